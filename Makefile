@@ -1,0 +1,54 @@
+# make help lists the targets.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: run
+run: .venv/run-installed ## Serve the demo at http://localhost:5000 (PORT=5001 changes the port)
+	@exec $(BIN)/gunicorn
+
+.PHONY: test
+test: .venv/test-installed ## Install a browser where possible, then run every test
+	@sh tests/browser/install.sh
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: .venv/test-installed ## Lint, format check and strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: .venv/run-installed ## Compare the cost of a request with stock Flask-Session
+	@$(BIN)/python -m benchmarks.request
+
+.PHONY: screenshots
+screenshots: .venv/test-installed ## Make the pictures in docs/images from the running demo
+	@sh tests/browser/install.sh
+	@$(BIN)/python -m docs.screenshots
+
+.PHONY: lock
+lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --upgrade --extra run pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --upgrade --extra run --extra test pyproject.toml -o requirements/test.txt
+
+.PHONY: clean
+clean: ## Remove what the other targets made, development sessions included
+	rm -rf .venv instance build dist tests/browser/node_modules
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv .venv
+
+.venv/run-installed: requirements/run.txt | .venv/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/test-installed: requirements/test.txt | .venv/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,52 @@
+"""Every setting of the demo, read from the environment. Each line says the unit, the default, and what breaks without
+it.
+
+Outside development set SESSION_SECRET, PUBLIC_ORIGIN and REDIS_URL; start-up refuses what is unsafe and says how to
+fix it.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def _number(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))
+
+
+# Port to listen on; 5000. On macOS AirPlay may hold it: use PORT=5001.
+PORT = _number("PORT", 5000)
+
+# "1" for work on this machine: plain http on localhost, a private Redis, a generated secret. Default: on while
+# PUBLIC_ORIGIN is unset.
+SESSIONS_CORE_DEVELOPMENT = os.environ.get("DEVELOPMENT", "0" if "PUBLIC_ORIGIN" in os.environ else "1") == "1"
+
+# Scheme, host and port in the address bar; http://localhost:PORT. Wallets refuse or warn when it differs from what
+# they see.
+SESSIONS_CORE_PUBLIC_ORIGIN = os.environ.get("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
+
+# At least 32 random characters (openssl rand -base64 32); seals sessions and signs challenges. Losing it signs
+# everybody out.
+SECRET_KEY = os.environ.get("SESSION_SECRET")
+
+# Former secrets, oldest first, separated by commas; none. Sessions sealed with them stay alive after a rotation.
+SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACKS", "").split(",") if part]
+
+# redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
+# nobody can sign in.
+SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
+
+# Seconds without activity after which a session ends; 1800 (30 minutes).
+SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
+
+# Seconds after which a session ends in any case; 43200 (12 hours).
+SESSIONS_CORE_ABSOLUTE_SECONDS = _number("ABSOLUTE_SECONDS", 43_200)
+
+# "Lax" or "Strict"; Lax. With Strict, a link from elsewhere arrives signed out.
+SESSIONS_CORE_COOKIE_SAMESITE = os.environ.get("COOKIE_SAMESITE", "Lax")
+
+# "0" in development for browsers that refuse Secure cookies on http://localhost (Safari); "1". Refused elsewhere.
+SESSIONS_CORE_COOKIE_SECURE = os.environ.get("COOKIE_SECURE", "1") == "1"
+
+# Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
+SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)

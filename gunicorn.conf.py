@@ -1,0 +1,17 @@
+"""How `make run` serves the demo: threads for waiting, two processes, one private Redis for both."""
+
+import config
+
+wsgi_app = "app:create_app()"
+bind = f"localhost:{config.PORT}"
+worker_class = "gthread"
+workers = 2
+threads = 16
+# The private Redis is started once, by the parent, and ends with it.
+preload_app = True
+accesslog = None
+
+
+def when_ready(server):
+    """Say where the site is, once it answers."""
+    print(f"Ready: {config.SESSIONS_CORE_PUBLIC_ORIGIN}", flush=True)

@@ -1,0 +1,31 @@
+"""Wallet sign-in and server-side sessions for Flask that stay dead once they are revoked.
+
+from flask import Flask
+from sessions_core import WalletSessions, current_account, signed_in
+
+app = Flask(__name__)
+app.config["SESSIONS_CORE_DEVELOPMENT"] = True
+WalletSessions(app)
+
+@app.get("/")
+@signed_in
+def home():
+    return f"Hello {current_account.address}"
+"""
+
+from . import events
+from .errors import Misconfigured, SessionsError
+from .extension import WalletSessions
+from .web.guards import current_account, current_session, public, sessionless, signed_in
+
+__all__ = [
+    "Misconfigured",
+    "SessionsError",
+    "WalletSessions",
+    "current_account",
+    "current_session",
+    "events",
+    "public",
+    "sessionless",
+    "signed_in",
+]

@@ -1,0 +1,171 @@
+"""Challenges: the text to sign, written by the server, and a signed value that says so. Nothing is stored until one
+is spent.
+
+The order in `redeem` is the defence: what is cheap and has no effect comes first, the nonce is spent before any
+elliptic-curve work, so neither a flood nor a race gets more than one verification per challenge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from . import chains, messages
+from .accounts import Account, parse
+from .errors import (
+    ChainUnsupported,
+    ChallengeExpired,
+    ChallengeForeign,
+    ChallengeMalformed,
+    ChallengeUsed,
+    DomainMismatch,
+    MessageChanged,
+    MessageMalformed,
+    MessageNotYetValid,
+    SignatureMalformed,
+    UriMismatch,
+    VersionUnsupported,
+)
+from .records import Records
+from .settings import Settings
+
+SIGN_IN, API = "sign-in", "api"
+
+_ALPHABET = string.ascii_letters + string.digits
+_NONCE_LENGTH = 22  # 131 bits
+_CLOCK_SKEW = 30  # seconds that two of our own servers may differ
+_MAX_CHALLENGE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the wallet signs, the value to send back with it, and when both expire (seconds since the epoch)."""
+
+    account: Account
+    message: str
+    challenge: str
+    expires_at: int
+
+
+class Challenges:
+    """Issues and redeems challenges. `clock` returns seconds since the epoch."""
+
+    def __init__(self, settings: Settings, records: Records, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._records = records
+        self._clock = clock
+        self._serializer = _serializer(settings.secrets)
+
+    def issue(self, account_text: str, browser: str | None) -> Challenge:
+        """Write the sign-in text for a CAIP-10 account.
+
+        With `browser`, the pre-sign-in cookie, the challenge is good for a cookie session in that browser only;
+        without, for API tokens only. Raises `AccountMalformed` or `ChainUnsupported`.
+        """
+        account = parse(account_text)
+        self._accept_chain(account)
+        nonce = "".join(secrets.choice(_ALPHABET) for _ in range(_NONCE_LENGTH))
+        now = int(self._clock())
+        expires_at = now + self._settings.challenge_seconds
+        message = messages.write(
+            messages.SignInMessage(
+                scheme=None if self._settings.secure_origin else "http",  # wallets assume https
+                domain=self._settings.domain,
+                account_kind=chains.verifier(account.namespace).account_kind,
+                address=account.address,
+                statement=self._settings.statement,
+                uri=self._settings.public_origin + "/",
+                chain_id=account.reference,
+                nonce=nonce,
+                issued_at=messages.timestamp(now),
+                expiration_time=messages.timestamp(expires_at),
+            )
+        )
+        claims = {"n": nonce, "a": str(account), "t": _digest(message), "p": SIGN_IN if browser else API}
+        if browser:
+            claims["b"] = _digest(browser)
+        return Challenge(account, message, str(self._serializer.dumps(claims)), expires_at)
+
+    def redeem(
+        self, message: str, challenge: str, signature: str, browser: str | None, purpose: str = SIGN_IN
+    ) -> Account:
+        """Spend a challenge and return the account that signed it.
+
+        Raises a `SignInRefused` that says what is wrong. Once the nonce is spent it stays spent, whatever the
+        signature is.
+        """
+        if len(message) > messages.MAX_BYTES:
+            raise MessageMalformed("over 2 kB")
+        if len(challenge) > _MAX_CHALLENGE:
+            raise ChallengeMalformed("over 1 kB")
+        if len(signature) > chains.MAX_SIGNATURE:
+            raise SignatureMalformed("too long")
+        claims = self._claims(challenge)
+        # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
+        # and the other way round.
+        if claims["p"] != purpose or not hmac.compare_digest(
+            claims.get("b", ""), _digest(browser) if browser else ""
+        ):
+            raise ChallengeForeign("issued to another browser or for another purpose")
+        text = messages.read(message)
+        account = self._check(text)
+        if not hmac.compare_digest(claims["t"], _digest(message)) or claims["a"] != str(account):
+            raise MessageChanged("not the text that was issued")
+        now = self._clock()
+        remaining = messages.seconds(text.expiration_time or text.issued_at) - now
+        if remaining <= 0:
+            raise ChallengeExpired("too late")
+        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
+            raise ChallengeUsed("replayed")
+        chains.verify(account, message, signature)
+        return account
+
+    def _claims(self, challenge: str) -> dict[str, Any]:
+        try:
+            claims = self._serializer.loads(challenge)
+        except (BadData, ValueError, RecursionError) as error:
+            raise ChallengeMalformed("not ours") from error
+        return dict(claims)
+
+    def _check(self, text: messages.SignInMessage) -> Account:
+        # The digest would refuse all of these too; looking first gives the person a sentence that helps.
+        settings = self._settings
+        if text.domain != settings.domain or (text.scheme or "https") != settings.public_origin.partition("://")[0]:
+            raise DomainMismatch(text.domain)
+        if text.uri != settings.public_origin + "/":
+            raise UriMismatch(text.uri)
+        if text.version != "1":
+            raise VersionUnsupported(text.version)
+        now = self._clock()
+        if messages.seconds(text.not_before or text.issued_at) > now + _CLOCK_SKEW:
+            raise MessageNotYetValid(text.issued_at)
+        if text.expiration_time is not None and messages.seconds(text.expiration_time) <= now:
+            raise ChallengeExpired("too late")
+        namespace = chains.namespace_of(text.account_kind)
+        account = parse(f"{namespace}:{text.chain_id}:{text.address}")
+        self._accept_chain(account)
+        return account
+
+    def _accept_chain(self, account: Account) -> None:
+        if account.chain.id not in self._settings.chains:
+            raise ChainUnsupported(account.chain.id)
+
+
+def _serializer(secrets_: Sequence[str]) -> URLSafeSerializer:
+    # The text carries its own times; a second timestamp could only disagree with it.
+    return URLSafeSerializer(
+        list(secrets_),
+        salt="sessions_core.challenge",
+        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

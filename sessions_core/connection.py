@@ -1,0 +1,199 @@
+"""One way to Redis: short timeouts, no waiting retries, a circuit breaker, and `StoreUnavailable` for all that fails.
+
+`redis.Redis.execute_command` spends more time in Python than Redis does in answering, so the path that every request
+takes sends commands over redis-py's own connections from a stack without locks (`benchmarks/request.py` measures it).
+Sentinel and Cluster keep redis-py's discovery of nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import hiredis
+from redis import Redis, RedisCluster
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, TimeoutError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from .errors import Misconfigured, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Script:
+    """A Lua script and the SHA-1 that Redis knows it by."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Breaker:
+    """Spares a Redis that fails: after three failures in a row, one caller a second tries and the others fail at
+    once.
+
+    Without it every request would wait for the timeout, and the workers would be full of waiting.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._next_try = 0.0
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` while it is not this caller's turn to try."""
+        if self._failures >= 3:
+            now = self._clock()
+            if now < self._next_try:
+                raise StoreUnavailable("circuit open", retry_after=2)
+            self._next_try = now + 1.0
+
+    def succeeded(self) -> None:
+        """Close the circuit."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._failures += 1
+        if self._failures == 3:
+            self._next_try = self._clock() + 1.0
+            logger.error("Redis failed three times in a row; requests get 503 until it answers again")
+
+
+class Link:
+    """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
+
+    `url` is `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/db`
+    or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer.
+    """
+
+    def __init__(self, url: str, timeout: float, breaker: Breaker | None = None) -> None:
+        self._breaker = breaker or Breaker()
+        self._idle: deque[Any] = deque()
+        self._pid = os.getpid()
+        self.client, self.is_cluster = _client(url, timeout)
+        if not self.is_cluster:
+            self._pool = self.client.connection_pool
+
+    def call(self, *command: str | bytes | int) -> Any:
+        """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
+        self._breaker.check()
+        try:
+            answer = self.client.execute_command(*command) if self.is_cluster else self._exchange(command)
+        except NoScriptError:
+            self._breaker.succeeded()
+            raise
+        except (RedisError, OSError) as error:
+            self._breaker.failed()
+            raise StoreUnavailable(str(error), retry_after=2) from error
+        self._breaker.succeeded()
+        return answer
+
+    def run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        """Run a script, all keys declared, and return its answer; raise `StoreUnavailable` when there is none."""
+        try:
+            return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # a Redis that was restarted knows no scripts
+            return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _exchange(self, command: tuple[str | bytes | int, ...]) -> Any:
+        if self._pid != os.getpid():  # a forked worker must not share its parent's sockets
+            self._idle, self._pid = deque(), os.getpid()
+        packed = [hiredis.pack_command(command)]  # type: ignore[arg-type]  # its stub takes one-element tuples
+        try:
+            connection, reused = self._idle.pop(), True
+        except IndexError:
+            connection, reused = self._pool.make_connection(), False
+        while True:
+            try:
+                connection.send_packed_command(packed, check_health=False)
+                answer = connection.read_response()
+            except NoScriptError:
+                self._idle.append(connection)
+                raise
+            except BaseException as error:
+                # Whatever happened, an answer may still be under way on this socket, and it is somebody's session.
+                connection.disconnect()
+                if reused and isinstance(error, RedisError) and not isinstance(error, TimeoutError):
+                    # Closed while idle, by a restart or a failover. Scripts can be sent twice: creating and burning
+                    # fail closed, saving compares revisions.
+                    connection, reused = self._pool.make_connection(), False
+                    continue
+                raise
+            self._idle.append(connection)
+            return answer
+
+
+def _client(url: str, timeout: float) -> tuple[Any, bool]:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    parts = urlsplit(url)
+    try:
+        if parts.scheme == "redis+cluster":
+            return RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options), True
+        if parts.scheme == "redis+sentinel":
+            return _sentinel_client(url, options), False
+        return Redis.from_url(url, **options), False
+    except (ValueError, IndexError) as error:
+        raise Misconfigured(f"SESSIONS_CORE_REDIS_URL can't be used: {error}") from error
+
+
+def _sentinel_client(url: str, options: dict[str, Any]) -> Any:
+    parts = urlsplit(url)
+    service, _, database = parts.path.strip("/").partition("/")
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = credentials.partition(":")
+    nodes = [(host, int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
+    if not service:
+        raise ValueError("name the service, as in redis+sentinel://host:26379/service")
+    extra = {"username": username or None, "password": password or None, **dict(parse_qsl(parts.query))}
+    sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(  # type: ignore[no-untyped-call]
+        service, db=int(database or 0), **options, **extra
+    )
+
+
+def refuse_unsafe_server(link: Link) -> None:
+    """Refuse a production Redis that forgets: raise `Misconfigured` with the line that fixes it.
+
+    Without the append-only file a restart loads an older snapshot, in which revoked sessions are alive again. With
+    eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that can't be asked is only
+    logged.
+    """
+    try:
+        version = str(_text(link.call("INFO", "server")).partition("redis_version:")[2].split("\r\n")[0])
+        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
+            raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
+        config = {}
+        for name in ("appendonly", "maxmemory-policy"):
+            answer = [_text(part) for part in link.call("CONFIG", "GET", name)]
+            config[name] = answer[1] if len(answer) == 2 else ""
+    except StoreUnavailable as error:
+        logger.warning(
+            "The settings of Redis could not be checked (%s); make sure of AOF and noeviction yourself", error
+        )
+        return
+    for name, wanted in (("appendonly", "yes"), ("maxmemory-policy", "noeviction")):
+        if config[name] not in (wanted, ""):
+            raise Misconfigured(
+                f"Redis has {name} {config[name]}: a revoked session could come back, or a live one vanish. "
+                f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
+            )
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, dict):  # redis-py parses INFO for a Cluster
+        return "".join(f"{key}:{value}\r\n" for key, value in answer.items())
+    return answer.decode() if isinstance(answer, bytes) else str(answer)

@@ -1,0 +1,299 @@
+"""The closed set of refusals: one class, one code, one HTTP status, one public sentence.
+
+Every failure a client can meet is a class below, so that the JSON envelope, the pages and `docs/errors.md`
+can never disagree about a code. The sentence says what to do; evidence for the log travels in the arguments of
+the exception and is never shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class Misconfigured(Exception):
+    """The application can't start like this; the text says which line to change, and to what."""
+
+
+class SessionsError(Exception):
+    """A refusal with a code from the closed set.
+
+    `reason` refines some codes (why a session ended); `retry_after` is in whole seconds.
+    """
+
+    code = "internal_error"
+    status = 500
+    title = "Something went wrong"
+    message = "An error on our side stopped this request. Try again in a moment."
+
+    def __init__(self, *evidence: object, reason: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(*evidence)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+# -- The request itself ------------------------------------------------------------------------------------
+
+
+class BadRequest(SessionsError):
+    """The request can't be understood."""
+
+    code = "bad_request"
+    status = 400
+    title = "That request can't be used"
+    message = "The request is not in a form this site understands. Go back and try again."
+
+
+class HostUntrusted(BadRequest):
+    """The Host header names another site (spoofed, or an address the site isn't served at)."""
+
+    code = "host_untrusted"
+    title = "Wrong address"
+    message = "This site is not served at the address you used. Open it at its own address."
+
+
+class BodyMalformed(BadRequest):
+    """The JSON body is not what the endpoint takes."""
+
+    code = "body_malformed"
+    message = "Send one JSON object with the documented fields, each once, in UTF-8."
+
+
+class BodyTooLarge(SessionsError):
+    """The body, a field or the number of fields is over the limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "That was too large"
+    message = "The request is larger than this address accepts. Send less than 16 kB."
+
+
+class MediaTypeUnsupported(SessionsError):
+    """The body is of another media type than the endpoint takes."""
+
+    code = "media_type_unsupported"
+    status = 415
+    title = "Wrong content type"
+    message = "Send the body as application/json."
+
+
+class NotFound(SessionsError):
+    """Nothing is served at this path."""
+
+    code = "not_found"
+    status = 404
+    title = "Page not found"
+    message = "There is nothing at this address. Check it for typing mistakes, or start from the home page."
+
+
+class MethodNotAllowed(SessionsError):
+    """The path exists, the method doesn't."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "That doesn't work here"
+    message = "This address doesn't answer that kind of request. Go back and use the page's own buttons."
+
+
+class RateLimited(SessionsError):
+    """Too many requests; `retry_after` says how long to wait."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many attempts"
+    message = "There were too many requests from your network. Wait a little, then try again."
+
+
+# -- Who is asking -----------------------------------------------------------------------------------------
+
+
+class CrossSiteRequest(SessionsError):
+    """Another site's page sent this request (Sec-Fetch-Site or Origin says so)."""
+
+    code = "cross_site_request"
+    status = 403
+    title = "This request came from another site"
+    message = (
+        "For your safety, changes are only accepted from this site's own pages. Open the page here and try again."
+    )
+
+
+class CsrfFailed(SessionsError):
+    """The form's token is missing, old, or of another session."""
+
+    code = "csrf_failed"
+    status = 400
+    title = "This page was open for too long"
+    message = "The form had expired, so nothing was changed. Open the page again and repeat what you did."
+
+
+class NotSignedIn(SessionsError):
+    """No session came along. `reason` is always "no_token"."""
+
+    code = "no_token"
+    status = 401
+    title = "Sign in first"
+    message = "Sign in with your wallet to use this page."
+
+
+class SessionExpired(NotSignedIn):
+    """The session ran out by one of its clocks: `reason` is "idle" or "absolute"."""
+
+    code = "session_expired"
+    message = "Your session has expired. Sign in again to carry on."
+
+
+class SessionInvalid(NotSignedIn):
+    """The session was ended, or never existed: `reason` says which."""
+
+    code = "session_invalid"
+    message = "This session has ended. Sign in again to carry on."
+
+
+class PermissionDenied(SessionsError):
+    """Signed in, but not allowed; `reason` names what is missing."""
+
+    code = "permission_denied"
+    status = 403
+    title = "Your session doesn't allow this"
+    message = "You are signed in, but this session lacks the permission this needs."
+
+
+# -- Signing in --------------------------------------------------------------------------------------------
+
+
+class SignInRefused(SessionsError):
+    """A sign-in that proves nothing. The nonce is spent if it got as far as the signature."""
+
+    code = "sign_in_refused"
+    status = 400
+    title = "Sign-in failed"
+    message = "That sign-in could not be accepted. Start again and sign the new request."
+
+
+class AccountMalformed(SignInRefused):
+    """Not a CAIP-10 account, or an address with a wrong checksum."""
+
+    code = "account_malformed"
+    message = "That is not a valid account address. Choose the account in your wallet again."
+
+
+class ChainUnsupported(SignInRefused):
+    """A well-formed account on a network this site does not accept."""
+
+    code = "chain_unsupported"
+    message = "This site does not accept that network. Switch the network in your wallet and try again."
+
+
+class MessageMalformed(SignInRefused):
+    """The text is not a sign-in message in the strict form of EIP-4361."""
+
+    code = "message_malformed"
+    message = "The signed text is not one of our sign-in requests. Start again and sign the new request."
+
+
+class MessageChanged(SignInRefused):
+    """The text differs from the one this server wrote for the challenge."""
+
+    code = "message_changed"
+    message = "The text was changed after we wrote it. Start again and sign it unchanged."
+
+
+class DomainMismatch(SignInRefused):
+    """The text is for another site: a sign-in being relayed by a phishing page."""
+
+    code = "domain_mismatch"
+    message = "The signed text is for another site. Check the address bar before you sign again."
+
+
+class UriMismatch(SignInRefused):
+    """The text names this domain but another URI."""
+
+    code = "uri_mismatch"
+    message = "The signed text names another address. Start again and sign the new request."
+
+
+class VersionUnsupported(SignInRefused):
+    """The text is of another version of EIP-4361."""
+
+    code = "version_unsupported"
+    message = "The signed text has a version this site doesn't know. Start again and sign the new request."
+
+
+class MessageNotYetValid(SignInRefused):
+    """Issued in the future, or before its own Not Before."""
+
+    code = "message_not_yet_valid"
+    message = "The signed text is not valid yet. Check the clock of your device and start again."
+
+
+class ChallengeMalformed(SignInRefused):
+    """The challenge was not signed by this server."""
+
+    code = "challenge_malformed"
+    message = "The sign-in request was not issued here. Start again and sign the new request."
+
+
+class ChallengeExpired(SignInRefused):
+    """More than the allowed time passed between the challenge and the signature."""
+
+    code = "challenge_expired"
+    message = "The sign-in request has expired. Start again; it takes one click."
+
+
+class ChallengeForeign(SignInRefused):
+    """The challenge was issued to another browser, or for another purpose."""
+
+    code = "challenge_foreign"
+    message = "The sign-in request belongs to another browser. Start again here."
+
+
+class ChallengeUsed(SignInRefused):
+    """The nonce was already spent: a replay, or a form that was sent twice."""
+
+    code = "challenge_used"
+    message = "That sign-in request was already used. Start again and sign the new request."
+
+
+class SignatureMalformed(SignInRefused):
+    """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
+
+    code = "signature_malformed"
+    message = "Your wallet's answer is not a valid signature. Try again, or use another wallet."
+
+
+class SignatureMismatch(SignInRefused):
+    """A signature, but not by this account over this text."""
+
+    code = "signature_mismatch"
+    message = "The signature is not from that account. Check which account is active in your wallet and try again."
+
+
+# -- What the service depends on ---------------------------------------------------------------------------
+
+
+class StoreUnavailable(SessionsError):
+    """Redis did not answer in time, refused, or is being spared by the circuit breaker."""
+
+    code = "store_unavailable"
+    status = 503
+    title = "Sessions are out of reach for a moment"
+    message = "We can't reach the session store right now. Nothing was changed. Try again in a few seconds."
+
+
+class SignOutIncomplete(StoreUnavailable):
+    """The session could not be revoked, so claiming a sign-out would be a lie."""
+
+    code = "sign_out_incomplete"
+    title = "You are still signed in"
+    message = "We could not reach the session store, so signing out was not completed. Try again in a few seconds."
+
+
+def catalogue() -> dict[str, type[SessionsError]]:
+    """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
+
+    def tree(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
+        yield root
+        for branch in root.__subclasses__():
+            yield from tree(branch)
+
+    return {error.code: error for error in tree(SessionsError)}

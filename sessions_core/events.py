@@ -1,0 +1,107 @@
+"""What happens, as frozen dataclasses sent through one blinker signal.
+
+    from sessions_core import events
+
+    @events.happened.connect
+    def note(event, **_):
+        audit.write(event.name, asdict(event))
+
+An event names sessions by their handle and people by their account. It never holds a session id, a nonce, a
+signature or a secret: what is published here ends up in logs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from blinker import Signal
+
+logger = logging.getLogger(__name__)
+happened: Signal = Signal("Sent with every event as the sender.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; `name` is what logs and clients call it."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCreated(Event):
+    """An account signed in."""
+
+    name: ClassVar[str] = "session.created"
+    handle: str
+    account: str
+    session_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRenewed(Event):
+    """A person asked to stay signed in; the idle clock starts again."""
+
+    name: ClassVar[str] = "session.renewed"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRotated(Event):
+    """The session goes on under a new id; the old id is dead."""
+
+    name: ClassVar[str] = "session.rotated"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Event):
+    """A session was revoked. Clocks that run out in Redis make no event."""
+
+    name: ClassVar[str] = "session.ended"
+    handle: str
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsRevoked(Event):
+    """All sessions of an account, or with `account=None` of everybody, are dead from now on."""
+
+    name: ClassVar[str] = "session.revoked_all"
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUnreadable(Event):
+    """A stored record could not be opened: tampered with, of another key, or of another format."""
+
+    name: ClassVar[str] = "session.unreadable"
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInFailed(Event):
+    """A sign-in was refused; `account` is the claimed one where the text could be read."""
+
+    name: ClassVar[str] = "signin.failed"
+    code: str
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(Event):
+    """Any other request was refused with this code of the closed set."""
+
+    name: ClassVar[str] = "request.refused"
+    code: str
+    endpoint: str | None
+
+
+def publish(event: Event) -> None:
+    """Log the event and send it to everybody who connected to `happened`."""
+    logger.info("%s %s", event.name, asdict(event))
+    happened.send(event)

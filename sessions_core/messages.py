@@ -1,0 +1,187 @@
+"""The sign-in text of EIP-4361 (and of CAIP-122 for other chains): write it, read it.
+
+The reader goes line by line and by position. It never searches for `URI:`, which a hostile statement could contain,
+and uses no pattern that backtracks, so that it takes linear time on any input.
+Verification happens over the received bytes; what is read here only says what those bytes claim.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .errors import MessageMalformed
+
+MAX_BYTES = 2048
+
+# Character classes of RFC 3986; one class and one repetition each, so matching is linear.
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)
+_STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]+", re.ASCII)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*", re.ASCII)
+_NONCE = re.compile(r"[A-Za-z0-9]{8,128}", re.ASCII)
+_PCHARS = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%-]*", re.ASCII)
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
+_CHAIN_REFERENCE = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
+_ACCOUNT_KIND = re.compile(r"[A-Za-z]{1,32}", re.ASCII)
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,128}", re.ASCII)
+
+_GREETING = " wants you to sign in with your "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInMessage:
+    """The fields of a sign-in text, as written in it. Times are kept as text: the signature covers the text.
+
+    `account_kind` is the word before "account:" (`Ethereum`); `chain_id` is the CAIP-2 reference.
+    """
+
+    domain: str
+    address: str
+    uri: str
+    chain_id: str
+    nonce: str
+    issued_at: str
+    account_kind: str = "Ethereum"
+    version: str = "1"
+    scheme: str | None = None
+    statement: str | None = None
+    expiration_time: str | None = None
+    not_before: str | None = None
+    request_id: str | None = None
+    resources: tuple[str, ...] | None = None
+
+
+def timestamp(seconds: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC with whole seconds: `2026-01-31T12:00:00Z`."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text: str) -> float:
+    """Return an RFC 3339 time as seconds since the epoch; raise `MessageMalformed` if it isn't one."""
+    if not _TIME.fullmatch(text):
+        raise MessageMalformed("not an RFC 3339 time", text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:  # the 31st of February
+        raise MessageMalformed("not a time that exists", text) from error
+
+
+def write(message: SignInMessage) -> str:
+    """Return the text in the exact layout of EIP-4361, section "Message Format": LF only, none at the end."""
+    origin = f"{message.scheme}://{message.domain}" if message.scheme else message.domain
+    lines = [f"{origin}{_GREETING}{message.account_kind} account:", message.address, ""]
+    if message.statement is not None:
+        lines += [message.statement]
+    lines += [
+        "",
+        f"URI: {message.uri}",
+        f"Version: {message.version}",
+        f"Chain ID: {message.chain_id}",
+        f"Nonce: {message.nonce}",
+        f"Issued At: {message.issued_at}",
+    ]
+    if message.expiration_time is not None:
+        lines.append(f"Expiration Time: {message.expiration_time}")
+    if message.not_before is not None:
+        lines.append(f"Not Before: {message.not_before}")
+    if message.request_id is not None:
+        lines.append(f"Request ID: {message.request_id}")
+    if message.resources is not None:
+        lines.append("Resources:")
+        lines += [f"- {uri}" for uri in message.resources]
+    return "\n".join(lines)
+
+
+def read(text: str) -> SignInMessage:
+    """Read a sign-in text by position; raise `MessageMalformed` for anything EIP-4361 does not allow.
+
+    Accepts at most 2048 bytes. The result written again is the text itself, byte for byte.
+    """
+    if len(text) > MAX_BYTES or not text.isascii():
+        raise MessageMalformed("longer than 2 kB, or not ASCII")
+    lines = _Lines(text.split("\n"))
+
+    origin, greeting, kind = lines.take().partition(_GREETING)
+    if not greeting or not kind.endswith(" account:"):
+        raise MessageMalformed("the first line is not the greeting")
+    scheme, separator, domain = origin.rpartition("://")
+    fields: dict[str, str | None] = {
+        "scheme": _matching(_SCHEME, scheme, "scheme") if separator else None,
+        "domain": _matching(_AUTHORITY, domain, "domain"),
+        "account_kind": _matching(_ACCOUNT_KIND, kind.removesuffix(" account:"), "account kind"),
+        "address": _matching(_ADDRESS, lines.take(), "address"),
+    }
+    lines.blank()
+    # Without a statement there are two blank lines: the one above, and the one that would follow it.
+    if lines.peek() != "":
+        fields["statement"] = _matching(_STATEMENT, lines.take(), "statement")
+    lines.blank()
+    fields["uri"] = _matching(_URI, lines.field("URI"), "URI")
+    fields["version"] = _matching(_NUMBER, lines.field("Version"), "version")
+    fields["chain_id"] = _matching(_CHAIN_REFERENCE, lines.field("Chain ID"), "chain id")
+    fields["nonce"] = _matching(_NONCE, lines.field("Nonce"), "nonce")
+    fields["issued_at"] = _matching(_TIME, lines.field("Issued At"), "issued at")
+    for name, label, pattern in (
+        ("expiration_time", "Expiration Time", _TIME),
+        ("not_before", "Not Before", _TIME),
+        ("request_id", "Request ID", _PCHARS),
+    ):
+        if lines.peek().startswith(f"{label}: "):
+            fields[name] = _matching(pattern, lines.field(label), label)
+    resources = None
+    if lines.peek() == "Resources:":
+        lines.take()
+        resources = tuple(_matching(_URI, line, "resource") for line in lines.list_items())
+    lines.end()
+    return SignInMessage(**fields, resources=resources)  # type: ignore[arg-type]  # required ones are all set
+
+
+def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:
+    if not pattern.fullmatch(value):
+        raise MessageMalformed(f"{name} has characters it may not have")
+    return value
+
+
+class _Lines:
+    """The lines of a text, taken one after the other; running out of them is a malformed message."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._at = 0
+
+    def peek(self) -> str:
+        return self._lines[self._at] if self._at < len(self._lines) else ""
+
+    def take(self) -> str:
+        if self._at >= len(self._lines):
+            raise MessageMalformed("the text ends too early")
+        self._at += 1
+        return self._lines[self._at - 1]
+
+    def blank(self) -> None:
+        if self.take() != "":
+            raise MessageMalformed("a blank line is missing")
+
+    def field(self, label: str) -> str:
+        line = self.take()
+        if not line.startswith(f"{label}: "):
+            raise MessageMalformed(f"{label} is not where it belongs")
+        return line[len(label) + 2 :]
+
+    def list_items(self) -> list[str]:
+        items = []
+        while self._at < len(self._lines):
+            line = self.take()
+            if not line.startswith("- "):
+                raise MessageMalformed("a resource is not a list item")
+            items.append(line[2:])
+        return items
+
+    def end(self) -> None:
+        if self._at != len(self._lines):
+            raise MessageMalformed("there is text after the last field")

@@ -1,0 +1,215 @@
+"""Frozen settings, read once from the Flask configuration and refused at start when they are unsafe.
+
+Every key begins with `SESSIONS_CORE_`; the secrets are Flask's own `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.
+A refusal is a `Misconfigured` whose text says which line to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from .accounts import CHAINS
+from .errors import Misconfigured
+
+PREFIX = "SESSIONS_CORE_"
+MINUTE, DAY = 60, 86_400
+SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+# Printable characters that a wallet shows as they are (EIP-4361: reserved, unreserved, space).
+_STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]{1,200}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of the package. Durations are whole seconds unless the name says milliseconds."""
+
+    secrets: tuple[str, ...]
+    """SECRET_KEY_FALLBACKS and SECRET_KEY, newest last."""
+
+    development: bool = False
+    """True allows plain http on this machine, a private Redis, and a secret kept in the instance folder."""
+    public_origin: str = "http://localhost:5000"
+    """Scheme, host and port in the address bar; it stands in every text that is signed."""
+    site_name: str = "Wallet Sessions"
+    """The name of the site as people read it."""
+    statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
+    """The sentence that wallets show; one line of ASCII."""
+    chains: tuple[str, ...] = (
+        "eip155:1",
+        "eip155:10",
+        "eip155:137",
+        "eip155:8453",
+        "eip155:42161",
+        "eip155:11155111",
+    )
+    """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
+
+    redis_url: str | None = None
+    """redis://, rediss://, unix://; None starts a private server in development."""
+    redis_prefix: str = "wallet:"
+    """What every key begins with."""
+    redis_timeout_ms: int = 250
+    """How long one answer of Redis may take, in milliseconds."""
+    redis_check: bool = True
+    """Whether production start-up refuses a Redis without append-only file or with eviction."""
+
+    idle_seconds: int = 30 * MINUTE
+    """A session without activity for this long has ended."""
+    absolute_seconds: int = 12 * 60 * MINUTE
+    """A session this old has ended, whatever happens."""
+    slide_seconds: int = MINUTE
+    """Activity is written at most this often."""
+    warn_seconds: int = 2 * MINUTE
+    """How long before the idle end people are warned."""
+    absolute_warn_seconds: int = 5 * MINUTE
+    """How long before the absolute end people are warned."""
+    challenge_seconds: int = 5 * MINUTE
+    """How long a sign-in request can be signed."""
+
+    cookie_secure: bool = True
+    """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
+    cookie_samesite: str = "Lax"
+    """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    trusted_proxies: int = 0
+    """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read the settings from a Flask configuration.
+
+        Raises `Misconfigured` for unknown names, wrong types and every unsafe value.
+        """
+        known = {field.name: field for field in fields(cls) if field.name != "secrets"}
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for key, value in config.items():
+            if not key.startswith(PREFIX):
+                continue
+            name = key.removeprefix(PREFIX).lower()
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
+                raise Misconfigured(f"{key} is not a setting.{hint}")
+            values[name] = _typed(key, value, hints[name])
+        fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+        if isinstance(fallbacks, (str, bytes)):
+            raise Misconfigured("SECRET_KEY_FALLBACKS must be a list of the former secrets, oldest first.")
+        secrets = tuple(_secret(secret) for secret in (*fallbacks, config.get("SECRET_KEY")))
+        settings = cls(secrets=secrets, **values)
+        settings._refuse_unsafe(config)
+        return settings
+
+    @property
+    def domain(self) -> str:
+        """Host and port of the public origin, as EIP-4361 wants it in the text."""
+        return urlsplit(self.public_origin).netloc
+
+    @property
+    def host(self) -> str:
+        """Host of the public origin without the port."""
+        return urlsplit(self.public_origin).hostname or ""
+
+    @property
+    def secure_origin(self) -> bool:
+        """Whether people reach the site over https."""
+        return self.public_origin.startswith("https://")
+
+    def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
+        origin = urlsplit(self.public_origin)
+        if (
+            origin.scheme not in ("http", "https")
+            or not origin.hostname
+            or self.public_origin != f"{origin.scheme}://{origin.netloc}"
+            or origin.username is not None
+        ):
+            raise Misconfigured(
+                f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. "
+                'Write scheme, host and port only, such as "https://app.example.org".'
+            )
+        if not self.secure_origin and not (self.development and self.host in LOOPBACK):
+            raise Misconfigured(
+                f"{PREFIX}PUBLIC_ORIGIN must be https:// outside development. "
+                f"For this machine only, set {PREFIX}DEVELOPMENT = True and use http://localhost."
+            )
+        if not self.cookie_secure and not self.development:
+            raise Misconfigured(f"{PREFIX}COOKIE_SECURE = False is for {PREFIX}DEVELOPMENT = True only. Remove it.")
+        if self.cookie_samesite not in ("Lax", "Strict"):
+            raise Misconfigured(
+                f'{PREFIX}COOKIE_SAMESITE must be "Lax" or "Strict": '
+                "with None other sites could make requests in the name of your visitors."
+            )
+        if config.get("SESSION_COOKIE_HTTPONLY") is False or config.get("SESSION_COOKIE_SAMESITE") == "None":
+            raise Misconfigured(
+                "SESSION_COOKIE_HTTPONLY = False and SESSION_COOKIE_SAMESITE = 'None' would weaken the session cookie. "
+                "Remove them; this package sets the cookie."
+            )
+        if self.redis_url is None and not self.development:
+            raise Misconfigured(
+                f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
+            )
+        if not self.chains:
+            raise Misconfigured(f'{PREFIX}CHAINS is empty. Name at least one chain, such as ("eip155:1",).')
+        for chain_id in self.chains:
+            if chain_id not in CHAINS:
+                raise Misconfigured(
+                    f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
+                    "Add it there with its name and network, or remove it here."
+                )
+        if not _STATEMENT.fullmatch(self.statement):
+            raise Misconfigured(
+                f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
+                "wallets stop checking the domain of a text they don't recognise."
+            )
+        self._refuse_unsafe_clocks()
+
+    def _refuse_unsafe_clocks(self) -> None:
+        for name in ("idle_seconds", "absolute_seconds"):
+            if not SHORTEST <= getattr(self, name) <= LONGEST:
+                raise Misconfigured(
+                    f"{PREFIX}{name.upper()} = {getattr(self, name)} is outside "
+                    f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
+                )
+        if self.idle_seconds > self.absolute_seconds:
+            raise Misconfigured(f"{PREFIX}IDLE_SECONDS must not be longer than {PREFIX}ABSOLUTE_SECONDS.")
+        for name, clock in (("warn_seconds", "idle_seconds"), ("absolute_warn_seconds", "absolute_seconds")):
+            if not 20 <= getattr(self, name) < getattr(self, clock):
+                raise Misconfigured(
+                    f"{PREFIX}{name.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
+                    "people need 20 seconds to react (WCAG 2.2.1)."
+                )
+        for name, least, most in (
+            ("slide_seconds", 1, self.idle_seconds // 2),
+            ("challenge_seconds", 30, 15 * MINUTE),
+            ("redis_timeout_ms", 10, 10_000),
+            ("trusted_proxies", 0, 10),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+
+def _typed(key: str, value: Any, hint: Any) -> Any:
+    if hint == tuple[str, ...] and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if hint == str | None and (value is None or isinstance(value, str)):
+        return value or None
+    if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
+        return value
+    wanted = "a list of strings" if hint == tuple[str, ...] else getattr(hint, "__name__", str(hint))
+    raise Misconfigured(f"{key} must be {wanted}, not {value!r}.")
+
+
+def _secret(secret: Any) -> str:
+    text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
+    # A repeated character passes any test of length; 32 random characters never have so few different ones.
+    if not isinstance(text, str) or len(text) < 32 or len(set(text)) < 10:
+        raise Misconfigured(
+            "SECRET_KEY (and each of SECRET_KEY_FALLBACKS) must have at least 32 random characters. "
+            "Make one with: openssl rand -base64 32"
+        )
+    return text

@@ -1,0 +1,259 @@
+"""Flask-Session's Redis interface made safe: `flask.session` works as usual, over records that stay dead once
+revoked.
+
+What is overridden, and the attack or fault it stops: the raw cookie value as key (a database dump is a bunch of
+working cookies), the unconditional SET (a request in flight revives a revoked session), the pickle fallback (code
+execution by whoever can write to Redis), `regenerate` doing nothing on an empty session (fixation), a deletion that
+leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is gone.
+`tests/test_store.py` fails if upstream changes what we override.
+
+A visitor without a session costs Redis nothing. The CSRF secret of visitors comes from their pre-sign-in cookie; a
+record for a visitor is made only when a view writes to `flask.session`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+from flask import Flask, Request, Response
+from flask_session.base import ServerSideSession, ServerSideSessionInterface
+from flask_session.redis import RedisSessionInterface
+
+from .errors import StoreUnavailable
+from .records import Ended, Live, Record, Records, Slide, well_formed
+from .settings import Settings
+
+CSRF_KEY = "csrf_token"
+_BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_MERGE_ATTEMPTS = 20
+
+
+class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
+    """`flask.session`: a dict of what views store, beside the record the server keeps.
+
+    `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more; `browser` is
+    the pre-sign-in cookie that came with the request, and challenges are bound to it.
+    """
+
+    def __init__(self, sid: str | None, browser: str | None) -> None:
+        super().__init__()
+        self.sid: str | None = sid
+        self.live: Live | None = None
+        self.ended: str | None = None
+        self.loaded = False
+        self.cleared = False
+        self.cookie_due = False
+        self.browser = browser
+        self.minted_browser: str | None = None
+        self.browser_cookie_due = False
+
+    @property
+    def account_live(self) -> Live | None:
+        """The stored session if somebody is signed in with it."""
+        return self.live if self.live is not None and self.live.record.account else None
+
+    def __getitem__(self, key: str) -> Any:
+        if key == CSRF_KEY and self.account_live is None:
+            self.bind_browser()  # a form was made for a visitor: the secret must be the same when it comes back
+        return super().__getitem__(key)
+
+    def seed_csrf(self) -> None:
+        """Give a visitor the CSRF secret of their browser."""
+        # One way: a page that leaks its CSRF token does not leak the cookie that challenges are bound to.
+        seed = hashlib.sha256(b"csrf" + self._browser_value().encode()).hexdigest()
+        dict.__setitem__(self, CSRF_KEY, seed)
+
+    def bind_browser(self) -> None:
+        """Make sure that the browser has a pre-sign-in cookie after this response."""
+        self.browser_cookie_due = self.browser is None and bool(self._browser_value())
+
+    def _browser_value(self) -> str:
+        if self.browser is None and self.minted_browser is None:
+            self.minted_browser = secrets.token_urlsafe(32)
+        return self.browser or self.minted_browser or ""
+
+    def adopt(self, live: Live) -> None:
+        """Become this session: its data, its id, and its cookie with the response."""
+        dict.clear(self)
+        dict.update(self, live.record.data)
+        self.sid, self.live, self.ended = live.id, live, None
+        self.modified, self.cleared, self.cookie_due = False, False, True
+
+    def release(self) -> None:
+        """Stop being any session; the cookie is deleted with the response."""
+        dict.clear(self)
+        self.live, self.sid = None, None
+        self.modified, self.cookie_due = False, True
+
+    def clear(self) -> None:
+        """Forget everything: signs out, or drops what was stored for a visitor, with the response."""
+        dict.clear(self)
+        self.modified = self.accessed = self.cleared = True
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser. Decided at sign-in by the person, so setting it does nothing."""
+        return self.live is not None and self.live.record.remember
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        pass
+
+
+class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_session is untyped
+    """The session interface: cookies on one side, `Records` on the other."""
+
+    session_class = WalletSession
+
+    def __init__(self, app: Flask, records: Records, settings: Settings) -> None:
+        # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
+        ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
+        self.records = records
+        self.settings = settings
+        self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
+        self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
+
+    # -- Reading ---------------------------------------------------------------------------------------------
+
+    def open_session(self, app: Flask, request: Request) -> WalletSession:
+        """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
+        cookies = request.cookies
+        sid = _only(cookies.getlist(self.cookie_name))
+        browser = _only(cookies.getlist(self.browser_cookie_name))
+        return WalletSession(
+            sid=sid if sid and well_formed(sid) else None,
+            browser=browser if browser and _BROWSER.fullmatch(browser) else None,
+        )
+
+    def load(self, session: WalletSession, slide: Slide) -> None:
+        """Fill the session from Redis: one round trip with a session cookie, none without.
+
+        Raises `StoreUnavailable`.
+        """
+        if session.sid is not None:
+            found = self.records.load(session.sid, slide)
+            if isinstance(found, Ended):
+                session.ended, session.sid = found.reason, None
+            else:
+                session.live = found
+                dict.update(session, found.record.data)
+        if session.account_live is None:
+            session.seed_csrf()
+        session.loaded = True
+
+    # -- Writing ---------------------------------------------------------------------------------------------
+
+    def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
+        """Write what changed, if the session still exists, and set a cookie only if its id is new."""
+        if not session.loaded:
+            return
+        response.headers.add("Vary", "Cookie")
+        try:
+            if session.modified:
+                session.modified = False
+                self._write(session)
+        except StoreUnavailable as error:
+            # The view's answer claims a change that was not stored.
+            _replace(response, app.make_response(app.handle_user_exception(error)))
+            return
+        if session.account_live is not None:
+            response.headers["Cache-Control"] = "no-store"
+        if session.cookie_due:
+            self._set_session_cookie(session, response)
+        if session.browser_cookie_due and session.minted_browser:
+            response.set_cookie(self.browser_cookie_name, session.minted_browser, **self._attributes())
+
+    def regenerate(self, session: WalletSession) -> None:
+        """Move the session to a new id; the old one is dead at once. May raise `StoreUnavailable`."""
+        if session.live is None:
+            return
+        for _ in range(_MERGE_ATTEMPTS):
+            moved = self.records.rotate(session.live)
+            if moved is not None:
+                session.sid, session.live, session.cookie_due = moved.id, moved, True
+                return
+            if not self._reload(session):
+                return
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def _write(self, session: WalletSession) -> None:
+        if session.cleared:
+            if session.live is not None:
+                self.records.revoke(session.live, "signed_out")
+                session.release()
+            return
+        data = {key: value for key, value in session.items() if key != CSRF_KEY or session.account_live}
+        if session.live is not None:
+            self._save(session, data)
+        elif data:
+            record = Record(data=data)
+            session.live = self.records.create(record, self.settings.idle_seconds, self.settings.absolute_seconds)
+            session.sid, session.cookie_due = session.live.id, True
+
+    def _save(self, session: WalletSession, data: dict[str, Any]) -> None:
+        # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
+        # lost.
+        live = cast(Live, session.live)
+        before: dict[str, Any] = msgspec.msgpack.decode(live.plaintext, type=Record).data
+        changed = {key: value for key, value in data.items() if key not in before or before[key] != value}
+        removed = before.keys() - data.keys()
+        for _ in range(_MERGE_ATTEMPTS):
+            live.record.data = {key: value for key, value in live.record.data.items() if key not in removed} | changed
+            outcome = self.records.save(live)
+            if outcome == "saved":
+                return
+            if outcome == "gone" or not self._reload(session):
+                session.live, session.cookie_due = None, False
+                return
+            live = cast(Live, session.live)
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def _reload(self, session: WalletSession) -> bool:
+        found = self.records.load(cast(Live, session.live).id, "never")
+        if isinstance(found, Ended):
+            session.live, session.ended, session.cookie_due = None, found.reason, False
+            return False
+        session.live = found
+        return True
+
+    # -- Cookies ---------------------------------------------------------------------------------------------
+
+    def _set_session_cookie(self, session: WalletSession, response: Response) -> None:
+        if session.live is None:
+            # A __Host- cookie is only deleted by a cookie with the same attributes; stock Flask-Session forgets
+            # Secure.
+            response.delete_cookie(self.cookie_name, **self._attributes())
+            return
+        live = session.live
+        # Without Max-Age the browser forgets the cookie when it closes.
+        age = (live.ends - live.now) // 1000 if live.record.remember else None
+        response.set_cookie(self.cookie_name, live.id, max_age=age, **self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "path": "/",
+            "secure": self.settings.cookie_secure,
+            "httponly": True,
+            "samesite": self.settings.cookie_samesite,
+        }
+
+
+def _only(values: list[str]) -> str | None:
+    # Two cookies of one name mean that somebody planted one (a subdomain without __Host-, a proxy): trust neither.
+    return values[0] if len(values) == 1 else None
+
+
+def _replace(response: Response, other: Response) -> None:
+    response.status_code = other.status_code
+    response.headers.clear()
+    response.headers.extend(_pairs(other))
+    response.response = other.response
+
+
+def _pairs(response: Response) -> Iterator[tuple[str, str]]:
+    return iter(response.headers.to_wsgi_list())

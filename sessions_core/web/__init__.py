@@ -1,0 +1,1 @@
+"""All that knows HTTP: guards, pages, JSON, headers, where requests come from, and how failures look."""

@@ -1,0 +1,101 @@
+"""The JSON service under /api/auth, in the envelope `{"success": true, "data": …}`."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from flask import Blueprint, jsonify, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from .. import chains, errors, events
+from ..records import Ended
+from . import bodies, origin
+from .failures import wants_json
+from .guards import public, refusal, session_view, signed_in, wallet_session
+from .pages import clear_browser, end_session
+from .services import services
+from .view import iso
+
+api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
+
+
+class ChallengeRequest(msgspec.Struct):
+    """The body of `POST challenges`."""
+
+    account: str
+
+
+@api.post("/challenges")
+@public(slides=False, csrf=False)
+def create_challenge() -> ResponseReturnValue:
+    """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
+    account = bodies.read(request, ChallengeRequest).account
+    try:
+        issued = services().challenges.issue(account, wallet_session().browser)
+    except errors.SignInRefused as error:
+        events.publish(events.SignInFailed(code=error.code, account=None))
+        raise
+    _warm_up(issued.account.namespace)
+    return _success(
+        {
+            "account": str(issued.account),
+            "message": issued.message,
+            "challenge": issued.challenge,
+            "expires_at": iso(datetime.fromtimestamp(issued.expires_at, UTC)),
+        },
+        201,
+    )
+
+
+@api.get("/sessions/validate")
+@signed_in(slides=False)
+def validate() -> ResponseReturnValue:
+    """Say until when this session lives; asking is no activity."""
+    return _success(_state())
+
+
+@api.post("/sessions/keep-alive")
+@signed_in(slides=False)
+def keep_alive() -> ResponseReturnValue:
+    """Start the idle clock again. A form without script is sent back to the page it came from."""
+    ours, current = services(), wallet_session()
+    assert current.live is not None  # noqa: S101  # signed_in saw to it
+    renewed = ours.lifecycle.renew(current.live)
+    if isinstance(renewed, Ended):
+        current.live, current.ended = None, renewed.reason
+        raise refusal(current)
+    current.live = renewed
+    if not wants_json():
+        return redirect(origin.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+    return _success(_state())
+
+
+@api.post("/sessions/logout")
+@public(slides=False, csrf=False)
+def logout() -> ResponseReturnValue:
+    """Revoke the session of this cookie; signing out twice is fine."""
+    end_session()
+    return clear_browser(_success({"signed_out": True}))
+
+
+def _state() -> dict[str, Any]:
+    view = session_view()
+    assert view is not None  # noqa: S101  # signed_in saw to it
+    return view.as_json()
+
+
+def _success(data: dict[str, Any], status: int = 200) -> Response:
+    response = jsonify(success=True, data=data)
+    response.status_code = status
+    return response
+
+
+@cache
+def _warm_up(namespace: str) -> None:
+    # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    threading.Thread(target=chains.warm, args=(namespace,), daemon=True).start()

@@ -1,0 +1,128 @@
+"""How failures look: a page or a JSON envelope, by what the client accepts, and one event each."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+from werkzeug.wrappers import Response
+
+from .. import errors, events
+from ..settings import LOOPBACK
+from . import origin
+from .services import services
+
+logger = logging.getLogger(__name__)
+
+_BY_STATUS: dict[int, type[errors.SessionsError]] = {
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.BodyTooLarge,
+    415: errors.MediaTypeUnsupported,
+    429: errors.RateLimited,
+}
+
+
+# A sign-out that fails must not read like one that worked.
+_SIGN_OUTS = ("sessions.sign_out_post", "sessions_api.logout")
+
+
+def register(app: Flask) -> None:
+    """Answer all errors of the application in its own look."""
+    app.register_error_handler(errors.SessionsError, answer)
+    app.register_error_handler(HTTPException, _answer_http)
+
+
+def wants_json() -> bool:
+    """Whether this client reads JSON rather than pages.
+
+    The JSON service answers pages only to who names them (a form in a browser without script); everything else
+    answers JSON only to who sends or prefers it.
+    """
+    accepted = request.accept_mimetypes
+    if request.path.startswith("/api/"):
+        return "text/html" not in accepted.values()
+    return request.is_json or accepted["application/json"] > accepted["text/html"]
+
+
+def answer(error: errors.SessionsError) -> ResponseReturnValue:
+    """Answer a refusal from the closed set."""
+    if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
+        error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
+    if not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
+        events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
+    if isinstance(error, errors.NotSignedIn) and not wants_json():
+        return _to_sign_in(error)
+    request_id = secrets.token_hex(8)
+    if error.status >= 500:
+        logger.error("%s (request %s): %s", error.code, request_id, error)
+    body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    return body, error.status, headers
+
+
+def envelope(error: errors.SessionsError, request_id: str) -> Response:
+    """Return the JSON form of an error."""
+    detail: dict[str, Any] = {"code": error.code, "message": error.message, "request_id": request_id}
+    if error.reason is not None:
+        detail["reason"] = error.reason
+    return jsonify(success=False, error=detail)
+
+
+def _page(error: errors.SessionsError, request_id: str) -> str:
+    return render_template("sessions/error.html", error=error, request_id=request_id, back=_back(error))
+
+
+def _back(error: errors.SessionsError) -> str | None:
+    # The page whose form failed, to open it afresh with one click. The Referer is the visitor's word: only its path
+    # is used.
+    referrer = request.headers.get("Referer", "")
+    public_origin = services().settings.public_origin
+    path = referrer.removeprefix(public_origin)
+    if referrer.startswith(public_origin + "/") and origin.is_safe_path(path):
+        return path
+    if isinstance(error, errors.StoreUnavailable) and request.method == "GET" and origin.is_safe_path(request.path):
+        return request.path
+    return None
+
+
+def _to_sign_in(error: errors.NotSignedIn) -> Response:
+    target: dict[str, Any] = {"next": request.full_path.rstrip("?")} if request.method == "GET" else {}
+    if not origin.is_safe_path(target.get("next", "/")):
+        target = {}
+    if error.reason and error.reason != "no_token":
+        target["reason"] = error.reason
+    return redirect(url_for("sessions.sign_in", **target), 303)
+
+
+def _answer_http(error: HTTPException) -> ResponseReturnValue:
+    if error.code is not None and error.code < 400:
+        return error  # a redirect that Werkzeug raises, to the path with its slash
+    if isinstance(error, SecurityError):
+        return _wrong_host()
+    if isinstance(error, InternalServerError):
+        cause = error.original_exception
+        return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
+    known = _BY_STATUS.get(error.code or 500)
+    if known is None and error.code is not None and error.code >= 500:
+        return answer(errors.SessionsError(error.name))
+    result = current_app.make_response(answer((known or errors.BadRequest)(error.name)))
+    if error.code == 405:
+        for name, value in error.get_headers():
+            if name == "Allow":
+                result.headers[name] = value
+    return result
+
+
+def _wrong_host() -> ResponseReturnValue:
+    settings = services().settings
+    host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")
+    if settings.development and request.method == "GET" and host.strip("[]") in LOOPBACK:
+        # 127.0.0.1 is another origin than localhost: wallets compare the address bar with the text they sign.
+        logger.warning("Opened at %s; sending the browser to %s, the configured origin", host, settings.public_origin)
+        return redirect(settings.public_origin + request.path, 307)
+    return answer(errors.HostUntrusted(host))

@@ -1,0 +1,192 @@
+"""Who may use a route. Every route declares it; one that declares nothing stops the application from starting.
+
+    @app.get("/account")
+    @signed_in
+    def account(): ...
+
+`public` lets everybody in and reads the session if there is one, `signed_in` asks for one, `sessionless` never looks
+(health checks, files). Declare below the route, as above. Reading counts as activity unless `slides=False`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from flask import Flask, Request, current_app, g, request
+from flask.globals import request_ctx
+from werkzeug.local import LocalProxy
+
+from ..accounts import Account
+from ..errors import Misconfigured, NotSignedIn, SessionExpired, SessionInvalid
+from ..records import Slide
+from ..store import WalletSession
+from . import origin
+from .services import services
+from .view import SessionView
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MARK = "__sessions_access__"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a route declared: is the session read, is one demanded, does reading count as activity, is a token due."""
+
+    reads: bool = True
+    demands: bool = False
+    slide: Slide = "due"
+    csrf: bool = True
+
+
+@overload
+def public(view: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def public(*, slides: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
+    """Let everybody in. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
+    access = Access(slide="due" if slides else "never", csrf=csrf)
+    return _declare(access)(view) if view else _declare(access)
+
+
+@overload
+def signed_in(view: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def signed_in(*, slides: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def signed_in(view: Any = None, *, slides: bool = True) -> Any:
+    """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back."""
+    access = Access(demands=True, slide="due" if slides else "never")
+    return _declare(access)(view) if view else _declare(access)
+
+
+def sessionless(view: Callable[P, R]) -> Callable[P, R]:
+    """Let everybody in without looking at the session; `flask.session` stays empty."""
+    return _declare(Access(reads=False))(view)
+
+
+def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            # The guard has run before; this stops an application that copied the decorators and forgot `init_app`.
+            if not isinstance(request_ctx.session, WalletSession):
+                raise Misconfigured("Create WalletSessions(app) before you guard routes with it.")
+            return view(*args, **kwargs)
+
+        setattr(guarded, _MARK, access)
+        return guarded
+
+    return declare
+
+
+def declared(view: Callable[..., Any] | None) -> Access | None:
+    """Return what a view function declared."""
+    return getattr(view, _MARK, None)
+
+
+def demand_declarations(app: Flask) -> None:
+    """Make `app` refuse every route without a declaration, those it has already and those to come."""
+    add_url_rule = app.add_url_rule
+
+    def checked(
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        add_url_rule(rule, endpoint, view_func, *args, **options)
+        _demand_declaration(app, str(endpoint or getattr(view_func, "__name__", "")))
+
+    app.add_url_rule = checked  # type: ignore[method-assign]
+    for endpoint in app.view_functions:
+        _demand_declaration(app, endpoint)
+
+
+def _demand_declaration(app: Flask, endpoint: str) -> None:
+    view = app.view_functions.get(endpoint)
+    if view is None or _is_static(endpoint) or declared(view):
+        return
+    raise Misconfigured(
+        f"The route {endpoint!r} does not say who may use it. "
+        "Put @public, @signed_in or @sessionless between its route and its function."
+    )
+
+
+def _is_static(endpoint: str | None) -> bool:
+    return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
+
+
+def guard() -> None:
+    """Check a request before its view: where it comes from, which session it has, whether the route lets it in.
+
+    The order is by cost and by attack: nothing of a cross-site request is looked at, nothing is read from Redis for a
+    route that does not need it, and no form is parsed before the session is known.
+    """
+    ours = services()
+    current = wallet_session()
+    endpoint = request.endpoint
+    access = declared(current_app.view_functions.get(endpoint or ""))
+    if access is None:
+        if _is_static(endpoint):
+            return
+        if endpoint is not None:
+            raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
+        access = Access(slide="never")  # 404 and 405: their page shows who is signed in
+    if not access.reads:
+        return
+    if request.blueprint in ("sessions", "sessions_api"):
+        _limit_body(request)
+    unsafe = request.method not in ("GET", "HEAD", "OPTIONS")
+    if unsafe:
+        origin.refuse_cross_site(request, ours.settings)
+    ours.store.load(current, access.slide)
+    if access.demands and current.account_live is None:
+        raise refusal(current)
+    if unsafe and access.csrf:
+        origin.demand_token(ours.csrf)
+
+
+def _limit_body(current: Request) -> None:
+    current.max_content_length = 16 * 1024
+    current.max_form_memory_size = 16 * 1024
+    current.max_form_parts = 32
+
+
+def refusal(current: WalletSession) -> NotSignedIn:
+    """Return the 401 that says why this request has no session."""
+    if current.ended is None:
+        return NotSignedIn("no session cookie", reason="no_token")
+    if current.ended in ("idle", "absolute"):
+        return SessionExpired(reason=current.ended)
+    return SessionInvalid(reason=current.ended)
+
+
+def wallet_session() -> WalletSession:
+    """Return `flask.session` as what it is."""
+    return cast(WalletSession, request_ctx.session)
+
+
+def session_view() -> SessionView | None:
+    """Return the session of this request, or `None` for a visitor."""
+    live = wallet_session().account_live
+    if live is None:
+        return None
+    view: SessionView | None = g.get("wallet_session_view")
+    if view is None or view.live is not live:
+        view = g.wallet_session_view = SessionView(live, services())
+    return view
+
+
+def _current_account() -> Account | None:
+    view = session_view()
+    return view.account if view is not None else None
+
+
+# Both are false for visitors: `if current_account:` asks whether somebody is signed in.
+current_session = cast(SessionView, LocalProxy(session_view))
+current_account = cast(Account, LocalProxy(_current_account))

@@ -1,0 +1,170 @@
+"""The pages: sign in, the session's status, sign out, signed out."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from .. import errors, events
+from ..accounts import chain
+from ..store import CSRF_KEY, WalletSession
+from . import origin
+from .guards import public, session_view, signed_in, wallet_session
+from .services import services
+
+pages = Blueprint("sessions", __name__)
+
+REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced")
+
+# Where the sign-in page starts again after a refusal; its own words for each state are in the template.
+_STATES = {
+    "signature_mismatch": "bad_signature",
+    "signature_malformed": "bad_signature",
+    "challenge_expired": "nonce_expired",
+    "challenge_used": "nonce_expired",
+    "domain_mismatch": "domain_mismatch",
+    "uri_mismatch": "domain_mismatch",
+    "chain_unsupported": "wrong_network",
+    "rate_limited": "rate_limited",
+    "store_unavailable": "server_unreachable",
+}
+
+
+@pages.get("/sign-in")
+@public
+def sign_in() -> ResponseReturnValue:
+    """Show the connect panel; who is signed in already may go on, or use another account."""
+    state = "already_signed_in" if session_view() else "idle"
+    return _sign_in_page(state, request.args, reason=_reason(request.args.get("reason")))
+
+
+@pages.post("/sign-in")
+@public
+def sign_in_post() -> ResponseReturnValue:
+    """Verify the signed text; start a session and send the person on, or say what was wrong."""
+    ours, current, form = services(), wallet_session(), request.form
+    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
+    message = form.get("message", "").replace("\r\n", "\n")
+    try:
+        account = ours.challenges.redeem(
+            message, form.get("challenge", ""), form.get("signature", ""), current.browser
+        )
+        live = ours.lifecycle.start(
+            account,
+            ours.session_type,
+            wallet=display_name(form.get("wallet", "")),
+            remember=form.get("remember") == "1",
+            data=_carried_over(current),
+            replacing=current.live,
+        )
+    except errors.SignInRefused as error:
+        events.publish(events.SignInFailed(code=error.code, account=None))
+        return _refused(error)
+    except errors.StoreUnavailable as error:
+        return _refused(error)
+    current.adopt(live)
+    return redirect(origin.safe_path(form.get("next"), url_for("sessions.status")), 303)
+
+
+@pages.get("/session")
+@signed_in
+def status() -> ResponseReturnValue:
+    """Show who is signed in, what the session may do, and both its clocks."""
+    return render_template("sessions/status.html")
+
+
+@pages.get("/sign-out")
+@public
+def sign_out() -> ResponseReturnValue:
+    """Ask whether to sign out; links can't sign anybody out."""
+    if session_view() is None:
+        return redirect(url_for("sessions.signed_out", reason="signed_out"), 303)
+    return render_template("sessions/sign_out.html")
+
+
+@pages.post("/sign-out", endpoint="sign_out_post")
+@public(csrf=False)
+def sign_out_post() -> ResponseReturnValue:
+    """Revoke on the server, then clear the browser. Signing out twice is fine."""
+    end_session()
+    return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
+
+
+@pages.get("/signed-out")
+@public
+def signed_out() -> ResponseReturnValue:
+    """Say why the session ended and what to do."""
+    return render_template(
+        "sessions/signed_out.html",
+        reason=_reason(request.args.get("reason")) or "unknown",
+        next=origin.safe_path(request.args.get("next"), ""),
+        **_clocks(),
+    )
+
+
+def end_session() -> None:
+    """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
+    ours, current = services(), wallet_session()
+    if current.account_live is not None:
+        # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
+        # lack of one.
+        origin.demand_token(ours.csrf)
+        ours.lifecycle.revoke(current.account_live, "signed_out")
+    current.release()
+
+
+def clear_browser(response: Response) -> Response:
+    """Tell the browser to forget what it stored for this site."""
+    response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    return response
+
+
+def display_name(text: str) -> str:
+    """Return a wallet's name fit for showing: one line, no control, format or bidi characters, at most 40."""
+    visible = "".join(c for c in text[:400] if not unicodedata.category(c).startswith("C"))
+    return " ".join(visible.split())[:40]
+
+
+def _carried_over(current: WalletSession) -> dict[str, Any]:
+    # What a visitor collected stays theirs. What another account stored must not become this one's.
+    if current.account_live is not None:
+        return {}
+    return {key: value for key, value in current.items() if key != CSRF_KEY}
+
+
+def _refused(error: errors.SessionsError) -> ResponseReturnValue:
+    response = make_response(_sign_in_page(_STATES.get(error.code, "nonce_failed"), request.form, error=error))
+    response.status_code = error.status
+    if error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _sign_in_page(
+    state: str, fields: Any, *, error: errors.SessionsError | None = None, reason: str | None = None
+) -> str:
+    wallet_session().bind_browser()
+    return render_template(
+        "sessions/sign_in.html",
+        state=state,
+        error=error,
+        reason=reason,
+        next=origin.safe_path(fields.get("next"), ""),
+        wallet=display_name(fields.get("wallet", "")),
+        remember=fields.get("remember") == "1",
+        chains=[chain(chain_id) for chain_id in services().settings.chains],
+        **_clocks(),
+    )
+
+
+def _clocks() -> dict[str, int]:
+    session_type = services().session_type
+    return {"idle_seconds": session_type.idle_seconds, "absolute_seconds": session_type.absolute_seconds}
+
+
+def _reason(text: str | None) -> str | None:
+    return text if text in REASONS else None

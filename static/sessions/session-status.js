@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * `<session-status data-clock="session|idle|absolute">` keeps server-rendered times true while the page is open:
+ * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length.
+ */
+import { fill, parts, sessionClock, timeOfDay } from "./clock.js";
+
+/** From here on the clock is shown as a warning. */
+const URGENT_MS = 5 * 60_000;
+
+class SessionStatus extends HTMLElement {
+  #update = () => this.#show();
+
+  connectedCallback() {
+    sessionClock.addEventListener("tick", this.#update);
+    this.#show();
+  }
+
+  disconnectedCallback() {
+    sessionClock.removeEventListener("tick", this.#update);
+  }
+
+  #show() {
+    const { idleEnd, absoluteEnd } = sessionClock;
+    if (!idleEnd || !absoluteEnd) return;
+    const kind = this.dataset.clock;
+    const left =
+      kind === "idle" ? sessionClock.idleLeft()
+      : kind === "absolute" ? sessionClock.absoluteLeft()
+      : sessionClock.left();
+    const first = idleEnd < absoluteEnd ? idleEnd : absoluteEnd;
+    const end = kind === "idle" ? idleEnd : kind === "absolute" ? absoluteEnd : first;
+
+    this.toggleAttribute("data-urgent", left <= URGENT_MS);
+    // Activity moves the idle end up to the absolute one, and no further.
+    this.toggleAttribute("data-capped", idleEnd >= absoluteEnd);
+
+    const ends = this.#part("ends");
+    if (ends instanceof HTMLTimeElement) {
+      // The server printed UTC; the reader's own zone says more, and the title keeps the other.
+      if (!ends.title) ends.title = ends.textContent?.trim() ?? "";
+      ends.dateTime = end.toISOString();
+      write(ends, timeOfDay(end, sessionClock.now(), document.documentElement.lang));
+    }
+
+    const words = this.#part("left");
+    if (words) {
+      words.hidden = false;
+      write(words, this.#sentence(left));
+    }
+
+    const bar = this.#part("bar");
+    if (bar instanceof HTMLProgressElement) bar.value = Math.max(left, 0) / 1000;
+  }
+
+  /** @param {number} left */
+  #sentence(left) {
+    if (left <= 0) return this.#phrase("none");
+    // A number that changes each second is left out for whoever asked for less motion.
+    const calm = this.dataset.clock === "session" || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const whole = parts(left, calm ? "minutes" : "seconds");
+    if (whole.hours > 0) return fill(this.#phrase("hours"), parts(left, "minutes"));
+    return fill(this.#phrase(calm ? "minutes" : "seconds"), whole);
+  }
+
+  /** @param {string} name */
+  #part(name) {
+    return /** @type {HTMLElement | null} */ (this.querySelector(`[data-part="${name}"]`));
+  }
+
+  /** @param {string} name */
+  #phrase(name) {
+    const template = this.querySelector(`template[data-phrase="${name}"]`);
+    return template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
+  }
+}
+
+/**
+ * Writing the same words again would still wake whoever watches the page.
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+customElements.define("session-status", SessionStatus);

@@ -1,0 +1,713 @@
+// @ts-check
+/**
+ * <wallet-sign-in>: the sign-in panel around a server-rendered form. It connects a wallet, has the
+ * server write a fresh text for each attempt, asks the wallet to sign it, fills the hidden inputs and
+ * submits the form as any form is submitted.
+ *
+ * All words are in the template. This element shows the parts whose `data-for` names the state in
+ * `data-state`, and fills names and numbers.
+ */
+import { openChannel } from "./channel.js";
+import * as eip155 from "./eip155.js";
+import { HttpError, request } from "./http.js";
+import { discover, imitations, list, printable, providerOf } from "./wallets.js";
+
+/** @typedef {import("./wallets.js").Wallet} Wallet */
+/**
+ * @typedef {{message: string, challenge: string, account: string, deadline: number, spent: boolean}} Challenge
+ */
+
+const SLOW_MS = 20_000;
+/** A text with less time left than this is replaced before it is shown to the wallet. */
+const SIGNING_MARGIN_MS = 30_000;
+const DEFAULT_LIFETIME_MS = 300_000;
+const DEFAULT_RETRY_SECONDS = 60;
+
+/** A request is open somewhere: one button pending, the others disabled. */
+const BUSY = new Set(["connecting", "connect_slow", "switching", "preparing", "signing", "verifying"]);
+/** The page waits for nothing and holds nothing. */
+const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
+/** Step 1 waits for another network. */
+const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
+/** Nothing can be done on this page. */
+const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
+
+/** @type {Record<eip155.Kind, string>} */
+const CONNECT_FAILURES = {
+  rejected: "rejected_connect",
+  pending: "request_pending",
+  locked: "wallet_locked",
+  disconnected: "wallet_disconnected",
+  unknown_chain: "connect_failed",
+  unsupported: "connect_failed",
+  malformed: "connect_failed",
+  failed: "connect_failed",
+};
+/** @type {Record<eip155.Kind, string>} */
+const SWITCH_FAILURES = {
+  ...CONNECT_FAILURES,
+  rejected: "switch_rejected",
+  unknown_chain: "unknown_chain",
+  unsupported: "switch_unsupported",
+  malformed: "switch_unsupported",
+  failed: "switch_unsupported",
+};
+/** @type {Record<eip155.Kind, string>} */
+const SIGN_FAILURES = {
+  ...CONNECT_FAILURES,
+  rejected: "rejected_sign",
+  unsupported: "sign_unsupported",
+  unknown_chain: "sign_failed",
+  malformed: "sign_failed",
+  failed: "sign_failed",
+};
+
+class WalletSignIn extends HTMLElement {
+  /** The running attempt. Aborting it makes every answer that is still to come a stranger's. */
+  #attempt = new AbortController();
+  /** @type {Wallet | null} */
+  #wallet = null;
+  /** @type {string[]} */
+  #accounts = [];
+  #address = "";
+  #offered = "";
+  /** The network that the wallet was asked to switch to. */
+  #target = "";
+  /** The accepted network that the wallet is on; with an address, step 1 is done. */
+  #chain = "";
+  /** @type {Challenge | null} */
+  #challenge = null;
+  /** @type {() => void} */
+  #unwatch = () => {};
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #retryAt = 0;
+  #signedOnce = false;
+  #submitting = false;
+  #connected = false;
+
+  connectedCallback() {
+    if (this.#connected) return;
+    this.#connected = true;
+    this.addEventListener("click", (event) => this.#clicked(event));
+    this.#form.addEventListener("submit", (event) => {
+      // Enter in a field must not send an empty signature.
+      if (!this.#submitting) event.preventDefault();
+    });
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.#startOver();
+    });
+
+    const first = this.dataset.state ?? "idle";
+    if (!window.isSecureContext) return this.#show("insecure_context");
+    this.#fill("host", location.host);
+    if (this.dataset.preferred) {
+      this.#fill("preferred", printable(this.dataset.preferred));
+      this.#part("preferred").hidden = false;
+    }
+    if (first === "idle") this.#show("scanning");
+    else this.#show(first, { retryAfter: Number(this.dataset.retryAfter) || DEFAULT_RETRY_SECONDS });
+    // A message that is there when the page loads is read to nobody unless it has the focus.
+    if (first !== "idle") this.#focusMessage();
+
+    if (this.dataset.signedIn === undefined) openChannel((message) => this.#heard(message));
+    discover(window, {
+      legacyName: this.dataset.legacyName,
+      changed: () => this.#walletsChanged(),
+      scanned: () => this.#scanned(),
+    });
+  }
+
+  // ---- Wallets in this browser ------------------------------------------------------------------
+
+  #walletsChanged() {
+    this.#drawWallets();
+    this.#part("imitation").hidden = imitations().length === 0;
+    if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && list().length) {
+      this.#show("wallet_list");
+    }
+  }
+
+  #scanned() {
+    if (this.#state !== "scanning") return;
+    if (list().length) return this.#show("wallet_list");
+    this.#show(onPhone() ? "in_app_browser" : "no_wallet");
+  }
+
+  #drawWallets() {
+    const rows = this.#part("wallets");
+    const wallets = list();
+    const focused = rows.contains(document.activeElement);
+    for (const row of Array.from(rows.children)) {
+      const id = button(row).dataset.walletId;
+      if (!wallets.some((wallet) => wallet.id === id)) row.remove();
+    }
+    for (const wallet of wallets) {
+      let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
+      if (!row) {
+        row = this.#copy("wallet-row");
+        button(row).dataset.walletId = wallet.id;
+        if (wallet.name) within(row, "name").textContent = wallet.name;
+        within(row, "rdns").textContent = wallet.rdns;
+        drawTile(within(row, "tile"), wallet);
+        rows.append(row);
+      }
+      within(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
+    }
+    if (focused && !rows.contains(document.activeElement)) this.#focusFirstWallet();
+    this.#drawButtons();
+  }
+
+  /** The wallet that was used before the server showed the page again, if its name is here once. */
+  #preferredWallet() {
+    const name = printable(this.dataset.preferred);
+    const same = list().filter((wallet) => name && wallet.name === name);
+    return same.length === 1 ? same[0] : null;
+  }
+
+  // ---- What the person does ---------------------------------------------------------------------
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const control = event.target instanceof Element ? event.target.closest("[data-action]") : null;
+    if (!(control instanceof HTMLElement) || control.getAttribute("aria-disabled") === "true") return;
+    const { action, walletId = "", address = "", chain = "" } = control.dataset;
+    switch (action) {
+      case "wallet": return this.#connect(walletId);
+      case "account": return this.#run((signal) => this.#useAccount(address, signal), CONNECT_FAILURES);
+      case "switch": return this.#switchTo(chain);
+      case "recheck": return this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+      case "sign": return this.#sign();
+      case "retry": return this.#retry();
+      case "reconnect": return this.#reconnect();
+      case "use-offered": return this.#run((signal) => this.#useAccount(this.#offered, signal), CONNECT_FAILURES);
+      case "keep": return this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+      case "cancel": return this.#cancel();
+      case "another": return this.#useAnother();
+    }
+  }
+
+  /**
+   * Runs one attempt. It ends the one before: what that one is still told is ignored.
+   * @param {(signal: AbortSignal) => Promise<void>} work
+   * @param {Record<eip155.Kind, string>} failures
+   */
+  #run(work, failures) {
+    this.#attempt.abort();
+    const attempt = (this.#attempt = new AbortController());
+    work(attempt.signal).catch((error) => {
+      if (attempt.signal.aborted) return;
+      if (error instanceof HttpError) return this.#serverRefused(error);
+      const refusal = eip155.explain(error);
+      const next = failures[refusal.kind];
+      if (next === "wallet_locked" || next === "sign_unsupported") this.#disconnect({ keepWallet: true });
+      this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
+    });
+  }
+
+  /** @param {string} id */
+  #connect(id) {
+    const wallet = list().find((each) => each.id === id);
+    const provider = providerOf(id);
+    if (!wallet || !provider) return;
+    this.#disconnect();
+    this.#wallet = wallet;
+    this.#fill("wallet", wallet.name || this.#unnamed());
+    this.#run(async (signal) => {
+      this.#show("connecting");
+      const accounts = await eip155.abandonable(eip155.connect(provider), signal);
+      if (!accounts.length) return this.#show("no_accounts");
+      this.#accounts = accounts;
+      this.#unwatch = eip155.watch(provider, {
+        accounts: (changed) => this.#accountsChanged(changed),
+        chain: (changed) => this.#chainChanged(changed),
+      });
+      if (accounts.length > 1) {
+        this.#drawAccounts();
+        return this.#show("choose_account");
+      }
+      await this.#useAccount(accounts[0], signal);
+    }, CONNECT_FAILURES);
+  }
+
+  /** @param {string} address @param {AbortSignal} signal */
+  async #useAccount(address, signal) {
+    this.#address = address;
+    this.#challenge = null;
+    this.#fill("address", eip155.shorten(address));
+    await this.#checkNetwork(signal);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #checkNetwork(signal) {
+    if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
+    const chain = await eip155.abandonable(eip155.chain(this.#provider), signal);
+    const name = this.#chainName(chain);
+    if (!name) {
+      this.#chain = "";
+      this.#fill("number", chain.slice(eip155.NAMESPACE.length + 1).slice(0, 12));
+      this.#part("chain-number").hidden = false;
+      return this.#show("wrong_network");
+    }
+    this.#part("network-note").hidden = !(this.#challenge && this.#chain !== chain);
+    this.#chain = chain;
+    this.#fill("network", name);
+    await this.#prepare(signal);
+  }
+
+  /** @param {string} chain */
+  #switchTo(chain) {
+    // After the server has shown the page again, there is nobody to ask yet.
+    if (!this.#address) return this.#retry();
+    this.#target = chain;
+    this.#fill("target", this.#chainName(chain));
+    this.#run(async (signal) => {
+      this.#show("switching");
+      await eip155.abandonable(eip155.switchChain(this.#provider, chain), signal);
+      await this.#checkNetwork(signal);
+    }, SWITCH_FAILURES);
+  }
+
+  /**
+   * Has the server write the text, and checks what it names before it is shown.
+   * @param {AbortSignal} signal
+   */
+  async #prepare(signal) {
+    this.#show("preparing");
+    const account = eip155.accountId(this.#chain, this.#address);
+    const asked = performance.now();
+    const answer = await request(this.dataset.challengeUrl ?? "", { method: "POST", json: { account }, signal });
+    signal.throwIfAborted();
+    const { domain, address, issuedAt } = eip155.readHeader(String(answer.message));
+    if (domain !== location.host) return this.#show("domain_mismatch");
+    if (!eip155.sameAddress(address, this.#address) || !eip155.sameAddress(String(answer.account), account)) {
+      return this.#show("nonce_failed");
+    }
+    // The server's two times give a span; this computer's clock may be years off.
+    const span = Date.parse(answer.expires_at) - issuedAt;
+    this.#challenge = {
+      message: answer.message,
+      challenge: answer.challenge,
+      account: answer.account,
+      deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
+      spent: false,
+    };
+    this.#address = address;
+    this.#fill("address", eip155.shorten(address));
+    this.#part("preview").textContent = answer.message;
+    this.#show("ready_to_sign");
+  }
+
+  #sign() {
+    this.#run(async (signal) => {
+      const provider = this.#provider;
+      const { address, chain } = { address: this.#address, chain: this.#chain };
+      this.#show("signing");
+      // Some wallets change accounts or networks without an event.
+      const accounts = await eip155.abandonable(eip155.accounts(provider), signal);
+      if (!accounts.some((each) => eip155.sameAddress(each, address))) return this.#show("address_mismatch");
+      if ((await eip155.abandonable(eip155.chain(provider), signal)) !== chain) return this.#checkNetwork(signal);
+
+      const old = this.#challenge;
+      if (!old || old.spent || performance.now() > old.deadline - SIGNING_MARGIN_MS) {
+        await this.#prepare(signal);
+        if (this.#state !== "ready_to_sign") return;
+        this.#show("signing");
+      }
+      const challenge = /** @type {Challenge} */ (this.#challenge);
+      // Whatever comes of it, the next attempt gets a text of its own.
+      challenge.spent = true;
+      this.#signedOnce = true;
+      const signature = await eip155.abandonable(
+        eip155.sign(provider, challenge.message, address), signal);
+      if (performance.now() > challenge.deadline) return this.#show("nonce_expired");
+      this.#submit(challenge, signature);
+    }, SIGN_FAILURES);
+  }
+
+  /** @param {Challenge} challenge @param {string} signature */
+  #submit(challenge, signature) {
+    this.#write({
+      message: challenge.message,
+      challenge: challenge.challenge,
+      signature,
+      wallet: this.#wallet?.name ?? "",
+    });
+    this.#show("verifying");
+    this.#submitting = true;
+    this.#form.requestSubmit();
+    this.#submitting = false;
+  }
+
+  #retry() {
+    if (this.#retryAt > performance.now()) return;
+    if (this.#address && this.#wallet) {
+      return this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+    }
+    this.#reconnect();
+  }
+
+  #reconnect() {
+    const wallet = this.#wallet ?? this.#preferredWallet() ?? (list().length === 1 ? list()[0] : null);
+    if (wallet && providerOf(wallet.id)) return this.#connect(wallet.id);
+    this.#rest();
+  }
+
+  #cancel() {
+    const sent = this.#state === "verifying";
+    const chosen = this.#wallet?.id;
+    this.#attempt.abort();
+    this.#disconnect();
+    this.#rest(chosen);
+    // The form may have reached the server already: only the server knows, so ask it.
+    if (sent) location.assign(this.#freshUrl);
+  }
+
+  #useAnother() {
+    this.#show("scanning");
+    this.#scanned();
+    this.#part("connect-heading").focus();
+  }
+
+  /** Back in a page that the browser had frozen: its texts, tokens and wallets are of the past. */
+  #startOver() {
+    this.#attempt.abort();
+    this.#disconnect();
+    this.#write({ message: "", challenge: "", signature: "", wallet: "" });
+    if (!CLOSED.has(this.#state)) this.#show(list().length ? "wallet_list" : "no_wallet");
+    location.replace(this.#freshUrl);
+  }
+
+  // ---- What happens by itself -------------------------------------------------------------------
+
+  /** @param {string[]} accounts */
+  #accountsChanged(accounts) {
+    if (this.#state === "verifying" || !this.#wallet) return;
+    const before = this.#accounts[0];
+    this.#accounts = accounts;
+    if (!accounts.length) {
+      this.#attempt.abort();
+      this.#disconnect({ keepWallet: true });
+      return this.#show("wallet_locked");
+    }
+    if (this.#state === "choose_account") return this.#drawAccounts();
+    if (!this.#address || RESTING.has(this.#state) || eip155.sameAddress(accounts[0], before)) return;
+    if (eip155.sameAddress(accounts[0], this.#address)) return;
+    this.#attempt.abort();
+    this.#offered = accounts[0];
+    this.#fill("offered", eip155.shorten(this.#offered));
+    this.#part("keep").hidden = !accounts.some((each) => eip155.sameAddress(each, this.#address));
+    this.#show("account_switched");
+  }
+
+  /** @param {string | null} chain */
+  #chainChanged(chain) {
+    const unmoved = chain !== null && chain === this.#chain;
+    const waitsForPerson = ["choose_account", "account_switched", "address_mismatch", "verifying"];
+    if (unmoved || !this.#address || RESTING.has(this.#state) || waitsForPerson.includes(this.#state)) return;
+    this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+  }
+
+  /** A page of a session has opened in another tab. @param {import("./channel.js").Message} message */
+  #heard(message) {
+    if (message.type !== "extended" || BUSY.has(this.#state) || CLOSED.has(this.#state)) return;
+    if (this.#phase === "connect") this.#show("success");
+  }
+
+  /** @param {HttpError} error */
+  #serverRefused(error) {
+    const technical = [error.code, error.status || "", error.requestId ?? ""];
+    if (error.code === "rate_limited" || error.status === 429) {
+      return this.#show("rate_limited", { technical, retryAfter: error.retryAfter ?? DEFAULT_RETRY_SECONDS });
+    }
+    if (error.code === "chain_unsupported") {
+      this.#chain = "";
+      this.#part("chain-number").hidden = true;
+      return this.#show("wrong_network", { technical });
+    }
+    this.#show(error.unreachable ? "server_unreachable" : "nonce_failed", { technical });
+  }
+
+  // ---- The page ---------------------------------------------------------------------------------
+
+  get #state() { return this.dataset.state ?? "idle"; }
+  /** Step 2 is the current one once an account on an accepted network is chosen. */
+  get #phase() { return this.#address && this.#chain ? "sign" : "connect"; }
+  get #form() { return /** @type {HTMLFormElement} */ (this.querySelector("form.sign-in__form")); }
+  get #freshUrl() {
+    return /** @type {HTMLAnchorElement} */ (this.querySelector("[data-testid='reload']")).href;
+  }
+  get #provider() {
+    const provider = this.#wallet && providerOf(this.#wallet.id);
+    if (!provider) throw new eip155.WalletError("disconnected", undefined, "");
+    return provider;
+  }
+
+  /**
+   * @param {string} state
+   * @param {{technical?: unknown[], retryAfter?: number}} [details]
+   */
+  #show(state, { technical = [], retryAfter = 0 } = {}) {
+    const phaseBefore = this.dataset.phase;
+    const focused = document.activeElement;
+    clearTimeout(this.#timer);
+    if (state !== this.#state) {
+      // What the server said belongs to the state that it rendered.
+      for (const old of this.querySelectorAll("[data-testid='server-code']")) old.remove();
+    }
+    this.dataset.state = state;
+    this.dataset.phase = this.#phase;
+    for (const part of this.querySelectorAll("[data-for]")) {
+      if (!(part instanceof HTMLElement)) continue;
+      const { for: states = "", phase } = part.dataset;
+      part.hidden = !states.split(" ").includes(state) || (phase !== undefined && phase !== this.#phase);
+    }
+    const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
+    this.#part("technical").hidden = !trouble;
+    this.#fill("technical", trouble);
+    this.#drawSteps();
+    this.#drawButtons();
+    if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
+    if (state === "signing") {
+      this.#timer = setTimeout(() => { this.#part("signing-slow").hidden = false; }, SLOW_MS);
+    }
+    this.#retryAt = 0;
+    if (state === "rate_limited") {
+      this.#retryAt = performance.now() + retryAfter * 1000;
+      this.#countDown();
+    }
+    this.#say();
+    this.#moveFocus(focused, phaseBefore);
+  }
+
+  #drawSteps() {
+    const state = this.#state;
+    const signing = this.#phase === "sign";
+    for (const step of this.querySelectorAll("[data-step]")) {
+      const current = step.getAttribute("data-step") === this.#phase;
+      if (current) step.setAttribute("aria-current", "step");
+      else step.removeAttribute("aria-current");
+      step.toggleAttribute("data-done", signing && !current);
+    }
+    const chosen = Boolean(this.#address && this.#wallet);
+    this.#part("chosen").hidden = !chosen;
+    this.#part("chosen-network").hidden = !signing;
+    if (chosen && this.#wallet) drawTile(this.#part("chosen-tile"), this.#wallet);
+    const hasText = signing && Boolean(this.#challenge);
+    const stopped = ["account_switched", "address_mismatch", "domain_mismatch"].includes(state);
+    this.#part("sign-later").hidden = signing;
+    this.#part("letter").hidden = !signing || stopped || !(hasText || state === "preparing");
+    this.#part("preview").textContent = this.#challenge?.message ?? "";
+    this.#part("remember").hidden = !signing || stopped;
+    this.#part("sign-actions").hidden = !signing;
+    this.#part("signing-slow").hidden = true;
+    const button = this.#part("sign-button");
+    button.hidden = !["preparing", "ready_to_sign", "signing", "rejected_sign", "sign_failed", "request_pending", "verifying"]
+      .includes(state);
+    this.#part("sign-first").hidden = this.#signedOnce;
+    this.#part("sign-again").hidden = !this.#signedOnce;
+    if (!["preparing", "ready_to_sign"].includes(state)) this.#part("network-note").hidden = true;
+  }
+
+  /** One button pending, and still focusable, so that the keyboard does not lose its place. */
+  #drawButtons() {
+    const busy = BUSY.has(this.#state);
+    const signing = ["preparing", "signing", "verifying"].includes(this.#state);
+    const wallet = this.#wallet ?? this.#preferredWallet();
+    for (const control of this.querySelectorAll("form [data-action], form input[type='checkbox']")) {
+      if (!(control instanceof HTMLButtonElement || control instanceof HTMLInputElement)) continue;
+      const { action, walletId, chain } = control.dataset;
+      if (action === "cancel") continue;
+      const chosen = walletId !== undefined && walletId === wallet?.id;
+      const target = this.#state === "switching" && chain !== undefined && chain === this.#target;
+      const pending = busy && (chosen || target || (signing && action === "sign"));
+      toggle(control, "aria-disabled", pending);
+      toggle(control, "aria-busy", pending);
+      if (chosen) control.dataset.chosen = "";
+      else delete control.dataset.chosen;
+      // The box is sent with the form: a disabled one would not be.
+      if (control instanceof HTMLButtonElement) control.disabled = busy && !pending;
+    }
+    toggle(this, "aria-busy", this.#state === "verifying");
+  }
+
+  #drawAccounts() {
+    const rows = this.#part("accounts");
+    rows.replaceChildren(...this.#accounts.map((address) => {
+      const row = this.#copy("account-row");
+      button(row).dataset.address = address;
+      within(row, "address").textContent = eip155.shorten(address);
+      return row;
+    }));
+  }
+
+  #countDown() {
+    const left = Math.ceil((this.#retryAt - performance.now()) / 1000);
+    const over = left <= 0;
+    this.#fill("seconds", String(Math.max(left, 0)));
+    this.#part("waiting").hidden = over;
+    this.#part("waited").hidden = !over;
+    for (const retry of this.querySelectorAll("[data-for='rate_limited'] button")) {
+      toggle(retry, "aria-disabled", !over);
+    }
+    if (over) return this.#announce(this.#part("waited").textContent ?? "");
+    this.#timer = setTimeout(() => this.#countDown(), 250);
+  }
+
+  /** Speaks the sentence of the state. The element that holds it may have come from `hidden`,
+   *  which not every screen reader tells: so it is put into a live region of its own. */
+  #say() {
+    const said = Array.from(this.querySelectorAll("[data-say]"))
+      .filter((part) => part instanceof HTMLElement && part.closest("[hidden]") === null)
+      .map((part) => shownText(part));
+    if (said.length) this.#announce(said.join(" "));
+  }
+
+  /** @param {string} sentence */
+  #announce(sentence) {
+    const status = this.#part("status");
+    const text = sentence.replace(/\s+/g, " ").trim();
+    if (status.textContent !== text) status.textContent = text;
+  }
+
+  /**
+   * Keeps the focus where it is as long as that is still there; else takes it to what comes next.
+   * @param {Element | null} focused @param {string | undefined} phaseBefore
+   */
+  #moveFocus(focused, phaseBefore) {
+    const heading = Array.from(this.querySelectorAll("[data-focus]")).find((each) => each.closest("[hidden]") === null);
+    if (phaseBefore === undefined) return;
+    if (heading instanceof HTMLElement) return heading.focus();
+    if (phaseBefore !== this.#phase) return this.#part(`${this.#phase}-heading`).focus();
+    const lost = focused === null || focused === document.body || !focused.isConnected
+      || focused.closest("[hidden]") !== null || (focused instanceof HTMLButtonElement && focused.disabled);
+    if (!lost || focused === null || RESTING.has(this.#state)) return;
+    const next = Array.from(this.querySelectorAll("[data-testid='error'] button, [data-part='accounts'] button"))
+      .find((each) => each.closest("[hidden]") === null);
+    if (next instanceof HTMLElement) next.focus();
+    else this.#part(`${this.#phase}-heading`).focus();
+  }
+
+  #focusMessage() {
+    const message = Array.from(this.querySelectorAll("[data-focus], [data-testid='error']"))
+      .find((each) => each.closest("[hidden]") === null);
+    if (!(message instanceof HTMLElement)) return;
+    if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
+    message.focus();
+  }
+
+  #focusFirstWallet() {
+    const first = this.#part("wallets").querySelector("button");
+    (first ?? this.#part("connect-heading")).focus();
+  }
+
+  /** Back to the list, at the place where the person was. @param {string} [chosen] */
+  #rest(chosen) {
+    this.#show(list().length ? "wallet_list" : onPhone() ? "in_app_browser" : "no_wallet");
+    const row = Array.from(this.querySelectorAll("[data-wallet-id]"))
+      .find((each) => each instanceof HTMLElement && each.dataset.walletId === chosen);
+    if (row instanceof HTMLElement) row.focus();
+    else this.#focusFirstWallet();
+  }
+
+  /** @param {{keepWallet?: boolean}} [options] */
+  #disconnect({ keepWallet = false } = {}) {
+    this.#unwatch();
+    this.#unwatch = () => {};
+    this.#accounts = [];
+    this.#address = this.#offered = this.#chain = "";
+    this.#challenge = null;
+    this.#signedOnce = false;
+    if (!keepWallet) this.#wallet = null;
+  }
+
+  /** @param {Record<string, string>} fields */
+  #write(fields) {
+    for (const [name, value] of Object.entries(fields)) {
+      const input = this.#form.elements.namedItem(name);
+      if (input instanceof HTMLInputElement) input.value = value;
+    }
+  }
+
+  /** @param {string} name @param {string} text */
+  #fill(name, text) {
+    for (const slot of this.querySelectorAll(`[data-fill="${name}"]`)) slot.textContent = text;
+  }
+
+  /** @param {string} chain @returns {string} "" for a network that is not accepted */
+  #chainName(chain) {
+    const row = Array.from(this.querySelectorAll("[data-chain]"))
+      .find((each) => each instanceof HTMLElement && each.dataset.chain === chain);
+    return row ? (within(row, "chain-name").textContent ?? "") : "";
+  }
+
+  #unnamed() { return within(this.#copy("wallet-row"), "name").textContent ?? ""; }
+
+  /** @param {string} name @returns {Element} */
+  #copy(name) {
+    const template = /** @type {HTMLTemplateElement} */ (this.#part(name));
+    return /** @type {Element} */ (template.content.firstElementChild?.cloneNode(true));
+  }
+
+  /** @param {string} name @returns {HTMLElement} */
+  #part(name) { return within(this, name); }
+}
+
+/** @param {Element} element @param {string} name @returns {HTMLElement} */
+function within(element, name) {
+  const part = element.querySelector(`[data-part="${name}"]`);
+  if (!(part instanceof HTMLElement)) throw new Error(`The template has no part "${name}".`);
+  return part;
+}
+
+/** @param {Element} row @returns {HTMLButtonElement} */
+function button(row) {
+  return /** @type {HTMLButtonElement} */ (row.querySelector("button"));
+}
+
+/** @param {Element} element @param {string} attribute @param {boolean} on */
+function toggle(element, attribute, on) {
+  if (on) element.setAttribute(attribute, "true");
+  else element.removeAttribute(attribute);
+}
+
+/** The wallet's picture, or its letter until and unless the picture loads. @param {HTMLElement} tile @param {Wallet} wallet */
+function drawTile(tile, wallet) {
+  if (tile.dataset.of === wallet.id) return;
+  tile.dataset.of = wallet.id;
+  tile.dataset.tint = String(wallet.tint);
+  const letter = document.createElement("span");
+  letter.textContent = wallet.monogram;
+  tile.replaceChildren(letter);
+  if (!wallet.icon) return;
+  const image = document.createElement("img");
+  image.alt = "";
+  image.width = image.height = 32;
+  image.decoding = "async";
+  image.addEventListener("load", () => { tile.dataset.picture = ""; });
+  image.addEventListener("error", () => {
+    delete tile.dataset.picture;
+    image.remove();
+  });
+  image.src = wallet.icon;
+  tile.append(image);
+}
+
+/** The text of a part without what is hidden in it. @param {Element} part @returns {string} */
+function shownText(part) {
+  let text = "";
+  for (const node of part.childNodes) {
+    if (node instanceof HTMLElement) text += node.hidden ? "" : shownText(node);
+    else text += node.textContent ?? "";
+  }
+  return text;
+}
+
+/** Only decides which help is offered when no wallet is there. */
+function onPhone() {
+  const agent = navigator.userAgent;
+  const tablet = /Macintosh/.test(agent) && navigator.maxTouchPoints > 1;
+  return /Android|iPhone|iPad|iPod/.test(agent) || tablet;
+}
+
+customElements.define("wallet-sign-in", WalletSignIn);

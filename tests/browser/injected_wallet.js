@@ -1,0 +1,68 @@
+/* Runs before the page's own scripts and plays one wallet. What a person would be asked in the
+   wallet's window waits in a queue, until the test answers. */
+(function (config) {
+  if (window.top !== window) return;
+  const wallet = {
+    accounts: config.accounts,
+    connected: config.connected,
+    chainId: config.chainId,
+    queue: [],
+    listeners: {},
+    calls: [],
+  };
+  let last = 0;
+  const prompts = new Set(["eth_requestAccounts", "personal_sign", "wallet_switchEthereumChain"]);
+
+  const provider = {
+    request({ method, params }) {
+      wallet.calls.push(method);
+      if (config.deaf.includes(method)) return new Promise(() => {});
+      if (method in config.quirks) {
+        const quirk = config.quirks[method];
+        return quirk.error ? Promise.reject(quirk.error) : Promise.resolve(quirk.result);
+      }
+      if (method === "eth_chainId") return Promise.resolve(wallet.chainId);
+      if (method === "eth_accounts") return Promise.resolve(wallet.connected ? wallet.accounts : []);
+      if (method === "eth_requestAccounts" && wallet.connected) return Promise.resolve(wallet.accounts);
+      if (!prompts.has(method)) return Promise.reject({ code: 4200, message: "Unsupported method" });
+      return new Promise((resolve, reject) => {
+        wallet.queue.push({ number: ++last, method, params: params ?? [], resolve, reject });
+      });
+    },
+    on(event, listener) {
+      (wallet.listeners[event] ??= new Set()).add(listener);
+    },
+    removeListener(event, listener) {
+      wallet.listeners[event]?.delete(listener);
+    },
+  };
+
+  wallet.take = (method) => {
+    const index = wallet.queue.findIndex((request) => !method || request.method === method);
+    if (index < 0) return null;
+    const [request] = wallet.queue.splice(index, 1);
+    (wallet.open ??= new Map()).set(request.number, request);
+    return { number: request.number, method: request.method, params: request.params };
+  };
+  wallet.settle = (number, { result, error }) => {
+    const request = wallet.open.get(number);
+    wallet.open.delete(number);
+    if (error) request.reject(error);
+    else request.resolve(result);
+  };
+  wallet.emit = (event, value) => {
+    for (const listener of Array.from(wallet.listeners[event] ?? [])) listener(value);
+  };
+  wallet.announce = (info = config.info, other) => {
+    const detail = Object.freeze({ info: Object.freeze({ ...info }), provider: other ?? provider });
+    window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+  };
+  (window.walletsInPage ??= {})[config.info.uuid] = wallet;
+
+  if (config.legacy) {
+    window.ethereum = provider;
+  } else if (config.announce === "at once") {
+    window.addEventListener("eip6963:requestProvider", () => wallet.announce());
+    wallet.announce();
+  }
+})

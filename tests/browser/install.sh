@@ -1,0 +1,25 @@
+#!/bin/sh
+# Makes sure that the browser tests have a browser, its driver and axe-core: installs them as root on Debian,
+# and otherwise says in one sentence what to install.
+set -eu
+cd "$(dirname "$0")"
+
+has() { command -v "$1" >/dev/null 2>&1; }
+browser() { { has chromium && has chromedriver; } || has google-chrome || [ -d "/Applications/Google Chrome.app" ]; }
+
+if ! browser || ! has npm; then
+  if has apt-get && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+    browser || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null
+    has npm || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq npm >/dev/null
+  else
+    echo "The tests need Chrome or Chromium with its driver, and npm; on Debian: sudo apt-get install chromium chromium-driver npm" >&2
+    exit 1
+  fi
+fi
+
+# node_modules is as new as the lock, or it is made again.
+if [ ! -f node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
+  npm ci --ignore-scripts --no-audit --no-fund --silent
+  touch node_modules/.installed
+fi

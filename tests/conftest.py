@@ -1,0 +1,97 @@
+"""What every test stands on: a real private Redis, the real application, and a clock that can be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from app import create_app
+from sessions_core import embedded, events
+from sessions_core.web.services import Services
+
+from .actors import ORIGIN, Visitor, Wallet
+from .time_machine import Clock, TimeMachine
+
+SECRET = "a test secret of 32 characters or more, 0123456789"
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = embedded.start(tmp_path_factory.mktemp("redis"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def overrides(redis_url: str) -> dict[str, Any]:
+    """The configuration of the tests; a test module may override this fixture."""
+    return {
+        "SECRET_KEY": SECRET,
+        "SESSIONS_CORE_DEVELOPMENT": True,
+        "SESSIONS_CORE_PUBLIC_ORIGIN": ORIGIN,
+        "SESSIONS_CORE_REDIS_URL": redis_url,
+    }
+
+
+@pytest.fixture
+def make_app(redis: Redis, overrides: dict[str, Any], clock: Clock) -> Callable[..., Flask]:
+    """Make an application with single settings of its own."""
+
+    def make(seams: dict[str, Any] | None = None, **settings: Any) -> Flask:
+        return create_app(overrides | settings, **({"clock": clock} | (seams or {})))
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def services(app: Flask) -> Services:
+    return app.extensions["wallet_sessions"]
+
+
+@pytest.fixture
+def pass_time(app: Flask, redis: Redis, clock: Clock) -> TimeMachine:
+    return TimeMachine(app, redis, clock)
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    return Visitor(app)
+
+
+@pytest.fixture
+def wallet() -> Wallet:
+    return Wallet()
+
+
+@pytest.fixture
+def happened() -> Iterator[list[events.Event]]:
+    """Every event of the test, in order."""
+    seen: list[events.Event] = []
+
+    def note(event: events.Event, **_: Any) -> None:
+        seen.append(event)
+
+    events.happened.connect(note)
+    yield seen
+    events.happened.disconnect(note)

@@ -1,0 +1,65 @@
+"""Lets time pass in a real Redis: everything stored becomes older, sealed times and expiries included.
+
+Redis's clock can't be set, so the world is moved instead: after `pass_time(60)` every record, nonce and index entry
+is as it would be a minute later, and the injected clock of the application is a minute ahead.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from flask import Flask
+from redis import Redis
+
+from sessions_core.records import Record, _associated
+from sessions_core.web.services import Services
+
+
+class Clock:
+    """The injected clock of the application."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class TimeMachine:
+    def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
+        services: Services = app.extensions["wallet_sessions"]
+        self._records = services.records
+        self._redis = redis
+        self._clock = clock
+
+    def __call__(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        self._clock.ahead += seconds
+        milliseconds = int(seconds * 1000)
+        for key in self._redis.keys("*"):
+            name = key.decode()
+            if ":session:" in name:
+                self._age_record(name, milliseconds)
+            elif name.endswith(":index"):
+                self._age_index(name, milliseconds)
+            ttl = self._redis.pttl(key)
+            if ttl > milliseconds:
+                self._redis.pexpire(key, ttl - milliseconds)
+            elif ttl >= 0:
+                self._redis.delete(key)
+
+    def _age_record(self, key: str, milliseconds: int) -> None:
+        names = ("revision", "idle", "ends", "epoch", "site")
+        sealed, *header = self._redis.hmget(key, "sealed", *names)
+        record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, *header)))
+        record.created_at -= milliseconds
+        record.signed_at -= milliseconds
+        header[2] = str(int(header[2]) - milliseconds).encode()
+        sealed = self._records._keys.seal(self._records._encode(record), _associated(key, *header))
+        self._redis.hset(key, mapping={"sealed": sealed, "ends": header[2]})
+
+    def _age_index(self, key: str, milliseconds: int) -> None:
+        for digest, entry in self._redis.hgetall(key).items():
+            older = re.sub(rb"\|(\d+)\|", lambda found: b"|%d|" % (int(found[1]) - milliseconds), entry)
+            self._redis.hset(key, digest, older)
