@@ -30,6 +30,7 @@ from .errors import (
     MessageMalformed,
     MessageNotYetValid,
     SignatureMalformed,
+    SignInRefused,
     UriMismatch,
     VersionUnsupported,
 )
@@ -108,6 +109,15 @@ class Challenges:
         if len(signature) > chains.MAX_SIGNATURE:
             raise SignatureMalformed("too long")
         claims = self._claims(challenge)
+        try:
+            return self._spend(claims, message, signature, browser, purpose)
+        except SignInRefused as error:
+            error.account = claims["a"]
+            raise
+
+    def _spend(
+        self, claims: dict[str, Any], message: str, signature: str, browser: str | None, purpose: str
+    ) -> Account:
         # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
         # and the other way round.
         if claims["p"] != purpose or not hmac.compare_digest(

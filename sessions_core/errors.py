@@ -162,12 +162,16 @@ class PermissionDenied(SessionsError):
 
 
 class SignInRefused(SessionsError):
-    """A sign-in that proves nothing. The nonce is spent if it got as far as the signature."""
+    """A sign-in that proves nothing. The nonce is spent if it got as far as the signature.
+
+    `account` is the one that the challenge was written for, where there is a challenge of ours.
+    """
 
     code = "sign_in_refused"
     status = 400
     title = "Sign-in failed"
     message = "That sign-in could not be accepted. Start again and sign the new request."
+    account: str | None = None
 
 
 class AccountMalformed(SignInRefused):

@@ -85,7 +85,7 @@ class RecordUnreadable(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFailed(Event):
-    """A sign-in was refused; `account` is the claimed one where the text could be read."""
+    """A sign-in was refused; `account` is the one that the challenge was for, if the challenge is ours."""
 
     name: ClassVar[str] = "signin.failed"
     code: str

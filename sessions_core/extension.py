@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +109,7 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
 
 def _csrf(app: Flask) -> CSRFProtect:
     # The guard calls it in its own order; the token lives as long as the session's secret.
-    app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # an application that made its own CSRFProtect has set it to True
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     csrf = app.extensions.get("csrf")
     return csrf if isinstance(csrf, CSRFProtect) else CSRFProtect(app)
@@ -130,12 +132,12 @@ def _development_secret(app: Flask) -> None:
         return
     path = Path(app.instance_path) / "secret_key"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(descriptor, "w") as file:
+    if not path.exists():
+        # Linked into place once it is whole: of two processes that start together, both read the same secret.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
             file.write(secrets.token_urlsafe(32))
-        logger.warning("Made a secret for development and kept it in %s", path)
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+                logger.warning("Made a secret for development and kept it in %s", path)
     app.config["SECRET_KEY"] = path.read_text()

@@ -134,7 +134,7 @@ class Records:
             # should look.
             events.publish(events.RecordUnreadable(key=record))
             return Ended("unknown")
-        revision, idle, ends, seen, site_seen = (int(number) for number in header)
+        revision, idle, ends, seen, site_seen = header
         return Live(session_id, opened, plaintext, revision, now, ttl, idle, ends, seen, site_seen)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
@@ -230,11 +230,11 @@ class Records:
     def _sealed(self, live: Live, key: str) -> tuple[bytes, int, int, int, int, int]:
         header = (live.revision, live.idle, live.ends, live.epoch, live.site)
         live.plaintext = self._encode(live.record)
-        sealed = self._keys.seal(live.plaintext, _associated(key, *(str(n).encode() for n in header)))
+        sealed = self._keys.seal(live.plaintext, _associated(key, *header))
         return sealed, *header
 
 
-def _associated(key: str, *header: bytes) -> bytes:
+def _associated(key: str, revision: int, idle: int, ends: int, epoch: int, site: int) -> bytes:
     # Ties the sealed part to its key and to the clocks and epochs beside it: none can be exchanged for another
     # record's.
-    return b"|".join((key.encode(), *header))
+    return f"{key}|{revision}|{idle}|{ends}|{epoch}|{site}".encode()

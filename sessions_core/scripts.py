@@ -51,7 +51,7 @@ if ARGV[2] == 'now' or (ARGV[2] == 'due' and full - ttl >= tonumber(ARGV[3])) th
   redis.call('PEXPIRE', KEYS[1], full)
   ttl = full
 end
-return {1, now, ttl, r[1], r[2], r[3], r[4], r[5], r[6]}
+return {1, now, ttl, r[1], tonumber(r[2]), tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), tonumber(r[6])}
 """
 )
 

@@ -23,6 +23,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Printable characters that a wallet shows as they are (EIP-4361: reserved, unreserved, space).
 _STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]{1,200}", re.ASCII)
+# Host and port as a browser writes them in Origin: lower case, punycode, no leading zero.
+_AUTHORITY = re.compile(
+    r"([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ class Settings:
                 raise Misconfigured(f"{key} is not a setting.{hint}")
             values[name] = _typed(key, value, hints[name])
         fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
-        if isinstance(fallbacks, (str, bytes)):
+        if not isinstance(fallbacks, (list, tuple)):
             raise Misconfigured("SECRET_KEY_FALLBACKS must be a list of the former secrets, oldest first.")
         secrets = tuple(_secret(secret) for secret in (*fallbacks, config.get("SECRET_KEY")))
         settings = cls(secrets=secrets, **values)
@@ -124,13 +129,14 @@ class Settings:
         origin = urlsplit(self.public_origin)
         if (
             origin.scheme not in ("http", "https")
-            or not origin.hostname
             or self.public_origin != f"{origin.scheme}://{origin.netloc}"
-            or origin.username is not None
+            or not _AUTHORITY.fullmatch(origin.netloc)
+            or origin.netloc.endswith(":443" if origin.scheme == "https" else ":80")
         ):
+            # Browsers send the canonical form in Origin; any other spelling would refuse every form.
             raise Misconfigured(
-                f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. "
-                'Write scheme, host and port only, such as "https://app.example.org".'
+                f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case and "
+                'without the default port, such as "https://app.example.org".'
             )
         if not self.secure_origin and not (self.development and self.host in LOOPBACK):
             raise Misconfigured(
@@ -146,8 +152,8 @@ class Settings:
             )
         if config.get("SESSION_COOKIE_HTTPONLY") is False or config.get("SESSION_COOKIE_SAMESITE") == "None":
             raise Misconfigured(
-                "SESSION_COOKIE_HTTPONLY = False and SESSION_COOKIE_SAMESITE = 'None' would weaken the session cookie. "
-                "Remove them; this package sets the cookie."
+                "SESSION_COOKIE_HTTPONLY = False and SESSION_COOKIE_SAMESITE = 'None' would weaken the session "
+                "cookie. Remove them; this package sets the cookie."
             )
         if self.redis_url is None and not self.development:
             raise Misconfigured(

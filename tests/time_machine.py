@@ -51,11 +51,12 @@ class TimeMachine:
 
     def _age_record(self, key: str, milliseconds: int) -> None:
         names = ("revision", "idle", "ends", "epoch", "site")
-        sealed, *header = self._redis.hmget(key, "sealed", *names)
+        sealed, *numbers = self._redis.hmget(key, "sealed", *names)
+        header = [int(number) for number in numbers]
         record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, *header)))
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
-        header[2] = str(int(header[2]) - milliseconds).encode()
+        header[2] -= milliseconds
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, *header))
         self._redis.hset(key, mapping={"sealed": sealed, "ends": header[2]})
 

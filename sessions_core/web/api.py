@@ -12,7 +12,7 @@ from flask import Blueprint, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from .. import chains, errors, events
+from .. import chains
 from ..records import Ended
 from . import bodies, origin
 from .failures import wants_json
@@ -35,11 +35,7 @@ class ChallengeRequest(msgspec.Struct):
 def create_challenge() -> ResponseReturnValue:
     """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
     account = bodies.read(request, ChallengeRequest).account
-    try:
-        issued = services().challenges.issue(account, wallet_session().browser)
-    except errors.SignInRefused as error:
-        events.publish(events.SignInFailed(code=error.code, account=None))
-        raise
+    issued = services().challenges.issue(account, wallet_session().browser)
     _warm_up(issued.account.namespace)
     return _success(
         {

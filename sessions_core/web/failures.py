@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 from werkzeug.wrappers import Response
@@ -19,6 +20,8 @@ from .services import services
 logger = logging.getLogger(__name__)
 
 _BY_STATUS: dict[int, type[errors.SessionsError]] = {
+    401: errors.NotSignedIn,
+    403: errors.PermissionDenied,
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
     413: errors.BodyTooLarge,
@@ -53,8 +56,7 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
     if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
-    if not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
-        events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
+    publish(error)
     if isinstance(error, errors.NotSignedIn) and not wants_json():
         return _to_sign_in(error)
     request_id = secrets.token_hex(8)
@@ -63,6 +65,16 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
     body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return body, error.status, headers
+
+
+def publish(error: errors.SessionsError) -> None:
+    """Publish the one event of a refusal. What happens to everybody makes none: a page that isn't there, a session that
+    is missing or has ended. A cookie that never was a session does.
+    """
+    if isinstance(error, errors.SignInRefused):
+        events.publish(events.SignInFailed(code=error.code, account=error.account))
+    elif error.reason == "unknown" or not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
+        events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
 
 
 def envelope(error: errors.SessionsError, request_id: str) -> Response:
@@ -110,7 +122,9 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     known = _BY_STATUS.get(error.code or 500)
     if known is None and error.code is not None and error.code >= 500:
         return answer(errors.SessionsError(error.name))
-    result = current_app.make_response(answer((known or errors.BadRequest)(error.name)))
+    refusal = (known or errors.BadRequest)(error.name)
+    refusal.status = error.code or 400  # a view that aborts with 409 or 422 means it
+    result = current_app.make_response(answer(refusal))
     if error.code == 405:
         for name, value in error.get_headers():
             if name == "Allow":
@@ -120,9 +134,11 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
 
 def _wrong_host() -> ResponseReturnValue:
     settings = services().settings
+    # Flask routes nothing for a host it refuses; the links of our page are those of the configured origin.
+    request_ctx.url_adapter = current_app.url_map.bind(settings.domain)
     host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")
     if settings.development and request.method == "GET" and host.strip("[]") in LOOPBACK:
         # 127.0.0.1 is another origin than localhost: wallets compare the address bar with the text they sign.
         logger.warning("Opened at %s; sending the browser to %s, the configured origin", host, settings.public_origin)
-        return redirect(settings.public_origin + request.path, 307)
+        return redirect(settings.public_origin + origin.safe_path(request.path, "/"), 307)
     return answer(errors.HostUntrusted(host))

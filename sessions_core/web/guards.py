@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from flask import Flask, Request, current_app, g, request
+from flask import Flask, Request, g
 from flask.globals import request_ctx
+from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
 from ..accounts import Account
@@ -24,7 +25,7 @@ from ..errors import Misconfigured, NotSignedIn, SessionExpired, SessionInvalid
 from ..records import Slide
 from ..store import WalletSession
 from . import origin
-from .services import services
+from .services import EXTENSION, Services, services
 from .view import SessionView
 
 P = ParamSpec("P")
@@ -127,15 +128,20 @@ def guard() -> None:
     The order is by cost and by attack: nothing of a cross-site request is looked at, nothing is read from Redis for a
     route that does not need it, and no form is parsed before the session is known.
     """
-    ours = services()
-    current = wallet_session()
+    context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # once: each proxy costs a look-up
+    app: Flask = context.app
+    request: Request = context.request
+    current: WalletSession = context.session
+    ours: Services = app.extensions[EXTENSION]
     endpoint = request.endpoint
-    access = declared(current_app.view_functions.get(endpoint or ""))
+    access = declared(app.view_functions.get(endpoint or ""))
     if access is None:
         if _is_static(endpoint):
             return
         if endpoint is not None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
+        if isinstance(request.routing_exception, SecurityError):
+            raise request.routing_exception  # a host that is not ours: nothing else of the request counts
         access = Access(slide="never")  # 404 and 405: their page shows who is signed in
     if not access.reads:
         return

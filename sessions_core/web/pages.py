@@ -9,10 +9,10 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from .. import errors, events
+from .. import errors
 from ..accounts import chain
 from ..store import CSRF_KEY, WalletSession
-from . import origin
+from . import failures, origin
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
 
@@ -61,10 +61,8 @@ def sign_in_post() -> ResponseReturnValue:
             data=_carried_over(current),
             replacing=current.live,
         )
-    except errors.SignInRefused as error:
-        events.publish(events.SignInFailed(code=error.code, account=None))
-        return _refused(error)
-    except errors.StoreUnavailable as error:
+    except (errors.SignInRefused, errors.StoreUnavailable) as error:
+        failures.publish(error)
         return _refused(error)
     current.adopt(live)
     return redirect(origin.safe_path(form.get("next"), url_for("sessions.status")), 303)

@@ -17,7 +17,7 @@ from ..records import Records
 from ..settings import Settings
 from ..store import SessionStore
 
-_KEY = "wallet_sessions"
+EXTENSION = "wallet_sessions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Services:
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""
-        app.extensions[_KEY] = self
+        app.extensions[EXTENSION] = self
 
 
 def services() -> Services:
     """Return the services of the current application."""
-    return cast(Services, current_app.extensions[_KEY])
+    return cast(Services, current_app.extensions[EXTENSION])
