@@ -1,9 +1,9 @@
 """How `make run` serves the demo: threads for waiting, two processes, one private Redis for both."""
 
-import config
+from config import PORT, SESSIONS_CORE_PUBLIC_ORIGIN
 
 wsgi_app = "app:create_app()"
-bind = f"localhost:{config.PORT}"
+bind = f"localhost:{PORT}"
 worker_class = "gthread"
 workers = 2
 threads = 16
@@ -14,4 +14,4 @@ accesslog = None
 
 def when_ready(server):
     """Say where the site is, once it answers."""
-    print(f"Ready: {config.SESSIONS_CORE_PUBLIC_ORIGIN}", flush=True)
+    print(f"Ready: {SESSIONS_CORE_PUBLIC_ORIGIN}", flush=True)

@@ -23,11 +23,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Printable characters that a wallet shows as they are (EIP-4361: reserved, unreserved, space).
 _STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]{1,200}", re.ASCII)
-# Host and port as a browser writes them in Origin: lower case, punycode, no leading zero.
-_AUTHORITY = re.compile(
-    r"([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
-    re.ASCII,
-)
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +122,11 @@ class Settings:
         return self.public_origin.startswith("https://")
 
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
-        origin = urlsplit(self.public_origin)
-        if (
-            origin.scheme not in ("http", "https")
-            or self.public_origin != f"{origin.scheme}://{origin.netloc}"
-            or not _AUTHORITY.fullmatch(origin.netloc)
-            or origin.netloc.endswith(":443" if origin.scheme == "https" else ":80")
-        ):
-            # Browsers send the canonical form in Origin; any other spelling would refuse every form.
+        if self.public_origin != _canonical(self.public_origin):
+            # Browsers send the canonical form in Origin: with another spelling every form would be refused.
             raise Misconfigured(
-                f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case and "
-                'without the default port, such as "https://app.example.org".'
+                f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case "
+                'and without the default port, such as "https://app.example.org".'
             )
         if not self.secure_origin and not (self.development and self.host in LOOPBACK):
             raise Misconfigured(
@@ -197,6 +187,20 @@ class Settings:
         ):
             if not least <= getattr(self, name) <= most:
                 raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+
+def _canonical(origin: str) -> str | None:
+    """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    if default is None or not _HOST.fullmatch(host):
+        return None
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:

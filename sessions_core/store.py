@@ -123,12 +123,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def open_session(self, app: Flask, request: Request) -> WalletSession:
         """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
         cookies: str = request.environ.get("HTTP_COOKIE", "")
-        sid = _only(cookies, self.cookie_name)
-        browser = _only(cookies, self.browser_cookie_name)
-        return WalletSession(
-            sid=sid if sid and well_formed(sid) else None,
-            browser=browser if browser and _BROWSER.fullmatch(browser) else None,
+        sids = _values(cookies, self.cookie_name)
+        browsers = _values(cookies, self.browser_cookie_name)
+        # Two cookies of one name: somebody planted one (a subdomain without __Host-, a proxy). Trust neither.
+        session = WalletSession(
+            sid=sids[0] if len(sids) == 1 and well_formed(sids[0]) else None,
+            browser=browsers[0] if len(browsers) == 1 and _BROWSER.fullmatch(browsers[0]) else None,
         )
+        if sids and session.sid is None:
+            session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
+        return session
 
     def load(self, session: WalletSession, slide: Slide) -> None:
         """Fill the session from Redis: one round trip with a session cookie, none without.
@@ -245,11 +249,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         }
 
 
-def _only(cookies: str, name: str) -> str | None:
-    # Our values never need quoting, so splitting is enough, and a sixth of the cost of `request.cookies`. Two cookies
-    # of one name mean that somebody planted one (a subdomain without __Host-, a proxy): trust neither.
-    found = [value for part in cookies.split(";") for key, _, value in (part.strip().partition("="),) if key == name]
-    return found[0] if len(found) == 1 else None
+def _values(cookies: str, name: str) -> list[str]:
+    # Our values never need quoting, so splitting is enough, and a tenth of the cost of `request.cookies`.
+    return [value for part in cookies.split(";") for key, _, value in (part.strip().partition("="),) if key == name]
 
 
 def _replace(response: Response, other: Response) -> None:

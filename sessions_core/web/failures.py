@@ -68,8 +68,10 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
 
 
 def publish(error: errors.SessionsError) -> None:
-    """Publish the one event of a refusal. What happens to everybody makes none: a page that isn't there, a session that
-    is missing or has ended. A cookie that never was a session does.
+    """Publish the one event of a refusal.
+
+    What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
+    that never was a session does.
     """
     if isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))

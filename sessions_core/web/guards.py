@@ -110,7 +110,7 @@ def demand_declarations(app: Flask) -> None:
 
 def _demand_declaration(app: Flask, endpoint: str) -> None:
     view = app.view_functions.get(endpoint)
-    if view is None or _is_static(endpoint) or declared(view):
+    if view is None or _is_static(app, endpoint) or declared(view):
         return
     raise Misconfigured(
         f"The route {endpoint!r} does not say who may use it. "
@@ -118,8 +118,11 @@ def _demand_declaration(app: Flask, endpoint: str) -> None:
     )
 
 
-def _is_static(endpoint: str | None) -> bool:
-    return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
+def _is_static(app: Flask, endpoint: str | None) -> bool:
+    # Flask's own route for files, and not a view of the application that is called `static`.
+    owner, _, name = (endpoint or "").rpartition(".")
+    scaffold = app.blueprints.get(owner) if owner else app
+    return name == "static" and scaffold is not None and scaffold.has_static_folder
 
 
 def guard() -> None:
@@ -136,7 +139,7 @@ def guard() -> None:
     endpoint = request.endpoint
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None:
-        if _is_static(endpoint):
+        if _is_static(app, endpoint):
             return
         if endpoint is not None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")

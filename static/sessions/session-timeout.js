@@ -14,6 +14,8 @@ const REPORT_MS = 60_000;
 const LONGEST_RETRY_MS = 60_000;
 /** A sign-out in another tab needs this long until the server surely knows of it. */
 const SIGN_OUT_MS = 3_000;
+/** Storage is cleared this much earlier than the page that says why can speak up. */
+const HEARSAY_MS = 500;
 /** A live region that is filled at the moment it appears is not read out. */
 const QUIET_MS = 1_000;
 /** Two ends closer than this are one: the idle clock has met the absolute one. */
@@ -25,7 +27,7 @@ const ACKNOWLEDGED = "wallet-session-acknowledged";
 /** @typedef {{session_id?: string, now: string, idle_expires_at: string, absolute_expires_at: string}} Answer */
 
 class SessionTimeout extends HTMLElement {
-  /** @type {HTMLDialogElement} */ #dialog;
+  /** @type {HTMLDialogElement} */ #dialog = /** @type {any} */ (null);
   /** @type {Map<string, HTMLElement>} */ #parts = new Map();
   /** @type {ReturnType<typeof openChannel> | null} */ #channel = null;
   #listening = new AbortController();
@@ -194,6 +196,7 @@ class SessionTimeout extends HTMLElement {
       this.#part("line").textContent = "";
     }
     this.#uncover();
+    if (this.#dialog.open && this.#dialog.dataset.state === "error" && !this.#extending) this.#show("warning");
     clock.read(answer, askedAt);
   }
 
@@ -377,6 +380,9 @@ class SessionTimeout extends HTMLElement {
       this.#extend();
     } else if (form.matches("[data-sign-out]")) {
       this.#channel?.send({ type: "signing_out" });
+      // Its answer clears cookies and storage while this page still stands: not a reason to leave by another door.
+      this.#gone = true;
+      after(SIGN_OUT_MS, () => { this.#gone = false; this.#check(); });
     }
   }
 
@@ -408,9 +414,16 @@ class SessionTimeout extends HTMLElement {
       remember(message.absolute);
       this.#update();
     }
-    if (message.type === "signed_out") this.#hearsay = message.reason;
-    if (message.type === "signed_out" || message.type === "cleared") this.#check();
-    if (message.type === "signing_out") after(SIGN_OUT_MS, () => this.#check());
+    if (message.type === "signed_out") {
+      this.#hearsay = message.reason;
+      this.#check();
+    }
+    if (message.type === "signing_out") {
+      this.#hearsay = "signed_out";
+      after(SIGN_OUT_MS, () => this.#check());
+    }
+    // The tab that signed out says why in a moment.
+    if (message.type === "cleared") after(HEARSAY_MS, () => this.#check());
   }
 
   /** @param {{session: string, idle: number, absolute: number, at: number}} message */

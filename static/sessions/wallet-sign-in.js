@@ -589,7 +589,8 @@ class WalletSignIn extends HTMLElement {
   }
 
   #focusMessage() {
-    const message = Array.from(this.querySelectorAll("[data-focus], [data-testid='error']"))
+    const message = ["[data-focus]", "[data-testid='error']"]
+      .flatMap((selector) => Array.from(this.querySelectorAll(selector)))
       .find((each) => each.closest("[hidden]") === null);
     if (!(message instanceof HTMLElement)) return;
     if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
