@@ -28,9 +28,9 @@ bench: .venv/run-installed ## Compare the cost of a request with stock Flask-Ses
 	@$(BIN)/python -m benchmarks.request
 
 .PHONY: screenshots
-screenshots: .venv/test-installed ## Make the pictures in docs/images from the running demo
+screenshots: .venv/test-installed ## Make the pictures of README, and all others in build/screenshots
 	@sh tests/browser/install.sh
-	@$(BIN)/python -m docs.screenshots
+	@$(BIN)/python -m pytest -q tests/browser/screenshots.py
 
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows (needs uv)

@@ -14,12 +14,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -91,7 +98,12 @@ class Link:
         except NoScriptError:
             self._breaker.succeeded()
             raise
-        except (RedisError, OSError) as error:
+        except ResponseError as error:
+            # It refuses this command (out of memory, a replica, not permitted) and is not slow to say so: nobody is
+            # spared anything by failing what it would answer.
+            self._breaker.succeeded()
+            raise StoreUnavailable(str(error), retry_after=2) from error
+        except (RedisError, RedisClusterException, OSError) as error:
             self._breaker.failed()
             raise StoreUnavailable(str(error), retry_after=2) from error
         self._breaker.succeeded()
@@ -111,25 +123,30 @@ class Link:
         try:
             connection, reused = self._idle.pop(), True
         except IndexError:
-            connection, reused = self._pool.make_connection(), False
+            connection, reused = self._connection(), False
         while True:
             try:
                 connection.send_packed_command(packed, check_health=False)
                 answer = connection.read_response()
-            except NoScriptError:
-                self._idle.append(connection)
-                raise
             except BaseException as error:
+                if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
+                    self._idle.append(connection)  # this was the answer, all of it
+                    raise
                 # Whatever happened, an answer may still be under way on this socket, and it is somebody's session.
                 connection.disconnect()
-                if reused and isinstance(error, RedisError) and not isinstance(error, TimeoutError):
-                    # Closed while idle, by a restart or a failover. Scripts can be sent twice: creating and burning
-                    # fail closed, saving compares revisions.
-                    connection, reused = self._pool.make_connection(), False
+                if reused and isinstance(error, (ConnectionError, ReadOnlyError)):
+                    # Closed while idle by a restart, or a master no longer after a failover. Scripts can be sent
+                    # twice: creating and burning fail closed, saving compares revisions.
+                    connection, reused = self._connection(), False
                     continue
                 raise
             self._idle.append(connection)
             return answer
+
+    def _connection(self) -> Any:
+        # Not `pool.make_connection()`: it counts what it made, gives up for good at 100, and never hears of the ones
+        # we drop. An outage of two minutes would end only with a restart.
+        return self._pool.connection_class(**self._pool.connection_kwargs)
 
 
 def _client(url: str, timeout: float) -> tuple[Any, bool]:
@@ -155,10 +172,14 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Any:
     service, _, database = parts.path.strip("/").partition("/")
     credentials, _, hosts = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
-    nodes = [(host, int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
+    nodes = [(host.strip("[]"), int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
     if not service:
         raise ValueError("name the service, as in redis+sentinel://host:26379/service")
-    extra = {"username": username or None, "password": password or None, **dict(parse_qsl(parts.query))}
+    extra = {
+        "username": unquote(username) or None,
+        "password": unquote(password) or None,
+        **dict(parse_qsl(parts.query)),
+    }
     sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
     return sentinel.master_for(  # type: ignore[no-untyped-call]
         service, db=int(database or 0), **options, **extra

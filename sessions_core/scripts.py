@@ -39,19 +39,21 @@ if not r[1] then
   local entry = redis.call('HGET', KEYS[3], ARGV[1])
   if not entry then return {0, 'unknown'} end
   local ends, reason = string.match(entry, '|(%d+)|(.*)$')
-  if reason ~= '' then return {0, reason} end
+  if reason ~= '' then return {0, reason or 'unknown'} end
   return {0, now >= tonumber(ends) and 'absolute' or 'idle'}
 end
-if tonumber(r[5]) < tonumber(redis.call('GET', KEYS[2]) or 0) then return {0, 'everywhere'} end
-if tonumber(r[6]) < tonumber(KEYS[4] and redis.call('GET', KEYS[4]) or ARGV[4] or 0) then return {0, 'revoked'} end
-local left = tonumber(r[4]) - now
+local revision, idle, ends, epoch, site = tonumber(r[2]), tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), tonumber(r[6])
+if not (revision and idle and ends and epoch and site) then return {1, now, 0, r[1], 0, 0, 0, 0, 0} end -- won't open
+if epoch < tonumber(redis.call('GET', KEYS[2]) or 0) then return {0, 'everywhere'} end
+if site < tonumber(KEYS[4] and redis.call('GET', KEYS[4]) or ARGV[4] or 0) then return {0, 'revoked'} end
+local left = ends - now
 if left <= 0 then redis.call('DEL', KEYS[1]) return {0, 'absolute'} end
-local ttl, full = redis.call('PTTL', KEYS[1]), math.min(tonumber(r[3]), left)
+local ttl, full = redis.call('PTTL', KEYS[1]), math.min(idle, left)
 if ARGV[2] == 'now' or (ARGV[2] == 'due' and full - ttl >= tonumber(ARGV[3])) then
   redis.call('PEXPIRE', KEYS[1], full)
   ttl = full
 end
-return {1, now, ttl, r[1], tonumber(r[2]), tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), tonumber(r[6])}
+return {1, now, ttl, r[1], revision, idle, ends, epoch, site}
 """
 )
 
@@ -99,8 +101,8 @@ return 1
 """
 )
 
-# KEYS old record, index, new record; ARGV old digest, old revision, digest, handle, sealed, revision, idle, ends,
-# epoch, site -> 1 moved, 0 gone, -1 changed since it was read.
+# KEYS old record, index, new record, epoch; ARGV old digest, old revision, digest, handle, sealed, revision, idle,
+# ends, epoch, site -> 1 moved, 0 gone, -1 changed since it was read. The idle clock goes on as it was.
 ROTATE = Script(
     _NOW
     + _WRITE_RECORD
@@ -108,10 +110,14 @@ ROTATE = Script(
 local revision = redis.call('HGET', KEYS[1], 'revision')
 if not revision then return 0 end
 if revision ~= ARGV[2] then return -1 end
+if tonumber(ARGV[9]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
+local ttl = redis.call('PTTL', KEYS[1])
 redis.call('DEL', KEYS[1])
 local entry = redis.call('HGET', KEYS[2], ARGV[1])
 if entry then redis.call('HSET', KEYS[2], ARGV[1], string.match(entry, '^(.*|)') .. 'replaced') end
-return write_record(KEYS[3], KEYS[2], unpack(ARGV, 3))
+local written = write_record(KEYS[3], KEYS[2], unpack(ARGV, 3))
+redis.call('PEXPIRE', KEYS[3], ttl)
+return written
 """
 )
 

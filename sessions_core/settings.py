@@ -23,7 +23,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Printable characters that a wallet shows as they are (EIP-4361: reserved, unreserved, space).
 _STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]{1,200}", re.ASCII)
-_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+", re.ASCII)
+# A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
+_HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +200,6 @@ def _canonical(origin: str) -> str | None:
     default = {"http": 80, "https": 443}.get(parts.scheme)
     if default is None or not _HOST.fullmatch(host):
         return None
-    host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 

@@ -95,7 +95,9 @@ def sign_out_post() -> ResponseReturnValue:
 @pages.get("/signed-out")
 @public
 def signed_out() -> ResponseReturnValue:
-    """Say why the session ended and what to do."""
+    """Say why the session ended and what to do; who is signed in after all is not told so."""
+    if session_view() is not None:
+        return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     return render_template(
         "sessions/signed_out.html",
         reason=_reason(request.args.get("reason")) or "unknown",
