@@ -16,5 +16,6 @@ def when_ready(server):
     """Say where the site is, once it answers."""
     print(f"Ready: {SESSIONS_CORE_PUBLIC_ORIGIN}", flush=True)
 
+
 # Its administration socket would write into the home folder.
 control_socket_disable = True

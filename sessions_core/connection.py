@@ -13,12 +13,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.exceptions import (
     ConnectionError,
     NoScriptError,
@@ -86,15 +88,18 @@ class Link:
         self._breaker = breaker or Breaker()
         self._idle: deque[Any] = deque()
         self._pid = os.getpid()
-        self.client, self.is_cluster = _client(url, timeout)
-        if not self.is_cluster:
-            self._pool = self.client.connection_pool
+        self.is_cluster = url.startswith("redis+cluster:")
+        self._open = _opener(url, timeout)
+        self._client: Any = None
+        if not self.is_cluster:  # a Cluster is asked for its nodes with the first command: we start while it is down
+            self._client = self._open()
+            self._pool = self._client.connection_pool
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
         self._breaker.check()
         try:
-            answer = self.client.execute_command(*command) if self.is_cluster else self._exchange(command)
+            answer = self._ask_cluster(command) if self.is_cluster else self._exchange(command)
         except NoScriptError:
             self._breaker.succeeded()
             raise
@@ -115,6 +120,11 @@ class Link:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _ask_cluster(self, command: tuple[str | bytes | int, ...]) -> Any:
+        if self._client is None:
+            self._client = self._open()
+        return self._client.execute_command(*command)
 
     def _exchange(self, command: tuple[str | bytes | int, ...]) -> Any:
         if self._pid != os.getpid():  # a forked worker must not share its parent's sockets
@@ -146,28 +156,30 @@ class Link:
     def _connection(self) -> Any:
         # Not `pool.make_connection()`: it counts what it made, gives up for good at 100, and never hears of the ones
         # we drop. An outage of two minutes would end only with a restart.
-        return self._pool.connection_class(**self._pool.connection_kwargs)
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection.connect()  # sending would connect as well, but past Sentinel, to localhost
+        return connection
 
 
-def _client(url: str, timeout: float) -> tuple[Any, bool]:
+def _opener(url: str, timeout: float) -> Callable[[], Any]:
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
     try:
-        if parts.scheme == "redis+cluster":
-            return RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options), True
-        if parts.scheme == "redis+sentinel":
-            return _sentinel_client(url, options), False
-        return Redis.from_url(url, **options), False
+        if scheme == "redis+sentinel":
+            return _sentinel_opener(url, options)
+        plain = f"redis://{rest}" if scheme == "redis+cluster" else url
+        parse_url(plain)  # type: ignore[no-untyped-call]
+        return partial((RedisCluster if scheme == "redis+cluster" else Redis).from_url, plain, **options)
     except (ValueError, IndexError) as error:
         raise Misconfigured(f"SESSIONS_CORE_REDIS_URL can't be used: {error}") from error
 
 
-def _sentinel_client(url: str, options: dict[str, Any]) -> Any:
+def _sentinel_opener(url: str, options: dict[str, Any]) -> Callable[[], Any]:
     parts = urlsplit(url)
     service, _, database = parts.path.strip("/").partition("/")
     credentials, _, hosts = parts.netloc.rpartition("@")
@@ -181,9 +193,7 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Any:
         **dict(parse_qsl(parts.query)),
     }
     sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-    return sentinel.master_for(  # type: ignore[no-untyped-call]
-        service, db=int(database or 0), **options, **extra
-    )
+    return partial(sentinel.master_for, service, db=int(database or 0), **options, **extra)
 
 
 def refuse_unsafe_server(link: Link) -> None:

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -71,7 +72,10 @@ def binary() -> str:
 
 
 def _version(candidate: str) -> tuple[int, int]:
-    output = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    try:
+        output = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    except OSError:  # not for this machine: the next one may be
+        return 0, 0
     found = re.search(r"v=(\d+)\.(\d+)", output)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -81,9 +85,10 @@ def _socket_directory(directory: Path) -> Path:
     # can be guessed, so the folder must be ours alone, or anybody on this machine could serve us sessions.
     name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"wallet-sessions-{os.getuid()}-{name}"
-    place.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        place.mkdir(mode=0o700)
     status = place.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or place.is_symlink():
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise Misconfigured(f"{place} belongs to somebody else or is open to others. Remove it and start again.")
     return place
 

@@ -8,7 +8,7 @@ from typing import Any
 from . import events
 from .accounts import Account
 from .policy import SessionType
-from .records import Ended, Live, Record, Records
+from .records import CSRF_KEY, Ended, Live, Record, Records
 
 HANDLE_PREFIX = {"standard": "sess_"}
 
@@ -45,7 +45,7 @@ class Lifecycle:
             session_type=session_type.name,
             wallet=wallet,
             remember=remember,
-            data={**(data or {}), "csrf_token": secrets.token_hex(32)},
+            data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
         )
         live = self._records.create(record, session_type.idle_seconds, session_type.absolute_seconds)
         if replacing is not None:
@@ -70,18 +70,11 @@ class Lifecycle:
 
     def rotate(self, live: Live) -> Live | None:
         """Move a session to a new id with a new CSRF secret; `None` if it ended or changed meanwhile."""
-        live.record.data["csrf_token"] = secrets.token_hex(32)
-        rotated = self._records.rotate(live)
-        if rotated is not None:
-            events.publish(events.SessionRotated(handle=live.record.handle, account=live.record.account))
-        return rotated
+        return self._records.rotate(live)
 
     def revoke(self, live: Live, reason: str) -> bool:
         """End a session for `reason`; no request in flight can bring it back. Return whether it was still alive."""
-        ended = self._records.revoke(live, reason)
-        if ended and live.record.account:
-            events.publish(events.SessionEnded(handle=live.record.handle, account=live.record.account, reason=reason))
-        return ended
+        return self._records.revoke(live, reason)
 
     def revoke_account(self, account: Account) -> None:
         """End every session of an account in one write, those being signed in right now included."""

@@ -10,8 +10,9 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from .sealing import KeyRing, Unsealable
 from .settings import Settings
 
 Slide = Literal["never", "due", "now"]
+CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG = 12
@@ -48,14 +50,17 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
 
 @dataclass(slots=True)
 class Live:
-    """A session that was alive when Redis answered, with both its clocks in milliseconds."""
+    """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
+
+    `active` is when activity was last written, up to a minute before the real one; `ends` is the absolute end.
+    """
 
     id: str
     record: Record
     plaintext: bytes
-    revision: int
     now: int
-    ttl: int
+    active: int
+    revision: int
     idle: int
     ends: int
     epoch: int
@@ -63,13 +68,8 @@ class Live:
 
     @property
     def idle_expires_at(self) -> int:
-        """When it ends without activity."""
-        return self.now + self.ttl
-
-    @property
-    def last_active(self) -> int:
-        """When activity was last written; up to a minute before the real one."""
-        return min(self.now, self.idle_expires_at - min(self.idle, self.ends - self.now))
+        """When it ends without activity; never after the absolute end."""
+        return min(self.active + self.idle, self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,47 +108,46 @@ class Records:
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Record).decode
+        self._ahead: float | None = None
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
-        """Read a session in one round trip, both epochs included.
+        """Read a session, both epochs included, in one round trip.
 
         `slide` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at most
-        once a minute) or `now` (the person asked).
+        once a minute, in a second round trip) or `now` (the person asked).
         """
-        digest, record, epoch, index = self._place(session_id)
-        if self._link.is_cluster:
-            site = self._link.call("GET", self._site_epoch) or 0
-            answer = self._link.run(scripts.LOAD, (record, epoch, index), digest, slide, self._slide_ms, site)
-        else:
-            keys = (record, epoch, index, self._site_epoch)
-            answer = self._link.run(scripts.LOAD, keys, digest, slide, self._slide_ms)
-        if answer[0] == 0:
-            return Ended(answer[1].decode())
-        _, now, ttl, sealed, *header = answer
-        associated = _associated(record, *header)
-        try:
-            plaintext = self._keys.open(sealed, associated)
-            opened = self._decode(plaintext)
-        except (Unsealable, msgspec.MsgspecError):
-            # Changed by somebody who can write to Redis, or sealed with a retired key: no session, and somebody
-            # should look.
-            events.publish(events.RecordUnreadable(key=record))
-            return Ended("unknown")
-        revision, idle, ends, seen, site_seen = header
-        return Live(session_id, opened, plaintext, revision, now, ttl, idle, ends, seen, site_seen)
+        digest, key, epoch_key, index = self._place(session_id)
+        stored, epoch, site = self._read(key, epoch_key)
+        if stored is None:
+            return Ended(self._link.run(scripts.WHY, (index,), digest).decode())
+        live = self._open(session_id, key, stored, self._now(epoch_key))
+        if isinstance(live, Ended):
+            return live
+        if live.epoch < int(epoch or 0):
+            return Ended("everywhere")
+        if live.site < int(site or 0):
+            return Ended("revoked")
+        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
+            now = self._link.run(scripts.TOUCH, (key,))
+            if now == 0:  # it ended in between
+                return Ended(self._link.run(scripts.WHY, (index,), digest).decode())
+            live.now = live.active = self._set_clock(now)
+        return live
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
         """Store a new record under a new id, both clocks starting now, and set its times."""
         session_id = new_id(account_tag(record.account) if record.account else None)
         digest, key, epoch_key, index = self._place(session_id)
-        now, epoch, site = self._moment(epoch_key)
+        site = int(self._link.call("GET", self._site_epoch) or 0)
+        now, epoch = self._link.run(scripts.MOMENT, (epoch_key,))
+        self._set_clock(now)
         record.created_at = now
         if record.account:
             record.signed_at = now
         idle, ends = idle_seconds * 1000, now + absolute_seconds * 1000
-        live = Live(session_id, record, b"", 1, now, min(idle, ends - now), idle, ends, epoch, site)
-        arguments = self._sealed(live, key)
-        if self._link.run(scripts.CREATE, (key, index), digest, record.handle, *arguments) != 1:
+        live = Live(session_id, record, b"", now, now, 1, idle, ends, epoch, site)
+        arguments = (digest, record.handle, idle, ends, self._sealed(live, key))
+        if self._link.run(scripts.CREATE, (key, index), *arguments) != 1:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
         return live
 
@@ -157,8 +156,7 @@ class Records:
         _, key, _, _ = self._place(live.id)
         read = live.revision
         live.revision = read + 1
-        sealed = self._sealed(live, key)[0]
-        outcome = self._link.run(scripts.SAVE, (key,), read, sealed, live.revision)
+        outcome = self._link.run(scripts.SAVE, (key,), read, self._sealed(live, key))
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
@@ -166,40 +164,40 @@ class Records:
     def rotate(self, live: Live) -> Live | None:
         """Move the record to a new id in one step, so that the old id is dead when the new one lives.
 
-        Both clocks go on; the absolute end never moves. Returns `None` if the session was revoked or changed
-        meanwhile.
+        Both clocks go on. An account's session gets a new CSRF secret with its new id. Returns `None` if the session
+        was revoked or changed meanwhile.
         """
-        old_digest, old_key, _, index = self._place(live.id)
-        tag = live.id[:_TAG]
-        new_digest, new_key, _, _ = self._place(new_session_id := new_id(tag))
-        moved = Live(
-            new_session_id,
-            live.record,
-            b"",
-            1,
-            live.now,
-            live.ttl,
-            live.idle,
-            live.ends,
-            live.epoch,
-            live.site,
-        )
+        if live.record.account:
+            live.record.data[CSRF_KEY] = secrets.token_hex(32)
+        old_digest, old_key, epoch_key, index = self._place(live.id)
+        moved = replace(live, id=new_id(live.id[:_TAG]), revision=1)
+        digest, key, _, _ = self._place(moved.id)
         outcome = self._link.run(
             scripts.ROTATE,
-            (old_key, index, new_key),
-            old_digest,
+            (old_key, index, key, epoch_key),
             live.revision,
-            new_digest,
+            live.epoch,
+            old_digest,
+            digest,
             live.record.handle,
-            *self._sealed(moved, new_key),
+            live.ends,
+            self._sealed(moved, key),
         )
-        return moved if outcome == 1 else None
+        if outcome != 1:
+            return None
+        if live.record.account:
+            events.publish(events.SessionRotated(handle=live.record.handle, account=live.record.account))
+        return moved
 
     def revoke(self, live: Live, reason: str) -> bool:
         """End a session for good and announce it; return whether it was still alive."""
         digest, key, _, index = self._place(live.id)
         announcement = json.dumps({"handle": live.record.handle, "reason": reason})
-        return bool(self._link.run(scripts.REVOKE, (key, index), digest, reason, self.channel, announcement))
+        arguments = (digest, reason, self.channel, announcement, live.record.handle)
+        alive = bool(self._link.run(scripts.REVOKE, (key, index), *arguments))
+        if alive and live.record.account:
+            events.publish(events.SessionEnded(handle=live.record.handle, account=live.record.account, reason=reason))
+        return alive
 
     def revoke_account(self, account: str) -> None:
         """End every session of an account, those being signed in right now included. One write."""
@@ -214,27 +212,53 @@ class Records:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
+    def _read(self, key: str, epoch_key: str) -> tuple[bytes | None, bytes | None, bytes | None]:
+        # One plain command for all three: a script would cost a tenth of the whole request. On a Cluster the site's
+        # epoch is on another slot, and costs a second round trip.
+        if self._link.is_cluster:
+            return *self._link.call("MGET", key, epoch_key), self._link.call("GET", self._site_epoch)
+        stored, epoch, site = self._link.call("MGET", key, epoch_key, self._site_epoch)
+        return stored, epoch, site
+
+    def _open(self, session_id: str, key: str, stored: bytes, now: int) -> Live | Ended:
+        try:
+            active, *header, sealed = stored.split(b"|", 6)
+            plaintext = self._keys.open(sealed, _associated(key, header))
+            record = self._decode(plaintext)
+            live = Live(session_id, record, plaintext, now, int(active), *map(int, header))
+        except (Unsealable, msgspec.MsgspecError, ValueError):
+            # Changed by somebody who can write to Redis, or sealed with a retired key: no session, and somebody
+            # should look.
+            events.publish(events.RecordUnreadable(key=key))
+            return Ended("unknown")
+        # The TTL sees to this, unless somebody took it off the key.
+        return live if now < live.ends else Ended("absolute")
+
+    def _sealed(self, live: Live, key: str) -> bytes:
+        """Seal the record; return what is stored, without the time of the last activity in front."""
+        header = [b"%d" % number for number in (live.revision, live.idle, live.ends, live.epoch, live.site)]
+        live.plaintext = self._encode(live.record)
+        self._decode(live.plaintext)  # what can't be read back (a key that is no string) must fail here, not sign out
+        return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(key, header))))
+
+    def _now(self, epoch_key: str) -> int:
+        # Redis's clock, from how far it was ahead of ours when a script last told. It decides when a session ends,
+        # but need not be asked on each request.
+        if self._ahead is None:
+            return self._set_clock(self._link.run(scripts.MOMENT, (epoch_key,))[0])
+        return int(time.monotonic() * 1000 + self._ahead)
+
+    def _set_clock(self, now: int) -> int:
+        self._ahead = now - time.monotonic() * 1000
+        return now
+
     def _place(self, session_id: str) -> tuple[str, str, str, str]:
         digest = hashlib.sha256(session_id.encode()).hexdigest()
         base = f"{self._prefix}{{{session_id[:_TAG]}}}:"
         return digest, f"{base}session:{digest}", f"{base}epoch", f"{base}index"
 
-    def _moment(self, epoch_key: str) -> tuple[int, int, int]:
-        if self._link.is_cluster:
-            site = int(self._link.call("GET", self._site_epoch) or 0)
-            now, epoch, _ = self._link.run(scripts.MOMENT, (epoch_key,))
-            return now, epoch, site
-        now, epoch, site = self._link.run(scripts.MOMENT, (epoch_key, self._site_epoch))
-        return now, epoch, site
 
-    def _sealed(self, live: Live, key: str) -> tuple[bytes, int, int, int, int, int]:
-        header = (live.revision, live.idle, live.ends, live.epoch, live.site)
-        live.plaintext = self._encode(live.record)
-        sealed = self._keys.seal(live.plaintext, _associated(key, *header))
-        return sealed, *header
-
-
-def _associated(key: str, revision: int, idle: int, ends: int, epoch: int, site: int) -> bytes:
+def _associated(key: str, header: list[bytes]) -> bytes:
     # Ties the sealed part to its key and to the clocks and epochs beside it: none can be exchanged for another
     # record's.
-    return f"{key}|{revision}|{idle}|{ends}|{epoch}|{site}".encode()
+    return b"|".join((key.encode(), *header))

@@ -2,12 +2,13 @@
 
 All keys of one account share the hash tag `{tag}`, so a script runs on one slot of a Redis Cluster:
 
-    {tag}:session:<digest>   hash    sealed, revision, idle (ms), ends (ms), epoch, site
+    {tag}:session:<digest>   string  active|revision|idle|ends|epoch|site|sealed
     {tag}:epoch              number  a record that saw a smaller one is dead
     {tag}:index              hash    digest -> handle|ends|reason; the reason is empty while the session lives
-    epoch                    number  the same for everybody; outside the tag, so a Cluster passes its value instead
+    epoch                    number  the same for everybody; outside the tag
 
-Redis's own clock decides. The TTL of a record is its idle clock, never past `ends`, its absolute one.
+The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
+written: 13 digits, so that it can be written in place. All times are milliseconds by Redis's own clock.
 Index entries outlive their session by a day, to tell the browser that comes back why it is signed out.
 """
 
@@ -20,113 +21,116 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
-# KEYS epoch [site epoch] -> now, epoch, site epoch. Read before a record is sealed: the record carries what it saw,
-# so that a revocation in between is newer than the record and wins.
+# KEYS epoch -> now, epoch. Read before a record is sealed: the record carries the epochs it saw, so that a revocation
+# in between is newer than the record and wins.
 MOMENT = Script(
     _NOW
     + """
-return {now, tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(KEYS[2] and redis.call('GET', KEYS[2]) or 0)}
+return {now, tonumber(redis.call('GET', KEYS[1]) or 0)}
 """
 )
 
-# KEYS record, epoch, index [, site epoch]; ARGV digest, slide (never | due | now), slide_ms, site epoch.
-# -> 1, now, ttl, sealed, revision, idle, ends, epoch, site   or   0, reason
-LOAD = Script(
+# KEYS record -> now, or 0 if it is gone. The idle clock starts again, never past the absolute end.
+TOUCH = Script(
     _NOW
     + """
-local r = redis.call('HMGET', KEYS[1], 'sealed', 'revision', 'idle', 'ends', 'epoch', 'site')
-if not r[1] then
-  local entry = redis.call('HGET', KEYS[3], ARGV[1])
-  if not entry then return {0, 'unknown'} end
-  local ends, reason = string.match(entry, '|(%d+)|(.*)$')
-  if reason ~= '' then return {0, reason or 'unknown'} end
-  return {0, now >= tonumber(ends) and 'absolute' or 'idle'}
-end
-local revision, idle, ends, epoch, site = tonumber(r[2]), tonumber(r[3]), tonumber(r[4]), tonumber(r[5]), tonumber(r[6])
-if not (revision and idle and ends and epoch and site) then return {1, now, 0, r[1], 0, 0, 0, 0, 0} end -- won't open
-if epoch < tonumber(redis.call('GET', KEYS[2]) or 0) then return {0, 'everywhere'} end
-if site < tonumber(KEYS[4] and redis.call('GET', KEYS[4]) or ARGV[4] or 0) then return {0, 'revoked'} end
-local left = ends - now
-if left <= 0 then redis.call('DEL', KEYS[1]) return {0, 'absolute'} end
-local ttl, full = redis.call('PTTL', KEYS[1]), math.min(idle, left)
-if ARGV[2] == 'now' or (ARGV[2] == 'due' and full - ttl >= tonumber(ARGV[3])) then
-  redis.call('PEXPIRE', KEYS[1], full)
-  ttl = full
-end
-return {1, now, ttl, r[1], revision, idle, ends, epoch, site}
+local idle, ends = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^%d+|%d+|(%d+)|(%d+)|')
+if not idle then return 0 end
+local left = math.min(tonumber(idle), tonumber(ends) - now)
+if left <= 0 then redis.call('DEL', KEYS[1]) return 0 end
+redis.call('SETRANGE', KEYS[1], 0, string.format('%013.0f', now))
+redis.call('PEXPIRE', KEYS[1], left)
+return now
 """
 )
 
-_WRITE_RECORD = """
-local function write_record(record, index, digest, handle, sealed, revision, idle, ends, epoch, site)
-  local left = tonumber(ends) - now
-  if left <= 0 then return 0 end
-  redis.call('HSET', record, 'sealed', sealed, 'revision', revision, 'idle', idle, 'ends', ends,
-    'epoch', epoch, 'site', site)
-  redis.call('PEXPIRE', record, math.min(tonumber(idle), left))
-  if handle ~= '' then
-    redis.call('HSET', index, digest, handle .. '|' .. ends .. '|')
-    local keep = left + 86400000
-    if redis.call('PTTL', index) < keep then redis.call('PEXPIRE', index, keep) end
-  end
-  return 1
+# KEYS index; ARGV digest -> why there is no such session.
+WHY = Script(
+    _NOW
+    + """
+local ends, reason = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '|(%d+)|(.*)$')
+if not ends then return 'unknown' end
+if reason ~= '' then return reason end
+return now >= tonumber(ends) and 'absolute' or 'idle'
+"""
+)
+
+_ENTER = """
+local function enter(index, digest, handle, ends)
+  if handle == '' then return end
+  redis.call('HSET', index, digest, handle .. '|' .. ends .. '|')
+  local keep = tonumber(ends) - now + 86400000
+  if redis.call('PTTL', index) < keep then redis.call('PEXPIRE', index, keep) end
 end
 """
 
-# KEYS record, index; ARGV digest, handle, sealed, revision, idle, ends, epoch, site -> 1, or 0 if the key is taken or
-# too late.
+# KEYS record, index; ARGV digest, handle, idle, ends, record without its time -> 1, or 0 if the key is taken or the
+# end is past.
 CREATE = Script(
     _NOW
-    + _WRITE_RECORD
+    + _ENTER
     + """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - now)
+if left <= 0 then return 0 end
+local record = string.format('%013.0f', now) .. ARGV[5]
+if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
   local ends = tonumber(string.match(entries[i + 1], '|(%d+)|'))
   if not ends or ends + 86400000 < now then redis.call('HDEL', KEYS[2], entries[i]) end
 end
-return write_record(KEYS[1], KEYS[2], unpack(ARGV))
-"""
-)
-
-# KEYS record; ARGV revision read, sealed, next revision -> 1 saved, 0 gone, -1 changed since it was read. Writes
-# nothing unless the record still exists: a session revoked during a request stays revoked.
-SAVE = Script(
-    """
-local revision = redis.call('HGET', KEYS[1], 'revision')
-if not revision then return 0 end
-if revision ~= ARGV[1] then return -1 end
-redis.call('HSET', KEYS[1], 'sealed', ARGV[2], 'revision', ARGV[3])
+enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4])
 return 1
 """
 )
 
-# KEYS old record, index, new record, epoch; ARGV old digest, old revision, digest, handle, sealed, revision, idle,
-# ends, epoch, site -> 1 moved, 0 gone, -1 changed since it was read. The idle clock goes on as it was.
-ROTATE = Script(
-    _NOW
-    + _WRITE_RECORD
-    + """
-local revision = redis.call('HGET', KEYS[1], 'revision')
-if not revision then return 0 end
-if revision ~= ARGV[2] then return -1 end
-if tonumber(ARGV[9]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
-local ttl = redis.call('PTTL', KEYS[1])
-redis.call('DEL', KEYS[1])
-local entry = redis.call('HGET', KEYS[2], ARGV[1])
-if entry then redis.call('HSET', KEYS[2], ARGV[1], string.match(entry, '^(.*|)') .. 'replaced') end
-local written = write_record(KEYS[3], KEYS[2], unpack(ARGV, 3))
-redis.call('PEXPIRE', KEYS[3], ttl)
-return written
+# KEYS record; ARGV revision read, record without its time -> 1 saved, 0 gone, -1 changed since it was read. Writes
+# nothing unless the record still exists: a session revoked during a request stays revoked.
+SAVE = Script(
+    """
+local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
+if not active then return 0 end
+if revision ~= ARGV[1] then return -1 end
+redis.call('SET', KEYS[1], active .. ARGV[2], 'KEEPTTL')
+return 1
 """
 )
 
-# KEYS record, index; ARGV digest, reason, channel, announcement -> 1 if it was alive.
+# KEYS old record, index, new record, epoch; ARGV revision read, epoch seen, old digest, digest, handle, ends, record
+# without its time -> 1 moved, 0 gone, -1 changed since it was read. The idle clock goes on as it was.
+ROTATE = Script(
+    _NOW
+    + _ENTER
+    + """
+local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
+if not active then return 0 end
+if revision ~= ARGV[1] then return -1 end
+if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
+redis.call('SET', KEYS[3], active .. ARGV[7], 'PX', redis.call('PTTL', KEYS[1]))
+redis.call('DEL', KEYS[1])
+local entry = redis.call('HGET', KEYS[2], ARGV[3])
+if entry then redis.call('HSET', KEYS[2], ARGV[3], string.match(entry, '^(.*|)') .. 'replaced') end
+enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
+return 1
+"""
+)
+
+# KEYS record, index; ARGV digest, reason, channel, announcement, handle -> 1 if it was alive. A session that another
+# request rotated lives on under another id in the same slot: it is found by its handle, and a sign-out ends it.
 REVOKE = Script(
     """
-if redis.call('DEL', KEYS[1]) == 0 then return 0 end
-local entry = redis.call('HGET', KEYS[2], ARGV[1])
-if entry then redis.call('HSET', KEYS[2], ARGV[1], string.match(entry, '^(.*|)') .. ARGV[2]) end
+local digest = ARGV[1]
+if redis.call('DEL', KEYS[1]) == 0 then
+  digest = nil
+  local entries = ARGV[5] ~= '' and redis.call('HGETALL', KEYS[2]) or {}
+  for i = 1, #entries, 2 do
+    local moved = string.match(entries[i + 1], '^(.-)|') == ARGV[5]
+    if moved and redis.call('DEL', string.sub(KEYS[1], 1, -65) .. entries[i]) == 1 then digest = entries[i] end
+  end
+  if not digest then return 0 end
+end
+local entry = redis.call('HGET', KEYS[2], digest)
+if entry then redis.call('HSET', KEYS[2], digest, string.match(entry, '^(.*|)') .. ARGV[2]) end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1
 """

@@ -25,10 +25,9 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
 from .errors import StoreUnavailable
-from .records import Ended, Live, Record, Records, Slide, well_formed
+from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, well_formed
 from .settings import Settings
 
-CSRF_KEY = "csrf_token"
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MERGE_ATTEMPTS = 20
 
@@ -40,17 +39,19 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     the pre-sign-in cookie that came with the request, and challenges are bound to it.
     """
 
+    live: Live | None = None
+    read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
+    ended: str | None = None
+    loaded = False
+    cleared = False
+    cookie_due = False
+    minted_browser: str | None = None
+    browser_cookie_due = False
+
     def __init__(self, sid: str | None, browser: str | None) -> None:
         super().__init__()
         self.sid: str | None = sid
-        self.live: Live | None = None
-        self.ended: str | None = None
-        self.loaded = False
-        self.cleared = False
-        self.cookie_due = False
         self.browser = browser
-        self.minted_browser: str | None = None
-        self.browser_cookie_due = False
 
     @property
     def account_live(self) -> Live | None:
@@ -81,7 +82,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         """Become this session: its data, its id, and its cookie with the response."""
         dict.clear(self)
         dict.update(self, live.record.data)
-        self.sid, self.live, self.ended = live.id, live, None
+        self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
         self.modified, self.cleared, self.cookie_due = False, False, True
 
     def release(self) -> None:
@@ -144,7 +145,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if isinstance(found, Ended):
                 session.ended, session.sid = found.reason, None
             else:
-                session.live = found
+                session.live, session.read = found, found.plaintext
                 dict.update(session, found.record.data)
         if session.account_live is None:
             session.seed_csrf()
@@ -163,7 +164,6 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         except StoreUnavailable as error:
             # The view's answer claims a change that was not stored.
             _replace(response, app.make_response(app.handle_user_exception(error)))
-            return
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None:
                 response.headers["Cache-Control"] = "no-store"
@@ -182,18 +182,19 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             moved = self.records.rotate(session.live)
             if moved is not None:
                 session.sid, session.live, session.cookie_due = moved.id, moved, True
+                if session.account_live is not None:
+                    dict.__setitem__(session, CSRF_KEY, moved.record.data[CSRF_KEY])
                 return
             if not self._reload(session):
                 return
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def _write(self, session: WalletSession) -> None:
-        if session.cleared:
-            if session.live is not None:
-                self.records.revoke(session.live, "signed_out")
-                session.release()
-            return
-        data = {key: value for key, value in session.items() if key != CSRF_KEY or session.account_live}
+        signed_in = session.account_live is not None and not session.cleared
+        data = {key: value for key, value in session.items() if key != CSRF_KEY or signed_in}
+        if session.cleared and session.live is not None:
+            self.records.revoke(session.live, "signed_out")
+            session.release()
         if session.live is not None:
             self._save(session, data)
         elif data:
@@ -205,7 +206,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
         # lost.
         live = cast(Live, session.live)
-        before: dict[str, Any] = msgspec.msgpack.decode(live.plaintext, type=Record).data
+        before: dict[str, Any] = msgspec.msgpack.decode(session.read, type=Record).data
         changed = {key: value for key, value in data.items() if key not in before or before[key] != value}
         removed = before.keys() - data.keys()
         for _ in range(_MERGE_ATTEMPTS):

@@ -50,15 +50,14 @@ class TimeMachine:
                 self._redis.delete(key)
 
     def _age_record(self, key: str, milliseconds: int) -> None:
-        names = ("revision", "idle", "ends", "epoch", "site")
-        sealed, *numbers = self._redis.hmget(key, "sealed", *names)
-        header = [int(number) for number in numbers]
-        record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, *header)))
+        active, *header, sealed = self._redis.get(key).split(b"|", 6)
+        record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, header)))
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
-        header[2] -= milliseconds
-        sealed = self._records._keys.seal(self._records._encode(record), _associated(key, *header))
-        self._redis.hset(key, mapping={"sealed": sealed, "ends": header[2]})
+        header[2] = b"%d" % (int(header[2]) - milliseconds)
+        sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
+        older = b"%013d" % (int(active) - milliseconds)
+        self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)
 
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():

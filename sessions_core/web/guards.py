@@ -32,6 +32,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _MARK = "__sessions_access__"
+_OUR_BLUEPRINTS = ("sessions", "sessions_api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,10 @@ def guard() -> None:
         access = Access(slide="never")  # 404 and 405: their page shows who is signed in
     if not access.reads:
         return
-    if request.blueprint in ("sessions", "sessions_api"):
-        _limit_body(request)
     unsafe = request.method not in ("GET", "HEAD", "OPTIONS")
     if unsafe:
+        if request.blueprint in _OUR_BLUEPRINTS:
+            _limit_body(request)
         origin.refuse_cross_site(request, ours.settings)
     ours.store.load(current, access.slide)
     if access.demands and current.account_live is None:

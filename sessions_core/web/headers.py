@@ -50,14 +50,16 @@ class SecurityHeaders:
         ]
         if settings.secure_origin:
             self._headers.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
-        self._names = [(name.lower(), (name, value)) for name, value in self._headers]
+        self._names = {name.lower() for name, _ in self._headers}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application with a `start_response` that adds what is missing."""
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            present = {name.lower() for name, _ in headers}
-            headers = headers + [header for name, header in self._names if name not in present]
-            return start_response(status, headers, exc_info)
+            own = {name.lower() for name, _ in headers}
+            if own.isdisjoint(self._names):
+                return start_response(status, headers + self._headers, exc_info)
+            missing = [header for header in self._headers if header[0].lower() not in own]
+            return start_response(status, headers + missing, exc_info)
 
         return self._app(environ, start)

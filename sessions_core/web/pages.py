@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from .. import errors
 from ..accounts import chain
-from ..store import CSRF_KEY, WalletSession
+from ..records import CSRF_KEY
+from ..store import WalletSession
 from . import failures, origin
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
@@ -38,7 +39,8 @@ _STATES = {
 @public
 def sign_in() -> ResponseReturnValue:
     """Show the connect panel; who is signed in already may go on, or use another account."""
-    state = "already_signed_in" if session_view() else "idle"
+    # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
+    state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=_reason(request.args.get("reason")))
 
 

@@ -97,7 +97,7 @@ class SessionView:
     @property
     def last_active(self) -> datetime:
         """When activity was last written."""
-        return _time(self.live.last_active)
+        return _time(self.live.active)
 
     @property
     def idle_expires_at(self) -> datetime:
@@ -141,7 +141,7 @@ class SessionView:
             "permissions": [decision.permission for decision in self.permissions if decision.allowed],
             "now": iso(self.now),
             "expires_at": iso(self.idle_expires_at),
-            "time_remaining": self.live.ttl // 1000,
+            "time_remaining": max(0, self.live.idle_expires_at - self.live.now) // 1000,
             "idle_expires_at": iso(self.idle_expires_at),
             "absolute_expires_at": iso(self.absolute_expires_at),
             "warn_seconds": self.warn_seconds,

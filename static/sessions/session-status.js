@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * `<session-status data-clock="session|idle|absolute">` keeps server-rendered times true while the page is open:
- * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length.
+ * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length;
+ * `"since"` is only brought into the reader's time zone.
  */
 import { fill, parts, sessionClock, timeOfDay } from "./clock.js";
 
@@ -35,13 +36,8 @@ class SessionStatus extends HTMLElement {
     // Activity moves the idle end up to the absolute one, and no further.
     this.toggleAttribute("data-capped", idleEnd >= absoluteEnd);
 
-    const ends = this.#part("ends");
-    if (ends instanceof HTMLTimeElement) {
-      // The server printed UTC; the reader's own zone says more, and the title keeps the other.
-      if (!ends.title) ends.title = ends.textContent?.trim() ?? "";
-      ends.dateTime = end.toISOString();
-      write(ends, timeOfDay(end, sessionClock.now(), document.documentElement.lang));
-    }
+    this.#time("ends", () => end);
+    this.#time("since", (time) => new Date(time.dateTime));
 
     const words = this.#part("left");
     if (words) {
@@ -51,6 +47,20 @@ class SessionStatus extends HTMLElement {
 
     const bar = this.#part("bar");
     if (bar instanceof HTMLProgressElement) bar.value = Math.max(left, 0) / 1000;
+  }
+
+  /**
+   * The server printed UTC; the reader's own zone says more, and the title keeps the other.
+   * @param {string} name
+   * @param {(time: HTMLTimeElement) => Date} at
+   */
+  #time(name, at) {
+    const time = this.#part(name);
+    if (!(time instanceof HTMLTimeElement)) return;
+    const date = at(time);
+    if (time.dateTime !== date.toISOString() || !time.title) time.title = `${date.toISOString().slice(11, 16)} UTC`;
+    time.dateTime = date.toISOString();
+    write(time, timeOfDay(date, sessionClock.now(), document.documentElement.lang));
   }
 
   /** @param {number} left */

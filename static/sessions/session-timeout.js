@@ -184,7 +184,8 @@ class SessionTimeout extends HTMLElement {
     if (answer.session_id && answer.session_id !== this.dataset.sessionId) {
       // Another session has begun in this browser: what this page shows, and its CSRF token, belong to the old one.
       this.#gone = true;
-      location.reload();
+      // Not reload(): this page may be the answer to a form, which the browser would offer to send again.
+      location.replace(location.pathname + location.search);
       return;
     }
     this.#hearsay = null;

@@ -1,0 +1,161 @@
+"""The real application on a real port, Chromium in front of it, and wallets that can be put into its pages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, request
+from selenium.webdriver import Chrome, ChromeOptions
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from .pages import Browser
+from .wallet_in_page import WalletInPage
+
+# As root and in containers Chromium has no sandbox and little shared memory; the rest keeps it quiet and still.
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+)
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
+class Site:
+    """What listens on the port: the application of the running test, behind a proxy that may rename it."""
+
+    def __init__(self) -> None:
+        self.app: Flask | None = None
+        self.origin = ""
+        self.renamed = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if self.app is None:
+            start_response("503 Service Unavailable", [])
+            return []
+        if self.renamed:
+            # A proxy that hides the address people see, so that the page is open at one that is not the site's.
+            environ["HTTP_HOST"] = self.origin.removeprefix("http://")
+            for name in ("HTTP_ORIGIN", "HTTP_REFERER"):
+                environ.pop(name, None)
+        return self.app(environ, start_response)
+
+
+class Interruption:
+    """Answers chosen requests in the place of the application, or holds them."""
+
+    def __init__(self, app: Flask) -> None:
+        self.answers: dict[tuple[str, str], Callable[[], Any]] = {}
+        # Before the guard, which would answer who has no session any more.
+        app.before_request_funcs.setdefault(None, []).insert(0, self._answer)
+
+    def _answer(self) -> Any:
+        answer = self.answers.get((request.path, request.method))
+        return answer() if answer else None
+
+
+@pytest.fixture
+def interrupt(app: Flask) -> Interruption:
+    return Interruption(app)
+
+
+class Hold:
+    def __init__(self, interrupt: Interruption) -> None:
+        self._gate = threading.Event()
+        self._interrupt = interrupt
+
+    def __call__(self, path: str, method: str) -> None:
+        self._interrupt.answers[path, method] = lambda: self._gate.wait(20) and None
+
+    def release(self) -> None:
+        self._gate.set()
+
+
+@pytest.fixture
+def hold(interrupt: Interruption) -> Iterator[Hold]:
+    hold = Hold(interrupt)
+    yield hold
+    hold.release()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    site = Site()
+    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=Quiet)
+    site.origin = f"http://localhost:{server.port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield site
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Chrome]:
+    options = ChromeOptions()
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options)
+    driver.set_page_load_timeout(20)
+    driver.set_script_timeout(20)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def overrides(overrides: dict[str, Any], site: Site) -> dict[str, Any]:
+    return overrides | {"SESSIONS_CORE_PUBLIC_ORIGIN": site.origin}
+
+
+@pytest.fixture
+def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> Iterator[Browser]:
+    """Chromium with no past, at the application of this test."""
+    site.app, site.renamed = app, False
+    browser = Browser(driver, site.origin)
+    browser.forget_everything()
+    yield browser
+    complaints = browser.complaints()
+    browser.close_other_tabs()
+    browser.leave()
+    site.app = None
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def wallet(browser: Browser) -> Iterator[WalletInPage]:
+    wallet = WalletInPage(browser.driver)
+    yield wallet
+    wallet.uninstall()
+
+
+@pytest.fixture
+def make_wallet(browser: Browser) -> Iterator[Callable[..., WalletInPage]]:
+    """Put further wallets into the browser."""
+    made: list[WalletInPage] = []
+
+    def make(*args: Any, **options: Any) -> WalletInPage:
+        made.append(WalletInPage(browser.driver, *args, **options))
+        return made[-1]
+
+    yield make
+    for wallet in made:
+        wallet.uninstall()

@@ -1,0 +1,296 @@
+"""axe-core on every page and state, in light and dark, on a phone and on a desk: no violation anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from selenium.webdriver.support.ui import WebDriverWait
+
+from sessions_core import errors, public
+from sessions_core.accounts import chain
+from sessions_core.web.services import services as services_of_app
+
+from ..time_machine import TimeMachine
+from .conftest import Hold
+from .pages import Browser, ConnectPanel
+from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
+from .wallet_in_page import WalletInPage
+
+AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text()
+RUN = """
+    const done = arguments[arguments.length - 1];
+    axe.run(document, {
+      resultTypes: ["violations"],
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"],
+    }).then(({ violations }) => done(violations.map(({ id, nodes }) =>
+      id + ": " + nodes.map(({ target, failureSummary }) => target + " " + failureSummary).join("; "))),
+      (error) => done([String(error)]));
+"""
+LOOKS = {
+    f"{width} {'dark' if dark else 'light'}": {"width": width, "dark": dark}
+    for width in (320, 1280)
+    for dark in (False, True)
+}
+
+# Everything but what a state needs a wallet for; those are walked through below.
+STATES = (
+    "no_wallet", "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
+    "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
+    "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
+    "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
+    "in_app_browser", "insecure_context", "success",
+)  # fmt: skip
+REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "unknown")
+
+
+def refusals() -> dict[int, type[errors.SessionsError]]:
+    """One refusal for each status that has a page, and those with words of their own."""
+    found: dict[Any, type[errors.SessionsError]] = {}
+    waiting = [errors.SessionsError]
+    while waiting:
+        each = waiting.pop()
+        waiting += each.__subclasses__()
+        if each.status != 401:
+            found.setdefault(each.status, each)
+    for each in (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.SignOutIncomplete):
+        found[each.code] = each
+    return found
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    """The application, with an address for each state of the panel and for each refusal."""
+    app = make_app()
+
+    @app.get("/states/<state>")
+    @public
+    def panel(state: str) -> str:
+        settings = services_of_app().settings
+        error = errors.RateLimited(retry_after=30) if state == "rate_limited" else None
+        return app.jinja_env.get_template("sessions/sign_in.html").render(
+            **_context(app),
+            state=state,
+            error=error,
+            reason="idle",
+            next="/session",
+            wallet="Test Wallet",
+            remember=False,
+            chains=[chain(each) for each in settings.chains],
+            idle_seconds=settings.idle_seconds,
+            absolute_seconds=settings.absolute_seconds,
+        )
+
+    @app.get("/refusals/<name>")
+    @public
+    def refuse(name: str) -> str:
+        raise getattr(errors, name)(retry_after=5)
+
+    return app
+
+
+def _context(app: Flask) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    app.update_template_context(context)
+    return context
+
+
+@pytest.fixture
+def check(browser: Browser) -> Callable[[str], None]:
+    def check(place: str) -> None:
+        found = []
+        for look, options in LOOKS.items():
+            browser.look(**options)
+            browser.run("if (!window.axe) { " + AXE + " }")
+            found += [f"{place}, {look}: {each}" for each in browser.driver.execute_async_script(RUN)]
+            overflow = browser.run("return document.documentElement.scrollWidth - innerWidth")
+            if overflow > 0:
+                found.append(f"{place}, {look}: {overflow} px wider than the window")
+        browser.look()
+        assert not found, "\n".join(found)
+
+    return check
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_panel_in_each_state(
+    browser: Browser, wallet: WalletInPage, check: Callable[[str], None], state: str
+) -> None:
+    browser.open(f"/states/{state}")
+    panel = ConnectPanel(browser)
+    browser.wait(lambda: browser.run("return document.querySelectorAll('[data-wallet-id]').length"))
+    panel.wait_for(state)
+    check(state)
+
+
+def test_the_panel_on_the_way_to_a_signature(
+    browser: Browser,
+    wallet: WalletInPage,
+    make_wallet: Callable[..., WalletInPage],
+    check: Callable[[str], None],
+) -> None:
+    make_wallet("Test Wallet", icon="")
+    make_wallet("محفظة " + "W" * 60, rdns="org.example.other")
+    panel = ConnectPanel(browser)
+    panel.open(reason="idle")
+    panel.row(wallet)
+    wallet.announce(name="Imitation")
+    browser.see("imitation")
+    check("wallet_list")
+    panel.choose(wallet)
+    panel.wait_for("connecting")
+    check("connecting")
+    wallet.approve_connect()
+    panel.wait_for("ready_to_sign")
+    check("ready_to_sign")
+    panel.sign()
+    wallet.fail(-32002)
+    panel.wait_for("request_pending")
+    check("request_pending while signing")
+    panel.sign()
+    wallet.reject()
+    panel.wait_for("rejected_sign")
+    check("rejected_sign")
+    panel.sign()
+    wallet.fail(-32603, "technical")
+    panel.wait_for("sign_failed")
+    check("sign_failed")
+    panel.sign()
+    wallet.next_request("personal_sign")
+    check("signing")
+    wallet.switch_chain(5)
+    panel.wait_for("wrong_network")
+    check("wrong_network")
+    wallet.switch_chain(10)
+    panel.wait_for("ready_to_sign")
+    wallet.switch_chain(1)
+    browser.wait(lambda: "wrote the text anew" in browser.text)
+    check("ready_to_sign after a change of network")
+    wallet.switch_account(keep=True)
+    panel.wait_for("account_switched")
+    check("account_switched")
+
+
+def test_the_panel_with_several_accounts(
+    browser: Browser, make_wallet: Callable[..., WalletInPage], check: Callable[[str], None]
+) -> None:
+    wallet = make_wallet(accounts=3)
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.choose(wallet)
+    wallet.approve_connect()
+    panel.wait_for("choose_account")
+    check("choose_account")
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out?reason=idle"])
+def test_pages_without_script(browser: Browser, check: Callable[[str], None], path: str) -> None:
+    browser.scripts(on=False)
+    browser.open(path)
+    check(path)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_signed_out_for_each_reason(browser: Browser, check: Callable[[str], None], reason: str) -> None:
+    browser.open("/signed-out", reason=reason, next="/session")
+    check(reason)
+
+
+@pytest.mark.parametrize("refusal", refusals().values(), ids=lambda each: each.__name__)
+def test_the_page_of_each_refusal(
+    browser: Browser, check: Callable[[str], None], refusal: type[errors.SessionsError]
+) -> None:
+    browser.open(f"/refusals/{refusal.__name__}")
+    check(refusal.code)
+
+
+def test_the_front_page(browser: Browser, check: Callable[[str], None]) -> None:
+    browser.open("/")
+    check("/")
+
+
+@pytest.mark.parametrize("network", [1, 11155111], ids=["mainnet", "testnet"])
+def test_pages_of_a_session(
+    browser: Browser, make_wallet: Callable[..., WalletInPage], check: Callable[[str], None], network: int
+) -> None:
+    browser.sign_in(make_wallet(chain=network))
+    for path in ("/session", "/", "/sign-out", "/sign-in", "/nowhere"):
+        browser.open(path)
+        browser.wait_for_session("active")
+        check(path)
+
+
+def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
+    browser.sign_in(wallet)
+    browser.scripts(on=False)
+    browser.open("/session")
+    check("/session without script")
+
+
+def test_the_warning_in_each_state(
+    browser: Browser, wallet: WalletInPage, pass_time: TimeMachine, hold: Hold, check: Callable[[str], None]
+) -> None:
+    browser.sign_in(wallet)
+    pass_time(IDLE - 290)
+    browser.look_again()
+    browser.wait(lambda: browser.see("idle-deadline").get_attribute("data-urgent") is not None)
+    check("the last five minutes")
+    warn_in(browser, pass_time, 290 - 100)
+    check("warning")
+    browser.offline()
+    browser.click("timeout-stay")
+    state(browser, "error")
+    check("error")
+    browser.online()
+    hold(*KEEP_ALIVE)
+    browser.click("timeout-stay")
+    state(browser, "extending")
+    check("extending")
+    hold.release()
+    browser.see_no("timeout-dialog")
+    check("extended")
+    browser.offline()
+    browser.run("window.dispatchEvent(new Event('offline'))")
+    browser.wait_for_session("offline")
+    check("offline")
+    browser.online()
+
+
+def warn_in(browser: Browser, pass_time: TimeMachine, seconds: float) -> None:
+    pass_time(seconds)
+    browser.look_again()
+    browser.see("timeout-dialog")
+
+
+def state(browser: Browser, name: str) -> None:
+    browser.wait(lambda: browser.see("timeout-dialog").get_attribute("data-state") == name, f"never {name}")
+
+
+def test_the_cover_of_a_page_that_comes_back(
+    browser: Browser, wallet: WalletInPage, hold: Hold, check: Callable[[str], None]
+) -> None:
+    browser.sign_in(wallet)
+    hold(*VALIDATE)
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    WebDriverWait(browser.driver, 5).until(lambda _: "Checking your session" in browser.text)
+    check("checking")
+    hold.release()
+    browser.wait_for_session("active")
+
+
+class TestTheAbsoluteEnd:
+    @pytest.fixture
+    def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        return overrides | {"SESSIONS_CORE_ABSOLUTE_SECONDS": IDLE}
+
+    def test_its_warning(
+        self, browser: Browser, wallet: WalletInPage, pass_time: TimeMachine, check: Callable[[str], None]
+    ) -> None:
+        browser.sign_in(wallet)
+        warn(browser, pass_time, left=250)
+        state(browser, "absolute")
+        check("absolute")

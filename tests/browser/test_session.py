@@ -1,0 +1,415 @@
+"""Living in a session: the clocks, the warning, all tabs of a browser, and every way in which it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from sessions_core.accounts import parse
+from sessions_core.errors import StoreUnavailable
+from sessions_core.web.services import Services
+
+from ..time_machine import TimeMachine
+from .conftest import Hold, Interruption
+from .pages import Browser, ConnectPanel
+from .wallet_in_page import WalletInPage
+
+IDLE = 1800
+VALIDATE = ("/api/auth/sessions/validate", "GET")
+KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
+
+
+@pytest.fixture
+def session(browser: Browser, wallet: WalletInPage) -> Browser:
+    """A browser whose person is signed in and looks at their session."""
+    browser.sign_in(wallet)
+    browser.wait_for_session("active")
+    return browser
+
+
+def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
+    """Let time pass until the warning is due, and come back to the tab."""
+    pass_time(IDLE - left)
+    browser.look_again()
+    browser.see("timeout-dialog")
+
+
+def spoken(browser: Browser) -> str:
+    return str(browser.run("return document.querySelector('[data-part=speech]').textContent"))
+
+
+# -- The page -----------------------------------------------------------------------------------------------
+
+
+def test_the_page_tells_who_is_signed_in_and_what_they_may(session: Browser, wallet: WalletInPage) -> None:
+    assert wallet.address in session.text
+    assert wallet.address[:6] in session.see("session-account").text
+    assert session.see("session-network").text.split("\n")[0].startswith("Ethereum Mainnet")
+    allowed = {
+        item.find_element(By.TAG_NAME, "code").text: item.get_attribute("data-allowed")
+        for item in session.all("session-permission")
+    }
+    assert allowed["transact"] == allowed["sign"] == "true"
+    assert allowed["test-only"] == "false"
+
+
+def test_a_test_network_gives_other_permissions(browser: Browser, make_wallet: Any) -> None:
+    browser.sign_in(make_wallet(chain=11155111))
+    assert "Testnet: no real value" in browser.see("session-network").text
+    allowed = {
+        item.find_element(By.TAG_NAME, "code").text: item.get_attribute("data-allowed")
+        for item in browser.all("session-permission")
+    }
+    assert (allowed["transact"], allowed["test-only"]) == ("false", "true")
+
+
+def test_a_reload_keeps_the_session(session: Browser, wallet: WalletInPage) -> None:
+    session.driver.refresh()
+    session.wait_for_session("active")
+    assert wallet.address in session.text
+
+
+def test_the_address_can_be_copied(session: Browser, wallet: WalletInPage) -> None:
+    permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    session.cdp("Browser.grantPermissions", origin=session.origin, permissions=permissions)
+    session.click("copy-address")
+    session.wait(lambda: "Copied" in session.text, "nothing was copied")
+    copied = session.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == wallet.address
+
+
+def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: TimeMachine) -> None:
+    assert session.see("idle-deadline").get_attribute("data-urgent") is None
+    pass_time(IDLE - 290)
+    session.look_again()
+    session.wait(lambda: session.see("idle-deadline").get_attribute("data-urgent") is not None, "never urgent")
+    assert session.shown("timeout-dialog") is None
+
+
+def test_the_button_starts_the_idle_clock_again(session: Browser, pass_time: TimeMachine, services: Services) -> None:
+    pass_time(IDLE - 300)
+    session.click("stay-signed-in")
+    session.wait(lambda: "You’re still signed in" in session.see("session-line").text, "no word of it")
+    pass_time(IDLE - 300)
+    session.look_again()
+    session.wait_for_session("active")
+
+
+# -- The warning --------------------------------------------------------------------------------------------
+
+
+def test_the_warning_starts_on_the_safe_button(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time)
+    assert session.session_state == "warning"
+    dialog = session.see("timeout-dialog")
+    assert dialog.get_attribute("data-state") == "warning"
+    assert session.focused.get_attribute("data-testid") == "timeout-stay"
+    assert session.see("timeout-remaining").text == "2 minutes"
+    assert dialog.aria_role == "alertdialog"
+    assert "about to be signed out" in dialog.accessible_name
+
+
+def test_staying_closes_the_warning_once_the_server_agreed(
+    session: Browser, pass_time: TimeMachine, hold: Hold
+) -> None:
+    warn(session, pass_time)
+    hold(*KEEP_ALIVE)
+    session.click("timeout-stay")
+    session.wait(lambda: session.see("timeout-dialog").get_attribute("data-state") == "extending", "not busy")
+    assert session.see("timeout-stay").get_attribute("aria-disabled") == "true"
+    hold.release()
+    session.see_no("timeout-dialog")
+    session.wait_for_session("active")
+    assert "You’re still signed in" in session.see("session-line").text
+
+
+def test_esc_means_stay(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time)
+    session.press(Keys.ESCAPE)
+    session.wait_for_session("active")
+    session.see_no("timeout-dialog")
+    warn(session, pass_time, left=100)
+
+
+def test_a_session_can_be_extended_ten_times(session: Browser, pass_time: TimeMachine) -> None:
+    for _ in range(10):
+        warn(session, pass_time)
+        session.press(Keys.ENTER)
+        session.see_no("timeout-dialog")
+        session.wait_for_session("active")
+
+
+def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time, left=62)
+    for gone, words in ((0, "1 minute"), (20, "40 seconds"), (20, "20 seconds")):
+        pass_time(gone)
+        session.look_again()
+        session.wait(
+            lambda words=words: spoken(session) == f"We will sign you out in {words}.",
+            lambda: f"spoken: {spoken(session)!r}",
+        )
+        assert session.see("timeout-remaining").text == words
+
+
+def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time)
+    session.offline()
+    session.click("timeout-stay")
+    session.wait(lambda: session.see("timeout-dialog").get_attribute("data-state") == "error", "no error")
+    assert "We could not reach the server" in session.see("timeout-dialog").text
+    assert session.see("timeout-stay").text == "Try again"
+    session.online()
+    session.click("timeout-stay")
+    session.see_no("timeout-dialog")
+    session.wait_for_session("active")
+
+
+def test_a_refusal_to_extend_leads_out_with_the_reason(
+    session: Browser, wallet: WalletInPage, pass_time: TimeMachine, services: Services
+) -> None:
+    warn(session, pass_time)
+    revoke(services, wallet)
+    session.click("timeout-stay")
+    session.arrive_at("/signed-out")
+    assert wallet.address not in session.text
+
+
+def test_without_an_answer_the_session_ends(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
+    pass_time(IDLE + 1)
+    session.look_again()
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "idle"
+    assert "You had not used this site for 30 minutes" in session.text
+    assert wallet.address not in session.text
+    session.click("sign-in-again")
+    session.arrive_at("/sign-in")
+    assert "next=/session" in session.path
+
+
+def test_the_clock_of_the_page_itself_ends_the_session(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time, left=3)
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "idle"
+
+
+class TestTheAbsoluteEnd:
+    """No activity moves it, so the warning offers something else."""
+
+    @pytest.fixture
+    def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        return overrides | {"SESSIONS_CORE_ABSOLUTE_SECONDS": 2400}
+
+    @pytest.fixture
+    def near_the_end(self, session: Browser, pass_time: TimeMachine) -> Browser:
+        pass_time(1500)
+        session.driver.refresh()
+        session.wait_for_session("active")
+        pass_time(650)
+        session.look_again()
+        session.see("timeout-dialog")
+        return session
+
+    def test_it_offers_to_sign_in_again(self, near_the_end: Browser) -> None:
+        dialog = near_the_end.see("timeout-dialog")
+        assert dialog.get_attribute("data-state") == "absolute"
+        assert near_the_end.shown("timeout-stay") is None
+        assert "sessions last 40 minutes at most" in dialog.text
+        assert "/sign-in" in str(near_the_end.see("timeout-again").get_attribute("href"))
+
+    def test_it_is_asked_once(self, near_the_end: Browser) -> None:
+        near_the_end.click("timeout-continue")
+        near_the_end.see_no("timeout-dialog")
+        near_the_end.driver.refresh()
+        near_the_end.wait_for_session("warning")
+        assert near_the_end.shown("timeout-dialog") is None
+
+    def test_signing_in_again_starts_a_new_session(self, near_the_end: Browser, wallet: WalletInPage) -> None:
+        near_the_end.click("timeout-again")
+        near_the_end.arrive_at("/sign-in")
+        panel = ConnectPanel(near_the_end)
+        panel.wait_for("wallet_list")
+        panel.choose(wallet)
+        panel.wait_for("ready_to_sign")
+        panel.sign()
+        wallet.approve_sign()
+        near_the_end.arrive_at("/session")
+        near_the_end.wait_for_session("active")
+
+    def test_it_comes_in_any_case(self, near_the_end: Browser, pass_time: TimeMachine) -> None:
+        near_the_end.click("timeout-continue")
+        pass_time(260)
+        near_the_end.look_again()
+        near_the_end.arrive_at("/signed-out")
+        assert near_the_end.see("signed-out").get_attribute("data-reason") == "absolute"
+
+
+# -- Signing out ---------------------------------------------------------------------------------------------
+
+
+def test_signing_out_ends_the_session_on_the_server(session: Browser, wallet: WalletInPage) -> None:
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
+    assert session.session_state == "signed_out"
+    assert wallet.address not in session.text
+    assert not [cookie for cookie in session.driver.get_cookies() if cookie["name"] == "__Host-session"]
+    session.open("/session")
+    session.arrive_at("/sign-in")
+
+
+def test_the_warning_offers_to_sign_out_at_once(session: Browser, pass_time: TimeMachine) -> None:
+    warn(session, pass_time)
+    session.click("timeout-signout")
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
+
+
+def test_a_link_asks_before_it_signs_out(session: Browser) -> None:
+    session.open("/sign-out")
+    assert "Sign out?" in session.text
+    session.open("/session")
+    session.wait_for_session("active")
+
+
+def test_back_after_signing_out_shows_nothing_private(session: Browser, wallet: WalletInPage) -> None:
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    session.driver.back()
+    session.wait(lambda: session.path.split("?")[0] in ("/signed-out", "/sign-in"), lambda: session.path)
+    assert wallet.address not in session.text
+    assert wallet.address[:6] not in session.text
+
+
+def test_a_page_from_the_back_forward_cache_is_covered_until_the_server_has_answered(
+    session: Browser, wallet: WalletInPage, services: Services, hold: Hold
+) -> None:
+    session.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    hold(*VALIDATE)
+    revoke(services, wallet)
+    session.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert "Checking your session" in session.text
+    covered = session.run(
+        "const box = document.querySelector('[data-testid=session-account]').getBoundingClientRect();"
+        "const top = document.elementFromPoint(box.x + 5, box.y + 5);"
+        "return top === null || top.closest('[data-part=cover]') !== null"
+    )
+    assert covered, "the account shows through the cover"
+    hold.release()
+    session.arrive_at("/signed-out")
+
+
+# -- Several tabs ---------------------------------------------------------------------------------------------
+
+
+def test_staying_in_one_tab_closes_the_warning_in_the_other(session: Browser, pass_time: TimeMachine) -> None:
+    other = session.new_tab()
+    session.open("/session")
+    session.wait_for_session("active")
+    pass_time(IDLE - 110)
+    for tab in (session.home, other):
+        session.switch_to(tab)
+        session.look_again()
+        session.see("timeout-dialog")
+    session.press(Keys.ENTER)
+    session.see_no("timeout-dialog")
+    session.switch_to(session.home)
+    session.see_no("timeout-dialog")
+    session.wait_for_session("active")
+
+
+def test_signing_out_in_one_tab_empties_the_other(session: Browser, wallet: WalletInPage) -> None:
+    session.new_tab()
+    session.open("/session")
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    session.switch_to(session.home)
+    session.arrive_at("/signed-out")
+    assert wallet.address not in session.text
+    assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
+
+
+# -- Ended from elsewhere ---------------------------------------------------------------------------------------
+
+
+def revoke(services: Services, wallet: WalletInPage) -> None:
+    services.lifecycle.revoke_account(parse(f"eip155:{wallet.chain}:{wallet.address}"))
+
+
+def test_a_session_ended_elsewhere_ends_here(session: Browser, wallet: WalletInPage, services: Services) -> None:
+    revoke(services, wallet)
+    session.look_again()
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") in ("revoked", "everywhere")
+    assert wallet.address not in session.text
+
+
+# -- Trouble ------------------------------------------------------------------------------------------------------
+
+
+def test_offline_signs_nobody_out(session: Browser) -> None:
+    session.offline()
+    session.run("window.dispatchEvent(new Event('offline'))")
+    session.wait_for_session("offline")
+    assert "You stay signed in until" in session.see("session-line").text
+    session.online()
+    session.run("window.dispatchEvent(new Event('online'))")
+    session.wait_for_session("active")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 404, 401])
+def test_only_the_servers_own_word_signs_out(session: Browser, interrupt: Interruption, status: int) -> None:
+    interrupt.answers[VALIDATE] = lambda: ("<h1>Not ours</h1>", status)
+    session.look_again()
+    session.wait_for_session("offline")
+    interrupt.answers.clear()
+    session.look_again()
+    session.wait_for_session("active")
+
+
+def test_a_sign_out_that_fails_says_so(
+    app: Flask, session: Browser, monkeypatch: pytest.MonkeyPatch, services: Services
+) -> None:
+    def gone(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("test", retry_after=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(services.lifecycle), "revoke", gone)
+        session.click("sign-out")
+        session.wait(lambda: "You are still signed in" in session.text, lambda: session.text)
+    session.click("retry")
+    session.arrive_at("/sign-out")
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+
+
+def test_a_form_with_a_stale_token_recovers_with_one_click(session: Browser) -> None:
+    session.run("for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'")
+    session.click("sign-out")
+    session.wait(lambda: "That form was out of date" in session.text, lambda: session.text)
+    session.click("retry")
+    session.arrive_at("/session")
+    session.wait_for_session("active")
+
+
+# -- Without script -------------------------------------------------------------------------------------------------
+
+
+def test_without_script_the_page_says_until_when_and_forms_work(session: Browser, pass_time: TimeMachine) -> None:
+    session.scripts(on=False)
+    session.driver.refresh()
+    banner = session.driver.find_elements(By.CSS_SELECTOR, '[data-testid="noscript-banner"]')
+    assert [line.text for line in banner if line.is_displayed()]
+    assert "Reload or follow any link to stay signed in" in banner[0].text
+    pass_time(IDLE - 60)
+    session.click("stay-signed-in")
+    session.arrive_at("/session")
+    pass_time(IDLE - 60)
+    session.open("/session")
+    session.arrive_at("/session")
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    session.see("signed-out")

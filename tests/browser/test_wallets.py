@@ -1,0 +1,79 @@
+"""The plain module `wallets.js`: what wallets say about themselves, made fit to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .pages import Browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Browser:
+    browser.open("/sign-in")
+    return browser
+
+
+NAMES: list[tuple[Any, str]] = [
+    ("MetaMask", "MetaMask"),
+    ("  two \t\n words ", "two words"),
+    ("Wal\u202elet\u200b\u0000\u2066 \u00ad\ufeffOne\u2028Two", "Wallet One Two"),
+    ("a\u200d\u200c\u2060\U000e0041b", "ab"),
+    ("   \u200b\u202e\u3164\u2800  ", ""),
+    (None, ""),
+    ({"toString": "x"}, ""),
+    (7, ""),
+    ("M" * 40, "M" * 40),
+    ("M" * 60, "M" * 39 + "…"),
+    ("\U0001f98a" * 60, "\U0001f98a" * 39 + "…"),
+    ("x" * 38 + "e\u0301f", "x" * 38 + "…"),
+    ("e\u0301\u0301\u0301\u0301\u0301\u0301vil", "e\u0301\u0301vil"),
+    ("محفظة", "محفظة"),
+    ("A" * 1_000_000, "A" * 39 + "…"),
+]
+
+
+def test_names_become_one_printable_line_of_forty_characters(page: Browser) -> None:
+    given, expected = zip(*NAMES, strict=True)
+    shown = page.module("wallets", "given[0].map((name) => module.printable(name))", list(given))
+    assert shown == list(expected)
+
+
+def test_half_a_character_is_none(page: Browser) -> None:
+    assert page.module("wallets", r"module.printable('a\ud800b\udfffc')") == "abc"
+
+
+ICONS: list[tuple[Any, Any]] = [
+    ("data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
+    ("data:image/webp;base64,AAAA", "data:image/webp;base64,AAAA"),
+    ("data:image/jpeg;base64,AAAA", "data:image/jpeg;base64,AAAA"),
+    ("data:image/gif;base64,AAAA", "data:image/gif;base64,AAAA"),
+    ("data:image/svg+xml,<svg/>", "data:image/svg+xml,<svg/>"),
+    ("DATA:IMAGE/PNG;base64,AAAA", "DATA:IMAGE/PNG;base64,AAAA"),
+    ("data:image/svg;base64,AAAA", "data:image/svg+xml;base64,AAAA"),
+    ("data:image/svg,<svg/>", "data:image/svg+xml,<svg/>"),
+    ("data:image/svgz;base64,AAAA", ""),
+    ("data:image/bmp;base64,AAAA", ""),
+    ("data:text/html,<script>alert(1)</script>", ""),
+    ("data:,", ""),
+    ("https://tracker.example/icon.png", ""),
+    ("//tracker.example/icon.png", ""),
+    ("javascript:alert(1)", ""),
+    ("", ""),
+    (None, ""),
+    (["data:image/png;base64,AAAA"], ""),
+    ("data:image/png," + "A" * (64 * 1024 - 15), "data:image/png," + "A" * (64 * 1024 - 15)),
+    ("data:image/png," + "A" * (64 * 1024 - 14), ""),
+]
+
+
+def test_icons_are_small_pictures_in_the_announcement_or_none(page: Browser) -> None:
+    given, expected = zip(*ICONS, strict=True)
+    assert page.module("wallets", "given[0].map((icon) => module.safeIcon(icon))", list(given)) == list(expected)
+
+
+def test_a_monogram_is_the_first_letter(page: Browser) -> None:
+    names = ["metaMask", "  «rabby»", "\U0001f98a fox", "éa", "…", ""]
+    letters = page.module("wallets", "given[0].map((name) => module.monogram(name))", names)
+    assert letters == ["M", "R", "\U0001f98a", "É", "?", "?"]

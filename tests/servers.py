@@ -1,0 +1,185 @@
+"""Redis servers that a test may stop, starve and kill: a plain one, a one-node cluster, a master with its sentinel.
+
+All of them listen on a Unix socket or on the loopback interface only, and end with the tests, also when those are
+killed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from redis import Redis
+
+from sessions_core import embedded
+
+
+class Server:
+    """A redis-server with its own directory, options and life."""
+
+    def __init__(self, directory: Path, *options: str, socket_name: str | None = "redis.sock", port: int = 0) -> None:
+        self.directory = directory
+        self._options = options
+        self._port = port
+        self._path = directory / socket_name if socket_name else None
+        self.url = f"unix://{self._path}" if self._path else f"redis://127.0.0.1:{port}"
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: bytes | None = b"Ready to accept connections") -> Server:
+        """Start, and wait until the log says `ready`."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
+        options += ["--save", "", "--unixsocketperm", "700"]
+        options += ["--unixsocket", str(self._path)] if self._path else []
+        command = [embedded.binary(), *options, *self._options]
+        self._spawn(command)
+        if ready is not None:
+            self.wait_for_log(ready)
+        return self
+
+    def _spawn(self, command: list[str]) -> None:
+        # The keeper of `embedded` ends the server when we are gone.
+        self._keeper = subprocess.Popen(
+            ["/bin/sh", "-c", embedded._KEEPER, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait_for_log(self, words: bytes) -> None:
+        assert self._keeper is not None
+        assert self._keeper.stdout is not None
+        seen = b""
+        while words not in (line := self._keeper.stdout.readline()):
+            assert line, seen.decode()
+            seen += line
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, socket_timeout=10)
+
+    def pid(self) -> int:
+        with self.client() as client:
+            return int(client.info("server")["process_id"])
+
+    def kill(self) -> None:
+        """End it as the power cut does."""
+        os.kill(self.pid(), signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        if self._keeper is None:
+            return
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.close()
+        self._keeper.wait(timeout=20)
+        self._keeper.stdout.close()
+        self._keeper = None
+
+
+class SentinelServer(Server):
+    """A sentinel that watches a master under the name `sessions`."""
+
+    def __init__(self, directory: Path, port: int, master_port: int) -> None:
+        super().__init__(directory, socket_name=None, port=port)
+        self._master_port = master_port
+
+    def start(self, ready: bytes | None = b"+monitor master sessions") -> SentinelServer:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "sentinel.conf"
+        config.write_text(
+            f"port {self._port}\nbind 127.0.0.1\ndir {self.directory}\n"
+            f"sentinel monitor sessions 127.0.0.1 {self._master_port} 1\n"
+        )
+        self._spawn([embedded.binary(), str(config), "--sentinel"])
+        self.wait_for_log(ready or b"")
+        return self
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Stop the server's process in its tracks: the kernel still accepts connections for it, and nobody answers."""
+    pid = server.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def silent_listener() -> Iterator[int]:
+    """A port that accepts, reads, and never answers."""
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                accepted.append(listener.accept()[0])
+            except OSError:
+                return
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=5)
+    for connection in accepted:
+        connection.close()
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[str]:
+    """A cluster of one node that holds all slots."""
+    port = free_port()
+    while port > 55535:  # the cluster bus listens 10000 above
+        port = free_port()
+    server = Server(directory, "--cluster-enabled", "yes", "--appendonly", "yes", port=port)
+    with running(server):
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        server.wait_for_log(b"Cluster state changed: ok")
+        yield f"redis+cluster://127.0.0.1:{port}"
+
+
+@contextmanager
+def sentinel(directory: Path) -> Iterator[str]:
+    """A master and the sentinel that knows where it is."""
+    master_port, port = free_port(), free_port()
+    with (
+        running(Server(directory / "master", "--appendonly", "yes", port=master_port)),
+        running(SentinelServer(directory / "sentinel", port, master_port)),
+    ):
+        yield f"redis+sentinel://127.0.0.1:{port}/sessions/0"
+
+
+def commands_run(client: Redis) -> dict[str, int]:
+    """How often each command has run, those inside scripts included, and those of this question left out."""
+    stats = client.info("commandstats")
+    names = {name.removeprefix("cmdstat_"): int(entry["calls"]) for name, entry in stats.items()}
+    return {name: calls for name, calls in names.items() if not re.match(r"info|config|client|hello", name)}

@@ -1,0 +1,27 @@
+"""All of Redis at one moment, to show that a refused request changed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+
+
+def snapshot(redis: Redis) -> dict[bytes, bytes | None]:
+    """Return every key with its serialised value."""
+    return {key: redis.dump(key) for key in redis.keys("*")}
+
+
+@contextmanager
+def unchanged(redis: Redis, *, spent: int = 0) -> Iterator[None]:
+    """Assert that the block changes no key and lets none live longer; `spent` is how many nonces it may burn."""
+    before = snapshot(redis)
+    clocks = {key: redis.pttl(key) for key in before}
+    yield
+    after = snapshot(redis)
+    burnt = {key for key in after.keys() - before.keys() if key.startswith(b"wallet:nonce:")}
+    assert len(burnt) == spent
+    assert {key: value for key, value in after.items() if key not in burnt} == before
+    for key, left in clocks.items():
+        assert redis.pttl(key) <= left or left == -1, f"{key!r} lives longer than before"

@@ -1,0 +1,234 @@
+"""Ethereum: published vectors, a second signer that shares no code with eth-account, and one encoding only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from coincurve import PrivateKey
+from Crypto.Hash import keccak
+from eth_account import Account as EthAccount
+
+from sessions_core import accounts, chains
+from sessions_core.chains import eip155
+from sessions_core.errors import AccountMalformed, SignatureMalformed, SignatureMismatch
+
+from .actors import Wallet
+from .chain_contract import Signer, VerifierContract
+
+# The order of secp256k1 (SEC 2, section 2.4.1), and ERC-55's own example.
+N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+def keccak256(data: bytes) -> bytes:
+    return keccak.new(digest_bits=256, data=data).digest()
+
+
+def personal_hash(message: str) -> bytes:
+    """The hash that `personal_sign` signs: EIP-191, version 0x45."""
+    text = message.encode()
+    return keccak256(b"\x19Ethereum Signed Message:\n" + str(len(text)).encode() + text)
+
+
+class IndependentSigner:
+    """A key by coincurve and keccak by pycryptodome: nothing of eth-account."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = PrivateKey(key or secrets.token_bytes(32))
+
+    @property
+    def address(self) -> str:
+        point = self._key.public_key.format(compressed=False)[1:]
+        return "0x" + keccak256(point)[-20:].hex()
+
+    def sign(self, message: str) -> str:
+        raw = self._key.sign_recoverable(personal_hash(message), hasher=None)
+        return "0x" + (raw[:64] + bytes([27 + raw[64]])).hex()
+
+
+def encoded(r: int, s: int, v: int) -> str:
+    return f"0x{r:064x}{s:064x}{v:02x}"
+
+
+def decoded(signature: str) -> tuple[int, int, int]:
+    raw = bytes.fromhex(signature[2:])
+    return int.from_bytes(raw[:32]), int.from_bytes(raw[32:64]), raw[64]
+
+
+class TestEip155(VerifierContract):
+    namespace = "eip155"
+    account_kind = "Ethereum"
+    networks = ("eip155:1", "eip155:10", "eip155:11155111")
+
+    def new_signer(self) -> Signer:
+        return Wallet()
+
+    def signature_bits(self, signature: str) -> Iterator[str]:
+        raw = int(signature, 16)
+        for bit in range(520):
+            yield f"0x{raw ^ (1 << bit):0130x}"
+
+    def other_encodings(self, signature: str) -> dict[str, str]:
+        r, s, v = decoded(signature)
+        digits = signature[2:]
+        return {
+            "without 0x": digits,
+            "0X": "0X" + digits,
+            "0x twice": "0x" + signature,
+            "short by a byte": signature[:-2],
+            "short by a digit": signature[:-1],
+            "long by a digit": signature + "0",
+            "long by a byte": signature + "00",
+            "a leading zero byte": "0x00" + digits,
+            "a blank before": " " + signature,
+            "a blank after": signature + " ",
+            "a line feed after": signature + "\n",
+            "NUL after": signature + "\0",
+            "blanks between bytes": "0x" + " ".join(digits[at : at + 2] for at in range(0, 130, 2)),
+            "underscores": "0x" + "_".join((digits[:64], digits[64:128], digits[128:]))[:130],
+            "compact (EIP-2098)": "0x" + digits[:64] + f"{s | ((v - 27) << 255):064x}",
+            "v first": "0x" + digits[128:] + digits[:128],
+            "high s": encoded(r, N - s, 55 - v),
+            "high s with the same v": encoded(r, N - s, v),
+            "odd v of EIP-155": encoded(r, s, v + 10),
+            **{f"v {other}": encoded(r, s, other) for other in (2, 3, 4, 26, 29, 30, 31, 35, 36, 37, 38, 127, 255)},
+            "r zero": encoded(0, s, v),
+            "s zero": encoded(r, 0, v),
+            "r and s zero": encoded(0, 0, v),
+            "r = n": encoded(N, s, v),
+            "s = n": encoded(r, N, v),
+            "r > n": encoded(N + 1, s, v),
+            "r largest": encoded(2**256 - 1, s, v),
+            "s largest": encoded(r, 2**256 - 1, v),
+            "s just above n/2": encoded(r, N // 2 + 1, v),
+            "r + n where it fits": encoded(r + N if r + N < 2**256 else N, s, v),
+            "digits of another script": "0x" + "".join(chr(0x660 + int(d)) if d.isdigit() else d for d in digits),
+            "full-width digits": "0x" + "".join(chr(ord(d) + 0xFEE0) for d in digits),
+            "bytes written out": str(bytes.fromhex(digits)),
+        }
+
+
+class TestEip155WithAnotherSigner(TestEip155):
+    """The same contract with a signer that shares no code with what verifies."""
+
+    def new_signer(self) -> Signer:
+        return IndependentSigner()
+
+
+# -- Published vectors -----------------------------------------------------------------------------------------
+
+
+def test_the_test_s_own_keccak_is_the_ethereum_one() -> None:
+    assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+    # ethers' documentation of hashMessage
+    assert personal_hash("Hello World").hex() == "a1de988600a42c4b4ab089b619297c17d53cffae5d5120d82d8a92d0bb3b78f2"
+
+
+# eth-account's documentation of sign_message (EIP-191): the text has a character of three bytes, so the length that
+# is signed is 6 and not 4.
+DOCUMENTED_KEY = bytes.fromhex("b25c7db31feed9122727bf0939dc769a96564b2de4c4726d035b36ecf1e5b364")
+DOCUMENTED_ACCOUNT = "eip155:1:0x5ce9454909639D2D17A3F753ce7d93fa0b9aB12E"
+DOCUMENTED_TEXT = "I\u2665SF"
+DOCUMENTED_SIGNATURE = (
+    "0xe6ca9bba58c88611fad66a6ce8f996908195593807c4b38bd528d2cff09d4eb3"
+    "3e5bfbbf4d3e39b1a2fd816a7680c19ebebaf3a141b239934ad43cb33fcec8ce1c"
+)
+
+
+def test_the_documented_signature_of_eip_191_is_accepted() -> None:
+    assert personal_hash(DOCUMENTED_TEXT).hex() == "1476abb745d423bf09273f1afd887d951181d25adc66c4834a70491911b7f750"
+    chains.verify(accounts.parse(DOCUMENTED_ACCOUNT), DOCUMENTED_TEXT, DOCUMENTED_SIGNATURE)
+    with pytest.raises(SignatureMismatch):
+        chains.verify(accounts.parse(DOCUMENTED_ACCOUNT), DOCUMENTED_TEXT + " ", DOCUMENTED_SIGNATURE)
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        # The first account of Hardhat and Anvil, and the keys 1 and 2, whose addresses everybody knows.
+        (
+            "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        ),
+        (f"{1:064x}", "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"),
+        (f"{2:064x}", "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"),
+    ],
+)
+def test_both_signers_agree_with_published_addresses_and_with_each_other(key: str, address: str) -> None:
+    ours, theirs = IndependentSigner(bytes.fromhex(key)), Wallet(EthAccount.from_key("0x" + key))
+    assert accounts.eip55(ours.address) == theirs.address == address
+    assert ours.sign("text") == theirs.sign("text")  # both take k from RFC 6979
+
+
+# -- What is particular to Ethereum ------------------------------------------------------------------------------
+
+
+def test_v_may_be_0_or_1_in_place_of_27_or_28() -> None:
+    seen = set()
+    while seen != {27, 28}:
+        wallet = Wallet()
+        account = accounts.parse(wallet.account())
+        r, s, v = decoded(wallet.sign("text"))
+        seen.add(v)
+        chains.verify(account, "text", encoded(r, s, v - 27))
+        with pytest.raises((SignatureMismatch, SignatureMalformed)):
+            chains.verify(account, "text", encoded(r, s, 28 - v))
+
+
+def test_the_case_of_hex_digits_carries_nothing() -> None:
+    wallet = Wallet()
+    signature = wallet.sign("text")
+    chains.verify(accounts.parse(wallet.account()), "text", "0x" + signature[2:].upper())
+
+
+def test_a_high_s_signature_is_refused_although_the_curve_would_accept_it() -> None:
+    wallet = Wallet()
+    r, s, v = decoded(wallet.sign("text"))
+    high = encoded(r, N - s, 55 - v)
+    from eth_account.messages import encode_defunct
+
+    assert EthAccount.recover_message(encode_defunct(text="text"), signature=high) == wallet.address
+    with pytest.raises(SignatureMalformed):
+        chains.verify(accounts.parse(wallet.account()), "text", high)
+
+
+def test_the_largest_low_s_is_in_range_and_the_next_is_not() -> None:
+    account = accounts.parse(Wallet().account())
+    with pytest.raises(SignatureMismatch):
+        chains.verify(account, "text", encoded(1, N // 2, 27))
+    with pytest.raises(SignatureMalformed):
+        chains.verify(account, "text", encoded(1, N // 2 + 1, 27))
+
+
+def test_a_signature_over_the_bare_hash_or_with_another_prefix_is_refused() -> None:
+    """What signs a transaction or typed data can never sign in."""
+    key = PrivateKey(secrets.token_bytes(32))
+    account = accounts.parse(f"eip155:1:{IndependentSigner(key.secret).address}")
+    text = "text"
+    for digest in (
+        keccak256(text.encode()),
+        keccak256(b"\x19Ethereum Signed Message:\n" + text.encode()),
+        keccak256(b"\x19Ethereum Signed Message:\n\x04" + text.encode()),
+        keccak256(b"\x19Ethereum Signed Message:\n32" + keccak256(text.encode())),
+        keccak256(b"\x19\x01" + text.encode()),
+    ):
+        raw = key.sign_recoverable(digest, hasher=None)
+        with pytest.raises(SignatureMismatch):
+            chains.verify(account, text, "0x" + (raw[:64] + bytes([27 + raw[64]])).hex())
+
+
+def test_an_address_with_a_bad_checksum_never_reaches_the_verifier() -> None:
+    address = Wallet().address
+    letter = next(at for at in range(2, 42) if address[at].isalpha())
+    with pytest.raises(AccountMalformed):
+        accounts.parse(f"eip155:1:{address[:letter]}{address[letter].swapcase()}{address[letter + 1 :]}")
+
+
+def test_warming_up_refuses_a_slow_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eth_keys import KeyAPI
+    from eth_keys.backends import NativeECCBackend
+
+    monkeypatch.setattr(EthAccount, "_keys", KeyAPI(NativeECCBackend()))
+    with pytest.raises(RuntimeError, match="install coincurve"):
+        eip155.Eip155().warm()

@@ -1,0 +1,515 @@
+"""Challenges: written by the server, bound to a browser, short-lived, and good for one attempt."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
+from redis import Redis
+
+from sessions_core import chains, messages
+from sessions_core.challenges import API, SIGN_IN, Challenge, Challenges
+from sessions_core.errors import (
+    AccountMalformed,
+    ChainUnsupported,
+    ChallengeExpired,
+    ChallengeForeign,
+    ChallengeMalformed,
+    ChallengeUsed,
+    DomainMismatch,
+    MessageChanged,
+    MessageMalformed,
+    MessageNotYetValid,
+    SessionsError,
+    SignatureMalformed,
+    SignatureMismatch,
+    SignInRefused,
+    StoreUnavailable,
+    UriMismatch,
+    VersionUnsupported,
+)
+from sessions_core.web.services import Services
+
+from .actors import ORIGIN, Wallet
+from .conftest import SECRET
+from .snapshot import unchanged
+from .time_machine import Clock
+
+BROWSER = "b" * 43
+OTHER_BROWSER = "c" * 43
+
+
+@pytest.fixture
+def challenges(services: Services) -> Challenges:
+    return services.challenges
+
+
+@pytest.fixture
+def issued(challenges: Challenges, wallet: Wallet) -> Challenge:
+    return challenges.issue(wallet.account(), BROWSER)
+
+
+def refused(error: type[SessionsError], attempt: Callable[[], object]) -> SessionsError:
+    with pytest.raises(SessionsError) as caught:
+        attempt()
+    assert type(caught.value) is error, caught.value
+    return caught.value
+
+
+# -- Issuing ---------------------------------------------------------------------------------------------------
+
+
+def test_the_server_writes_the_whole_text(issued: Challenge, wallet: Wallet, clock: Clock) -> None:
+    text = messages.read(issued.message)
+    assert (text.scheme, text.domain, text.uri) == ("http", "localhost:5000", ORIGIN + "/")
+    assert (text.address, text.chain_id, text.version) == (wallet.address, "1", "1")
+    assert text.expiration_time is not None
+    assert messages.seconds(text.expiration_time) - messages.seconds(text.issued_at) == 300
+    assert issued.expires_at == messages.seconds(text.expiration_time)
+    assert abs(messages.seconds(text.issued_at) - clock()) < 5
+    assert issued.message.isascii()
+    assert len(issued.message) <= messages.MAX_BYTES
+    assert str(issued.account) == wallet.account()
+
+
+def test_an_https_origin_is_written_without_a_scheme(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    app = make_app(SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
+    services: Services = app.extensions["wallet_sessions"]
+    issued = services.challenges.issue(wallet.account(), BROWSER)
+    assert issued.message.startswith("app.example.org wants you to sign in with your Ethereum account:\n0x")
+    assert "\nURI: https://app.example.org/\n" in issued.message
+    assert str(services.challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER))
+
+
+def test_a_wallet_s_lower_case_address_is_written_with_its_checksum(challenges: Challenges, wallet: Wallet) -> None:
+    issued = challenges.issue(f"eip155:1:{wallet.address.lower()}", BROWSER)
+    assert wallet.address in issued.message
+
+
+def test_issuing_stores_nothing_and_asks_redis_nothing(challenges: Challenges, redis: Redis, wallet: Wallet) -> None:
+    before = redis.info("stats")["total_commands_processed"]
+    for _ in range(50):
+        challenges.issue(wallet.account(), BROWSER)
+    assert redis.info("stats")["total_commands_processed"] - before == 1  # the INFO itself
+    assert redis.dbsize() == 0
+
+
+def test_nonces_are_long_random_and_never_twice(challenges: Challenges, wallet: Wallet) -> None:
+    nonces = {messages.read(challenges.issue(wallet.account(), BROWSER).message).nonce for _ in range(500)}
+    assert len(nonces) == 500
+    assert all(re.fullmatch(r"[A-Za-z0-9]{22}", nonce) for nonce in nonces)
+    for at in range(22):
+        assert len({nonce[at] for nonce in nonces}) > 40
+
+
+@pytest.mark.parametrize(
+    "account", ["", "x", "eip155:1:0x00", "eip155:1:" + "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"]
+)
+def test_no_challenge_for_what_is_no_account(challenges: Challenges, account: str) -> None:
+    refused(AccountMalformed, lambda: challenges.issue(account, BROWSER))
+
+
+def test_no_challenge_for_a_chain_that_is_not_enabled(challenges: Challenges, wallet: Wallet) -> None:
+    for chain in ("eip155:5", "eip155:31337", "eip155:0", "eip155:9999999999999999999"):
+        refused(ChainUnsupported, lambda chain=chain: challenges.issue(wallet.account(chain), BROWSER))
+
+
+def test_the_value_shows_neither_the_cookie_nor_the_secret(issued: Challenge) -> None:
+    content = URLSafeSerializer("x").loads_unsafe(issued.challenge)[1]
+    assert BROWSER not in str(content)
+    assert SECRET not in str(content)
+
+
+# -- Redeeming -------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_challenge_proves_the_account(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
+    account = challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    assert str(account) == wallet.account()
+
+
+def test_a_challenge_is_good_once(challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis) -> None:
+    signature = wallet.sign(issued.message)
+    challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+    with unchanged(redis):
+        error = refused(
+            ChallengeUsed, lambda: challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+        )
+    assert isinstance(error, SignInRefused)
+    assert error.account == wallet.account()
+
+
+def test_a_wrong_signature_spends_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
+    wrong = Wallet().sign(issued.message)
+    refused(SignatureMismatch, lambda: challenges.redeem(issued.message, issued.challenge, wrong, BROWSER))
+    right = wallet.sign(issued.message)
+    refused(ChallengeUsed, lambda: challenges.redeem(issued.message, issued.challenge, right, BROWSER))
+
+
+def test_the_nonce_is_spent_before_any_elliptic_curve_work(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(chains, "verify", lambda *_: seen.append(redis.exists(f"wallet:nonce:{nonce}")))
+    nonce = messages.read(issued.message).nonce
+    challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    assert seen == [1]
+
+
+def test_no_elliptic_curve_work_for_a_replay_or_a_forgery(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = wallet.sign(issued.message)
+    challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+    monkeypatch.setattr(chains, "verify", lambda *_: pytest.fail("verified"))
+    for challenge, browser in ((issued.challenge, BROWSER), ("forged", BROWSER), (issued.challenge, OTHER_BROWSER)):
+        with pytest.raises(SignInRefused):
+            challenges.redeem(issued.message, challenge, signature, browser)
+
+
+def test_several_challenges_may_be_open_at_once(challenges: Challenges, wallet: Wallet) -> None:
+    other = Wallet()
+    opened = [challenges.issue(each.account(), BROWSER) for each in (wallet, other, wallet)]
+    for each, signer in reversed(list(zip(opened, (wallet, other, wallet), strict=True))):
+        assert challenges.redeem(each.message, each.challenge, signer.sign(each.message), BROWSER) == each.account
+
+
+def test_the_text_of_one_challenge_is_not_good_for_another(
+    challenges: Challenges, wallet: Wallet, redis: Redis
+) -> None:
+    first, second = (challenges.issue(wallet.account(), BROWSER) for _ in range(2))
+    with unchanged(redis):
+        refused(
+            MessageChanged,
+            lambda: challenges.redeem(first.message, second.challenge, wallet.sign(first.message), BROWSER),
+        )
+
+
+def test_one_nonce_proves_one_account_under_a_race(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
+    signature = wallet.sign(issued.message)
+    chains.warm("eip155")
+    barrier = threading.Barrier(20)
+    outcomes: list[str] = []
+
+    def attempt() -> None:
+        barrier.wait()
+        try:
+            challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+            outcomes.append("signed in")
+        except SignInRefused as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=attempt) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["challenge_used"] * 19 + ["signed in"]
+
+
+@pytest.mark.parametrize("browser", [None, "", OTHER_BROWSER, BROWSER + "b", BROWSER.upper()])
+def test_a_challenge_of_one_browser_is_nothing_in_another(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, browser: str | None
+) -> None:
+    signature = wallet.sign(issued.message)
+    with unchanged(redis):
+        refused(ChallengeForeign, lambda: challenges.redeem(issued.message, issued.challenge, signature, browser))
+    challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+
+
+def test_a_challenge_for_the_api_never_becomes_a_cookie_session_and_the_other_way_round(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
+) -> None:
+    api = challenges.issue(wallet.account(), None)
+    for challenge, browser, purpose in (
+        (api, None, SIGN_IN),
+        (api, "", SIGN_IN),
+        (api, BROWSER, SIGN_IN),
+        (api, BROWSER, API),
+        (issued, BROWSER, API),
+        (issued, None, API),
+    ):
+        signature = wallet.sign(challenge.message)
+        with unchanged(redis):
+            refused(
+                ChallengeForeign,
+                lambda c=challenge, s=signature, b=browser, p=purpose: challenges.redeem(
+                    c.message, c.challenge, s, b, p
+                ),
+            )
+    account = challenges.redeem(api.message, api.challenge, wallet.sign(api.message), None, API)
+    assert str(account) == wallet.account()
+
+
+def test_a_challenge_can_be_signed_for_five_minutes(
+    challenges: Challenges, wallet: Wallet, redis: Redis, clock: Clock
+) -> None:
+    in_time, too_late = (challenges.issue(wallet.account(), BROWSER) for _ in range(2))
+    clock.ahead += 298
+    challenges.redeem(in_time.message, in_time.challenge, wallet.sign(in_time.message), BROWSER)
+    clock.ahead += 2
+    with unchanged(redis):
+        refused(
+            ChallengeExpired,
+            lambda: challenges.redeem(too_late.message, too_late.challenge, wallet.sign(too_late.message), BROWSER),
+        )
+
+
+def test_a_spent_nonce_is_remembered_for_longer_than_its_challenge_could_be_used(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, clock: Clock
+) -> None:
+    clock.ahead += 299
+    challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    (key,) = redis.keys("wallet:nonce:*")
+    assert 30 < redis.ttl(key) <= 400
+
+
+def test_a_text_issued_ahead_of_our_clock_is_not_valid_yet(
+    challenges: Challenges, wallet: Wallet, redis: Redis, clock: Clock
+) -> None:
+    clock.ahead += 60
+    early = challenges.issue(wallet.account(), BROWSER)
+    clock.ahead -= 60
+    with unchanged(redis):
+        refused(
+            MessageNotYetValid,
+            lambda: challenges.redeem(early.message, early.challenge, wallet.sign(early.message), BROWSER),
+        )
+    clock.ahead += 35  # two of our servers may differ by half a minute
+    challenges.redeem(early.message, early.challenge, wallet.sign(early.message), BROWSER)
+
+
+ANOTHER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+# What a phisher or a broken page might send: a text of ours with one thing changed, signed as changed.
+CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
+    "another domain": (DomainMismatch, lambda text: text.replace("localhost:5000 wants", "evil.example wants")),
+    "a longer domain": (
+        DomainMismatch,
+        lambda text: text.replace("localhost:5000 w", "localhost:5000.evil.example w"),
+    ),
+    "another port": (DomainMismatch, lambda text: text.replace("localhost:5000 wants", "localhost:5001 wants")),
+    "a user before the domain": (
+        DomainMismatch,
+        lambda text: text.replace("//localhost:5000 w", "//x@localhost:5000 w"),
+    ),
+    "the domain in capitals": (
+        DomainMismatch,
+        lambda text: text.replace("localhost:5000 wants", "LOCALHOST:5000 wants"),
+    ),
+    "another scheme": (
+        DomainMismatch,
+        lambda text: text.replace("http://localhost:5000 wants", "https://localhost:5000 wants"),
+    ),
+    "no scheme": (DomainMismatch, lambda text: text.replace("http://localhost:5000 wants", "localhost:5000 wants")),
+    "another URI": (
+        UriMismatch,
+        lambda text: text.replace("URI: http://localhost:5000/", "URI: http://evil.example/"),
+    ),
+    "a longer URI": (UriMismatch, lambda text: text.replace("5000/\n", "5000/admin\n")),
+    "a shorter URI": (UriMismatch, lambda text: text.replace("5000/\n", "5000\n")),
+    "version 2": (VersionUnsupported, lambda text: text.replace("Version: 1", "Version: 2")),
+    "version 01": (VersionUnsupported, lambda text: text.replace("Version: 1", "Version: 01")),
+    "a chain that is not enabled": (ChainUnsupported, lambda text: text.replace("Chain ID: 1", "Chain ID: 5")),
+    "another enabled chain": (MessageChanged, lambda text: text.replace("Chain ID: 1", "Chain ID: 10")),
+    "a chain with a leading zero": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 01")),
+    "a chain in hex": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 0x1")),
+    "another account": (MessageChanged, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER, text)),
+    "a bad checksum": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1] + "D", text)),
+    "a lower-case address": (
+        MessageChanged,
+        lambda text: re.sub("0x[0-9a-fA-F]{40}", lambda found: found[0].lower(), text),
+    ),
+    "a short address": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1], text)),
+    "another kind of account": (MessageMalformed, lambda text: text.replace("Ethereum", "Stacks")),
+    "another nonce": (MessageChanged, lambda text: re.sub("Nonce: .*", "Nonce: 1234567890123456789012", text)),
+    "a short nonce": (MessageMalformed, lambda text: re.sub("Nonce: .*", "Nonce: 1234567", text)),
+    "an issue time of long ago": (
+        MessageChanged,
+        lambda text: re.sub("Issued At: .*", "Issued At: 2020-01-01T00:00:00Z", text),
+    ),
+    "an issue time far ahead": (
+        MessageNotYetValid,
+        lambda text: re.sub("Issued At: .*", "Issued At: 2999-01-01T00:00:00Z", text),
+    ),
+    "an issue time that never was": (
+        MessageMalformed,
+        lambda text: re.sub("Issued At: .*", "Issued At: 2026-02-30T00:00:00Z", text),
+    ),
+    "a long-gone expiration": (
+        ChallengeExpired,
+        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2020-01-01T00:00:00Z", text),
+    ),
+    "a later expiration": (
+        MessageChanged,
+        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2999-01-01T00:00:00Z", text),
+    ),
+    "an expiration that never will be": (
+        MessageMalformed,
+        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2999-13-01T00:00:00Z", text),
+    ),
+    "no expiration": (MessageChanged, lambda text: re.sub("\nExpiration Time: .*", "", text)),
+    "a start far ahead": (MessageNotYetValid, lambda text: text + "\nNot Before: 2999-01-01T00:00:00Z"),
+    "a start of long ago": (MessageChanged, lambda text: text + "\nNot Before: 2020-01-01T00:00:00Z"),
+    "another statement": (MessageChanged, lambda text: text.replace("Sign in to prove", "Sign in to give away")),
+    "no statement": (MessageChanged, lambda text: re.sub("\n\nSign in .*\n\n", "\n\n\n", text)),
+    "a resource": (MessageChanged, lambda text: text + "\nResources:\n- https://evil.example/"),
+    "a trailing line feed": (MessageMalformed, lambda text: text + "\n"),
+    "a trailing blank": (MessageMalformed, lambda text: text + " "),
+    "CR LF": (MessageMalformed, lambda text: text.replace("\n", "\r\n")),
+    "not ASCII": (MessageMalformed, lambda text: text.replace("Sign in to", "Sign \u0456n to")),
+    "a lone surrogate": (MessageMalformed, lambda text: text.replace("Sign in to", "Sign \ud800n to")),
+    "NUL": (MessageMalformed, lambda text: text + "\0"),
+    "nothing": (MessageMalformed, lambda text: ""),
+    "over 2 kB": (MessageMalformed, lambda text: text + "a" * 2048),
+}
+
+
+@pytest.mark.parametrize(("error", "change"), CHANGES.values(), ids=CHANGES)
+def test_a_text_that_is_not_the_issued_one_is_refused_by_what_is_wrong(
+    challenges: Challenges,
+    wallet: Wallet,
+    redis: Redis,
+    error: type[SessionsError],
+    change: Callable[[str], str],
+) -> None:
+    issued = challenges.issue(wallet.account(), BROWSER)
+    changed = change(issued.message)
+    assert changed != issued.message
+    signature = wallet.sign(changed) if "\ud800" not in changed else wallet.sign(issued.message)
+    with unchanged(redis):
+        refusal = refused(error, lambda: challenges.redeem(changed, issued.challenge, signature, BROWSER))
+    # The challenge was not spent: who repairs the text can go on.
+    challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    assert isinstance(refusal, SignInRefused)
+    assert refusal.account in (wallet.account(), None)
+
+
+def test_a_text_changed_in_any_byte_is_refused_although_it_was_signed_as_changed(
+    challenges: Challenges, wallet: Wallet, redis: Redis
+) -> None:
+    issued = challenges.issue(wallet.account(), BROWSER)
+    with unchanged(redis):
+        for at, byte in enumerate(issued.message):
+            for other in (chr(ord(byte) ^ 1), "\n", "0"):
+                changed = issued.message[:at] + other + issued.message[at + 1 :]
+                if changed == issued.message:
+                    continue
+                with pytest.raises(SignInRefused):
+                    challenges.redeem(changed, issued.challenge, wallet.sign(changed), BROWSER)
+
+
+def test_a_challenge_changed_in_any_character_is_refused(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
+) -> None:
+    signature = wallet.sign(issued.message)
+    value = issued.challenge
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    with unchanged(redis):
+        for at, character in enumerate(value):
+            # Base64's last character has bits that mean nothing: change one that does.
+            other = alphabet[alphabet.index(character) ^ 32] if character in alphabet else "A"
+            changed = value[:at] + other + value[at + 1 :]
+            refused(ChallengeMalformed, lambda c=changed: challenges.redeem(issued.message, c, signature, BROWSER))
+
+
+def _forged(**options: Any) -> str:
+    return str(
+        URLSafeSerializer(
+            options.get("secret", SECRET),
+            salt=options.get("salt", "sessions_core.challenge"),
+            signer_kwargs={"digest_method": __import__("hashlib").sha256, "key_derivation": "hmac"},
+        ).dumps({"n": "x" * 22, "a": "eip155:1:" + ANOTHER, "t": "0" * 64, "p": SIGN_IN})
+    )
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "null",
+        "\0",
+        "é",
+        "\ud800",
+        "{}",
+        "eyJuIjoiIn0.",
+        "." + "A" * 900,
+        "A" * 1025,
+        _forged(secret=SECRET[::-1]),
+        _forged(salt="itsdangerous"),
+        _forged(salt="cookie-session"),
+        URLSafeTimedSerializer(SECRET, salt="sessions_core.challenge").dumps({"p": SIGN_IN}),
+    ],
+    ids=ascii,
+)
+def test_a_challenge_that_was_not_issued_here_is_refused(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, challenge: str
+) -> None:
+    signature = wallet.sign(issued.message)
+    with unchanged(redis):
+        error = refused(ChallengeMalformed, lambda: challenges.redeem(issued.message, challenge, signature, BROWSER))
+    assert isinstance(error, SignInRefused)
+    assert error.account is None
+
+
+def test_a_signature_that_is_too_long_is_refused_before_the_nonce_is_spent(
+    challenges: Challenges, issued: Challenge, redis: Redis
+) -> None:
+    with unchanged(redis):
+        refused(
+            SignatureMalformed,
+            lambda: challenges.redeem(issued.message, issued.challenge, "0" * 4097, BROWSER),
+        )
+
+
+def test_a_challenge_signed_with_a_former_secret_is_still_good(
+    make_app: Callable[..., Flask], wallet: Wallet, redis: Redis
+) -> None:
+    old: Services = make_app().extensions["wallet_sessions"]
+    issued = old.challenges.issue(wallet.account(), BROWSER)
+    signature = wallet.sign(issued.message)
+    rotated: Services = make_app(
+        SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[SECRET]
+    ).extensions["wallet_sessions"]
+    forgetful: Services = make_app(SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw").extensions["wallet_sessions"]
+    refused(
+        ChallengeMalformed,
+        lambda: forgetful.challenges.redeem(issued.message, issued.challenge, signature, BROWSER),
+    )
+    rotated.challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
+
+
+def test_a_chain_that_was_disabled_meanwhile_is_refused(
+    make_app: Callable[..., Flask], wallet: Wallet, redis: Redis
+) -> None:
+    before: Services = make_app().extensions["wallet_sessions"]
+    issued = before.challenges.issue(wallet.account("eip155:10"), BROWSER)
+    after: Services = make_app(SESSIONS_CORE_CHAINS=("eip155:1",)).extensions["wallet_sessions"]
+    with unchanged(redis):
+        refused(
+            ChainUnsupported,
+            lambda: after.challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER),
+        )
+
+
+def test_without_redis_nothing_is_proven(make_app: Callable[..., Flask], wallet: Wallet, tmp_path: Any) -> None:
+    services: Services = make_app(SESSIONS_CORE_REDIS_URL=f"unix://{tmp_path}/nobody.sock").extensions[
+        "wallet_sessions"
+    ]
+    issued = services.challenges.issue(wallet.account(), BROWSER)
+    refused(
+        StoreUnavailable,
+        lambda: services.challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER),
+    )
+
+
+def test_the_longest_challenge_we_issue_is_far_below_the_limit(challenges: Challenges, wallet: Wallet) -> None:
+    assert len(challenges.issue(wallet.account("eip155:11155111"), BROWSER).challenge) < 512

@@ -1,0 +1,65 @@
+"""The vocabulary of what happens: frozen, named once, and without secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytest
+
+from sessions_core import events
+from sessions_core.events import Event
+
+
+def _all() -> list[type[Event]]:
+    return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]
+
+
+@pytest.mark.parametrize("event", _all(), ids=lambda event: event.__name__)
+def test_an_event_is_frozen_described_and_has_fields_that_can_be_logged(event: type[Event]) -> None:
+    assert dataclasses.is_dataclass(event)
+    made: Any = event(**{field.name: "x" for field in dataclasses.fields(event)})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, dataclasses.fields(event)[0].name, "y")
+    assert event.__doc__
+    names = {field.name for field in dataclasses.fields(event)}
+    assert not names & {"id", "session_id", "nonce", "signature", "secret", "token", "challenge", "message", "cookie"}
+
+
+def test_every_event_has_a_name_of_its_own() -> None:
+    names = [event.name for event in _all()]
+    assert len(names) == len(set(names)) >= 8
+    assert all("." in name for name in names)
+
+
+def test_publishing_sends_the_event_once_and_logs_it(happened: list[Event], caplog: pytest.LogCaptureFixture) -> None:
+    event = events.SessionEnded(handle="sess_1", account="eip155:1:0x", reason="idle")
+    with caplog.at_level(logging.INFO, logger="sessions_core"):
+        events.publish(event)
+    assert happened == [event]
+    assert [record.getMessage() for record in caplog.records] == [
+        "session.ended {'handle': 'sess_1', 'account': 'eip155:1:0x', 'reason': 'idle'}"
+    ]
+
+
+def test_hostile_text_in_an_event_can_not_write_a_line_of_its_own_into_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, logger="sessions_core"):
+        events.publish(events.RequestRefused(code="not_found\nroot logged in", endpoint="\r\x1b[2J"))
+    assert "\n" not in caplog.text.strip("\n")
+    assert "\x1b" not in caplog.text
+
+
+def test_who_disconnects_hears_nothing_more() -> None:
+    heard: list[Event] = []
+
+    def note(event: Event, **_: Any) -> None:
+        heard.append(event)
+
+    events.happened.connect(note)
+    events.publish(events.SessionsRevoked(account=None))
+    events.happened.disconnect(note)
+    events.publish(events.SessionsRevoked(account=None))
+    assert len(heard) == 1
