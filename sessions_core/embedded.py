@@ -1,8 +1,8 @@
 """The private Redis server of development and tests: on a Unix socket, append-only file on, gone with its owner.
 
 A shell stands between us and the server and reads from a pipe whose other end only we hold. However we end, `kill -9`
-included, the pipe closes and the shell ends the server. Several processes on one directory share one server: the
-first starts it.
+included, the pipe closes and the shell ends the server; when the server ends, so does the shell. Several processes on
+one directory share one server: the first starts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from pathlib import Path
 from .errors import Misconfigured
 
 _OLDEST = (6, 2)
-_KEEPER = '"$@" </dev/null & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"'
+_KEEPER = """
+exec 3<&0
+"$@" </dev/null 3<&- & server=$!
+{ read -r _ <&3; kill "$server"; } 2>/dev/null & reader=$!
+wait "$server"
+kill "$reader" 2>/dev/null
+"""
 
 
 class EmbeddedRedis:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import secrets
 import time
@@ -108,7 +109,7 @@ class Records:
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Record).decode
-        self._ahead: float | None = None
+        self._ahead, self._ask_again = 0.0, -math.inf
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
         """Read a session, both epochs included, in one round trip.
@@ -242,14 +243,14 @@ class Records:
         return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(key, header))))
 
     def _now(self, epoch_key: str) -> int:
-        # Redis's clock, from how far it was ahead of ours when a script last told. It decides when a session ends,
-        # but need not be asked on each request.
-        if self._ahead is None:
+        # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
+        # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
+        if time.monotonic() >= self._ask_again:
             return self._set_clock(self._link.run(scripts.MOMENT, (epoch_key,))[0])
-        return int(time.monotonic() * 1000 + self._ahead)
+        return int(time.time() * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:
-        self._ahead = now - time.monotonic() * 1000
+        self._ahead, self._ask_again = now - time.time() * 1000, time.monotonic() + 60
         return now
 
     def _place(self, session_id: str) -> tuple[str, str, str, str]:

@@ -38,8 +38,9 @@ local idle, ends = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^%d+|%d
 if not idle then return 0 end
 local left = math.min(tonumber(idle), tonumber(ends) - now)
 if left <= 0 then redis.call('DEL', KEYS[1]) return 0 end
-redis.call('SETRANGE', KEYS[1], 0, string.format('%013.0f', now))
+-- In this order: a Redis out of memory would refuse SETRANGE as the first write of a script, and all reading with it.
 redis.call('PEXPIRE', KEYS[1], left)
+redis.call('SETRANGE', KEYS[1], 0, string.format('%013.0f', now))
 return now
 """
 )

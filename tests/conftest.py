@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2.bccache import BytecodeCache, FileSystemBytecodeCache
 from redis import Redis
 
 from app import create_app
@@ -49,12 +50,22 @@ def overrides(redis_url: str) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Templates compiled by one test for all: each has an application of its own."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def make_app(redis: Redis, overrides: dict[str, Any], clock: Clock) -> Callable[..., Flask]:
+def make_app(
+    redis: Redis, overrides: dict[str, Any], clock: Clock, compiled_templates: BytecodeCache
+) -> Callable[..., Flask]:
     """Make an application with single settings of its own."""
 
     def make(seams: dict[str, Any] | None = None, **settings: Any) -> Flask:
-        return create_app(overrides | settings, **({"clock": clock} | (seams or {})))
+        app = create_app(overrides | settings, **({"clock": clock} | (seams or {})))
+        app.jinja_env.bytecode_cache = compiled_templates
+        return app
 
     return make
 

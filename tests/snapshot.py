@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from redis import Redis
 
+from sessions_core import events
+
 
 def snapshot(redis: Redis) -> dict[bytes, bytes | None]:
     """Return every key with its serialised value."""
@@ -25,3 +27,12 @@ def unchanged(redis: Redis, *, spent: int = 0) -> Iterator[None]:
     assert {key: value for key, value in after.items() if key not in burnt} == before
     for key, left in clocks.items():
         assert redis.pttl(key) <= left or left == -1, f"{key!r} lives longer than before"
+
+
+@contextmanager
+def refused(redis: Redis, happened: list[events.Event], code: str, *, spent: int = 0) -> Iterator[None]:
+    """Assert that the block is refused with `code`: exactly one event, and nothing changed but `spent` nonces."""
+    happened.clear()
+    with unchanged(redis, spent=spent):
+        yield
+    assert [getattr(event, "code", event.name) for event in happened] == [code]

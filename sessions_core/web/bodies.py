@@ -12,6 +12,8 @@ from ..errors import BodyMalformed, MediaTypeUnsupported
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_MOST_BRACKETS = 100
+
 
 def read(request: Request, model: type[T]) -> T:
     """Return the body as a `model`.
@@ -20,10 +22,13 @@ def read(request: Request, model: type[T]) -> T:
     """
     if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
         raise MediaTypeUnsupported(request.mimetype)
+    data = request.get_data()
+    if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
+        # py_ecc, which eth-account imports, lifts Python's recursion limit to 100 000: depth would end in a crash of
+        # the worker rather than in a RecursionError.
+        raise BodyMalformed("nested too deeply")
     try:
-        value = json.loads(
-            request.get_data().decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_refuse_constant
-        )
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate can't be written down again
         return msgspec.convert(value, model)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:

@@ -49,7 +49,7 @@ class SecurityHeaders:
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:
-            self._headers.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
+            self._headers.append(("Strict-Transport-Security", "max-age=31536000"))
         self._names = {name.lower() for name, _ in self._headers}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

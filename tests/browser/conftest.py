@@ -134,7 +134,6 @@ def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> 
     browser.forget_everything()
     yield browser
     complaints = browser.complaints()
-    browser.close_other_tabs()
     browser.leave()
     site.app = None
     assert not complaints, complaints

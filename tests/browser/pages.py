@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +40,6 @@ class Browser:
         return dict(self.driver.execute_cdp_cmd(command, parameters) or {})
 
     def forget_everything(self) -> None:
-        self.close_other_tabs()
-        self.leave()
         self.cdp("Network.enable")
         self.cdp("Network.clearBrowserCookies")
         self.cdp("Network.clearBrowserCache")
@@ -54,6 +51,8 @@ class Browser:
         self.driver.get_log("browser")
 
     def leave(self) -> None:
+        """Close what the test left open, so that nothing of it runs on."""
+        self.close_other_tabs()
         self.driver.get("about:blank")
 
     def complaints(self) -> list[str]:
@@ -136,7 +135,7 @@ class Browser:
     def wait(self, condition: Callable[[], Any], otherwise: Callable[[], str] | str = "") -> Any:
         try:
             return WebDriverWait(
-                self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException]
+                self.driver, PATIENCE, 0.02, ignored_exceptions=[StaleElementReferenceException]
             ).until(lambda _: condition())
         except TimeoutException:
             raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise()) from None
@@ -280,5 +279,5 @@ class ConnectPanel:
 
     @property
     def hidden_fields(self) -> dict[str, str]:
-        script = "return JSON.stringify(Object.fromEntries(new FormData(document.querySelector('#connect form.sign-in__form'))))"
-        return dict(json.loads(self.browser.run(script)))
+        form = "document.querySelector('#connect form.sign-in__form')"
+        return dict(self.browser.run(f"return Object.fromEntries(new FormData({form}))"))

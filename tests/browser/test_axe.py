@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from selenium.webdriver.support.ui import WebDriverWait
 
 from sessions_core import errors, public
 from sessions_core.accounts import chain
@@ -20,7 +19,7 @@ from .pages import Browser, ConnectPanel
 from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
 
-AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text()
+AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 RUN = """
     const done = arguments[arguments.length - 1];
     axe.run(document, {
@@ -38,11 +37,11 @@ LOOKS = {
 
 # Everything but what a state needs a wallet for; those are walked through below.
 STATES = (
-    "no_wallet", "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
+    "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
-    "in_app_browser", "insecure_context", "success",
+    "insecure_context", "success",
 )  # fmt: skip
 REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "unknown")
 
@@ -115,6 +114,13 @@ def check(browser: Browser) -> Callable[[str], None]:
     return check
 
 
+def test_axe_would_notice(browser: Browser, check: Callable[[str], None]) -> None:
+    browser.open("/")
+    browser.run("document.querySelector('h1').append(document.createElement('button'))")
+    with pytest.raises(AssertionError, match="button-name"):
+        check("/")
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_the_panel_in_each_state(
     browser: Browser, wallet: WalletInPage, check: Callable[[str], None], state: str
@@ -124,6 +130,17 @@ def test_the_panel_in_each_state(
     browser.wait(lambda: browser.run("return document.querySelectorAll('[data-wallet-id]').length"))
     panel.wait_for(state)
     check(state)
+
+
+def test_the_panel_without_a_wallet(browser: Browser, check: Callable[[str], None]) -> None:
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.wait_for("no_wallet")
+    check("no_wallet")
+    browser.as_a_phone()
+    panel.open()
+    panel.wait_for("in_app_browser")
+    check("in_app_browser")
 
 
 def test_the_panel_on_the_way_to_a_signature(
@@ -186,10 +203,16 @@ def test_the_panel_with_several_accounts(
     check("choose_account")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out?reason=idle"])
-def test_pages_without_script(browser: Browser, check: Callable[[str], None], path: str) -> None:
+def open_without_script(browser: Browser, path: str) -> None:
     browser.scripts(on=False)
     browser.open(path)
+    # For axe alone: what the page did not run when it was read, it does not run any more.
+    browser.scripts(on=True)
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out?reason=idle"])
+def test_pages_without_script(browser: Browser, check: Callable[[str], None], path: str) -> None:
+    open_without_script(browser, path)
     check(path)
 
 
@@ -225,8 +248,7 @@ def test_pages_of_a_session(
 
 def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     browser.sign_in(wallet)
-    browser.scripts(on=False)
-    browser.open("/session")
+    open_without_script(browser, "/session")
     check("/session without script")
 
 
@@ -276,7 +298,7 @@ def test_the_cover_of_a_page_that_comes_back(
     hold(*VALIDATE)
     browser.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     browser.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
-    WebDriverWait(browser.driver, 5).until(lambda _: "Checking your session" in browser.text)
+    browser.wait(lambda: "Checking your session" in browser.text)
     check("checking")
     hold.release()
     browser.wait_for_session("active")

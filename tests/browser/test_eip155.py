@@ -67,7 +67,7 @@ ONE, OTHER = "0x" + "a" * 40, "0x" + "B" * 40
         ([], []),
         ([ONE], [ONE]),
         ([ONE, ONE.replace("a", "A"), OTHER], [ONE, OTHER]),
-        (["0x%040x" % number for number in range(50)], ["0x%040x" % number for number in range(20)]),
+        ([f"0x{number:040x}" for number in range(50)], [f"0x{number:040x}" for number in range(20)]),
         (None, "malformed"),
         (ONE, "malformed"),
         ([ONE, "nonsense"], "malformed"),

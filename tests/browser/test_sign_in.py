@@ -21,6 +21,11 @@ from .wallet_in_page import ICON, WalletInPage
 MakeWallet = Callable[..., WalletInPage]
 HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms >= 20000 ? 20 : ms); }"
 
+LATER = (
+    "{ const real = performance.now.bind(performance); window.later = 0;"
+    " performance.now = () => real() + window.later; }"
+)
+
 
 @pytest.fixture
 def panel(browser: Browser) -> ConnectPanel:
@@ -303,7 +308,7 @@ def test_a_slow_wallet_gets_a_hint_and_may_still_answer(panel: ConnectPanel, wal
         panel.open()
         panel.choose(wallet)
         panel.wait_for("connect_slow")
-    assert "icon in your browser’s toolbar" in panel.browser.text
+    assert "Its window may be behind this one" in panel.browser.text
     wallet.approve_connect()
     panel.wait_for("ready_to_sign")
 
@@ -654,9 +659,7 @@ def test_an_expired_text_is_replaced_with_one_click(
 def test_a_text_about_to_expire_is_replaced_before_the_wallet_sees_it(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
-    with browser.before_scripts(
-        "{ const real = performance.now.bind(performance); window.later = 0; performance.now = () => real() + window.later; }"
-    ):
+    with browser.before_scripts(LATER):
         panel.connect(wallet)
     first = panel.preview
     browser.run("window.later = 280_000")
@@ -668,9 +671,7 @@ def test_a_text_about_to_expire_is_replaced_before_the_wallet_sees_it(
 def test_a_signature_that_comes_after_the_end_is_not_sent(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
-    with browser.before_scripts(
-        "{ const real = performance.now.bind(performance); window.later = 0; performance.now = () => real() + window.later; }"
-    ):
+    with browser.before_scripts(LATER):
         panel.connect(wallet)
     panel.sign()
     wallet.stall()
@@ -703,9 +704,7 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
         wallet.approve_sign()
         panel.wait_for("wallet_list")
     hold.release()
-    assert browser.run("return sessionStorage.spoken") == (
-        "Checking your signature. You’ll be signed in in a moment."
-    )
+    assert browser.run("return sessionStorage.spoken").startswith("Checking your signature.")
     assert browser.path == "/sign-in"
 
 

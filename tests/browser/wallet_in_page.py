@@ -165,7 +165,7 @@ class WalletInPage:
 
     def next_request(self, method: str | None = None) -> Request:
         """The oldest question that waits, of this kind if a kind is given."""
-        return WebDriverWait(self.driver, PATIENCE).until(
+        return WebDriverWait(self.driver, PATIENCE, 0.02).until(
             lambda _: self._tell("return wallet.take(value)", method), f"the page never asked for {method}"
         )
 

