@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -56,14 +57,16 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._next_try = 0.0
+        self._lock = threading.Lock()  # taken only in trouble
 
     def check(self) -> None:
         """Raise `StoreUnavailable` while it is not this caller's turn to try."""
         if self._failures >= 3:
-            now = self._clock()
-            if now < self._next_try:
-                raise StoreUnavailable("circuit open", retry_after=2)
-            self._next_try = now + 1.0
+            with self._lock:
+                now = self._clock()
+                if now < self._next_try:
+                    raise StoreUnavailable("circuit open", retry_after=2)
+                self._next_try = now + 1.0
 
     def succeeded(self) -> None:
         """Close the circuit."""
@@ -71,9 +74,12 @@ class Breaker:
 
     def failed(self) -> None:
         """Count a failure."""
-        self._failures += 1
-        if self._failures == 3:
-            self._next_try = self._clock() + 1.0
+        with self._lock:
+            self._failures += 1
+            opened = self._failures == 3
+            if opened:
+                self._next_try = self._clock() + 1.0
+        if opened:
             logger.error("Redis failed three times in a row; requests get 503 until it answers again")
 
 

@@ -85,6 +85,12 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
         self.modified, self.cleared, self.cookie_due = False, False, True
 
+    def move(self, live: Live) -> None:
+        """Go on under another id, with the CSRF secret that belongs to it; what the view changed stays to be saved."""
+        self.sid, self.live, self.cookie_due = live.id, live, True
+        if live.record.account:
+            dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
+
     def release(self) -> None:
         """Stop being any session; the cookie is deleted with the response."""
         dict.clear(self)
@@ -181,9 +187,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         for _ in range(_MERGE_ATTEMPTS):
             moved = self.records.rotate(session.live)
             if moved is not None:
-                session.sid, session.live, session.cookie_due = moved.id, moved, True
-                if session.account_live is not None:
-                    dict.__setitem__(session, CSRF_KEY, moved.record.data[CSRF_KEY])
+                session.move(moved)
                 return
             if not self._reload(session):
                 return
@@ -207,8 +211,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         # lost.
         live = cast(Live, session.live)
         before: dict[str, Any] = msgspec.msgpack.decode(session.read, type=Record).data
-        changed = {key: value for key, value in data.items() if key not in before or before[key] != value}
+        # By what would be stored: to Python, True and 1 and 1.0 are equal.
+        encode = msgspec.msgpack.encode
+        changed = {key: value for key, value in data.items() if key not in before or encode(before[key]) != encode(value)}
         removed = before.keys() - data.keys()
+        if not changed and not removed:
+            return
         for _ in range(_MERGE_ATTEMPTS):
             live.record.data = {key: value for key, value in live.record.data.items() if key not in removed} | changed
             outcome = self.records.save(live)

@@ -6,13 +6,15 @@ killed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +34,7 @@ class Server:
         self.url = f"unix://{self._path}" if self._path else f"redis://127.0.0.1:{port}"
         self._keeper: subprocess.Popen[bytes] | None = None
 
-    def start(self, ready: bytes | None = b"Ready to accept connections") -> Server:
+    def start(self, ready: bytes | None = b"eady to accept connections") -> Server:
         """Start, and wait until the log says `ready`."""
         self.directory.mkdir(parents=True, exist_ok=True)
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
@@ -52,13 +54,16 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            bufsize=0,
         )
 
     def wait_for_log(self, words: bytes) -> None:
         assert self._keeper is not None
         assert self._keeper.stdout is not None
         seen = b""
-        while words not in (line := self._keeper.stdout.readline()):
+        while words not in seen:
+            assert select.select([self._keeper.stdout], [], [], 20)[0], seen.decode()
+            line = self._keeper.stdout.readline()
             assert line, seen.decode()
             seen += line
 
@@ -129,28 +134,47 @@ def frozen(server: Server) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-@contextmanager
-def silent_listener() -> Iterator[int]:
-    """A port that accepts, reads, and never answers."""
-    accepted: list[socket.socket] = []
+class Listener:
+    """A port that accepts and reads. What it answers to each piece is up to the test: by default nothing, ever."""
 
-    def accept() -> None:
+    def __init__(self, answer: Callable[[bytes], bytes | None] = lambda _: b"") -> None:
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[socket.socket] = []
+        self.accepted = 0
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Listener:
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=5)
+        self._socket.close()
+        for connection in self._connections:
+            connection.close()
+
+    def _accept(self) -> None:
         while True:
             try:
-                accepted.append(listener.accept()[0])
+                connection = self._socket.accept()[0]
             except OSError:
                 return
+            self.accepted += 1
+            self._connections.append(connection)
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
-    for connection in accepted:
-        connection.close()
+    def _converse(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := connection.recv(65536):
+                answer = self._answer(piece)
+                if answer is None:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.sendall(answer)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_escapes_and_white_space_are_json_too(visitor: Visitor) -> None:
     assert visitor.post(PATH, data=data, content_type="application/json").status_code == 201
 
 
-# -- Sizes ----------------------------------------------------------------------------------------------------
+# -- Sizes ---------------------------------------------------------------------------------------------------
 
 
 def _padded(size: int) -> bytes:
@@ -212,6 +212,20 @@ def test_a_chunked_body_of_the_right_size_is_read(app: Flask) -> None:
         **{"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""},
     )
     assert status == 201
+
+
+def test_chunks_that_the_server_can_not_read_are_a_bad_request(
+    app: Flask, redis: Redis, happened: list[events.Event]
+) -> None:
+    class Malformed:
+        def read(self, size: int = -1) -> bytes:
+            raise RuntimeError("a server's own error for a chunk that lies about its size")
+
+    with refused(redis, happened, "bad_request"):
+        status, answer = _post_raw(
+            app, Malformed(), **{"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        )
+    assert (status, answer["error"]["code"]) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("length", ["999999999999", "16385"])
@@ -274,8 +288,8 @@ def test_a_deep_body_can_not_crash_a_worker_whose_recursion_limit_was_lifted() -
         "from flask import Request; from werkzeug.test import EnvironBuilder\n"
         "from sessions_core.errors import BodyMalformed; from sessions_core.web import api, bodies\n"
         "def read():\n"
-        "    environ = EnvironBuilder(method='POST', data='[' * 16000, content_type='application/json').get_environ()\n"
-        "    try: bodies.read(Request(environ), api.ChallengeRequest)\n"
+        "    builder = EnvironBuilder(method='POST', data='[' * 16000, content_type='application/json')\n"
+        "    try: bodies.read(Request(builder.get_environ()), api.ChallengeRequest)\n"
         "    except BodyMalformed: print('refused')\n"
         "thread = threading.Thread(target=read); thread.start(); thread.join()\n"
     )

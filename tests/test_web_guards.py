@@ -99,7 +99,7 @@ NAKED = [
 
 @pytest.mark.parametrize("naked", NAKED, ids=lambda naked: naked.__name__)
 def test_an_undeclared_route_stops_the_start_after_init_app(app: Flask, naked: Callable[[Flask], None]) -> None:
-    with pytest.raises(Misconfigured, match="does not say who may use it. Put @public, @signed_in or @sessionless"):
+    with pytest.raises(Misconfigured, match=r"does not say who may use it\. Put @public"):
         naked(app)
 
 
@@ -159,7 +159,7 @@ def test_a_declaration_survives_decorators_above_it(app: Flask, visitor: Visitor
     assert visitor.get("/private").status_code == 303
 
 
-# -- Without init_app everything is closed ---------------------------------------------------------------------
+# -- Without init_app everything is closed -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("declare", [public, signed_in, sessionless, public(slides=False), signed_in(slides=False)])
@@ -179,7 +179,7 @@ def test_a_guarded_view_called_outside_a_request_fails_closed() -> None:
         signed_in(view)()
 
 
-# -- What a declaration means ------------------------------------------------------------------------------------
+# -- What a declaration means --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_404_and_405_and_files_are_no_activity(visitor: Visitor, wallet: Wallet,
     assert not visitor.signed_in
 
 
-# -- 401 -----------------------------------------------------------------------------------------------------------
+# -- 401 -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -343,9 +343,11 @@ def test_the_json_service_answers_pages_only_to_who_names_them(
 def test_a_hostile_path_is_not_where_people_come_back_to(site: Flask, visitor: Visitor, path: str) -> None:
     site.get("/<path:anything>")(signed_in(lambda anything: "seen"))
     response = visitor.client.get(path, base_url=ORIGIN)
-    assert response.status_code in (303, 308)
-    assert "evil" not in response.headers["Location"] or response.headers["Location"].startswith("/")
-    assert "\n" not in response.headers["Location"]
+    assert response.status_code in (303, 308, 404)
+    location = response.headers.get("Location", "/")
+    assert location.startswith("/")
+    assert not location.startswith("//")
+    assert "next=//" not in location
 
 
 def test_a_post_without_a_session_is_not_come_back_to(site: Flask, visitor: Visitor) -> None:
@@ -353,7 +355,7 @@ def test_a_post_without_a_session_is_not_come_back_to(site: Flask, visitor: Visi
     assert (response.status_code, response.headers["Location"]) == (303, "/sign-in")
 
 
-# -- Changes -----------------------------------------------------------------------------------------------------------
+# -- Changes -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -424,7 +426,7 @@ def test_an_application_with_a_csrf_protection_of_its_own_still_signs_people_in(
         assert visitor.sign_out().status_code == 303
 
 
-# -- current_account ------------------------------------------------------------------------------------------------------
+# -- current_account -----------------------------------------------------------------------------------------
 
 
 def test_current_account_is_false_for_visitors_and_an_account_for_others(

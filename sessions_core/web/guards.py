@@ -17,11 +17,11 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from flask import Flask, Request, g
 from flask.globals import request_ctx
-from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.local import LocalProxy
 
 from ..accounts import Account
-from ..errors import BodyTooLarge, Misconfigured, NotSignedIn, SessionExpired, SessionInvalid
+from ..errors import BadRequest, BodyTooLarge, Misconfigured, NotSignedIn, SessionExpired, SessionInvalid
 from ..records import Slide
 from ..store import WalletSession
 from . import origin
@@ -166,8 +166,19 @@ def _limit_body(current: Request) -> None:
     current.max_content_length = _LARGEST_BODY
     current.max_form_memory_size = _LARGEST_BODY
     current.max_form_parts = 32
-    if current.content_length is None and len(current.get_data()) >= _LARGEST_BODY:
-        # Sent in chunks: Werkzeug stops reading at the limit without a word, and half a body would count as the whole.
+    if current.content_length is None:
+        _refuse_chunks(current)
+
+
+def _refuse_chunks(current: Request) -> None:
+    try:
+        size = len(current.get_data())
+    except HTTPException:
+        raise
+    except Exception as error:  # each server has its own for a malformed chunk; gunicorn's is no OSError
+        raise BadRequest("malformed chunks") from error
+    if size >= _LARGEST_BODY:
+        # Werkzeug stops reading at the limit without a word, and half a body would count as all.
         raise BodyTooLarge("chunked")
 
 

@@ -156,8 +156,8 @@ def _sign_in_page(
         error=error,
         reason=reason,
         next=origin.safe_path(fields.get("next"), ""),
-        wallet=display_name(fields.get("wallet", "")),
-        remember=fields.get("remember") == "1",
+        wallet=display_name(request.form.get("wallet", "")),
+        remember=request.form.get("remember") == "1",
         chains=[chain(chain_id) for chain_id in services().settings.chains],
         **_clocks(),
     )

@@ -115,6 +115,8 @@ class SessionTimeout extends HTMLElement {
     on(this.#dialog, "close", () => this.#closed());
     on(this.#part("stay"), "click", () => this.#extend());
     on(this.#part("continue"), "click", () => this.#acknowledge());
+    // Or the page that it leads to would be covered by the same warning.
+    on(this.#part("again"), "click", () => this.#acknowledge());
     on(this.#part("recheck"), "click", () => this.#check());
   }
 

@@ -101,10 +101,7 @@ class WalletSignIn extends HTMLElement {
     const first = this.dataset.state ?? "idle";
     if (!window.isSecureContext) return this.#show("insecure_context");
     this.#fill("host", location.host);
-    if (this.dataset.preferred) {
-      this.#fill("preferred", printable(this.dataset.preferred));
-      this.#part("preferred").hidden = false;
-    }
+    this.#fill("preferred", printable(this.dataset.preferred));
     if (first === "idle") this.#show("scanning");
     else this.#show(first, { retryAfter: Number(this.dataset.retryAfter) || DEFAULT_RETRY_SECONDS });
     // A message that is there when the page loads is read to nobody unless it has the focus.
@@ -514,6 +511,8 @@ class WalletSignIn extends HTMLElement {
     const busy = BUSY.has(this.#state);
     const signing = ["preparing", "signing", "verifying"].includes(this.#state);
     const wallet = this.#wallet ?? this.#preferredWallet();
+    // Said of a wallet that is here only: anybody can write a name into a link.
+    this.#part("preferred").hidden = this.#wallet !== null || wallet === null;
     for (const control of this.querySelectorAll("form [data-action], form input[type='checkbox']")) {
       if (!(control instanceof HTMLButtonElement || control instanceof HTMLInputElement)) continue;
       const { action, walletId, chain } = control.dataset;

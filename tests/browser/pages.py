@@ -13,6 +13,7 @@ from selenium.common.exceptions import StaleElementReferenceException, TimeoutEx
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from .wallet_in_page import WalletInPage
@@ -156,6 +157,12 @@ class Browser:
 
     def click(self, test_id: str) -> None:
         self.see(test_id).click()
+
+    def follow(self, test_id: str) -> None:
+        """Click, and wait until another page has come, even one at the same address."""
+        page = self.driver.find_element(By.TAG_NAME, "html")
+        self.click(test_id)
+        WebDriverWait(self.driver, PATIENCE, 0.02).until(staleness_of(page))
 
     def press(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()

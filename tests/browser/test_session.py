@@ -405,7 +405,7 @@ def test_without_script_the_page_says_until_when_and_forms_work(session: Browser
     assert [line.text for line in banner if line.is_displayed()]
     assert "Reload or follow any link to stay signed in" in banner[0].text
     pass_time(IDLE - 60)
-    session.click("stay-signed-in")
+    session.follow("stay-signed-in")
     session.arrive_at("/session")
     pass_time(IDLE - 60)
     session.open("/session")

@@ -1,0 +1,114 @@
+"""The demo: its page, its settings by environment, and the ways to start it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import config
+from sessions_core.settings import PREFIX, Settings
+
+from .actors import Visitor, Wallet
+from .conftest import SECRET
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_front_page_greets_visitors_and_who_is_signed_in(visitor: Visitor, wallet: Wallet) -> None:
+    page = visitor.get("/")
+    assert page.status_code == 200
+    assert 'href="/sign-in"' in page.get_data(as_text=True)
+    visitor.sign_in(wallet)
+    page_of_mine = visitor.get("/").get_data(as_text=True)
+    assert f"{wallet.address[:6]}…{wallet.address[-4:]}" in page_of_mine
+    assert 'href="/session"' in page_of_mine
+
+
+def test_overrides_come_after_config_py(make_app: Callable[..., Flask]) -> None:
+    app = make_app(SESSIONS_CORE_SITE_NAME="Another Name")
+    assert "Another Name" in Visitor(app).get("/sign-in").get_data(as_text=True)
+
+
+# -- config.py ---------------------------------------------------------------------------------------------------
+
+
+def settings_by(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    for name in ("PORT", "DEVELOPMENT", "PUBLIC_ORIGIN", "SESSION_SECRET", "SESSION_SECRET_FALLBACKS", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        importlib.reload(config)
+        return {name: getattr(config, name) for name in dir(config) if name.isupper()}
+    finally:
+        monkeypatch.undo()
+        importlib.reload(config)
+
+
+def test_without_an_environment_it_is_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_by({}, monkeypatch)
+    assert found["SESSIONS_CORE_DEVELOPMENT"] is True
+    assert found["SESSIONS_CORE_PUBLIC_ORIGIN"] == "http://localhost:5000"
+    assert (found["SECRET_KEY"], found["SESSIONS_CORE_REDIS_URL"], found["SECRET_KEY_FALLBACKS"]) == (None, None, [])
+    Settings.from_config(found | {"SECRET_KEY": SECRET})
+
+
+def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {
+        "PUBLIC_ORIGIN": "https://app.example.org",
+        "SESSION_SECRET": SECRET,
+        "SESSION_SECRET_FALLBACKS": "Zk3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa,",
+        "REDIS_URL": "rediss://redis.internal:6379/0",
+        "IDLE_SECONDS": "600",
+        "TRUSTED_PROXIES": "1",
+        "COOKIE_SAMESITE": "Strict",
+    }
+    found = Settings.from_config(settings_by(environment, monkeypatch))
+    assert (found.development, found.secure_origin, found.trusted_proxies) == (False, True, 1)
+    assert found.secrets == ("Zk3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa", SECRET)
+    assert (found.idle_seconds, found.cookie_samesite) == (600, "Strict")
+
+
+@pytest.mark.parametrize("value", ["0", "true", "yes", "", "on"])
+def test_development_is_only_on_when_asked_for_plainly(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert settings_by({"DEVELOPMENT": value}, monkeypatch)["SESSIONS_CORE_DEVELOPMENT"] is False
+
+
+def test_the_port_moves_the_origin_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_by({"PORT": "5001"}, monkeypatch)
+    assert (found["PORT"], found["SESSIONS_CORE_PUBLIC_ORIGIN"]) == (5001, "http://localhost:5001")
+
+
+def test_every_line_of_config_py_has_its_comment_and_is_a_setting() -> None:
+    text = (ROOT / "config.py").read_text()
+    blocks = re.findall(r"((?:^#.*\n)*)^([A-Z_]+) = ", text, re.MULTILINE)
+    assert len(blocks) >= 10
+    assert [name for comment, name in blocks if not comment] == []
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
+    assert {name for _, name in blocks} - {"PORT", "SECRET_KEY", "SECRET_KEY_FALLBACKS"} <= known
+
+
+# -- Starting it ---------------------------------------------------------------------------------------------------
+
+
+def test_flask_finds_the_application_and_importing_it_starts_nothing(tmp_path: Path) -> None:
+    code = "import app; assert callable(app.create_app); import os; assert not os.listdir('.')"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+def test_the_application_imports_quickly_because_slow_libraries_wait_for_a_signature(tmp_path: Path) -> None:
+    code = "import app, sys; print([name for name in ('eth_account', 'Crypto', 'coincurve') if name in sys.modules])"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"

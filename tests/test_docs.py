@@ -1,0 +1,115 @@
+"""The documents say what the code says, and link to what is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sessions_core import errors, events
+from sessions_core.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def table(path: str, first: str) -> dict[str, list[str]]:
+    """The rows of the table whose first heading is `first`: the first cell, without backticks, and the others."""
+    rows: dict[str, list[str]] = {}
+    inside = False
+    for line in (ROOT / path).read_text().splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+        if cells and cells[0] == first:
+            inside = True
+        elif not cells:
+            inside = False
+        elif inside and not set(cells[0]) <= set("-: "):
+            assert cells[0].strip("`") not in rows, f"{cells[0]} twice"
+            rows[cells[0].strip("`")] = cells[1:]
+    assert rows, f"{path} has no table that begins with {first}"
+    return rows
+
+
+def test_errors_md_lists_exactly_the_closed_set() -> None:
+    written = {code: (cells[0], cells[1]) for code, cells in table("docs/errors.md", "code").items()}
+    assert written == {code: (str(error.status), error.message) for code, error in errors.catalogue().items()}
+
+
+def test_settings_md_lists_exactly_the_settings() -> None:
+    fields = Settings.__dataclass_fields__
+    rows = table("docs/settings.md", "setting")
+    ours = {f"{PREFIX}{name.upper()}" for name in fields if name != "secrets"}
+    assert set(rows) == ours | {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+    for name in ours:
+        default = fields[name.removeprefix(PREFIX).lower()].default
+        assert rows[name][0] == f"`{default!r}`", name
+
+
+def test_events_md_names_every_event() -> None:
+    text = (ROOT / "docs" / "events.md").read_text()
+    known = {
+        each.name
+        for each in vars(events).values()
+        if isinstance(each, type) and issubclass(each, events.Event) and each is not events.Event
+    }
+    assert {name for name in known if f"`{name}`" not in text} == set()
+    assert set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", text, re.MULTILINE)) == known
+
+
+def documents() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)|<img[^>]*src=\"([^\"]+)\"", document.read_text()):
+        path = target[0] or target[1]
+        if not path.startswith(("http://", "https://", "mailto:")):
+            assert (document.parent / path).exists(), path
+
+
+def test_the_map_names_every_module() -> None:
+    linked = {
+        (ROOT / "docs" / target).resolve()
+        for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / "docs" / "map.md").read_text())
+    }
+    assert all(path.exists() for path in linked)
+    modules = {path.resolve() for path in (ROOT / "sessions_core").rglob("*.py")}
+    nothing_in_it = {path for path in modules if path.name == "__init__.py" and len(path.read_text()) < 200}
+    assert {str(path.relative_to(ROOT)) for path in modules - linked - nothing_in_it} == set()
+
+
+def test_the_readme_s_application_is_the_example() -> None:
+    example = (ROOT / "examples" / "minimal" / "app.py").read_text()
+    assert f"```python\n{example}```" in (ROOT / "README.md").read_text()
+    assert len(example.splitlines()) - example.count("\n\n\n") <= 14
+
+
+def tracked() -> list[Path]:
+    """Every file that is, or is about to be, in the repository."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    paths = [ROOT / name.decode() for name in done.stdout.split(b"\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+# Written so that this file does not hold what it looks for.
+REGISTRIES = "pypi[.]org|pythonhosted[.]org|registry[.]npmjs|registry[.]yarnpkg|--index[-]url[ =]"
+MACHINES = r"(?<![\w.~$}/*)-])/(?:home|Users|work|root)[/][\w.]"
+
+
+def test_no_file_holds_a_registry_s_address_or_a_path_of_one_machine() -> None:
+    pattern = re.compile(f"{REGISTRIES}|{MACHINES}")
+    for example in ("https://pypi" + ".org/simple", 'open("/ho' + 'me/me/x")', "cd /wo" + "rk/main"):
+        assert pattern.search(example)
+    assert not pattern.search("static/work/x, https://example.org/home/x")
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in pattern.finditer(text)]
+    assert found == []
+    assert len(tracked()) > 80

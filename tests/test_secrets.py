@@ -1,0 +1,209 @@
+"""Nothing secret leaves: a whole life, failures included, and then every log, event and answer is searched for it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from flask import Flask
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from sessions_core import embedded, events, messages
+
+from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .conftest import SECRET
+from .time_machine import TimeMachine
+
+
+class Recorder(Visitor):
+    """A visitor who keeps every answer, and notes every secret that passed."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        self.answers: list[tuple[str, str]] = []
+        self.secrets: dict[str, str] = {}
+        self.used: dict[str, str] = {}
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self._kept("GET", path, super().get(path, **options))
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        form = options.get("data")
+        if isinstance(form, dict):
+            for name in ("signature", "challenge", "csrf_token"):
+                if len(form.get(name, "")) > 20:
+                    self.used[form[name]] = name
+        return self._kept("POST", path, super().post(path, **options))
+
+    def challenge(self, account: str) -> dict[str, str]:
+        challenge = super().challenge(account)
+        self.used[messages.read(challenge["message"]).nonce] = "nonce"
+        return challenge
+
+    def _kept(self, method: str, path: str, response: TestResponse) -> TestResponse:
+        headers = "\n".join(f"{name}: {value}" for name, value in response.headers if name != "Set-Cookie")
+        self.answers.append((f"{method} {path}", f"{headers}\n\n{response.get_data(as_text=True)}"))
+        for name in (SESSION_COOKIE, BROWSER_COOKIE):
+            cookie = self.client.get_cookie(name)
+            if cookie is not None:
+                self.secrets[cookie.value] = name
+                self.secrets[cookie.value[-43:]] = f"the random part of {name}"
+        return response
+
+
+@contextmanager
+def everything_logged() -> Iterator[list[str]]:
+    """Every record of every logger, formatted with its traceback and its arguments."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(f"{self.format(record)} {record.args!r}")
+
+    handler, root = Keep(logging.DEBUG), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    names = ("sessions_core", "werkzeug", "app")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        for name, before in levels.items():
+            logging.getLogger(name).setLevel(before)
+
+
+def live(recorder: Recorder, wallet: Wallet, pass_time: Callable[[float], None]) -> None:
+    """Sign in, fail in every way, stay, switch, expire, sign out."""
+    recorder.sign_in(wallet, remember="1", next="/session")
+    recorder.get("/session")
+    recorder.get("/")
+    recorder.get("/nothing")
+    recorder.json("/api/auth/sessions/validate")
+    token = recorder.token("/session")
+    recorder.used[token] = "csrf_token"
+    recorder.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": token})
+    recorder.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": token + "x"})
+    recorder.sign_in(Wallet())
+    recorder.post("/sign-out", data={"csrf_token": token})
+    recorder.sign_out()
+    recorder.get("/session")
+    challenge = recorder.challenge(wallet.account())
+    recorder.attempt(wallet, challenge, signature=Wallet().sign(challenge["message"]))
+    recorder.attempt(wallet, challenge)
+    recorder.attempt(wallet, recorder.challenge(wallet.account()), signature="0x" + "ab" * 65)
+    recorder.attempt(wallet, challenge | {"message": challenge["message"].replace("1", "2")})
+    recorder.attempt(wallet, challenge | {"challenge": challenge["challenge"][:-5]})
+    recorder.post("/sign-in", data=challenge | {"signature": wallet.sign(challenge["message"])})
+    recorder.sign_in(wallet)
+    pass_time(1801)
+    recorder.get("/session")
+    recorder.json("/api/auth/sessions/validate")
+    recorder.sign_in(wallet)
+    recorder.session_id = recorder.session_id[:-1] + ("A" if recorder.session_id[-1] != "A" else "B")
+    recorder.get("/session")
+    recorder.json("/api/auth/sessions/validate")
+
+
+def search(recorder: Recorder, logged: list[str], happened: list[events.Event]) -> None:
+    assert len(recorder.secrets) >= 8
+    assert set(recorder.used.values()) == {"nonce", "signature", "challenge", "csrf_token"}
+    assert len(recorder.answers) > 40
+    assert len(happened) > 10
+    assert any("session.created" in line for line in logged)
+    secrets = recorder.secrets | {SECRET: "SECRET_KEY"}
+    written = [("log", line) for line in logged] + [("event", repr(event)) for event in happened]
+    for where, text in [*written, *recorder.answers]:
+        for secret, name in secrets.items():
+            assert secret not in text, f"{name} in {where}"
+            assert secret not in unquote(text), f"{name} in {where}"
+    for where, text in written:
+        for secret, name in recorder.used.items():
+            assert secret not in text, f"{name} in {where}"
+    for where, text in recorder.answers:
+        for secret, name in recorder.used.items():
+            # The answer to a challenge holds the nonce and the challenge, the page of a form its token; nothing else.
+            allowed = {"nonce": "POST /api/auth/challenges", "challenge": "POST /api/auth/challenges"}.get(name)
+            if where == allowed or (name == "csrf_token" and re.search(r"csrf[-_]token", text)):
+                continue
+            assert secret not in text, f"{name} in {where}"
+
+
+def test_no_log_no_event_and_no_answer_holds_a_secret(
+    app: Flask, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    recorder = Recorder(app)
+    with everything_logged() as logged:
+        live(recorder, wallet, pass_time)
+    search(recorder, logged, happened)
+
+
+def test_nor_when_redis_fails_under_way(
+    make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    server = embedded.start(tmp_path / "redis")
+    recorder = Recorder(make_app(SESSIONS_CORE_REDIS_URL=server.url))
+    with everything_logged() as logged:
+        recorder.sign_in(wallet)
+        token = recorder.token("/session")
+        challenge = recorder.challenge(wallet.account())
+        form = challenge | {"signature": wallet.sign(challenge["message"]), "csrf_token": token}
+        server.stop()
+        assert recorder.post("/sign-in", data=form).status_code == 503
+        assert recorder.post("/sign-out", data={"csrf_token": token}).status_code == 503
+        assert recorder.get("/session").status_code == 503
+    text = "\n".join(logged) + repr(happened) + "".join(text for where, text in recorder.answers[-3:])
+    for secret in [*recorder.secrets, *recorder.used, SECRET, wallet.key.key.hex()]:
+        assert secret not in text
+
+
+def test_a_password_of_redis_is_in_no_answer_and_no_log(
+    make_app: Callable[..., Flask], wallet: Wallet, happened: list[events.Event]
+) -> None:
+    recorder = Recorder(make_app(SESSIONS_CORE_REDIS_URL="redis://somebody:hunter2@127.0.0.1:1/0"))
+    recorder.session_id = "A" * 55
+    with everything_logged() as logged:
+        assert recorder.get("/session").status_code == 503
+        assert recorder.json("/api/auth/sessions/validate").status_code == 503
+    assert logged
+    assert "hunter2" not in "\n".join(logged) + repr(happened) + repr(recorder.answers)
+
+
+def test_redis_holds_no_cookie_no_account_and_no_signature_in_the_clear(
+    app: Flask, wallet: Wallet, redis: Redis, pass_time: TimeMachine
+) -> None:
+    recorder = Recorder(app)
+    live(recorder, wallet, pass_time)
+    recorder.sign_in(wallet)
+    recorder.get("/session")
+    dump = b"".join(key + (redis.dump(key) or b"") for key in redis.keys("*")).decode("latin-1")
+    assert len(redis.keys("*")) > 3
+    for secret, name in recorder.secrets.items():
+        assert secret not in dump, name
+    for secret, name in recorder.used.items():
+        assert name == "nonce" or secret not in dump, name
+    assert wallet.address not in dump
+    assert wallet.address.lower() not in dump
+    assert SECRET not in dump
+
+
+def test_the_handle_people_see_says_nothing_about_the_id(app: Flask, wallet: Wallet) -> None:
+    visitor = Visitor(app)
+    handles = set()
+    for _ in range(20):
+        session_id = visitor.sign_in(wallet)
+        handle = visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"]
+        assert handle.removeprefix("sess_") not in session_id
+        assert session_id[:12] not in handle
+        handles.add(handle)
+    assert len(handles) == 20

@@ -1,0 +1,301 @@
+"""The JSON service of the cookie session: challenges, validate, keep-alive, logout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core import events, messages
+
+from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .snapshot import refused, unchanged
+from .time_machine import TimeMachine
+
+VALIDATE = "/api/auth/sessions/validate"
+KEEP_ALIVE = "/api/auth/sessions/keep-alive"
+LOGOUT = "/api/auth/sessions/logout"
+
+
+# -- Challenges ----------------------------------------------------------------------------------------------
+
+
+def test_a_challenge_is_the_text_the_value_and_when_both_expire(visitor: Visitor, wallet: Wallet) -> None:
+    response = visitor.json("/api/auth/challenges", "POST", json={"account": wallet.account()})
+    assert response.status_code == 201
+    body = response.get_json()
+    assert body["success"] is True
+    assert set(body["data"]) == {"account", "message", "challenge", "expires_at"}
+    text = messages.read(body["data"]["message"])
+    assert body["data"]["account"] == wallet.account()
+    assert text.expiration_time is not None
+    assert datetime.fromisoformat(body["data"]["expires_at"]).timestamp() == messages.seconds(text.expiration_time)
+
+
+def test_asking_for_a_challenge_changes_nothing_and_sets_no_cookie(
+    visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    before = redis.info("stats")["total_commands_processed"]
+    for _ in range(10):
+        response = visitor.post("/api/auth/challenges", json={"account": wallet.account()})
+        assert response.headers.getlist("Set-Cookie") == []
+    assert redis.info("stats")["total_commands_processed"] - before == 1
+    assert redis.dbsize() == 0
+    assert happened == []
+
+
+def test_asking_for_a_challenge_is_no_activity(
+    visitor: Visitor, wallet: Wallet, redis: Redis, pass_time: TimeMachine
+) -> None:
+    visitor.sign_in(wallet)
+    pass_time(900)
+    with unchanged(redis):
+        assert visitor.post("/api/auth/challenges", json={"account": wallet.account()}).status_code == 201
+
+
+def test_any_spelling_of_the_address_gives_the_checksummed_text(visitor: Visitor, wallet: Wallet) -> None:
+    for address in (wallet.address, wallet.address.lower(), "0x" + wallet.address[2:].upper()):
+        data = visitor.post("/api/auth/challenges", json={"account": f"eip155:1:{address}"}).get_json()["data"]
+        assert wallet.address in data["message"]
+
+
+def test_a_script_may_not_ask_from_another_site(visitor: Visitor, wallet: Wallet) -> None:
+    response = visitor.json(
+        "/api/auth/challenges", "POST", json={"account": wallet.account()}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert (response.status_code, response.get_json()["error"]["code"]) == (403, "cross_site_request")
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+# -- Validate ------------------------------------------------------------------------------------------------
+
+
+def test_validate_says_until_when_the_session_lives(visitor: Visitor, wallet: Wallet) -> None:
+    visitor.sign_in(wallet)
+    body = visitor.json(VALIDATE).get_json()
+    assert body["success"] is True
+    data = body["data"]
+    assert data["valid"] is True
+    assert data["account"] == wallet.account()
+    assert 1790 <= data["time_remaining"] <= 1800
+    assert data["expires_at"] == data["idle_expires_at"] < data["absolute_expires_at"]
+
+
+def test_validate_never_extends(
+    visitor: Visitor, wallet: Wallet, redis: Redis, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    visitor.sign_in(wallet)
+    first = visitor.json(VALIDATE).get_json()["data"]
+    happened.clear()
+    for _ in range(3):
+        pass_time(500)
+        with unchanged(redis):
+            assert visitor.json(VALIDATE).status_code == 200
+    left = visitor.json(VALIDATE).get_json()["data"]["time_remaining"]
+    assert abs(first["time_remaining"] - 1500 - left) <= 2
+    pass_time(310)
+    answer = visitor.json(VALIDATE)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "session_expired")
+    assert answer.get_json()["error"]["reason"] == "idle"
+    assert happened == []
+
+
+def test_validate_without_a_session_says_no_token(visitor: Visitor, happened: list[events.Event]) -> None:
+    answer = visitor.json(VALIDATE)
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "no_token")
+    assert happened == []
+
+
+# -- Keep alive ----------------------------------------------------------------------------------------------
+
+
+def test_keep_alive_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+    visitor: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    visitor.sign_in(wallet)
+    token = visitor.token("/session")
+    pass_time(1500)
+    before = visitor.json(VALIDATE).get_json()["data"]
+    happened.clear()
+    response = visitor.json(KEEP_ALIVE, "POST", headers={"X-CSRFToken": token})
+    after = response.get_json()["data"]
+    assert response.status_code == 200
+    assert before["time_remaining"] <= 300
+    assert after["time_remaining"] >= 1790
+    assert after["absolute_expires_at"] == before["absolute_expires_at"]
+    assert [event.name for event in happened] == ["session.renewed"]
+    assert response.headers.getlist("Set-Cookie") == []
+
+
+def test_keep_alive_stops_at_the_absolute_end(
+    make_app: Callable[..., Flask], redis: Redis, clock: object, wallet: Wallet
+) -> None:
+    app = make_app(SESSIONS_CORE_IDLE_SECONDS=600, SESSIONS_CORE_ABSOLUTE_SECONDS=900)
+    pass_time = TimeMachine(app, redis, clock)  # type: ignore[arg-type]
+    visitor = Visitor(app)
+    visitor.sign_in(wallet)
+    headers = {"X-CSRFToken": visitor.token("/session")}
+    pass_time(500)
+    assert visitor.json(KEEP_ALIVE, "POST", headers=headers).get_json()["data"]["time_remaining"] <= 400
+    pass_time(401)
+    answer = visitor.json(KEEP_ALIVE, "POST", headers=headers)
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "absolute")
+
+
+def test_keep_alive_as_a_plain_form_sends_people_back_to_where_they_were(
+    visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    visitor.sign_in(wallet)
+    token = visitor.token("/session")
+    pass_time(1000)
+    page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for target, location in (("/a?b=c", "/a?b=c"), ("//evil.example", "/session"), ("", "/session")):
+        response = visitor.post(KEEP_ALIVE, data={"csrf_token": token, "next": target}, headers=page)
+        assert (response.status_code, response.headers["Location"]) == (303, location)
+    assert visitor.json(VALIDATE).get_json()["data"]["time_remaining"] >= 1790
+
+
+def test_keep_alive_without_its_token_extends_nothing(
+    visitor: Visitor, wallet: Wallet, redis: Redis, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    visitor.sign_in(wallet)
+    pass_time(1000)
+    with refused(redis, happened, "csrf_failed"):
+        answer = visitor.json(KEEP_ALIVE, "POST")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "csrf_failed")
+
+
+def test_keep_alive_of_an_ended_session_says_why(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    visitor.sign_in(wallet)
+    headers = {"X-CSRFToken": visitor.token("/session")}
+    copy = Visitor(app)
+    copy.session_id = visitor.session_id
+    copy.sign_out()
+    answer = visitor.json(KEEP_ALIVE, "POST", headers=headers)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "session_invalid")
+    assert answer.get_json()["error"]["reason"] == "signed_out"
+
+
+def test_keep_alive_without_a_session_is_401(visitor: Visitor) -> None:
+    assert visitor.json(KEEP_ALIVE, "POST").status_code == 401
+    response = visitor.post(KEEP_ALIVE, headers={"Accept": "text/html"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/sign-in")
+
+
+# -- Logout --------------------------------------------------------------------------------------------------
+
+
+def test_logout_ends_the_session_and_clears_the_browser(
+    app: Flask, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    copy = Visitor(app)
+    copy.session_id = visitor.sign_in(wallet)
+    headers = {"X-CSRFToken": visitor.token("/session")}
+    happened.clear()
+    response = visitor.json(LOGOUT, "POST", headers=headers)
+    assert (response.status_code, response.get_json()) == (200, {"success": True, "data": {"signed_out": True}})
+    assert response.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
+    assert visitor.client.get_cookie(SESSION_COOKIE) is None
+    assert not copy.signed_in
+    (event,) = happened
+    assert isinstance(event, events.SessionEnded)
+    assert event.reason == "signed_out"
+
+
+def test_logout_is_idempotent(visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]) -> None:
+    visitor.sign_in(wallet)
+    headers = {"X-CSRFToken": visitor.token("/session")}
+    assert visitor.json(LOGOUT, "POST", headers=headers).status_code == 200
+    happened.clear()
+    with unchanged(redis):
+        for each in (headers, {}, headers):
+            answer = visitor.json(LOGOUT, "POST", headers=each)
+            assert (answer.status_code, answer.get_json()["success"]) == (200, True)
+    assert happened == []
+
+
+def test_logout_of_a_visitor_and_of_a_forged_cookie_is_fine_and_deletes_it(
+    app: Flask, visitor: Visitor, redis: Redis
+) -> None:
+    assert visitor.json(LOGOUT, "POST").status_code == 200
+    visitor.session_id = "A" * 55
+    with unchanged(redis):
+        assert visitor.json(LOGOUT, "POST").status_code == 200
+    assert visitor.client.get_cookie(SESSION_COOKIE) is None
+
+
+def test_logout_needs_the_token_of_its_session(
+    visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    visitor.sign_in(wallet)
+    for headers in ({}, {"X-CSRFToken": "x"}):
+        with refused(redis, happened, "csrf_failed"):
+            answer = visitor.json(LOGOUT, "POST", headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "csrf_failed")
+        assert "Clear-Site-Data" not in answer.headers
+    assert visitor.signed_in
+
+
+def test_a_logout_that_redis_did_not_hear_is_not_called_one(
+    make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    from sessions_core import embedded
+
+    server = embedded.start(tmp_path / "redis")
+    visitor = Visitor(make_app(SESSIONS_CORE_REDIS_URL=server.url))
+    visitor.sign_in(wallet)
+    headers = {"X-CSRFToken": visitor.token("/session")}
+    server.stop()
+    happened.clear()
+    answer = visitor.json(LOGOUT, "POST", headers=headers)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "sign_out_incomplete")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "Clear-Site-Data" not in answer.headers
+    assert visitor.client.get_cookie(SESSION_COOKIE) is not None
+    assert [getattr(event, "code", None) for event in happened] == ["sign_out_incomplete"]
+
+
+def test_other_people_stay_signed_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    phone, stranger = Visitor(app), Visitor(app)
+    for each, key in ((visitor, wallet), (phone, wallet), (stranger, Wallet())):
+        each.sign_in(key)
+    visitor.sign_out()
+    assert phone.signed_in
+    assert stranger.signed_in
+
+
+# -- The envelope --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", VALIDATE, 401, "no_token"),
+        ("POST", KEEP_ALIVE, 401, "no_token"),
+        ("POST", "/api/auth/challenges", 415, "media_type_unsupported"),
+        ("GET", "/api/auth/challenges", 405, "method_not_allowed"),
+        ("GET", "/api/auth/nothing", 404, "not_found"),
+        ("GET", "/api/auth/", 404, "not_found"),
+        ("GET", "/api/nothing", 404, "not_found"),
+    ],
+)
+def test_every_failure_of_the_service_is_the_same_envelope(
+    visitor: Visitor, method: str, path: str, status: int, code: str
+) -> None:
+    response = visitor.client.open(path, method=method, base_url="http://localhost:5000")
+    assert (response.status_code, response.mimetype) == (status, "application/json")
+    body = response.get_json()
+    assert set(body) == {"success", "error"}
+    assert body["error"]["code"] == code
+    assert re.fullmatch("[0-9a-f]{16}", body["error"]["request_id"])
+
+
+def test_the_pre_sign_in_cookie_is_made_by_the_page_and_not_by_the_service(visitor: Visitor, wallet: Wallet) -> None:
+    """A client without cookies gets a challenge for the API."""
+    visitor.post("/api/auth/challenges", json={"account": wallet.account()})
+    assert visitor.client.get_cookie(BROWSER_COOKIE) is None

@@ -1,0 +1,200 @@
+"""Security headers: on every kind of response there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from sessions_core import public, signed_in
+
+from .actors import ORIGIN, Visitor, Wallet
+
+EXPECTED = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def demand_headers(response: TestResponse, *, private: bool = True) -> None:
+    for name, value in EXPECTED.items():
+        assert response.headers.getlist(name) == [value], name
+    (csp,) = response.headers.getlist("Content-Security-Policy")
+    assert "unsafe" not in csp
+    assert "*" not in csp
+    assert "http" not in csp
+    assert "data:" not in csp.replace("img-src 'self' data:", "")
+    directives = dict(part.strip().split(" ", 1) for part in csp.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["script-src"] == "'self'"
+    assert directives["style-src"] == "'self'"
+    assert directives["frame-ancestors"] == "'none'"
+    assert directives["base-uri"] == "'none'"
+    assert directives["form-action"] == "'self'"
+    (features,) = response.headers.getlist("Permissions-Policy")
+    assert "camera=()" in features
+    caching = response.headers.getlist("Cache-Control")
+    assert caching == ["no-store"] if private else caching != ["no-store"]
+    assert "Server" not in response.headers
+    assert "Strict-Transport-Security" not in response.headers
+
+
+@pytest.fixture
+def site(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app()
+
+    @app.get("/broken")
+    @public
+    def broken() -> str:
+        raise ValueError("a view of the adopter's")
+
+    @app.get("/cached")
+    @public
+    def cached() -> tuple[str, dict[str, str]]:
+        return "of everybody", {"Cache-Control": "public, max-age=60"}
+
+    @app.get("/greedy")
+    @signed_in
+    def greedy() -> tuple[str, dict[str, str]]:
+        return "of one person", {"Cache-Control": "public, max-age=60"}
+
+    return app
+
+
+RESPONSES: dict[str, tuple[int, Callable[[Visitor], TestResponse]]] = {
+    "200": (200, lambda visitor: visitor.get("/")),
+    "200 with a form": (200, lambda visitor: visitor.get("/sign-in")),
+    "200 signed out": (200, lambda visitor: visitor.get("/signed-out?reason=idle")),
+    "HEAD": (200, lambda visitor: visitor.client.head("/", base_url=ORIGIN)),
+    "OPTIONS": (200, lambda visitor: visitor.client.options("/", base_url=ORIGIN)),
+    "201": (
+        201,
+        lambda visitor: visitor.post("/api/auth/challenges", json={"account": Wallet().account()}),
+    ),
+    "303 to sign in": (303, lambda visitor: visitor.get("/session")),
+    "303 signed out": (303, lambda visitor: visitor.post("/sign-out")),
+    "307 to the configured address": (
+        307,
+        lambda visitor: visitor.client.get("/", base_url="http://127.0.0.1:5000"),
+    ),
+    "400": (400, lambda visitor: visitor.post("/sign-in")),
+    "400 as JSON": (400, lambda visitor: visitor.json("/api/auth/challenges", "POST", json={})),
+    "400 for a spoofed host": (400, lambda visitor: visitor.client.get("/", base_url="http://evil.example")),
+    "401": (401, lambda visitor: visitor.json("/api/auth/sessions/validate")),
+    "403": (403, lambda visitor: visitor.post("/sign-in", headers={"Origin": "null"})),
+    "404": (404, lambda visitor: visitor.get("/nothing")),
+    "404 as JSON": (404, lambda visitor: visitor.json("/nothing")),
+    "404 for a file": (404, lambda visitor: visitor.get("/static/nothing")),
+    "405": (405, lambda visitor: visitor.get("/api/auth/challenges")),
+    "405 for TRACE": (405, lambda visitor: visitor.client.open("/", method="TRACE", base_url=ORIGIN)),
+    "413": (413, lambda visitor: visitor.post("/sign-in", data={"a": "b" * 20_000})),
+    "415": (415, lambda visitor: visitor.json("/api/auth/challenges", "POST", data="x")),
+    "500": (500, lambda visitor: visitor.get("/broken")),
+    "500 as JSON": (500, lambda visitor: visitor.json("/broken")),
+}
+
+
+@pytest.mark.parametrize(("status", "ask"), RESPONSES.values(), ids=RESPONSES)
+def test_every_kind_of_response_has_every_header(
+    site: Flask, status: int, ask: Callable[[Visitor], TestResponse]
+) -> None:
+    with ask(Visitor(site)) as response:
+        assert response.status_code == status
+        demand_headers(response)
+
+
+def test_so_has_every_response_to_who_is_signed_in(site: Flask, wallet: Wallet) -> None:
+    visitor = Visitor(site)
+    demand_headers(visitor.attempt(wallet))
+    for path in ("/", "/session", "/sign-in", "/sign-out", "/api/auth/sessions/validate", "/nothing", "/broken"):
+        demand_headers(visitor.get(path))
+    demand_headers(visitor.sign_out())
+
+
+def test_so_has_503(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    visitor = Visitor(make_app(SESSIONS_CORE_REDIS_URL=f"unix://{tmp_path}/nobody.sock"))
+    visitor.session_id = "A" * 55
+    for path in ("/session", "/api/auth/sessions/validate"):
+        response = visitor.get(path)
+        assert response.status_code == 503
+        demand_headers(response)
+
+
+def test_files_and_304_have_them_and_may_be_kept(site: Flask) -> None:
+    visitor = Visitor(site)
+    with visitor.get("/static/sessions/clock.js") as response:
+        assert response.status_code == 200
+        demand_headers(response, private=False)
+        tag = response.headers["ETag"]
+    with visitor.get("/static/sessions/clock.js", headers={"If-None-Match": tag}) as again:
+        assert again.status_code == 304
+        demand_headers(again, private=False)
+    with visitor.get("/static/sessions/clock.js", headers={"Range": "bytes=999999-"}) as beyond:
+        assert beyond.status_code == 416
+        demand_headers(beyond)
+
+
+def test_a_shared_cache_keeps_nothing_of_a_session(site: Flask, wallet: Wallet) -> None:
+    visitor = Visitor(site)
+    assert visitor.get("/cached").headers["Cache-Control"] == "public, max-age=60"
+    assert "Cookie" in visitor.get("/cached").headers["Vary"]
+    visitor.sign_in(wallet)
+    assert visitor.get("/cached").headers.getlist("Cache-Control") == ["no-store"]
+    assert visitor.get("/greedy").headers.getlist("Cache-Control") == ["no-store"]
+
+
+def test_hsts_only_where_people_come_by_https(make_app: Callable[..., Flask]) -> None:
+    origin = "https://app.example.org"
+    client = make_app(SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
+    for path in ("/", "/nothing", "/session", "/static/nothing"):
+        response = client.get(path, base_url=origin)
+        (policy,) = response.headers.getlist("Strict-Transport-Security")
+        assert int(policy.removeprefix("max-age=").partition(";")[0]) >= 31_536_000
+
+
+def test_a_view_may_set_a_header_itself_and_it_comes_once(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+
+    @app.get("/framed")
+    @public
+    def framed() -> tuple[str, dict[str, str]]:
+        return "", {"x-frame-options": "SAMEORIGIN", "content-security-policy": "default-src 'self'"}
+
+    response = Visitor(app).get("/framed")
+    assert response.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+    assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_what_runs_before_flask_answers_has_them_too(app: Flask) -> None:
+    """A WSGI layer that an adopter puts inside ours, and an exception that escapes it."""
+    from sessions_core.web.headers import SecurityHeaders
+
+    def inner(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+
+    seen: list[tuple[str, str]] = []
+    services = app.extensions["wallet_sessions"]
+    SecurityHeaders(inner, services.settings)({}, lambda _status, headers, _exc=None: seen.extend(headers))
+    assert {name for name, _ in seen} >= {*EXPECTED, "Content-Security-Policy", "Cache-Control", "Content-Type"}
+
+
+def test_the_pages_keep_to_the_policy(site: Flask, wallet: Wallet) -> None:
+    """No inline script, no inline style, nothing from another host: what the CSP would block must not be there."""
+    visitor = Visitor(site)
+    pages = [visitor.get(path).get_data(as_text=True) for path in ("/", "/sign-in", "/signed-out", "/nothing")]
+    visitor.sign_in(wallet)
+    pages += [visitor.get(path).get_data(as_text=True) for path in ("/", "/sign-in", "/session", "/sign-out")]
+    for page in pages:
+        assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", page) == []
+        assert re.findall(r"<style\b|\sstyle=|\son[a-z]+=[\"']|javascript:", page) == []
+        assert [url for url in re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', page) if not url.startswith("/")] == []
