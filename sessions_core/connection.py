@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import hiredis
 from redis import Redis, RedisCluster
@@ -186,9 +186,11 @@ def _opener(url: str, timeout: float) -> Callable[[], Any]:
 
 
 def _sentinel_opener(url: str, options: dict[str, Any]) -> Callable[[], Any]:
-    parts = urlsplit(url)
-    service, _, database = parts.path.strip("/").partition("/")
-    credentials, _, hosts = parts.netloc.rpartition("@")
+    # By hand: some versions of urlsplit refuse a list of hosts with an IPv6 address in it.
+    location, _, query = url.partition("://")[2].partition("?")
+    netloc, _, path = location.partition("/")
+    service, _, database = path.strip("/").partition("/")
+    credentials, _, hosts = netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     nodes = [(host.strip("[]"), int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
     if not service:
@@ -196,7 +198,7 @@ def _sentinel_opener(url: str, options: dict[str, Any]) -> Callable[[], Any]:
     extra = {
         "username": unquote(username) or None,
         "password": unquote(password) or None,
-        **dict(parse_qsl(parts.query)),
+        **dict(parse_qsl(query)),
     }
     sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
     return partial(sentinel.master_for, service, db=int(database or 0), **options, **extra)

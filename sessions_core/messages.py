@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .errors import MessageMalformed
+from .settings import STATEMENT_CHARACTER
 
 MAX_BYTES = 2048
 
 # Character classes of RFC 3986; one class and one repetition each, so matching is linear.
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)
-_STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]+", re.ASCII)
+_STATEMENT = re.compile(STATEMENT_CHARACTER + "+", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*", re.ASCII)
 _NONCE = re.compile(r"[A-Za-z0-9]{8,128}", re.ASCII)

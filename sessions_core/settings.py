@@ -21,8 +21,9 @@ MINUTE, DAY = 60, 86_400
 SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Printable characters that a wallet shows as they are (EIP-4361: reserved, unreserved, space).
-_STATEMENT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]{1,200}", re.ASCII)
+# What EIP-4361 lets a statement have: reserved and unreserved characters of RFC 3986, and the space.
+STATEMENT_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]"
+_STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 

@@ -56,19 +56,16 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
     if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
-    publish(error)
+    request_id = note(error)
     if isinstance(error, errors.NotSignedIn) and not wants_json():
         return _to_sign_in(error)
-    request_id = secrets.token_hex(8)
-    if error.status >= 500:
-        logger.error("%s (request %s): %s", error.code, request_id, error)
     body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return body, error.status, headers
 
 
-def publish(error: errors.SessionsError) -> None:
-    """Publish the one event of a refusal.
+def note(error: errors.SessionsError) -> str:
+    """Publish the one event of a refusal, log a fault of ours, and return the request id that finds it.
 
     What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
     that never was a session does.
@@ -77,6 +74,10 @@ def publish(error: errors.SessionsError) -> None:
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif error.reason == "unknown" or not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
         events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
+    request_id = secrets.token_hex(8)
+    if error.status >= 500:
+        logger.error("%s (request %s): %s", error.code, request_id, error)
+    return request_id
 
 
 def envelope(error: errors.SessionsError, request_id: str) -> Response:

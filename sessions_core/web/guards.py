@@ -150,7 +150,7 @@ def guard() -> None:
         access = Access(slide="never")  # 404 and 405: their page shows who is signed in
     if not access.reads:
         return
-    unsafe = request.method not in ("GET", "HEAD", "OPTIONS")
+    unsafe = request.method not in origin.SAFE_METHODS
     if unsafe:
         origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:

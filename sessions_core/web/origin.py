@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from ..errors import CrossSiteRequest, CsrfFailed
 from ..settings import Settings
 
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 # Path, query and fragment in the characters RFC 3986 allows: no backslash (browsers read it as a slash), no control
 # characters.
 _PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,511}", re.ASCII)
@@ -22,7 +22,7 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
     Browsers say where a request comes from in headers that no page can set: Sec-Fetch-Site, and Origin in those that
     do not know it. A client that sends neither is no browser, or an old one, which the token stops.
     """
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site not in ("same-origin", "none"):

@@ -64,7 +64,7 @@ def sign_in_post() -> ResponseReturnValue:
             replacing=current.live,
         )
     except (errors.SignInRefused, errors.StoreUnavailable) as error:
-        failures.publish(error)
+        failures.note(error)
         return _refused(error)
     current.adopt(live)
     return redirect(origin.safe_path(form.get("next"), url_for("sessions.status")), 303)
