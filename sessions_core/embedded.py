@@ -112,7 +112,6 @@ def _spawn(server: str, directory: Path, path: Path) -> subprocess.Popen[bytes]:
         "daemonize": "no",
     }
     command = [server, *(part for key, value in options.items() for part in (f"--{key}", value))]
-    path.unlink(missing_ok=True)
     keeper = subprocess.Popen(  # noqa: S603
         ["/bin/sh", "-c", _KEEPER, "sh", *command],
         stdin=subprocess.PIPE,

@@ -35,14 +35,16 @@ _MERGE_ATTEMPTS = 20
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
     """`flask.session`: a dict of what views store, beside the record the server keeps.
 
-    `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more; `browser` is
-    the pre-sign-in cookie that came with the request, and challenges are bound to it.
+    `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
+    `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
+    challenges are bound to it.
     """
 
     live: Live | None = None
     read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
     ended: str | None = None
     loaded = False
+    lost = False
     cleared = False
     cookie_due = False
     minted_browser: str | None = None
@@ -83,10 +85,10 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.clear(self)
         dict.update(self, live.record.data)
         self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
-        self.modified, self.cleared, self.cookie_due = False, False, True
+        self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
 
     def move(self, live: Live) -> None:
-        """Go on under another id, with the CSRF secret that belongs to it; what the view changed stays to be saved."""
+        """Go on under another id, with the CSRF secret that belongs to it; what the view changed is still saved."""
         self.sid, self.live, self.cookie_due = live.id, live, True
         if live.record.account:
             dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
@@ -194,6 +196,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def _write(self, session: WalletSession) -> None:
+        if session.lost:
+            return  # what an account stored must not become a visitor's, nor this response set a cookie
         signed_in = session.account_live is not None and not session.cleared
         data = {key: value for key, value in session.items() if key != CSRF_KEY or signed_in}
         if session.cleared and session.live is not None:
@@ -213,7 +217,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         before: dict[str, Any] = msgspec.msgpack.decode(session.read, type=Record).data
         # By what would be stored: to Python, True and 1 and 1.0 are equal.
         encode = msgspec.msgpack.encode
-        changed = {key: value for key, value in data.items() if key not in before or encode(before[key]) != encode(value)}
+        changed = {
+            key: value for key, value in data.items() if key not in before or encode(before[key]) != encode(value)
+        }
         removed = before.keys() - data.keys()
         if not changed and not removed:
             return
@@ -231,7 +237,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def _reload(self, session: WalletSession) -> bool:
         found = self.records.load(cast(Live, session.live).id, "never")
         if isinstance(found, Ended):
-            session.live, session.ended, session.cookie_due = None, found.reason, False
+            session.live, session.ended, session.lost, session.cookie_due = None, found.reason, True, False
             return False
         session.live = found
         return True
@@ -259,7 +265,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
 
 def _values(cookies: str, name: str) -> list[str]:
-    # Our values never need quoting, so splitting is enough, and a tenth of the cost of `request.cookies`.
+    # Our values never need quoting, so splitting is enough, and a sixth of the cost of `request.cookies`.
     return [value for part in cookies.split(";") for key, _, value in (part.strip().partition("="),) if key == name]
 
 

@@ -142,6 +142,7 @@ class Listener:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._connections: list[socket.socket] = []
         self.accepted = 0
+        self.closed = threading.Semaphore(0)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
 
@@ -175,6 +176,7 @@ class Listener:
                     connection.shutdown(socket.SHUT_RDWR)
                     return
                 connection.sendall(answer)
+        self.closed.release()
 
 
 @contextmanager

@@ -14,13 +14,14 @@ import flask_session.redis.redis
 import pytest
 from flask import Flask, Response, jsonify, session
 from flask.sessions import SessionMixin
+from flask_wtf.csrf import generate_csrf
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sessions_core import events, public, records, signed_in
+from sessions_core import events, public, signed_in
 from sessions_core.accounts import parse
-from sessions_core.records import Ended, Live, Record
-from sessions_core.store import SessionStore, WalletSession
+from sessions_core.records import Live
+from sessions_core.store import SessionStore
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -95,6 +96,13 @@ def with_views(app: Flask) -> Flask:
     def pop(key: str) -> str:
         return str(session.pop(key, "nothing"))
 
+    @app.get("/set-and-pop")
+    @public
+    def set_and_pop() -> str:
+        session["a"] = 1
+        del session["a"]
+        return "nothing left"
+
     @app.get("/clear")
     @public
     def clear() -> str:
@@ -132,6 +140,14 @@ def with_views(app: Flask) -> Flask:
     def slow_renew() -> str:
         wait()
         app.session_interface.regenerate(session)  # type: ignore[attr-defined]
+        session["renewed"] = True
+        return "renewed"
+
+    @app.get("/slow/renewed")
+    @signed_in
+    def slow_renewed() -> str:
+        app.session_interface.regenerate(session)  # type: ignore[attr-defined]
+        wait()
         session["renewed"] = True
         return "renewed"
 
@@ -337,6 +353,18 @@ def test_rotations_writes_and_reads_at_once_leave_one_session_under_one_id(
         assert len(redis.keys("*:session:*")) == 1
 
 
+def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
+    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+) -> None:
+    for _ in range(20):
+        live = start()
+        flight = InFlight(app, live.id, "/slow/renewed").loaded()
+        assert services.lifecycle.revoke(live, "revoked")
+        [response] = flight.finish()
+        assert session_cookies(response) == []
+        assert redis.keys("*:session:*") == []
+
+
 def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
     app: Flask, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
@@ -495,13 +523,30 @@ def test_data_that_can_not_be_stored_is_an_error_and_changes_nothing(app: Flask,
         assert person.get("/data").get_json() == {"a": "before"}
 
 
+def test_a_form_made_after_a_rotation_is_accepted_and_one_made_before_is_not(
+    app: Flask, start: Callable[..., Live]
+) -> None:
+    @app.get("/renewed-form")
+    @signed_in
+    def renewed_form() -> str:
+        app.session_interface.regenerate(session)  # type: ignore[attr-defined]
+        return str(generate_csrf())
+
+    person = client(app, start().id)
+    before = person.token("/session")
+    after = person.get("/renewed-form").text
+    for token, status in ((before, 400), (after, 200)):
+        response = person.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": token})
+        assert response.status_code == status
+
+
 # -- Visitors --------------------------------------------------------------------------------------------------
 
 
 def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/static/sessions/clock.js"):
-        visitor.get(path)
+        visitor.get(path).close()
     visitor.json("/api/auth/sessions/validate")
     visitor.challenge(Wallet().account())
     assert commands_run(redis) == {}
@@ -511,6 +556,7 @@ def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visito
 def test_a_visitor_is_stored_when_a_view_writes_and_not_before(redis: Redis, visitor: Visitor) -> None:
     assert "Set-Cookie" not in visitor.get("/data").headers
     visitor.get("/pop/a")
+    visitor.get("/set-and-pop")
     assert redis.keys("*") == []
     assert len(session_cookies(visitor.get("/set/a/1"))) == 1
     assert len(redis.keys("*:session:*")) == 1
@@ -586,7 +632,8 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 ) -> None:
     person = client(app, start().id)
     redis.config_resetstat()
-    assert person.get("/static/sessions/clock.js").status_code == 200
+    with person.get("/static/sessions/clock.js") as response:
+        assert response.status_code == 200
     assert commands_run(redis) == {}
 
 
@@ -613,7 +660,7 @@ def test_a_passive_request_never_slides(
     pass_time(IDLE - 30)
     redis.config_resetstat()
     for path in ("/passive", "/api/auth/sessions/validate", "/nowhere", "/static/sessions/clock.js"):
-        person.get(path)
+        person.get(path).close()
         person.json("/api/auth/challenges", "POST", json={"account": Wallet().account()})
     assert "pexpire" not in commands_run(redis)
     pass_time(31)
@@ -846,13 +893,13 @@ def test_a_new_secret_signs_nobody_out(
 # -- What is overridden of Flask-Session -----------------------------------------------------------------------
 
 UPSTREAM = {
-    "ServerSideSession": "",
-    "ServerSideSessionInterface.__init__": "",
-    "ServerSideSessionInterface.open_session": "",
-    "ServerSideSessionInterface.save_session": "",
-    "ServerSideSessionInterface.regenerate": "",
-    "ServerSideSessionInterface.should_set_storage": "",
-    "RedisSessionInterface.__init__": "",
+    "ServerSideSession": "7940ca4abf894e52",
+    "ServerSideSessionInterface.__init__": "c9dfef353684f68e",
+    "ServerSideSessionInterface.open_session": "56993a61981ee9d3",
+    "ServerSideSessionInterface.save_session": "79d7f12050cc8f0c",
+    "ServerSideSessionInterface.regenerate": "1d440757b132ce81",
+    "ServerSideSessionInterface.should_set_storage": "e6165628c1dfcd66",
+    "RedisSessionInterface.__init__": "97f3cece4499e818",
 }
 STORAGE_HOOKS = {"_retrieve_session_data", "_delete_session", "_upsert_session", "_delete_expired_sessions"}
 
@@ -898,11 +945,3 @@ def test_every_way_of_flask_session_to_its_storage_is_closed(app: Flask) -> None
         arguments = [None] * (len(inspect.signature(getattr(store, hook)).parameters))
         with pytest.raises(AttributeError):
             getattr(store, hook)(*arguments)
-
-
-def test_the_session_class_overrides_what_it_says() -> None:
-    for name in ("clear", "permanent", "__getitem__", "__init__"):
-        assert name in vars(WalletSession)
-    assert Record.__struct_config__.array_like
-    assert isinstance(records.new_id(), str)
-    assert Ended("idle") == Ended("idle")

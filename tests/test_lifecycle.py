@@ -1,0 +1,357 @@
+"""The life of a session: what each step changes, what it announces, and that no step can be half done."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core import events
+from sessions_core.accounts import Account, parse
+from sessions_core.errors import StoreUnavailable
+from sessions_core.lifecycle import Lifecycle
+from sessions_core.policy import SessionType
+from sessions_core.records import Ended, Live, Records
+from sessions_core.web.services import Services
+
+from .actors import Wallet
+from .servers import commands_run
+from .time_machine import TimeMachine
+
+MINUTE, HOUR = 60, 3600
+ALICE = parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
+BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
+
+
+@pytest.fixture
+def lifecycle(services: Services) -> Lifecycle:
+    return services.lifecycle
+
+
+@pytest.fixture
+def records(services: Services) -> Records:
+    return services.records
+
+
+@pytest.fixture
+def start(services: Services) -> Callable[..., Live]:
+    def start(account: Account = ALICE, **options: Any) -> Live:
+        return services.lifecycle.start(account, services.session_type, **options)
+
+    return start
+
+
+def names(happened: list[events.Event]) -> list[str]:
+    return [event.name for event in happened]
+
+
+def test_a_sign_in_starts_both_clocks_and_names_the_session(
+    start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start(wallet="A wallet", remember=True, data={"a": 1})
+    record = live.record
+    assert (record.account, record.session_type, record.wallet, record.remember) == (
+        str(ALICE),
+        "standard",
+        "A wallet",
+        True,
+    )
+    assert live.idle_expires_at == record.created_at + 30 * MINUTE * 1000
+    assert live.ends == record.created_at + 12 * HOUR * 1000
+    assert record.data.keys() == {"a", "csrf_token"}
+    assert happened == [events.SessionCreated(handle=record.handle, account=str(ALICE), session_type="standard")]
+
+
+def test_a_session_type_brings_its_own_clocks(lifecycle: Lifecycle) -> None:
+    live = lifecycle.start(ALICE, SessionType("standard", 15 * MINUTE, 24 * HOUR, ()))
+    assert (live.idle, live.ends - live.record.created_at) == (15 * MINUTE * 1000, 24 * HOUR * 1000)
+
+
+def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(start: Callable[..., Live]) -> None:
+    lives = [start() for _ in range(200)]
+    assert len({live.record.handle for live in lives}) == 200
+    assert len({live.id for live in lives}) == 200
+    assert len({live.record.data["csrf_token"] for live in lives}) == 200
+    for live in lives:
+        assert re.fullmatch(r"sess_[A-Za-z0-9_-]{16}", live.record.handle)
+        assert re.fullmatch(r"[0-9a-f]{64}", live.record.data["csrf_token"])
+        assert live.record.handle[5:] not in live.id
+
+
+def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(start: Callable[..., Live]) -> None:
+    assert start(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
+
+
+def test_the_data_that_was_given_is_not_changed(start: Callable[..., Live]) -> None:
+    data = {"a": 1}
+    start(data=data).record.data["b"] = 2
+    assert data == {"a": 1}
+
+
+def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
+    start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    before = start()
+    happened.clear()
+    after = start(BOB, replacing=before)
+    assert records.load(before.id, "now") == Ended("replaced")
+    assert isinstance(records.load(after.id, "never"), Live)
+    assert sorted(names(happened)) == ["session.created", "session.ended"]
+
+
+def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
+    start: Callable[..., Live], lifecycle: Lifecycle, records: Records, happened: list[events.Event]
+) -> None:
+    before = start()
+    lifecycle.revoke(before, "revoked")
+    happened.clear()
+    after = start(replacing=before)
+    assert records.load(before.id, "now") == Ended("revoked")
+    assert isinstance(records.load(after.id, "never"), Live)
+    assert names(happened) == ["session.created"]
+
+
+def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces_nothing(
+    redis: Redis, start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    before = start()
+    happened.clear()
+    redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailable):
+            start(BOB, replacing=before)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert isinstance(records.load(before.id, "never"), Live)
+    assert len(redis.keys("*:session:*")) == 1
+    assert happened == []
+
+
+def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., Live], redis: Redis) -> None:
+    barrier, lives = threading.Barrier(16), []
+
+    def sign_in(account: Account) -> None:
+        barrier.wait()
+        lives.append(start(account))
+
+    threads = [threading.Thread(target=sign_in, args=(parse(Wallet().account()),)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({live.id for live in lives}) == len(redis.keys("*:session:*")) == 16
+
+
+def test_activity_touches_at_most_once_a_minute(
+    lifecycle: Lifecycle, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    written = []
+    for second in range(0, 200, 10):
+        redis.config_resetstat()
+        assert isinstance(lifecycle.touch(live.id), Live)
+        if "pexpire" in commands_run(redis):
+            written.append(second)
+        pass_time(10)
+    assert written == [60, 120, 180]
+
+
+def test_touching_what_has_ended_says_why(
+    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(30 * MINUTE + 1)
+    assert lifecycle.touch(live.id) == Ended("idle")
+    assert lifecycle.touch("a" * 55) == Ended("unknown")
+
+
+def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
+    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    live = start()
+    pass_time(29 * MINUTE)
+    happened.clear()
+    renewed = lifecycle.renew(live)
+    assert isinstance(renewed, Live)
+    assert renewed.id == live.id
+    assert abs(renewed.idle_expires_at - renewed.now - 30 * MINUTE * 1000) < 50
+    assert abs(renewed.ends - (live.ends - 29 * MINUTE * 1000)) <= 1
+    assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
+
+
+def test_renewing_near_the_end_gives_what_is_left_and_no_more(
+    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    for _ in range(12 * HOUR // (20 * MINUTE) - 1):
+        pass_time(20 * MINUTE)
+        assert isinstance(lifecycle.renew(live), Live)
+    pass_time(15 * MINUTE)
+    renewed = lifecycle.renew(live)
+    assert isinstance(renewed, Live)
+    assert renewed.idle_expires_at == renewed.ends
+    assert 4 * MINUTE * 1000 < renewed.ends - renewed.now <= 5 * MINUTE * 1000
+    pass_time(5 * MINUTE)
+    assert lifecycle.renew(live) == Ended("absolute")
+
+
+def test_renewing_what_has_ended_says_why_and_announces_nothing(
+    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start()
+    lifecycle.revoke(live, "wallet_changed")
+    happened.clear()
+    assert lifecycle.renew(live) == Ended("wallet_changed")
+    assert happened == []
+
+
+def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, redis: Redis
+) -> None:
+    for _ in range(100):
+        live = start()
+        barrier = threading.Barrier(2)
+
+        def renew(live: Live = live, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            lifecycle.renew(live)
+
+        thread = threading.Thread(target=renew)
+        thread.start()
+        barrier.wait()
+        assert lifecycle.revoke(live, "revoked")
+        thread.join()
+        assert records.load(live.id, "now") == Ended("revoked")
+    assert redis.keys("*:session:*") == []
+
+
+def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    live = start(data={"a": 1})
+    secret = live.record.data["csrf_token"]
+    happened.clear()
+    rotated = lifecycle.rotate(live)
+    assert rotated is not None
+    assert rotated.id != live.id
+    assert records.load(live.id, "now") == Ended("replaced")
+    found = records.load(rotated.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.data["a"] == 1
+    assert found.record.data["csrf_token"] != secret
+    assert found.record.handle == live.record.handle
+    assert happened == [events.SessionRotated(handle=live.record.handle, account=str(ALICE))]
+
+
+def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
+    lifecycle: Lifecycle, start: Callable[..., Live], redis: Redis, happened: list[events.Event]
+) -> None:
+    live = start()
+    lifecycle.revoke(live, "revoked")
+    happened.clear()
+    assert lifecycle.rotate(live) is None
+    assert happened == []
+    assert redis.keys("*:session:*") == []
+
+
+def test_a_session_is_revoked_once(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    live = start()
+    happened.clear()
+    assert [lifecycle.revoke(live, reason) for reason in ("revoked", "signed_out")] == [True, False]
+    assert records.load(live.id, "now") == Ended("revoked")
+    assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
+
+
+def test_of_two_revocations_at_once_exactly_one_is_announced(
+    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    for _ in range(50):
+        live = start()
+        happened.clear()
+        barrier, outcomes = threading.Barrier(2), []
+
+        def revoke(live: Live = live, barrier: threading.Barrier = barrier, out: list[bool] = outcomes) -> None:
+            barrier.wait()
+            out.append(lifecycle.revoke(live, "revoked"))
+
+        threads = [threading.Thread(target=revoke) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == [False, True]
+        assert names(happened) == ["session.ended"]
+
+
+def test_an_account_is_signed_out_everywhere_and_nobody_else(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    mine, yours = [start() for _ in range(3)], start(BOB)
+    happened.clear()
+    lifecycle.revoke_account(ALICE)
+    assert [records.load(live.id, "now") for live in mine] == [Ended("everywhere")] * 3
+    assert isinstance(records.load(yours.id, "never"), Live)
+    assert happened == [events.SessionsRevoked(account=str(ALICE))]
+    assert isinstance(records.load(start().id, "never"), Live)
+
+
+def test_everybody_is_signed_out(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+) -> None:
+    lives = [start(), start(BOB)]
+    happened.clear()
+    lifecycle.revoke_everybody()
+    assert [records.load(live.id, "now") for live in lives] == [Ended("revoked")] * 2
+    assert happened == [events.SessionsRevoked(account=None)]
+    assert isinstance(records.load(start().id, "never"), Live)
+
+
+def test_the_same_address_on_another_chain_is_another_account(
+    lifecycle: Lifecycle, start: Callable[..., Live], records: Records
+) -> None:
+    elsewhere = start(parse(f"eip155:10:{ALICE.address}"))
+    lifecycle.revoke_account(ALICE)
+    assert isinstance(records.load(elsewhere.id, "never"), Live)
+
+
+def test_two_applications_on_one_redis_with_two_prefixes_do_not_meet(
+    make_app: Callable[..., Flask], start: Callable[..., Live], records: Records
+) -> None:
+    other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]
+    live = start()
+    assert other.records.load(live.id, "due") == Ended("unknown")
+    other.lifecycle.revoke_account(ALICE)
+    other.lifecycle.revoke_everybody()
+    assert isinstance(records.load(live.id, "due"), Live)
+
+
+def test_nothing_that_is_announced_holds_an_id_or_a_secret(
+    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        live = start()
+        rotated = lifecycle.rotate(live)
+        assert rotated is not None
+        lifecycle.renew(rotated)
+        lifecycle.revoke(rotated, "revoked")
+        lifecycle.revoke_account(ALICE)
+        lifecycle.revoke_everybody()
+    assert names(happened) == [
+        "session.created",
+        "session.rotated",
+        "session.renewed",
+        "session.ended",
+        "session.revoked_all",
+        "session.revoked_all",
+    ]
+    written = repr(happened) + caplog.text
+    for secret in (live.id[12:], rotated.id[12:], rotated.record.data["csrf_token"]):
+        assert secret not in written
+    assert live.record.handle in written
