@@ -121,7 +121,10 @@ class Link:
         return answer
 
     def run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
-        """Run a script, all keys declared, and return its answer; raise `StoreUnavailable` when there is none."""
+        """Run a script and return its answer; raise `StoreUnavailable` when there is none.
+
+        All keys are on one slot, and all but those found in an index are declared.
+        """
         try:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a Redis that was restarted knows no scripts
@@ -212,27 +215,27 @@ def refuse_unsafe_server(link: Link) -> None:
     logged.
     """
     try:
-        version = str(_text(link.call("INFO", "server")).partition("redis_version:")[2].split("\r\n")[0])
-        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
-            raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
-        config = {}
-        for name in ("appendonly", "maxmemory-policy"):
-            answer = [_text(part) for part in link.call("CONFIG", "GET", name)]
-            config[name] = answer[1] if len(answer) == 2 else ""
+        info = _info(link.call("INFO"))
     except StoreUnavailable as error:
-        logger.warning(
-            "The settings of Redis could not be checked (%s); make sure of AOF and noeviction yourself", error
-        )
+        logger.warning("Redis can't be checked (%s); make sure of appendonly and noeviction yourself", error)
         return
+    version = info.get("redis_version", "")
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
+        raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
+    found = {
+        "appendonly": "no" if info.get("aof_enabled") == "0" else "yes",
+        "maxmemory-policy": info.get("maxmemory_policy", "noeviction"),
+    }
     for name, wanted in (("appendonly", "yes"), ("maxmemory-policy", "noeviction")):
-        if config[name] not in (wanted, ""):
+        if found[name] != wanted:
             raise Misconfigured(
-                f"Redis has {name} {config[name]}: a revoked session could come back, or a live one vanish. "
+                f"Redis has {name} {found[name]}: a revoked session could come back, or a live one vanish. "
                 f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
             )
 
 
-def _text(answer: Any) -> str:
-    if isinstance(answer, dict):  # redis-py parses INFO for a Cluster
-        return "".join(f"{key}:{value}\r\n" for key, value in answer.items())
-    return answer.decode() if isinstance(answer, bytes) else str(answer)
+def _info(answer: Any) -> dict[str, str]:
+    if isinstance(answer, dict):  # redis-py has parsed it, for a Cluster
+        return {str(key): str(value) for key, value in answer.items()}
+    lines = (line.partition(":") for line in bytes(answer).decode().splitlines())
+    return {key: value for key, _, value in lines}

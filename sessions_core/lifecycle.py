@@ -1,4 +1,7 @@
-"""The life of a session: start, touch, renew, rotate, revoke. Each publishes what happened."""
+"""The life of a session: start, touch, renew, rotate, revoke.
+
+Each publishes what happened; rotating and revoking do so in `records`, since `flask.session` can do both as well.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ if redis.call('DEL', KEYS[1]) == 0 then
 end
 local entry = redis.call('HGET', KEYS[2], digest)
 if entry then redis.call('HSET', KEYS[2], digest, string.match(entry, '^(.*|)') .. ARGV[2]) end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end -- a visitor's session is nobody's business
 return 1
 """
 )

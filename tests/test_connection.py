@@ -480,10 +480,10 @@ def test_a_server_that_may_not_be_asked_is_only_logged(
     server: Server, raw: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw.config_set("appendonly", "no")
-    raw.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-config")
+    raw.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-info")
     link = Link(server.url.replace("unix://", "unix://app:secret@"), TIMEOUT)
     refuse_unsafe_server(link)
-    assert "could not be checked" in caplog.text
+    assert "can't be checked" in caplog.text
     assert link.call("PING") == b"PONG"
 
 
@@ -492,7 +492,7 @@ def test_a_server_that_can_not_be_reached_is_only_logged(
 ) -> None:
     server.stop()
     refuse_unsafe_server(link)
-    assert "could not be checked" in caplog.text
+    assert "can't be checked" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -503,7 +503,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
         if b"INFO" in piece and b"SETINFO" not in piece:
             text = f"# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n".encode()
             return b"$%d\r\n%s\r\n" % (len(text), text)
-        return b"*0\r\n" if b"CONFIG" in piece else b"+OK\r\n" * piece.count(b"SETINFO")
+        return b"+OK\r\n" * piece.count(b"SETINFO")
 
     with Listener(answer) as listener:
         link = Link(listener.url, 1.0)
