@@ -9,6 +9,8 @@ workers = 2
 threads = 16
 # The private Redis is started once, by the parent, and ends with it.
 preload_app = True
+# Ctrl-C just as a request arrives can deadlock a thread worker in its signal handler; then it is killed after this.
+graceful_timeout = 5
 accesslog = None
 
 

@@ -59,11 +59,14 @@ class SessionRotated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
-    """A session was revoked. Clocks that run out in Redis make no event."""
+    """A session was revoked; `account` is `None` where only an id of before was known.
+
+    Clocks that run out in Redis make no event.
+    """
 
     name: ClassVar[str] = "session.ended"
     handle: str
-    account: str
+    account: str | None
     reason: str
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -118,7 +118,10 @@ def _csrf(app: Flask) -> CSRFProtect:
 def _templates(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters.update(iso=view.iso, clock=view.clock, duration=view.duration)
     site = {"name": settings.site_name, "origin": settings.public_origin}
-    app.context_processor(lambda: {"site": site, "current_session": guards.session_view()})
+    # Outside a request (an e-mail made by a command) nobody is signed in.
+    app.context_processor(
+        lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
+    )
 
 
 def _private_redis(app: Flask) -> str:

@@ -79,6 +79,10 @@ class Lifecycle:
         """End a session for `reason`; no request in flight can bring it back. Return whether it was still alive."""
         return self._records.revoke(live, reason)
 
+    def revoke_moved(self, session_id: str, reason: str) -> bool:
+        """End the session that had this id before it was rotated. Return whether it was still alive."""
+        return self._records.revoke_moved(session_id, reason)
+
     def revoke_account(self, account: Account) -> None:
         """End every session of an account in one write, those being signed in right now included."""
         self._records.revoke_account(str(account))

@@ -28,7 +28,7 @@ Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
-_TAG = 12
+_TAG, _DIGEST = 12, 64
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True):
@@ -104,6 +104,7 @@ class Records:
         self._link = link
         self._keys = keys
         self._prefix = settings.redis_prefix
+        self._most = settings.sessions_per_account
         self._slide_ms = settings.slide_seconds * 1000
         self._site_epoch = f"{self._prefix}epoch"
         self.channel = f"{self._prefix}ended"
@@ -147,7 +148,7 @@ class Records:
             record.signed_at = now
         idle, ends = idle_seconds * 1000, now + absolute_seconds * 1000
         live = Live(session_id, record, b"", now, now, 1, idle, ends, epoch, site)
-        arguments = (digest, record.handle, idle, ends, self._sealed(live, key))
+        arguments = (digest, record.handle, idle, ends, self._sealed(live, key), self._most, key[:-_DIGEST])
         if self._link.run(scripts.CREATE, (key, index), *arguments) != 1:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
         return live
@@ -192,18 +193,29 @@ class Records:
 
     def revoke(self, live: Live, reason: str) -> bool:
         """End a session for good and announce it; return whether it was still alive."""
-        digest, key, _, index = self._place(live.id)
-        announcement = json.dumps({"handle": live.record.handle, "reason": reason})
-        arguments = (digest, reason, self.channel, announcement, live.record.handle)
+        return self._revoke(live.id, live.record.handle, live.record.account or None, reason)
+
+    def revoke_moved(self, session_id: str, reason: str) -> bool:
+        """End the session that had this id before it was rotated; return whether it was still alive."""
+        digest, _, _, index = self._place(session_id)
+        entry = self._link.call("HGET", index, digest)
+        handle = entry.partition(b"|")[0].decode() if entry else ""
+        return bool(handle) and self._revoke(session_id, handle, None, reason)
+
+    def _revoke(self, session_id: str, handle: str, account: str | None, reason: str) -> bool:
+        digest, key, _, index = self._place(session_id)
+        announcement = json.dumps({"handle": handle, "reason": reason})
+        arguments = (digest, reason, self.channel, announcement, handle)
         alive = bool(self._link.run(scripts.REVOKE, (key, index), *arguments))
-        if alive and live.record.account:
-            events.publish(events.SessionEnded(handle=live.record.handle, account=live.record.account, reason=reason))
+        if alive and handle:
+            events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
         return alive
 
     def revoke_account(self, account: str) -> None:
         """End every session of an account, those being signed in right now included. One write."""
-        key = f"{self._prefix}{{{account_tag(account)}}}:epoch"
-        self._link.run(scripts.BUMP, (key,), self.channel, json.dumps({"account": account, "reason": "everywhere"}))
+        _, sessions, epoch, index = self._place(account_tag(account))
+        announcement = json.dumps({"account": account, "reason": "everywhere"})
+        self._link.run(scripts.EVERYWHERE, (epoch, index), self.channel, announcement, sessions[:-_DIGEST])
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""

@@ -65,8 +65,10 @@ local function enter(index, digest, handle, ends)
 end
 """
 
-# KEYS record, index; ARGV digest, handle, idle, ends, record without its time -> 1, or 0 if the key is taken or the
-# end is past.
+# KEYS record, index; ARGV digest, handle, idle, ends, record without its time, most sessions, what the keys of
+# records begin with -> 1, or 0 if the key is taken or the end is past. The account's oldest sessions beyond the most
+# end, and the index keeps no more than a hundred that have: one wallet that signs in without pause must not slow
+# Redis down.
 CREATE = Script(
     _NOW
     + _ENTER
@@ -75,12 +77,25 @@ local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - now)
 if left <= 0 then return 0 end
 local record = string.format('%013.0f', now) .. ARGV[5]
 if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
+enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4])
+local living, ended = {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
-  local ends = tonumber(string.match(entries[i + 1], '|(%d+)|'))
-  if not ends or ends + 86400000 < now then redis.call('HDEL', KEYS[2], entries[i]) end
+  local ends, reason = string.match(entries[i + 1], '|(%d+)|(.*)$')
+  local entry = {tonumber(ends or 0), entries[i], entries[i + 1]}
+  local alive = reason == '' and redis.call('EXISTS', ARGV[7] .. entries[i]) == 1
+  table.insert(alive and living or ended, entry)
 end
-enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4])
+local function oldest_first(a, b) return a[1] < b[1] end
+table.sort(living, oldest_first)
+for i = 1, #living - tonumber(ARGV[6]) do
+  redis.call('DEL', ARGV[7] .. living[i][2])
+  redis.call('HSET', KEYS[2], living[i][2], living[i][3] .. 'revoked')
+end
+table.sort(ended, oldest_first)
+for i = 1, #ended do
+  if ended[i][1] + 86400000 < now or i <= #ended - 100 then redis.call('HDEL', KEYS[2], ended[i][2]) end
+end
 return 1
 """
 )
@@ -103,11 +118,15 @@ ROTATE = Script(
     _NOW
     + _ENTER
     + """
+if redis.call('EXISTS', KEYS[3]) == 1 then return 1 end -- sent twice, since the first answer was lost
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
 if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
-redis.call('SET', KEYS[3], active .. ARGV[7], 'PX', redis.call('PTTL', KEYS[1]))
+local left, ttl = tonumber(ARGV[6]) - now, redis.call('PTTL', KEYS[1])
+if ttl > 0 then left = math.min(left, ttl) end -- it has one, unless somebody took it off
+if left <= 0 then return 0 end
+redis.call('SET', KEYS[3], active .. ARGV[7], 'PX', left)
 redis.call('DEL', KEYS[1])
 local entry = redis.call('HGET', KEYS[2], ARGV[3])
 if entry then redis.call('HSET', KEYS[2], ARGV[3], string.match(entry, '^(.*|)') .. 'replaced') end
@@ -133,6 +152,22 @@ end
 local entry = redis.call('HGET', KEYS[2], digest)
 if entry then redis.call('HSET', KEYS[2], digest, string.match(entry, '^(.*|)') .. ARGV[2]) end
 if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end -- a visitor's session is nobody's business
+return 1
+"""
+)
+
+# KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with. The epoch alone ends them all,
+# those being signed in included; the rest tidies up, and lets each returning browser hear the reason.
+EVERYWHERE = Script(
+    """
+redis.call('INCR', KEYS[1])
+local entries = redis.call('HGETALL', KEYS[2])
+for i = 1, #entries, 2 do
+  if redis.call('DEL', ARGV[3] .. entries[i]) == 1 then
+    redis.call('HSET', KEYS[2], entries[i], entries[i + 1] .. 'everywhere')
+  end
+end
+redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 1
 """
 )

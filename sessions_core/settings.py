@@ -66,6 +66,8 @@ class Settings:
     """A session without activity for this long has ended."""
     absolute_seconds: int = 12 * 60 * MINUTE
     """A session this old has ended, whatever happens."""
+    sessions_per_account: int = 20
+    """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
     """Activity is written at most this often."""
     warn_seconds: int = 2 * MINUTE
@@ -135,6 +137,11 @@ class Settings:
                 f"{PREFIX}PUBLIC_ORIGIN must be https:// outside development. "
                 f"For this machine only, set {PREFIX}DEVELOPMENT = True and use http://localhost."
             )
+        if self.development and self.host not in LOOPBACK:
+            raise Misconfigured(
+                f"{PREFIX}DEVELOPMENT = True is for localhost only, and {PREFIX}PUBLIC_ORIGIN is "
+                f"{self.public_origin}. Remove it, and set SECRET_KEY and {PREFIX}REDIS_URL."
+            )
         if not self.cookie_secure and not self.development:
             raise Misconfigured(f"{PREFIX}COOKIE_SECURE = False is for {PREFIX}DEVELOPMENT = True only. Remove it.")
         if self.cookie_samesite not in ("Lax", "Strict"):
@@ -182,6 +189,7 @@ class Settings:
                     "people need 20 seconds to react (WCAG 2.2.1)."
                 )
         for name, least, most in (
+            ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
             ("challenge_seconds", 30, 15 * MINUTE),
             ("redis_timeout_ms", 10, 10_000),

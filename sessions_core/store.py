@@ -29,7 +29,7 @@ from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, well_formed
 from .settings import Settings
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-_MERGE_ATTEMPTS = 20
+_MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
 
 
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
@@ -43,7 +43,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     live: Live | None = None
     read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
     ended: str | None = None
-    loaded = False
+    ended_sid: str | None = None
+    loading = loaded = False
     lost = False
     cleared = False
     cookie_due = False
@@ -92,6 +93,11 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.sid, self.live, self.cookie_due = live.id, live, True
         if live.record.account:
             dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
+
+    def lose(self, reason: str) -> None:
+        """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
+        dict.clear(self)
+        self.live, self.sid, self.ended, self.lost, self.cookie_due = None, None, reason, True, False
 
     def release(self) -> None:
         """Stop being any session; the cookie is deleted with the response."""
@@ -148,10 +154,11 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
         Raises `StoreUnavailable`.
         """
+        session.loading = True
         if session.sid is not None:
             found = self.records.load(session.sid, slide)
             if isinstance(found, Ended):
-                session.ended, session.sid = found.reason, None
+                session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
             else:
                 session.live, session.read = found, found.plaintext
                 dict.update(session, found.record.data)
@@ -164,6 +171,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
         """Write what changed, if the session still exists, and set a cookie only if its id is new."""
         if not session.loaded:
+            if session.modified and not session.loading:
+                raise RuntimeError("flask.session was written where it is not read: declare the route @public.")
             return
         try:
             if session.modified:
@@ -173,7 +182,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             # The view's answer claims a change that was not stored.
             _replace(response, app.make_response(app.handle_user_exception(error)))
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
-            if session.account_live is not None:
+            if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
+                # Whatever the view thought of its page: what belongs to one person must not be kept for all.
                 response.headers["Cache-Control"] = "no-store"
             else:
                 response.headers.add("Vary", "Cookie")
@@ -228,8 +238,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             outcome = self.records.save(live)
             if outcome == "saved":
                 return
-            if outcome == "gone" or not self._reload(session):
-                session.live, session.cookie_due = None, False
+            if not self._reload(session):
                 return
             live = cast(Live, session.live)
         raise StoreUnavailable("the record kept changing", retry_after=1)
@@ -237,7 +246,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def _reload(self, session: WalletSession) -> bool:
         found = self.records.load(cast(Live, session.live).id, "never")
         if isinstance(found, Ended):
-            session.live, session.ended, session.lost, session.cookie_due = None, found.reason, True, False
+            session.lose(found.reason)
             return False
         session.live = found
         return True

@@ -78,7 +78,7 @@ def test_the_server_writes_the_whole_text(issued: Challenge, wallet: Wallet, clo
 
 
 def test_an_https_origin_is_written_without_a_scheme(make_app: Callable[..., Flask], wallet: Wallet) -> None:
-    app = make_app(SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
+    app = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
     services: Services = app.extensions["wallet_sessions"]
     issued = services.challenges.issue(wallet.account(), BROWSER)
     assert issued.message.startswith("app.example.org wants you to sign in with your Ethereum account:\n0x")

@@ -751,7 +751,7 @@ def test_a_record_moved_to_another_key_is_no_session(
     assert isinstance(store.load(yours.id, "never"), Live)
 
 
-def test_a_record_that_was_kept_from_before_a_revocation_does_not_come_back(
+def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come_back(
     redis: Redis, store: Records, start: Callable[..., Live]
 ) -> None:
     live = start()
@@ -824,3 +824,72 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
     store.revoke_account(ALICE)
     store.revoke_everybody()
     assert all(key.startswith(b"mine:") for key in redis.keys("*"))
+
+
+# -- Many sessions of one account --------------------------------------------------------------------------------
+
+
+def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
+    make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
+) -> None:
+    store = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"].records
+    lives = [store.create(Record(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n) for n in range(5)]
+    found = [store.load(live.id, "never") for live in lives]
+    assert [isinstance(each, Live) for each in found] == [False, False, True, True, True]
+    assert found[:2] == [Ended("revoked"), Ended("revoked")]
+    assert len(redis.keys("*:session:*")) == 3
+
+
+def test_a_wallet_that_signs_in_without_pause_does_not_fill_its_index(
+    start: Callable[..., Live], redis: Redis
+) -> None:
+    for number in range(200):
+        start(handle=f"sess_{number}")
+    [index] = redis.keys("*:index")
+    assert redis.hlen(index) <= 20 + 100 + 1
+    assert len(redis.keys("*:session:*")) == 20
+
+
+def test_sessions_whose_time_is_up_do_not_count(
+    start: Callable[..., Live], store: Records, pass_time: TimeMachine
+) -> None:
+    for number in range(20):
+        start(handle=f"sess_old_{number}")
+    pass_time(IDLE + 1)
+    fresh = [start(handle=f"sess_{number}") for number in range(20)]
+    assert all(isinstance(store.load(live.id, "never"), Live) for live in fresh)
+
+
+# -- Answers that were lost, keys that were touched --------------------------------------------------------------
+
+
+def test_a_rotation_that_is_sent_twice_is_done_once(
+    start: Callable[..., Live], store: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = start()
+    moved_id = records.new_id(live.id[:12])
+    monkeypatch.setattr(records, "new_id", lambda tag=None: moved_id)
+    first, second = store.rotate(live), store.rotate(live)
+    assert first is not None
+    assert second is not None
+    assert isinstance(store.load(moved_id, "never"), Live)
+    assert isinstance(store.load(live.id, "never"), Ended)
+
+
+def test_a_session_whose_key_lost_its_expiry_still_rotates_and_still_ends(
+    start: Callable[..., Live], store: Records, redis: Redis
+) -> None:
+    live = start()
+    redis.persist(key_of(redis, live))
+    moved = store.rotate(live)
+    assert moved is not None
+    assert 0 < redis.pttl(key_of(redis, moved)) <= ABSOLUTE * 1000
+
+
+def test_everywhere_is_still_the_reason_when_the_session_s_time_is_up(
+    start: Callable[..., Live], store: Records, pass_time: TimeMachine
+) -> None:
+    live = start()
+    store.revoke_account(ALICE)
+    pass_time(IDLE + 1)
+    assert store.load(live.id, "never") == Ended("everywhere")

@@ -12,7 +12,7 @@ from typing import Any
 import flask_session.base
 import flask_session.redis.redis
 import pytest
-from flask import Flask, Response, jsonify, session
+from flask import Flask, Response, jsonify, request, session
 from flask.sessions import SessionMixin
 from flask_wtf.csrf import generate_csrf
 from redis import Redis
@@ -297,6 +297,70 @@ def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
         assert len(redis.keys("*:session:*")) == 1
         assert person.get("/data").get_json() == {}
         before = after
+
+
+def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is_kept_alive(
+    app: Flask, services: Services, redis: Redis, start: Callable[..., Live], wallet: Wallet
+) -> None:
+    live = start(wallet, data={"medical": "secret"})
+
+    @app.before_request
+    def revoked_meanwhile() -> None:
+        if request.path.endswith("/keep-alive"):
+            services.records.revoke(live, "revoked")
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        session["seen"] = "yes"
+        return response
+
+    response = client(app, live.id).json(
+        "/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": client(app, live.id).token("/session")}
+    )
+    assert response.get_json()["error"]["reason"] == "revoked"
+    assert session_cookies(response) == []
+    assert redis.keys("*:session:*") == []
+
+
+def test_a_sign_out_on_its_way_while_the_session_rotates_ends_it_under_its_new_id(
+    app: Flask, start: Callable[..., Live], services: Services
+) -> None:
+    live = start()
+    moved = services.lifecycle.rotate(live)
+    assert moved is not None
+    response = client(app, live.id).post("/sign-out")
+    assert response.status_code == 303
+    assert reason(app, moved.id) == "signed_out"
+
+
+def test_a_sign_out_with_the_cookie_of_before_leaves_the_next_sign_in_alone(
+    app: Flask, start: Callable[..., Live], wallet: Wallet
+) -> None:
+    old = start(wallet)
+    new = start(wallet, replacing=old)
+    assert client(app, old.id).post("/sign-out").status_code == 303
+    assert reason(app, new.id) is None
+
+
+def test_a_page_that_gives_out_a_cookie_is_kept_by_no_cache(app: Flask, visitor: Visitor) -> None:
+    @app.get("/contact")
+    @public
+    def contact() -> Response:
+        response = jsonify(token=generate_csrf())
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+
+    first = visitor.get("/contact")
+    assert first.headers.getlist("Set-Cookie")
+    assert first.headers["Cache-Control"] == "no-store"
+    again = visitor.get("/contact")
+    assert not again.headers.getlist("Set-Cookie")
+    assert "Cookie" in again.headers["Vary"]
+
+
+def test_writing_to_a_session_that_was_never_read_is_an_error_and_not_silence(visitor: Visitor) -> None:
+    with pytest.raises(RuntimeError, match="declare the route @public"), visitor.client.session_transaction() as data:
+        data["lost"] = True
 
 
 def test_two_sign_ins_over_one_session_end_it_once(

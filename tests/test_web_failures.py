@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, abort
+from flask import Flask, abort, render_template_string
 from redis import Redis
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from sessions_core import errors, events, public, signed_in
 
@@ -126,13 +127,27 @@ def test_a_view_may_abort_and_gets_the_site_s_look(
     site: Flask, visitor: Visitor, caplog: pytest.LogCaptureFixture, status: int, code: str
 ) -> None:
     response = visitor.get(f"/abort/{status}")
-    expected = status if status < 500 else 500
-    assert (response.status_code, response.mimetype) == (expected, "text/html")
+    assert (response.status_code, response.mimetype) == (status, "text/html")
     text = response.get_data(as_text=True)
     assert f'data-code="{code}"' in text
     assert "hunter2" not in text
     answer = visitor.json(f"/abort/{status}")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (expected, code)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable, TooManyRequests])
+def test_a_view_s_own_retry_after_reaches_the_client(site: Flask, visitor: Visitor, error: type) -> None:
+    @site.get("/busy")
+    @public
+    def busy() -> str:
+        raise error(retry_after=30)
+
+    assert visitor.get("/busy").headers["Retry-After"] == "30"
+
+
+def test_templates_render_outside_a_request(site: Flask) -> None:
+    with site.app_context():
+        assert "Wallet Sessions" in render_template_string("{{ site.name }}{{ current_session or '' }}")
 
 
 def test_abort_401_asks_to_sign_in(site: Flask, visitor: Visitor) -> None:
@@ -291,7 +306,11 @@ FORWARDED = [
 @pytest.fixture
 def proxied(make_app: Callable[..., Flask]) -> Callable[[int], tuple[Flask, list[Any]]]:
     def make(hops: int) -> tuple[Flask, list[Any]]:
-        app = make_app(SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org", SESSIONS_CORE_TRUSTED_PROXIES=hops)
+        app = make_app(
+            SESSIONS_CORE_DEVELOPMENT=False,
+            SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org",
+            SESSIONS_CORE_TRUSTED_PROXIES=hops,
+        )
         seen: list[Any] = []
 
         @app.get("/seen")

@@ -153,7 +153,8 @@ def test_a_shared_cache_keeps_nothing_of_a_session(site: Flask, wallet: Wallet) 
 
 def test_hsts_only_where_people_come_by_https(make_app: Callable[..., Flask]) -> None:
     origin = "https://app.example.org"
-    client = make_app(SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
+    plain = origin.startswith("http://")
+    client = make_app(SESSIONS_CORE_DEVELOPMENT=plain, SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
     for path in ("/", "/nothing", "/session", "/static/nothing"):
         response = client.get(path, base_url=origin)
         (policy,) = response.headers.getlist("Strict-Transport-Security")

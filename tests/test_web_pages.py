@@ -154,7 +154,8 @@ def test_a_development_browser_without_secure_cookies_has_other_names(
 
 def test_an_https_site_signs_people_in(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     origin = "https://app.example.org"
-    client = make_app(SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
+    plain = origin.startswith("http://")
+    client = make_app(SESSIONS_CORE_DEVELOPMENT=plain, SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
     page = client.get("/sign-in", base_url=origin).get_data(as_text=True)
     token = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert token

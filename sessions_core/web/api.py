@@ -63,7 +63,7 @@ def keep_alive() -> ResponseReturnValue:
     assert current.live is not None  # noqa: S101  # signed_in saw to it
     renewed = ours.lifecycle.renew(current.live)
     if isinstance(renewed, Ended):
-        current.live, current.ended = None, renewed.reason
+        current.lose(renewed.reason)
         raise refusal(current)
     current.live = renewed
     if not wants_json():

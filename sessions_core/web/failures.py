@@ -122,17 +122,15 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
-    known = _BY_STATUS.get(error.code or 500)
-    if known is None and error.code is not None and error.code >= 500:
-        return answer(errors.SessionsError(error.name))
-    refusal = (known or errors.BadRequest)(error.name)
-    refusal.status = error.code or 400  # a view that aborts with 409 or 422 means it
-    result = current_app.make_response(answer(refusal))
-    if error.code == 405:
-        for name, value in error.get_headers():
-            if name == "Allow":
-                result.headers[name] = value
-    return result
+    refusal = _BY_STATUS.get(
+        error.code or 500, errors.BadRequest if (error.code or 500) < 500 else errors.SessionsError
+    )(error.name)
+    refusal.status = error.code or refusal.status  # a view that aborts with 409 or 503 means it
+    response = current_app.make_response(answer(refusal))
+    for name, value in error.get_headers():  # Allow, Retry-After, Content-Range …
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
 
 
 def _wrong_host() -> ResponseReturnValue:

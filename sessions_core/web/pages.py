@@ -116,6 +116,9 @@ def end_session() -> None:
         # lack of one.
         origin.demand_token(ours.csrf)
         ours.lifecycle.revoke(current.account_live, "signed_out")
+    elif current.ended == "replaced" and current.ended_sid is not None:
+        # Another request of this browser is moving the session to a new id, and its cookie is still on the way.
+        ours.lifecycle.revoke_moved(current.ended_sid, "signed_out")
     current.release()
 
 

@@ -187,7 +187,8 @@ class SessionTimeout extends HTMLElement {
       // Another session has begun in this browser: what this page shows, and its CSRF token, belong to the old one.
       this.#gone = true;
       // Not reload(): this page may be the answer to a form, which the browser would offer to send again.
-      location.replace(location.pathname + location.search);
+      // Whole and without its fragment: a path alone that begins with "//" would be another host.
+      location.replace(location.href.split("#", 1)[0]);
       return;
     }
     this.#hearsay = null;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -22,6 +24,18 @@ IDLE = 1800
 VALIDATE = ("/api/auth/sessions/validate", "GET")
 KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
 
+# Notes what a page asks the server, and lets a test move both clocks of the device.
+WATCH = """
+window.asked = [];
+window.ahead = { monotonic: 0, wall: 0 };
+{
+  const [fetch, monotonic, wall] = [window.fetch, performance.now.bind(performance), Date.now];
+  window.fetch = (url, options) => { asked.push([url, options.method]); return fetch(url, options); };
+  performance.now = () => monotonic() + ahead.monotonic;
+  Date.now = () => wall() + ahead.wall;
+}
+"""
+
 
 @pytest.fixture
 def session(browser: Browser, wallet: WalletInPage) -> Browser:
@@ -36,6 +50,44 @@ def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
     pass_time(IDLE - left)
     browser.look_again()
     browser.see("timeout-dialog")
+
+
+@pytest.fixture
+def watched(session: Browser) -> Iterator[Browser]:
+    """The same, on a page whose questions to the server are noted and whose clocks can be moved."""
+    with session.before_scripts(WATCH):
+        session.driver.refresh()
+        session.wait_for_session("active")
+        yield session
+
+
+def asked(browser: Browser) -> list[tuple[str, str]]:
+    """What the page has asked the server so far; a question is noted while the event that causes it is handled."""
+    return [(path, method) for path, method in browser.run("return asked")]
+
+
+def let_pass(browser: Browser, seconds: float) -> None:
+    """Let time pass for the device alone."""
+    browser.run("ahead.monotonic += arguments[0]; ahead.wall += arguments[0]", seconds * 1000)
+
+
+def turn(browser: Browser, *, hidden: bool) -> str:
+    """Leave the tab for another one or come back, without the focus that may come along. Returns the title."""
+    return str(
+        browser.run(
+            "const [hidden] = arguments;"
+            "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            "const state = { value: hidden ? 'hidden' : 'visible', configurable: true };"
+            "Object.defineProperty(document, 'visibilityState', state);"
+            "document.dispatchEvent(new Event('visibilitychange'));"
+            "return document.title",
+            hidden,
+        )
+    )
+
+
+def urgent(browser: Browser) -> bool:
+    return browser.see("idle-deadline").get_attribute("data-urgent") is not None
 
 
 def spoken(browser: Browser) -> str:
@@ -99,6 +151,96 @@ def test_the_button_starts_the_idle_clock_again(session: Browser, pass_time: Tim
     session.wait_for_session("active")
 
 
+# -- What the person does ------------------------------------------------------------------------------------
+
+
+def press_a_key(browser: Browser) -> None:
+    browser.press("a")
+
+
+def press_the_pointer(browser: Browser) -> None:
+    browser.driver.find_element(By.TAG_NAME, "h1").click()
+
+
+@pytest.mark.parametrize("act", [press_a_key, press_the_pointer])
+def test_a_key_and_a_press_start_the_idle_clock_again(
+    watched: Browser, pass_time: TimeMachine, act: Callable[[Browser], None]
+) -> None:
+    pass_time(IDLE - 290)
+    watched.look_again()
+    watched.wait(lambda: urgent(watched), "never urgent")
+    let_pass(watched, 61)
+    act(watched)
+    # Only an answer of the server moves the deadline.
+    watched.wait(lambda: not urgent(watched), lambda: f"only asked {asked(watched)}")
+    pass_time(IDLE - 290)
+    watched.driver.refresh()
+    watched.wait_for_session("active")
+
+
+def test_activity_is_reported_once_a_minute(watched: Browser, hold: Hold) -> None:
+    press_a_key(watched)
+    assert asked(watched) == [], "opening the page was activity already"
+    let_pass(watched, 61)
+    watched.run(
+        "window.told = [];"
+        "new BroadcastChannel('wallet-session').addEventListener('message', ({ data }) => told.push(data.type))"
+    )
+    hold(*KEEP_ALIVE)
+    watched.press("a", "b", "c")
+    press_the_pointer(watched)
+    assert asked(watched) == [KEEP_ALIVE], "not while it is being reported"
+    hold.release()
+    watched.wait(lambda: watched.run("return told") == ["extended"], "the other tabs were not told")
+    let_pass(watched, 50)
+    press_a_key(watched)
+    assert asked(watched) == [KEEP_ALIVE]
+    let_pass(watched, 11)
+    press_a_key(watched)
+    assert asked(watched) == [KEEP_ALIVE] * 2
+
+
+def test_activity_within_the_minute_is_reported_at_its_end(watched: Browser) -> None:
+    let_pass(watched, 58.5)
+    press_a_key(watched)
+    assert asked(watched) == []
+    watched.wait(lambda: asked(watched) == [KEEP_ALIVE], "forgotten")
+
+
+def test_scrolling_and_moving_the_mouse_are_no_activity(watched: Browser) -> None:
+    watched.look(height=300)
+    let_pass(watched, 61)
+    watched.run(
+        "window.seen = new Set();"
+        "for (const type of ['wheel', 'scroll', 'mousemove', 'pointermove'])"
+        "  document.addEventListener(type, () => seen.add(type), { capture: true, passive: true });"
+    )
+    heading = watched.driver.find_element(By.TAG_NAME, "h1")
+    ActionChains(watched.driver).move_to_element(heading).move_by_offset(9, 9).scroll_by_amount(0, 90).perform()
+    watched.wait(lambda: watched.run("return seen.size") == 4, lambda: f"only {watched.run('return [...seen]')}")
+    assert asked(watched) == []
+    press_a_key(watched)
+    assert asked(watched) == [KEEP_ALIVE], "it would have been reported"
+
+
+def test_coming_back_to_the_tab_asks_the_server(watched: Browser, wallet: WalletInPage, services: Services) -> None:
+    turn(watched, hidden=True)
+    assert asked(watched) == []
+    revoke(services, wallet)
+    turn(watched, hidden=False)
+    watched.arrive_at("/signed-out")
+    assert wallet.address not in watched.text
+
+
+def test_waking_from_sleep_asks_the_server(watched: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
+    pass_time(IDLE + 1)
+    # The monotonic clock of many systems stands still meanwhile.
+    watched.run("ahead.wall += arguments[0]", (IDLE + 1) * 1000)
+    watched.arrive_at("/signed-out")
+    assert watched.see("signed-out").get_attribute("data-reason") == "idle"
+    assert wallet.address not in watched.text
+
+
 # -- The warning --------------------------------------------------------------------------------------------
 
 
@@ -153,6 +295,30 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
             lambda: f"spoken: {spoken(session)!r}",
         )
         assert session.see("timeout-remaining").text == words
+
+
+def test_the_title_warns_who_looks_at_another_tab(session: Browser, pass_time: TimeMachine) -> None:
+    title = session.driver.title
+    warn(session, pass_time)
+    assert session.driver.title == title, "nobody needs it who sees the warning"
+    assert turn(session, hidden=True) == f"Signing out in 2 minutes \N{EN DASH} {title}"
+    pass_time(70)
+    session.look_again()
+    # By the minute: a title that ticks is noise.
+    session.wait(
+        lambda: session.driver.title == f"Signing out in 1 minute \N{EN DASH} {title}", lambda: session.driver.title
+    )
+    assert turn(session, hidden=False) == title
+
+
+def test_the_title_warns_no_longer_than_the_warning_stands(session: Browser, pass_time: TimeMachine) -> None:
+    title = session.driver.title
+    turn(session, hidden=True)
+    warn(session, pass_time)
+    assert session.driver.title == f"Signing out in 2 minutes \N{EN DASH} {title}"
+    session.press(Keys.ENTER)
+    session.see_no("timeout-dialog")
+    session.wait(lambda: session.driver.title == title, lambda: session.driver.title)
 
 
 def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass_time: TimeMachine) -> None:
@@ -330,6 +496,45 @@ def test_signing_out_in_one_tab_empties_the_other(session: Browser, wallet: Wall
     session.arrive_at("/signed-out")
     assert wallet.address not in session.text
     assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
+
+
+@pytest.fixture
+def without_channels(session: Browser) -> Iterator[Browser]:
+    """The same in a browser without BroadcastChannel."""
+    with session.before_scripts("delete window.BroadcastChannel"):
+        session.driver.refresh()
+        session.wait_for_session("active")
+        yield session
+
+
+def test_signing_out_in_a_tab_without_script_empties_the_other(
+    without_channels: Browser, wallet: WalletInPage
+) -> None:
+    # All that reaches the other tab is that the site's data is cleared.
+    without_channels.new_tab()
+    without_channels.scripts(on=False)
+    without_channels.open("/session")
+    without_channels.click("sign-out")
+    without_channels.arrive_at("/signed-out")
+    without_channels.switch_to(without_channels.home)
+    without_channels.arrive_at("/signed-out")
+    assert wallet.address not in without_channels.text
+
+
+def test_tabs_without_channels_tell_each_other_through_the_storage(
+    without_channels: Browser, pass_time: TimeMachine
+) -> None:
+    browser = without_channels
+    pass_time(IDLE - 110)
+    browser.look_again()
+    browser.see("timeout-dialog")
+    browser.new_tab()
+    with browser.before_scripts("delete window.BroadcastChannel"):
+        browser.open("/session")
+        browser.wait_for_session("active")
+    browser.switch_to(browser.home)
+    browser.see_no("timeout-dialog")
+    browser.wait_for_session("active")
 
 
 # -- Ended from elsewhere ---------------------------------------------------------------------------------------
