@@ -11,7 +11,7 @@ import os
 
 
 def _number(name: str, default: int) -> int:
-    return int(os.environ.get(name, default))
+    return int(os.environ.get(name) or default)
 
 
 # Port to listen on; 5000. On macOS AirPlay may hold it: use PORT=5001.
@@ -41,6 +41,12 @@ SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
 
 # Seconds after which a session ends in any case; 43200 (12 hours).
 SESSIONS_CORE_ABSOLUTE_SECONDS = _number("ABSOLUTE_SECONDS", 43_200)
+
+# Seconds before the idle end at which people are warned; 120. Under 20 nobody could react, and start-up refuses it.
+SESSIONS_CORE_WARN_SECONDS = _number("WARN_SECONDS", 120)
+
+# Seconds before the absolute end at which people are warned; 300. The same holds.
+SESSIONS_CORE_ABSOLUTE_WARN_SECONDS = _number("ABSOLUTE_WARN_SECONDS", 300)
 
 # "Lax" or "Strict"; Lax. With Strict, a link from elsewhere arrives signed out.
 SESSIONS_CORE_COOKIE_SAMESITE = os.environ.get("COOKIE_SAMESITE", "Lax")

@@ -155,7 +155,8 @@ class Link:
                 connection.disconnect()
                 if reused and isinstance(error, (ConnectionError, ReadOnlyError)):
                     # Closed while idle by a restart, or a master no longer after a failover. Scripts can be sent
-                    # twice: creating and burning fail closed, saving compares revisions.
+                    # twice: creating and burning fail closed, saving compares revisions, rotating sees that it was
+                    # done.
                     connection, reused = self._connection(), False
                     continue
                 raise

@@ -1,8 +1,8 @@
 """The closed set of refusals: one class, one code, one HTTP status, one public sentence.
 
-Every failure a client can meet is a class below, so that the JSON envelope, the pages and `docs/errors.md`
-can never disagree about a code. The sentence says what to do; evidence for the log travels in the arguments of
-the exception and is never shown.
+Every failure a client can meet is a class below, so that the JSON envelope, the pages and `docs/errors.md` can never
+disagree about a code. Pages may say more in their template. The sentence says what to do; evidence for the log
+travels in the arguments of the exception and is never shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Session types, roles, networks and the permissions they give. Decides, never writes.
+"""Session types, networks and the permissions they give. Decides, never writes.
 
-Permissions are decided on every request from the type, the role and the network that was signed for; none is stored,
-so a change here or in the role of an account holds from the next request on.
+Permissions are decided on every request from the type and the network that was signed for; none is stored, so a
+change here holds from the next request on.
 """
 
 from __future__ import annotations

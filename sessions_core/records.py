@@ -113,7 +113,7 @@ class Records:
         self._ahead, self._ask_again = 0.0, -math.inf
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
-        """Read a session, both epochs included, in one round trip.
+        """Read a session, both epochs included, in one round trip (two once a minute, to hear Redis's clock).
 
         `slide` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at most
         once a minute, in a second round trip) or `now` (the person asked).
