@@ -500,8 +500,13 @@ def test_signing_out_in_one_tab_empties_the_other(session: Browser, wallet: Wall
 
 @pytest.fixture
 def without_channels(session: Browser) -> Iterator[Browser]:
-    """The same in a browser without BroadcastChannel."""
-    with session.before_scripts("delete window.BroadcastChannel"):
+    """The same in a browser without BroadcastChannel, on a page that does not ask when one comes back to it."""
+    deaf = (
+        "delete window.BroadcastChannel;"
+        "for (const type of ['focus', 'visibilitychange', 'resume'])"
+        "  window.addEventListener(type, (event) => event.stopImmediatePropagation(), { capture: true });"
+    )
+    with session.before_scripts(deaf):
         session.driver.refresh()
         session.wait_for_session("active")
         yield session
@@ -526,7 +531,7 @@ def test_tabs_without_channels_tell_each_other_through_the_storage(
 ) -> None:
     browser = without_channels
     pass_time(IDLE - 110)
-    browser.look_again()
+    browser.run("window.dispatchEvent(new Event('online'))")
     browser.see("timeout-dialog")
     browser.new_tab()
     with browser.before_scripts("delete window.BroadcastChannel"):
