@@ -103,7 +103,7 @@ def test_no_file_holds_a_registry_s_address_or_a_path_of_one_machine() -> None:
     pattern = re.compile(f"{REGISTRIES}|{MACHINES}")
     for example in ("https://pypi" + ".org/simple", 'open("/ho' + 'me/me/x")', "cd /wo" + "rk/main"):
         assert pattern.search(example)
-    assert not pattern.search("static/work/x, https://example.org/home/x")
+    assert not pattern.search("static/home/x, https://example.org/home/x")
     found = []
     for path in tracked():
         try:
