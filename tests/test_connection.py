@@ -641,24 +641,29 @@ def test_a_challenge_that_was_answered_during_an_outage_is_still_good_afterwards
     assert stranger.signed_in
 
 
-def test_a_redis_that_is_lost_in_the_middle_of_a_sign_in_leaves_nobody_half_signed_in(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create = site.records.create
+def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before: str) -> None:
+    """Sign in with another wallet while Redis goes just before this step of the records, and comes back later."""
+    step = getattr(site.records, lost_before)
 
     def lose_redis_first(*arguments: Any) -> Any:
         site.raw.close()
         site.server.stop()
-        return create(*arguments)
+        return step(*arguments)
 
     other = Wallet()
     challenge = site.person.challenge(other.account())
     form = challenge | {"signature": other.sign(challenge["message"]), "csrf_token": site.person.token()}
-    monkeypatch.setattr(site.records, "create", lose_redis_first)
+    monkeypatch.setattr(site.records, lost_before, lose_redis_first)
     assert_unavailable(site.person.post("/sign-in", data=form))
     monkeypatch.undo()
     site.server.start()
     site.now.now += 2
+
+
+def test_a_redis_that_is_lost_in_the_middle_of_a_sign_in_leaves_nobody_half_signed_in(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in_as_another(site, monkeypatch, lost_before="create")
     data = site.person.json("/api/auth/sessions/validate").get_json()["data"]
     assert data["account"] == site.wallet.account(), "they keep the session they had"
     assert len(site.raw.keys("*:session:*")) == 1
@@ -667,21 +672,7 @@ def test_a_redis_that_is_lost_in_the_middle_of_a_sign_in_leaves_nobody_half_sign
 def test_a_redis_that_is_lost_before_the_former_session_was_ended_gives_out_no_new_one(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revoke = site.records.revoke
-
-    def lose_redis_first(*arguments: Any) -> Any:
-        site.raw.close()
-        site.server.stop()
-        return revoke(*arguments)
-
-    other = Wallet()
-    challenge = site.person.challenge(other.account())
-    form = challenge | {"signature": other.sign(challenge["message"]), "csrf_token": site.person.token()}
-    monkeypatch.setattr(site.records, "revoke", lose_redis_first)
-    assert_unavailable(site.person.post("/sign-in", data=form))
-    monkeypatch.undo()
-    site.server.start()
-    site.now.now += 2
+    sign_in_as_another(site, monkeypatch, lost_before="revoke")
     assert site.person.json("/api/auth/sessions/validate").get_json()["data"]["account"] == site.wallet.account()
 
 

@@ -122,10 +122,10 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
-    refusal = _BY_STATUS.get(
-        error.code or 500, errors.BadRequest if (error.code or 500) < 500 else errors.SessionsError
-    )(error.name)
-    refusal.status = error.code or refusal.status  # a view that aborts with 409 or 503 means it
+    status = error.code or 500
+    otherwise = errors.BadRequest if status < 500 else errors.SessionsError
+    refusal = _BY_STATUS.get(status, otherwise)(error.name)
+    refusal.status = status  # a view that aborts with 409 or 503 means it
     response = current_app.make_response(answer(refusal))
     for name, value in error.get_headers():  # Allow, Retry-After, Content-Range …
         if name not in ("Content-Type", "Content-Length"):
