@@ -101,7 +101,7 @@ def ours(redis: Redis, url: str) -> Request:
 
     services: Any = app.extensions["wallet_sessions"]
     account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
-    live = services.lifecycle.start(account, services.session_type)
+    live = services.lifecycle.start(account, services.policy.standard)
     return request(app, f"{services.store.cookie_name}={live.id}")
 
 

@@ -16,16 +16,30 @@ def home():
 from . import events
 from .errors import Misconfigured, SessionsError
 from .extension import WalletSessions
-from .web.guards import current_account, current_session, public, sessionless, signed_in
+from .policy import SessionType
+from .web.guards import (
+    current_account,
+    current_session,
+    ensure_fresh,
+    fresh_required,
+    public,
+    requires,
+    sessionless,
+    signed_in,
+)
 
 __all__ = [
     "Misconfigured",
+    "SessionType",
     "SessionsError",
     "WalletSessions",
     "current_account",
     "current_session",
+    "ensure_fresh",
     "events",
+    "fresh_required",
     "public",
+    "requires",
     "sessionless",
     "signed_in",
 ]

@@ -17,7 +17,7 @@ from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from . import chains, messages
+from . import chains, events, messages
 from .accounts import Account, parse
 from .errors import (
     ChainUnsupported,
@@ -37,7 +37,7 @@ from .errors import (
 from .records import Records
 from .settings import Settings
 
-SIGN_IN, API = "sign-in", "api"
+SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
 
 _ALPHABET = string.ascii_letters + string.digits
 _NONCE_LENGTH = 22  # 131 bits
@@ -70,37 +70,54 @@ class Challenges:
         With `browser`, the pre-sign-in cookie, the challenge is good for a cookie session in that browser only;
         without, for API tokens only. Raises `AccountMalformed` or `ChainUnsupported`.
         """
-        account = parse(account_text)
+        return self._write(
+            parse(account_text),
+            SIGN_IN if browser else API,
+            browser,
+            self._settings.statement,
+            self._settings.challenge_seconds,
+        )
+
+    def issue_confirmation(self, account: Account, statement: str, binding: str) -> Challenge:
+        """Write the text with which an account that is signed in confirms one request.
+
+        `statement` names what will be done; `binding` stands for the session and the request, and the text shows the
+        beginning of its digest as Request ID.
+        """
+        return self._write(account, CONFIRM, binding, statement, self._settings.confirm_seconds)
+
+    def _write(self, account: Account, purpose: str, binding: str | None, statement: str, lifetime: int) -> Challenge:
         self._accept_chain(account)
         nonce = "".join(secrets.choice(_ALPHABET) for _ in range(_NONCE_LENGTH))
         now = int(self._clock())
-        expires_at = now + self._settings.challenge_seconds
+        expires_at = now + lifetime
         message = messages.write(
             messages.SignInMessage(
                 scheme=None if self._settings.secure_origin else "http",  # wallets assume https
                 domain=self._settings.domain,
                 account_kind=chains.verifier(account.namespace).account_kind,
                 address=account.address,
-                statement=self._settings.statement,
+                statement=statement,
                 uri=self._settings.public_origin + "/",
                 chain_id=account.reference,
                 nonce=nonce,
                 issued_at=messages.timestamp(now),
                 expiration_time=messages.timestamp(expires_at),
+                request_id=_digest(binding or "")[:32] if purpose == CONFIRM else None,
             )
         )
-        claims = {"n": nonce, "a": str(account), "t": _digest(message), "p": SIGN_IN if browser else API}
-        if browser:
-            claims["b"] = _digest(browser)
+        claims = {"n": nonce, "a": str(account), "t": _digest(message), "p": purpose}
+        if binding:
+            claims["b"] = _digest(binding)
         return Challenge(account, message, str(self._serializer.dumps(claims)), expires_at)
 
     def redeem(
-        self, message: str, challenge: str, signature: str, browser: str | None, purpose: str = SIGN_IN
+        self, message: str, challenge: str, signature: str, binding: str | None, purpose: str = SIGN_IN
     ) -> Account:
         """Spend a challenge and return the account that signed it.
 
-        Raises a `SignInRefused` that says what is wrong. Once the nonce is spent it stays spent, whatever the
-        signature is.
+        `binding` is what it was issued for: the pre-sign-in cookie, or the session and request to confirm. Raises a
+        `SignInRefused` that says what is wrong. Once the nonce is spent it stays spent, whatever the signature is.
         """
         if len(message) > messages.MAX_BYTES:
             raise MessageMalformed("over 2 kB")
@@ -110,20 +127,20 @@ class Challenges:
             raise SignatureMalformed("too long")
         claims = self._claims(challenge)
         try:
-            return self._spend(claims, message, signature, browser, purpose)
+            return self._spend(claims, message, signature, binding, purpose)
         except SignInRefused as error:
             error.account = claims["a"]
             raise
 
     def _spend(
-        self, claims: dict[str, Any], message: str, signature: str, browser: str | None, purpose: str
+        self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
     ) -> Account:
         # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
-        # and the other way round.
+        # and the other way round. What confirms one request confirms no other.
         if claims["p"] != purpose or not hmac.compare_digest(
-            claims.get("b", ""), _digest(browser) if browser else ""
+            claims.get("b", ""), _digest(binding) if binding else ""
         ):
-            raise ChallengeForeign("issued to another browser or for another purpose")
+            raise ChallengeForeign("issued to another browser, or for another purpose or request")
         text = messages.read(message)
         account = self._check(text)
         if not hmac.compare_digest(claims["t"], _digest(message)) or claims["a"] != str(account):
@@ -133,6 +150,7 @@ class Challenges:
         if remaining <= 0:
             raise ChallengeExpired("too late")
         if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
+            events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         chains.verify(account, message, signature)
         return account

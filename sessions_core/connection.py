@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -129,6 +129,22 @@ class Link:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def scan(self, pattern: str) -> Iterator[str]:
+        """Go through all keys that match, without stopping Redis for it; a key may come twice."""
+        if self.is_cluster:
+            self.call("PING")  # finds the nodes
+            try:
+                yield from (key.decode() for key in self._client.scan_iter(match=pattern, count=500))
+            except (RedisError, RedisClusterException, OSError) as error:
+                raise StoreUnavailable(str(error), retry_after=2) from error
+            return
+        cursor = b"0"
+        while True:
+            cursor, keys = self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
+            yield from (key.decode() for key in keys)
+            if cursor == b"0":
+                return
 
     def _ask_cluster(self, command: tuple[str | bytes | int, ...]) -> Any:
         if self._client is None:

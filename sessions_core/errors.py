@@ -8,6 +8,7 @@ travels in the arguments of the exception and is never shown.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 
 class Misconfigured(Exception):
@@ -150,12 +151,44 @@ class SessionInvalid(NotSignedIn):
 
 
 class PermissionDenied(SessionsError):
-    """Signed in, but not allowed; `reason` names what is missing."""
+    """Signed in, but not allowed: `missing` is what the session lacks, `kind` whether that is a permission, a role or
+    a session type, and `reason` why it lacks it.
+    """
 
     code = "permission_denied"
     status = 403
     title = "Your session doesn't allow this"
     message = "You are signed in, but this session lacks the permission this needs."
+
+    def __init__(self, missing: str = "", *, kind: str = "permission", **refinement: Any) -> None:
+        super().__init__(kind, missing, **refinement)
+        self.missing = missing
+        self.kind = kind
+
+
+class StepUpRequired(SessionsError):
+    """The wallet has to sign for exactly this first: `reason` is the action, `request` stands for what was asked.
+
+    `problem` is the code of the signature that was refused just now, if there was one.
+    """
+
+    code = "step_up_required"
+    status = 403
+    title = "Confirm this with your wallet"
+    message = "This needs a fresh signature of your wallet that names what will be done. Nothing was changed yet."
+
+    def __init__(self, action: str = "", request: str = "", problem: str = "") -> None:
+        super().__init__(action, reason=action)
+        self.request = request
+        self.problem = problem
+
+
+class ConfirmationMalformed(BadRequest):
+    """What was to be confirmed is not a request of this session, or from too long ago."""
+
+    code = "confirmation_malformed"
+    title = "That can't be confirmed any more"
+    message = "What was to be confirmed is of another session, or too old. Start again on the page where it began."
 
 
 # -- Signing in --------------------------------------------------------------------------------------------

@@ -58,9 +58,29 @@ class SessionRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionNamed(Event):
+    """A person gave the session a name of their own, or took it away."""
+
+    name: ClassVar[str] = "session.named"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfirmed(Event):
+    """The wallet signed again for exactly this action; both clocks of the session started again."""
+
+    name: ClassVar[str] = "session.confirmed"
+    handle: str
+    account: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     """A session was revoked; `account` is `None` where only an id of before was known.
 
+    `reason` says why: by its person, from elsewhere, replaced by another sign-in, over the limit of the account.
     Clocks that run out in Redis make no event.
     """
 
@@ -72,10 +92,13 @@ class SessionEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsRevoked(Event):
-    """All sessions of an account, or with `account=None` of everybody, are dead from now on."""
+    """All sessions at once are dead from now on: of an account (`scope` is "all", or "others" to keep the one that
+    asked), or with `account=None` of everybody ("everybody").
+    """
 
     name: ClassVar[str] = "session.revoked_all"
     account: str | None
+    scope: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +116,75 @@ class SignInFailed(Event):
     name: ClassVar[str] = "signin.failed"
     code: str
     account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationFailed(Event):
+    """A signature that should have confirmed an action was refused; nothing was done."""
+
+    name: ClassVar[str] = "confirmation.failed"
+    handle: str
+    account: str
+    action: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeReplayed(Event):
+    """A challenge that was spent came again: a form that was sent twice, or somebody who replays."""
+
+    name: ClassVar[str] = "challenge.replayed"
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletChanged(Event):
+    """Another account signed in where `before` was; nothing of its session was carried over."""
+
+    name: ClassVar[str] = "wallet.changed"
+    account: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkChanged(Event):
+    """The same address signed in for another network; permissions follow the new signature."""
+
+    name: ClassVar[str] = "network.changed"
+    account: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientChanged(Event):
+    """A session that was used from one place goes on from another: `changed` names what differs, "ip" or "device"."""
+
+    name: ClassVar[str] = "client.changed"
+    handle: str
+    account: str
+    changed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChanged(Event):
+    """An administrator, or the command line (`by` is empty), gave an account another role."""
+
+    name: ClassVar[str] = "role.changed"
+    account: str
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationChanged(Event):
+    """An administrator verified a professional, or withdrew it (`level` is empty). Times are milliseconds."""
+
+    name: ClassVar[str] = "verification.changed"
+    account: str
+    level: str
+    until: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,51 +9,64 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, has_request_context
+from flask import Flask, current_app, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import embedded, policy
+from . import embedded, events
 from .accounts import Account
+from .actions import Actions
+from .audit import Audit
 from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
+from .directory import Directory
 from .errors import Misconfigured
 from .lifecycle import Lifecycle
+from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
-from .web import failures, guards, view
-from .web.api import api
+from .web import client, confirmations, failures, guards, view
 from .web.headers import SecurityHeaders
-from .web.pages import pages
-from .web.services import Services
+from .web.routes import api, devices, pages
+from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
-
-
-def _member(account: Account) -> str:
-    return "member"
 
 
 class WalletSessions:
     """The Flask extension.
 
-    `role_for(account)` returns the role of an account and is asked on each request that needs it. `clock` returns
-    seconds since the epoch and times challenges; sessions run on Redis's clock.
+    `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
+    it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
+    of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
+    what `fresh_required` has people sign for. `clock` returns seconds since the epoch and times challenges; sessions
+    run on Redis's clock.
     """
 
     def __init__(
         self,
         app: Flask | None = None,
         *,
-        role_for: Callable[[Account], str] = _member,
+        role_for: Callable[[Account], str] | None = None,
+        permissions_for: PermissionsFor | None = None,
+        session_types: Iterable[SessionType] = (),
+        roles: Mapping[str, tuple[str, ...] | None] | None = None,
+        actions: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
+        self._policy: dict[str, Any] = {
+            "permissions_for": permissions_for,
+            "types": tuple(session_types),
+            "roles": roles,
+        }
+        self._actions = Actions(actions)
         self._clock = clock
         if app is not None:
             self.init_app(app)
@@ -69,7 +82,8 @@ class WalletSessions:
         link = Link(settings.redis_url or _private_redis(app), settings.redis_timeout_ms / 1000)
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
-        records = Records(link, KeyRing(settings.secrets, "sessions_core record 1"), settings)
+        keys = KeyRing(settings.secrets, "sessions_core record 1")
+        records = Records(link, keys, settings)
         store = SessionStore(app, records, settings)
         _configure(app, settings, store)
         Services(
@@ -78,10 +92,16 @@ class WalletSessions:
             store=store,
             lifecycle=Lifecycle(records),
             challenges=Challenges(settings, records, self._clock),
+            directory=Directory(link, keys, records, settings),
+            audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            policy=Policy(settings, **self._policy),
+            actions=self._actions,
             csrf=_csrf(app),
-            session_type=policy.standard(settings),
+            requests=confirmations.serializer(settings.secrets),
             role_for=self._role_for,
         ).install(app)
+        _keep_what_happens(app)
+        app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
         app.before_request(guards.guard)
         app.register_blueprint(pages)
@@ -92,6 +112,24 @@ class WalletSessions:
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def _keep_what_happens(app: Flask) -> None:
+    def keep(event: events.Event) -> None:
+        # The signal is one for the process; an application keeps what happened in its own requests and commands.
+        if isinstance(event, events.RequestRefused):
+            return  # anybody can cause these without end; they are in the log, and cost Redis nothing
+        if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]
+            return
+        ours: Services = app.extensions[EXTENSION]
+        ours.audit.note(event, client.current())
+        if isinstance(event, events.SessionCreated):
+            ours.directory.saw(event.account)
+
+    events.happened.connect(keep)
+    app.extensions["wallet_sessions_keeper"] = (
+        keep  # the signal holds it weakly, so that it ends with the application
+    )
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
@@ -116,7 +154,8 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    app.jinja_env.filters.update(iso=view.iso, clock=view.clock, duration=view.duration)
+    filters = {each.__name__: each for each in (view.iso, view.clock, view.duration, view.ago, view.moment)}
+    app.jinja_env.filters.update(filters)
     site = {"name": settings.site_name, "origin": settings.public_origin}
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(

@@ -9,11 +9,11 @@ import secrets
 from typing import Any
 
 from . import events
-from .accounts import Account
-from .policy import SessionType
+from .accounts import Account, stored
+from .clients import Client
+from .errors import NotFound
+from .policy import Narrowed, SessionType
 from .records import CSRF_KEY, Ended, Live, Record, Records
-
-HANDLE_PREFIX = {"standard": "sess_"}
 
 
 class Lifecycle:
@@ -35,22 +35,34 @@ class Lifecycle:
         remember: bool = False,
         data: dict[str, Any] | None = None,
         replacing: Live | None = None,
+        narrowed: Narrowed | None = None,
+        privilege: str = "",
+        client: Client | None = None,
     ) -> Live:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
-        same browser that ends now. The handle is random and unrelated to the id, so it can be shown and logged.
+        same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
+        under, `client` where it is used from. The handle is random and unrelated to the id, so it can be shown and
+        logged.
         """
+        client = client or Client()
         record = Record(
-            handle=HANDLE_PREFIX[session_type.name] + secrets.token_urlsafe(12),
+            handle=session_type.handle_prefix + secrets.token_urlsafe(12),
             account=str(account),
             session_type=session_type.name,
             wallet=wallet,
             remember=remember,
             data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
+            privilege=privilege,
+            narrowed=narrowed.permissions if narrowed else None,
+            device=client.device,
+            agent=client.agent,
+            ip=client.ip,
         )
-        live = self._records.create(record, session_type.idle_seconds, session_type.absolute_seconds)
+        absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
+        live = self._records.create(record, min(session_type.idle_seconds, absolute), absolute)
         if replacing is not None:
             # After creating: if Redis fails in between, the person keeps the session they had, and nobody knows the
             # new id.
@@ -58,6 +70,8 @@ class Lifecycle:
         events.publish(
             events.SessionCreated(handle=record.handle, account=record.account, session_type=record.session_type)
         )
+        if replacing is not None and replacing.record.account not in ("", record.account):
+            _publish_change(account, replacing.record.account)
         return live
 
     def touch(self, session_id: str) -> Live | Ended:
@@ -83,12 +97,32 @@ class Lifecycle:
         """End the session that had this id before it was rotated. Return whether it was still alive."""
         return self._records.revoke_moved(session_id, reason)
 
-    def revoke_account(self, account: Account) -> None:
-        """End every session of an account in one write, those being signed in right now included."""
-        self._records.revoke_account(str(account))
-        events.publish(events.SessionsRevoked(account=str(account)))
+    def revoke_handle(self, account: Account, handle: str, reason: str = "revoked") -> bool:
+        """End the session of an account that has this handle; what has ended already is ended.
+
+        Raises `NotFound` for a handle that is not this account's, be it another's or nobody's.
+        """
+        alive = self._records.revoke_handle(str(account), handle, reason)
+        if alive is None:
+            raise NotFound("no session of this account")
+        return alive
+
+    def revoke_account(self, account: Account, reason: str = "everywhere") -> int:
+        """End every session of an account in one write, those being signed in right now included; return how many
+        there were.
+        """
+        ended = self._records.revoke_account(str(account), reason)
+        events.publish(events.SessionsRevoked(account=str(account), scope="all"))
+        return ended
 
     def revoke_everybody(self) -> None:
         """End every session there is in one write."""
         self._records.revoke_everybody()
-        events.publish(events.SessionsRevoked(account=None))
+        events.publish(events.SessionsRevoked(account=None, scope="everybody"))
+
+
+def _publish_change(account: Account, before: str) -> None:
+    if account.address == stored(before).address:
+        events.publish(events.NetworkChanged(account=str(account), before=before))
+    else:
+        events.publish(events.WalletChanged(account=str(account), before=before))

@@ -13,8 +13,9 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -23,6 +24,7 @@ from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
 from .settings import Settings
+from .standing import UNKNOWN, Standing
 
 Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
@@ -35,7 +37,10 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     """What is sealed. Times are milliseconds since the epoch by Redis's clock; `data` is what views put in
     `flask.session`.
 
-    A visitor's record has an empty `account` and no handle.
+    A visitor's record has an empty `account` and no handle. `confirmed` holds when the wallet last signed for an
+    action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
+    that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
+    are where it was last used from, as its person is told; `label` is their own name for it.
     """
 
     format: Literal[1] = 1
@@ -47,16 +52,41 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     created_at: int = 0
     signed_at: int = 0
     data: dict[str, Any]
+    restarted_at: int = 0
+    confirmed: dict[str, int] = {}
+    privilege: str = ""
+    narrowed: tuple[str, ...] | None = None
+    device: str = ""
+    agent: str = ""
+    ip: str = ""
+    label: str = ""
+
+
+class Place(NamedTuple):
+    """The keys of a session, and the field that is its own in the index of its account (`entries`)."""
+
+    digest: str
+    record: str
+    entries: str
+    epoch: str
+    standing: str
+
+    @property
+    def siblings(self) -> str:
+        """What the keys of all sessions of the account begin with."""
+        return self.record[:-_DIGEST]
 
 
 @dataclass(slots=True)
 class Live:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
 
-    `active` is when activity was last written, up to a minute before the real one; `ends` is the absolute end.
+    `active` is when activity was last written, up to a minute before the real one; `ends` is the absolute end. In a
+    list `id` is empty: nobody, we included, can use a session that they only look at.
     """
 
     id: str
+    place: Place
     record: Record
     plaintext: bytes
     now: int
@@ -66,6 +96,7 @@ class Live:
     ends: int
     epoch: int
     site: int
+    standing: Standing = UNKNOWN
 
     @property
     def idle_expires_at(self) -> int:
@@ -110,19 +141,21 @@ class Records:
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Record).decode
+        self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
         self._ahead, self._ask_again = 0.0, -math.inf
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
-        """Read a session, both epochs included, in one round trip (two once a minute, to hear Redis's clock).
+        """Read a session, both epochs and the account's standing in one round trip (two once a minute, to hear
+        Redis's clock).
 
         `slide` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at most
         once a minute, in a second round trip) or `now` (the person asked).
         """
-        digest, key, epoch_key, index = self._place(session_id)
-        stored, epoch, site = self._read(key, epoch_key)
+        place = self._place(session_id)
+        stored, epoch, site, standing = self._read(place)
         if stored is None:
-            return Ended(self._link.run(scripts.WHY, (index,), digest).decode())
-        live = self._open(session_id, key, stored, self._now(epoch_key))
+            return Ended(self._link.run(scripts.WHY, (place.entries,), place.digest).decode())
+        live = self._open(session_id, place, stored, self._now(place))
         if isinstance(live, Ended):
             return live
         if live.epoch < int(epoch or 0):
@@ -130,60 +163,101 @@ class Records:
         if live.site < int(site or 0):
             return Ended("revoked")
         if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
-            now = self._link.run(scripts.TOUCH, (key,))
+            now = self._link.run(scripts.TOUCH, (place.record,))
             if now == 0:  # it ended in between
-                return Ended(self._link.run(scripts.WHY, (index,), digest).decode())
+                return Ended(self._link.run(scripts.WHY, (place.entries,), place.digest).decode())
             live.now = live.active = self._set_clock(now)
+        if standing is not None:
+            live.standing = self.open_standing(place.standing, standing)
         return live
+
+    def living(self, account: str) -> list[Live]:
+        """Return the living sessions of an account, in no order and without their ids. Three round trips."""
+        place = self._of_account(account)
+        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
+        site = int(self._link.call("GET", self._site_epoch) or 0)
+        entries = _pairs(self._link.call("HGETALL", place.entries))
+        living = [digest for digest, entry in entries if entry.endswith(b"|")]
+        places = [self._sibling(place, digest.decode()) for digest in living]
+        stored = self._link.call("MGET", *(each.record for each in places)) if places else []
+        found = (self._open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
+        return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
+
+    def find(self, account: str, handle: str) -> Live | None:
+        """Return the living session of an account with this handle, without its id."""
+        return next((live for live in self.living(account) if live.record.handle == handle), None)
+
+    def knows(self, account: str, handle: str) -> bool:
+        """Whether an account has, or lately had, a session with this handle."""
+        entries = _pairs(self._link.call("HGETALL", self._of_account(account).entries))
+        return any(entry.partition(b"|")[0].decode() == handle for _, entry in entries)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
         """Store a new record under a new id, both clocks starting now, and set its times."""
         session_id = new_id(account_tag(record.account) if record.account else None)
-        digest, key, epoch_key, index = self._place(session_id)
+        place = self._place(session_id)
         site = int(self._link.call("GET", self._site_epoch) or 0)
-        now, epoch = self._link.run(scripts.MOMENT, (epoch_key,))
+        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
         self._set_clock(now)
         record.created_at = now
         if record.account:
             record.signed_at = now
         idle, ends = idle_seconds * 1000, now + absolute_seconds * 1000
-        live = Live(session_id, record, b"", now, now, 1, idle, ends, epoch, site)
-        arguments = (digest, record.handle, idle, ends, self._sealed(live, key), self._most, key[:-_DIGEST])
-        if self._link.run(scripts.CREATE, (key, index), *arguments) != 1:
+        live = Live(session_id, place, record, b"", now, now, 1, idle, ends, epoch, site)
+        over = self._link.run(
+            scripts.CREATE,
+            (place.record, place.entries),
+            place.digest,
+            record.handle,
+            idle,
+            now,
+            ends,
+            self._sealed(live),
+            self._most,
+            place.siblings,
+        )
+        if over == 0:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
+        for handle in over:
+            events.publish(
+                events.SessionEnded(handle=handle.decode(), account=record.account or None, reason="limit")
+            )
         return live
 
     def save(self, live: Live) -> Literal["saved", "gone", "changed"]:
         """Write the record back if it still exists at the revision that was read."""
-        _, key, _, _ = self._place(live.id)
         read = live.revision
         live.revision = read + 1
-        outcome = self._link.run(scripts.SAVE, (key,), read, self._sealed(live, key))
+        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live))
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
 
-    def rotate(self, live: Live) -> Live | None:
+    def rotate(self, live: Live, restart_seconds: int = 0) -> Live | None:
         """Move the record to a new id in one step, so that the old id is dead when the new one lives.
 
-        Both clocks go on. An account's session gets a new CSRF secret with its new id. Returns `None` if the session
-        was revoked or changed meanwhile.
+        Both clocks go on, or start again with an absolute one of `restart_seconds`. An account's session gets a new
+        CSRF secret with its new id. Returns `None` if the session was revoked or changed meanwhile.
         """
         if live.record.account:
             live.record.data[CSRF_KEY] = secrets.token_hex(32)
-        old_digest, old_key, epoch_key, index = self._place(live.id)
-        moved = replace(live, id=new_id(live.id[:_TAG]), revision=1)
-        digest, key, _, _ = self._place(moved.id)
+        session_id = new_id(live.id[:_TAG])
+        moved = replace(live, id=session_id, place=self._place(session_id), revision=1)
+        if restart_seconds:
+            moved.active = live.record.restarted_at = live.now
+            moved.ends = live.now + restart_seconds * 1000
         outcome = self._link.run(
             scripts.ROTATE,
-            (old_key, index, key, epoch_key),
+            (live.place.record, live.place.entries, moved.place.record, live.place.epoch),
             live.revision,
             live.epoch,
-            old_digest,
-            digest,
+            live.place.digest,
+            moved.place.digest,
             live.record.handle,
-            live.ends,
-            self._sealed(moved, key),
+            live.record.created_at,
+            moved.ends,
+            self._sealed(moved),
+            live.idle if restart_seconds else 0,
         )
         if outcome != 1:
             return None
@@ -193,82 +267,219 @@ class Records:
 
     def revoke(self, live: Live, reason: str) -> bool:
         """End a session for good and announce it; return whether it was still alive."""
-        return self._revoke(live.id, live.record.handle, live.record.account or None, reason)
+        return self._revoke(live.place, live.record.handle, live.record.account or None, reason) == 1
 
     def revoke_moved(self, session_id: str, reason: str) -> bool:
         """End the session that had this id before it was rotated; return whether it was still alive."""
-        digest, _, _, index = self._place(session_id)
-        entry = self._link.call("HGET", index, digest)
+        place = self._place(session_id)
+        entry = self._link.call("HGET", place.entries, place.digest)
         handle = entry.partition(b"|")[0].decode() if entry else ""
-        return bool(handle) and self._revoke(session_id, handle, None, reason)
+        return bool(handle) and self._revoke(place, handle, None, reason) == 1
 
-    def _revoke(self, session_id: str, handle: str, account: str | None, reason: str) -> bool:
-        digest, key, _, index = self._place(session_id)
+    def revoke_handle(self, account: str, handle: str, reason: str) -> bool | None:
+        """End the session of an account that has this handle.
+
+        Returns whether it was still alive, or `None` if the account has, and lately had, no such session.
+        """
+        outcome = self._revoke(self._of_account(account)._replace(digest=""), handle, account, reason)
+        return None if outcome == -1 else outcome == 1
+
+    def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
         announcement = json.dumps({"handle": handle, "reason": reason})
-        arguments = (digest, reason, self.channel, announcement, handle)
-        alive = bool(self._link.run(scripts.REVOKE, (key, index), *arguments))
-        if alive and handle:
+        arguments = (place.digest, reason, self.channel, announcement, handle, place.siblings)
+        outcome = int(self._link.run(scripts.REVOKE, (place.record, place.entries), *arguments))
+        if outcome == 1 and handle:
             events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
-        return alive
+        return outcome
 
-    def revoke_account(self, account: str) -> None:
-        """End every session of an account, those being signed in right now included. One write."""
-        _, sessions, epoch, index = self._place(account_tag(account))
-        announcement = json.dumps({"account": account, "reason": "everywhere"})
-        self._link.run(scripts.EVERYWHERE, (epoch, index), self.channel, announcement, sessions[:-_DIGEST])
+    def revoke_others(self, live: Live) -> int | None:
+        """End every session of the account but this one, those being signed in right now included. One write.
+
+        Returns how many there were, or `None` if this one was revoked or changed meanwhile.
+        """
+        successor = replace(live, epoch=live.epoch + 1, revision=live.revision + 1)
+        announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
+        ended = self._link.run(
+            scripts.OTHERS,
+            (live.place.record, live.place.entries, live.place.epoch),
+            live.revision,
+            live.epoch,
+            live.place.digest,
+            self._sealed(successor),
+            self.channel,
+            json.dumps(announcement),
+            live.place.siblings,
+        )
+        if ended == -1:
+            return None
+        live.epoch, live.revision, live.plaintext = successor.epoch, successor.revision, successor.plaintext
+        events.publish(events.SessionsRevoked(account=live.record.account, scope="others"))
+        return int(ended)
+
+    def revoke_account(self, account: str, reason: str = "everywhere") -> int:
+        """End every session of an account, those being signed in right now included; return how many lived. One
+        write.
+        """
+        place = self._of_account(account)
+        announcement = json.dumps({"account": account, "reason": reason})
+        arguments = (self.channel, announcement, place.siblings, reason)
+        return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
         self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
 
+    def every(self) -> Iterator[Live]:
+        """Go through all living sessions of all accounts, without their ids. For commands, not for requests."""
+        for key in self._link.scan(f"{self._prefix}{{*}}:session:*"):
+            place = self._of_key(key)
+            stored, epoch, site, _ = self._read(place)
+            live = self._open("", place, stored, self._now(place)) if stored else None
+            if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
+                yield live
+
+    def sweep(self) -> dict[str, int]:
+        """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
+
+        `dead`: records older than a "sign out everywhere"; `clock`: records that would never have expired; `lost`:
+        records that were missing in the index of their account; `unreadable`: records nobody can open, now deleted;
+        `resealed`: records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        """
+        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "resealed", "entries"), 0)
+        for key in self._link.scan(f"{self._prefix}{{*}}:session:*"):
+            for wrong in self._mend(self._of_key(key)):
+                found[wrong] += 1
+        for index in self._link.scan(f"{self._prefix}{{*}}:index"):
+            found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
+        return found
+
+    def _mend(self, place: Place) -> Iterator[str]:
+        stored, _, site, _ = self._read(place)
+        if stored is None:
+            return
+        live = self._open("", place, stored, self._now(place))
+        if isinstance(live, Ended) or live.site < int(site or 0):
+            unreadable = isinstance(live, Ended) and live.reason == "unknown"
+            self._link.call("DEL", place.record)
+            yield "unreadable" if unreadable else "dead"
+            return
+        record = live.record
+        arguments = (place.digest, record.handle, record.created_at, live.idle, live.ends, live.epoch)
+        wrong = self._link.run(scripts.MEND, (place.record, place.entries, place.epoch), *arguments).decode()
+        if wrong:
+            yield wrong
+        if wrong != "dead" and not self._keys.is_newest(stored.split(b"|", 6)[6]) and self.save(live) == "saved":
+            yield "resealed"
+
+    def open_standing(self, key: str, sealed: bytes | None) -> Standing:
+        """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
+        if not sealed:
+            return UNKNOWN
+        try:
+            return self._decode_standing(self._keys.open(sealed, key.encode()))
+        except (Unsealable, msgspec.MsgspecError):
+            events.publish(events.RecordUnreadable(key=key))
+            return UNKNOWN
+
+    def read_standing(self, account: str) -> Standing:
+        """Return the standing of an account."""
+        key = self._of_account(account).standing
+        return self.open_standing(key, self._link.call("GET", key))
+
+    def change_standing(self, account: str, change: Callable[[Standing], Standing]) -> tuple[Standing, Standing]:
+        """Replace the standing of an account by what `change` makes of it; return both, the former first.
+
+        Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
+        """
+        key = self._of_account(account).standing
+        for _ in range(100):
+            stored = self._link.call("GET", key)
+            before = self.open_standing(key, stored)
+            after = change(before)
+            sealed = self._keys.seal(self._encode(after), key.encode())
+            if self._link.run(scripts.SWAP, (key,), stored or b"", sealed) == 1:
+                return before, after
+        raise StoreUnavailable("the standing kept changing", retry_after=1)
+
+    def reseal_standing(self, account: str) -> bool:
+        """Seal the standing of an account with the newest secret; return whether it was sealed with another."""
+        stored = self._link.call("GET", self._of_account(account).standing)
+        if stored is None or self._keys.is_newest(stored):
+            return False
+        self.change_standing(account, lambda standing: standing)
+        return True
+
+    def time(self) -> int:
+        """Return Redis's time, in milliseconds since the epoch."""
+        return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
+
     def spend(self, nonce: str, seconds: int) -> bool:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
-    def _read(self, key: str, epoch_key: str) -> tuple[bytes | None, bytes | None, bytes | None]:
-        # One plain command for all three: a script would cost a tenth of the whole request. On a Cluster the site's
+    def _read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+        # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.
         if self._link.is_cluster:
-            return *self._link.call("MGET", key, epoch_key), self._link.call("GET", self._site_epoch)
-        stored, epoch, site = self._link.call("MGET", key, epoch_key, self._site_epoch)
-        return stored, epoch, site
+            stored, epoch, standing = self._link.call("MGET", place.record, place.epoch, place.standing)
+            return stored, epoch, self._link.call("GET", self._site_epoch), standing
+        return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, place.standing))
 
-    def _open(self, session_id: str, key: str, stored: bytes, now: int) -> Live | Ended:
+    def _open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
         try:
             active, *header, sealed = stored.split(b"|", 6)
-            plaintext = self._keys.open(sealed, _associated(key, header))
+            plaintext = self._keys.open(sealed, _associated(place.record, header))
             record = self._decode(plaintext)
-            live = Live(session_id, record, plaintext, now, int(active), *map(int, header))
+            revision, idle, ends, epoch, site = map(int, header)
+            live = Live(session_id, place, record, plaintext, now, int(active), revision, idle, ends, epoch, site)
         except (Unsealable, msgspec.MsgspecError, ValueError):
             # Changed by somebody who can write to Redis, or sealed with a retired key: no session, and somebody
             # should look.
-            events.publish(events.RecordUnreadable(key=key))
+            events.publish(events.RecordUnreadable(key=place.record))
             return Ended("unknown")
         # The TTL sees to this, unless somebody took it off the key.
         return live if now < live.ends else Ended("absolute")
 
-    def _sealed(self, live: Live, key: str) -> bytes:
+    def _sealed(self, live: Live) -> bytes:
         """Seal the record; return what is stored, without the time of the last activity in front."""
         header = [b"%d" % number for number in (live.revision, live.idle, live.ends, live.epoch, live.site)]
         live.plaintext = self._encode(live.record)
         self._decode(live.plaintext)  # what can't be read back (a key that is no string) must fail here, not sign out
-        return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(key, header))))
+        return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(live.place.record, header))))
 
-    def _now(self, epoch_key: str) -> int:
+    def _now(self, place: Place) -> int:
         # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
         # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
         if time.monotonic() >= self._ask_again:
-            return self._set_clock(self._link.run(scripts.MOMENT, (epoch_key,))[0])
+            return self._set_clock(self._link.run(scripts.MOMENT, (place.epoch,))[0])
         return int(time.time() * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:
         self._ahead, self._ask_again = now - time.time() * 1000, time.monotonic() + 60
         return now
 
-    def _place(self, session_id: str) -> tuple[str, str, str, str]:
-        digest = hashlib.sha256(session_id.encode()).hexdigest()
-        base = f"{self._prefix}{{{session_id[:_TAG]}}}:"
-        return digest, f"{base}session:{digest}", f"{base}epoch", f"{base}index"
+    def _place(self, session_id: str) -> Place:
+        return self._at(session_id[:_TAG], hashlib.sha256(session_id.encode()).hexdigest())
+
+    def _at(self, tag: str, digest: str) -> Place:
+        base = f"{self._prefix}{{{tag}}}:"
+        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing")
+
+    def _of_account(self, account: str) -> Place:
+        return self._at(account_tag(account), "0" * _DIGEST)  # the place of no session, beside all of them
+
+    def _of_key(self, key: str) -> Place:
+        base, _, digest = key.removeprefix(self._prefix).partition(":session:")
+        return self._at(base[1:-1], digest)
+
+    @staticmethod
+    def _sibling(place: Place, digest: str) -> Place:
+        return place._replace(digest=digest, record=place.siblings + digest)
+
+
+def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
+    # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
+    return iter(flat.items()) if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

@@ -4,8 +4,9 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
 
     {tag}:session:<digest>   string  active|revision|idle|ends|epoch|site|sealed
     {tag}:epoch              number  a record that saw a smaller one is dead
-    {tag}:index              hash    digest -> handle|ends|reason; the reason is empty while the session lives
-    epoch                    number  the same for everybody; outside the tag
+    {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
+    {tag}:standing           string  sealed: the account's role and verification
+    epoch                    number  like that of the account, for everybody; outside the tag
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
 written: 13 digits, so that it can be written in place. All times are milliseconds by Redis's own clock.
@@ -49,7 +50,7 @@ return now
 WHY = Script(
     _NOW
     + """
-local ends, reason = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '|(%d+)|(.*)$')
+local ends, reason = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '|%d+|(%d+)|(.*)$')
 if not ends then return 'unknown' end
 if reason ~= '' then return reason end
 return now >= tonumber(ends) and 'absolute' or 'idle'
@@ -57,46 +58,58 @@ return now >= tonumber(ends) and 'absolute' or 'idle'
 )
 
 _ENTER = """
-local function enter(index, digest, handle, ends)
+local function enter(index, digest, handle, created, ends)
   if handle == '' then return end
-  redis.call('HSET', index, digest, handle .. '|' .. ends .. '|')
+  redis.call('HSET', index, digest, handle .. '|' .. created .. '|' .. ends .. '|')
   local keep = tonumber(ends) - now + 86400000
   if redis.call('PTTL', index) < keep then redis.call('PEXPIRE', index, keep) end
 end
 """
 
-# KEYS record, index; ARGV digest, handle, idle, ends, record without its time, most sessions, what the keys of
-# records begin with -> 1, or 0 if the key is taken or the end is past. The account's oldest sessions beyond the most
-# end, and the index keeps no more than a hundred that have: one wallet that signs in without pause must not slow
-# Redis down.
+# How an entry of the index gets its reason: everything up to the last bar stays.
+_CLOSE = """
+local function close(index, digest, entry, reason)
+  redis.call('HSET', index, digest, (string.match(entry, '^(.*|)') or '|0|0|') .. reason)
+end
+"""
+
+# KEYS record, index; ARGV digest, handle, idle, created, ends, record without its time, most sessions, what the keys
+# of records begin with -> the handles of sessions that ended for it, or 0 if the key is taken or the end is past. The
+# account's oldest sessions beyond the most end, and the index keeps no more than a hundred that have: one wallet that
+# signs in without pause must not slow Redis down.
 CREATE = Script(
     _NOW
     + _ENTER
+    + _CLOSE
     + """
-local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - now)
+local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[5]) - now)
 if left <= 0 then return 0 end
-local record = string.format('%013.0f', now) .. ARGV[5]
+local record = string.format('%013.0f', now) .. ARGV[6]
 if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
-enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4])
-local living, ended = {}, {}
+enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+local living, ended, over = {}, {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
-  local ends, reason = string.match(entries[i + 1], '|(%d+)|(.*)$')
-  local entry = {tonumber(ends or 0), entries[i], entries[i + 1]}
-  local alive = reason == '' and redis.call('EXISTS', ARGV[7] .. entries[i]) == 1
-  table.insert(alive and living or ended, entry)
+  local handle, created, ends, reason = string.match(entries[i + 1], '^(.-)|(%d+)|(%d+)|(.*)$')
+  if reason == '' and redis.call('EXISTS', ARGV[8] .. entries[i]) == 1 then
+    table.insert(living, {tonumber(created), entries[i], entries[i + 1], handle})
+  else
+    table.insert(ended, {tonumber(ends or 0), entries[i]})
+  end
 end
-local function oldest_first(a, b) return a[1] < b[1] end
+-- The newest is never the one to go, even if a clock was set back.
+local function oldest_first(a, b) return a[2] ~= ARGV[1] and (b[2] == ARGV[1] or a[1] < b[1]) end
 table.sort(living, oldest_first)
-for i = 1, #living - tonumber(ARGV[6]) do
-  redis.call('DEL', ARGV[7] .. living[i][2])
-  redis.call('HSET', KEYS[2], living[i][2], living[i][3] .. 'revoked')
+for i = 1, #living - tonumber(ARGV[7]) do
+  redis.call('DEL', ARGV[8] .. living[i][2])
+  close(KEYS[2], living[i][2], living[i][3], 'limit')
+  table.insert(over, living[i][4])
 end
-table.sort(ended, oldest_first)
+table.sort(ended, function(a, b) return a[1] < b[1] end)
 for i = 1, #ended do
   if ended[i][1] + 86400000 < now or i <= #ended - 100 then redis.call('HDEL', KEYS[2], ended[i][2]) end
 end
-return 1
+return over
 """
 )
 
@@ -112,62 +125,170 @@ return 1
 """
 )
 
-# KEYS old record, index, new record, epoch; ARGV revision read, epoch seen, old digest, digest, handle, ends, record
-# without its time -> 1 moved, 0 gone, -1 changed since it was read. The idle clock goes on as it was.
+# KEYS old record, index, new record, epoch; ARGV revision read, epoch seen, old digest, digest, handle, created,
+# ends, record without its time, idle if the clocks start again or 0 -> 1 moved, 0 gone, -1 changed since it was read.
 ROTATE = Script(
     _NOW
     + _ENTER
+    + _CLOSE
     + """
 if redis.call('EXISTS', KEYS[3]) == 1 then return 1 end -- sent twice, since the first answer was lost
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
 if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
-local left, ttl = tonumber(ARGV[6]) - now, redis.call('PTTL', KEYS[1])
-if ttl > 0 then left = math.min(left, ttl) end -- it has one, unless somebody took it off
+local left, ttl, idle = tonumber(ARGV[7]) - now, redis.call('PTTL', KEYS[1]), tonumber(ARGV[9])
+if idle > 0 then
+  active, left = string.format('%013.0f', now), math.min(left, idle)
+elseif ttl > 0 then -- it has one, unless somebody took it off
+  left = math.min(left, ttl)
+end
 if left <= 0 then return 0 end
-redis.call('SET', KEYS[3], active .. ARGV[7], 'PX', left)
+redis.call('SET', KEYS[3], active .. ARGV[8], 'PX', left)
 redis.call('DEL', KEYS[1])
 local entry = redis.call('HGET', KEYS[2], ARGV[3])
-if entry then redis.call('HSET', KEYS[2], ARGV[3], string.match(entry, '^(.*|)') .. 'replaced') end
-enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
+if entry then close(KEYS[2], ARGV[3], entry, 'replaced') end
+enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 return 1
 """
 )
 
-# KEYS record, index; ARGV digest, reason, channel, announcement, handle -> 1 if it was alive. A session that another
-# request rotated lives on under another id in the same slot: it is found by its handle, and a sign-out ends it.
+# KEYS record, index; ARGV digest, reason, channel, announcement, handle, what the keys of records begin with -> 1 if
+# it was alive, 0 if it had ended, -1 if this account never had it. Without a digest, or if another request moved the
+# session to another id in the same slot, it is found by its handle: a sign-out ends it all the same.
 REVOKE = Script(
-    """
-local digest = ARGV[1]
-if redis.call('DEL', KEYS[1]) == 0 then
+    _CLOSE
+    + """
+local digest, known = ARGV[1], -1
+if digest == '' or redis.call('DEL', KEYS[1]) == 0 then
   digest = nil
   local entries = ARGV[5] ~= '' and redis.call('HGETALL', KEYS[2]) or {}
   for i = 1, #entries, 2 do
-    local moved = string.match(entries[i + 1], '^(.-)|') == ARGV[5]
-    if moved and redis.call('DEL', string.sub(KEYS[1], 1, -65) .. entries[i]) == 1 then digest = entries[i] end
+    if string.match(entries[i + 1], '^(.-)|') == ARGV[5] then
+      known = 0
+      if redis.call('DEL', ARGV[6] .. entries[i]) == 1 then digest = entries[i] end
+    end
   end
-  if not digest then return 0 end
+  if not digest then return known end
 end
 local entry = redis.call('HGET', KEYS[2], digest)
-if entry then redis.call('HSET', KEYS[2], digest, string.match(entry, '^(.*|)') .. ARGV[2]) end
+if entry then close(KEYS[2], digest, entry, ARGV[2]) end
 if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end -- a visitor's session is nobody's business
 return 1
 """
 )
 
-# KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with. The epoch alone ends them all,
-# those being signed in included; the rest tidies up, and lets each returning browser hear the reason.
+# KEYS record, index, epoch; ARGV revision read, epoch seen, digest, record without its time that has seen the next
+# epoch, channel, announcement, what the keys of records begin with -> how many others were alive, or -1 if the record
+# changed or is gone. The epoch ends them all, those being signed in included; only this record has seen the new one.
+OTHERS = Script(
+    _CLOSE
+    + """
+local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
+if not active or revision ~= ARGV[1] then return -1 end
+if tonumber(ARGV[2]) ~= tonumber(redis.call('GET', KEYS[3]) or 0) then return -1 end
+redis.call('INCR', KEYS[3])
+redis.call('SET', KEYS[1], active .. ARGV[4], 'KEEPTTL')
+local ended = 0
+local entries = redis.call('HGETALL', KEYS[2])
+for i = 1, #entries, 2 do
+  if entries[i] ~= ARGV[3] and redis.call('DEL', ARGV[7] .. entries[i]) == 1 then
+    close(KEYS[2], entries[i], entries[i + 1], 'revoked')
+    ended = ended + 1
+  end
+end
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return ended
+"""
+)
+
+# KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with, reason -> how many were alive.
+# The epoch alone ends them all, those being signed in included; the rest tidies up, and lets each returning browser
+# hear the reason.
 EVERYWHERE = Script(
-    """
+    _CLOSE
+    + """
 redis.call('INCR', KEYS[1])
+local ended = 0
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
   if redis.call('DEL', ARGV[3] .. entries[i]) == 1 then
-    redis.call('HSET', KEYS[2], entries[i], entries[i + 1] .. 'everywhere')
+    close(KEYS[2], entries[i], entries[i + 1], ARGV[4])
+    ended = ended + 1
   end
 end
 redis.call('PUBLISH', ARGV[1], ARGV[2])
+return ended
+"""
+)
+
+# KEYS record, index, epoch; ARGV digest, handle, created, idle, ends, epoch seen -> what was wrong with a record that
+# could be opened: 'dead' (older than its epoch, or past its end), 'clock' (its key would never have expired), 'lost'
+# (not in the index, so that its person could not have seen or ended it), or nothing. All of it is put right.
+MEND = Script(
+    _NOW
+    + _ENTER
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
+local left = math.min(tonumber(ARGV[4]), tonumber(ARGV[5]) - now)
+if left <= 0 or tonumber(ARGV[6]) < tonumber(redis.call('GET', KEYS[3]) or 0) then
+  redis.call('DEL', KEYS[1])
+  return 'dead'
+end
+local wrong = ''
+if redis.call('PTTL', KEYS[1]) == -1 then
+  redis.call('PEXPIRE', KEYS[1], left)
+  wrong = 'clock'
+end
+if ARGV[2] ~= '' and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
+  enter(KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[5])
+  wrong = 'lost'
+end
+return wrong
+"""
+)
+
+# KEYS index -> how many entries were dropped: those whose session ended more than a day ago, and what is no entry.
+TIDY = Script(
+    _NOW
+    + """
+local dropped, latest = 0, 0
+local entries = redis.call('HGETALL', KEYS[1])
+for i = 1, #entries, 2 do
+  local ends = tonumber(string.match(entries[i + 1], '^.-|%d+|(%d+)|.*$') or 0)
+  if ends + 86400000 < now then
+    redis.call('HDEL', KEYS[1], entries[i])
+    dropped = dropped + 1
+  else
+    latest = math.max(latest, ends)
+  end
+end
+if redis.call('PTTL', KEYS[1]) == -1 then redis.call('PEXPIRE', KEYS[1], latest - now + 86400000) end
+return dropped
+"""
+)
+
+# KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one. An empty expected is "not there".
+SWAP = Script(
+    """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+)
+
+# KEYS seen, names; ARGV tag, sealed account, most. The latest sign-ins, for administrators; no more than the most, or
+# fresh accounts, which cost nothing, would fill memory.
+SEEN = Script(
+    _NOW
+    + """
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])
+local over = redis.call('ZRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)
+if #over > 0 then
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, #over - 1)
+  redis.call('HDEL', KEYS[2], unpack(over))
+end
 return 1
 """
 )

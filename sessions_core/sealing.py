@@ -47,3 +47,7 @@ class KeyRing:
             return key.decrypt(sealed[_ID : _ID + _NONCE], sealed[_ID + _NONCE :], associated)
         except (InvalidTag, ValueError) as error:
             raise Unsealable("not what was sealed") from error
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether the newest key sealed this; it says nothing about whether it opens."""
+        return sealed[:_ID] == self._newest

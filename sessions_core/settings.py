@@ -19,6 +19,7 @@ from .errors import Misconfigured
 PREFIX = "SESSIONS_CORE_"
 MINUTE, DAY = 60, 86_400
 SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
+KINDS = ("", "anonymous_", "professional_")  # of session, as the settings of their clocks begin
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # What EIP-4361 lets a statement have: reserved and unreserved characters of RFC 3986, and the space.
@@ -63,9 +64,17 @@ class Settings:
     """Whether production start-up refuses a Redis without append-only file or with eviction."""
 
     idle_seconds: int = 30 * MINUTE
-    """A session without activity for this long has ended."""
+    """A standard session without activity for this long has ended."""
     absolute_seconds: int = 12 * 60 * MINUTE
-    """A session this old has ended, whatever happens."""
+    """A standard session this old has ended, whatever happens."""
+    anonymous_idle_seconds: int = 30 * MINUTE
+    """The same for an anonymous session: without activity."""
+    anonymous_absolute_seconds: int = 4 * 60 * MINUTE
+    """The same for an anonymous session: in any case."""
+    professional_idle_seconds: int = 15 * MINUTE
+    """The same for a professional session: without activity."""
+    professional_absolute_seconds: int = DAY
+    """The same for a professional session: in any case."""
     sessions_per_account: int = 20
     """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
@@ -76,6 +85,17 @@ class Settings:
     """How long before the absolute end people are warned."""
     challenge_seconds: int = 5 * MINUTE
     """How long a sign-in request can be signed."""
+    confirm_seconds: int = 2 * MINUTE
+    """How long the request to confirm an action can be signed."""
+    fresh_seconds: int = 5 * MINUTE
+    """How long a signature counts as fresh where an action asks for one."""
+
+    shorten_ip: bool = False
+    """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
+    activity_days: int = 30
+    """How long activity is kept, in days."""
+    activity_events: int = 1000
+    """How many events are kept of an account; the site keeps ten times as many."""
 
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
@@ -174,29 +194,37 @@ class Settings:
         self._refuse_unsafe_clocks()
 
     def _refuse_unsafe_clocks(self) -> None:
-        for name in ("idle_seconds", "absolute_seconds"):
+        for name in (f"{kind}{clock}" for kind in KINDS for clock in ("idle_seconds", "absolute_seconds")):
             if not SHORTEST <= getattr(self, name) <= LONGEST:
                 raise Misconfigured(
                     f"{PREFIX}{name.upper()} = {getattr(self, name)} is outside "
                     f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
                 )
-        if self.idle_seconds > self.absolute_seconds:
-            raise Misconfigured(f"{PREFIX}IDLE_SECONDS must not be longer than {PREFIX}ABSOLUTE_SECONDS.")
-        for name, clock in (("warn_seconds", "idle_seconds"), ("absolute_warn_seconds", "absolute_seconds")):
-            if not 20 <= getattr(self, name) < getattr(self, clock):
-                raise Misconfigured(
-                    f"{PREFIX}{name.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
-                    "people need 20 seconds to react (WCAG 2.2.1)."
-                )
+        for kind in KINDS:
+            self._refuse_unsafe_pair(f"{kind}idle_seconds", f"{kind}absolute_seconds")
         for name, least, most in (
             ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
             ("challenge_seconds", 30, 15 * MINUTE),
+            ("confirm_seconds", 30, 15 * MINUTE),
+            ("fresh_seconds", 30, DAY),
+            ("activity_days", 1, 365),
+            ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("trusted_proxies", 0, 10),
         ):
             if not least <= getattr(self, name) <= most:
                 raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+    def _refuse_unsafe_pair(self, idle: str, absolute: str) -> None:
+        if getattr(self, idle) > getattr(self, absolute):
+            raise Misconfigured(f"{PREFIX}{idle.upper()} must not be longer than {PREFIX}{absolute.upper()}.")
+        for warning, clock in (("warn_seconds", idle), ("absolute_warn_seconds", absolute)):
+            if not 20 <= getattr(self, warning) < getattr(self, clock):
+                raise Misconfigured(
+                    f"{PREFIX}{warning.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
+                    "people need 20 seconds to react (WCAG 2.2.1)."
+                )
 
 
 def _canonical(origin: str) -> str | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -192,16 +192,50 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.browser_cookie_due and session.minted_browser:
             response.set_cookie(self.browser_cookie_name, session.minted_browser, **self._attributes())
 
-    def regenerate(self, session: WalletSession) -> None:
-        """Move the session to a new id; the old one is dead at once. May raise `StoreUnavailable`."""
+    def regenerate(
+        self, session: WalletSession, change: Callable[[Record], None] | None = None, restart_seconds: int = 0
+    ) -> None:
+        """Move the session to a new id; the old one is dead at once. May raise `StoreUnavailable`.
+
+        `change` is made to the record in the same step; with `restart_seconds` both clocks start again, the absolute
+        one with that length.
+        """
         if session.live is None:
             return
         for _ in range(_MERGE_ATTEMPTS):
-            moved = self.records.rotate(session.live)
+            if change is not None:
+                change(session.live.record)
+            moved = self.records.rotate(session.live, restart_seconds)
             if moved is not None:
                 session.move(moved)
                 return
             if not self._reload(session):
+                return
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def revoke_others(self, session: WalletSession) -> int:
+        """End all other sessions of the account of this one; return how many there were. May raise
+        `StoreUnavailable`.
+        """
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return 0
+            ended = self.records.revoke_others(session.live)
+            if ended is not None:
+                return ended
+            if not self._reload(session):
+                return 0
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def amend(self, session: WalletSession, change: Callable[[Record], None]) -> None:
+        """Change what the server keeps beside `flask.session`, unless the session has ended. May raise
+        `StoreUnavailable`.
+        """
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return
+            change(session.live.record)
+            if self.records.save(session.live) == "saved" or not self._reload(session):
                 return
         raise StoreUnavailable("the record kept changing", retry_after=1)
 

@@ -59,7 +59,7 @@ def test_who_disconnects_hears_nothing_more() -> None:
         heard.append(event)
 
     events.happened.connect(note)
-    events.publish(events.SessionsRevoked(account=None))
+    events.publish(events.SessionsRevoked(account=None, scope="everybody"))
     events.happened.disconnect(note)
-    events.publish(events.SessionsRevoked(account=None))
+    events.publish(events.SessionsRevoked(account=None, scope="everybody"))
     assert len(heard) == 1

@@ -241,16 +241,21 @@ def test_the_seams_are_taken(redis_url: str, redis: Redis, tmp_path: Path, walle
     assert visitor.json("/api/auth/sessions/validate").get_json()["data"]["role"] == f"owner of {wallet.address}"
 
 
-def test_a_role_that_can_not_be_found_signs_nobody_out(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+def test_a_role_that_can_not_be_found_permits_nothing_and_signs_nobody_out(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
     def role_for(account: object) -> str:
         raise LookupError("the table of roles is gone")
 
     visitor = Visitor(make_app({"role_for": role_for}))
     visitor.sign_in(wallet)
     response = visitor.get("/session")
-    assert response.status_code == 500
+    assert response.status_code == 200
     assert "table of roles" not in response.get_data(as_text=True)
-    assert visitor.get("/").status_code == 200
+    state = visitor.json("/api/auth/sessions/validate").get_json()["data"]
+    assert (state["role"], state["permissions"]) == ("", [])
+    assert visitor.sign_out().status_code == 303
+    assert not visitor.signed_in
 
 
 def test_the_docstring_s_wiring_is_that_of_the_example() -> None:

@@ -14,14 +14,26 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 ROWS = (
     ("errors",),
     ("accounts", "settings", "sealing"),
-    ("messages", "policy", "events"),
-    ("connection", "embedded", "scripts", "records", "chains", "store"),
+    ("messages", "standing", "policy", "actions", "events", "clients"),
+    ("connection", "embedded", "scripts", "records", "directory", "chains", "store"),
     ("challenges", "lifecycle"),
+    ("audit",),
     ("web",),
     ("extension",),
     ("__init__",),
 )
-DOMAIN = ("errors", "accounts", "settings", "sealing", "messages", "policy", "events")
+DOMAIN = (
+    "errors",
+    "accounts",
+    "settings",
+    "sealing",
+    "messages",
+    "standing",
+    "policy",
+    "actions",
+    "events",
+    "clients",
+)
 KNOWS_REDIS = ("connection",)
 KNOWS_FLASK_SESSION = ("store",)
 

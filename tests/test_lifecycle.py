@@ -41,7 +41,7 @@ def records(services: Services) -> Records:
 @pytest.fixture
 def start(services: Services) -> Callable[..., Live]:
     def start(account: Account = ALICE, **options: Any) -> Live:
-        return services.lifecycle.start(account, services.session_type, **options)
+        return services.lifecycle.start(account, services.policy.standard, **options)
 
     return start
 
@@ -68,7 +68,7 @@ def test_a_sign_in_starts_both_clocks_and_names_the_session(
 
 
 def test_a_session_type_brings_its_own_clocks(lifecycle: Lifecycle) -> None:
-    live = lifecycle.start(ALICE, SessionType("standard", 15 * MINUTE, 24 * HOUR, ()))
+    live = lifecycle.start(ALICE, SessionType("standard", "sess_", 15 * MINUTE, 24 * HOUR, ()))
     assert (live.idle, live.ends - live.record.created_at) == (15 * MINUTE * 1000, 24 * HOUR * 1000)
 
 
@@ -101,7 +101,7 @@ def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
     after = start(BOB, replacing=before)
     assert records.load(before.id, "now") == Ended("replaced")
     assert isinstance(records.load(after.id, "never"), Live)
-    assert sorted(names(happened)) == ["session.created", "session.ended"]
+    assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
 def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
@@ -298,7 +298,7 @@ def test_an_account_is_signed_out_everywhere_and_nobody_else(
     lifecycle.revoke_account(ALICE)
     assert [records.load(live.id, "now") for live in mine] == [Ended("everywhere")] * 3
     assert isinstance(records.load(yours.id, "never"), Live)
-    assert happened == [events.SessionsRevoked(account=str(ALICE))]
+    assert happened == [events.SessionsRevoked(account=str(ALICE), scope="all")]
     assert isinstance(records.load(start().id, "never"), Live)
 
 
@@ -309,7 +309,7 @@ def test_everybody_is_signed_out(
     happened.clear()
     lifecycle.revoke_everybody()
     assert [records.load(live.id, "now") for live in lives] == [Ended("revoked")] * 2
-    assert happened == [events.SessionsRevoked(account=None)]
+    assert happened == [events.SessionsRevoked(account=None, scope="everybody")]
     assert isinstance(records.load(start().id, "never"), Live)
 
 

@@ -836,7 +836,9 @@ def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
     lives = [store.create(Record(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n) for n in range(5)]
     found = [store.load(live.id, "never") for live in lives]
     assert [isinstance(each, Live) for each in found] == [False, False, True, True, True]
-    assert found[:2] == [Ended("revoked"), Ended("revoked")]
+    assert found[:2] == [Ended("limit"), Ended("limit")]
+    ended = [(event.handle, event.reason) for event in happened if isinstance(event, events.SessionEnded)]
+    assert ended == [("sess_0", "limit"), ("sess_1", "limit")]
     assert len(redis.keys("*:session:*")) == 3
 
 

@@ -167,7 +167,7 @@ def start(services: Services) -> Callable[..., Live]:
 
     def start(wallet: Wallet | None = None, **options: Any) -> Live:
         account = parse((wallet or Wallet()).account())
-        return services.lifecycle.start(account, services.session_type, **options)
+        return services.lifecycle.start(account, services.policy.standard, **options)
 
     return start
 
@@ -380,7 +380,8 @@ def test_two_sign_ins_over_one_session_end_it_once(
             thread.start()
         for thread in threads:
             thread.join()
-        assert sorted(event.name for event in happened) == ["session.created", "session.created", "session.ended"]
+        names = sorted(event.name for event in happened)
+        assert names == ["session.created", "session.created", "session.ended", "wallet.changed", "wallet.changed"]
         assert reason(app, before.id) == "replaced"
         assert [reason(app, live.id) for live in started] == [None, None]
 

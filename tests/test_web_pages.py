@@ -830,6 +830,7 @@ def test_signing_in_over_another_account_s_session_ends_it_and_carries_nothing_o
     assert [(event.name, getattr(event, "reason", None)) for event in happened] == [
         ("session.ended", "replaced"),
         ("session.created", None),
+        ("wallet.changed", None),
     ]
     thief = Visitor(app)
     thief.session_id = old

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 
+import msgspec
 from flask import Flask
 from redis import Redis
 
@@ -43,6 +44,10 @@ class TimeMachine:
                 self._age_record(name, milliseconds)
             elif name.endswith(":index"):
                 self._age_index(name, milliseconds)
+            elif name.endswith(":standing"):
+                self._age_standing(name, milliseconds)
+            elif name.endswith((":activity", ":refusals")):
+                self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
             if ttl > milliseconds:
                 self._redis.pexpire(key, ttl - milliseconds)
@@ -54,12 +59,27 @@ class TimeMachine:
         record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, header)))
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
+        record.restarted_at -= milliseconds if record.restarted_at else 0
+        record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
         older = b"%013d" % (int(active) - milliseconds)
         self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)
 
+    def _age_standing(self, key: str, milliseconds: int) -> None:
+        standing = self._records.open_standing(key, self._redis.get(key))
+        older = msgspec.structs.replace(standing, verified_until=standing.verified_until - milliseconds)
+        self._redis.set(key, self._records._keys.seal(self._records._encode(older), key.encode()))
+
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():
-            older = re.sub(rb"\|(\d+)\|", lambda found: b"|%d|" % (int(found[1]) - milliseconds), entry)
+            older = re.sub(rb"(?<=\|)\d+(?=\|)", lambda found: b"%d" % (int(found[0]) - milliseconds), entry)
             self._redis.hset(key, digest, older)
+
+    def _age_stream(self, key: str, milliseconds: int) -> None:
+        entries, ttl = self._redis.xrange(key), self._redis.pttl(key)
+        self._redis.delete(key)
+        for stream_id, entry in entries:
+            at, number = stream_id.split(b"-")
+            self._redis.xadd(key, entry, f"{int(at) - milliseconds}-{int(number)}")
+        self._redis.pexpire(key, ttl)

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 from flask import Blueprint, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
-from .. import chains
+from .. import chains, clients
+from ..errors import BodyMalformed
 from ..records import Ended
-from . import bodies, origin
+from . import bodies, confirmations, origin
 from .failures import wants_json
 from .guards import public, refusal, session_view, signed_in, wallet_session
 from .pages import clear_browser, end_session
@@ -25,19 +27,29 @@ api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
 
 
 class ChallengeRequest(msgspec.Struct):
-    """The body of `POST challenges`."""
+    """The body of `POST challenges`: an account to sign in with, or a waiting request of this session to confirm."""
 
-    account: str
+    account: str | None = None
+    request: str | None = None
 
 
 @api.post("/challenges")
 @public(slides=False, csrf=False)
 def create_challenge() -> ResponseReturnValue:
     """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
-    account = bodies.read(request, ChallengeRequest).account
-    issued = services().challenges.issue(account, wallet_session().browser)
+    body, ours, current = bodies.read(request, ChallengeRequest), services(), wallet_session()
+    if body.request is not None:
+        view = session_view()
+        if view is None:
+            raise refusal(current)
+        pending = confirmations.from_token(ours, current, body.request)
+        issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+    elif body.account is not None:
+        issued = ours.challenges.issue(body.account, current.browser)
+    else:
+        raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
-    return _success(
+    return success(
         {
             "account": str(issued.account),
             "message": issued.message,
@@ -52,7 +64,7 @@ def create_challenge() -> ResponseReturnValue:
 @signed_in(slides=False)
 def validate() -> ResponseReturnValue:
     """Say until when this session lives; asking is no activity."""
-    return _success(_state())
+    return success(_state())
 
 
 @api.post("/sessions/keep-alive")
@@ -68,7 +80,7 @@ def keep_alive() -> ResponseReturnValue:
     current.live = renewed
     if not wants_json():
         return redirect(origin.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
-    return _success(_state())
+    return success(_state())
 
 
 @api.post("/sessions/logout")
@@ -76,16 +88,18 @@ def keep_alive() -> ResponseReturnValue:
 def logout() -> ResponseReturnValue:
     """Revoke the session of this cookie; signing out twice is fine."""
     end_session()
-    return clear_browser(_success({"signed_out": True}))
+    return clear_browser(success({"signed_out": True}))
 
 
 def _state() -> dict[str, Any]:
     view = session_view()
     assert view is not None  # noqa: S101  # signed_in saw to it
-    return view.as_json()
+    # With the token of this session's id, so that the forms of a tab work again after another tab made the id change.
+    return view.as_json() | {"csrf_token": generate_csrf()}
 
 
-def _success(data: dict[str, Any], status: int = 200) -> Response:
+def success(data: dict[str, Any], status: int = 200) -> Response:
+    """Return data in the envelope of the service."""
     response = jsonify(success=True, data=data)
     response.status_code = status
     return response
@@ -94,4 +108,8 @@ def _success(data: dict[str, Any], status: int = 200) -> Response:
 @cache
 def _warm_up(namespace: str) -> None:
     # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
-    threading.Thread(target=chains.warm, args=(namespace,), daemon=True).start()
+    def warm() -> None:
+        chains.warm(namespace)
+        clients.warm()
+
+    threading.Thread(target=warm, daemon=True).start()

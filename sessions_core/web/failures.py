@@ -14,7 +14,8 @@ from werkzeug.wrappers import Response
 
 from .. import errors, events
 from ..settings import LOOPBACK
-from . import origin
+from . import confirmations, origin
+from .guards import wallet_session
 from .services import services
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ _BY_STATUS: dict[int, type[errors.SessionsError]] = {
     429: errors.RateLimited,
 }
 
+
+_LONGEST_IN_ADDRESS = 3000  # gunicorn takes request lines of 4094 bytes
 
 # A sign-out that fails must not read like one that worked.
 _SIGN_OUTS = ("sessions.sign_out_post", "sessions_api.logout")
@@ -57,8 +60,10 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
     if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
     request_id = note(error)
-    if isinstance(error, errors.NotSignedIn) and not wants_json():
-        return _to_sign_in(error)
+    if not wants_json():
+        elsewhere = _elsewhere(error)
+        if elsewhere is not None:
+            return elsewhere
     body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return body, error.status, headers
@@ -70,7 +75,9 @@ def note(error: errors.SessionsError) -> str:
     What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
     that never was a session does.
     """
-    if isinstance(error, errors.SignInRefused):
+    if isinstance(error, errors.StepUpRequired):
+        pass  # nothing was refused, or `confirmations` has said so
+    elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif error.reason == "unknown" or not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
         events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
@@ -85,6 +92,12 @@ def envelope(error: errors.SessionsError, request_id: str) -> Response:
     detail: dict[str, Any] = {"code": error.code, "message": error.message, "request_id": request_id}
     if error.reason is not None:
         detail["reason"] = error.reason
+    if isinstance(error, errors.PermissionDenied) and error.reason is not None:
+        detail["missing"] = error.missing
+    if isinstance(error, errors.StepUpRequired):
+        detail["request"] = error.request
+        if error.problem:
+            detail["problem"] = error.problem
     return jsonify(success=False, error=detail)
 
 
@@ -105,10 +118,28 @@ def _back(error: errors.SessionsError) -> str | None:
     return None
 
 
+def _elsewhere(error: errors.SessionsError) -> Response | None:
+    """Return the way to the page on which the person can do something about it, if there is one."""
+    if isinstance(error, errors.NotSignedIn):
+        return _to_sign_in(error)
+    if isinstance(error, errors.StepUpRequired):
+        if len(error.request) > _LONGEST_IN_ADDRESS:
+            page = confirmations.page(services(), wallet_session(), error.request, error.problem)
+            return current_app.make_response((page, error.status))
+        return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
+    if isinstance(error, errors.PermissionDenied) and error.reason is not None:
+        lacking: dict[str, Any] = {error.kind: error.missing, **_target()}
+        return redirect(url_for("sessions.unauthorized", **lacking), 303)
+    return None
+
+
+def _target() -> dict[str, Any]:
+    path = request.full_path.rstrip("?")
+    return {"next": path} if request.method == "GET" and origin.is_safe_path(path) else {}
+
+
 def _to_sign_in(error: errors.NotSignedIn) -> Response:
-    target: dict[str, Any] = {"next": request.full_path.rstrip("?")} if request.method == "GET" else {}
-    if not origin.is_safe_path(target.get("next", "/")):
-        target = {}
+    target = _target()
     if error.reason and error.reason != "no_token":
         target["reason"] = error.reason
     return redirect(url_for("sessions.sign_in", **target), 303)

@@ -5,13 +5,15 @@
     def account(): ...
 
 `public` lets everybody in and reads the session if there is one, `signed_in` asks for one, `sessionless` never looks
-(health checks, files). Declare below the route, as above. Reading counts as activity unless `slides=False`.
+(health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a signature
+of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare below the
+route, as above. Reading counts as activity unless `slides=False`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -20,11 +22,20 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.local import LocalProxy
 
-from ..accounts import Account
-from ..errors import BadRequest, BodyTooLarge, Misconfigured, NotSignedIn, SessionExpired, SessionInvalid
-from ..records import Slide
+from .. import events
+from ..accounts import Account, stored
+from ..errors import (
+    BadRequest,
+    BodyTooLarge,
+    Misconfigured,
+    NotSignedIn,
+    PermissionDenied,
+    SessionExpired,
+    SessionInvalid,
+)
+from ..records import Record, Slide
 from ..store import WalletSession
-from . import origin
+from . import client, confirmations, origin
 from .services import EXTENSION, Services, services
 from .view import SessionView
 
@@ -38,12 +49,18 @@ _LARGEST_BODY = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route declared: is the session read, is one demanded, does reading count as activity, is a token due."""
+    """What a route declared: is the session read, is one demanded, does reading count as activity, is a token due;
+    and which permission, role, session type, and signature (seconds, action) it takes.
+    """
 
     reads: bool = True
     demands: bool = False
     slide: Slide = "due"
     csrf: bool = True
+    permission: str | None = None
+    role: str | None = None
+    session_type: str | None = None
+    fresh: tuple[int, str] | None = None
 
 
 @overload
@@ -71,8 +88,48 @@ def sessionless(view: Callable[P, R]) -> Callable[P, R]:
     return _declare(Access(reads=False))(view)
 
 
+def requires(
+    permission: str | None = None, *, role: str | None = None, session_type: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let in whose session has this permission, this role, this type. Others get 403 as JSON, or see what they lack.
+
+    Decided on each request. A permission whose type wants fresh signatures for it (`SessionType.fresh`) gets one.
+    """
+    return _demand(permission=permission, role=role, session_type=session_type)
+
+
+def fresh_required(seconds: int, action: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Ask for a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
+
+    With 0 each request brings a signature of its own. Who has none is sent to `/confirm` and, once the wallet has
+    signed, back into this request.
+    """
+    return _demand(fresh=(seconds, action))
+
+
+def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        access = declared(view)
+        if access is None:
+            return _declare(Access(demands=True, **rights))(view)
+        if not access.demands:
+            raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
+        given = {name: value for name, value in rights.items() if value is not None}
+        setattr(view, _MARK, replace(access, **given))
+        return view
+
+    return declare
+
+
 def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def declare(view: Callable[P, R]) -> Callable[P, R]:
+        rights = declared(view)
+        if rights is not None:
+            if not access.demands:
+                raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
+            setattr(view, _MARK, replace(rights, slide=access.slide))
+            return view
+
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             # The guard has run before; this stops an application that copied the decorators and forgot `init_app`.
@@ -112,7 +169,13 @@ def demand_declarations(app: Flask) -> None:
 
 def _demand_declaration(app: Flask, endpoint: str) -> None:
     view = app.view_functions.get(endpoint)
-    if view is None or _is_static(app, endpoint) or declared(view):
+    access = declared(view)
+    if access is not None and access.fresh and access.fresh[1] not in app.extensions[EXTENSION].actions:
+        raise Misconfigured(
+            f"The route {endpoint!r} asks for a signature for {access.fresh[1]!r}, which has no sentence. "
+            f"Give it one: WalletSessions(app, actions={{{access.fresh[1]!r}: 'What will be done.'}})."
+        )
+    if view is None or _is_static(app, endpoint) or access:
         return
     raise Misconfigured(
         f"The route {endpoint!r} does not say who may use it. "
@@ -160,6 +223,66 @@ def guard() -> None:
         raise refusal(current)
     if unsafe and access.csrf:
         origin.demand_token(ours.csrf)
+    if access.slide == "due" and current.account_live is not None:
+        _follow(ours, current)
+    if access.demands:
+        _demand_rights(ours, current, access)
+
+
+def _follow(ours: Services, current: WalletSession) -> None:
+    """Keep a session in step with its account and its place.
+
+    After a change of role or verification it goes on under a new id: one that somebody else learned before must not
+    be worth more than it was. Where it is used from is looked at as rarely as activity is written.
+    """
+    live = current.account_live
+    assert live is not None  # noqa: S101  # the caller looked
+    record = live.record
+    privilege = ours.privilege(stored(record.account), live.standing, live.now)
+    if privilege is not None and privilege != record.privilege:
+        known = privilege
+
+        def change(record: Record) -> None:
+            record.privilege = known
+
+        ours.store.regenerate(current, change)
+    elif live.active == live.now and record.device:
+        seen = client.current()
+        changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
+        if changed:
+
+            def move(record: Record) -> None:
+                record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
+
+            ours.store.amend(current, move)
+            events.publish(events.ClientChanged(handle=record.handle, account=record.account, changed=changed))
+
+
+def _demand_rights(ours: Services, current: WalletSession, access: Access) -> None:
+    view = session_view()
+    if view is None:  # ended while this request ran
+        raise refusal(current)
+    if access.role is not None and view.role != access.role:
+        raise PermissionDenied(access.role, kind="role", reason="role")
+    if access.session_type is not None and view.type != access.session_type:
+        raise PermissionDenied(access.session_type, kind="session_type", reason="session_type")
+    fresh = access.fresh
+    if access.permission is not None:
+        decision = view.may(access.permission)
+        if decision.reason is not None:
+            raise PermissionDenied(access.permission, reason=decision.reason)
+        if fresh is None and access.permission in view.session_type.fresh:
+            fresh = (ours.settings.fresh_seconds, access.permission)
+    if fresh is not None:
+        ensure_fresh(*fresh)
+
+
+def ensure_fresh(seconds: int, action: str) -> None:
+    """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
+    ours, current = services(), wallet_session()
+    confirmations.demand(ours, current, request_ctx.request, seconds, action)
+    if current.account_live is None:
+        raise refusal(current)
 
 
 def _limit_body(current: Request) -> None:

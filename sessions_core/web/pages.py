@@ -9,17 +9,17 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from .. import errors
-from ..accounts import chain
+from .. import errors, policy
+from ..accounts import Account, chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
-from . import failures, origin
+from . import client, failures, origin
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
 
 pages = Blueprint("sessions", __name__)
 
-REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced")
+REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "limit")
 
 # Where the sign-in page starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -39,9 +39,13 @@ _STATES = {
 @public
 def sign_in() -> ResponseReturnValue:
     """Show the connect panel; who is signed in already may go on, or use another account."""
+    reason = _reason(request.args.get("reason"))
+    if session_view() is not None and reason == "replaced":
+        # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
+        return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
-    return _sign_in_page(state, request.args, reason=_reason(request.args.get("reason")))
+    return _sign_in_page(state, request.args, reason=reason)
 
 
 @pages.post("/sign-in")
@@ -49,19 +53,26 @@ def sign_in() -> ResponseReturnValue:
 def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
     ours, current, form = services(), wallet_session(), request.form
+    wanted = form.get("session_type", "")
     # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
     message = form.get("message", "").replace("\r\n", "\n")
     try:
+        ours.policy.choose(wanted, verified=True)  # what nobody can have is refused before the nonce is spent
         account = ours.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), current.browser
         )
+        standing, now = ours.directory.standing(account), ours.records.time()
+        session_type = ours.policy.choose(wanted, standing.verified(now))
         live = ours.lifecycle.start(
             account,
-            ours.session_type,
+            session_type,
             wallet=display_name(form.get("wallet", "")),
             remember=form.get("remember") == "1",
             data=_carried_over(current),
             replacing=current.live,
+            narrowed=policy.narrow(session_type, _duration(form), form.getlist("permissions") or None),
+            privilege=ours.privilege(account, standing, now) or "",
+            client=client.current(),
         )
     except (errors.SignInRefused, errors.StoreUnavailable) as error:
         failures.note(error)
@@ -128,6 +139,13 @@ def clear_browser(response: Response) -> Response:
     return response
 
 
+def account_of_session() -> Account:
+    """Return the account of this request, on a route that lets nobody in without one."""
+    view = session_view()
+    assert view is not None  # noqa: S101  # the guard saw to it
+    return view.account
+
+
 def display_name(text: str) -> str:
     """Return a wallet's name fit for showing: one line, no control, format or bidi characters, at most 40."""
     visible = "".join(c for c in text[:400] if not unicodedata.category(c).startswith("C"))
@@ -162,12 +180,25 @@ def _sign_in_page(
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
         chains=[chain(chain_id) for chain_id in services().settings.chains],
-        **_clocks(),
+        session_type=_type(fields.get("session_type", "")).name,
+        **_clocks(fields.get("session_type", "")),
     )
 
 
-def _clocks() -> dict[str, int]:
-    session_type = services().session_type
+def _type(name: str) -> policy.SessionType:
+    # What the page offers; what a sign-in gets is decided when it is signed.
+    rules = services().policy
+    chosen = rules.types.get(name, rules.standard)
+    return chosen if chosen.by_wallet else rules.standard
+
+
+def _duration(form: Any) -> int | None:
+    text = form.get("duration", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
+def _clocks(name: str = "") -> dict[str, int]:
+    session_type = _type(name)
     return {"idle_seconds": session_type.idle_seconds, "absolute_seconds": session_type.absolute_seconds}
 
 

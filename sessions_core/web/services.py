@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from flask import Flask, current_app
 from flask_wtf.csrf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 
 from ..accounts import Account
+from ..actions import Actions
+from ..audit import Audit
 from ..challenges import Challenges
+from ..directory import Directory
+from ..errors import SessionsError
 from ..lifecycle import Lifecycle
-from ..policy import SessionType
+from ..policy import Policy
 from ..records import Records
 from ..settings import Settings
+from ..standing import MEMBER, Standing
 from ..store import SessionStore
+
+logger = logging.getLogger(__name__)
 
 EXTENSION = "wallet_sessions"
 
@@ -29,13 +38,42 @@ class Services:
     store: SessionStore
     lifecycle: Lifecycle
     challenges: Challenges
+    directory: Directory
+    audit: Audit
+    policy: Policy
+    actions: Actions
     csrf: CSRFProtect
-    session_type: SessionType
-    role_for: Callable[[Account], str]
+    requests: URLSafeTimedSerializer
+    role_for: Callable[[Account], str] | None
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""
         app.extensions[EXTENSION] = self
+
+    def role(self, account: Account, standing: Standing) -> str:
+        """Return the role of an account: from the application's `role_for`, or from the directory.
+
+        If `role_for` fails the role is empty, which permits nothing: people stay signed in, and can sign out.
+        """
+        if self.role_for is None:
+            return standing.role
+        try:
+            return self.role_for(account)
+        except SessionsError:
+            raise
+        except Exception:
+            logger.exception("role_for failed; %s has no role until it works again", account)
+            return ""
+
+    def privilege(self, account: Account, standing: Standing, now: int) -> str | None:
+        """Return role and verification as one word, empty for an ordinary member, or `None` if the role is not known:
+        when it changes, so does the id of the session. `now` is in milliseconds since the epoch.
+        """
+        role = self.role(account, standing)
+        if not role:
+            return None
+        level = standing.verification_level if standing.verified(now) else ""
+        return "" if (role, level) == (MEMBER, "") else f"{role}|{level}"
 
 
 def services() -> Services:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import policy
 from ..accounts import Account, Chain, Network, stored
 from ..records import Live
+from ..standing import Standing
 from .services import Services
 
 
@@ -61,13 +62,33 @@ class SessionView:
 
     @property
     def type(self) -> str:
-        """The session type."""
+        """The session type's name."""
         return self.live.record.session_type
+
+    @property
+    def session_type(self) -> policy.SessionType:
+        """The session type, as the policy has it now."""
+        return self._services.policy.type_of(self.type)
+
+    @property
+    def standing(self) -> Standing:
+        """What administrators decided about the account, read with this request."""
+        return self.live.standing
+
+    @property
+    def verified(self) -> bool:
+        """Whether the account is a verified professional now."""
+        return self.standing.verified(self.live.now)
+
+    @property
+    def verified_until(self) -> datetime:
+        """Until when the verification holds."""
+        return moment(self.standing.verified_until)
 
     @cached_property
     def role(self) -> str:
         """The role of the account, asked anew on each request."""
-        return self._services.role_for(self.account)
+        return self._services.role(self.account, self.standing)
 
     @property
     def wallet(self) -> str:
@@ -75,9 +96,57 @@ class SessionView:
         return self.live.record.wallet
 
     @cached_property
+    def grounds(self) -> policy.Grounds:
+        """What permissions are decided on."""
+        narrowed = self.live.record.narrowed
+        return policy.Grounds(
+            account=self.account,
+            session_type=self.session_type,
+            network=self.network,
+            role=self.role,
+            verified=self.verified,
+            narrowed=None if narrowed is None else frozenset(narrowed),
+        )
+
+    @cached_property
     def permissions(self) -> tuple[policy.Decision, ...]:
         """Every permission with the decision on it."""
-        return policy.decisions(self._services.session_type, self.network)
+        return self._services.policy.decisions(self.grounds)
+
+    def may(self, permission: str) -> policy.Decision:
+        """Decide one permission."""
+        return self._services.policy.decide(permission, self.grounds)
+
+    def fresh(self, seconds: int, action: str) -> bool:
+        """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""
+        record = self.live.record
+        return self.live.now - max(record.signed_at, record.confirmed.get(action, 0)) <= seconds * 1000
+
+    @property
+    def device(self) -> str:
+        """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
+        return self.live.record.device
+
+    @property
+    def label(self) -> str:
+        """The person's own name for this session, or empty."""
+        return self.live.record.label
+
+    @property
+    def agent(self) -> str:
+        """The user agent the session was last used with."""
+        return self.live.record.agent
+
+    @property
+    def ip(self) -> str:
+        """The address the session was last used from, shortened if the settings say so."""
+        return self.live.record.ip
+
+    @property
+    def signed_at(self) -> datetime:
+        """When the wallet last signed for this session."""
+        record = self.live.record
+        return moment(max(record.signed_at, *record.confirmed.values(), 0))
 
     @property
     def remember(self) -> bool:
@@ -87,27 +156,27 @@ class SessionView:
     @property
     def now(self) -> datetime:
         """When Redis answered."""
-        return _time(self.live.now)
+        return moment(self.live.now)
 
     @property
     def created_at(self) -> datetime:
         """When the person signed in."""
-        return _time(self.live.record.created_at)
+        return moment(self.live.record.created_at)
 
     @property
     def last_active(self) -> datetime:
         """When activity was last written."""
-        return _time(self.live.active)
+        return moment(self.live.active)
 
     @property
     def idle_expires_at(self) -> datetime:
         """When the session ends without activity."""
-        return _time(self.live.idle_expires_at)
+        return moment(self.live.idle_expires_at)
 
     @property
     def absolute_expires_at(self) -> datetime:
         """When the session ends in any case."""
-        return _time(self.live.ends)
+        return moment(self.live.ends)
 
     @property
     def idle_seconds(self) -> int:
@@ -117,7 +186,7 @@ class SessionView:
     @property
     def absolute_seconds(self) -> int:
         """The length of the absolute clock."""
-        return (self.live.ends - self.live.record.created_at) // 1000
+        return (self.live.ends - (self.live.record.restarted_at or self.live.record.created_at)) // 1000
 
     @property
     def warn_seconds(self) -> int:
@@ -129,8 +198,33 @@ class SessionView:
         """How long before the absolute end to warn."""
         return self._services.settings.absolute_warn_seconds
 
+    def as_row(self, current: str) -> dict[str, Any]:
+        """Return what the list of sessions says of one; `current` is the handle of the one that asks."""
+        return {
+            "session_id": self.handle,
+            "current": self.handle == current,
+            "session_type": self.type,
+            "account": str(self.account),
+            "network": self.network,
+            "wallet": self.wallet,
+            "label": self.label,
+            "device": self.device,
+            "user_agent": self.agent,
+            "ip": self.ip,
+            "created_at": iso(self.created_at),
+            "last_activity": iso(self.last_active),
+            "expires_at": iso(self.idle_expires_at),
+            "absolute_expires_at": iso(self.absolute_expires_at),
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return what `validate` and `keep-alive` answer."""
+        professional = {}
+        if self.session_type.verified:
+            professional = {
+                "professional_id": self.standing.professional_id if self.verified else None,
+                "verification_level": self.standing.verification_level if self.verified else None,
+            }
         return {
             "valid": True,
             "session_id": self.handle,
@@ -146,6 +240,7 @@ class SessionView:
             "absolute_expires_at": iso(self.absolute_expires_at),
             "warn_seconds": self.warn_seconds,
             "absolute_warn_seconds": self.absolute_warn_seconds,
+            **professional,
         }
 
 
@@ -168,5 +263,13 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} seconds"
 
 
-def _time(milliseconds: int) -> datetime:
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long before `now` a moment was: `5 minutes ago`, `just now`."""
+    from humanize import naturaltime  # 20 ms to import, and only some pages need it
+
+    return "just now" if (now - moment).total_seconds() < 60 else naturaltime(now - moment)
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return milliseconds since the epoch as a time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -7,6 +7,9 @@
 /** How long to wait for an answer before calling the server unreachable. */
 const PATIENCE_MS = 10_000;
 
+/** The answer that moved a session to a new id reaches the browser at most this much later than ours. */
+const MOVING_MS = 500;
+
 /** The codes with which the server says that this browser has no live session. */
 const SIGNED_OUT_CODES = new Set(["session_expired", "session_invalid", "no_token"]);
 
@@ -39,13 +42,29 @@ export class HttpError extends Error {
 }
 
 /**
+ * @typedef {{method?: "GET" | "POST" | "DELETE", json?: unknown, csrf?: string,
+ *            signal?: AbortSignal, patience?: number}} Options
+ */
+
+/**
  * @param {string} url a path on this origin
- * @param {{method?: "GET" | "POST" | "DELETE", json?: unknown, csrf?: string,
- *          signal?: AbortSignal, patience?: number}} [options]
+ * @param {Options} [options]
  * @returns {Promise<any>} the envelope's `data`
  * @throws {HttpError} always this class, whatever went wrong
  */
-export async function request(url, { method = "GET", json, csrf, signal, patience = PATIENCE_MS } = {}) {
+export async function request(url, options = {}) {
+  try {
+    return await ask(url, options);
+  } catch (error) {
+    if (!(error instanceof HttpError && error.signedOut && error.reason === "replaced")) throw error;
+    // Another tab has just moved the session to a new id, and its cookie is still on the way. Nothing was done.
+    await new Promise((resolve) => { setTimeout(resolve, MOVING_MS); });
+    return ask(url, options);
+  }
+}
+
+/** @param {string} url @param {Options} options */
+async function ask(url, { method = "GET", json, csrf, signal, patience = PATIENCE_MS }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (json !== undefined) headers["Content-Type"] = "application/json";

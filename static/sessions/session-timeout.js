@@ -24,7 +24,10 @@ const SAME_END_MS = 1_000;
 const ACKNOWLEDGED = "wallet-session-acknowledged";
 
 /** @typedef {"warning" | "extending" | "error" | "absolute"} DialogState */
-/** @typedef {{session_id?: string, now: string, idle_expires_at: string, absolute_expires_at: string}} Answer */
+/**
+ * @typedef {{session_id?: string, csrf_token?: string, now: string, idle_expires_at: string,
+ *            absolute_expires_at: string}} Answer
+ */
 
 class SessionTimeout extends HTMLElement {
   /** @type {HTMLDialogElement} */ #dialog = /** @type {any} */ (null);
@@ -110,6 +113,8 @@ class SessionTimeout extends HTMLElement {
     });
 
     on(document, "keydown pointerdown", () => this.#active(), { capture: true, passive: true });
+    // Another element of the page was told that there is no session.
+    on(document, "session-doubted", () => this.#check());
     on(document, "submit", (event) => this.#submitted(event));
 
     on(this.#dialog, "close", () => this.#closed());
@@ -167,13 +172,27 @@ class SessionTimeout extends HTMLElement {
    */
   async #ask(url, method) {
     const askedAt = performance.now();
-    const csrf = method === "POST" ? csrfToken() : undefined;
     try {
-      this.#alive(await request(url, { method, csrf }), askedAt);
+      this.#alive(method === "POST" ? await this.#post(url) : await request(url), askedAt);
     } catch (error) {
       if (error instanceof HttpError && error.signedOut) this.#leave(error.reason);
       else this.#lose(navigator.onLine ? "unreachable" : "offline");
       throw error;
+    }
+  }
+
+  /**
+   * A signature in another tab gave the session a new id and a new token: this tab fetches it, and goes on.
+   * @param {string} url
+   */
+  async #post(url) {
+    try {
+      return await request(url, { method: "POST", csrf: csrfToken() });
+    } catch (error) {
+      if (!(error instanceof HttpError && error.code === "csrf_failed")) throw error;
+      const askedAt = performance.now();
+      this.#alive(await request(this.dataset.validateUrl ?? ""), askedAt);
+      return request(url, { method: "POST", csrf: csrfToken() });
     }
   }
 
@@ -191,6 +210,7 @@ class SessionTimeout extends HTMLElement {
       location.replace(location.href.split("#", 1)[0]);
       return;
     }
+    if (answer.csrf_token) takeToken(answer.csrf_token);
     this.#hearsay = null;
     this.#askedAtTheEnd = false;
     this.#retries = 0;
@@ -435,6 +455,8 @@ class SessionTimeout extends HTMLElement {
     if (session !== this.dataset.sessionId) return this.#check();
     // A frozen tab hears late.
     const late = Math.max(Date.now() - at, 0);
+    // Only a signature moves the absolute end. It changed the token of this page's forms as well.
+    if (Math.abs(absolute - late - clock.absoluteLeft()) > SAME_END_MS) return this.#check();
     if (!(idle - late > clock.idleLeft() + SAME_END_MS)) return;
     const now = clock.now().getTime();
     this.#reportedAt = performance.now();
@@ -549,6 +571,15 @@ function write(element, text) {
 
 function csrfToken() {
   return document.querySelector("meta[name=csrf-token]")?.getAttribute("content") ?? "";
+}
+
+/** @param {string} token the one that the server takes from now on */
+function takeToken(token) {
+  if (token === csrfToken()) return;
+  document.querySelector("meta[name=csrf-token]")?.setAttribute("content", token);
+  for (const input of document.querySelectorAll("input[name=csrf_token]")) {
+    /** @type {HTMLInputElement} */ (input).value = token;
+  }
 }
 
 function remembered() {

@@ -10,6 +10,7 @@
 import { openChannel } from "./channel.js";
 import * as eip155 from "./eip155.js";
 import { HttpError, request } from "./http.js";
+import { keep } from "./wallet-choices.js";
 import { discover, imitations, list, printable, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
@@ -330,6 +331,10 @@ class WalletSignIn extends HTMLElement {
       signature,
       wallet: this.#wallet?.name ?? "",
     });
+    // Which account to use, the person has just said: no page need ask because the wallet puts another one first.
+    if (!eip155.sameAddress(this.#accounts[0] ?? this.#address, this.#address)) {
+      keep(challenge.account, this.#accounts[0]);
+    }
     this.#show("verifying");
     this.#submitting = true;
     this.#form.requestSubmit();

@@ -100,6 +100,19 @@ def test_warnings(
     browser.online()
 
 
+def test_the_wallet_elsewhere(browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:
+    browser.sign_in(wallet)
+    wallet.switch_chain(11155111)
+    browser.see("network-changed")
+    picture("network-changed")
+    wallet.keys = [Account.from_key("0x" + "22" * 32)]
+    wallet.install()
+    for name, path in (("session", "/session"), ("home", "/"), ("404", "/nowhere")):
+        browser.open(path)
+        browser.see("account-changed")
+        picture(f"account-changed-{name}")
+
+
 def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:
     panel = ConnectPanel(browser)
     panel.open()

@@ -1,0 +1,239 @@
+"""What happened, kept for people: of each account for its owner, of the site for administrators. Bounded and sealed.
+
+    {tag}:activity    stream  what an account did, and what was done to it
+    {tag}:refusals    stream  what was refused in its name; only beside the stream above
+    activity          stream  the same of everybody, ten times as long; outside the tag
+    refusals          stream
+
+Refusals have streams of their own: whoever knows an address can fail to sign in as often as they like, and must not
+push out the record of what really happened. An entry is one field, e: msgpack of [event, fields, ip, device], sealed
+for its stream. Who reads Redis learns from it how often something happened, and when; who writes to Redis can drop or
+repeat an entry of a stream, and can neither make one up nor carry it to another account.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from . import events
+from .clients import Client
+from .connection import Link, Script
+from .errors import StoreUnavailable
+from .records import account_tag
+from .sealing import KeyRing, Unsealable
+from .settings import DAY, Settings
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = frozenset(
+    event.name
+    for event in (events.SignInFailed, events.ConfirmationFailed, events.ChallengeReplayed, events.RequestRefused)
+)
+
+_CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})(r?)", re.ASCII)
+_CHUNK = 200  # entries in one answer of Redis: 50 kB, in a tenth of a millisecond
+_LONGEST = 200  # characters of one field
+_BITS = 64  # of a number in msgpack, with its sign, and of each half of an id in Redis
+
+# Milliseconds of Redis's own clock are what the ids of entries begin with; ARGV[1] is how many seconds are kept.
+_OLDEST = """
+local oldest = string.format('%.0f', (redis.call('TIME')[1] - ARGV[1]) * 1000)
+"""
+
+# KEYS stream, and for a refusal the stream of activity that must be there; ARGV seconds kept, most entries, sealed
+# entry. Without the second key anybody could fill Redis with refusals of accounts that were never here.
+_WRITE = Script(
+    _OLDEST
+    + """
+if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 0 then return end
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if last and last[2][2] == ARGV[3] then return end -- sent twice, since the first answer was lost
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], '*', 'e', ARGV[3])
+redis.call('XTRIM', KEYS[1], 'MINID', oldest)
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+)
+
+# KEYS stream; ARGV seconds kept, where to begin, how many -> entries, newest first.
+_READ = Script(
+    _OLDEST
+    + """
+return redis.call('XREVRANGE', KEYS[1], ARGV[2], oldest, 'COUNT', ARGV[3])
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `id` is good as a cursor, `at` is milliseconds since the epoch by Redis's clock,
+    `fields` are those of the event, `count` is how many renewals in a row it stands for.
+    """
+
+    id: str
+    at: int
+    name: str
+    fields: dict[str, Any]
+    ip: str
+    device: str
+    count: int = 1
+
+    @property
+    def refused(self) -> bool:
+        """Whether this is something that was tried, and not let happen."""
+        return self.name in REFUSALS
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries, newest first; `older` is the cursor of the page after this one, or empty."""
+
+    entries: tuple[Entry, ...]
+    older: str
+
+
+class _Position(NamedTuple):
+    """Where an entry stands, as entries are ordered. Both streams may use one id: activity then counts as newer."""
+
+    at: int
+    number: int
+    activity: bool
+
+    def __str__(self) -> str:
+        return f"{self.at}-{self.number}" + ("" if self.activity else "r")
+
+
+class Audit:
+    """Writes down what happened and reads it back; reading raises `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
+        self._link = link
+        self._keys = keys
+        self._prefix = settings.redis_prefix
+        self._seconds = settings.activity_days * DAY
+        self._most = settings.activity_events
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], str, str]).decode
+
+    def note(self, event: events.Event, client: Client) -> None:
+        """Write an event down, with where it came from. What can't be written is logged: it has happened all the
+        same, and nobody is turned away because it could not be noted. Two round trips.
+        """
+        refused = event.name in REFUSALS
+        most = max(1, self._most // 10) if refused else self._most
+        kind = "refusals" if refused else "activity"
+        account = getattr(event, "account", None)
+        fields = {name: _plain(value) for name, value in asdict(event).items()}
+        entry = self._encode((event.name, fields, _plain(client.ip), _plain(client.device)))
+        try:
+            if account:
+                of_account = self._base(account)
+                self._write(entry, most, of_account + kind, *([f"{of_account}activity"] if refused else []))
+            self._write(entry, most * 10, self._base(None) + kind)
+        except StoreUnavailable as error:
+            logger.warning("%s could not be written down: %s", event.name, error)
+
+    def account(self, account: str, names: Collection[str] = (), before: str = "", limit: int = 50) -> Page:
+        """Return what happened to a CAIP-10 account, newest first.
+
+        Without `names` that is every event. `before` is the cursor of an earlier page or entry; what is no cursor
+        counts as none. Renewals of one session in a row, from one place, are one entry.
+        """
+        return self._page(self._newest_first(self._base(account), names, before), limit)
+
+    def site(self, names: Collection[str] = (), before: str = "", limit: int = 50) -> Page:
+        """Return what happened to everybody; everything else is as in `account`."""
+        return self._page(self._newest_first(self._base(None), names, before), limit)
+
+    def iterate(self, account: str | None) -> Iterator[Entry]:
+        """Go through all that is kept of an account, or with `None` of the site: newest first, each entry alone."""
+        return self._newest_first(self._base(account), (), "")
+
+    def _base(self, account: str | None) -> str:
+        # With the tag of the account's sessions, and so on their slot of a Cluster.
+        return f"{self._prefix}{{{account_tag(account)}}}:" if account else self._prefix
+
+    def _write(self, entry: bytes, most: int, stream: str, *beside: str) -> None:
+        sealed = self._keys.seal(entry, stream.encode())
+        self._link.run(_WRITE, (stream, *beside), self._seconds, most, sealed)
+
+    def _page(self, found: Iterator[Entry], limit: int) -> Page:
+        entries: list[Entry] = []
+        last = ""
+        for entry in found:
+            if entries and _renewed_again(entries[-1], entry):
+                entries[-1] = replace(entries[-1], count=entries[-1].count + 1)
+            elif len(entries) >= max(1, limit):
+                return Page(tuple(entries), last)
+            else:
+                entries.append(entry)
+            last = entry.id
+        return Page(tuple(entries), "")
+
+    def _newest_first(self, base: str, names: Collection[str], before: str) -> Iterator[Entry]:
+        cursor = _position(before)
+        streams = []
+        if not names or not REFUSALS.issuperset(names):
+            streams.append(self._stream(f"{base}activity", True, cursor))
+        if not names or not REFUSALS.isdisjoint(names):
+            streams.append(self._stream(f"{base}refusals", False, cursor))
+        merged = heapq.merge(*streams, key=lambda found: found[0], reverse=True)
+        return (entry for _, entry in merged if not names or entry.name in names)
+
+    def _stream(self, key: str, activity: bool, cursor: _Position | None) -> Iterator[tuple[_Position, Entry]]:
+        start = "+"
+        if cursor is not None:
+            newer = activity >= cursor.activity  # than the cursor, of two entries with its id; and so not to be shown
+            start = f"{'(' if newer else ''}{cursor.at}-{cursor.number}"
+        told = False
+        while True:
+            rows = self._link.run(_READ, (key,), self._seconds, start, _CHUNK)
+            for stream_id, row in rows:
+                at, number = map(int, stream_id.split(b"-"))
+                position = _Position(at, number, activity)
+                entry = self._open(key, position, row)
+                if entry is not None:
+                    yield position, entry
+                elif not told:
+                    logger.warning("%s has entries that can't be opened; they are left out", key)
+                    told = True
+            if len(rows) < _CHUNK:
+                return
+            start = f"({rows[-1][0].decode()}"
+
+    def _open(self, key: str, position: _Position, row: list[bytes]) -> Entry | None:
+        try:
+            name, fields, ip, device = self._decode(self._keys.open(row[1], key.encode()))
+        except (Unsealable, msgspec.MsgspecError):
+            # Not an event, as for a session's record: it would be noted here, and found again by the next reading.
+            return None
+        return Entry(str(position), position.at, name, fields, ip, device)
+
+
+def _position(cursor: str) -> _Position | None:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        return None
+    at, number = int(found[1]), int(found[2])
+    # Redis refuses 0-0 and larger numbers: what somebody types into the address bar must not look like an outage.
+    possible = at + number > 0 and max(at, number).bit_length() <= _BITS
+    return _Position(at, number, not found[3]) if possible else None
+
+
+def _renewed_again(later: Entry, earlier: Entry) -> bool:
+    # A renewal from elsewhere is not the same: it is what people look through their activity for.
+    same = replace(later, id=earlier.id, at=earlier.at, count=earlier.count) == earlier
+    return same and later.name == events.SessionRenewed.name
+
+
+def _plain(value: object) -> str | int | None:
+    """Return what msgpack holds and a page can show, whatever an application puts into events of its own."""
+    if value is None or (isinstance(value, int) and value.bit_length() < _BITS):
+        return value
+    return str(value)[:_LONGEST].encode("utf-8", "replace").decode()

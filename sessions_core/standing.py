@@ -1,0 +1,29 @@
+"""What an administrator decided about an account: its role, and whether it is a verified professional.
+
+It is read with the session in the same round trip, so that what is given or taken holds from the next request on.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MEMBER = "member"
+
+
+class Standing(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The standing of one account; an account nobody has decided about has the default one.
+
+    `verified_until` is in milliseconds since the epoch, by Redis's clock.
+    """
+
+    role: str = MEMBER
+    professional_id: str = ""
+    verification_level: str = ""
+    verified_until: int = 0
+
+    def verified(self, now: int) -> bool:
+        """Whether the verification as a professional holds at `now` (milliseconds since the epoch)."""
+        return bool(self.verification_level) and now < self.verified_until
+
+
+UNKNOWN = Standing()

@@ -1,0 +1,118 @@
+"""What happened to an account, for its person: a page with filters, and downloads as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..audit import Entry
+from .guards import signed_in
+from .pages import account_of_session, pages
+from .services import services
+from .view import iso, moment
+
+# What the filter offers, and the events it stands for.
+KINDS: dict[str, tuple[str, ...]] = {
+    "sign_ins": ("session.created", "wallet.changed", "network.changed"),
+    "ends": ("session.ended", "session.revoked_all"),
+    "changes": (
+        "session.renewed",
+        "session.rotated",
+        "session.named",
+        "session.confirmed",
+        "client.changed",
+        "role.changed",
+        "verification.changed",
+    ),
+    "refusals": (
+        "signin.failed",
+        "confirmation.failed",
+        "challenge.replayed",
+        "session.unreadable",
+        "request.refused",
+    ),
+}
+COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
+
+
+@pages.get("/activity")
+@signed_in
+def activity() -> ResponseReturnValue:
+    """Show what happened to this account, newest first."""
+    kind, before = asked()
+    page = services().audit.account(str(account_of_session()), KINDS.get(kind, ()), before)
+    return render_template(
+        "sessions/activity.html",
+        entries=page.entries,
+        older=page.older,
+        before=before,
+        kind=kind,
+        kinds=tuple(KINDS),
+        days=services().settings.activity_days,
+    )
+
+
+@pages.get("/activity.csv")
+@signed_in
+def activity_csv() -> ResponseReturnValue:
+    """Download all that is kept, as CSV."""
+    return as_csv(services().audit.iterate(str(account_of_session())), "activity")
+
+
+@pages.get("/activity.json")
+@signed_in
+def activity_json() -> ResponseReturnValue:
+    """Download all that is kept, as JSON."""
+    return as_json(services().audit.iterate(str(account_of_session())), "activity")
+
+
+def asked() -> tuple[str, str]:
+    """Return the filter and the cursor of this request; what is none is empty."""
+    kind = request.args.get("kind", "")
+    return kind if kind in KINDS else "", request.args.get("before", "")
+
+
+def as_csv(entries: Iterable[Entry], name: str) -> Response:
+    """Return entries as a CSV file (RFC 4180) that is harmless when a spreadsheet opens it."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        row = _row(entry)
+        row["details"] = "; ".join(f"{key}={value}" for key, value in entry.fields.items() if value not in (None, ""))
+        writer.writerow([_harmless(str(row[column])) for column in COLUMNS])
+    return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+
+
+def as_json(entries: Iterable[Entry], name: str) -> Response:
+    """Return entries as a JSON file."""
+    rows = [_row(entry) | {"details": entry.fields} for entry in entries]
+    return _download(json.dumps(rows, indent=1), "application/json", f"{name}.json")
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "time": iso(moment(entry.at)),
+        "event": entry.name,
+        "result": "refused" if entry.refused else "done",
+        "count": entry.count,
+        "device": entry.device,
+        "ip": entry.ip,
+    }
+
+
+def _harmless(cell: str) -> str:
+    # A user agent is the visitor's word; a cell that begins like this is a formula to a spreadsheet.
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    response = Response(text, content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -1,0 +1,187 @@
+"""Where an account is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
+
+A session is named by its handle. One that is not of this account answers like one that never was.
+"""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
+
+from .. import events
+from ..errors import BadRequest, NotFound
+from .api import api, success
+from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
+from .pages import clear_browser, display_name, pages
+from .services import services
+from .view import SessionView
+
+PER_PAGE = 25
+
+
+class HandleConverter(BaseConverter):
+    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
+
+    regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
+
+
+def sessions_of(account: str, current: str = "") -> list[SessionView]:
+    """Return the living sessions of an account: the one with the handle `current` first, then by last activity."""
+    ours = services()
+    views = [SessionView(live, ours) for live in ours.records.living(account)]
+    return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
+
+
+def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
+    """Return the page that was asked for, from 1, and how many there are; what is no page is the nearest one."""
+    text = request.args.get("page", "1")
+    count = max(1, -(-total // size))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return min(max(1, number), count), count
+
+
+@pages.get("/sessions")
+@signed_in
+def devices() -> ResponseReturnValue:
+    """List the sessions of this account."""
+    view = _view()
+    rows = sessions_of(str(view.account), view.handle)
+    page, count = page_of(len(rows))
+    return render_template(
+        "sessions/devices.html",
+        rows=rows[(page - 1) * PER_PAGE : page * PER_PAGE],
+        total=len(rows),
+        page=page,
+        pages=count,
+        most=services().settings.sessions_per_account,
+    )
+
+
+@pages.post("/sessions/<session_handle:handle>/revoke")
+@signed_in
+def revoke_one(handle: str) -> ResponseReturnValue:
+    """End one session of this account; ending this one is signing out."""
+    found = services().records.find(str(_view().account), handle)
+    alive = _revoke(handle)
+    if session_view() is None:
+        return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
+    if alive and found is not None:
+        flash(found.record.label or found.record.device, "ended")
+    else:
+        flash("", "ended_already")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.post("/sessions/<session_handle:handle>/name")
+@signed_in
+def name_one(handle: str) -> ResponseReturnValue:
+    """Give a session of this account a name of one's own; an empty one takes it away."""
+    view, ours = _view(), services()
+    found = ours.records.find(str(view.account), handle)
+    if found is None:
+        raise NotFound("no session of this account")
+    found.record.label = display_name(request.form.get("label", ""))
+    # Lost only to a change in the same instant: the page that follows shows what holds.
+    if ours.records.save(found) == "saved":
+        events.publish(events.SessionNamed(handle=handle, account=str(view.account)))
+        flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.get("/sessions/others")
+@signed_in
+def others() -> ResponseReturnValue:
+    """Ask whether to end all other sessions."""
+    return _ask("others")
+
+
+@pages.post("/sessions/others", endpoint="others_post")
+@fresh_required(300, "session.revoke_others")
+def others_post() -> ResponseReturnValue:
+    """End all other sessions of this account, those being signed in right now included."""
+    ended = services().store.revoke_others(wallet_session())
+    flash(str(ended), "ended_others")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.get("/sessions/everywhere")
+@signed_in
+def everywhere() -> ResponseReturnValue:
+    """Ask whether to end all sessions, this one too."""
+    return _ask("everywhere")
+
+
+@pages.post("/sessions/everywhere", endpoint="everywhere_post")
+@fresh_required(300, "session.revoke_all")
+def everywhere_post() -> ResponseReturnValue:
+    """End all sessions of this account, this one too."""
+    services().lifecycle.revoke_account(_view().account)
+    wallet_session().release()
+    return clear_browser(redirect(url_for("sessions.signed_out", reason="everywhere"), 303))
+
+
+@pages.post("/session/extend")
+@fresh_required(0, "session.extend")
+def extend() -> ResponseReturnValue:
+    """Start both clocks again; the signature that let this request in has done it."""
+    flash("", "extended")
+    return redirect(url_for("sessions.status"), 303)
+
+
+@api.get("/sessions")
+@signed_in(slides=False)
+def list_sessions() -> ResponseReturnValue:
+    """List the sessions of this account; asking is no activity."""
+    view = _view()
+    rows = sessions_of(str(view.account), view.handle)
+    return success({"sessions": [row.as_row(view.handle) for row in rows]})
+
+
+@api.delete("/sessions/<session_handle:handle>")
+@signed_in
+def delete_session(handle: str) -> ResponseReturnValue:
+    """End one session of this account; one that has ended already is fine."""
+    _revoke(handle)
+    answer = success({"session_id": handle, "ended": True})
+    return clear_browser(answer) if session_view() is None else answer
+
+
+@api.delete("/sessions")
+@signed_in
+def delete_sessions() -> ResponseReturnValue:
+    """End all other sessions (`scope=others`), or all (`scope=all`)."""
+    scope = request.args.get("scope")
+    if scope == "others":
+        ensure_fresh(300, "session.revoke_others")
+        return success({"scope": scope, "ended": services().store.revoke_others(wallet_session())})
+    if scope == "all":
+        ensure_fresh(300, "session.revoke_all")
+        ended = services().lifecycle.revoke_account(_view().account)
+        wallet_session().release()
+        return clear_browser(success({"scope": scope, "ended": ended}))
+    raise BadRequest("scope is neither others nor all")
+
+
+def _ask(scope: str) -> str:
+    view = _view()
+    count = len(services().records.living(str(view.account)))
+    return render_template("sessions/end.html", scope=scope, others=count - 1)
+
+
+def _revoke(handle: str) -> bool:
+    ours, view = services(), _view()
+    if not ours.records.knows(str(view.account), handle):
+        raise NotFound("no session of this account")  # before anybody is asked to sign for it
+    if handle != view.handle:
+        ensure_fresh(300, "session.revoke")
+        return ours.lifecycle.revoke_handle(view.account, handle)
+    # Signing out never needs a signature.
+    wallet_session().release()
+    return ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
+
+
+def _view() -> SessionView:
+    view = session_view()
+    assert view is not None  # noqa: S101  # the guard saw to it
+    return view

@@ -1,0 +1,55 @@
+// @ts-check
+/**
+ * Has the server write a text to sign, and checks what it names before anybody is shown it.
+ *
+ * The module touches no DOM and keeps no state.
+ */
+import { readHeader, sameAddress } from "./eip155.js";
+import { request } from "./http.js";
+
+/**
+ * @typedef {{account: string, address: string, message: string, challenge: string, deadline: number,
+ *            spent: boolean}} Challenge
+ *   `address` is spelt as the text spells it, `deadline` is a time of the monotonic clock.
+ */
+
+const DEFAULT_LIFETIME_MS = 300_000;
+
+/** The server's text names another site or another account than the page: nobody may be asked to sign it. */
+export class StrangeText extends Error {
+  /** @param {"domain" | "account"} wrong */
+  constructor(wrong) {
+    super(`The text names another ${wrong}.`);
+    this.name = "StrangeText";
+    this.wrong = wrong;
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {object} body what the server is asked for
+ * @param {{account: string, host: string, signal: AbortSignal}} expected who signs (CAIP-10), and where
+ * @returns {Promise<Challenge>}
+ * @throws {import("./http.js").HttpError | StrangeText}
+ */
+export async function ask(url, body, { account, host, signal }) {
+  const asked = performance.now();
+  const answer = await request(url, { method: "POST", json: body, signal });
+  signal.throwIfAborted();
+  const { domain, address, issuedAt } = readHeader(String(answer.message));
+  if (domain !== host) throw new StrangeText("domain");
+  const expected = account.slice(account.lastIndexOf(":") + 1);
+  if (!sameAddress(address, expected) || !sameAddress(String(answer.account), account)) {
+    throw new StrangeText("account");
+  }
+  // The server's two times give a span; this computer's clock may be years off.
+  const span = Date.parse(answer.expires_at) - issuedAt;
+  return {
+    account: answer.account,
+    address,
+    message: answer.message,
+    challenge: answer.challenge,
+    deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
+    spent: false,
+  };
+}

@@ -1,0 +1,135 @@
+// @ts-check
+/**
+ * What the elements that talk to a wallet do to the panel they are: find its parts, show those of a state, draw the
+ * wallets, and speak. Each function touches nothing but the element that it is given.
+ */
+import { list } from "./wallets.js";
+
+/** @typedef {import("./wallets.js").Wallet} Wallet */
+
+/** @param {Element} panel @param {string} name @returns {HTMLElement} */
+export function part(panel, name) {
+  const found = panel.querySelector(`[data-part="${name}"]`);
+  if (!(found instanceof HTMLElement)) throw new Error(`The template has no part "${name}".`);
+  return found;
+}
+
+/** A fresh copy of what a `<template>` holds. @param {Element} panel @param {string} name @returns {Element} */
+export function copy(panel, name) {
+  const template = /** @type {HTMLTemplateElement} */ (part(panel, name));
+  return /** @type {Element} */ (template.content.firstElementChild?.cloneNode(true));
+}
+
+/** @param {Element} panel @param {string} name @param {string} text */
+export function fill(panel, name, text) {
+  for (const slot of panel.querySelectorAll(`[data-fill="${name}"]`)) slot.textContent = text;
+}
+
+/** @param {Element} row @returns {HTMLButtonElement} */
+export function button(row) {
+  return /** @type {HTMLButtonElement} */ (row.querySelector("button"));
+}
+
+/** @param {Element} element @param {string} attribute @param {boolean} on */
+export function toggle(element, attribute, on) {
+  if (on) element.setAttribute(attribute, "true");
+  else element.removeAttribute(attribute);
+}
+
+/**
+ * Shows the parts whose `data-for` names the state, unless another attribute of theirs (`data-phase`, `data-kind`)
+ * names something else than `also` does.
+ * @param {Element} panel @param {string} state @param {Record<string, string>} [also]
+ */
+export function show(panel, state, also = {}) {
+  for (const each of panel.querySelectorAll("[data-for]")) {
+    if (!(each instanceof HTMLElement)) continue;
+    const { dataset } = each;
+    const fits = Object.entries(also).every(([name, value]) => (dataset[name] ?? value).split(" ").includes(value));
+    each.hidden = !(dataset.for ?? "").split(" ").includes(state) || !fits;
+  }
+}
+
+/**
+ * Brings the rows up to date with the wallets that were found.
+ * @param {Element} panel
+ * @returns {boolean} whether the row that had the focus is gone
+ */
+export function drawWallets(panel) {
+  const rows = part(panel, "wallets");
+  const wallets = list();
+  const focused = rows.contains(document.activeElement);
+  for (const row of Array.from(rows.children)) {
+    const id = button(row).dataset.walletId;
+    if (!wallets.some((wallet) => wallet.id === id)) row.remove();
+  }
+  for (const wallet of wallets) {
+    let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
+    if (!row) {
+      row = copy(panel, "wallet-row");
+      button(row).dataset.walletId = wallet.id;
+      if (wallet.name) part(row, "name").textContent = wallet.name;
+      part(row, "rdns").textContent = wallet.rdns;
+      drawTile(part(row, "tile"), wallet);
+      rows.append(row);
+    }
+    part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
+  }
+  return focused && !rows.contains(document.activeElement);
+}
+
+/** What a wallet without a printable name is called. @param {Element} panel */
+export function unnamed(panel) {
+  return part(copy(panel, "wallet-row"), "name").textContent ?? "";
+}
+
+/** The wallet's picture, or its letter until and unless the picture loads. @param {HTMLElement} tile @param {Wallet} wallet */
+export function drawTile(tile, wallet) {
+  if (tile.dataset.of === wallet.id) return;
+  tile.dataset.of = wallet.id;
+  tile.dataset.tint = String(wallet.tint);
+  const letter = document.createElement("span");
+  letter.textContent = wallet.monogram;
+  tile.replaceChildren(letter);
+  if (!wallet.icon) return;
+  const image = document.createElement("img");
+  image.alt = "";
+  image.width = image.height = 32;
+  image.decoding = "async";
+  image.addEventListener("load", () => { tile.dataset.picture = ""; });
+  image.addEventListener("error", () => {
+    delete tile.dataset.picture;
+    image.remove();
+  });
+  image.src = wallet.icon;
+  tile.append(image);
+}
+
+/**
+ * Speaks the sentences of the state. The elements that hold them may have come from `hidden`, which not every screen
+ * reader tells: so they are put into a live region of their own.
+ * @param {Element} panel
+ */
+export function say(panel) {
+  const said = Array.from(panel.querySelectorAll("[data-say]"))
+    .filter((each) => each instanceof HTMLElement && each.closest("[hidden]") === null)
+    .map((each) => shownText(each));
+  if (said.length) announce(panel, said.join(" "));
+}
+
+/** @param {Element} panel @param {string} sentence */
+export function announce(panel, sentence) {
+  const status = part(panel, "status");
+  const text = sentence.replace(/\s+/g, " ").trim();
+  if (status.textContent !== text) status.textContent = text;
+}
+
+/** The text of a part without what is hidden in it. @param {Element} element @returns {string} */
+function shownText(element) {
+  let text = "";
+  for (const node of element.childNodes) {
+    if (node instanceof HTMLElement) text += node.hidden ? "" : shownText(node);
+    else text += node.textContent ?? "";
+  }
+  return text;
+}

@@ -1,0 +1,239 @@
+// @ts-check
+/**
+ * `<wallet-watch>` (templates/sessions/_wallet_watch.html) listens on every page of a session to the wallet that signed
+ * it, and says so when that wallet is on another account or network. The session follows its signature: nothing here
+ * changes it, asks the server, or asks the wallet for anything that opens a window.
+ */
+import { fill } from "./clock.js";
+import * as eip155 from "./eip155.js";
+import { keep, kept } from "./wallet-choices.js";
+import { discover, list, printable, providerOf } from "./wallets.js";
+
+/** The page comes first: only one that never rests has wallets looked for while it works. */
+const START_MS = 2_000;
+/** A wallet that takes longer to say where it is has said nothing. What it reports by itself still counts. */
+const PATIENCE_MS = 2_000;
+/** Wallets report one switch in several events, a hostile one in thousands: what comes in this time is shown at once. */
+const SETTLE_MS = 50;
+
+/**
+ * @typedef {{state: "account_changed" | "network_changed", other: string}} Difference
+ *   `other` is the address or the chain that the wallet is on.
+ */
+
+class WalletWatch extends HTMLElement {
+  /** The session's, as CAIP-10 and in its parts. */
+  #account = "";
+  #chain = "";
+  #address = "";
+  /** The id of the wallet that is watched, or "". */
+  #wallet = "";
+  /** @type {() => void} */
+  #unwatch = () => {};
+  /** What that wallet said last: its active account and its network, "" for what it did not say. */
+  #said = { address: "", chain: "" };
+  /** How often it reported by itself. */
+  #heard = { address: 0, chain: 0 };
+  /** What the notice is about. @type {Difference | null} */
+  #difference = null;
+  #looking = false;
+  #lookAgain = false;
+  #connected = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  connectedCallback() {
+    if (this.#connected) return;
+    this.#connected = true;
+    this.#account = this.dataset.account ?? "";
+    const [namespace, reference, address = ""] = this.#account.split(":");
+    this.#chain = `${namespace}:${reference}`;
+    this.#address = address;
+    // Other wallets do not announce themselves where wallets.js listens.
+    if (namespace !== eip155.NAMESPACE) return this.#mark("no_wallet");
+    this.addEventListener("click", (event) => {
+      if (event.target instanceof Element && event.target.closest("[data-action='keep']")) this.#keep();
+    });
+    if ("requestIdleCallback" in window) requestIdleCallback(() => this.#discover(), { timeout: START_MS });
+    else setTimeout(() => this.#discover(), SETTLE_MS);
+  }
+
+  // ---- The wallet -----------------------------------------------------------------------------------------------
+
+  #discover() {
+    let scanned = false;
+    const look = () => { if (scanned) this.#look(); };
+    discover(window, {
+      legacyName: this.dataset.legacyName,
+      changed: look,
+      scanned: () => {
+        scanned = true;
+        look();
+      },
+    });
+    // Some wallets switch without an event, and a page in the back/forward cache hears of none.
+    window.addEventListener("focus", look);
+    window.addEventListener("pageshow", (event) => { if (event.persisted) look(); });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  }
+
+  /** Asks the wallet where it is; once more afterwards if that was wanted meanwhile. */
+  async #look() {
+    this.#lookAgain = this.#looking;
+    if (this.#looking) return;
+    this.#looking = true;
+    this.#watch(await this.#choose());
+    const provider = providerOf(this.#wallet);
+    if (provider) {
+      await Promise.all([
+        this.#ask("address", eip155.accounts(provider).then(first)),
+        this.#ask("chain", eip155.chain(provider)),
+      ]);
+    }
+    this.#looking = false;
+    this.#show();
+    if (this.#lookAgain) this.#look();
+  }
+
+  /**
+   * The session knows its wallet by name only, and any wallet can take any name. Where the name does not decide, it must
+   * be the only one that shares accounts with this site.
+   * @returns {Promise<string>} an id, or ""
+   */
+  async #choose() {
+    const name = printable(this.dataset.wallet);
+    const possible = list().filter((wallet) => !name || wallet.name === name).map((wallet) => wallet.id);
+    if (name && possible.length < 2) return possible[0] ?? "";
+    const shares = await Promise.all(possible.map((id) => sharesAccounts(id)));
+    const sharing = possible.filter((_, index) => shares[index]);
+    // Locked in the meantime, it is still the one.
+    if (!sharing.length && possible.includes(this.#wallet)) return this.#wallet;
+    return sharing.length === 1 ? sharing[0] : "";
+  }
+
+  /** @param {string} id */
+  #watch(id) {
+    if (id === this.#wallet) return;
+    this.#unwatch();
+    this.#unwatch = () => {};
+    this.#wallet = id;
+    this.#said = { address: "", chain: "" };
+    const provider = providerOf(id);
+    if (!provider) return;
+    // Not every wallet lets go of its listeners.
+    const hear = (/** @type {"address" | "chain"} */ what, /** @type {string} */ said) => {
+      if (this.#wallet === id) this.#hear(what, said);
+    };
+    this.#unwatch = eip155.watch(provider, {
+      accounts: (accounts) => hear("address", first(accounts)),
+      chain: (chain) => { if (chain) hear("chain", chain); },
+    });
+  }
+
+  /** @param {"address" | "chain"} what @param {string} said */
+  #hear(what, said) {
+    this.#heard[what] += 1;
+    this.#said[what] = said;
+    this.#timer ??= setTimeout(() => this.#show(), SETTLE_MS);
+  }
+
+  /** @param {"address" | "chain"} what @param {Promise<string>} answer */
+  async #ask(what, answer) {
+    const heard = this.#heard[what];
+    try {
+      const said = await inTime(answer);
+      // What it reported meanwhile is newer than its answer.
+      if (heard === this.#heard[what]) this.#said[what] = said;
+    } catch {
+      // A wallet that does not answer has not switched.
+    }
+  }
+
+  // ---- The notice -----------------------------------------------------------------------------------------------
+
+  /** @returns {Difference | null} what there is to say and the person has not answered yet */
+  #compare() {
+    const { address, chain } = this.#said;
+    // Locked or disconnected: where such a wallet is does not concern this site.
+    if (!address) return null;
+    /** @type {Difference | null} */
+    let difference = null;
+    if (!eip155.sameAddress(address, this.#address)) difference = { state: "account_changed", other: address };
+    else if (chain && chain !== this.#chain) difference = { state: "network_changed", other: chain };
+    return difference && kept(this.#account, difference.other) ? null : difference;
+  }
+
+  #show() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#difference = this.#compare();
+    const state = this.#difference?.state ?? (this.#wallet ? "watching" : "no_wallet");
+    const other = eip155.shorten(this.#difference?.other ?? "");
+    if (state === "account_changed") {
+      for (const slot of this.querySelectorAll("[data-fill='other']")) write(slot, other);
+    }
+    for (const notice of this.querySelectorAll("[data-when]")) {
+      if (notice instanceof HTMLElement) notice.hidden = notice.dataset.when !== state;
+    }
+    this.#moveFocus();
+    this.#say(state, other);
+    this.#mark(state);
+  }
+
+  /** Who stood on a button that is gone goes on at the content, not at the top of the page. */
+  #moveFocus() {
+    const focused = document.activeElement;
+    if (!focused?.closest("[hidden]") || !this.contains(focused)) return;
+    document.getElementById("main")?.focus({ preventScroll: true });
+  }
+
+  /** The notice comes from `hidden`, which not every screen reader tells. @param {string} state @param {string} other */
+  #say(state, other) {
+    const speech = this.querySelector("[data-part='speech']");
+    const phrase = this.querySelector(`template[data-phrase="${state}"]`);
+    if (!speech) return;
+    const sentence = phrase instanceof HTMLTemplateElement ? (phrase.content.textContent ?? "").trim() : "";
+    write(speech, fill(sentence, { other }));
+  }
+
+  /** For the account or network that the person read of, whatever the wallet has switched to since. */
+  #keep() {
+    if (this.#difference) keep(this.#account, this.#difference.other);
+    this.#show();
+  }
+
+  /** @param {string} state */
+  #mark(state) {
+    if (this.dataset.state !== state) this.dataset.state = state;
+  }
+}
+
+/** @param {string[]} accounts @returns {string} the one that the wallet is on */
+function first(accounts) {
+  return accounts[0] ?? "";
+}
+
+/** @param {string} id */
+async function sharesAccounts(id) {
+  const provider = providerOf(id);
+  try {
+    return provider !== undefined && (await inTime(eip155.accounts(provider))).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** @template T @param {Promise<T>} answer @returns {Promise<T>} */
+function inTime(answer) {
+  return eip155.abandonable(answer, AbortSignal.timeout(PATIENCE_MS));
+}
+
+/**
+ * Writing the same words again would have them read out again.
+ * @param {Element} element @param {string} text
+ */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+customElements.define("wallet-watch", WalletWatch);

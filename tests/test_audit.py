@@ -1,0 +1,727 @@
+"""What is written down, for how long, and what it takes to fill it, forge it, read it or lose it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from redis import Redis
+
+from sessions_core import audit, events
+from sessions_core.audit import REFUSALS, Audit, Entry, Page
+from sessions_core.clients import Client
+from sessions_core.connection import Link
+from sessions_core.errors import StoreUnavailable
+from sessions_core.records import account_tag
+from sessions_core.sealing import KeyRing
+from sessions_core.settings import DAY, Settings
+
+from .conftest import SECRET
+from .servers import Listener, Server, cluster, commands_run, frozen, running
+from .test_records import ALICE, BOB, together
+
+HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
+THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
+MOST = 50
+PURPOSE = "test audit"
+STRANGER = "eip155:1:0x8617E340B3D01FA5F11F306F4090FD50E238070D"
+
+
+def created(account: str = ALICE, handle: str = "sess_1") -> events.Event:
+    return events.SessionCreated(handle=handle, account=account, session_type="standard")
+
+
+def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
+    return events.SessionRenewed(handle=handle, account=account)
+
+
+def failed(account: str | None = ALICE) -> events.Event:
+    return events.SignInFailed(code="signature_wrong", account=account)
+
+
+def key(kind: str, account: str | None = None) -> str:
+    return f"wallet:{{{account_tag(account)}}}:{kind}" if account else f"wallet:{kind}"
+
+
+def names(page: Page | Iterator[Entry]) -> list[str]:
+    return [entry.name for entry in (page.entries if isinstance(page, Page) else page)]
+
+
+def ids(page: Page) -> list[str]:
+    return [entry.id for entry in page.entries]
+
+
+def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
+    """All pages, from the newest to the oldest."""
+    found = [read(**options)]
+    while found[-1].older:
+        assert len(found) < 1000, "the cursor goes round in circles"
+        found.append(read(before=found[-1].older, **options))
+    return found
+
+
+def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
+    """Put an entry into a stream at a moment of the test's choice."""
+    entry = log._encode((event.name, dataclasses.asdict(event), client.ip, client.device))
+    redis.xadd(stream, {"e": log._keys.seal(entry, stream.encode())}, stream_id)
+
+
+class Apart(Audit):
+    """Notes each event in a millisecond of its own: within one, activity and refusals have no order."""
+
+    def note(self, event: events.Event, client: Client) -> None:
+        super().note(event, client)
+        noted = self._milliseconds()
+        while self._milliseconds() == noted:
+            pass
+
+    def _milliseconds(self) -> int:
+        seconds, microseconds = self._link.call("TIME")
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+@pytest.fixture
+def make(redis_url: str) -> Callable[..., Audit]:
+    def make(url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), **settings: Any) -> Audit:
+        options = Settings(**{"secrets": secrets, "activity_events": MOST, **settings})
+        return Audit(Link(url, 0.25), KeyRing(secrets, PURPOSE), options)
+
+    return make
+
+
+@pytest.fixture
+def log(redis: Redis, redis_url: str) -> Audit:
+    return Apart(Link(redis_url, 0.25), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST))
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis that the test may ruin."""
+    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
+        yield server
+
+
+# -- What is written down ---------------------------------------------------------------------------------------
+
+
+def test_what_happened_to_an_account_is_read_back_newest_first(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(events.SessionEnded(handle="sess_1", account=ALICE, reason="signed_out"), THERE)
+    seconds, microseconds = redis.time()
+    page = log.account(ALICE)
+    assert names(page) == ["session.ended", "session.created"]
+    assert page.older == ""
+    ended, began = page.entries
+    assert (ended.ip, ended.device) == ("2001:db8:1::7", "curl")
+    assert (began.ip, began.device) == ("203.0.113.7", "Firefox on Linux")
+    assert ended.fields == {"handle": "sess_1", "account": ALICE, "reason": "signed_out"}
+    now = seconds * 1000 + microseconds // 1000
+    assert now - 60_000 < began.at <= ended.at <= now
+    assert (ended.count, ended.refused) == (1, False)
+
+
+@pytest.mark.parametrize("event", [each for each in vars(events).values() if isinstance(each, type)])
+def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: Any) -> None:
+    if not issubclass(event, events.Event) or event is events.Event:
+        return
+    made = event(**{field.name: "x" for field in dataclasses.fields(event)})
+    log.note(created("x"), HERE)
+    log.note(made, HERE)
+    assert [log.site().entries[0].name, log.site().entries[0].fields] == [event.name, dataclasses.asdict(made)]
+    assert names(log.account("x"))[0] == (event.name if hasattr(made, "account") else "session.created")
+
+
+def test_the_site_s_stream_holds_everybody_and_an_account_s_only_itself(log: Audit) -> None:
+    log.note(created(ALICE), HERE)
+    log.note(created(BOB), THERE)
+    log.note(events.SessionsRevoked(account=None, scope="everybody"), HERE)
+    assert names(log.site()) == ["session.revoked_all", "session.created", "session.created"]
+    assert [entry.fields["account"] for entry in log.account(ALICE).entries] == [ALICE]
+    assert [entry.fields["account"] for entry in log.account(BOB).entries] == [BOB]
+
+
+def test_one_address_on_two_networks_is_two_accounts(log: Audit) -> None:
+    log.note(created(ALICE), HERE)
+    assert log.account(ALICE.replace("eip155:1:", "eip155:10:")).entries == ()
+
+
+def test_an_event_without_an_account_makes_no_stream_of_one(redis: Redis, log: Audit) -> None:
+    for account in (None, ""):
+        log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
+    log.note(events.RecordUnreadable(key="wallet:x"), HERE)
+    log.note(events.RequestRefused(code="not_found", endpoint=None), HERE)
+    assert sorted(redis.keys("*")) == [b"wallet:activity", b"wallet:refusals"]
+
+
+def test_an_account_nobody_knows_has_an_empty_page(log: Audit) -> None:
+    assert log.account(STRANGER) == Page((), "")
+    assert log.site() == Page((), "")
+    assert list(log.iterate(STRANGER)) == list(log.iterate(None)) == []
+
+
+def test_the_refusals_are_the_four_that_anybody_can_cause() -> None:
+    assert set(REFUSALS) == {"signin.failed", "confirmation.failed", "challenge.replayed", "request.refused"}
+
+
+def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), THERE)
+    log.note(renewed(), HERE)
+    for page in (log.account(ALICE), log.site()):
+        assert names(page) == ["session.renewed", "signin.failed", "session.created"]
+        assert [entry.refused for entry in page.entries] == [False, True, False]
+
+
+# -- Bounds ----------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_for_an_account_that_was_never_here_costs_it_no_memory(redis: Redis, log: Audit) -> None:
+    for number in range(100):
+        log.note(failed(f"eip155:1:0x{number:040x}"), HERE)
+    assert sorted(redis.keys("*")) == [b"wallet:refusals"]
+
+
+def test_a_flood_of_refusals_pushes_out_nothing_that_really_happened(
+    redis: Redis, make: Callable[..., Audit]
+) -> None:
+    log = make()
+    log.note(created(), HERE)
+    for _ in range(MOST * 12):
+        log.note(failed(), THERE)
+    assert redis.xlen(key("activity", ALICE)) == redis.xlen(key("activity")) == 1
+    assert redis.xlen(key("refusals", ALICE)) == MOST // 10
+    assert redis.xlen(key("refusals")) == MOST
+    assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
+
+
+def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    redis.expire(key("activity", ALICE), 1000)
+    log.note(failed(), THERE)
+    assert redis.ttl(key("activity", ALICE)) <= 1000
+
+
+def test_an_account_keeps_its_newest_events_and_the_site_ten_times_as_many(
+    redis: Redis, make: Callable[..., Audit]
+) -> None:
+    log = make()
+    for number in range(MOST * 11):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    assert redis.xlen(key("activity", ALICE)) == MOST
+    assert redis.xlen(key("activity")) == MOST * 10
+    newest = [f"sess_{number}" for number in reversed(range(MOST * 11))]
+    assert [entry.fields["handle"] for entry in log.account(ALICE, limit=1000).entries] == newest[:MOST]
+    assert [entry.fields["handle"] for entry in log.iterate(None)] == newest[: MOST * 10]
+
+
+def test_even_the_smallest_setting_keeps_a_refusal(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_events=1)
+    for _ in range(3):
+        log.note(created(), HERE)
+        log.note(failed(), HERE)
+    assert sorted(names(log.account(ALICE))) == ["session.created", "signin.failed"]
+
+
+def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_days=7)
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    keys = redis.keys("*")
+    assert len(keys) == 4
+    assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
+
+
+def test_what_is_older_than_the_setting_is_not_shown_and_goes_with_the_next_write(redis: Redis, log: Audit) -> None:
+    now = redis.time()[0]
+    for stream in (key("activity", ALICE), key("activity")):
+        plant(redis, log, stream, f"{(now - 30 * DAY - 60) * 1000}-0", created(handle="sess_old"))
+        plant(redis, log, stream, f"{(now - 30 * DAY + 60) * 1000}-0", created(handle="sess_new"))
+    for entries in (
+        log.account(ALICE).entries,
+        log.site().entries,
+        tuple(log.iterate(ALICE)),
+        tuple(log.iterate(None)),
+    ):
+        assert [entry.fields["handle"] for entry in entries] == ["sess_new"]
+    assert redis.xlen(key("activity", ALICE)) == 2
+    log.note(renewed(), HERE)
+    assert redis.xlen(key("activity", ALICE)) == redis.xlen(key("activity")) == 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Odd(events.Event):
+    """An event of an application, with whatever that puts into it."""
+
+    name: ClassVar[str] = "shop.odd"
+    account: str
+    value: Any
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("x" * 1_000_000, "x" * 200),
+        ("\ud800", "?"),
+        ("🦊" * 500, "🦊" * 200),
+        (2**63 - 1, 2**63 - 1),
+        (-(2**63) + 1, -(2**63) + 1),
+        (2**64, str(2**64)),
+        (True, True),
+        (None, None),
+        (1.5, "1.5"),
+        (b"\xff", "b'\\xff'"),
+        ({"a": [1, {2}]}, "{'a': [1, {2}]}"),
+        (["x" * 1000] * 1000, str(["x" * 1000])[:200]),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_whatever_a_field_holds_the_entry_stays_small_and_can_be_read(
+    redis: Redis, log: Audit, value: Any, kept: Any
+) -> None:
+    log.note(Odd(account=ALICE, value=value), Client("1" * 5000, "", "\ud800" * 5000))
+    (entry,) = log.account(ALICE).entries
+    assert entry.fields == {"account": ALICE, "value": kept}
+    assert (entry.ip, entry.device) == ("1" * 200, "?" * 200)
+    ((_, stored),) = redis.xrange(key("activity", ALICE))
+    assert len(stored[b"e"]) < 2000
+
+
+# -- Pages -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
+def test_pages_show_everything_once_even_where_both_streams_use_one_id(redis: Redis, log: Audit, limit: int) -> None:
+    now = redis.time()[0] * 1000
+    for number in range(10):  # a moment each: an activity, a refusal, or both with one id
+        if number % 3 != 1:
+            plant(
+                redis,
+                log,
+                key("activity", ALICE),
+                f"{now - 100 + number // 2}-{number}",
+                created(handle=f"a{number}"),
+            )
+        if number % 3 != 2:
+            plant(redis, log, key("refusals", ALICE), f"{now - 100 + number // 2}-{number}", failed(f"r{number}"))
+    found = pages(lambda **options: log.account(ALICE, **options), limit=limit)
+    said = [entry.fields.get("handle") or entry.fields["account"] for page in found for entry in page.entries]
+    assert said == [f"{kind}{n}" for n in reversed(range(10)) for kind in "ar" if n % 3 != (1 if kind == "a" else 2)]
+    everything = [each for page in found for each in ids(page)]
+    assert len(set(everything)) == len(everything), "every entry has an id of its own"
+    assert all(len(page.entries) == limit for page in found[:-1])
+
+
+def test_an_entry_is_a_cursor_as_well(log: Audit) -> None:
+    for number in range(5):
+        log.note(created(handle=f"sess_{number}"), HERE)
+        log.note(failed(), HERE)
+    everything = ids(log.account(ALICE))
+    for number, each in enumerate(everything):
+        assert ids(log.account(ALICE, before=each)) == everything[number + 1 :]
+
+
+def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> None:
+    for number in range(10):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    first = log.account(ALICE, limit=4)
+    before = ids(log.account(ALICE, before=first.older))
+    for number in range(10, 20):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    assert ids(log.account(ALICE, before=first.older)) == before
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "-",
+        "+",
+        "$",
+        "1",
+        "1-",
+        "-1",
+        "1-1\n",
+        " 1-1",
+        "(1-1",
+        "1-1rr",
+        "1-1R",
+        "1-1-1",
+        "-1-1",
+        "1.5-1",
+        "٣-٣",
+        "1-1\0",
+        "18446744073709551616-0",
+        "0-18446744073709551616",
+        "9" * 21 + "-0",
+        "0-0",
+        "00-000r",
+        "1" * 100_000,
+    ],
+)
+def test_what_is_no_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    assert log.account(ALICE, before=cursor) == log.account(ALICE)
+    assert log.site(before=cursor) == log.site()
+
+
+@pytest.mark.parametrize("cursor", ["0-1", "1-0r", "1-1", "00000000000000000001-1"])
+def test_a_cursor_before_all_time_shows_nothing(log: Audit, cursor: str) -> None:
+    log.note(created(), HERE)
+    assert log.account(ALICE, before=cursor) == Page((), "")
+
+
+def test_a_cursor_after_all_time_shows_everything(log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    for cursor in ("18446744073709551615-18446744073709551615", "18446744073709551615-18446744073709551615r"):
+        assert log.account(ALICE, before=cursor) == log.account(ALICE)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_page_has_at_least_one_entry(log: Audit, limit: int) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    assert names(log.account(ALICE, limit=limit)) == ["signin.failed"]
+
+
+def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_events=1000)
+    log.note(events.RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
+    for _ in range(audit._CHUNK * 2 + 10):
+        log.note(created(), HERE)
+    page = log.account(ALICE, names=["role.changed", "wallet.changed"])
+    assert (names(page), page.older) == (["role.changed"], "")
+    found = pages(log.site, names={"session.created"}, limit=100)
+    assert [len(each.entries) for each in found] == [100, 100, 100, 100, 10]
+    assert log.account(ALICE, names=["shop.odd"]) == Page((), "")
+
+
+def test_only_the_streams_that_can_hold_what_is_asked_for_are_read(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    for asked, expected, reads in (
+        (["signin.failed"], ["signin.failed"], 1),
+        (["session.created"], ["session.created"], 1),
+        (["session.created", "signin.failed"], ["signin.failed", "session.created"], 2),
+        ([], ["signin.failed", "session.created"], 2),
+    ):
+        before = commands_run(redis)["xrevrange"]
+        assert names(log.account(ALICE, names=asked)) == expected
+        assert commands_run(redis)["xrevrange"] - before == reads
+
+
+def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_events=1000)
+    for _ in range(audit._CHUNK * 3):
+        log.note(created(), HERE)
+    before = commands_run(redis)["xrevrange"]
+    log.account(ALICE, limit=50)
+    assert commands_run(redis)["xrevrange"] - before == 2
+
+
+# -- Renewals --------------------------------------------------------------------------------------------------
+
+
+def test_renewals_in_a_row_are_one_entry_with_the_newest_time(log: Audit) -> None:
+    log.note(created(), HERE)
+    for _ in range(4):
+        log.note(renewed(), HERE)
+    last = next(log.iterate(ALICE))
+    page = log.account(ALICE)
+    assert [(entry.name, entry.count) for entry in page.entries] == [("session.renewed", 4), ("session.created", 1)]
+    assert (page.entries[0].id, page.entries[0].at) == (last.id, last.at)
+
+
+def test_renewals_of_another_session_or_from_elsewhere_or_later_stay_apart(log: Audit) -> None:
+    for event, client in (
+        (renewed(), HERE),
+        (renewed(handle="sess_2"), HERE),
+        (renewed(), HERE),
+        (renewed(), THERE),
+        (renewed(), dataclasses.replace(HERE, ip=THERE.ip)),
+        (failed(), HERE),
+        (renewed(), HERE),
+        (created(), HERE),
+        (renewed(), HERE),
+    ):
+        log.note(event, client)
+    assert {entry.count for entry in log.account(ALICE).entries} == {1}
+    assert len(log.account(ALICE).entries) == 9
+
+
+def test_nothing_but_renewals_is_collapsed(log: Audit) -> None:
+    for _ in range(3):
+        log.note(created(), HERE)
+        log.note(failed(), HERE)
+    assert [entry.count for entry in log.account(ALICE, names=["session.created"]).entries] == [1, 1, 1]
+    assert [entry.count for entry in log.account(ALICE, names=["signin.failed"]).entries] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
+    for number in range(3):
+        log.note(created(handle=f"sess_{number}"), HERE)
+        for _ in range(5):
+            log.note(renewed(handle=f"sess_{number}"), HERE)
+    found = pages(lambda **options: log.account(ALICE, **options), limit=limit)
+    counts = [entry.count for page in found for entry in page.entries]
+    assert counts == [5, 1, 5, 1, 5, 1]
+
+
+def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
+    for _ in range(3):
+        log.note(renewed(), HERE)
+    log.note(failed(), HERE)
+    assert names(log.iterate(ALICE)) == ["signin.failed", *["session.renewed"] * 3]
+    assert names(log.iterate(None)) == names(log.iterate(ALICE))
+
+
+# -- Who reads Redis, and who writes to it ------------------------------------------------------------------------
+
+
+def test_who_reads_redis_learns_neither_who_nor_what_nor_where(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), THERE)
+    stored = b"".join(each + redis.dump(each) + repr(redis.xrange(each)).encode() for each in redis.keys("*"))
+    for secret in (b"created", b"failed", b"sess_", b"eip155", ALICE[-8:].encode(), b"203.0", b"2001:", b"Firefox"):
+        assert secret not in stored
+        assert secret.lower() not in stored.lower()
+
+
+def test_an_entry_that_was_carried_to_another_stream_is_not_shown(
+    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.note(created(BOB), THERE)
+    log.note(failed(BOB), THERE)
+    log.note(created(ALICE), HERE)
+    log.note(failed(ALICE), HERE)
+    streams = [key(kind, account) for kind in ("activity", "refusals") for account in (ALICE, BOB, None)]
+    before = {stream: redis.xrange(stream) for stream in streams}
+    pages_before = (log.account(ALICE), log.account(BOB), log.site())
+    for source, target in itertools.permutations(streams, 2):
+        for _, entry in before[source]:
+            redis.xadd(target, entry)
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        assert (log.account(ALICE), log.account(BOB), log.site()) == pages_before
+    assert len(caplog.records) == 6, "one line for each stream that was read"
+
+
+def test_forged_entries_are_left_out_with_one_line_and_no_event(
+    redis: Redis, log: Audit, happened: list[events.Event], caplog: pytest.LogCaptureFixture
+) -> None:
+    log.note(created(), HERE)
+    stream = key("activity", ALICE)
+    ((_, real),) = redis.xrange(stream)
+    sealed = real[b"e"]
+    forged: list[dict[Any, Any]] = [
+        {"e": b""},
+        {"e": b"x"},
+        {"e": sealed[:-1]},
+        {"e": sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:]},
+        {"e": b"\xff" * 100_000},
+        {"x": b"", "y": b"z"},
+        {b"": b""},
+        {"e": log._encode(("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
+        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
+        {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
+    ]
+    # Whoever has the secret can seal what is no entry: that must not be a page that never loads.
+    for shape in (
+        b"",
+        b"\xc1",
+        log._encode(["x"]),
+        log._encode({"a": 1}),
+        log._encode(("x", [], "", "")),
+        b"\x91" * 5000,
+    ):
+        forged.append({"e": log._keys.seal(shape, stream.encode())})
+    for entry in forged * 30:
+        redis.xadd(stream, entry)
+    log.note(renewed(), HERE)
+    redis.xadd(stream, forged[0])
+    assert redis.xlen(stream) == MOST + 1  # noting has trimmed them
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        assert names(log.account(ALICE)) == ["session.renewed"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{stream} has entries that can't be opened; they are left out"
+    ]
+    assert happened == []
+
+
+def test_a_thousand_forged_entries_before_a_real_one_hide_nothing(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_events=1000)
+    log.note(created(), HERE)
+    for _ in range(1000):
+        redis.xadd(key("activity", ALICE), {"e": b"x"})
+    assert names(log.account(ALICE)) == ["session.created"]
+
+
+def test_an_entry_with_an_id_at_the_end_of_time_stops_neither_reading_nor_the_request(
+    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.note(created(), HERE)
+    redis.xadd(key("activity", ALICE), {"e": b"x"}, f"{2**64 - 1}-{2**64 - 1}")
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        log.note(renewed(), HERE)  # Redis has no id left for it
+    assert "session.renewed could not be written down" in caplog.text
+    assert names(log.account(ALICE, limit=1)) == ["session.created"]
+
+
+def test_what_a_former_secret_sealed_is_still_shown(redis: Redis, make: Callable[..., Audit]) -> None:
+    former = "a former secret of thirty-two letters or more"
+    make(secrets=(former,)).note(created(), HERE)
+    both = make(secrets=(former, SECRET))
+    both.note(renewed(), HERE)
+    assert names(both.account(ALICE)) == ["session.renewed", "session.created"]
+    assert names(make().account(ALICE)) == ["session.renewed"], "and what a dropped one sealed is not"
+
+
+# -- Trouble ---------------------------------------------------------------------------------------------------
+
+
+def test_noting_while_redis_is_gone_is_a_line_in_the_log(
+    server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = make(server.url)
+    log.note(created(), HERE)
+    server.kill()
+    with caplog.at_level(logging.WARNING, logger="sessions_core.audit"):
+        for _ in range(5):
+            log.note(created(), HERE)
+    assert len([record for record in caplog.records if record.name == "sessions_core.audit"]) == 5
+    for read in (log.site, lambda: log.account(ALICE), lambda: list(log.iterate(None))):
+        with pytest.raises(StoreUnavailable):
+            read()
+
+
+def test_noting_while_redis_is_frozen_waits_for_one_timeout(server: Server, make: Callable[..., Audit]) -> None:
+    log = make(server.url)
+    log.note(created(), HERE)
+    with frozen(server):
+        start = time.monotonic()
+        log.note(renewed(), HERE)
+        assert time.monotonic() - start < 0.45, "two streams, but one wait of a quarter of a second"
+        with pytest.raises(StoreUnavailable):
+            log.account(ALICE)
+    # What was sent is still done when the server wakes up, or not: what is shown is in order and complete either way.
+    assert names(log.account(ALICE))[-1] == "session.created"
+    log.note(created(handle="sess_2"), HERE)
+    assert names(log.account(ALICE))[0] == "session.created"
+
+
+def test_noting_when_redis_has_no_memory_left_is_a_line_in_the_log(
+    server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = make(server.url)
+    log.note(created(), HERE)
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        log.note(renewed(), HERE)
+    assert "session.renewed could not be written down" in caplog.text
+    assert names(log.account(ALICE)) == ["session.created"], "reading goes on"
+
+
+@pytest.mark.parametrize("kind", ["activity", "refusals"])
+@pytest.mark.parametrize("account", [ALICE, None])
+def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting(
+    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
+) -> None:
+    log.note(created(), HERE)
+    redis.delete(key(kind, account))
+    redis.rpush(key(kind, account), "x")
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        log.note(created() if kind == "activity" else failed(), HERE)
+    assert "could not be written down" in caplog.text
+    with pytest.raises(StoreUnavailable):
+        log.account(ALICE) if account else log.site()
+    assert redis.lrange(key(kind, account), 0, -1) == [b"x"]
+
+
+def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
+    make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Listener(lambda _: b"?nonsense\r\n") as listener, caplog.at_level(logging.WARNING, logger="sessions_core"):
+        make(listener.url).note(created(), HERE)
+    assert "session.created could not be written down" in caplog.text
+
+
+def test_an_entry_that_is_sent_twice_since_the_answer_was_lost_stands_there_once(redis: Redis, log: Audit) -> None:
+    stream = key("activity", ALICE)
+    sealed = log._keys.seal(b"x", stream.encode())
+    for _ in range(2):
+        log._link.run(audit._WRITE, (stream,), DAY, MOST, sealed)
+    assert redis.xlen(stream) == 1
+    log.note(created(), HERE)
+    log.note(created(), HERE)
+    assert redis.xlen(stream) == 3, "the same event twice is two entries"
+
+
+def test_a_redis_that_was_emptied_or_forgot_its_scripts_is_no_trouble(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    redis.flushall()
+    redis.script_flush()
+    log.note(failed(), HERE)
+    log.note(created(), HERE)
+    assert names(log.site()) == ["session.created", "signin.failed"]
+    assert names(log.account(ALICE)) == ["session.created"]
+
+
+# -- Together --------------------------------------------------------------------------------------------------
+
+
+def test_threads_that_note_at_once_lose_nothing(redis: Redis, make: Callable[..., Audit]) -> None:
+    log = make(activity_events=1000)
+    together(*[lambda n=n: [log.note(created(handle=f"{n}-{i}"), HERE) for i in range(50)] for n in range(8)])
+    entries = list(log.iterate(ALICE))
+    assert {entry.fields["handle"] for entry in entries} == {f"{n}-{i}" for n in range(8) for i in range(50)}
+    assert len({entry.id for entry in entries}) == len(entries) == 400
+
+
+def test_two_processes_that_note_at_once_lose_nothing_and_keep_the_bound(
+    redis: Redis, redis_url: str, make: Callable[..., Audit]
+) -> None:
+    script = f"""
+from tests.test_audit import *
+log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=MOST))
+for number in range(300):
+    log.note(created(handle=f"theirs-{{number}}"), THERE)
+    log.note(failed(), THERE)
+"""
+    root = Path(__file__).parent.parent
+    with subprocess.Popen([sys.executable, "-c", script], cwd=root) as process:
+        log = make()
+        for number in range(300):
+            log.note(created(handle=f"ours-{number}"), HERE)
+            log.note(failed(), HERE)
+        assert process.wait(timeout=60) == 0
+    assert redis.xlen(key("activity", ALICE)) == MOST
+    assert redis.xlen(key("refusals", ALICE)) == MOST // 10
+    everything = [entry.fields["handle"] for entry in log.iterate(None) if not entry.refused]
+    assert len(everything) == MOST * 10
+    for whose in ("ours", "theirs"):
+        numbers = [int(handle.partition("-")[2]) for handle in everything if handle.startswith(whose)]
+        assert numbers == sorted(numbers, reverse=True), "each in its order"
+        assert len(set(numbers)) == len(numbers)
+
+
+def test_it_works_on_a_cluster(tmp_path: Path, make: Callable[..., Audit]) -> None:
+    with cluster(tmp_path / "c") as url:
+        log = make(url)
+        for account in (ALICE, BOB):
+            log.note(created(account), HERE)
+            log.note(failed(account), THERE)
+        log.note(failed(STRANGER), THERE)
+        for found in (log.account(ALICE), log.iterate(BOB)):
+            assert sorted(names(found)) == ["session.created", "signin.failed"]
+        assert log.account(STRANGER) == Page((), "")
+        assert [len(page.entries) for page in pages(log.site, limit=2)] == [2, 2, 1]
