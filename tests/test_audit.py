@@ -202,6 +202,15 @@ def test_a_flood_of_refusals_pushes_out_nothing_that_really_happened(
     assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
 
 
+def test_an_account_that_was_here_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) -> None:
+    log.note(created(), HERE)
+    log.note(failed(), HERE)
+    for kind in ("activity", "refusals"):
+        assert redis.memory_usage(key(kind, ALICE), samples=0) < 1000
+        assert redis.ttl(key(kind, ALICE)) > 0
+    assert len(redis.keys("*")) == 4, "the spare key is gone"
+
+
 def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     redis.expire(key("activity", ALICE), 1000)

@@ -22,18 +22,7 @@ ROWS = (
     ("extension",),
     ("__init__",),
 )
-DOMAIN = (
-    "errors",
-    "accounts",
-    "settings",
-    "sealing",
-    "messages",
-    "standing",
-    "policy",
-    "actions",
-    "events",
-    "clients",
-)
+DOMAIN = tuple(module for row in ROWS[:3] for module in row)
 KNOWS_REDIS = ("connection",)
 KNOWS_FLASK_SESSION = ("store",)
 

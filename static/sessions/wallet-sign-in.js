@@ -7,21 +7,20 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in
  * `data-state`, and fills names and numbers.
  */
+import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
 import * as eip155 from "./eip155.js";
-import { HttpError, request } from "./http.js";
+import { HttpError } from "./http.js";
 import { keep } from "./wallet-choices.js";
+import { announce, button, copy, drawTile, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
 import { discover, imitations, list, printable, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
-/**
- * @typedef {{message: string, challenge: string, account: string, deadline: number, spent: boolean}} Challenge
- */
+/** @typedef {challenges.Challenge} Challenge */
 
 const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
-const DEFAULT_LIFETIME_MS = 300_000;
 const DEFAULT_RETRY_SECONDS = 60;
 
 /** A request is open somewhere: one button pending, the others disabled. */
@@ -133,26 +132,7 @@ class WalletSignIn extends HTMLElement {
   }
 
   #drawWallets() {
-    const rows = this.#part("wallets");
-    const wallets = list();
-    const focused = rows.contains(document.activeElement);
-    for (const row of Array.from(rows.children)) {
-      const id = button(row).dataset.walletId;
-      if (!wallets.some((wallet) => wallet.id === id)) row.remove();
-    }
-    for (const wallet of wallets) {
-      let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
-      if (!row) {
-        row = this.#copy("wallet-row");
-        button(row).dataset.walletId = wallet.id;
-        if (wallet.name) within(row, "name").textContent = wallet.name;
-        within(row, "rdns").textContent = wallet.rdns;
-        drawTile(within(row, "tile"), wallet);
-        rows.append(row);
-      }
-      within(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
-    }
-    if (focused && !rows.contains(document.activeElement)) this.#focusFirstWallet();
+    if (drawWallets(this)) this.#focusFirstWallet();
     this.#drawButtons();
   }
 
@@ -196,6 +176,9 @@ class WalletSignIn extends HTMLElement {
     work(attempt.signal).catch((error) => {
       if (attempt.signal.aborted) return;
       if (error instanceof HttpError) return this.#serverRefused(error);
+      if (error instanceof challenges.StrangeText) {
+        return this.#show(error.wrong === "domain" ? "domain_mismatch" : "nonce_failed");
+      }
       const refusal = eip155.explain(error);
       const next = failures[refusal.kind];
       if (next === "wallet_locked" || next === "sign_unsupported") this.#disconnect({ keepWallet: true });
@@ -210,7 +193,7 @@ class WalletSignIn extends HTMLElement {
     if (!wallet || !provider) return;
     this.#disconnect();
     this.#wallet = wallet;
-    this.#fill("wallet", wallet.name || this.#unnamed());
+    this.#fill("wallet", wallet.name || unnamed(this));
     this.#run(async (signal) => {
       this.#show("connecting");
       const accounts = await eip155.abandonable(eip155.connect(provider), signal);
@@ -266,33 +249,14 @@ class WalletSignIn extends HTMLElement {
     }, SWITCH_FAILURES);
   }
 
-  /**
-   * Has the server write the text, and checks what it names before it is shown.
-   * @param {AbortSignal} signal
-   */
+  /** @param {AbortSignal} signal */
   async #prepare(signal) {
     this.#show("preparing");
     const account = eip155.accountId(this.#chain, this.#address);
-    const asked = performance.now();
-    const answer = await request(this.dataset.challengeUrl ?? "", { method: "POST", json: { account }, signal });
-    signal.throwIfAborted();
-    const { domain, address, issuedAt } = eip155.readHeader(String(answer.message));
-    if (domain !== location.host) return this.#show("domain_mismatch");
-    if (!eip155.sameAddress(address, this.#address) || !eip155.sameAddress(String(answer.account), account)) {
-      return this.#show("nonce_failed");
-    }
-    // The server's two times give a span; this computer's clock may be years off.
-    const span = Date.parse(answer.expires_at) - issuedAt;
-    this.#challenge = {
-      message: answer.message,
-      challenge: answer.challenge,
-      account: answer.account,
-      deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
-      spent: false,
-    };
-    this.#address = address;
-    this.#fill("address", eip155.shorten(address));
-    this.#part("preview").textContent = answer.message;
+    const url = this.dataset.challengeUrl ?? "";
+    this.#challenge = await challenges.ask(url, { account }, { account, host: location.host, signal });
+    this.#address = this.#challenge.address;
+    this.#fill("address", eip155.shorten(this.#address));
     this.#show("ready_to_sign");
   }
 
@@ -459,11 +423,7 @@ class WalletSignIn extends HTMLElement {
     }
     this.dataset.state = state;
     this.dataset.phase = this.#phase;
-    for (const part of this.querySelectorAll("[data-for]")) {
-      if (!(part instanceof HTMLElement)) continue;
-      const { for: states = "", phase } = part.dataset;
-      part.hidden = !states.split(" ").includes(state) || (phase !== undefined && phase !== this.#phase);
-    }
+    show(this, state, { phase: this.#phase });
     const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
     this.#part("technical").hidden = !trouble;
     this.#fill("technical", trouble);
@@ -478,7 +438,7 @@ class WalletSignIn extends HTMLElement {
       this.#retryAt = performance.now() + retryAfter * 1000;
       this.#countDown();
     }
-    this.#say();
+    say(this);
     this.#moveFocus(focused, phaseBefore);
   }
 
@@ -538,9 +498,9 @@ class WalletSignIn extends HTMLElement {
   #drawAccounts() {
     const rows = this.#part("accounts");
     rows.replaceChildren(...this.#accounts.map((address) => {
-      const row = this.#copy("account-row");
+      const row = copy(this, "account-row");
       button(row).dataset.address = address;
-      within(row, "address").textContent = eip155.shorten(address);
+      part(row, "address").textContent = eip155.shorten(address);
       return row;
     }));
   }
@@ -554,24 +514,8 @@ class WalletSignIn extends HTMLElement {
     for (const retry of this.querySelectorAll("[data-for='rate_limited'] button")) {
       toggle(retry, "aria-disabled", !over);
     }
-    if (over) return this.#announce(this.#part("waited").textContent ?? "");
+    if (over) return announce(this, this.#part("waited").textContent ?? "");
     this.#timer = setTimeout(() => this.#countDown(), 250);
-  }
-
-  /** Speaks the sentence of the state. The element that holds it may have come from `hidden`,
-   *  which not every screen reader tells: so it is put into a live region of its own. */
-  #say() {
-    const said = Array.from(this.querySelectorAll("[data-say]"))
-      .filter((part) => part instanceof HTMLElement && part.closest("[hidden]") === null)
-      .map((part) => shownText(part));
-    if (said.length) this.#announce(said.join(" "));
-  }
-
-  /** @param {string} sentence */
-  #announce(sentence) {
-    const status = this.#part("status");
-    const text = sentence.replace(/\s+/g, " ").trim();
-    if (status.textContent !== text) status.textContent = text;
   }
 
   /**
@@ -635,77 +579,17 @@ class WalletSignIn extends HTMLElement {
   }
 
   /** @param {string} name @param {string} text */
-  #fill(name, text) {
-    for (const slot of this.querySelectorAll(`[data-fill="${name}"]`)) slot.textContent = text;
-  }
+  #fill(name, text) { fill(this, name, text); }
 
   /** @param {string} chain @returns {string} "" for a network that is not accepted */
   #chainName(chain) {
     const row = Array.from(this.querySelectorAll("[data-chain]"))
       .find((each) => each instanceof HTMLElement && each.dataset.chain === chain);
-    return row ? (within(row, "chain-name").textContent ?? "") : "";
-  }
-
-  #unnamed() { return within(this.#copy("wallet-row"), "name").textContent ?? ""; }
-
-  /** @param {string} name @returns {Element} */
-  #copy(name) {
-    const template = /** @type {HTMLTemplateElement} */ (this.#part(name));
-    return /** @type {Element} */ (template.content.firstElementChild?.cloneNode(true));
+    return row ? (part(row, "chain-name").textContent ?? "") : "";
   }
 
   /** @param {string} name @returns {HTMLElement} */
-  #part(name) { return within(this, name); }
-}
-
-/** @param {Element} element @param {string} name @returns {HTMLElement} */
-function within(element, name) {
-  const part = element.querySelector(`[data-part="${name}"]`);
-  if (!(part instanceof HTMLElement)) throw new Error(`The template has no part "${name}".`);
-  return part;
-}
-
-/** @param {Element} row @returns {HTMLButtonElement} */
-function button(row) {
-  return /** @type {HTMLButtonElement} */ (row.querySelector("button"));
-}
-
-/** @param {Element} element @param {string} attribute @param {boolean} on */
-function toggle(element, attribute, on) {
-  if (on) element.setAttribute(attribute, "true");
-  else element.removeAttribute(attribute);
-}
-
-/** The wallet's picture, or its letter until and unless the picture loads. @param {HTMLElement} tile @param {Wallet} wallet */
-function drawTile(tile, wallet) {
-  if (tile.dataset.of === wallet.id) return;
-  tile.dataset.of = wallet.id;
-  tile.dataset.tint = String(wallet.tint);
-  const letter = document.createElement("span");
-  letter.textContent = wallet.monogram;
-  tile.replaceChildren(letter);
-  if (!wallet.icon) return;
-  const image = document.createElement("img");
-  image.alt = "";
-  image.width = image.height = 32;
-  image.decoding = "async";
-  image.addEventListener("load", () => { tile.dataset.picture = ""; });
-  image.addEventListener("error", () => {
-    delete tile.dataset.picture;
-    image.remove();
-  });
-  image.src = wallet.icon;
-  tile.append(image);
-}
-
-/** The text of a part without what is hidden in it. @param {Element} part @returns {string} */
-function shownText(part) {
-  let text = "";
-  for (const node of part.childNodes) {
-    if (node instanceof HTMLElement) text += node.hidden ? "" : shownText(node);
-    else text += node.textContent ?? "";
-  }
-  return text;
+  #part(name) { return part(this, name); }
 }
 
 /** Only decides which help is offered when no wallet is there. */
