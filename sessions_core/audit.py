@@ -1,14 +1,16 @@
 """What happened, kept for people: of each account for its owner, of the site for administrators. Bounded and sealed.
 
     {tag}:activity    stream  what an account did, and what was done to it
-    {tag}:refusals    stream  what was refused in its name; only beside the stream above
-    activity          stream  the same of everybody, ten times as long; outside the tag
-    refusals          stream
+    {tag}:routine     stream  what a session may do without end, such as staying alive; a tenth as long
+    {tag}:refusals    stream  what was refused in its name; a tenth as long, and only beside some activity
+    activity, routine, refusals       the same of everybody, ten times as long; outside the tag
 
-Refusals have streams of their own: whoever knows an address can fail to sign in as often as they like, and must not
-push out the record of what really happened. An entry is one field, e: msgpack of [event, fields, ip, device], sealed
-for its stream. Who reads Redis learns from it how often something happened, and when; who writes to Redis can drop or
-repeat an entry of a stream, and can neither make one up nor carry it to another account.
+There are three because each has its own attacker: who knows an address can fail to sign in all day, who stole a
+session can renew it all day, and neither may push out the line that would have told its owner.
+
+An entry is one field, e: msgpack of [event, fields, ip, device], sealed for its stream. Who reads Redis learns from
+it how often something happened, and when. Who writes to Redis can drop an entry or repeat it in its stream, and can
+neither make one up nor carry it to another account.
 """
 
 from __future__ import annotations
@@ -37,13 +39,17 @@ REFUSALS = frozenset(
     for event in (events.SignInFailed, events.ConfirmationFailed, events.ChallengeReplayed, events.RequestRefused)
 )
 
-_CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})(r?)", re.ASCII)
+ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed))
+
+_KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
+_CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)
 _CHUNK = 100  # entries in one answer of Redis: 25 kB
 _LONGEST = 200  # characters of one field
 _BITS = 64  # of a number in msgpack, with its sign, and of each half of an id in Redis
 
-# KEYS stream, and for an account its stream of activity and a spare key; ARGV seconds kept, most entries, sealed entry.
-# Without activity there are no refusals: anybody could fill Redis with refusals of accounts that were never here.
+# KEYS stream, and for an account a stream that must be there, unless it is the same, and a spare key; ARGV seconds
+# kept, most entries, entry.
+# Refusals need activity beside them: anybody could fill Redis with refusals of accounts that were never here.
 # Redis gives the first entry of a stream 4 kB, and a copy of it what it needs: a wallet costs nothing to make, and
 # what it leaves behind here stays for a month.
 _WRITE = Script("""
@@ -93,14 +99,14 @@ class Page:
 
 
 class _Position(NamedTuple):
-    """Where an entry stands, as entries are ordered. Both streams may use one id: activity then counts as newer."""
+    """Where an entry stands, as entries are ordered: the two halves of its id in Redis, and the place of its kind."""
 
     at: int
     number: int
-    activity: bool
+    kind: int
 
     def __str__(self) -> str:
-        return f"{self.at}-{self.number}" + ("" if self.activity else "r")
+        return f"{self.at}-{self.number}-{self.kind}"
 
 
 class Audit:
@@ -119,16 +125,16 @@ class Audit:
         """Write an event down, with where it came from. What can't be written is logged: it has happened all the
         same, and nobody is turned away because it could not be noted. Two round trips.
         """
-        refused = event.name in REFUSALS
-        most = max(1, self._most // 10) if refused else self._most
-        kind = "refusals" if refused else "activity"
+        kind = _kind(event.name)
+        most = self._most if kind == "activity" else max(1, self._most // 10)
         account = getattr(event, "account", None)
         fields = {name: _plain(value) for name, value in asdict(event).items()}
         entry = self._encode((event.name, fields, _plain(client.ip), _plain(client.device)))
         try:
             if account:
-                of_account = self._base(account)
-                self._write(entry, most, of_account + kind, f"{of_account}activity", f"{of_account}spare")
+                base = self._base(account)
+                needed = "activity" if kind == "refusals" else kind
+                self._write(entry, most, base + kind, base + needed, f"{base}spare")
             self._write(entry, most * 10, self._base(None) + kind)
         except StoreUnavailable as error:
             logger.warning("%s could not be written down: %s", event.name, error)
@@ -173,27 +179,24 @@ class Audit:
     def _newest_first(self, base: str, names: Collection[str], before: str) -> Iterator[Entry]:
         cursor = _position(before)
         oldest = (self._link.run(_CLOCK, (f"{base}activity",)) - self._seconds) * 1000
-        streams = []
-        if not names or not REFUSALS.issuperset(names):
-            streams.append(self._stream(f"{base}activity", True, cursor, oldest))
-        if not names or not REFUSALS.isdisjoint(names):
-            streams.append(self._stream(f"{base}refusals", False, cursor, oldest))
+        kinds = {_kind(name) for name in names} if names else _KINDS
+        streams = [self._stream(base, kind, cursor, oldest) for kind in kinds]
         merged = heapq.merge(*streams, key=lambda found: found[0], reverse=True)
         return (entry for _, entry in merged if not names or entry.name in names)
 
     def _stream(
-        self, key: str, activity: bool, cursor: _Position | None, oldest: int
+        self, base: str, kind: str, cursor: _Position | None, oldest: int
     ) -> Iterator[tuple[_Position, Entry]]:
+        key, rank = base + kind, _KINDS.index(kind)
         start = "+"
-        if cursor is not None:
-            newer = activity >= cursor.activity  # than the cursor, of two entries with its id; and so not to be shown
-            start = f"{'(' if newer else ''}{cursor.at}-{cursor.number}"
+        if cursor is not None:  # an entry with its id was shown before it, unless its kind comes after
+            start = f"{'' if rank < cursor.kind else '('}{cursor.at}-{cursor.number}"
         told = False
         while True:
             rows = self._link.call("XREVRANGE", key, start, oldest, "COUNT", _CHUNK)
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
-                position = _Position(at, number, activity)
+                position = _Position(at, number, rank)
                 entry = self._open(key, position, _first(row))
                 if entry is not None:
                     yield position, entry
@@ -207,10 +210,14 @@ class Audit:
     def _open(self, key: str, position: _Position, sealed: bytes) -> Entry | None:
         try:
             name, fields, ip, device = self._decode(self._keys.open(sealed, key.encode()))
-        except (Unsealable, msgspec.MsgspecError):
+        except (Unsealable, msgspec.MsgspecError, ValueError):
             # Not an event, as for a session's record: it would be noted here, and found again by the next reading.
             return None
         return Entry(str(position), position.at, name, fields, ip, device)
+
+
+def _kind(name: str) -> str:
+    return "refusals" if name in REFUSALS else "routine" if name in ROUTINE else "activity"
 
 
 def _first(row: Any) -> bytes:
@@ -223,10 +230,10 @@ def _position(cursor: str) -> _Position | None:
     found = _CURSOR.fullmatch(cursor)
     if found is None:
         return None
-    at, number = int(found[1]), int(found[2])
+    at, number, kind = map(int, found.groups())
     # Redis refuses 0-0 and larger numbers: what somebody types into the address bar must not look like an outage.
     possible = at + number > 0 and max(at, number).bit_length() <= _BITS
-    return _Position(at, number, not found[3]) if possible else None
+    return _Position(at, number, kind) if possible else None
 
 
 def _renewed_again(later: Entry, earlier: Entry) -> bool:

@@ -154,8 +154,8 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = {each.__name__: each for each in (view.iso, view.clock, view.duration, view.ago, view.moment)}
-    app.jinja_env.filters.update(filters)
+    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account)
+    app.jinja_env.filters.update({each.__name__: each for each in filters})
     site = {"name": settings.site_name, "origin": settings.public_origin}
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(

@@ -160,6 +160,10 @@ class Policy:
         """Return the type of a session that exists; one that the site has since given up permits nothing."""
         return self.types.get(name) or SessionType(name, "sess_", 0, 0, ())
 
+    def type_of_handle(self, handle: str) -> SessionType | None:
+        """Return the type that handles like this one have, or `None`."""
+        return next((each for each in self.types.values() if handle.startswith(each.handle_prefix)), None)
+
     def choose(self, name: str, verified: bool) -> SessionType:
         """Return the type that a wallet's sign-in asked for; an empty name asks for the standard one.
 

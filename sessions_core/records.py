@@ -14,7 +14,7 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -106,9 +106,13 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """There is no such session any more: `idle`, `absolute`, `unknown`, or the reason it was revoked with."""
+    """There is no such session any more: `idle`, `absolute`, `unknown`, or the reason it was revoked with.
+
+    `handle` is what it was called, where that is known.
+    """
 
     reason: str
+    handle: str = field(default="", compare=False)
 
 
 def account_tag(account: str) -> str:
@@ -154,22 +158,26 @@ class Records:
         place = self._place(session_id)
         stored, epoch, site, standing = self._read(place)
         if stored is None:
-            return Ended(self._link.run(scripts.WHY, (place.entries,), place.digest).decode())
+            return self._why(place)
         live = self._open(session_id, place, stored, self._now(place))
         if isinstance(live, Ended):
             return live
         if live.epoch < int(epoch or 0):
-            return Ended("everywhere")
+            return Ended("everywhere", live.record.handle)
         if live.site < int(site or 0):
-            return Ended("revoked")
+            return Ended("revoked", live.record.handle)
         if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
             now = self._link.run(scripts.TOUCH, (place.record,))
             if now == 0:  # it ended in between
-                return Ended(self._link.run(scripts.WHY, (place.entries,), place.digest).decode())
+                return self._why(place)
             live.now = live.active = self._set_clock(now)
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         return live
+
+    def _why(self, place: Place) -> Ended:
+        reason, handle = self._link.run(scripts.WHY, (place.entries,), place.digest)
+        return Ended(reason.decode(), handle.decode())
 
     def living(self, account: str) -> list[Live]:
         """Return the living sessions of an account, in no order and without their ids. Three round trips."""
@@ -219,9 +227,9 @@ class Records:
         if over == 0:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
         for handle in over:
-            events.publish(
-                events.SessionEnded(handle=handle.decode(), account=record.account or None, reason="limit")
-            )
+            ended = events.SessionEnded(handle=handle.decode(), account=record.account, reason="limit")
+            self._link.call("PUBLISH", self.channel, json.dumps({"handle": ended.handle, "reason": ended.reason}))
+            events.publish(ended)
         return live
 
     def save(self, live: Live) -> Literal["saved", "gone", "changed"]:

@@ -46,14 +46,15 @@ return now
 """
 )
 
-# KEYS index; ARGV digest -> why there is no such session.
+# KEYS index; ARGV digest -> why there is no such session, and the handle it had.
 WHY = Script(
     _NOW
     + """
-local ends, reason = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '|%d+|(%d+)|(.*)$')
-if not ends then return 'unknown' end
-if reason ~= '' then return reason end
-return now >= tonumber(ends) and 'absolute' or 'idle'
+local entry = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+local handle, ends, reason = string.match(entry, '^(.-)|%d+|(%d+)|(.*)$')
+if not ends then return {'unknown', ''} end
+if reason == '' then reason = now >= tonumber(ends) and 'absolute' or 'idle' end
+return {reason, handle}
 """
 )
 

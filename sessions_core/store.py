@@ -44,6 +44,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
     ended: str | None = None
     ended_sid: str | None = None
+    ended_handle = ""
     loading = loaded = False
     lost = False
     cleared = False
@@ -159,6 +160,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             found = self.records.load(session.sid, slide)
             if isinstance(found, Ended):
                 session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
+                session.ended_handle = found.handle
             else:
                 session.live, session.read = found, found.plaintext
                 dict.update(session, found.record.data)

@@ -405,7 +405,7 @@ def test_a_page_has_at_least_one_entry(log: Audit, limit: int) -> None:
 def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
     log.note(events.RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
-    for _ in range(audit._CHUNK * 2 + 10):
+    for _ in range(410):
         log.note(created(), HERE)
     page = log.account(ALICE, names=["role.changed", "wallet.changed"])
     assert (names(page), page.older) == (["role.changed"], "")

@@ -46,7 +46,7 @@ class TimeMachine:
                 self._age_index(name, milliseconds)
             elif name.endswith(":standing"):
                 self._age_standing(name, milliseconds)
-            elif name.endswith((":activity", ":refusals")):
+            elif name.endswith((":activity", ":routine", ":refusals")):
                 self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
             if ttl > milliseconds:

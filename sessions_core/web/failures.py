@@ -140,6 +140,9 @@ def _target() -> dict[str, Any]:
 
 def _to_sign_in(error: errors.NotSignedIn) -> Response:
     target = _target()
+    session_type = services().policy.type_of_handle(wallet_session().ended_handle)
+    if session_type is not None and session_type is not services().policy.standard:
+        target["session_type"] = session_type.name  # the page names its clocks, and offers one of the kind that ended
     if error.reason and error.reason != "no_token":
         target["reason"] = error.reason
     return redirect(url_for("sessions.sign_in", **target), 303)

@@ -115,7 +115,7 @@ def signed_out() -> ResponseReturnValue:
         "sessions/signed_out.html",
         reason=_reason(request.args.get("reason")) or "unknown",
         next=origin.safe_path(request.args.get("next"), ""),
-        **_clocks(),
+        **_kind(request.args.get("session_type", "")),
     )
 
 
@@ -180,16 +180,8 @@ def _sign_in_page(
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
         chains=[chain(chain_id) for chain_id in services().settings.chains],
-        session_type=_type(fields.get("session_type", "")).name,
-        **_clocks(fields.get("session_type", "")),
+        **_kind(fields.get("session_type", "")),
     )
-
-
-def _type(name: str) -> policy.SessionType:
-    # What the page offers; what a sign-in gets is decided when it is signed.
-    rules = services().policy
-    chosen = rules.types.get(name, rules.standard)
-    return chosen if chosen.by_wallet else rules.standard
 
 
 def _duration(form: Any) -> int | None:
@@ -197,9 +189,16 @@ def _duration(form: Any) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _clocks(name: str = "") -> dict[str, int]:
-    session_type = _type(name)
-    return {"idle_seconds": session_type.idle_seconds, "absolute_seconds": session_type.absolute_seconds}
+def _kind(name: str) -> dict[str, str | int]:
+    # What the page tells about; what a sign-in gets is decided when it is signed.
+    rules = services().policy
+    chosen = rules.types.get(name, rules.standard)
+    chosen = chosen if chosen.by_wallet else rules.standard
+    return {
+        "session_type": chosen.name,
+        "idle_seconds": chosen.idle_seconds,
+        "absolute_seconds": chosen.absolute_seconds,
+    }
 
 
 def _reason(text: str | None) -> str | None:

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from .. import policy
-from ..accounts import Account, Chain, Network, stored
+from ..accounts import Account, Chain, Network, parse, stored
+from ..errors import AccountMalformed
 from ..records import Live
 from ..standing import Standing
 from .services import Services
@@ -268,6 +269,14 @@ def ago(moment: datetime, now: datetime) -> str:
     from humanize import naturaltime  # 20 ms to import, and only some pages need it
 
     return "just now" if (now - moment).total_seconds() < 60 else naturaltime(now - moment)
+
+
+def account(text: str) -> Account | None:
+    """Return the account that a text names, for showing it; `None` for what is no account."""
+    try:
+        return parse(text)
+    except AccountMalformed:
+        return None
 
 
 def moment(milliseconds: int) -> datetime:

@@ -253,7 +253,7 @@ class SessionTimeout extends HTMLElement {
     this.#mark("signed_out");
     const url = new URL(this.dataset.signedOutUrl ?? "", location.href);
     url.searchParams.set("reason", known);
-    url.searchParams.set("next", location.pathname + location.search);
+    url.searchParams.set("next", this.dataset.returnTo ?? location.pathname + location.search);
     // Replaced, so that Back does not lead to a page that is no longer theirs.
     location.replace(url);
   }

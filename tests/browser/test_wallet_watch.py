@@ -15,6 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from sessions_core import public
+
 from . import test_axe
 from .pages import Browser, ConnectPanel
 from .test_session import WATCH, asked, turn
@@ -160,8 +162,8 @@ def test_the_sign_in_page_and_a_visitor_have_none(browser: Browser, wallet: Wall
 def test_a_page_with_an_element_of_its_own_for_the_wallet_has_none(
     app: Flask, browser: Browser, wallet: WalletInPage
 ) -> None:
-    page = '{% extends "sessions/base.html" %}{% set watches_wallet = false %}{% block main %}<h1>Mine</h1>{% endblock %}'
-    app.add_url_rule("/own", "own", lambda: render_template_string(page))
+    page = '{% extends "sessions/base.html" %}{% set watches_wallet = false %}{% block main %}{% endblock %}'
+    app.add_url_rule("/own", view_func=public(lambda: render_template_string(page)), endpoint="own")
     browser.sign_in(wallet)
     browser.open("/own")
     browser.wait_for_session("active")
@@ -247,19 +249,16 @@ def test_staying_answers_for_one_account_only(session: Browser, wallet: WalletIn
     assert len(stored(session)["wallet-session-kept"].split()) == 3
 
 
-def test_what_was_answered_for_one_session_says_nothing_of_the_next(session: Browser, wallet: WalletInPage) -> None:
-    (first,) = wallet.keys
+def test_what_was_answered_for_one_account_says_nothing_of_another(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account()
     session.click("keep-account")
     wait_for(session, "watching")
-    (second,) = wallet.keys
+    answered = wallet.keys
+    wallet.switch_account()
     session.sign_in(wallet, again="1")
     wait_for(session, "watching")
-    wallet.keys = [first]
-    switch_to(wallet, [first])
+    switch_to(wallet, answered)
     wait_for(session, "account_changed")
-    switch_to(wallet, [second])
-    wait_for(session, "watching")
 
 
 def switch_to(wallet: WalletInPage, keys: list[Any]) -> None:
@@ -365,6 +364,26 @@ def test_keeping_the_session_on_its_network_is_remembered(session: Browser, wall
     assert stored(session) == {"wallet-session-kept": f"eip155:1:{short(mine)} eip155:10".lower()}
     wallet.switch_chain(137)
     wait_for(session, "network_changed")
+
+
+def test_a_network_that_cannot_be_told_is_no_other(
+    session: Browser, wallet: WalletInPage, make_wallet: MakeWallet
+) -> None:
+    wallet.uninstall()
+    odd = make_wallet("Test Wallet", quirks={"eth_chainId": {"result": "mainnet"}})
+    odd.keys, odd.connected = wallet.keys, True
+    odd.install()
+    with session.before_scripts(NOTES):
+        session.driver.refresh()
+        wait_for(session, "watching")
+    for chain in (None, "", "0x", "0xzz", -1, 0, 1.5, [], {}, "9" * 1000):
+        odd._tell("wallet.emit('chainChanged', value)", chain)
+    odd.switch_chain(10)
+    wait_for(session, "network_changed")
+    odd._tell("wallet.emit('chainChanged', value)", {"chainId": "0x1"})
+    odd.switch_account()
+    wait_for(session, "account_changed")
+    assert session.run("return states") == ["watching", "network_changed", "account_changed"]
 
 
 def test_signing_again_makes_a_session_of_the_other_network(session: Browser, wallet: WalletInPage) -> None:
@@ -490,6 +509,25 @@ def test_of_two_with_the_name_the_connected_one_counts(
     session.driver.refresh()
     wait_for(session, "no_wallet")
     assert notices(session) == []
+
+
+def test_a_wallet_no_longer_watched_is_not_heard(
+    session: Browser, wallet: WalletInPage, make_wallet: MakeWallet
+) -> None:
+    twin = make_wallet("Test Wallet", announce="later")
+    with session.before_scripts(NOTES):
+        session.driver.refresh()
+        wait_for(session, "watching")
+    # A wallet that does not let go of its listeners.
+    wallet._tell("window.listeners = [...wallet.listeners.accountsChanged]", None)
+    twin._tell("wallet.connected = true", None)
+    twin.announce()
+    wait_for(session, "no_wallet")
+    session.run("for (const listener of listeners) listener(arguments[0])", [Account.create().address])
+    twin._tell("wallet.connected = false", None)
+    turn(session, hidden=False)
+    wait_for(session, "watching")
+    assert session.run("return states") == ["watching", "no_wallet", "watching"]
 
 
 def test_of_two_with_the_name_the_watched_one_may_lock(
