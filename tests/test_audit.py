@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from sessions_core import audit, events
-from sessions_core.audit import REFUSALS, Audit, Entry, Page
+from sessions_core.audit import REFUSALS, ROUTINE, Audit, Entry, Page
 from sessions_core.clients import Client
 from sessions_core.connection import Link
 from sessions_core.errors import StoreUnavailable
@@ -30,7 +30,7 @@ from .test_records import ALICE, BOB, together
 
 HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
 THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
-MOST = 50
+MOST = 100
 PURPOSE = "test audit"
 STRANGER = "eip155:1:0x8617E340B3D01FA5F11F306F4090FD50E238070D"
 
@@ -167,8 +167,9 @@ def test_an_account_nobody_knows_has_an_empty_page(log: Audit) -> None:
     assert list(log.iterate(STRANGER)) == list(log.iterate(None)) == []
 
 
-def test_the_refusals_are_the_four_that_anybody_can_cause() -> None:
+def test_refusals_are_what_anybody_can_cause_and_routine_is_what_a_session_can_do_without_end() -> None:
     assert set(REFUSALS) == {"signin.failed", "confirmation.failed", "challenge.replayed", "request.refused"}
+    assert set(ROUTINE) == {"session.renewed", "session.named"}
 
 
 def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:
@@ -200,6 +201,20 @@ def test_a_flood_of_refusals_pushes_out_nothing_that_really_happened(
     assert redis.xlen(key("refusals", ALICE)) == MOST // 10
     assert redis.xlen(key("refusals")) == MOST
     assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
+
+
+def test_who_stole_a_session_can_not_hide_it_behind_a_flood_of_renewals(
+    redis: Redis, make: Callable[..., Audit]
+) -> None:
+    log = make()
+    log.note(created(), HERE)
+    log.note(events.ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
+    for _ in range(MOST * 6):
+        log.note(renewed(), THERE)
+        log.note(events.SessionNamed(handle="sess_1", account=ALICE), THERE)
+    assert names(log.account(ALICE, limit=1000))[-2:] == ["client.changed", "session.created"]
+    assert redis.xlen(key("routine", ALICE)) == MOST // 10
+    assert redis.xlen(key("routine")) == MOST
 
 
 def test_an_account_that_was_here_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) -> None:
@@ -261,7 +276,7 @@ def test_what_is_older_than_the_setting_is_not_shown_and_goes_with_the_next_writ
     ):
         assert [entry.fields["handle"] for entry in entries] == ["sess_new"]
     assert redis.xlen(key("activity", ALICE)) == 2
-    log.note(renewed(), HERE)
+    log.note(created(), HERE)
     assert redis.xlen(key("activity", ALICE)) == redis.xlen(key("activity")) == 2
 
 
@@ -309,20 +324,15 @@ def test_whatever_a_field_holds_the_entry_stays_small_and_can_be_read(
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
 def test_pages_show_everything_once_even_where_both_streams_use_one_id(redis: Redis, log: Audit, limit: int) -> None:
     now = redis.time()[0] * 1000
-    for number in range(10):  # a moment each: an activity, a refusal, or both with one id
-        if number % 3 != 1:
-            plant(
-                redis,
-                log,
-                key("activity", ALICE),
-                f"{now - 100 + number // 2}-{number}",
-                created(handle=f"a{number}"),
-            )
-        if number % 3 != 2:
-            plant(redis, log, key("refusals", ALICE), f"{now - 100 + number // 2}-{number}", failed(f"r{number}"))
-    found = pages(lambda **options: log.account(ALICE, **options), limit=limit)
-    said = [entry.fields.get("handle") or entry.fields["account"] for page in found for entry in page.entries]
-    assert said == [f"{kind}{n}" for n in reversed(range(10)) for kind in "ar" if n % 3 != (1 if kind == "a" else 2)]
+    written = []
+    for number in range(16):  # a moment each: nothing, one or two streams, or all three with one id
+        for bit, (kind, event) in enumerate(zip(audit._KINDS, (failed(), renewed(), created()), strict=True)):
+            if number & 1 << bit:
+                plant(redis, log, key(kind, ALICE), f"{now - 100 + number // 2}-{number}", event)
+                written.append((number, event.name))
+    found = pages(log.account, account=ALICE, limit=limit)
+    read = [(int(entry.id.split("-")[1]), entry.name) for page in found for entry in page.entries]
+    assert read == written[::-1]
     everything = [each for page in found for each in ids(page)]
     assert len(set(everything)) == len(everything), "every entry has an id of its own"
     assert all(len(page.entries) == limit for page in found[:-1])
@@ -355,23 +365,24 @@ def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> 
         "+",
         "$",
         "1",
-        "1-",
-        "-1",
-        "1-1\n",
-        " 1-1",
-        "(1-1",
-        "1-1rr",
-        "1-1R",
-        "1-1-1",
+        "1-1-",
         "-1-1",
-        "1.5-1",
-        "٣-٣",
-        "1-1\0",
-        "18446744073709551616-0",
-        "0-18446744073709551616",
-        "9" * 21 + "-0",
-        "0-0",
-        "00-000r",
+        "1-1-1\n",
+        " 1-1-1",
+        "(1-1-1",
+        "1-1",
+        "1-1-3",
+        "1-1-00",
+        "1-1-1-1",
+        "-1-1-1",
+        "1.5-1-1",
+        "٣-٣-1",
+        "1-1-1\0",
+        "18446744073709551616-0-0",
+        "0-18446744073709551616-0",
+        "9" * 21 + "-0-0",
+        "0-0-2",
+        "00-000-0",
         "1" * 100_000,
     ],
 )
@@ -382,7 +393,7 @@ def test_what_is_no_cursor_shows_the_first_page(log: Audit, cursor: str) -> None
     assert log.site(before=cursor) == log.site()
 
 
-@pytest.mark.parametrize("cursor", ["0-1", "1-0r", "1-1", "00000000000000000001-1"])
+@pytest.mark.parametrize("cursor", ["0-1-0", "1-0-1", "1-1-2", "00000000000000000001-1-0"])
 def test_a_cursor_before_all_time_shows_nothing(log: Audit, cursor: str) -> None:
     log.note(created(), HERE)
     assert log.account(ALICE, before=cursor) == Page((), "")
@@ -391,8 +402,8 @@ def test_a_cursor_before_all_time_shows_nothing(log: Audit, cursor: str) -> None
 def test_a_cursor_after_all_time_shows_everything(log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
-    for cursor in ("18446744073709551615-18446744073709551615", "18446744073709551615-18446744073709551615r"):
-        assert log.account(ALICE, before=cursor) == log.account(ALICE)
+    for kind in range(3):
+        assert log.account(ALICE, before=f"{2**64 - 1}-{2**64 - 1}-{kind}") == log.account(ALICE)
 
 
 @pytest.mark.parametrize("limit", [0, -1])
@@ -421,7 +432,8 @@ def test_only_the_streams_that_can_hold_what_is_asked_for_are_read(redis: Redis,
         (["signin.failed"], ["signin.failed"], 1),
         (["session.created"], ["session.created"], 1),
         (["session.created", "signin.failed"], ["signin.failed", "session.created"], 2),
-        ([], ["signin.failed", "session.created"], 2),
+        (["session.renewed", "session.named"], [], 1),
+        ([], ["signin.failed", "session.created"], 3),
     ):
         before = commands_run(redis)["xrevrange"]
         assert names(log.account(ALICE, names=asked)) == expected
@@ -434,7 +446,7 @@ def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, m
         log.note(created(), HERE)
     before = commands_run(redis)["xrevrange"]
     log.account(ALICE, limit=50)
-    assert commands_run(redis)["xrevrange"] - before == 2
+    assert commands_run(redis)["xrevrange"] - before == 3
 
 
 # -- Renewals --------------------------------------------------------------------------------------------------
@@ -452,6 +464,7 @@ def test_renewals_in_a_row_are_one_entry_with_the_newest_time(log: Audit) -> Non
 
 def test_renewals_of_another_session_or_from_elsewhere_or_later_stay_apart(log: Audit) -> None:
     for event, client in (
+        (created(), HERE),
         (renewed(), HERE),
         (renewed(handle="sess_2"), HERE),
         (renewed(), HERE),
@@ -464,7 +477,7 @@ def test_renewals_of_another_session_or_from_elsewhere_or_later_stay_apart(log: 
     ):
         log.note(event, client)
     assert {entry.count for entry in log.account(ALICE).entries} == {1}
-    assert len(log.account(ALICE).entries) == 9
+    assert len(log.account(ALICE).entries) == 10
 
 
 def test_nothing_but_renewals_is_collapsed(log: Audit) -> None:
@@ -479,18 +492,19 @@ def test_nothing_but_renewals_is_collapsed(log: Audit) -> None:
 def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
     for number in range(3):
         log.note(created(handle=f"sess_{number}"), HERE)
-        for _ in range(5):
+        for _ in range(3):
             log.note(renewed(handle=f"sess_{number}"), HERE)
-    found = pages(lambda **options: log.account(ALICE, **options), limit=limit)
+    found = pages(log.account, account=ALICE, limit=limit)
     counts = [entry.count for page in found for entry in page.entries]
-    assert counts == [5, 1, 5, 1, 5, 1]
+    assert counts == [3, 1, 3, 1, 3, 1]
 
 
 def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
+    log.note(created(), HERE)
     for _ in range(3):
         log.note(renewed(), HERE)
     log.note(failed(), HERE)
-    assert names(log.iterate(ALICE)) == ["signin.failed", *["session.renewed"] * 3]
+    assert names(log.iterate(ALICE)) == ["signin.failed", *["session.renewed"] * 3, "session.created"]
     assert names(log.iterate(None)) == names(log.iterate(ALICE))
 
 
@@ -513,7 +527,8 @@ def test_an_entry_that_was_carried_to_another_stream_is_not_shown(
     log.note(failed(BOB), THERE)
     log.note(created(ALICE), HERE)
     log.note(failed(ALICE), HERE)
-    streams = [key(kind, account) for kind in ("activity", "refusals") for account in (ALICE, BOB, None)]
+    log.note(renewed(ALICE), HERE)
+    streams = [key(kind, account) for kind in audit._KINDS for account in (ALICE, BOB, None)]
     before = {stream: redis.xrange(stream) for stream in streams}
     pages_before = (log.account(ALICE), log.account(BOB), log.site())
     for source, target in itertools.permutations(streams, 2):
@@ -521,7 +536,7 @@ def test_an_entry_that_was_carried_to_another_stream_is_not_shown(
             redis.xadd(target, entry)
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
         assert (log.account(ALICE), log.account(BOB), log.site()) == pages_before
-    assert len(caplog.records) == 6, "one line for each stream that was read"
+    assert len(caplog.records) == 9, "one line for each stream that was read"
 
 
 def test_forged_entries_are_left_out_with_one_line_and_no_event(
@@ -550,16 +565,17 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         log._encode(["x"]),
         log._encode({"a": 1}),
         log._encode(("x", [], "", "")),
+        b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
         forged.append({"e": log._keys.seal(shape, stream.encode())})
     for entry in forged * 30:
         redis.xadd(stream, entry)
-    log.note(renewed(), HERE)
+    log.note(created(), THERE)
     redis.xadd(stream, forged[0])
     assert redis.xlen(stream) == MOST + 1  # noting has trimmed them
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
-        assert names(log.account(ALICE)) == ["session.renewed"]
+        assert [entry.ip for entry in log.account(ALICE).entries] == [THERE.ip]
     assert [record.getMessage() for record in caplog.records] == [
         f"{stream} has entries that can't be opened; they are left out"
     ]
@@ -580,8 +596,8 @@ def test_an_entry_with_an_id_at_the_end_of_time_stops_neither_reading_nor_the_re
     log.note(created(), HERE)
     redis.xadd(key("activity", ALICE), {"e": b"x"}, f"{2**64 - 1}-{2**64 - 1}")
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
-        log.note(renewed(), HERE)  # Redis has no id left for it
-    assert "session.renewed could not be written down" in caplog.text
+        log.note(created(), HERE)  # Redis has no id left for it
+    assert "session.created could not be written down" in caplog.text
     assert names(log.account(ALICE, limit=1)) == ["session.created"]
 
 
@@ -617,7 +633,7 @@ def test_noting_while_redis_is_frozen_waits_for_one_timeout(server: Server, make
     log.note(created(), HERE)
     with frozen(server):
         start = time.monotonic()
-        log.note(renewed(), HERE)
+        log.note(created(), HERE)
         assert time.monotonic() - start < 0.45, "two streams, but one wait of a quarter of a second"
         with pytest.raises(StoreUnavailable):
             log.account(ALICE)
@@ -640,7 +656,7 @@ def test_noting_when_redis_has_no_memory_left_is_a_line_in_the_log(
     assert names(log.account(ALICE)) == ["session.created"], "reading goes on"
 
 
-@pytest.mark.parametrize("kind", ["activity", "refusals"])
+@pytest.mark.parametrize("kind", audit._KINDS)
 @pytest.mark.parametrize("account", [ALICE, None])
 def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting(
     redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
@@ -649,7 +665,7 @@ def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting
     redis.delete(key(kind, account))
     redis.rpush(key(kind, account), "x")
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
-        log.note(created() if kind == "activity" else failed(), HERE)
+        log.note({"activity": created(), "routine": renewed(), "refusals": failed()}[kind], HERE)
     assert "could not be written down" in caplog.text
     with pytest.raises(StoreUnavailable):
         log.account(ALICE) if account else log.site()
@@ -701,22 +717,22 @@ def test_two_processes_that_note_at_once_lose_nothing_and_keep_the_bound(
 ) -> None:
     script = f"""
 from tests.test_audit import *
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=MOST))
+log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)
 """
     root = Path(__file__).parent.parent
     with subprocess.Popen([sys.executable, "-c", script], cwd=root) as process:
-        log = make()
+        log = make(activity_events=50)
         for number in range(300):
             log.note(created(handle=f"ours-{number}"), HERE)
             log.note(failed(), HERE)
         assert process.wait(timeout=60) == 0
-    assert redis.xlen(key("activity", ALICE)) == MOST
-    assert redis.xlen(key("refusals", ALICE)) == MOST // 10
+    assert redis.xlen(key("activity", ALICE)) == 50
+    assert redis.xlen(key("refusals", ALICE)) == 5
     everything = [entry.fields["handle"] for entry in log.iterate(None) if not entry.refused]
-    assert len(everything) == MOST * 10
+    assert len(everything) == 500
     for whose in ("ours", "theirs"):
         numbers = [int(handle.partition("-")[2]) for handle in everything if handle.startswith(whose)]
         assert numbers == sorted(numbers, reverse=True), "each in its order"

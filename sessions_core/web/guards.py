@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.local import LocalProxy
 
 from .. import events
-from ..accounts import Account, stored
+from ..accounts import Account
 from ..errors import (
     BadRequest,
     BodyTooLarge,
@@ -238,7 +238,7 @@ def _follow(ours: Services, current: WalletSession) -> None:
     live = current.account_live
     assert live is not None  # noqa: S101  # the caller looked
     record = live.record
-    privilege = ours.privilege(stored(record.account), live.standing, live.now)
+    privilege = ours.privilege(record.account, live.standing, live.now)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 

@@ -71,7 +71,7 @@ def sign_in_post() -> ResponseReturnValue:
             data=_carried_over(current),
             replacing=current.live,
             narrowed=policy.narrow(session_type, _duration(form), form.getlist("permissions") or None),
-            privilege=ours.privilege(account, standing, now) or "",
+            privilege=ours.privilege(str(account), standing, now) or "",
             client=client.current(),
         )
     except (errors.SignInRefused, errors.StoreUnavailable) as error:

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from flask_wtf.csrf import CSRFProtect
 from itsdangerous import URLSafeTimedSerializer
 
-from ..accounts import Account
+from ..accounts import Account, stored
 from ..actions import Actions
 from ..audit import Audit
 from ..challenges import Challenges
@@ -50,22 +50,22 @@ class Services:
         """Keep the services with the application."""
         app.extensions[EXTENSION] = self
 
-    def role(self, account: Account, standing: Standing) -> str:
-        """Return the role of an account: from the application's `role_for`, or from the directory.
+    def role(self, account: str, standing: Standing) -> str:
+        """Return the role of an account (CAIP-10): from the application's `role_for`, or from the directory.
 
         If `role_for` fails the role is empty, which permits nothing: people stay signed in, and can sign out.
         """
         if self.role_for is None:
             return standing.role
         try:
-            return self.role_for(account)
+            return self.role_for(stored(account))
         except SessionsError:
             raise
         except Exception:
             logger.exception("role_for failed; %s has no role until it works again", account)
             return ""
 
-    def privilege(self, account: Account, standing: Standing, now: int) -> str | None:
+    def privilege(self, account: str, standing: Standing, now: int) -> str | None:
         """Return role and verification as one word, empty for an ordinary member, or `None` if the role is not known:
         when it changes, so does the id of the session. `now` is in milliseconds since the epoch.
         """

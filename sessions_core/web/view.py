@@ -89,7 +89,7 @@ class SessionView:
     @cached_property
     def role(self) -> str:
         """The role of the account, asked anew on each request."""
-        return self._services.role(self.account, self.standing)
+        return self._services.role(self.live.record.account, self.standing)
 
     @property
     def wallet(self) -> str:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
+from flask.ctx import RequestContext
 from selenium.webdriver import Chrome, ChromeOptions
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .pages import Browser
+from sessions_core import accounts, events
+from sessions_core.web import client
+from sessions_core.web.services import Services
+
+from .pages import FIREFOX, Browser
 from .wallet_in_page import WalletInPage
 
 # As root and in containers Chromium has no sandbox and little shared memory; the rest keeps it quiet and still.
@@ -144,6 +149,51 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
     wallet = WalletInPage(browser.driver)
     yield wallet
     wallet.uninstall()
+
+
+class Elsewhere:
+    """The other browsers of the same account, and whoever else uses its address."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._services: Services = app.extensions["wallet_sessions"]
+
+    def sign_in(
+        self, wallet: WalletInPage, agent: str = FIREFOX, ip: str = "203.0.113.7", *, kind: str = "standard", **fields: Any
+    ) -> str:
+        """Sign in with the same wallet in a browser that says this of itself; return the handle of the session."""
+        with self.request(agent, ip):
+            live = self._services.lifecycle.start(
+                self.account(wallet),
+                self._services.policy.types[kind],
+                wallet=fields.get("name", "MetaMask"),
+                client=client.current(),
+            )
+        return live.record.handle
+
+    def end(self, wallet: WalletInPage, handle: str, reason: str = "signed_out") -> None:
+        """Let a session end there."""
+        with self.request():
+            self._services.lifecycle.revoke_handle(self.account(wallet), handle, reason)
+
+    def note(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
+        """Let something happen there."""
+        for event in happened:
+            with self.request(agent, ip):
+                events.publish(event)
+
+    def request(self, agent: str = FIREFOX, ip: str = "203.0.113.7") -> RequestContext:
+        environ = {"REMOTE_ADDR": ip}
+        return self._app.test_request_context(headers={"User-Agent": agent}, environ_base=environ)
+
+    @staticmethod
+    def account(wallet: WalletInPage) -> accounts.Account:
+        return accounts.parse(f"eip155:{wallet.chain}:{wallet.address}")
+
+
+@pytest.fixture
+def elsewhere(app: Flask) -> Elsewhere:
+    return Elsewhere(app)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from .wallet_in_page import WalletInPage
 
 PATIENCE = 10
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.0 Mobile/15E148 Safari/604.1"

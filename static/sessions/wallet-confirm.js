@@ -1,0 +1,276 @@
+// @ts-check
+/**
+ * <wallet-confirm>: the panel around a request that waits for a signature. It finds the wallet of the session, has the
+ * server write a fresh text for each attempt, asks the wallet to sign it, fills the hidden inputs and submits the form
+ * as any form is submitted.
+ *
+ * The text names the network of the session. Signing it needs the account only: which network the wallet is on does
+ * not matter.
+ *
+ * All words are in the template. This element shows the parts whose `data-for` names the state in `data-state`, and
+ * whose `data-kind`, if they have one, says what is the matter.
+ */
+import { StrangeText, ask } from "./challenge.js";
+import * as eip155 from "./eip155.js";
+import { HttpError } from "./http.js";
+import { button, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
+import { discover, list, printable, providerOf } from "./wallets.js";
+
+/** @typedef {import("./wallets.js").Wallet} Wallet */
+/** @typedef {import("./challenge.js").Challenge} Challenge */
+
+const SLOW_MS = 20_000;
+/** When the page is still here so long after the server said that its session is over, the server meant less. */
+const LEAVING_MS = 5_000;
+
+/** One button pending, and the way out of the page hidden behind the way out of the attempt. */
+const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
+
+/** @type {Partial<Record<eip155.Kind, string>>} */
+const WALLET_FAILURES = {
+  pending: "pending",
+  locked: "locked",
+  disconnected: "disconnected",
+  unsupported: "unsupported",
+};
+
+class WalletConfirm extends HTMLElement {
+  /** The running attempt. Aborting it makes every answer that is still to come a stranger's. */
+  #attempt = new AbortController();
+  /** What was chosen here; else the session's own is taken. @type {Wallet | null} */
+  #wallet = null;
+  /** @type {Promise<void>} */
+  #scanned = Promise.resolve();
+  /** @type {Challenge | null} */
+  #challenge = null;
+  /** @type {ReturnType<typeof setTimeout>[]} */
+  #timers = [];
+  #submitting = false;
+  #connected = false;
+
+  connectedCallback() {
+    if (this.#connected) return;
+    this.#connected = true;
+    this.addEventListener("click", (event) => this.#clicked(event));
+    this.#form.addEventListener("submit", (event) => {
+      // Without a signature it may only ask for this page once more.
+      if (!this.#submitting && event.submitter !== this.#part("renew")) event.preventDefault();
+    });
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.#startOver();
+    });
+    this.#scanned = new Promise((resolve) => {
+      discover(window, {
+        legacyName: this.dataset.legacyName,
+        changed: () => this.#walletsChanged(),
+        scanned: resolve,
+      });
+    });
+    this.#startOver();
+  }
+
+  // ---- What the person does -----------------------------------------------------------------------------------
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const control = event.target instanceof Element ? event.target.closest("[data-action]") : null;
+    if (!(control instanceof HTMLElement) || control.getAttribute("aria-disabled") === "true") return;
+    switch (control.dataset.action) {
+      case "confirm": return this.#confirm();
+      case "wallet": return this.#choose(control.dataset.walletId ?? "");
+      case "another": return this.#show("choose_wallet");
+      case "cancel": return this.#startOver();
+    }
+  }
+
+  #confirm() {
+    this.#run(async (signal) => {
+      await eip155.abandonable(this.#scanned, signal);
+      const wallet = this.#wallet ?? this.#ownWallet();
+      if (wallet) return this.#signWith(wallet, signal);
+      this.#show(list().length ? "choose_wallet" : "no_wallet");
+    });
+  }
+
+  /** @param {string} id */
+  #choose(id) {
+    this.#wallet = list().find((wallet) => wallet.id === id) ?? null;
+    this.#confirm();
+  }
+
+  /** The wallet of the session, by its name, or the only one there is. Where two are possible, the person decides. */
+  #ownWallet() {
+    const name = printable(this.dataset.wallet);
+    const wallets = list();
+    const same = wallets.filter((wallet) => name && wallet.name === name);
+    const possible = same.length ? same : wallets;
+    return possible.length === 1 ? possible[0] : null;
+  }
+
+  /** @param {Wallet} wallet @param {AbortSignal} signal */
+  async #signWith(wallet, signal) {
+    fill(this, "wallet", wallet.name || unnamed(this));
+    this.#show("connecting");
+    const provider = providerOf(wallet.id);
+    if (!provider) throw new eip155.WalletError("disconnected", undefined, "");
+    const accounts = await eip155.abandonable(eip155.connect(provider), signal);
+    if (!accounts.some((each) => eip155.sameAddress(each, this.#address))) return this.#show("address_mismatch");
+
+    this.#show("preparing");
+    const { challengeUrl = "", request, account = "" } = this.dataset;
+    const challenge = await ask(challengeUrl, { request }, { account, host: location.host, signal });
+    this.#challenge = challenge;
+    this.#show("signing");
+    const left = challenge.deadline - performance.now();
+    this.#timers.push(setTimeout(() => this.#expire(), Math.max(left, 0)));
+    const signature = await eip155.abandonable(
+      eip155.sign(provider, challenge.message, challenge.address), signal);
+    if (performance.now() > challenge.deadline) return this.#expire();
+    this.#submit(challenge, signature);
+  }
+
+  /** @param {Challenge} challenge @param {string} signature */
+  #submit(challenge, signature) {
+    this.#write(challenge.message, challenge.challenge, signature);
+    this.#show("verifying");
+    this.#submitting = true;
+    // By the prototype: a field of the form may have the name of any method.
+    HTMLFormElement.prototype.requestSubmit.call(this.#form);
+    this.#submitting = false;
+  }
+
+  /** Also back in a page that the browser had frozen: what it holds is of the past. */
+  #startOver() {
+    this.#attempt.abort();
+    this.#write("", "", "");
+    this.#show("idle");
+  }
+
+  // ---- What happens by itself ---------------------------------------------------------------------------------
+
+  #walletsChanged() {
+    const lost = drawWallets(this);
+    if (this.#state === "no_wallet" && list().length) return this.#show("idle");
+    this.#drawButtons();
+    if (lost) this.#focusNext();
+  }
+
+  /** The server would refuse what is signed from now on, so the wallet is waited for no longer. */
+  #expire() {
+    this.#attempt.abort();
+    this.#show("expired", { kind: "text" });
+  }
+
+  /**
+   * Runs one attempt. It ends the one before: what that one is still told is ignored.
+   * @param {(signal: AbortSignal) => Promise<void>} work
+   */
+  #run(work) {
+    this.#attempt.abort();
+    const attempt = (this.#attempt = new AbortController());
+    work(attempt.signal).catch((error) => {
+      if (!attempt.signal.aborted) this.#failed(error);
+    });
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (error instanceof HttpError) return this.#refused(error);
+    if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
+    const { kind, code, message } = eip155.explain(error);
+    if (kind === "rejected") return this.#show("rejected");
+    this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, printable(message, 300)] });
+  }
+
+  /** @param {HttpError} error */
+  #refused(error) {
+    const technical = [error.code, error.status || "", error.requestId ?? ""];
+    if (error.signedOut) {
+      // session-timeout asks the server, and leaves this page if that is so.
+      this.dispatchEvent(new Event("session-doubted", { bubbles: true }));
+      this.#timers.push(setTimeout(() => this.#show("failed", { kind: "refused", technical }), LEAVING_MS));
+      return;
+    }
+    if (error.unreachable) return this.#show("server_unreachable", { technical });
+    if (error.code === "confirmation_malformed") return this.#show("expired", { kind: "page", technical });
+    const kind = error.status === 429 ? "busy" : error.code === "chain_unsupported" ? "chain" : "refused";
+    this.#show("failed", { kind, technical });
+  }
+
+  // ---- The page -----------------------------------------------------------------------------------------------
+
+  get #state() { return this.dataset.state ?? "idle"; }
+  get #form() { return /** @type {HTMLFormElement} */ (this.#part("form")); }
+  /** The one that the session belongs to. */
+  get #address() { return (this.dataset.account ?? "").split(":").pop() ?? ""; }
+
+  /**
+   * @param {string} state
+   * @param {{kind?: string, technical?: unknown[]}} [details]
+   */
+  #show(state, { kind = "", technical = [] } = {}) {
+    for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+    const known = this.querySelector("[data-part='problem']");
+    // What the server said is of the attempt before.
+    if (state !== "idle" && known instanceof HTMLElement) known.hidden = true;
+    if (!["signing", "verifying"].includes(state)) this.#challenge = null;
+    this.dataset.state = state;
+    if (kind) this.dataset.kind = kind;
+    else delete this.dataset.kind;
+    show(this, state, { kind });
+
+    const tooOld = state === "expired" && kind === "page";
+    this.#part("renew").hidden = !tooOld;
+    if (tooOld) this.#button("confirm").hidden = true;
+    this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || list().length < 2;
+    this.#part("slow").hidden = true;
+    if (["connecting", "signing"].includes(state)) {
+      this.#timers.push(setTimeout(() => { this.#part("slow").hidden = false; }, SLOW_MS));
+    }
+    this.#part("letter").hidden = !this.#challenge;
+    this.#part("preview").textContent = this.#challenge?.message ?? "";
+    const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
+    this.#part("technical").hidden = !trouble;
+    fill(this, "technical", trouble);
+    this.#drawButtons();
+    say(this);
+    const focused = document.activeElement;
+    if (focused && this.contains(focused) && focused.closest("[hidden]")) this.#focusNext();
+    else if (state === "choose_wallet") this.#focusNext();
+  }
+
+  /** The pending button can still be focused, so that the keyboard does not lose its place. */
+  #drawButtons() {
+    const busy = BUSY.has(this.#state);
+    toggle(this.#button("confirm"), "aria-disabled", busy);
+    toggle(this.#button("confirm"), "aria-busy", busy);
+    toggle(this, "aria-busy", this.#state === "verifying");
+    for (const row of this.#part("wallets").children) {
+      if (button(row).dataset.walletId === this.#wallet?.id) button(row).dataset.chosen = "";
+      else delete button(row).dataset.chosen;
+    }
+  }
+
+  #focusNext() {
+    const next = Array.from(this.querySelectorAll("form button, form a"))
+      .find((each) => each.closest("[hidden]") === null);
+    if (next instanceof HTMLElement) next.focus();
+  }
+
+  /** @param {string} message @param {string} challenge @param {string} signature */
+  #write(message, challenge, signature) {
+    for (const [name, value] of Object.entries({ message, challenge, signature })) {
+      /** @type {HTMLInputElement} */ (this.#part(name)).value = value;
+    }
+  }
+
+  /** @param {string} action */
+  #button(action) {
+    return /** @type {HTMLElement} */ (this.querySelector(`[data-action="${action}"]`));
+  }
+
+  /** @param {string} name @returns {HTMLElement} */
+  #part(name) { return part(this, name); }
+}
+
+customElements.define("wallet-confirm", WalletConfirm);
