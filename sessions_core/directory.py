@@ -115,8 +115,7 @@ class Directory:
             for tag, sealed in flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True):
                 account = self._opened(sealed)
                 if account and not self._keys.is_newest(sealed):
-                    self._link.call("HSET", key, tag, self._sealed(account))
-                    count += 1
+                    count += self._link.run(scripts.SWAP_FIELD, (key,), tag, sealed, self._sealed(account))
                 if account and key == self._decided:
                     count += self._records.reseal_standing(account)
         return count

@@ -23,7 +23,7 @@ from . import events, scripts
 from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
-from .settings import Settings
+from .settings import LONGEST, Settings
 from .standing import UNKNOWN, Standing
 
 Slide = Literal["never", "due", "now"]
@@ -338,26 +338,32 @@ class Records:
         self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
 
     def every(self) -> Iterator[Live]:
-        """Go through all living sessions of all accounts, without their ids. For commands, not for requests."""
-        for key in self._link.scan(f"{self._prefix}{{*}}:session:*"):
+        """Go through all living sessions of all accounts, without their ids. For commands, not for requests.
+
+        One that moves to a new id meanwhile may come twice, or not at all.
+        """
+        for key in self._link.scan(self._pattern("session:*")):
             place = self._of_key(key)
             stored, epoch, site, _ = self._read(place)
-            live = self._open("", place, stored, self._now(place)) if stored else None
+            if stored is None or self._foreign(stored):
+                continue
+            live = self._open("", place, stored, self._now(place))
             if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
                 yield live
 
     def sweep(self) -> dict[str, int]:
         """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
 
-        `dead`: records older than a "sign out everywhere"; `clock`: records that would never have expired; `lost`:
-        records that were missing in the index of their account; `unreadable`: records nobody can open, now deleted;
-        `resealed`: records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
+        expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
+        changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
+        records that an older secret had sealed; `entries`: of indexes, a day past their session.
         """
-        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "resealed", "entries"), 0)
-        for key in self._link.scan(f"{self._prefix}{{*}}:session:*"):
+        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+        for key in self._link.scan(self._pattern("session:*")):
             for wrong in self._mend(self._of_key(key)):
                 found[wrong] += 1
-        for index in self._link.scan(f"{self._prefix}{{*}}:index"):
+        for index in self._link.scan(self._pattern("index")):
             found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
         return found
 
@@ -365,19 +371,31 @@ class Records:
         stored, _, site, _ = self._read(place)
         if stored is None:
             return
-        live = self._open("", place, stored, self._now(place))
-        if isinstance(live, Ended) or live.site < int(site or 0):
-            unreadable = isinstance(live, Ended) and live.reason == "unknown"
-            self._link.call("DEL", place.record)
-            yield "unreadable" if unreadable else "dead"
+        if self._foreign(stored):
+            # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
+            self._link.run(scripts.BOUND, (place.record,), LONGEST * 1000)
+            yield "foreign"
             return
-        record = live.record
-        arguments = (place.digest, record.handle, record.created_at, live.idle, live.ends, live.epoch)
-        wrong = self._link.run(scripts.MEND, (place.record, place.entries, place.epoch), *arguments).decode()
-        if wrong:
-            yield wrong
-        if wrong != "dead" and not self._keys.is_newest(stored.split(b"|", 6)[6]) and self.save(live) == "saved":
+        live = self._open("", place, stored, now=0)  # whether a clock has run out is for Redis to say
+        if isinstance(live, Ended):
+            self._link.call("DEL", place.record)
+            yield "unreadable"
+            return
+        arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
+        reason = "revoked" if live.site < int(site or 0) else ""
+        keys = (place.record, place.entries, place.epoch)
+        wrong = [each.decode() for each in self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason)]
+        yield from wrong
+        if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self.save(live) == "saved":
             yield "resealed"
+
+    def _pattern(self, name: str) -> str:
+        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
+        return f"{prefix}{{*}}:{name}"
+
+    def _foreign(self, stored: bytes) -> bool:
+        seal = _seal_of(stored)
+        return bool(seal) and not self._keys.knows(seal)
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
@@ -412,8 +430,8 @@ class Records:
     def reseal_standing(self, account: str) -> bool:
         """Seal the standing of an account with the newest secret; return whether it was sealed with another."""
         stored = self._link.call("GET", self._of_account(account).standing)
-        if stored is None or self._keys.is_newest(stored):
-            return False
+        if stored is None or self._keys.is_newest(stored) or not self._keys.knows(stored):
+            return False  # one that we can't open would be replaced by the ordinary one
         self.change_standing(account, lambda standing: standing)
         return True
 
@@ -488,6 +506,12 @@ class Records:
 def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
     # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
     return iter(flat.items()) if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
+
+
+def _seal_of(stored: bytes) -> bytes:
+    # The sealed part of a record; empty if it is no record at all.
+    parts = stored.split(b"|", 6)
+    return parts[6] if len(parts) == 7 else b""
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "request.refused",
     ),
 }
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
 
@@ -84,7 +85,7 @@ def as_csv(entries: Iterable[Entry], name: str) -> Response:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for entry in entries:
-        row = _row(entry)
+        row = as_row(entry)
         row["details"] = "; ".join(f"{key}={value}" for key, value in entry.fields.items() if value not in (None, ""))
         writer.writerow([_harmless(str(row[column])) for column in COLUMNS])
     return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
@@ -92,11 +93,12 @@ def as_csv(entries: Iterable[Entry], name: str) -> Response:
 
 def as_json(entries: Iterable[Entry], name: str) -> Response:
     """Return entries as a JSON file."""
-    rows = [_row(entry) | {"details": entry.fields} for entry in entries]
+    rows = [as_row(entry) | {"details": entry.fields} for entry in entries]
     return _download(json.dumps(rows, indent=1), "application/json", f"{name}.json")
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def as_row(entry: Entry) -> dict[str, Any]:
+    """Return what the downloads say of one entry; the fields of its event are left out."""
     return {
         "time": iso(moment(entry.at)),
         "event": entry.name,
@@ -108,8 +110,9 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _harmless(cell: str) -> str:
-    # A user agent is the visitor's word; a cell that begins like this is a formula to a spreadsheet.
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    # Events of the application may hold a visitor's words. A cell that begins like this is a formula to
+    # spreadsheets, and some skip blanks or take the wide forms for the narrow ones.
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell[:1].isspace() else cell
 
 
 def _download(text: str, media_type: str, name: str) -> Response:

@@ -134,7 +134,7 @@ def _elsewhere(error: errors.SessionsError) -> Response | None:
 
 
 def _target() -> dict[str, Any]:
-    path = request.full_path.rstrip("?")
+    path = request.script_root + origin.address_of(request)
     return {"next": path} if request.method == "GET" and origin.is_safe_path(path) else {}
 
 

@@ -115,6 +115,9 @@ def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if not access.demands:
             raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
         given = {name: value for name, value in rights.items() if value is not None}
+        for name in given:
+            if getattr(access, name) is not None:  # the one below would be gone without a word
+                raise Misconfigured(f"{view.__name__} asks for {name} twice. Ask for one of them in the view.")
         setattr(view, _MARK, replace(access, **given))
         return view
 
@@ -125,7 +128,7 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         rights = declared(view)
         if rights is not None:
-            if not access.demands:
+            if not (access.demands and rights.demands):
                 raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
             setattr(view, _MARK, replace(rights, slide=access.slide))
             return view

@@ -9,7 +9,6 @@ from typing import cast
 
 from flask import Flask, current_app
 from flask_wtf.csrf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
 
 from ..accounts import Account, stored
 from ..actions import Actions
@@ -20,6 +19,7 @@ from ..errors import SessionsError
 from ..lifecycle import Lifecycle
 from ..policy import Policy
 from ..records import Records
+from ..sealing import KeyRing
 from ..settings import Settings
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
@@ -43,7 +43,8 @@ class Services:
     policy: Policy
     actions: Actions
     csrf: CSRFProtect
-    requests: URLSafeTimedSerializer
+    requests: KeyRing
+    clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
 
     def install(self, app: Flask) -> None:

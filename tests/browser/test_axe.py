@@ -11,10 +11,11 @@ from flask import Flask
 
 from sessions_core import errors, public
 from sessions_core.accounts import chain
+from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
 from ..time_machine import TimeMachine
-from .conftest import Hold
+from .conftest import Hold, account_of
 from .pages import Browser, ConnectPanel
 from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
@@ -244,6 +245,20 @@ def test_pages_of_a_session(
         browser.open(path)
         browser.wait_for_session("active")
         check(path)
+
+
+def test_the_page_of_a_professional(
+    browser: Browser, wallet: WalletInPage, app: Flask, services: Services, check: Callable[[str], None]
+) -> None:
+    with app.app_context():
+        services.directory.appoint(account_of(wallet), "admin")
+        services.directory.verify(account_of(wallet), "lic_1234", "licensed", 30)
+    browser.sign_in(wallet)
+    browser.see("professional-offer")
+    check("verified")
+    browser.sign_in(wallet, again="1", session_type="professional")
+    browser.see("session-professional")
+    check("professional")
 
 
 def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
