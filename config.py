@@ -14,6 +14,11 @@ def _number(name: str, default: int) -> int:
     return int(os.environ.get(name) or default)
 
 
+def _pairs(name: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in os.environ.get(name, "").split(",") if part.strip()]
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
 # Port to listen on; 5000. On macOS AirPlay may hold it: use PORT=5001.
 PORT = _number("PORT", 5000)
 
@@ -31,6 +36,10 @@ SECRET_KEY = os.environ.get("SESSION_SECRET")
 
 # Former secrets, oldest first, separated by commas; none. Sessions sealed with them stay alive after a rotation.
 SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACKS", "").split(",") if part]
+
+# Nodes to ask about contract wallets, "eip155:1=https://…,eip155:8453=https://…"; none. A comma in a URL is %2C.
+# Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
+SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.

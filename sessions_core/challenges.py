@@ -13,12 +13,13 @@ import secrets
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
 from . import chains, events, messages
 from .accounts import Account, parse
+from .chains.contract import Contracts
 from .errors import (
     ChainUnsupported,
     ChallengeExpired,
@@ -30,11 +31,12 @@ from .errors import (
     MessageMalformed,
     MessageNotYetValid,
     SignatureMalformed,
+    SignatureMismatch,
     SignInRefused,
     UriMismatch,
     VersionUnsupported,
 )
-from .records import Records
+from .records import Proof, Records
 from .settings import Settings
 
 SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
@@ -55,12 +57,22 @@ class Challenge:
     expires_at: int
 
 
+class Signed(NamedTuple):
+    """The account that signed a challenge, and what to ask again if it is a contract."""
+
+    account: Account
+    proof: Proof | None
+
+
 class Challenges:
     """Issues and redeems challenges. `clock` returns seconds since the epoch."""
 
-    def __init__(self, settings: Settings, records: Records, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, records: Records, contracts: Contracts, clock: Callable[[], float]
+    ) -> None:
         self._settings = settings
         self._records = records
+        self._contracts = contracts
         self._clock = clock
         self._serializer = _serializer(settings.secrets)
 
@@ -113,11 +125,12 @@ class Challenges:
 
     def redeem(
         self, message: str, challenge: str, signature: str, binding: str | None, purpose: str = SIGN_IN
-    ) -> Account:
-        """Spend a challenge and return the account that signed it.
+    ) -> Signed:
+        """Spend a challenge and return who signed it.
 
         `binding` is what it was issued for: the pre-sign-in cookie, or the session and request to confirm. Raises a
-        `SignInRefused` that says what is wrong. Once the nonce is spent it stays spent, whatever the signature is.
+        `SignInRefused` that says what is wrong, or `RpcUnavailable` if its network has to be asked and can't be. Once
+        the nonce is spent it stays spent, whatever the signature is.
         """
         if len(message) > messages.MAX_BYTES:
             raise MessageMalformed("over 2 kB")
@@ -134,7 +147,7 @@ class Challenges:
 
     def _spend(
         self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
-    ) -> Account:
+    ) -> Signed:
         # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
         # and the other way round. What confirms one request confirms no other.
         if claims["p"] != purpose or not hmac.compare_digest(
@@ -152,8 +165,14 @@ class Challenges:
         if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
-        chains.verify(account, message, signature)
-        return account
+        try:
+            chains.verify(account, message, signature)
+        except (SignatureMalformed, SignatureMismatch) as refusal:
+            # After the key, not before, although ERC-6492 has it the other way round: an account that has a key and
+            # code (EIP-7702) needs no network to prove itself.
+            accepted = self._contracts.verify(account, message, signature, refusal)
+            return Signed(account, Proof(message, accepted))
+        return Signed(account, None)
 
     def _claims(self, challenge: str) -> dict[str, Any]:
         try:

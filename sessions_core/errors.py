@@ -305,7 +305,26 @@ class SignatureMismatch(SignInRefused):
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
 
 
+class ContractWalletUnsupported(SignInRefused):
+    """A signature too long for a key, and no contract to ask: there is none, or its network has no RPC URL."""
+
+    code = "contract_wallet_unsupported"
+    message = (
+        "That looks like the signature of a smart-contract wallet, which we can't check on that network. "
+        "Switch the network in your wallet, or use an account with a key of its own."
+    )
+
+
 # -- What the service depends on ---------------------------------------------------------------------------
+
+
+class RpcUnavailable(SessionsError):
+    """Only the account's network can tell whether a signature is good, and its node did not answer, or not usably."""
+
+    code = "rpc_unavailable"
+    status = 503
+    title = "Your wallet's network is out of reach"
+    message = "Only your wallet's network can check that signature, and we can't reach it. Try again in a moment."
 
 
 class StoreUnavailable(SessionsError):

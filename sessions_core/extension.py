@@ -16,6 +16,7 @@ from . import embedded, events, keyfile
 from .accounts import Account
 from .actions import Actions
 from .audit import Audit
+from .chains.contract import Contracts
 from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
 from .directory import Directory
@@ -78,6 +79,7 @@ class WalletSessions:
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         store = SessionStore(app, records, settings)
+        contracts = Contracts(settings)
         _configure(app, settings, store)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, self._actions)
@@ -86,7 +88,8 @@ class WalletSessions:
             records=records,
             store=store,
             lifecycle=Lifecycle(records),
-            challenges=Challenges(settings, records, self._clock),
+            challenges=Challenges(settings, records, contracts, self._clock),
+            contracts=contracts,
             directory=Directory(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             policy=policy,

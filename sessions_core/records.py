@@ -33,6 +33,13 @@ _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
 
 
+class Proof(NamedTuple):
+    """What a contract accepted when its account last signed: kept so that it can be asked again."""
+
+    message: str
+    signature: bytes
+
+
 class Record(msgspec.Struct, array_like=True, kw_only=True):
     """What is sealed. Times are milliseconds since the epoch by Redis's clock; `data` is what views put in
     `flask.session`.
@@ -40,7 +47,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     A visitor's record has an empty `account` and no handle. `confirmed` holds when the wallet last signed for an
     action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
-    are where it was last used from, as its person is told; `label` is their own name for it.
+    are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
+    contract has a `proof`, which it last accepted at `checked_at`.
     """
 
     format: Literal[1] = 1
@@ -60,6 +68,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     agent: str = ""
     ip: str = ""
     label: str = ""
+    proof: Proof | None = None
+    checked_at: int = 0
 
 
 class Place(NamedTuple):
@@ -210,6 +220,7 @@ class Records:
         record.created_at = now
         if record.account:
             record.signed_at = now
+            record.checked_at = now if record.proof else 0
         idle, ends = idle_seconds * 1000, now + absolute_seconds * 1000
         live = Live(session_id, place, record, b"", now, now, 1, idle, ends, epoch, site)
         over = self._link.run(

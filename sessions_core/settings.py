@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ STATEMENT_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]"
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,13 @@ class Settings:
         "eip155:11155111",
     )
     """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
+
+    rpc_urls: Mapping[str, str] = field(default_factory=dict)
+    """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
+    rpc_timeout_ms: int = 3000
+    """How long one question to a node may take in all, in milliseconds."""
+    contract_check_seconds: int = 15 * MINUTE
+    """How often a contract is asked whether it still accepts the signature of a session that is in use."""
 
     redis_url: str | None = None
     """redis://, rediss://, unix://; None starts a private server in development."""
@@ -186,12 +195,27 @@ class Settings:
                     f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
                     "Add it there with its name and network, or remove it here."
                 )
+        self._refuse_unsafe_nodes()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
+
+    def _refuse_unsafe_nodes(self) -> None:
+        # The sentences leave the URL out: it may hold a key, and they end up in logs.
+        for chain_id, url in self.rpc_urls.items():
+            if not chain_id.startswith("eip155:") or chain_id not in self.chains:
+                raise Misconfigured(
+                    f"{PREFIX}RPC_URLS names {chain_id!r}. It takes eip155 chains that {PREFIX}CHAINS has: "
+                    "add it there, or remove it here."
+                )
+            if not _is_node(url, plain=self.development):
+                raise Misconfigured(
+                    f"{PREFIX}RPC_URLS has no good URL for {chain_id}. Write it like https://rpc.example.org/key, in "
+                    "ASCII, without user and fragment; http:// is for this machine in development only."
+                )
 
     def _refuse_unsafe_clocks(self) -> None:
         for name in (f"{kind}{clock}" for kind in KINDS for clock in ("idle_seconds", "absolute_seconds")):
@@ -211,6 +235,8 @@ class Settings:
             ("activity_days", 1, 365),
             ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
+            ("rpc_timeout_ms", 100, 10_000),
+            ("contract_check_seconds", MINUTE, DAY),
             ("trusted_proxies", 0, 10),
         ):
             if not least <= getattr(self, name) <= most:
@@ -240,7 +266,24 @@ def _canonical(origin: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
+def _is_node(url: str, plain: bool) -> bool:
+    """Whether a URL is one to ask a node at; over plain http only if `plain`, and only on this machine."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    # A control character would end the line of the request; what urlsplit drops or rewrites would be another URL.
+    if not _URL.fullmatch(url) or not parts.hostname or port == 0 or "@" in parts.netloc:
+        return False
+    return parts.scheme == "https" or (plain and parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
 def _typed(key: str, value: Any, hint: Any) -> Any:
+    if hint == Mapping[str, str]:
+        if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
+            return MappingProxyType(dict(value))
+        raise Misconfigured(f'{key} must be a mapping such as {{"eip155:1": "https://rpc.example.org/key"}}.')
     if hint == tuple[str, ...] and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if hint == str | None and (value is None or isinstance(value, str)):

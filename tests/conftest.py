@@ -15,6 +15,7 @@ from sessions_core import embedded, events
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
+from .evm import Anvil
 from .time_machine import Clock, TimeMachine
 
 SECRET = "a test secret of 32 characters or more, 0123456789"
@@ -32,6 +33,14 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def evm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    """An Ethereum node, started by the first test that needs one."""
+    node = Anvil(tmp_path_factory.mktemp("evm"))
+    yield node
+    node.stop()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 import config
+from sessions_core.errors import Misconfigured
 from sessions_core.settings import PREFIX, Settings
 
 from .actors import Visitor, Wallet
@@ -43,6 +44,7 @@ def test_overrides_come_after_config_py(make_app: Callable[..., Flask]) -> None:
 def settings_by(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     for name in ("PORT", "DEVELOPMENT", "PUBLIC_ORIGIN", "SESSION_SECRET", "SESSION_SECRET_FALLBACKS", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("RPC_URLS", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     try:
@@ -67,6 +69,7 @@ def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) ->
         "SESSION_SECRET": SECRET,
         "SESSION_SECRET_FALLBACKS": "Zk3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa,",
         "REDIS_URL": "rediss://redis.internal:6379/0",
+        "RPC_URLS": "eip155:1=https://rpc.example.org/v3/key?a=b, eip155:8453=https://base.example.org,",
         "IDLE_SECONDS": "600",
         "TRUSTED_PROXIES": "1",
         "COOKIE_SAMESITE": "Strict",
@@ -75,6 +78,19 @@ def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) ->
     assert (found.development, found.secure_origin, found.trusted_proxies) == (False, True, 1)
     assert found.secrets == ("Zk3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa", SECRET)
     assert (found.idle_seconds, found.cookie_samesite) == (600, "Strict")
+    assert found.rpc_urls == {
+        "eip155:1": "https://rpc.example.org/v3/key?a=b",
+        "eip155:8453": "https://base.example.org",
+    }
+
+
+@pytest.mark.parametrize(
+    "value", ["https://rpc.example.org/k3y", "eip155:1", "eip155:1=", "=https://rpc.example.org"]
+)
+def test_nodes_that_are_not_named_by_their_chain_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    found = settings_by({"RPC_URLS": value}, monkeypatch) | {"SECRET_KEY": SECRET}
+    with pytest.raises(Misconfigured, match="SESSIONS_CORE_RPC_URLS"):
+        Settings.from_config(found)
 
 
 @pytest.mark.parametrize("value", ["0", "true", "yes", "", "on"])

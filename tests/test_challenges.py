@@ -83,7 +83,8 @@ def test_an_https_origin_is_written_without_a_scheme(make_app: Callable[..., Fla
     issued = services.challenges.issue(wallet.account(), BROWSER)
     assert issued.message.startswith("app.example.org wants you to sign in with your Ethereum account:\n0x")
     assert "\nURI: https://app.example.org/\n" in issued.message
-    assert str(services.challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER))
+    signed = services.challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    assert str(signed.account) == wallet.account()
 
 
 def test_a_wallet_s_lower_case_address_is_written_with_its_checksum(challenges: Challenges, wallet: Wallet) -> None:
@@ -129,7 +130,8 @@ def test_the_value_shows_neither_the_cookie_nor_the_secret(issued: Challenge) ->
 
 
 def test_a_signed_challenge_proves_the_account(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
-    account = challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    account, proof = challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    assert proof is None
     assert str(account) == wallet.account()
 
 
@@ -176,7 +178,8 @@ def test_several_challenges_may_be_open_at_once(challenges: Challenges, wallet: 
     other = Wallet()
     opened = [challenges.issue(each.account(), BROWSER) for each in (wallet, other, wallet)]
     for each, signer in reversed(list(zip(opened, (wallet, other, wallet), strict=True))):
-        assert challenges.redeem(each.message, each.challenge, signer.sign(each.message), BROWSER) == each.account
+        signed = challenges.redeem(each.message, each.challenge, signer.sign(each.message), BROWSER)
+        assert signed.account == each.account
 
 
 def test_the_text_of_one_challenge_is_not_good_for_another(
@@ -242,7 +245,7 @@ def test_a_challenge_for_the_api_never_becomes_a_cookie_session_and_the_other_wa
                     c.message, c.challenge, s, b, p
                 ),
             )
-    account = challenges.redeem(api.message, api.challenge, wallet.sign(api.message), None, API)
+    account = challenges.redeem(api.message, api.challenge, wallet.sign(api.message), None, API).account
     assert str(account) == wallet.account()
 
 
@@ -466,7 +469,7 @@ def test_a_signature_that_is_too_long_is_refused_before_the_nonce_is_spent(
     with unchanged(redis):
         refused(
             SignatureMalformed,
-            lambda: challenges.redeem(issued.message, issued.challenge, "0" * 4097, BROWSER),
+            lambda: challenges.redeem(issued.message, issued.challenge, "0" * (chains.MAX_SIGNATURE + 1), BROWSER),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import MISSING
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_settings_md_lists_exactly_the_settings() -> None:
     ours = {f"{PREFIX}{name.upper()}" for name in fields if name != "secrets"}
     assert set(rows) == ours | {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
     for name in ours:
-        default = fields[name.removeprefix(PREFIX).lower()].default
+        field = fields[name.removeprefix(PREFIX).lower()]
+        default = field.default if field.default is not MISSING else field.default_factory()
         assert rows[name][0] == f"`{default!r}`", name
 
 

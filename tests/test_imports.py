@@ -15,7 +15,7 @@ ROWS = (
     ("errors",),
     ("accounts", "settings", "sealing"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "chains", "store"),
+    ("connection", "embedded", "scripts", "records", "directory", "rpc", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),

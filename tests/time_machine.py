@@ -60,6 +60,7 @@ class TimeMachine:
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
         record.restarted_at -= milliseconds if record.restarted_at else 0
+        record.checked_at -= milliseconds if record.checked_at else 0
         record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))

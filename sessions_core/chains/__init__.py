@@ -11,11 +11,12 @@ from typing import Protocol
 
 from ..accounts import Account
 from ..errors import ChainUnsupported, MessageMalformed, SignatureMismatch, SignInRefused
+from . import contract
 from .eip155 import Eip155
 
 logger = logging.getLogger(__name__)
 
-MAX_SIGNATURE = 4096
+MAX_SIGNATURE = 2 + 2 * contract.MAX_BYTES  # in characters; a key's has 132
 
 
 class Verifier(Protocol):

@@ -26,6 +26,7 @@ from ..errors import (
     BodyTooLarge,
     ConfirmationMalformed,
     Misconfigured,
+    RpcUnavailable,
     SignInRefused,
     StepUpRequired,
     catalogue,
@@ -33,7 +34,7 @@ from ..errors import (
 from ..records import Record
 from ..sealing import Unsealable
 from ..store import WalletSession
-from . import origin
+from . import contract_wallets, origin
 from .services import Services
 from .view import SessionView
 
@@ -90,6 +91,7 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     view = _view(ours, current)
     message, challenge, signature = proof(request)
     if not signature and view.fresh(seconds, action):
+        contract_wallets.check(ours, current)
         return
     pending = _of(ours, view, request, action)
     if not signature:
@@ -105,12 +107,12 @@ def redeem(
     account = str(view.account)
     try:
         # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-        signed_by = ours.challenges.redeem(
+        signed = ours.challenges.redeem(
             message.replace("\r\n", "\n"), challenge, signature, pending.binding, "confirm"
         )
-        if str(signed_by) != account:
+        if str(signed.account) != account:
             raise SignInRefused("another account signed")
-    except SignInRefused as error:
+    except (RpcUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
         raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error
@@ -119,6 +121,7 @@ def redeem(
         times = record.confirmed | {pending.action: view.live.now}
         newest = sorted(times.items(), key=lambda item: item[1])[-_REMEMBERED:]
         record.confirmed = dict(newest)
+        record.proof, record.checked_at = signed.proof, view.live.now
 
     ours.store.regenerate(current, confirm, restart_seconds=view.absolute_seconds)
     if current.account_live is not None:  # or it was revoked meanwhile, and the guard says so

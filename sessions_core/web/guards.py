@@ -35,7 +35,7 @@ from ..errors import (
 )
 from ..records import Record, Slide
 from ..store import WalletSession
-from . import client, confirmations, origin
+from . import client, confirmations, contract_wallets, origin
 from .services import EXTENSION, Services, services
 from .view import SessionView
 
@@ -226,8 +226,10 @@ def guard() -> None:
         raise refusal(current)
     if unsafe and access.csrf:
         origin.demand_token(ours.csrf)
-    if access.slide == "due" and current.account_live is not None:
-        _follow(ours, current)
+    if access.slide == "due":
+        contract_wallets.check_when_due(ours, current)
+        if current.account_live is not None:
+            _follow(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
 

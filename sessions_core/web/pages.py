@@ -19,12 +19,17 @@ from .services import services
 
 pages = Blueprint("sessions", __name__)
 
-REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "limit")
+REASONS = (
+    *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
+    *("wallet_changed", "wallet_revoked", "replaced"),
+)
 
 # Where the sign-in page starts again after a refusal; its own words for each state are in the template.
 _STATES = {
     "signature_mismatch": "bad_signature",
     "signature_malformed": "bad_signature",
+    "contract_wallet_unsupported": "contract_wallet",
+    "rpc_unavailable": "network_unreachable",
     "challenge_expired": "nonce_expired",
     "challenge_used": "nonce_expired",
     "domain_mismatch": "domain_mismatch",
@@ -58,7 +63,7 @@ def sign_in_post() -> ResponseReturnValue:
     message = form.get("message", "").replace("\r\n", "\n")
     try:
         ours.policy.choose(wanted, verified=True)  # what nobody can have is refused before the nonce is spent
-        account = ours.challenges.redeem(
+        account, proof = ours.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), current.browser
         )
         standing, now = ours.directory.standing(account), ours.records.time()
@@ -73,8 +78,9 @@ def sign_in_post() -> ResponseReturnValue:
             narrowed=policy.narrow(session_type, _duration(form), form.getlist("permissions") or None),
             privilege=ours.privilege(str(account), standing, now) or "",
             client=client.current(),
+            proof=proof,
         )
-    except (errors.SignInRefused, errors.StoreUnavailable) as error:
+    except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
         return _refused(error)
     current.adopt(live)

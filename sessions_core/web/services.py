@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from ..accounts import Account, stored
 from ..actions import Actions
 from ..audit import Audit
+from ..chains.contract import Contracts
 from ..challenges import Challenges
 from ..directory import Directory
 from ..errors import SessionsError
@@ -38,6 +39,7 @@ class Services:
     store: SessionStore
     lifecycle: Lifecycle
     challenges: Challenges
+    contracts: Contracts
     directory: Directory
     audit: Audit
     policy: Policy

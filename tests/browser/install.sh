@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that the browser tests have a browser, its driver and axe-core: installs them as root on Debian,
-# and otherwise says in one sentence what to install.
+# Makes sure that the tests have a browser, its driver, axe-core, and an Ethereum node (../evm): installs them as root
+# on Debian, and otherwise says in one sentence what to install.
 set -eu
 cd "$(dirname "$0")"
 
@@ -19,7 +19,12 @@ if ! browser || ! has npm; then
 fi
 
 # node_modules is as new as the lock, or it is made again.
-if [ ! -f node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
-  npm ci --ignore-scripts --no-audit --no-fund --silent
-  touch node_modules/.installed
-fi
+for place in . ../evm; do
+  (
+    cd "$place"
+    if [ ! -f node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
+      npm ci --ignore-scripts --no-audit --no-fund --silent
+      touch node_modules/.installed
+    fi
+  )
+done

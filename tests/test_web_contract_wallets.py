@@ -1,0 +1,559 @@
+"""Sessions of contract wallets, end to end: signing in, and what becomes of them when a contract changes its mind."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from flask import Flask, render_template_string
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from sessions_core import SessionType, events, fresh_required, public, signed_in
+from sessions_core.accounts import parse
+from sessions_core.chains import contract
+from sessions_core.records import Ended, Live, Proof, Record
+from sessions_core.web.services import Services
+
+from .actors import Visitor, Wallet, together
+from .evm import CHAIN, Anvil
+from .evm.contracts import ACCEPTS_ALL, KEYED, ContractWallet, creation
+from .evm.nodes import Relay
+from .snapshot import refused, unchanged
+from .test_web_pages import code_of
+from .time_machine import TimeMachine
+
+KEY = "k3y-of-the-node"
+MINUTE = 60
+ACTIONS = {"invoice.pay": "Pay invoice {number}.", "shop.open": "Open the shop."}
+
+
+@pytest.fixture
+def node(evm: Anvil) -> Iterator[Relay]:
+    with Relay(evm) as relay:
+        yield relay
+
+
+@pytest.fixture
+def overrides(overrides: dict[str, Any], node: Relay) -> dict[str, Any]:
+    return overrides | {
+        "SESSIONS_CORE_CHAINS": ("eip155:1", CHAIN),
+        "SESSIONS_CORE_RPC_URLS": {CHAIN: node.url + KEY},
+    }
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app({"actions": ACTIONS})
+    app.extensions["done"] = done = []
+
+    @app.get("/page")
+    @signed_in
+    def page() -> str:
+        return "a page"
+
+    @app.route("/open", methods=["GET", "POST"])
+    @public
+    def open_page() -> str:
+        form = '{{ "yes" if current_session else "no" }} <input name="csrf_token" value="{{ csrf_token() }}">'
+        return render_template_string(form)
+
+    @app.get("/poll")
+    @signed_in(slides=False)
+    def poll() -> str:
+        return "polled"
+
+    @app.get("/shop")
+    @fresh_required(300, "shop.open")
+    def shop() -> str:
+        done.append("shop")
+        return "open"
+
+    @app.post("/invoices/<number>/pay")
+    @fresh_required(0, "invoice.pay")
+    def pay(number: str) -> str:
+        done.append(number)
+        return "paid"
+
+    return app
+
+
+@pytest.fixture
+def done(app: Flask) -> list[str]:
+    return app.extensions["done"]
+
+
+@pytest.fixture
+def contract_wallet(evm: Anvil) -> ContractWallet:
+    return ContractWallet(evm).deploy()
+
+
+@pytest.fixture
+def person(visitor: Visitor, contract_wallet: ContractWallet) -> Visitor:
+    """Somebody who has signed in with a contract wallet."""
+    visitor.sign_in(contract_wallet)
+    return visitor
+
+
+def live_of(services: Services, visitor: Visitor) -> Live:
+    live = services.records.load(visitor.session_id, "never")
+    assert isinstance(live, Live)
+    return live
+
+
+def error_of(response: TestResponse) -> tuple[int, str, str | None]:
+    error = response.get_json()["error"]
+    return response.status_code, error["code"], error.get("reason")
+
+
+# -- Signing in --------------------------------------------------------------------------------------------------
+
+
+def test_a_deployed_wallet_signs_in(
+    visitor: Visitor, contract_wallet: ContractWallet, services: Services, node: Relay
+) -> None:
+    visitor.sign_in(contract_wallet)
+    assert visitor.get("/page").get_data(as_text=True) == "a page"
+    live = live_of(services, visitor)
+    assert live.record.account == str(parse(contract_wallet.account()))
+    proof = live.record.proof
+    assert proof is not None
+    assert contract_wallet.address in proof.message.lower()
+    assert "0x" + proof.signature.hex() == contract_wallet.sign(proof.message)
+    assert live.record.checked_at == live.record.created_at
+    assert (node.methods, node.connections) == (["eth_chainId", "eth_call"], 1)
+
+
+def test_a_wallet_that_is_yet_to_be_deployed_signs_in(visitor: Visitor, evm: Anvil, services: Services) -> None:
+    visitor.sign_in(ContractWallet(evm))
+    assert visitor.get("/page").status_code == 200
+    proof = live_of(services, visitor).record.proof
+    assert proof is not None
+    assert len(proof.signature) > 300
+
+
+def test_a_key_asks_no_node_and_keeps_no_signature(
+    visitor: Visitor, evm: Anvil, services: Services, node: Relay, pass_time: TimeMachine
+) -> None:
+    """Nor does one that has code as well (EIP-7702)."""
+    wallet = Wallet()
+    evm.ask("anvil_setCode", wallet.address, "0xef0100" + evm.deploy(creation(KEYED))[2:])
+    node.down = True
+    challenge = visitor.challenge(wallet.account(CHAIN))
+    assert visitor.attempt(wallet, challenge).status_code == 303
+    record = live_of(services, visitor).record
+    assert (record.proof, record.checked_at) == (None, 0)
+    pass_time(20 * MINUTE)
+    assert visitor.get("/page").status_code == 200
+    assert node.calls == []
+
+
+def test_another_key_than_the_contract_s_is_refused(
+    visitor: Visitor, contract_wallet: ContractWallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    challenge = visitor.challenge(contract_wallet.account())
+    signature = Wallet().sign(challenge["message"])
+    with refused(redis, happened, "signature_mismatch", spent=1):
+        response = visitor.attempt(contract_wallet, challenge, signature=signature)
+    assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
+    assert not visitor.signed_in
+
+
+def test_a_signature_for_one_network_is_none_for_another(
+    visitor: Visitor, contract_wallet: ContractWallet, evm: Anvil
+) -> None:
+    challenge = visitor.challenge(contract_wallet.account("eip155:1"))
+    signature = ContractWallet(evm, contract_wallet.key).sign(challenge["message"])
+    response = visitor.attempt(contract_wallet, challenge, signature=signature)
+    assert (response.status_code, code_of(response)) == (400, "contract_wallet_unsupported")
+    page = response.get_data(as_text=True)
+    assert 'data-state="contract_wallet"' in page
+    assert not visitor.signed_in
+
+
+def test_a_signature_of_a_key_s_length_keeps_a_key_s_refusal_where_nobody_can_be_asked(
+    visitor: Visitor, contract_wallet: ContractWallet
+) -> None:
+    challenge = visitor.challenge(contract_wallet.account("eip155:1"))
+    response = visitor.attempt(contract_wallet, challenge)
+    assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
+
+
+def test_when_the_node_is_out_of_reach_nobody_is_signed_in_and_the_page_says_why(
+    visitor: Visitor,
+    contract_wallet: ContractWallet,
+    node: Relay,
+    redis: Redis,
+    happened: list[events.Event],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    challenge = visitor.challenge(contract_wallet.account())
+    node.down = True
+    caplog.set_level(logging.DEBUG)
+    with refused(redis, happened, "rpc_unavailable", spent=1):
+        response = visitor.attempt(contract_wallet, challenge)
+    page = response.get_data(as_text=True)
+    assert (response.status_code, code_of(response)) == (503, "rpc_unavailable")
+    assert response.headers["Retry-After"] == "5"
+    assert 'data-state="network_unreachable"' in page
+    assert not visitor.signed_in
+    assert "status 503" in caplog.text
+    assert KEY not in caplog.text + page + repr(happened)
+    node.down = False
+    assert code_of(visitor.attempt(contract_wallet, challenge)) == "challenge_used"
+    visitor.sign_in(contract_wallet)
+
+
+def test_the_longest_signature_fits_the_form_the_record_and_the_step_up(
+    visitor: Visitor, evm: Anvil, services: Services, done: list[str]
+) -> None:
+    class Talkative(Wallet):
+        address = evm.deploy(creation(ACCEPTS_ALL))
+
+        def sign(self, message: str) -> str:
+            return "0x" + "ab" * contract.MAX_BYTES
+
+    wallet = Talkative()
+    challenge = visitor.challenge(wallet.account(CHAIN))
+    assert visitor.attempt(wallet, challenge).status_code == 303
+    assert visitor.get("/page").status_code == 200
+    proof = live_of(services, visitor).record.proof
+    assert proof is not None
+    assert len(proof.signature) == contract.MAX_BYTES
+    assert visitor.confirm(wallet, visitor.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
+    assert done == ["7"]
+
+
+# -- Asked again on a schedule -----------------------------------------------------------------------------------
+
+
+def test_the_contract_is_asked_again_after_15_minutes_of_use_and_not_before(
+    person: Visitor, node: Relay, pass_time: TimeMachine, services: Services
+) -> None:
+    for minutes, asked in ((0, 1), (14, 1), (0, 1), (1, 2), (0, 2), (14, 2), (1, 3), (29, 4), (0, 4)):
+        pass_time(minutes * MINUTE)
+        assert person.get("/page").status_code == 200
+        assert node.asked == asked, minutes
+    live = live_of(services, person)
+    assert live.now - live.record.checked_at < MINUTE * 1000
+
+
+def test_polls_do_not_ask(person: Visitor, node: Relay, pass_time: TimeMachine) -> None:
+    pass_time(16 * MINUTE)
+    assert person.get("/poll").status_code == 200
+    assert person.json("/api/auth/sessions/validate").status_code == 200
+    assert node.asked == 1
+    person.get("/page")
+    assert node.asked == 2
+
+
+def test_a_wallet_that_no_longer_accepts_the_signature_ends_the_session(
+    person: Visitor,
+    contract_wallet: ContractWallet,
+    pass_time: TimeMachine,
+    services: Services,
+    happened: list[events.Event],
+) -> None:
+    handle, session_id = live_of(services, person).record.handle, person.session_id
+    contract_wallet.replace_key(Wallet())
+    assert person.get("/page").status_code == 200  # nobody told us
+    pass_time(15 * MINUTE)
+    happened.clear()
+    response = person.get("/page")
+    assert (response.status_code, response.headers["Location"]) == (303, "/sign-in?next=/page&reason=wallet_revoked")
+    account = str(parse(contract_wallet.account()))
+    assert happened == [events.SessionEnded(handle=handle, account=account, reason="wallet_revoked")]
+    assert services.records.load(session_id, "never") == Ended("wallet_revoked")
+    assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
+    page = person.get(response.headers["Location"]).get_data(as_text=True)
+    assert "Your wallet no longer accepts the signature" in page
+    person.sign_in(contract_wallet)
+    assert person.get("/page").status_code == 200
+
+
+def test_the_page_to_sign_in_again_offers_a_session_of_the_same_kind(
+    make_app: Callable[..., Flask], contract_wallet: ContractWallet, pass_time: TimeMachine
+) -> None:
+    kiosk = SessionType("kiosk", "kiosk_", idle_seconds=1800, absolute_seconds=3600, permissions=())
+    person = Visitor(make_app({"session_types": [kiosk]}))
+    person.sign_in(contract_wallet, session_type="kiosk")
+    contract_wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    location = person.get("/session").headers["Location"]
+    assert location == "/sign-in?next=/session&session_type=kiosk&reason=wallet_revoked"
+
+
+def test_the_request_that_finds_out_gets_nothing_of_the_session(
+    person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine, redis: Redis
+) -> None:
+    contract_wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    response = person.get("/open")
+    assert (response.status_code, response.get_data(as_text=True)[:3]) == (200, "no ")
+    assert response.headers.getlist("Set-Cookie") == []
+    # The page is a visitor's in all respects: its form works.
+    token = response.get_data(as_text=True).partition('value="')[2].partition('"')[0]
+    assert person.post("/open", data={"csrf_token": token}).status_code == 200
+    assert not person.signed_in
+
+
+def test_only_the_session_whose_signature_it_is_ends(
+    app: Flask, person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
+) -> None:
+    contract_wallet.replace_key(Wallet())
+    other = Visitor(app)
+    other.sign_in(contract_wallet)
+    pass_time(15 * MINUTE)
+    assert person.get("/page").status_code == 303
+    assert other.get("/page").status_code == 200
+
+
+def test_a_wallet_that_was_deployed_meanwhile_with_another_key_ends_the_session(
+    visitor: Visitor, evm: Anvil, pass_time: TimeMachine
+) -> None:
+    wallet = ContractWallet(evm)
+    visitor.sign_in(wallet)
+    pass_time(15 * MINUTE)
+    assert visitor.get("/page").status_code == 200
+    wallet.deploy()
+    pass_time(15 * MINUTE)
+    assert visitor.get("/page").status_code == 200
+    wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    assert error_of(visitor.json("/page")) == (401, "session_invalid", "wallet_revoked")
+
+
+def test_a_node_that_can_not_be_reached_signs_nobody_out_and_is_tried_again_a_minute_later(
+    person: Visitor,
+    contract_wallet: ContractWallet,
+    node: Relay,
+    pass_time: TimeMachine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    contract_wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    node.down = True
+    for seconds, tried in ((0, 1), (0, 1), (50, 1), (11, 2), (0, 2), (61, 3)):
+        pass_time(seconds)
+        assert person.get("/page").status_code == 200
+        assert node.methods.count("eth_chainId") == 1 + tried, seconds
+    assert caplog.text.count("could not be asked") == 3
+    node.down = False
+    assert person.get("/page").status_code == 200
+    pass_time(61)
+    assert person.get("/page").status_code == 303
+
+
+def test_a_slow_node_holds_up_one_request_and_the_others_go_on(
+    app: Flask, person: Visitor, node: Relay, pass_time: TimeMachine
+) -> None:
+    pass_time(15 * MINUTE)
+    node.seconds = 0.7  # for each of two calls
+
+    def request() -> float:
+        client = app.test_client()
+        client.set_cookie("__Host-session", person.session_id, domain="localhost", secure=True)
+        start = time.monotonic()
+        assert client.get("/page", base_url=Visitor.site).status_code == 200
+        return time.monotonic() - start
+
+    taken = sorted(together(*[request] * 8))
+    assert node.asked == 2
+    assert taken[-1] > 1.4 > taken[-2]
+
+
+def test_a_url_that_was_taken_away_signs_nobody_out(
+    make_app: Callable[..., Flask], person: Visitor, pass_time: TimeMachine
+) -> None:
+    app = make_app({"actions": ACTIONS}, SESSIONS_CORE_RPC_URLS={})
+    pass_time(15 * MINUTE)
+    elsewhere = Visitor(app)
+    elsewhere.client.set_cookie("__Host-session", person.session_id, domain="localhost", secure=True)
+    assert elsewhere.get("/session").status_code == 200
+
+
+def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
+    person: Visitor,
+    contract_wallet: ContractWallet,
+    pass_time: TimeMachine,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepts = contract.Contracts.accepts
+    moved: list[Live | None] = []
+
+    def slowly(*arguments: Any) -> bool:
+        moved.append(services.lifecycle.rotate(live_of(services, person)))
+        return accepts(*arguments)
+
+    contract_wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    monkeypatch.setattr(contract.Contracts, "accepts", slowly)
+    assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
+    assert moved[0] is not None
+    assert services.records.load(moved[0].id, "never") == Ended("wallet_revoked")
+
+
+def test_a_clock_that_was_set_back_does_not_put_it_off(
+    person: Visitor, node: Relay, services: Services, pass_time: TimeMachine
+) -> None:
+    live = live_of(services, person)
+    live.record.checked_at = live.now + 3_600_000
+    services.records.save(live)
+    person.get("/page")
+    assert node.asked == 2
+
+
+def test_the_proof_outlives_a_new_id_and_a_new_secret(
+    make_app: Callable[..., Flask], person: Visitor, services: Services, overrides: dict[str, Any]
+) -> None:
+    before = live_of(services, person).record
+    moved = services.lifecycle.rotate(live_of(services, person))
+    assert moved is not None
+    rotated: Services = make_app(
+        SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]
+    ).extensions["wallet_sessions"]
+    assert rotated.records.sweep()["resealed"] == 1
+    after = rotated.records.load(moved.id, "never")
+    assert isinstance(after, Live)
+    assert (after.record.proof, after.record.checked_at) == (before.proof, before.checked_at)
+
+
+def test_a_record_from_before_there_were_proofs_still_opens() -> None:
+    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(Record(data={}, proof=Proof("text", b"signature"))))
+    assert whole[-2:] == [["text", b"signature"], 0]
+    older = msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:-2]), type=Record)
+    assert (older.proof, older.checked_at) == (None, 0)
+
+
+def test_signing_out_needs_no_node(person: Visitor, node: Relay, pass_time: TimeMachine) -> None:
+    pass_time(15 * MINUTE)
+    node.down = True
+    assert person.sign_out().status_code == 303
+    assert not person.signed_in
+
+
+# -- Step-up -----------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_sign_in_counts_only_while_the_contract_stands_by_it(
+    person: Visitor, contract_wallet: ContractWallet, node: Relay, done: list[str], redis: Redis
+) -> None:
+    assert person.get("/shop").get_data(as_text=True) == "open"
+    assert node.asked == 2
+    contract_wallet.replace_key(Wallet())
+    assert error_of(person.json("/shop")) == (401, "session_invalid", "wallet_revoked")
+    assert done == ["shop"]
+    assert not person.signed_in
+
+
+def test_without_its_node_a_fresh_sign_in_is_worth_nothing_and_the_session_goes_on(
+    person: Visitor, node: Relay, done: list[str]
+) -> None:
+    node.down = True
+    answer = person.json("/shop")
+    assert error_of(answer) == (503, "rpc_unavailable", None)
+    assert answer.headers["Retry-After"] == "5"
+    assert 'data-code="rpc_unavailable"' in person.get("/shop").get_data(as_text=True)
+    assert done == []
+    assert person.get("/page").status_code == 200
+    node.down = False
+    assert person.get("/shop").status_code == 200
+
+
+def test_it_is_asked_once_in_a_request_that_is_due_as_well(
+    person: Visitor, node: Relay, pass_time: TimeMachine, services: Services
+) -> None:
+    pass_time(4 * MINUTE)
+    live = live_of(services, person)
+    live.record.checked_at -= 3_600_000
+    services.records.save(live)
+    assert person.get("/shop").status_code == 200
+    assert node.asked == 2
+
+
+def test_the_contract_signs_for_an_action(
+    person: Visitor, contract_wallet: ContractWallet, services: Services, done: list[str], pass_time: TimeMachine
+) -> None:
+    pass_time(10 * MINUTE)
+    assert person.confirm(contract_wallet, person.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
+    assert done == ["7"]
+    live = live_of(services, person)
+    assert live.record.proof is not None
+    assert "Pay invoice 7." in live.record.proof.message
+    assert live.now - live.record.checked_at < MINUTE * 1000
+
+
+def test_what_a_new_key_confirmed_is_what_is_asked_about_from_then_on(
+    person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
+) -> None:
+    contract_wallet.replace_key(Wallet())
+    person.confirm(contract_wallet, person.submit("/invoices/7/pay"))
+    pass_time(15 * MINUTE)
+    assert person.get("/page").status_code == 200
+    contract_wallet.replace_key(Wallet())
+    pass_time(15 * MINUTE)
+    assert person.get("/page").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("down", "problem", "words"),
+    [
+        (False, "signature_mismatch", "not from this account"),
+        (True, "rpc_unavailable", "We could not reach your wallet"),
+    ],
+)
+def test_a_signature_that_is_refused_or_can_not_be_checked_confirms_nothing(
+    person: Visitor,
+    contract_wallet: ContractWallet,
+    node: Relay,
+    done: list[str],
+    down: bool,
+    problem: str,
+    words: str,
+) -> None:
+    asked = person.submit("/invoices/7/pay")
+    target, form = person.signed_form(Wallet(), asked)
+    node.down = down
+    again = person.post(target, data=form)
+    assert again.status_code == 303
+    page = person.get(again.headers["Location"]).get_data(as_text=True)
+    assert f'data-code="{problem}"' in page
+    assert words in page
+    assert done == []
+    node.down = False
+    assert person.confirm(contract_wallet, again).get_data(as_text=True) == "paid"
+
+
+def test_a_client_of_the_json_service_is_told_what_the_problem_is(
+    person: Visitor, contract_wallet: ContractWallet, node: Relay, done: list[str]
+) -> None:
+    refusal = person.send("POST", "/invoices/7/pay")
+    headers = person.proof(contract_wallet, refusal)
+    node.down = True
+    again = person.send("POST", "/invoices/7/pay", headers=headers)
+    assert error_of(again) == (403, "step_up_required", "invoice.pay")
+    assert again.get_json()["error"]["problem"] == "rpc_unavailable"
+    node.down = False
+    paid = person.send("POST", "/invoices/7/pay", headers=person.proof(contract_wallet, again))
+    assert paid.get_data(as_text=True) == "paid"
+
+
+def test_a_session_of_a_key_is_never_asked_about_in_a_step_up(
+    visitor: Visitor, wallet: Wallet, node: Relay, done: list[str]
+) -> None:
+    visitor.sign_in(wallet)
+    assert visitor.get("/shop").status_code == 200
+    visitor.confirm(wallet, visitor.submit("/invoices/7/pay"))
+    assert done == ["shop", "7"]
+    assert node.calls == []
+
+
+def test_nothing_is_written_for_a_session_that_is_not_due(person: Visitor, redis: Redis) -> None:
+    person.get("/page")
+    with unchanged(redis):
+        person.get("/page")
