@@ -39,7 +39,7 @@ lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the other targets made, development sessions included
-	rm -rf .venv instance build dist tests/browser/node_modules
+	rm -rf .venv instance build dist tests/browser/node_modules tests/signers/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 …")'

@@ -38,6 +38,14 @@ from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
 
+# What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
+_NEEDED = {
+    "coincurve": "coincurve is missing: run pip install coincurve. "
+    "Without it a flood of signatures stops the server.",
+    "nacl": "PyNaCl is missing: run pip install pynacl. "
+    "It checks the keys and signatures of Solana and the Internet Computer.",
+}
+
 
 class WalletSessions:
     """The Flask extension.
@@ -73,10 +81,9 @@ class WalletSessions:
 
     def init_app(self, app: Flask) -> None:
         """Set up `app`; raise `Misconfigured` for anything unsafe, with the sentence that fixes it."""
-        if importlib.util.find_spec("coincurve") is None:
-            raise Misconfigured(
-                "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
-            )
+        for module, sentence in _NEEDED.items():
+            if importlib.util.find_spec(module) is None:
+                raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
         link = Link(settings.redis_url or _private_redis(app), settings.redis_timeout_ms / 1000)

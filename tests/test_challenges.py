@@ -326,7 +326,8 @@ CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
         lambda text: re.sub("0x[0-9a-fA-F]{40}", lambda found: found[0].lower(), text),
     ),
     "a short address": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1], text)),
-    "another kind of account": (MessageMalformed, lambda text: text.replace("Ethereum", "Stacks")),
+    "another kind of account": (AccountMalformed, lambda text: text.replace("Ethereum", "Stacks")),
+    "a kind of account that nobody has": (MessageMalformed, lambda text: text.replace("Ethereum", "Dogecoin")),
     "another nonce": (MessageChanged, lambda text: re.sub("Nonce: .*", "Nonce: 1234567890123456789012", text)),
     "a short nonce": (MessageMalformed, lambda text: re.sub("Nonce: .*", "Nonce: 1234567", text)),
     "an issue time of long ago": (
