@@ -26,7 +26,7 @@ from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
-from .web import cli, client, failures, guards, view
+from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
@@ -160,7 +160,7 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account)
+    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     site = {"name": settings.site_name, "origin": settings.public_origin}
     # Outside a request (an e-mail made by a command) nobody is signed in.

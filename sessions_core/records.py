@@ -412,6 +412,11 @@ class Records:
         key = self._of_account(account).standing
         return self.open_standing(key, self._link.call("GET", key))
 
+    def knows_standing(self, account: str) -> bool:
+        """Whether a secret of ours sealed the standing of an account; True also if it has none."""
+        stored = self._link.call("GET", self._of_account(account).standing)
+        return stored is None or self._keys.knows(stored)
+
     def change_standing(self, account: str, change: Callable[[Standing], Standing]) -> tuple[Standing, Standing]:
         """Replace the standing of an account by what `change` makes of it; return both, the former first.
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 # What stands in a row may import its own row and those above. docs/design.md, "The house".
 ROWS = (
     ("errors",),
-    ("accounts", "settings", "sealing"),
+    ("accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
     ("connection", "embedded", "scripts", "records", "directory", "chains", "store"),
     ("challenges", "lifecycle"),

@@ -129,30 +129,19 @@ def test_the_list_has_every_session_below_its_account(
 ) -> None:
     mine, yours = Wallet(), Wallet()
     visitor.sign_in(mine)
-    pass_time(3 * 3600 // 2)
+    pass_time(20 * 60)
     second, third = Visitor(app), Visitor(app)
     second.sign_in(mine)
-    pass_time(12 * 60)
+    pass_time(9 * 60 + 30)
     third.sign_in(yours)
     heading, *lines = flask("sessions", "list").lines
     assert heading.split() == ["HANDLE", "TYPE", "DEVICE", "IP", "SIGNED", "IN", "ACTIVE", "EXPIRES"]
-    grouped = {
-        owner: [line.split() for line in lines[number + 1 :] if line.startswith("  ")]
-        for number, owner in enumerate(lines)
-        if not owner.startswith("  ")
-    }
-    assert list(grouped) == sorted([mine.account(), yours.account()])
+    blocks = {mine.account(): [second, visitor], yours.account(): [third]}
+    expected = [line for owner in sorted(blocks) for line in (owner, *map(handle_of, blocks[owner]))]
+    assert [line.split()[0] for line in lines] == expected, "the latest activity of each comes first"
     row = next(line for line in lines if handle_of(second) in line)
-    assert re.split(r" {2,}", row.strip()) == [
-        handle_of(second),
-        "standard",
-        "Unknown browser",
-        "127.0.0.1",
-        "12m ago",
-        "12m ago",
-        "in 18m",
-    ]
-    assert lines.index(mine.account()) + 1 == lines.index(row), "its idle time was over for the first"
+    rest = ["standard", "Unknown browser", "127.0.0.1", "9m ago", "9m ago", "in 20m"]
+    assert re.split(r" {2,}", row.strip()) == [handle_of(second), *rest]
     assert all(len(line) <= 100 for line in (heading, *lines))
 
 
@@ -217,7 +206,7 @@ def test_twenty_sessions_with_hostile_names_fit_the_terminal_and_reach_it_harmle
 @pytest.mark.parametrize("name", ["device", "label", "wallet", "agent"])
 def test_no_control_character_reaches_the_terminal_from_any_name(flask: Shell, services: Services, name: str) -> None:
     handle = store_session(services, **{name: HOSTILE})
-    for command in (["show", handle], ["list"], ["events"], ["revoke", handle]):
+    for command in (["show", handle], ["list"], ["events"], ["revoke", handle, "--account", ALICE]):
         for options in ([], ["--json"]):
             assert flask("sessions", *command, *options).code == 0  # and `Shell` looks at every character
 
@@ -621,6 +610,34 @@ def test_the_longest_role_list_fits_the_terminal(flask: Shell) -> None:
     flask("roles", "grant", ALICE, "restricted")
     flask("roles", "verify", ALICE, "lic_" + "x" * 40, "licensed", "--days", "30")
     assert all(len(line) <= 100 for line in flask("roles", "list").lines)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["grant", ALICE, "admin"],
+        ["revoke", ALICE],
+        ["verify", ALICE, "lic_2", "licensed", "--days", "1"],
+        ["withdraw", ALICE],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_shell_with_another_secret_replaces_no_decision_unasked(
+    make_app: Callable[..., Flask], services: Services, command: list[str]
+) -> None:
+    alice = accounts.parse(ALICE)
+    services.directory.appoint(alice, "restricted")
+    services.directory.verify(alice, "lic_1", "licensed", 30)
+    before = services.directory.standing(alice)
+    stranger = Shell(make_app(SECRET_KEY="another secret of 32 characters or more, 9876543210"))
+    for typed in ("", "n\n"):
+        ran = stranger("roles", *command, typed=typed)
+        assert (ran.code, ran.out.strip()) == (1, "")
+        assert "a secret that is not known here" in ran.err
+    assert services.directory.standing(alice) == before
+    assert [member.standing for member in services.directory.decided()] == [before]
+    assert stranger("roles", *command, typed="y\n").code == 0, "where the secret is lost it can be decided again"
+    assert services.directory.standing(alice) != before
 
 
 # -- What is refused ---------------------------------------------------------------------------------------------
@@ -1065,13 +1082,12 @@ def test_without_redis_a_person_reads_one_sentence(typed: Callable[..., Ran]) ->
     assert re.fullmatch(r"store_unavailable: Redis does not answer, or refuses \(.*\)\.\n", ran.err)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+@pytest.mark.parametrize(("encoding", "command"), [("latin-1", "list"), ("latin-1", "show {}"), ("ascii", "show {}")])
 def test_a_terminal_that_can_not_show_a_name_shows_the_rest(
-    typed: Callable[..., Ran], services: Services, redis_url: str, encoding: str
+    typed: Callable[..., Ran], services: Services, redis_url: str, encoding: str, command: str
 ) -> None:
     handle = store_session(services, label="Καλημέρα \N{GRINNING FACE}", device="€" * 60)
     environment = {"REDIS_URL": redis_url, "SESSION_SECRET": SECRET, "PYTHONIOENCODING": encoding}
-    for command in ("list", f"show {handle}", "list --json"):
-        ran = typed(f".venv/bin/flask --app app sessions {command}", **environment)
-        assert (ran.code, ran.err) == (0, "")
-        assert handle in ran.out
+    ran = typed(f".venv/bin/flask --app app sessions {command.format(handle)}", **environment)
+    assert (ran.code, ran.err) == (0, "")
+    assert handle in ran.out

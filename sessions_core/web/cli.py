@@ -238,6 +238,7 @@ def verify(account: str, professional_id: str, level: str, days: int, as_json: b
         raise BadRequest("A professional id is lic_ and 1 to 40 letters, digits, underscores and hyphens.")
     if not LEVEL.fullmatch(level):
         raise BadRequest("A level is 1 to 32 lower-case letters, digits, underscores and hyphens.")
+    _confirm_replacing(found)
     standing = ours.directory.verify(found, professional_id, level, days)
     until = moment(standing.verified_until)
     shown = {"account": str(found), "professional_id": professional_id, "verification_level": level}
@@ -251,6 +252,7 @@ def verify(account: str, professional_id: str, level: str, days: int, as_json: b
 def withdraw(account: str, as_json: bool) -> None:
     """Take the verification of a CAIP-10 ACCOUNT away."""
     found = _account(account)
+    _confirm_replacing(found)
     changed = services().directory.withdraw(found)
     said = f"{found} is {'not verified any more' if changed else 'not verified, and was not before'}."
     _answer({"account": str(found), "changed": changed} if as_json else [said], as_json)
@@ -263,6 +265,7 @@ def _give(account: Account, role: str, as_json: bool) -> None:
         raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
     if role not in ours.policy.roles:
         raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
+    _confirm_replacing(account)
     changed = ours.directory.appoint(account, role)
     said = f"{account} is {role} {'now' if changed else 'already'}."
     _answer({"account": str(account), "role": role, "changed": changed} if as_json else [said], as_json)
@@ -355,6 +358,12 @@ def _views() -> list[SessionView]:
 def _confirm(question: str, yes: bool) -> None:
     if not yes:
         click.confirm(question, abort=True, err=True)
+
+
+def _confirm_replacing(account: Account) -> None:
+    # A shell with a secret of before would take a verification away without a word, or lift a restriction.
+    known = services().records.knows_standing(str(account))
+    _confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
 
 
 # -- How it is shown ---------------------------------------------------------------------------------------------

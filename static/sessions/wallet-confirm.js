@@ -209,6 +209,7 @@ class WalletConfirm extends HTMLElement {
    * @param {{kind?: string, technical?: unknown[]}} [details]
    */
   #show(state, { kind = "", technical = [] } = {}) {
+    const focused = document.activeElement;
     for (const timer of this.#timers.splice(0)) clearTimeout(timer);
     const known = this.querySelector("[data-part='problem']");
     // What the server said is of the attempt before.
@@ -234,9 +235,8 @@ class WalletConfirm extends HTMLElement {
     fill(this, "technical", trouble);
     this.#drawButtons();
     say(this);
-    const focused = document.activeElement;
-    if (focused && this.contains(focused) && focused.closest("[hidden]")) this.#focusNext();
-    else if (state === "choose_wallet") this.#focusNext();
+    const lost = this.contains(focused) && focused?.closest("[hidden]");
+    if (lost || state === "choose_wallet") this.#focusNext();
   }
 
   /** The pending button can still be focused, so that the keyboard does not lose its place. */

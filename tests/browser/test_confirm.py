@@ -1,11 +1,9 @@
-"""A request that waits for a signature: what the page says, what the wallet is asked, and that nothing happens before."""
+"""A request that waits for a signature: what the page says, what the wallet is asked, and what is not done before."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask import Flask, Response, jsonify, request
@@ -13,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import fresh_required
+from sessions_core.records import Live
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -198,7 +197,8 @@ def test_a_form_arrives_as_it_was_sent(
     browser.run(
         "const form = document.createElement('form');"
         "for (const [name, value] of arguments[0]) {"
-        "  const field = document.createElement('textarea'); field.name = name; field.value = value; form.append(field);"
+        "  const field = document.createElement('textarea');"
+        "  field.name = name; field.value = value; form.append(field);"
         "}"
         "form.setAttribute('method', 'post'); form.setAttribute('action', '/notes'); document.body.append(form);"
         "HTMLFormElement.prototype.submit.call(form)",
@@ -486,7 +486,9 @@ def test_cancel_forgets_what_the_wallet_still_answers(
     panel.wait_for("signing")
     panel.browser.click("confirm-stop")
     panel.wait_for("idle")
-    assert panel.browser.focused.get_attribute("data-testid") == "confirm-button", panel.browser.focused.get_attribute("outerHTML")[:300]
+    assert panel.browser.focused.get_attribute("data-testid") == "confirm-button", (
+        panel.browser.focused.get_attribute("outerHTML")[:300]
+    )
     wallet.answer_late()
     # Whatever the late answer might have started has started by the time a new attempt waits for the wallet.
     panel.start()
@@ -700,35 +702,28 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
     assert session.see("signed-out").get_attribute("data-reason") == "replaced"
 
 
-def test_while_the_new_cookie_is_on_its_way_no_tab_is_signed_out(
-    app: Flask, panel: ConfirmPanel, wallet: WalletInPage, second_tab: str
+def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(
+    app: Flask, session: Browser, services: Services
 ) -> None:
-    """The id moves with the signature in one tab; the other asks before the browser has the new cookie."""
-    browser = panel.browser
-    refused = threading.Event()
+    live = services.records.load(session_cookie(session), "never")
+    assert isinstance(live, Live)
+    moved = services.records.rotate(live)
+    assert moved is not None
 
-    def slow(response: Response) -> Response:
-        if request.form.get("confirm_signature"):
-            refused.wait(10)
+    def cookie_of_the_other_tab(response: Response) -> Response:
         if request.path == VALIDATE[0] and response.status_code == 401:
-            refused.set()
+            response.set_cookie("__Host-session", moved.id, path="/", secure=True, httponly=True)
         return response
 
-    app.after_request_funcs.setdefault(None, []).append(slow)
-    panel.start()
-    wallet.approve_sign()
-    browser.switch_to(second_tab)
-    while not refused.is_set():
-        browser.look_again()
-        refused.wait(0.1)
-    browser.switch_to(browser.home)
-    browser.see("message")
-    browser.switch_to(second_tab)
-    browser.look_again()
-    browser.wait_for_session("active")
-    assert browser.path == "/session"
-    browser.click("stay-signed-in")
-    browser.wait(lambda: "still signed in" in browser.see("session-line").text)
+    app.after_request_funcs.setdefault(None, []).append(cookie_of_the_other_tab)
+    before = token(session)
+    session.look_again()
+    session.wait(lambda: token(session) != before, lambda: session.path)
+    session.wait_for_session("active")
+    assert asked(session) == [(*VALIDATE,), (*VALIDATE,)]
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
 
 
 # -- Without script, and for everybody -----------------------------------------------------------------------------
