@@ -233,29 +233,29 @@ def test_one_session_is_shown_with_its_role_and_what_it_may_do(
     assert text["remember"] == "no"
 
 
-@pytest.mark.parametrize("command", ["show", "revoke"])
-@pytest.mark.parametrize(
-    "handle",
-    [
-        "x",
-        "sess_",
-        "sess_" + "A" * 15,
-        "sess_" + "A" * 17,
-        "SESS_" + "A" * 16,
-        "sess_" + "A" * 16 + "\n",
-        "sess_" + "é" * 16,
-        "sess_../../../../etc",
-        "*",
-        "a" * 10_000,
-        "\x1b[2J",
-        "A" * 55,
-    ],
+NO_HANDLES = (
+    "x",
+    "sess_",
+    "sess_" + "A" * 15,
+    "sess_" + "A" * 17,
+    "SESS_" + "A" * 16,
+    "sess_" + "A" * 16 + "\n",
+    "sess_" + "é" * 16,
+    "sess_../../../../etc",
+    "*",
+    "a" * 10_000,
+    "\x1b[2J",
+    "A" * 55,
 )
-def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str, handle: str) -> None:
+
+
+@pytest.mark.parametrize("command", ["show", "revoke"])
+def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     store_session(services)
-    for option in ([], ["--account", ALICE]):
-        sentence = flask.refuses("not_found", "sessions", command, handle, *option)
-        assert "handles look like" in sentence
+    for handle in NO_HANDLES:
+        for option in ([], ["--account", ALICE]):
+            sentence = flask.refuses("not_found", "sessions", command, handle, *option)
+            assert "handles look like" in sentence
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
@@ -517,7 +517,7 @@ def test_a_role_that_is_none_is_refused_with_the_list_of_roles(
     flask: Shell, services: Services, redis: Redis, role: str
 ) -> None:
     sentence = flask.refuses("bad_request", "roles", "grant", ALICE, role)
-    assert sentence.endswith(": the roles are member, admin, restricted.") or "member, admin, restricted" in sentence
+    assert sentence.endswith("the roles are member, admin, restricted.")
     assert redis.keys("*") == []
 
 
@@ -580,21 +580,21 @@ def test_a_professional_is_verified_and_it_is_withdrawn(
 
 
 @pytest.mark.parametrize(
-    ("professional_id", "level", "code"),
+    ("professional_id", "level"),
     [
-        ("12345", "licensed", "bad_request"),
-        ("lic_", "licensed", "bad_request"),
-        ("lic_" + "x" * 41, "licensed", "bad_request"),
-        ("lic_1\n", "licensed", "bad_request"),
-        ("lic_1", "Licensed", "bad_request"),
-        ("lic_1", "", "bad_request"),
-        ("lic_1", "x" * 33, "bad_request"),
+        ("12345", "licensed"),
+        ("lic_", "licensed"),
+        ("lic_" + "x" * 41, "licensed"),
+        ("lic_1\n", "licensed"),
+        ("lic_1", "Licensed"),
+        ("lic_1", ""),
+        ("lic_1", "x" * 33),
     ],
 )
 def test_what_administrators_could_not_enter_is_refused_here_too(
-    flask: Shell, redis: Redis, professional_id: str, level: str, code: str
+    flask: Shell, redis: Redis, professional_id: str, level: str
 ) -> None:
-    flask.refuses(code, "roles", "verify", ALICE, professional_id, level, "--days", "30")
+    flask.refuses("bad_request", "roles", "verify", ALICE, professional_id, level, "--days", "30")
     assert redis.keys("*") == []
 
 
@@ -673,25 +673,25 @@ def test_every_command_is_tried_below() -> None:
             assert command.help
 
 
-@pytest.mark.parametrize("command", OF_AN_ACCOUNT, ids=lambda command: " ".join(command[:2]))
-@pytest.mark.parametrize(
-    "account",
-    [
-        "",
-        "0x52908400098527886E0F7030069857D2E4169EE7",
-        "eip155:1:0x52908400098527886e0F7030069857D2E4169EE7",
-        "eip155:01:0x52908400098527886E0F7030069857D2E4169EE7",
-        "eip155:1:0x5290",
-        f"{ALICE}\n",
-        "cosmos:hub:cosmos1xyz",
-        "\x1b[2J\u202e",
-        "x" * 5000,
-    ],
+NO_ACCOUNTS = (
+    "",
+    "0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0x52908400098527886e0F7030069857D2E4169EE7",
+    "eip155:01:0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0x5290",
+    f"{ALICE}\n",
+    "cosmos:hub:cosmos1xyz",
+    "\x1b[2J\u202e",
+    "x" * 5000,
 )
-def test_an_account_that_is_none_is_refused(flask: Shell, redis: Redis, command: list[str], account: str) -> None:
-    words = [account if word == "{}" else word for word in command]
-    for options in ([], ["--json"]):
-        assert len(flask.refuses("account_malformed", *words, *options)) < 150
+
+
+@pytest.mark.parametrize("command", OF_AN_ACCOUNT, ids=lambda command: " ".join(command[:2]))
+def test_an_account_that_is_none_is_refused(flask: Shell, redis: Redis, command: list[str]) -> None:
+    for account in NO_ACCOUNTS:
+        words = [account if word == "{}" else word for word in command]
+        for options in ([], ["--json"]):
+            assert len(flask.refuses("account_malformed", *words, *options)) < 150
     assert redis.keys("*") == []
 
 
@@ -721,9 +721,7 @@ def test_a_password_of_redis_is_in_no_refusal(make_app: Callable[..., Flask]) ->
     assert "hunter2" not in "".join(flask.said)
 
 
-def test_no_command_prints_a_session_id_or_a_secret(
-    app: Flask, flask: Shell, services: Services, wallet: Wallet
-) -> None:
+def test_no_command_prints_a_session_id_or_a_secret(app: Flask, flask: Shell, wallet: Wallet) -> None:
     visitor = Visitor(app)
     session_id = visitor.sign_in(wallet)
     token = visitor.token("/session")
@@ -735,9 +733,7 @@ def test_no_command_prints_a_session_id_or_a_secret(
             if "revoke" not in words[1]:
                 assert flask(*words, *options).code == 0
     flask("sessions", "revoke", handle)
-    csrf = next(iter(services.records.every()), None)
     said = "".join(flask.said)
-    assert csrf is None
     assert handle in said
     for secret in (session_id, session_id[-43:], session_id[12:30], token, SECRET, SECRET[:12], "csrf"):
         assert secret not in said
@@ -770,8 +766,7 @@ def plain() -> str:
 def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
     make_app: Callable[..., Flask], plain: str
 ) -> None:
-    older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more, no"]
-    older[1] = older[1].replace(",", "")
+    older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more"]
     flask = Shell(make_app(SECRET_KEY=plain, SECRET_KEY_FALLBACKS=older))
     ran = flask("keys", "rotate")
     found = environment(ran)
@@ -789,7 +784,12 @@ def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
 
 
 @pytest.mark.parametrize(
-    "odd", ["a secret with, a comma in it and 32 characters", "a secret with a\x1b[2J in it and more"]
+    "odd",
+    [
+        "a secret with, a comma in it and 32 characters",
+        "a secret with a\x1b[2J in it and more",
+        "ein geheimnis mit ä und über 32 zeichen",
+    ],
 )
 def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
     make_app: Callable[..., Flask], odd: str, plain: str
@@ -1066,7 +1066,7 @@ def test_in_development_it_finds_the_secret_and_the_redis_of_the_demo(
 
 
 def test_the_lines_of_a_rotation_can_be_evaluated_by_a_shell(typed: Callable[..., Ran], redis_url: str) -> None:
-    odd = 'it\'s a secret with $HOME, `id` and "quotes" in it'.replace(",", "")
+    odd = 'it\'s a secret with $HOME and `id` and "quotes" in it'
     environment = {"REDIS_URL": redis_url, "SESSION_SECRET": odd}
     rotate = ".venv/bin/flask --app app keys rotate"
     ran = typed(

@@ -45,7 +45,7 @@ KEYFILE = "wallet_sessions_keyfile"
 _WIDTH = 100  # columns that a table should fit into
 _NARROWEST = 10
 _FOUND = {
-    "dead": "ended long ago: deleted",
+    "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
     "lost": "missing in the list of their account: listed again",
     "unreadable": "changed by somebody: deleted",
@@ -293,10 +293,11 @@ def rotate(as_json: bool) -> None:
 
 def _in_environment() -> dict[str, str]:
     former = services().settings.secrets
-    if any("," in secret or not secret.isprintable() for secret in former):
+    if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
+        # What a terminal shows of it may be another secret, and that would sign everybody out.
         raise BadRequest(
-            "A secret in use has a comma or a control character in it, so SESSION_SECRET_FALLBACKS can't hold it: "
-            "put it into the list SECRET_KEY_FALLBACKS of the configuration, and the new one into SECRET_KEY."
+            "A secret in use has a comma or other than plain ASCII in it, so SESSION_SECRET_FALLBACKS can't hold it: "
+            "put it into the list SECRET_KEY_FALLBACKS of the configuration, and a new one into SECRET_KEY."
         )
     return {"SESSION_SECRET": secrets.token_urlsafe(32), "SESSION_SECRET_FALLBACKS": ",".join(former)}
 
@@ -492,4 +493,5 @@ def _say(line: str, err: bool = False) -> None:
 
 
 def _harmless(character: str) -> bool:
-    return unicodedata.category(character)[0] != "C" and unicodedata.category(character) not in ("Zl", "Zp")
+    category = unicodedata.category(character)
+    return category[0] != "C" and category not in ("Zl", "Zp")
