@@ -20,6 +20,7 @@ from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
 from .directory import Directory
 from .errors import Misconfigured
+from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
@@ -88,6 +89,7 @@ class WalletSessions:
             lifecycle=Lifecycle(records),
             challenges=Challenges(settings, records, self._clock),
             directory=Directory(link, keys, records, settings),
+            janitor=Janitor(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             policy=policy,
             actions=self._actions,

@@ -15,7 +15,7 @@ ROWS = (
     ("errors",),
     ("accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "chains", "store"),
+    ("connection", "embedded", "scripts", "records", "directory", "janitor", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),

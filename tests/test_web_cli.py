@@ -25,7 +25,8 @@ from redis import Redis
 
 from sessions_core import WalletSessions, accounts, errors, events
 from sessions_core.audit import Entry
-from sessions_core.records import Record, Records
+from sessions_core.janitor import Janitor
+from sessions_core.records import Record
 from sessions_core.web import cli
 from sessions_core.web.services import Services
 from sessions_core.web.view import iso, moment
@@ -109,7 +110,7 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
-    handle = f"sess_{len(list(services.records.every())):016d}"
+    handle = f"sess_{len(list(services.janitor.every())):016d}"
     record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
     services.records.create(record, 1800, 43_200)
     return record.handle
@@ -184,8 +185,8 @@ def test_a_session_that_scan_finds_twice_is_listed_once(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_session(services)
-    every = Records.every
-    monkeypatch.setattr(Records, "every", lambda self: [*every(self), *every(self)])
+    every = Janitor.every
+    monkeypatch.setattr(Janitor, "every", lambda self: [*every(self), *every(self)])
     assert len(flask("sessions", "list", "--json").json) == 1
 
 
@@ -266,7 +267,7 @@ def test_a_handle_of_nobody_or_of_another_account_is_not_found(
     flask.refuses("not_found", "sessions", command, NOBODY)
     flask.refuses("not_found", "sessions", command, NOBODY, "--account", ALICE)
     flask.refuses("not_found", "sessions", command, handle, "--account", BOB)
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 def test_a_revoked_session_is_dead_and_its_person_can_read_who_did_it(
@@ -293,7 +294,7 @@ def test_revoking_as_json_says_whether_it_was_alive(flask: Shell, services: Serv
     option = ["--account", ALICE] if with_account else []
     answer = flask("sessions", "revoke", handle, "--json", *option).json
     assert answer == {"session_id": handle, "account": ALICE, "ended": True}
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_a_session_that_is_missing_in_its_index_can_be_revoked(
@@ -302,20 +303,20 @@ def test_a_session_that_is_missing_in_its_index_can_be_revoked(
     handle = store_session(services)
     redis.delete(*redis.keys("*:index"))
     assert flask("sessions", "revoke", handle, "--json").json["ended"] is True
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = store_session(services)
-    every, calls = Records.every, []
+    every, calls = Janitor.every, []
 
-    def miss_it_once(self: Records) -> Any:
+    def miss_it_once(self: Janitor) -> Any:
         calls.append(1)
         return [] if len(calls) == 1 else every(self)
 
-    monkeypatch.setattr(Records, "every", miss_it_once)
+    monkeypatch.setattr(Janitor, "every", miss_it_once)
     assert flask("sessions", "revoke", handle).code == 0
 
 
@@ -332,7 +333,7 @@ def test_a_session_that_moves_to_a_new_id_after_it_was_found_is_revoked_all_the_
 
     monkeypatch.setattr(cli, "_find", move)
     assert flask("sessions", "revoke", NOBODY, "--json").json["ended"] is True
-    assert list(records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 # -- All sessions ------------------------------------------------------------------------------------------------
@@ -376,7 +377,7 @@ def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, who
         assert ran.code == 1
         assert ran.out.strip("\n") == ""
         assert "?" in ran.err
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
@@ -386,14 +387,14 @@ def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
     assert f"Sign {ALICE} out everywhere?" in ran.err
     store_session(services)
     assert flask("sessions", "revoke-all", "--everybody", typed="y\n").code == 0
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
     store_session(services)
     flask.refuses("bad_request", "sessions", "revoke-all", "--yes")
     flask.refuses("bad_request", "sessions", "revoke-all", ALICE, "--everybody", "--yes")
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 # -- Sweeping and events -----------------------------------------------------------------------------------------
@@ -412,7 +413,7 @@ def test_a_sweep_prints_what_it_put_right(flask: Shell, services: Services, redi
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.records.sweep(), "standings"}
+    assert set(cli._FOUND) == {*services.janitor.sweep(), "standings"}
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(
@@ -964,7 +965,7 @@ def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask]
     assert {row["account"] for row in flask("sessions", "list", "--json").json} == {w.account() for w in wallets}
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
-    for live in services.records.every():  # a hand in the database
+    for live in services.janitor.every():  # a hand in the database
         services.records._link.call("HDEL", live.place.entries, live.place.digest)
         services.records._link.call("PERSIST", live.place.record)
     counts = flask("sessions", "sweep", "--json").json

@@ -120,7 +120,7 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
-    live.standing = services().records.read_standing(live.record.account)
+    live.standing = services().directory.standing(live.record.account)
     view = SessionView(live, services())
     shown = _session(view) | {
         "role": view.role,
@@ -172,7 +172,7 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @_json
 def sweep(as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
-    found = services().records.sweep() | {"standings": services().directory.reseal()}
+    found = services().janitor.sweep() | {"standings": services().directory.reseal()}
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 
@@ -327,7 +327,7 @@ def _find(handle: str, account: str | None) -> Live:
         live = records.find(str(of_one), handle)
     else:
         # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in records.every())
+        every = (each for _ in range(2) for each in services().janitor.every())
         live = next((each for each in every if each.record.account and each.record.handle == handle), None)
     if live is None:
         raise NotFound("There is no living session with this handle.")
@@ -349,7 +349,7 @@ def _refuse_malformed(handle: str) -> None:
 
 def _views() -> list[SessionView]:
     ours = services()
-    found = {live.record.handle: live for live in ours.records.every() if live.record.account}  # one may come twice
+    found = {live.record.handle: live for live in ours.janitor.every() if live.record.account}  # one may come twice
     return sorted(
         (SessionView(live, ours) for live in found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),
@@ -363,7 +363,7 @@ def _confirm(question: str, yes: bool) -> None:
 
 def _confirm_replacing(account: Account) -> None:
     # A shell with a secret of before would take a verification away without a word, or lift a restriction.
-    known = services().records.knows_standing(str(account))
+    known = services().directory.knows(account)
     _confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
 
 

@@ -16,6 +16,7 @@ from ..audit import Audit
 from ..challenges import Challenges
 from ..directory import Directory
 from ..errors import SessionsError
+from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
 from ..records import Records
@@ -39,6 +40,7 @@ class Services:
     lifecycle: Lifecycle
     challenges: Challenges
     directory: Directory
+    janitor: Janitor
     audit: Audit
     policy: Policy
     actions: Actions

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
-from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
@@ -56,10 +54,6 @@ def open_account(browser: Browser, wallet: WalletInPage) -> None:
 def row_of(browser: Browser, wallet: WalletInPage) -> WebElement:
     selector = f"[data-testid=admin-account-row][data-account='{account_of(wallet)}']"
     return browser.driver.find_element(By.CSS_SELECTOR, selector)
-
-
-def lapsed(standing: Standing) -> Standing:
-    return msgspec.structs.replace(standing, verified_until=1_000_000_000_000)
 
 
 def confirm(panel: ConfirmPanel, action: str, wallet: WalletInPage) -> str:
@@ -175,6 +169,21 @@ def test_nobody_changes_their_own_role(admin: Browser, wallet: WalletInPage) -> 
     assert "Nobody changes their own role" in admin.see("admin-role").text
 
 
+def test_a_form_that_changes_it_all_the_same_is_refused_in_words(
+    admin: Browser, wallet: WalletInPage, services: Services
+) -> None:
+    open_account(admin, wallet)
+    admin.run(
+        "for (const each of document.querySelectorAll('#role, [data-testid=admin-role-save]')) each.disabled = false"
+    )
+    Select(admin.driver.find_element(By.ID, "role")).select_by_value("member")
+    admin.follow("admin-role-save")
+    assert "Nobody changes their own role" in admin.see("error").text
+    admin.follow("retry")
+    admin.see("admin-account")
+    assert services.directory.standing(account_of(wallet)).role == "admin"
+
+
 def test_declining_in_the_wallet_gives_nobody_a_role(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
@@ -250,7 +259,7 @@ def test_a_verification_that_has_run_out_is_shown_aslapsed(
 ) -> None:
     account = account_of(member)
     services.directory.verify(account, "lic_1", "licensed", 10)
-    services.records.change_standing(str(account), lapsed)
+    services.directory._replace(str(account), verified_until=1)
     open_account(admin, member)
     assert admin.see("admin-verification").get_attribute("data-state") == "lapsed"
     assert "Lapsed" in admin.see("admin-verification").text

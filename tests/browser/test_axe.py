@@ -56,7 +56,8 @@ def refusals() -> dict[int, type[errors.SessionsError]]:
         waiting += each.__subclasses__()
         if each.status != 401:
             found.setdefault(each.status, each)
-    for each in (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.SignOutIncomplete):
+    own_words = (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.ConfirmationMalformed)
+    for each in (*own_words, errors.SignOutIncomplete):
         found[each.code] = each
     return found
 
