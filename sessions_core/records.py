@@ -81,8 +81,9 @@ class Place(NamedTuple):
 class Live:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
 
-    `active` is when activity was last written, up to a minute before the real one; `ends` is the absolute end. In a
-    list `id` is empty: nobody, we included, can use a session that they only look at.
+    `active` is when activity was last written, up to a minute before the real one, and `slid` says that it was by
+    this reading; `ends` is the absolute end. In a list `id` is empty: nobody, we included, can use a session that
+    they only look at.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Live:
     epoch: int
     site: int
     standing: Standing = UNKNOWN
+    slid: bool = False
 
     @property
     def idle_expires_at(self) -> int:
@@ -171,6 +173,7 @@ class Records:
             if now == 0:  # it ended in between
                 return self._why(place)
             live.now = live.active = self._set_clock(now)
+            live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         return live

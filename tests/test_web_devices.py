@@ -43,6 +43,11 @@ MALFORMED = [
 
 
 @pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)  # an answer that comes late is no violation of anything here
+
+
+@pytest.fixture
 def person(visitor: Visitor, wallet: Wallet) -> Visitor:
     visitor.sign_in(wallet)
     return visitor
@@ -219,22 +224,24 @@ def test_a_long_list_comes_in_pages_that_together_hold_each_session_once(
 def test_a_thousand_sessions_are_listed_in_a_tenth_of_a_second(
     make_app: Callable[..., Flask], wallet: Wallet
 ) -> None:
-    app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=2000)
+    app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
     services: Services = app.extensions["wallet_sessions"]
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
         services.lifecycle.start(parse(wallet.account()), services.policy.standard, wallet="MetaMask", client=client)
     person.sign_in(wallet)
-    took = {"/sessions": 1.0, "/api/auth/sessions": 1.0}
-    for _ in range(8):
-        for path, fastest in took.items():
+    assert len(handles(person.get("/sessions"))) == 25
+    assert len(listed(person)) == 1000
+    for path in ("/sessions", "/api/auth/sessions"):
+        fastest = 1.0
+        for _ in range(30):  # the machine may have other work, now and then
             began = time.perf_counter()
-            answer = person.get(path)
-            took[path] = min(fastest, time.perf_counter() - began)
-            assert answer.status_code == 200
-            assert (len(handles(answer)) or len(answer.get_json()["data"]["sessions"])) in (25, 1000)
-    assert max(took.values()) < 0.1, took
+            assert person.get(path).status_code == 200
+            fastest = min(fastest, time.perf_counter() - began)
+            if fastest < 0.1:
+                break
+        assert fastest < 0.1, path
 
 
 def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(

@@ -20,6 +20,7 @@ from sessions_core import (
     WalletSessions,
     current_account,
     current_session,
+    ensure_fresh,
     events,
     fresh_required,
     public,
@@ -639,6 +640,18 @@ def test_an_action_without_a_sentence_stops_the_application_from_starting(
     with pytest.raises(Misconfigured, match=r"'shop\.open', which has no sentence"):
         WalletSessions(before)
     WalletSessions(before, actions={"shop.open": "Open the shop."})
+
+
+def test_a_view_that_is_open_to_all_asks_visitors_to_sign_in_before_they_sign(app: Flask, visitor: Visitor) -> None:
+    @app.get("/shop")
+    @public
+    def shop() -> str:
+        ensure_fresh(300, "session.extend")
+        return "seen"
+
+    answer = visitor.json("/shop")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
+    assert visitor.get("/shop").headers["Location"] == "/sign-in?next=/shop"
 
 
 def test_a_permission_that_takes_signatures_needs_a_sentence(make_app: Callable[..., Flask]) -> None:

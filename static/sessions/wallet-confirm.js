@@ -20,10 +20,10 @@ import { discover, list, printable, providerOf } from "./wallets.js";
 /** @typedef {import("./challenge.js").Challenge} Challenge */
 
 const SLOW_MS = 20_000;
-/** When the page is still here so long after the server said that its session is over, the server meant less. */
+/** Where the page still stands so long after the server said that there is no session, there is one. */
 const LEAVING_MS = 5_000;
 
-/** One button pending, and the way out of the page hidden behind the way out of the attempt. */
+/** A request is open somewhere: the button is pending. */
 const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
 
 /** @type {Partial<Record<eip155.Kind, string>>} */

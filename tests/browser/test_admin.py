@@ -254,15 +254,17 @@ def test_a_verification_is_withdrawn(
     assert not services.directory.standing(account_of(member)).verification_level
 
 
-def test_a_verification_that_has_run_out_is_shown_aslapsed(
-    admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
+def test_a_verification_that_has_run_out_is_shown_as_lapsed(
+    browser: Browser, wallet: WalletInPage, member: WalletInPage, services: Services, pass_time: TimeMachine
 ) -> None:
-    account = account_of(member)
-    services.directory.verify(account, "lic_1", "licensed", 10)
-    services.directory._replace(str(account), verified_until=1)
-    open_account(admin, member)
-    assert admin.see("admin-verification").get_attribute("data-state") == "lapsed"
-    assert "Lapsed" in admin.see("admin-verification").text
+    services.directory.verify(account_of(member), "lic_1", "licensed", 1)
+    pass_time(86_401)
+    services.directory.appoint(account_of(wallet), "admin")
+    browser.sign_in(wallet, next="/admin")
+    assert "Lapsed" in row_of(browser, member).text
+    open_account(browser, member)
+    assert browser.see("admin-verification").get_attribute("data-state") == "lapsed"
+    assert "Lapsed" in browser.see("admin-verification").text
 
 
 # -- Sessions ----------------------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ STATES = (
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "success",
 )  # fmt: skip
-REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "limit", "unknown")
+REASONS = (
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "limit", "unknown",
+)  # fmt: skip
 
 
 def refusals() -> dict[int, type[errors.SessionsError]]:
