@@ -39,10 +39,10 @@ class Actions:
     def __init__(self, own: Mapping[str, str] | None = None) -> None:
         self._sentences = {**ACTIONS, **(own or {})}
         for name, sentence in self._sentences.items():
-            if _STRANGE.search(sentence.replace("{", "").replace("}", "")) or len(sentence) > 200:
+            if not _can_be_shown(sentence):
                 raise Misconfigured(
                     f"The sentence of the action {name!r} must be one line of at most 200 ASCII characters without "
-                    "quotes or < >: wallets show it as part of the text to sign."
+                    "quotes or < >, and name values as {number}: wallets show it as part of the text to sign."
                 )
 
     def __contains__(self, name: str) -> bool:
@@ -66,3 +66,16 @@ class Actions:
         if any(not values.get(field) or len(values[field]) > _LONGEST_VALUE for field in wanted):
             raise BadRequest("a value that the signed text names is missing or too long", name)
         return {field: values[field] for field in wanted}
+
+
+def _can_be_shown(sentence: str) -> bool:
+    if not 0 < len(sentence.strip()) <= len(sentence) <= 200:
+        return False
+    try:
+        parts = list(string.Formatter().parse(sentence))
+    except ValueError:  # a brace without its other half
+        return False
+    return not any(
+        _STRANGE.search(words) or (field is not None and not (field.isidentifier() and not form and not conversion))
+        for words, field, form, conversion in parts
+    )

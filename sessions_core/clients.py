@@ -59,11 +59,13 @@ _BROWSERS = {
     "Chrome Mobile iOS": "Chrome",
     "DuckDuckGo Mobile": "DuckDuckGo",
     "Edge Mobile": "Edge",
+    "Facebook": "In-app browser",
     "Firefox Mobile": "Firefox",
     "Firefox iOS": "Firefox",
     "Go-http-client": "Go",
     "HeadlessChrome": "Headless Chrome",
     "IE": "Internet Explorer",
+    "Instagram": "In-app browser",
     "MiuiBrowser": "Mi Browser",
     "Mobile Safari": "Safari",
     "Mobile Safari UI/WKWebView": "In-app browser",
@@ -146,7 +148,8 @@ def _build() -> Callable[[str], PartialResult]:
     from ua_parser import BasicResolver, Domain, load_lazy_builtins  # 30 ms to import, and only sign-in needs it
 
     browsers, systems, _ = load_lazy_builtins()
-    # Without the patterns that first skip any text, to find crawlers: a hostile agent would make them try every
-    # split of it, 3 ms in all instead of 0.6, and we name no crawler.
-    read = BasicResolver(([each for each in browsers if ".{0,200}" not in each.regex], systems, []))
+    # Without the patterns that begin by skipping any text, to find crawlers: a hostile agent makes them try it split
+    # everywhere, which takes 3 ms in all instead of 0.6, and we name no crawler.
+    quick = [each for each in browsers if not each.regex.startswith((".{0,200}", "^.{0,200}"))]
+    read = BasicResolver((quick, systems, []))
     return lambda agent: read(agent, Domain.USER_AGENT | Domain.OS)

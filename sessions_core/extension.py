@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import logging
-import os
-import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,7 +12,7 @@ from flask import Flask, current_app, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import embedded, events
+from . import embedded, events, keyfile
 from .accounts import Account
 from .actions import Actions
 from .audit import Audit
@@ -25,18 +20,17 @@ from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
 from .directory import Directory
 from .errors import Misconfigured
+from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
-from .web import client, confirmations, failures, guards, view
+from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
-
-logger = logging.getLogger(__name__)
 
 # What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
 _NEEDED = {
@@ -93,6 +87,8 @@ class WalletSessions:
         records = Records(link, keys, settings)
         store = SessionStore(app, records, settings)
         _configure(app, settings, store)
+        policy = Policy(settings, **self._policy)
+        _demand_sentences(policy, self._actions)
         Services(
             settings=settings,
             records=records,
@@ -100,11 +96,13 @@ class WalletSessions:
             lifecycle=Lifecycle(records),
             challenges=Challenges(settings, records, self._clock),
             directory=Directory(link, keys, records, settings),
+            janitor=Janitor(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
-            policy=Policy(settings, **self._policy),
+            policy=policy,
             actions=self._actions,
             csrf=_csrf(app),
-            requests=confirmations.serializer(settings.secrets),
+            requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
+            clock=self._clock,
             role_for=self._role_for,
         ).install(app)
         _keep_what_happens(app)
@@ -114,11 +112,21 @@ class WalletSessions:
         app.register_blueprint(pages)
         app.register_blueprint(api)
         failures.register(app)
+        cli.register(app)
         _templates(app, settings)
         app.wsgi_app = SecurityHeaders(app.wsgi_app, settings)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def _demand_sentences(policy: Policy, actions: Actions) -> None:
+    for permission in (name for each in policy.types.values() for name in each.fresh):
+        if permission not in actions:
+            raise Misconfigured(
+                f"Each use of {permission!r} takes a signature, and there is no sentence to sign. "
+                f"Give it one: WalletSessions(app, actions={{{permission!r}: 'What will be done.'}})."
+            )
 
 
 def _keep_what_happens(app: Flask) -> None:
@@ -161,7 +169,7 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account)
+    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     site = {"name": settings.site_name, "origin": settings.public_origin}
     # Outside a request (an e-mail made by a command) nobody is signed in.
@@ -180,13 +188,7 @@ def _development_secret(app: Flask) -> None:
     if app.config.get("SECRET_KEY") or not app.config.get(f"{PREFIX}DEVELOPMENT"):
         return
     path = Path(app.instance_path) / "secret_key"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        # Linked into place once it is whole: of two processes that start together, both read the same secret.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
-            file.write(secrets.token_urlsafe(32))
-            file.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
-                logger.warning("Made a secret for development and kept it in %s", path)
-    app.config["SECRET_KEY"] = path.read_text()
+    *former, app.config["SECRET_KEY"] = keyfile.read(path)
+    if former:  # `flask keys rotate` was here
+        app.config["SECRET_KEY_FALLBACKS"] = [*(app.config.get("SECRET_KEY_FALLBACKS") or ()), *former]
+    app.extensions[cli.KEYFILE] = path

@@ -223,31 +223,46 @@ return ended
 """
 )
 
-# KEYS record, index, epoch; ARGV digest, handle, created, idle, ends, epoch seen -> what was wrong with a record that
-# could be opened: 'dead' (older than its epoch, or past its end), 'clock' (its key would never have expired), 'lost'
-# (not in the index, so that its person could not have seen or ended it), or nothing. All of it is put right.
+# KEYS record, index, epoch; ARGV revision read, digest, handle, created, ends, idle, epoch seen, and the reason if an
+# epoch of the site ended it -> what was wrong with a record that could be opened: 'dead' (older than an epoch, past a
+# clock, or back again though its index says that it ended), 'clock' (its key would never have expired), 'lost' (not
+# in the index, so that its person could neither see nor end it). All of it is put right. A record that was written
+# since it was read is in use and left alone: "end all others" may just have given it the epoch that it lacks here.
 MEND = Script(
     _NOW
     + _ENTER
+    + _CLOSE
     + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
-local left = math.min(tonumber(ARGV[4]), tonumber(ARGV[5]) - now)
-if left <= 0 or tonumber(ARGV[6]) < tonumber(redis.call('GET', KEYS[3]) or 0) then
+local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
+if not active or revision ~= ARGV[1] then return {} end
+local entry = redis.call('HGET', KEYS[2], ARGV[2])
+local reason = ARGV[8]
+if reason == '' and tonumber(ARGV[7]) < tonumber(redis.call('GET', KEYS[3]) or 0) then reason = 'everywhere' end
+local known = entry and string.match(entry, '^[^|]*|%d+|%d+|(.+)$')
+local ttl = redis.call('PTTL', KEYS[1])
+local left = tonumber(ARGV[5]) - now
+if ttl == -1 then left = math.min(left, tonumber(active) + tonumber(ARGV[6]) - now) end
+if left <= 0 or reason ~= '' or known then
   redis.call('DEL', KEYS[1])
-  return 'dead'
+  if entry and reason ~= '' and not known then close(KEYS[2], ARGV[2], entry, reason) end
+  return {'dead'}
 end
-local wrong = ''
-if redis.call('PTTL', KEYS[1]) == -1 then
+local wrong = {}
+if ttl == -1 then
   redis.call('PEXPIRE', KEYS[1], left)
-  wrong = 'clock'
+  table.insert(wrong, 'clock')
 end
-if ARGV[2] ~= '' and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
-  enter(KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[5])
-  wrong = 'lost'
+if ARGV[3] ~= '' and entry ~= table.concat({ARGV[3], ARGV[4], ARGV[5], ''}, '|') then
+  enter(KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+  table.insert(wrong, 'lost')
 end
 return wrong
 """
 )
+
+# KEYS record; ARGV milliseconds. A record that can't be opened here goes by its clock, and here gets one if it had
+# none.
+BOUND = Script("if redis.call('PTTL', KEYS[1]) == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end return 1")
 
 # KEYS index -> how many entries were dropped: those whose session ended more than a day ago, and what is no entry.
 TIDY = Script(
@@ -278,13 +293,23 @@ return 1
 """
 )
 
+# KEYS hash; ARGV field, expected, new -> 1 if the field was as expected and now is the new one. One that was dropped
+# meanwhile stays dropped.
+SWAP_FIELD = Script(
+    """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+)
+
 # KEYS seen, names; ARGV tag, sealed account, most. The latest sign-ins, for administrators; no more than the most, or
 # fresh accounts, which cost nothing, would fill memory.
 SEEN = Script(
     _NOW
     + """
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 local over = redis.call('ZRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)
 if #over > 0 then
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, #over - 1)

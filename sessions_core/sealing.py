@@ -48,6 +48,10 @@ class KeyRing:
         except (InvalidTag, ValueError) as error:
             raise Unsealable("not what was sealed") from error
 
+    def knows(self, sealed: bytes) -> bool:
+        """Whether a key of the ring is named as the one that sealed this; another process may know more keys."""
+        return sealed[:_ID] in self._keys
+
     def is_newest(self, sealed: bytes) -> bool:
         """Whether the newest key sealed this; it says nothing about whether it opens."""
         return sealed[:_ID] == self._newest

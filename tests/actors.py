@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from html.parser import HTMLParser
+from threading import Barrier, Thread
+from typing import Any, TypeVar
 
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from flask import Flask
+from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
+
+T = TypeVar("T")
 
 ORIGIN = "http://localhost:5000"
 SESSION_COOKIE = "__Host-session"
@@ -35,19 +43,31 @@ class Wallet:
         return "0x" + self.key.sign_message(encode_defunct(text=message)).signature.hex().removeprefix("0x")
 
 
+@dataclass
+class Waiting:
+    """What `/confirm` asks for: the request that waits, the sentence to sign, and the form that brings it along."""
+
+    request: str
+    sentence: str
+    target: str
+    fields: list[tuple[str, str]]
+
+
 class Visitor:
     """A browser at the site: one cookie jar, same-origin headers, forms filled in as they come."""
+
+    site = ORIGIN
 
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.client = app.test_client()
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        return self.client.get(path, base_url=ORIGIN, headers=self._headers(options), **options)
+        return self.client.get(path, base_url=self.site, headers=self._headers(options), **options)
 
     def post(self, path: str, **options: Any) -> TestResponse:
         headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"} | self._headers(options)
-        return self.client.post(path, base_url=ORIGIN, headers=headers, **options)
+        return self.client.post(path, base_url=self.site, headers=headers, **options)
 
     def json(self, path: str, method: str = "GET", **options: Any) -> TestResponse:
         headers = {"Accept": "application/json"} | options.pop("headers", {})
@@ -85,6 +105,59 @@ class Visitor:
     def sign_out(self) -> TestResponse:
         return self.post("/sign-out", data={"csrf_token": self.token("/sign-out")})
 
+    def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Send any request as a script of the site's own page does, with the token of the session."""
+        token = self.json("/api/auth/sessions/validate").get_json().get("data", {}).get("csrf_token", "")
+        headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
+        headers |= {"X-CSRFToken": token} | options.pop("headers", {})
+        return self.client.open(path, method=method, base_url=self.site, headers=headers, **options)
+
+    def submit(self, path: str, **fields: str) -> TestResponse:
+        """Send a form of the site's own page."""
+        return self.post(path, data={"csrf_token": self.token("/session")} | fields)
+
+    def waiting(self, answer: TestResponse) -> Waiting:
+        """Read the page that asks for a signature: where a redirect leads to, or in the place of the answer."""
+        page = answer if answer.status_code == 403 else self.get(answer.headers["Location"])
+        assert page.status_code in (200, 403), page.get_data(as_text=True)
+        return _Confirm.read(page.get_data(as_text=True))
+
+    def text_for(self, request: str) -> dict[str, str]:
+        """Ask for the text that confirms a waiting request."""
+        answer = self.json("/api/auth/challenges", "POST", json={"request": request})
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+        return answer.get_json()["data"]
+
+    def signed_form(self, wallet: Wallet, answer: TestResponse, **changes: str) -> tuple[str, MultiDict[str, str]]:
+        """Return the address and the fields of the form that confirms, as a browser sends them once it is signed."""
+        waiting = self.waiting(answer)
+        text = self.text_for(waiting.request)
+        proof = {
+            "confirm_message": text["message"],
+            "confirm_challenge": text["challenge"],
+            "confirm_signature": wallet.sign(text["message"]),
+        } | changes
+        fields = [(name, proof.get(name, value)) for name, value in waiting.fields]
+        assert {name for name, _ in fields} >= proof.keys()
+        return waiting.target, MultiDict([(name, as_browsers_send(value)) for name, value in fields])
+
+    def confirm(self, wallet: Wallet, answer: TestResponse, **changes: str) -> TestResponse:
+        """Do what the page does: have the text written, sign it, and send the form."""
+        target, form = self.signed_form(wallet, answer, **changes)
+        return self.post(target, data=form)
+
+    def proof(self, wallet: Wallet, answer: TestResponse, **changes: Any) -> dict[str, str]:
+        """Return the header with which a client of the JSON service sends the refused request again."""
+        error = answer.get_json()["error"]
+        assert error["code"] == "step_up_required", error
+        text = self.text_for(error["request"])
+        given = {
+            "message": text["message"],
+            "challenge": text["challenge"],
+            "signature": wallet.sign(text["message"]),
+        }
+        return {"Wallet-Confirmation": as_header(given | changes)}
+
     @property
     def signed_in(self) -> bool:
         return self.json("/api/auth/sessions/validate").status_code == 200
@@ -102,3 +175,75 @@ class Visitor:
     @staticmethod
     def _headers(options: dict[str, Any]) -> dict[str, str]:
         return options.pop("headers", {})
+
+
+class _Confirm(HTMLParser):
+    """Reads the page of `confirm.html`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = Waiting("", "", "", [])
+        self._in_form = self._in_sentence = False
+
+    @classmethod
+    def read(cls, page: str) -> Waiting:
+        reader = cls()
+        reader.feed(page)
+        assert reader.waiting.request, page
+        assert reader.waiting.target, page
+        return reader.waiting
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        testid = given.get("data-testid")
+        if testid == "confirm":
+            self.waiting.request = given["data-request"]
+        elif testid == "confirm-form":
+            self._in_form, self.waiting.target = True, given["action"]
+        elif testid == "confirm-sentence":
+            self._in_sentence = True
+        elif self._in_form and tag == "input":
+            self.waiting.fields.append((given["name"], given.get("value", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._in_form = False
+        if tag == "p":
+            self._in_sentence = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_sentence:
+            self.waiting.sentence += data
+
+
+def as_browsers_send(value: str) -> str:
+    """Return the value of a field as forms send it: with CR LF at the end of lines (HTML, section 4.10.21.4)."""
+    return value.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+
+
+def as_header(value: Any) -> str:
+    """Return JSON as base64url without padding."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def together(*jobs: Callable[[], T]) -> list[T]:
+    """Run every job in a thread of its own, all from the same moment; return their results in order."""
+    barrier = Barrier(len(jobs))
+    results: dict[int, T] = {}
+    failures: list[BaseException] = []
+
+    def run(number: int, job: Callable[[], T]) -> None:
+        barrier.wait()
+        try:
+            results[number] = job()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [Thread(target=run, args=each) for each in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return [results[number] for number in range(len(jobs))]

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 # What stands in a row may import its own row and those above. docs/design.md, "The house".
 ROWS = (
     ("errors",),
-    ("encodings", "curves", "canisters", "accounts", "settings", "sealing"),
+    ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "chains", "store"),
+    ("connection", "embedded", "scripts", "records", "directory", "janitor", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),

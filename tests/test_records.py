@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,33 +17,9 @@ from sessions_core import events, records, scripts
 from sessions_core.connection import Script
 from sessions_core.errors import StoreUnavailable
 from sessions_core.records import Ended, Live, Record, Records
-from sessions_core.web.services import Services
 
+from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
 from .time_machine import TimeMachine
-
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
-ALICE, BOB = (
-    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
-    "eip155:1:0xde709f2102306220921060314715629080e2fb77",
-)
-
-
-@pytest.fixture
-def store(services: Services) -> Records:
-    return services.records
-
-
-@pytest.fixture
-def start(store: Records) -> Callable[..., Live]:
-    """Store a record of Alice."""
-
-    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
-        handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
-        record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
-        return store.create(record, idle, absolute)
-
-    return start
 
 
 @pytest.fixture
@@ -63,38 +38,6 @@ def announcements(listener: PubSub, redis: Redis, channel: str) -> list[dict[str
         found.append(json.loads(message["data"]))
     assert message is not None
     return found
-
-
-def key_of(redis: Redis, live: Live) -> bytes:
-    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
-    return key
-
-
-def everything(redis: Redis) -> bytes:
-    """Every key and every value in Redis, in one piece."""
-    parts: list[bytes] = []
-    for key in redis.keys("*"):
-        kind = redis.type(key)
-        value = redis.hgetall(key) if kind == b"hash" else redis.get(key)
-        parts += [key, *([*value.keys(), *value.values()] if isinstance(value, dict) else [value])]
-    return b"\n".join(parts)
-
-
-def together(*steps: Callable[[], Any]) -> list[Any]:
-    """Run all steps at the same moment, and return what they returned, in their order."""
-    barrier = threading.Barrier(len(steps))
-    results: list[Any] = [None] * len(steps)
-
-    def run(number: int, step: Callable[[], Any]) -> None:
-        barrier.wait()
-        results[number] = step()
-
-    threads = [threading.Thread(target=run, args=(number, step)) for number, step in enumerate(steps)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 # -- Ids -------------------------------------------------------------------------------------------------------
@@ -658,18 +601,6 @@ def test_no_sign_in_outlives_a_revocation_of_the_account_that_came_after_it(
 
 
 # -- Tampering -------------------------------------------------------------------------------------------------
-
-FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
-
-
-def change(redis: Redis, live: Live, field: str, how: Callable[[bytes], bytes]) -> None:
-    """Change one field of a stored record, as somebody who can write to Redis would."""
-    parts = redis.get(key_of(redis, live)).split(b"|", 6)
-    position = FIELDS.index(field)
-    changed = how(parts[position])
-    assert changed != parts[position]
-    parts[position] = changed
-    redis.set(key_of(redis, live), b"|".join(parts), keepttl=True)
 
 
 def assert_unreadable(redis: Redis, store: Records, live: Live, happened: list[events.Event]) -> None:

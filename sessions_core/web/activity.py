@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..audit import Entry
+from ..audit import Entry, Page
 from .guards import signed_in
 from .pages import account_of_session, pages
 from .services import services
@@ -38,6 +39,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "request.refused",
     ),
 }
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
 
@@ -45,17 +47,8 @@ COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 @signed_in
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
-    kind, before = asked()
-    page = services().audit.account(str(account_of_session()), KINDS.get(kind, ()), before)
-    return render_template(
-        "sessions/activity.html",
-        entries=page.entries,
-        older=page.older,
-        before=before,
-        kind=kind,
-        kinds=tuple(KINDS),
-        days=services().settings.activity_days,
-    )
+    account = str(account_of_session())
+    return page_of_entries("sessions/activity.html", partial(services().audit.account, account))
 
 
 @pages.get("/activity.csv")
@@ -72,10 +65,20 @@ def activity_json() -> ResponseReturnValue:
     return as_json(services().audit.iterate(str(account_of_session())), "activity")
 
 
-def asked() -> tuple[str, str]:
-    """Return the filter and the cursor of this request; what is none is empty."""
-    kind = request.args.get("kind", "")
-    return kind if kind in KINDS else "", request.args.get("before", "")
+def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page]) -> str:
+    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given."""
+    kind, before = request.args.get("kind", ""), request.args.get("before", "")
+    kind = kind if kind in KINDS else ""
+    page = read(KINDS.get(kind, ()), before)
+    return render_template(
+        template,
+        entries=page.entries,
+        older=page.older,
+        before=before,
+        kind=kind,
+        kinds=tuple(KINDS),
+        days=services().settings.activity_days,
+    )
 
 
 def as_csv(entries: Iterable[Entry], name: str) -> Response:
@@ -84,7 +87,7 @@ def as_csv(entries: Iterable[Entry], name: str) -> Response:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for entry in entries:
-        row = _row(entry)
+        row = as_row(entry)
         row["details"] = "; ".join(f"{key}={value}" for key, value in entry.fields.items() if value not in (None, ""))
         writer.writerow([_harmless(str(row[column])) for column in COLUMNS])
     return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
@@ -92,11 +95,12 @@ def as_csv(entries: Iterable[Entry], name: str) -> Response:
 
 def as_json(entries: Iterable[Entry], name: str) -> Response:
     """Return entries as a JSON file."""
-    rows = [_row(entry) | {"details": entry.fields} for entry in entries]
+    rows = [as_row(entry) | {"details": entry.fields} for entry in entries]
     return _download(json.dumps(rows, indent=1), "application/json", f"{name}.json")
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def as_row(entry: Entry) -> dict[str, Any]:
+    """Return what the downloads say of one entry; the fields of its event are left out."""
     return {
         "time": iso(moment(entry.at)),
         "event": entry.name,
@@ -108,8 +112,9 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _harmless(cell: str) -> str:
-    # A user agent is the visitor's word; a cell that begins like this is a formula to a spreadsheet.
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    # Events of the application may hold a visitor's words. A cell that begins like this is a formula to
+    # spreadsheets, and some skip blanks or take the wide forms for the narrow ones.
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell[:1].isspace() else cell
 
 
 def _download(text: str, media_type: str, name: str) -> Response:

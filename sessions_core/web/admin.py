@@ -14,15 +14,16 @@ from flask.typing import ResponseReturnValue
 from .. import accounts
 from ..accounts import Account
 from ..errors import AccountMalformed, BadRequest, NotFound, PermissionDenied
-from .activity import KINDS, as_csv, as_json, asked
+from .activity import as_csv, as_json, page_of_entries
 from .devices import PER_PAGE, page_of, sessions_of
 from .guards import ensure_fresh, fresh_required, requires, wallet_session
 from .pages import account_of_session, clear_browser, pages
 from .services import services
 
 _OPEN = (15 * 60, "admin.open")
-_PROFESSIONAL_ID = re.compile(r"lic_[A-Za-z0-9_-]{1,40}", re.ASCII)
-_LEVEL = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
+PROFESSIONAL_ID = re.compile(r"lic_[A-Za-z0-9_-]{1,40}", re.ASCII)
+LEVEL = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
+MOST_DAYS = 3650
 
 
 @pages.get("/admin")
@@ -90,11 +91,11 @@ def admin_verify(account: str) -> ResponseReturnValue:
     """Verify an account as a professional for a number of days."""
     ours, found, form = services(), _account(account), request.form
     professional_id, level, days = form.get("professional_id", ""), form.get("level", ""), form.get("days", "")
-    if not _PROFESSIONAL_ID.fullmatch(professional_id):
+    if not PROFESSIONAL_ID.fullmatch(professional_id):
         return _again(found, "professional_id")
-    if not _LEVEL.fullmatch(level):
+    if not LEVEL.fullmatch(level):
         return _again(found, "level")
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", days, re.ASCII) or int(days) > 3650:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", days, re.ASCII) or int(days) > MOST_DAYS:
         return _again(found, "days")
     ensure_fresh(0, "admin.verify")
     ours.directory.verify(found, professional_id, level, int(days), by=str(account_of_session()))
@@ -103,33 +104,35 @@ def admin_verify(account: str) -> ResponseReturnValue:
 
 
 @pages.post("/admin/accounts/<account>/withdraw")
-@fresh_required(0, "admin.withdraw")
 @requires(role="admin")
 def admin_withdraw(account: str) -> ResponseReturnValue:
     """Take the verification of an account away."""
     found = _account(account)
+    ensure_fresh(0, "admin.withdraw")
     services().directory.withdraw(found, by=str(account_of_session()))
     flash("", "withdrawn")
     return _to(found)
 
 
 @pages.post("/admin/accounts/<account>/sessions/<session_handle:handle>/revoke")
-@fresh_required(0, "admin.revoke")
 @requires(role="admin")
 def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
     """End one session of an account."""
-    found = _account(account)
-    alive = services().lifecycle.revoke_handle(found, handle)
+    ours, found = services(), _account(account)
+    if not ours.records.knows(str(found), handle):
+        raise NotFound("no session of this account")
+    ensure_fresh(0, "admin.revoke")
+    alive = ours.lifecycle.revoke_handle(found, handle)
     flash(handle, "ended_by_admin" if alive else "ended_already")
     return _to(found)
 
 
 @pages.post("/admin/accounts/<account>/revoke")
-@fresh_required(0, "admin.revoke_account")
 @requires(role="admin")
 def admin_revoke_account(account: str) -> ResponseReturnValue:
     """End all sessions of an account."""
     found = _account(account)
+    ensure_fresh(0, "admin.revoke_account")
     ended = services().lifecycle.revoke_account(found, "revoked")
     if found == account_of_session():
         return _signed_out()
@@ -159,17 +162,7 @@ def admin_everybody_post() -> ResponseReturnValue:
 @requires(role="admin")
 def admin_activity() -> ResponseReturnValue:
     """Show what happened on the site, newest first."""
-    kind, before = asked()
-    page = services().audit.site(KINDS.get(kind, ()), before)
-    return render_template(
-        "sessions/admin_activity.html",
-        entries=page.entries,
-        older=page.older,
-        before=before,
-        kind=kind,
-        kinds=tuple(KINDS),
-        days=services().settings.activity_days,
-    )
+    return page_of_entries("sessions/admin_activity.html", services().audit.site)
 
 
 @pages.get("/admin/activity.csv")

@@ -2,7 +2,8 @@
 
 The proof is bound to the session, to the action, and to a digest of the whole request, so that what was signed for
 one request confirms no other. It takes effect in the same request: the id of the session changes, and both its clocks
-start again. Nothing is stored while a request waits: a signed value in the address of `/confirm` stands for it.
+start again. Nothing is stored while a request waits: a sealed value in the address of `/confirm` stands for it. It is
+sealed and not only signed because addresses are logged, and forms hold what is nobody's business.
 """
 
 from __future__ import annotations
@@ -10,17 +11,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+import msgspec
 from flask import Request, render_template
-from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.datastructures import FileStorage
 
 from .. import events
-from ..errors import ConfirmationMalformed, SignInRefused, StepUpRequired, catalogue
+from ..errors import (
+    BodyMalformed,
+    BodyTooLarge,
+    ConfirmationMalformed,
+    Misconfigured,
+    SignInRefused,
+    StepUpRequired,
+    catalogue,
+)
 from ..records import Record
+from ..sealing import Unsealable
 from ..store import WalletSession
+from . import origin
 from .services import Services
 from .view import SessionView
 
@@ -30,6 +43,11 @@ HEADER = "Wallet-Confirmation"
 _PROOF = ("confirm_message", "confirm_challenge", "confirm_signature")
 _NOT_THE_REQUEST = (*_PROOF, "csrf_token")
 _WAITING = 10 * 60  # seconds to read the page before the wallet is asked
+_CLOCK_SKEW = 30  # seconds that two of our own servers may differ
+_PLACE = b"waiting request"
+_LONGEST_PROOF = 8 * 1024  # of the header; gunicorn takes no longer one
+_LONGEST_TOKEN = 16_000  # it has to fit into the 16 kB that asking for the text may have
+_MOST_BRACKETS = 100  # in JSON whose values are to be named; see `bodies`
 _REMEMBERED = 8  # actions whose last signature a session remembers
 
 
@@ -37,7 +55,8 @@ _REMEMBERED = 8  # actions whose last signature a session remembers
 class Pending:
     """A request that waits for its signature: what it is called, what it says, and how to send it again.
 
-    `fields` are those of its form; `digest` covers method, path, query and body.
+    `path` is percent-encoded and has the query with it; `fields` are those of the form; `digest` covers method, path,
+    query and body, files included.
     """
 
     handle: str
@@ -55,13 +74,10 @@ class Pending:
         return "\n".join((self.handle, self.action, self.digest))
 
 
-def serializer(secrets: tuple[str, ...]) -> URLSafeTimedSerializer:
-    """Return what signs waiting requests."""
-    return URLSafeTimedSerializer(
-        list(secrets),
-        salt="sessions_core.confirmation",
-        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
-    )
+class _Proof(msgspec.Struct):
+    message: str
+    challenge: str
+    signature: str
 
 
 def demand(ours: Services, current: WalletSession, request: Request, seconds: int, action: str) -> None:
@@ -69,6 +85,8 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
 
     Raises `StepUpRequired` otherwise, also when the proof is not for this request: nothing was done then.
     """
+    if action not in ours.actions:
+        raise Misconfigured(f"The action {action!r} has no sentence: WalletSessions(app, actions={{…}}) takes one.")
     view = _view(ours, current)
     message, challenge, signature = proof(request)
     if not signature and view.fresh(seconds, action):
@@ -108,31 +126,27 @@ def redeem(
 
 
 def to_token(ours: Services, pending: Pending) -> str:
-    """Return the value that stands for a waiting request in an address."""
-    fields = (
-        pending.handle,
-        pending.action,
-        pending.sentence,
-        pending.values,
-        pending.method,
-        pending.path,
-        pending.fields,
-        pending.digest,
-    )
-    return str(ours.requests.dumps(fields))
+    """Return the value that stands for a waiting request in an address; raise `BodyTooLarge` if none could."""
+    packed = zlib.compress(msgspec.msgpack.encode((int(ours.clock()), pending)))
+    token = base64.urlsafe_b64encode(ours.requests.seal(packed, _PLACE)).decode().rstrip("=")
+    if len(token) > _LONGEST_TOKEN:
+        raise BodyTooLarge("too long to wait for a signature")
+    return token
 
 
 def from_token(ours: Services, current: WalletSession, token: str) -> Pending:
     """Return the waiting request of this session; raise `ConfirmationMalformed` if there is none."""
     try:
-        handle, action, sentence, values, method, path, fields, digest = ours.requests.loads(token, max_age=_WAITING)
-    except (BadData, ValueError, RecursionError) as error:
-        raise ConfirmationMalformed("not ours, or too old") from error
+        packed = ours.requests.open(_unpadded(token), _PLACE)
+        at, pending = msgspec.msgpack.decode(zlib.decompress(packed), type=tuple[int, Pending])
+    except (Unsealable, ValueError, zlib.error, msgspec.MsgspecError) as error:
+        raise ConfirmationMalformed("not ours") from error
+    if not -_CLOCK_SKEW <= ours.clock() - at <= _WAITING:
+        raise ConfirmationMalformed("too old")
     live = current.account_live
-    if live is None or live.record.handle != handle:
+    if live is None or live.record.handle != pending.handle:
         raise ConfirmationMalformed("of another session")
-    pairs = [(str(name), str(value)) for name, value in fields]
-    return Pending(handle, action, sentence, dict(values), method, path, pairs, digest)
+    return pending
 
 
 def page(ours: Services, current: WalletSession, token: str, problem: str = "") -> str:
@@ -152,12 +166,21 @@ def proof(request: Request) -> tuple[str, str, str]:
     """Return message, challenge and signature as form or header bring them; empty ones if there are none."""
     header = request.headers.get(HEADER)
     if header is None:
-        return cast("tuple[str, str, str]", tuple(request.form.get(name, "") for name in _PROOF))
+        message, challenge, signature = (request.form.get(name, "") for name in _PROOF)
+        return message, challenge, signature
+    if len(header) > _LONGEST_PROOF:
+        raise ConfirmationMalformed("the header is too long")
     try:
-        found = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-        return str(found["message"]), str(found["challenge"]), str(found["signature"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        found = msgspec.json.decode(_unpadded(header), type=_Proof)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ConfirmationMalformed("the header is not base64url of a JSON object") from error
+    return found.message, found.challenge, found.signature
+
+
+def _unpadded(text: str) -> bytes:
+    # Strictly: the standard library drops what is not in its alphabet without a word.
+    digits = text.rstrip("=")
+    return base64.b64decode(digits + "=" * (-len(digits) % 4), altchars=b"-_", validate=True)
 
 
 def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) -> SessionView | None:
@@ -176,10 +199,9 @@ def _view(ours: Services, current: WalletSession) -> SessionView:
 
 
 def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pending:
-    path = request.full_path.rstrip("?")
+    path = origin.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
-    body: Any = sorted(fields) if request.form else hashlib.sha256(request.get_data()).hexdigest()
-    whole = json.dumps([request.method, path, body])
+    whole = json.dumps([request.method, path, _body(request, fields)])
     values = _values(request)
     return Pending(
         handle=view.handle,
@@ -193,8 +215,36 @@ def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pen
     )
 
 
+def _body(request: Request, fields: list[tuple[str, str]]) -> Any:
+    files = [(name, each.filename, each.mimetype, _digest(each)) for name, each in request.files.items(multi=True)]
+    data = request.get_data()
+    if data:
+        return hashlib.sha256(data).hexdigest()
+    # By name alone: of a field that comes twice, a view may take the first.
+    return [sorted(fields, key=lambda field: field[0]), files]
+
+
+def _digest(file: FileStorage) -> str:
+    found = hashlib.sha256(file.read()).hexdigest()
+    file.seek(0)
+    return found
+
+
 def _values(request: Request) -> Mapping[str, str]:
-    body = request.get_json(silent=True) if request.is_json else None
-    given = {**request.args.to_dict(), **request.form.to_dict(), **(body if isinstance(body, dict) else {})}
+    """Return what the request names, as text: what its path says, else what comes once, or always the same."""
+    given = [*request.args.items(multi=True), *request.form.items(multi=True), *_top_level(request)]
+    found: dict[str, str] = {}
+    for name, value in given:
+        text = str(value).encode("utf-8", "replace").decode()
+        # Of two different ones the view may take the one that was not signed for: named as empty, it is refused.
+        found[name] = text if found.get(name, text) == text else ""
     # The path last: a field of the form can't stand in for what the address names.
-    return {name: str(value) for name, value in {**given, **(request.view_args or {})}.items()}
+    return {**found, **{name: str(value) for name, value in (request.view_args or {}).items()}}
+
+
+def _top_level(request: Request) -> Iterable[tuple[str, Any]]:
+    data = request.get_data() if request.is_json else b""
+    if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
+        raise BodyMalformed("nested too deeply")
+    body = request.get_json(silent=True) if data else None
+    return body.items() if isinstance(body, dict) else ()

@@ -176,9 +176,10 @@ def _revoke(handle: str) -> bool:
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
         return ours.lifecycle.revoke_handle(view.account, handle)
-    # Signing out never needs a signature.
+    # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
+    alive = ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
     wallet_session().release()
-    return ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
+    return alive
 
 
 def _view() -> SessionView:

@@ -115,6 +115,9 @@ def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if not access.demands:
             raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
         given = {name: value for name, value in rights.items() if value is not None}
+        for name in given:
+            if getattr(access, name) is not None:  # the one below would be gone without a word
+                raise Misconfigured(f"{view.__name__} asks for {name} twice. Ask for one of them in the view.")
         setattr(view, _MARK, replace(access, **given))
         return view
 
@@ -125,7 +128,7 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         rights = declared(view)
         if rights is not None:
-            if not access.demands:
+            if not (access.demands and rights.demands):
                 raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
             setattr(view, _MARK, replace(rights, slide=access.slide))
             return view
@@ -246,7 +249,7 @@ def _follow(ours: Services, current: WalletSession) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.active == live.now and record.device:
+    elif live.slid and record.device:
         seen = client.current()
         changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
         if changed:
@@ -280,7 +283,8 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
 def ensure_fresh(seconds: int, action: str) -> None:
     """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
     ours, current = services(), wallet_session()
-    confirmations.demand(ours, current, request_ctx.request, seconds, action)
+    if current.account_live is not None:
+        confirmations.demand(ours, current, request_ctx.request, seconds, action)
     if current.account_live is None:
         raise refusal(current)
 

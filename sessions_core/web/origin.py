@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from flask import Request
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -38,6 +39,13 @@ def demand_token(csrf: CSRFProtect) -> None:
         csrf.protect()
     except CSRFError as error:
         raise CsrfFailed(error.description) from error
+
+
+def address_of(request: Request) -> str:
+    """Return path and query of a request as they can be asked for again: percent-encoded, and so never ambiguous."""
+    path = quote(request.path, safe="/:@!$&'()*+,;=~")
+    query = quote(request.query_string, safe="/?:@!$&'()*+,;=~[]%")
+    return f"{path}?{query}" if query else path
 
 
 def is_safe_path(target: str) -> bool:

@@ -9,7 +9,6 @@ from typing import cast
 
 from flask import Flask, current_app
 from flask_wtf.csrf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
 
 from ..accounts import Account, stored
 from ..actions import Actions
@@ -17,9 +16,11 @@ from ..audit import Audit
 from ..challenges import Challenges
 from ..directory import Directory
 from ..errors import SessionsError
+from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
 from ..records import Records
+from ..sealing import KeyRing
 from ..settings import Settings
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
@@ -39,11 +40,13 @@ class Services:
     lifecycle: Lifecycle
     challenges: Challenges
     directory: Directory
+    janitor: Janitor
     audit: Audit
     policy: Policy
     actions: Actions
     csrf: CSRFProtect
-    requests: URLSafeTimedSerializer
+    requests: KeyRing
+    clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
 
     def install(self, app: Flask) -> None:

@@ -30,7 +30,7 @@ def confirm_post() -> ResponseReturnValue:
     if pending.method != "GET":
         raise ConfirmationMalformed("a form is sent to its own address")
     confirmations.redeem(ours, current, pending, *confirmations.proof(request))
-    return redirect(origin.safe_path(pending.path, url_for("sessions.status")), 303)
+    return redirect(origin.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
 
 
 @pages.get("/unauthorized")
@@ -42,12 +42,14 @@ def unauthorized() -> ResponseReturnValue:
     kind = args.get("session_type") if args.get("session_type") in ours.policy.types else None
     permission = args.get("permission") if args.get("permission") in _known(ours.policy) else None
     decision = view.may(permission) if view and permission else None
+    granting = [each for each in ours.policy.types.values() if each.by_wallet and permission in each.permissions]
     page = render_template(
         "sessions/unauthorized.html",
         role=role,
         session_type=ours.policy.types[kind] if kind else None,
         decision=decision,
         permission=permission,
+        granting=granting[0] if granting else None,
         next=origin.safe_path(args.get("next"), ""),
     )
     return page, 403

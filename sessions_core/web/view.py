@@ -121,7 +121,9 @@ class SessionView:
     def fresh(self, seconds: int, action: str) -> bool:
         """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""
         record = self.live.record
-        return self.live.now - max(record.signed_at, record.confirmed.get(action, 0)) <= seconds * 1000
+        # Not even in the same millisecond, nor by a clock that was set back, is 0 seconds ago fresh.
+        age = self.live.now - max(record.signed_at, record.confirmed.get(action, 0))
+        return seconds > 0 and age <= seconds * 1000
 
     @property
     def device(self) -> str:

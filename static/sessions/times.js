@@ -1,8 +1,6 @@
 // @ts-check
 /** Moments in words, in the reader's own time zone and the language of the page. */
 
-const UNITS = /** @type {const} */ ([["day", 86_400], ["hour", 3_600], ["minute", 60]]);
-
 /**
  * "14:32", with the day when that is not today, and the year when that is not this one.
  * @param {Date} date
@@ -22,7 +20,7 @@ export function dayAndTime(date, today, language) {
 }
 
 /**
- * "5 minutes ago", in the largest unit that fits; null within the first minute, for which the page has its own words.
+ * "5 minutes ago", rounded as the server rounds it; null within the first minute, for which the page has its own words.
  * @param {Date} date
  * @param {Date} now
  * @param {string} language
@@ -30,7 +28,10 @@ export function dayAndTime(date, today, language) {
  */
 export function ago(date, now, language) {
   const seconds = (now.getTime() - date.getTime()) / 1000;
-  const unit = UNITS.find(([, length]) => seconds >= length);
-  if (!unit) return null;
-  return new Intl.RelativeTimeFormat(language, { numeric: "always" }).format(-Math.floor(seconds / unit[1]), unit[0]);
+  if (seconds < 60) return null;
+  const [minutes, hours, days] = [Math.round(seconds / 60), Math.round(seconds / 3600), Math.floor(seconds / 86_400)];
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "always" });
+  if (minutes < 60) return words.format(-minutes, "minute");
+  if (hours < 24) return words.format(-Math.max(hours, 1), "hour");
+  return words.format(-Math.max(days, 1), "day");
 }

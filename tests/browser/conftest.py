@@ -152,43 +152,47 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
 
 
 class Elsewhere:
-    """The other browsers of the same account, and whoever else uses its address."""
+    """Other browsers of the same person, and whoever else knows the address: all without a second Chromium."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._services: Services = app.extensions["wallet_sessions"]
 
     def sign_in(
-        self, wallet: WalletInPage, agent: str = FIREFOX, ip: str = "203.0.113.7", *, kind: str = "standard", **fields: Any
+        self,
+        wallet: WalletInPage,
+        agent: str = FIREFOX,
+        ip: str = "203.0.113.7",
+        *,
+        name: str = "MetaMask",
+        kind: str = "standard",
     ) -> str:
-        """Sign in with the same wallet in a browser that says this of itself; return the handle of the session."""
+        """Start a session with the same wallet in a browser that calls itself `agent`; return its handle."""
         with self.request(agent, ip):
             live = self._services.lifecycle.start(
-                self.account(wallet),
-                self._services.policy.types[kind],
-                wallet=fields.get("name", "MetaMask"),
-                client=client.current(),
+                account_of(wallet), self._services.policy.types[kind], wallet=name, client=client.current()
             )
         return live.record.handle
 
-    def end(self, wallet: WalletInPage, handle: str, reason: str = "signed_out") -> None:
-        """Let a session end there."""
+    def end(self, wallet: WalletInPage, handle: str) -> None:
+        """Sign out there."""
         with self.request():
-            self._services.lifecycle.revoke_handle(self.account(wallet), handle, reason)
+            self._services.lifecycle.revoke_handle(account_of(wallet), handle, "signed_out")
 
-    def note(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
-        """Let something happen there."""
+    def alive(self, wallet: WalletInPage, handle: str) -> bool:
+        return self._services.records.find(str(account_of(wallet)), handle) is not None
+
+    def happen(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
         for event in happened:
             with self.request(agent, ip):
                 events.publish(event)
 
     def request(self, agent: str = FIREFOX, ip: str = "203.0.113.7") -> RequestContext:
-        environ = {"REMOTE_ADDR": ip}
-        return self._app.test_request_context(headers={"User-Agent": agent}, environ_base=environ)
+        return self._app.test_request_context(headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": ip})
 
-    @staticmethod
-    def account(wallet: WalletInPage) -> accounts.Account:
-        return accounts.parse(f"eip155:{wallet.chain}:{wallet.address}")
+
+def account_of(wallet: WalletInPage) -> accounts.Account:
+    return accounts.parse(f"eip155:{wallet.chain}:{wallet.address}")
 
 
 @pytest.fixture

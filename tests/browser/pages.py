@@ -289,3 +289,61 @@ class ConnectPanel:
     def hidden_fields(self) -> dict[str, str]:
         form = "document.querySelector('#connect form.sign-in__form')"
         return dict(self.browser.run(f"return Object.fromEntries(new FormData({form}))"))
+
+
+class ConfirmPanel:
+    """The panel on which the wallet signs for one request."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+
+    @property
+    def state(self) -> str:
+        found = self.browser.driver.find_elements(By.ID, "confirm")
+        return str(found[0].get_attribute("data-state")) if found else f"gone, at {self.browser.path}"
+
+    def wait_for(self, state: str, kind: str | None = None) -> None:
+        self.browser.wait(lambda: self.state == state, lambda: f"the panel is {self.state}, not {state}")
+        assert self.browser.see("confirm").get_attribute("data-kind") == kind
+
+    def arrive(self, action: str) -> None:
+        """Wait until the page asks to confirm this, and can."""
+        self.browser.wait(
+            lambda: self.browser.see("confirm").get_attribute("data-action-name") == action,
+            lambda: f"not asked to confirm {action}, but at {self.browser.path}: {self.browser.text}",
+        )
+        self.browser.wait(lambda: self.browser.run("return customElements.get('wallet-confirm') !== undefined"))
+
+    def start(self) -> None:
+        self.browser.click("confirm-button")
+
+    def confirm(self, wallet: WalletInPage) -> str:
+        """Sign with a wallet that is connected, wait for the page after this one, and return the text."""
+        page = self.browser.driver.find_element(By.TAG_NAME, "html")
+        self.start()
+        text = wallet.approve_sign()
+        WebDriverWait(self.browser.driver, PATIENCE, 0.02).until(staleness_of(page))
+        return text
+
+    @property
+    def sentence(self) -> str:
+        return self.browser.see("confirm-sentence").text
+
+    @property
+    def problem(self) -> str:
+        return str(self.browser.see("confirm-problem").get_attribute("data-code"))
+
+    @property
+    def error(self) -> str:
+        return self.browser.see("error").text
+
+    @property
+    def spoken(self) -> str:
+        """What a screen reader was told last."""
+        return str(self.browser.run("return document.querySelector('#confirm [role=status]').textContent"))
+
+    @property
+    def proof(self) -> str:
+        """What the form holds of a signature."""
+        fields = "document.querySelectorAll('#confirm form [name^=confirm_]')"
+        return str(self.browser.run(f"return Array.from({fields}, (field) => field.value).join('')"))

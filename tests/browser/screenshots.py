@@ -14,9 +14,14 @@ from flask import Flask
 from redis import Redis
 from selenium.webdriver import Chrome
 
+from sessions_core import events
+from sessions_core.web.services import Services
 from tests.time_machine import Clock, TimeMachine
 
-from .pages import Browser, ConnectPanel
+from .conftest import Elsewhere, account_of
+from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
+from .test_activity import everything
+from .test_devices import LONG, come_back, give_name
 from .wallet_in_page import WalletInPage
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +118,107 @@ def test_the_wallet_elsewhere(browser: Browser, wallet: WalletInPage, picture: C
         picture(f"account-changed-{name}")
 
 
+def test_a_professional(
+    browser: Browser, wallet: WalletInPage, picture: Callable[..., None], app: Flask, services: Services
+) -> None:
+    directory = services.directory
+    with app.app_context():
+        directory.appoint(account_of(wallet), "admin")
+        directory.verify(account_of(wallet), "lic_2041_77", "licensed", 300)
+    browser.sign_in(wallet)
+    picture("session-verified")
+    browser.sign_in(wallet, again="1", session_type="professional")
+    picture("session-professional")
+    browser.follow("extend")
+    browser.click("confirm-button")
+    wallet.approve_sign()
+    browser.see("message")
+    picture("session-extended")
+    with app.app_context():
+        directory.appoint(account_of(wallet), "restricted")
+        directory.withdraw(account_of(wallet))
+    browser.open("/session")
+    picture("session-restricted")
+
+
+def test_devices(
+    browser: Browser,
+    wallet: WalletInPage,
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    browser.sign_in(wallet)
+    browser.open("/sessions")
+    picture("devices-alone")
+    browser.open("/sessions/others")
+    picture("devices-nothing-to-end")
+    laptop = elsewhere.sign_in(wallet, FIREFOX, "203.0.113.7")
+    pass_time(620)
+    elsewhere.sign_in(wallet, PHONE, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="Rainbow")
+    elsewhere.sign_in(wallet, "curl/8.14.1", "198.51.100.20", name="", kind="professional")
+    other = elsewhere.sign_in(wallet, LONG, "203.0.113.80")
+    pass_time(330)
+    browser.open("/sessions")
+    give_name(browser, laptop, "Old laptop in the kitchen")
+    picture("devices-named")
+    browser.open("/sessions")
+    picture("devices")
+    browser.run("for (const each of document.querySelectorAll('details')) each.open = true")
+    picture("devices-open")
+    browser.open("/sessions")
+    elsewhere.end(wallet, other)
+    elsewhere.sign_in(wallet, FIREFOX)
+    come_back(browser)
+    picture("devices-ended-meanwhile")
+    browser.open("/sessions")
+    for name in ("others", "everywhere"):
+        browser.open(f"/sessions/{name}")
+        picture(f"devices-end-{name}")
+    browser.open("/sessions")
+    browser.driver.find_element("css selector", f'[data-handle="{laptop}"] [data-testid="session-revoke"]').click()
+    browser.click("confirm-button")
+    wallet.approve_sign()
+    browser.see("message")
+    picture("devices-revoked")
+    for number in range(16):
+        elsewhere.sign_in(wallet, (FIREFOX, PHONE)[number % 2])
+    browser.open("/sessions")
+    picture("devices-many")
+    browser.scripts(on=False)
+    browser.driver.refresh()
+    picture("devices-no-script")
+    browser.scripts(on=True)
+
+
+def test_activity(
+    browser: Browser,
+    wallet: WalletInPage,
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    account = str(account_of(wallet))
+    browser.sign_in(wallet)
+    browser.open("/activity", kind="refusals")
+    picture("activity-nothing-refused")
+    browser.open("/activity", before="1-1-0")
+    picture("activity-empty")
+    elsewhere.happen(*everything(account)[:8])
+    pass_time(90_000)
+    elsewhere.happen(*everything(account)[8:], agent=PHONE, ip="2001:db8:85a3:1234:5678:8a2e:370:7334")
+    browser.sign_in(wallet)
+    browser.open("/activity")
+    picture("activity")
+    browser.open("/activity", kind="refusals")
+    picture("activity-refused")
+    for number in range(50):
+        elsewhere.happen(events.SessionRotated(handle=f"sess_{number}", account=account))
+    browser.open("/activity")
+    browser.follow("activity-older")
+    picture("activity-page-2")
+
+
 def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:
     panel = ConnectPanel(browser)
     panel.open()
@@ -128,3 +234,129 @@ def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, pictur
     panel.open()
     panel.wait_for("no_wallet")
     picture("no-wallet")
+
+
+def test_confirming(
+    browser: Browser,
+    wallet: WalletInPage,
+    make_wallet: Callable[..., WalletInPage],
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    elsewhere.sign_in(wallet, FIREFOX)
+    browser.sign_in(wallet)
+    pass_time(1000)
+    wallet.uninstall()
+    browser.open("/sessions")
+    browser.click("session-revoke")
+    panel = ConfirmPanel(browser)
+    panel.arrive("session.revoke")
+    picture("confirm")
+    panel.start()
+    panel.wait_for("no_wallet")
+    picture("confirm-no-wallet")
+    wallet.install()
+    make_wallet("Other Wallet", rdns="org.example.other")
+    browser.driver.refresh()
+    panel.arrive("session.revoke")
+    panel.start()
+    panel.wait_for("signing")
+    browser.run("document.querySelector('[data-testid=confirm-text]').open = true")
+    picture("confirm-signing")
+    wallet.reject()
+    panel.wait_for("rejected")
+    picture("confirm-rejected")
+    panel.start()
+    panel.wait_for("signing")
+    wallet.approve_sign(key=Account.from_key("0x" + "22" * 32))
+    browser.see("confirm-problem")
+    picture("confirm-problem")
+    wallet.switch_account_silently()
+    panel.start()
+    panel.wait_for("address_mismatch")
+    picture("confirm-address-mismatch")
+    browser.click("confirm-another")
+    panel.wait_for("choose_wallet")
+    picture("confirm-choose-wallet")
+
+
+def test_what_is_missing(
+    browser: Browser, make_wallet: Callable[..., WalletInPage], picture: Callable[..., None]
+) -> None:
+    browser.open("/unauthorized", role="admin")
+    picture("unauthorized-visitor")
+    browser.open("/unauthorized", session_type="professional")
+    picture("unauthorized-visitor-professional")
+    ConnectPanel(browser).open(session_type="professional")
+    ConnectPanel(browser).wait_for("no_wallet")
+    picture("sign-in-professional")
+    browser.sign_in(make_wallet("Fox Wallet", chain=11155111))
+    browser.open("/admin")
+    picture("unauthorized-role")
+    browser.open("/unauthorized", permission="transact", next="/session")
+    picture("unauthorized-network")
+    browser.open("/unauthorized", session_type="professional", next="/session")
+    picture("unauthorized-professional")
+    browser.open("/unauthorized", permission="write:therapy_notes", next="/session")
+    picture("unauthorized-type")
+    browser.open("/unauthorized", permission="test-only", next="/session")
+    picture("unauthorized-had")
+    browser.open("/unauthorized")
+    picture("unauthorized-unknown")
+
+
+def test_administration(
+    browser: Browser,
+    wallet: WalletInPage,
+    make_wallet: Callable[..., WalletInPage],
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+    services: Services,
+) -> None:
+    others = [make_wallet("Other", chain=chain) for chain in (1, 137, 11155111)]
+    for number, other in enumerate(others):
+        other.keys = [Account.from_key("0x" + f"{number + 3}" * 64)]
+        elsewhere.sign_in(other, FIREFOX)
+        elsewhere.sign_in(other, PHONE, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="Rainbow")
+        other.uninstall()
+    accounts = [account_of(other) for other in others]
+    services.directory.verify(accounts[1], "lic_2024-0815", "licensed", 1)
+    pass_time(90_000)
+    services.directory.verify(accounts[0], "lic_2026-4711", "supervisor", 365)
+    services.directory.appoint(accounts[2], "restricted")
+    elsewhere.sign_in(others[0], FIREFOX)
+    elsewhere.sign_in(others[0], PHONE, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="Rainbow")
+    services.directory.appoint(account_of(wallet), "admin")
+    browser.sign_in(wallet)
+    browser.open("/admin")
+    picture("admin")
+    browser.open("/admin", account="0x52908400098527886E0F7030069857D2E4169EE7")
+    picture("admin-not-found")
+    browser.open(f"/admin/accounts/{accounts[0]}")
+    picture("admin-account")
+    browser.open(f"/admin/accounts/{accounts[1]}")
+    picture("admin-account-lapsed")
+    browser.open(f"/admin/accounts/{account_of(wallet)}")
+    picture("admin-account-own")
+    browser.open("/admin/everybody")
+    picture("admin-everybody")
+    browser.open("/admin/activity")
+    picture("admin-activity")
+    browser.open(f"/admin/accounts/{accounts[2]}")
+    browser.run("document.querySelector('form#verify').noValidate = true")
+    browser.follow("admin-verify")
+    picture("admin-invalid")
+    browser.run("document.querySelector('#role').value = 'admin'")
+    browser.follow("admin-role-save")
+    panel = ConfirmPanel(browser)
+    panel.arrive("admin.role")
+    picture("admin-confirm")
+    panel.confirm(wallet)
+    browser.see("admin-flash")
+    picture("admin-done")
+    pass_time(1000)
+    browser.open("/admin")
+    panel.arrive("admin.open")
+    picture("admin-open")

@@ -11,10 +11,11 @@ from flask import Flask
 
 from sessions_core import errors, public
 from sessions_core.accounts import chain
+from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
 from ..time_machine import TimeMachine
-from .conftest import Hold
+from .conftest import Hold, account_of
 from .pages import Browser, ConnectPanel
 from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
@@ -43,7 +44,9 @@ STATES = (
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "success",
 )  # fmt: skip
-REASONS = ("signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "unknown")
+REASONS = (
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "replaced", "limit", "unknown",
+)  # fmt: skip
 
 
 def refusals() -> dict[int, type[errors.SessionsError]]:
@@ -55,7 +58,8 @@ def refusals() -> dict[int, type[errors.SessionsError]]:
         waiting += each.__subclasses__()
         if each.status != 401:
             found.setdefault(each.status, each)
-    for each in (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.SignOutIncomplete):
+    own_words = (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.ConfirmationMalformed)
+    for each in (*own_words, errors.SignOutIncomplete):
         found[each.code] = each
     return found
 
@@ -244,6 +248,20 @@ def test_pages_of_a_session(
         browser.open(path)
         browser.wait_for_session("active")
         check(path)
+
+
+def test_the_page_of_a_professional(
+    browser: Browser, wallet: WalletInPage, app: Flask, services: Services, check: Callable[[str], None]
+) -> None:
+    with app.app_context():
+        services.directory.appoint(account_of(wallet), "admin")
+        services.directory.verify(account_of(wallet), "lic_1234", "licensed", 30)
+    browser.sign_in(wallet)
+    browser.see("professional-offer")
+    check("verified")
+    browser.sign_in(wallet, again="1", session_type="professional")
+    browser.see("session-professional")
+    check("professional")
 
 
 def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:

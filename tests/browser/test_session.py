@@ -16,7 +16,7 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from .conftest import Hold, Interruption
+from .conftest import Hold, Interruption, account_of
 from .pages import Browser, ConnectPanel
 from .wallet_in_page import WalletInPage
 
@@ -117,6 +117,72 @@ def test_a_test_network_gives_other_permissions(browser: Browser, make_wallet: A
         for item in browser.all("session-permission")
     }
     assert (allowed["transact"], allowed["test-only"]) == ("false", "true")
+
+
+def granted(browser: Browser) -> dict[str, tuple[str, str]]:
+    """Each permission of the page with what it is called and what is said of it."""
+    found = {}
+    for item in browser.all("session-permission"):
+        name, *words = (item.find_element(By.TAG_NAME, each).text for each in ("code", "dt", "dd"))
+        found[name] = (words[0].removesuffix(name).strip(), words[1])
+    return found
+
+
+def test_the_page_leads_to_everything_else_of_the_account(session: Browser) -> None:
+    assert session.see("session-signed").text
+    for link, path in (("to-devices", "/sessions"), ("to-activity", "/activity")):
+        session.open("/session")
+        session.follow(link)
+        session.arrive_at(path)
+
+
+def test_a_signature_starts_both_clocks_again(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
+    pass_time(1500)
+    session.driver.refresh()
+    assert "11 h 35 min" in session.see("absolute-deadline").text
+    session.follow("extend")
+    session.arrive_at("/confirm")
+    session.click("confirm-button")
+    wallet.approve_sign()
+    session.arrive_at("/session")
+    assert session.see("message").text == "Your wallet has signed, and both clocks have started again."
+    session.wait(lambda: session.focused == session.see("message"), "reading does not start at the message")
+    assert "12 h 0 min" in session.see("absolute-deadline").text
+
+
+def test_a_role_is_explained_and_takes_away(
+    session: Browser, wallet: WalletInPage, services: Services, app: Flask
+) -> None:
+    with app.app_context():
+        services.directory.appoint(account_of(wallet), "restricted")
+    session.open("/session")
+    assert session.see("session-role").text.startswith("restricted\nReads only")
+    assert granted(session)["transact"] == ("Send transactions", "Not allowed. Your role does not include it.")
+    assert granted(session)["read:profile"][1] == "Allowed"
+    assert session.shown("professional-offer") is None
+
+
+def test_a_verified_professional_is_offered_a_session_of_its_own(
+    session: Browser, wallet: WalletInPage, services: Services, app: Flask
+) -> None:
+    with app.app_context():
+        services.directory.verify(account_of(wallet), "lic_1234", "licensed", 30)
+    session.open("/session")
+    assert "You are verified as a professional" in session.see("professional-offer").text
+    assert session.shown("session-professional") is None
+    session.follow("professional-start")
+    session.sign_in(wallet, again="1", session_type="professional")
+    session.arrive_at("/session")
+    assert session.see("session-type").text.startswith("professional")
+    assert "lic_1234" in session.see("session-professional").text
+    assert "licensed" in session.see("session-professional").text
+    assert session.shown("professional-offer") is None
+    assert granted(session)["write:therapy_notes"] == ("Write therapy notes", "Allowed")
+    with app.app_context():
+        services.directory.withdraw(account_of(wallet))
+    session.open("/session")
+    assert "Not verified any more" in session.see("session-professional").text
+    assert granted(session)["write:therapy_notes"][1].endswith("does not hold any more.")
 
 
 def test_a_reload_keeps_the_session(session: Browser, wallet: WalletInPage) -> None:

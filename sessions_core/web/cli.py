@@ -1,0 +1,497 @@
+"""The command line: sessions, roles, and the rotation of the secret.
+
+    flask sessions list | show | revoke | revoke-all | sweep | events
+    flask roles list | grant | revoke | verify | withdraw
+    flask keys rotate
+
+Results go to standard output, as text or with `--json` as one JSON value; whatever is refused to standard error, as
+its code of the closed set and one sentence, and the exit code is 1. A session is named by its handle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from .. import accounts, events, keyfile
+from ..accounts import Account
+from ..audit import Entry
+from ..directory import Member
+from ..errors import AccountMalformed, BadRequest, NotFound, SessionsError, StoreUnavailable
+from ..records import Live
+from ..standing import MEMBER
+from .activity import KINDS, as_row
+from .admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
+from .devices import HandleConverter, sessions_of
+from .services import services
+from .view import SessionView, iso, moment
+
+KEYFILE = "wallet_sessions_keyfile"
+"""Where an application keeps the path of the secret that it made for itself, if it did."""
+
+_WIDTH = 100  # columns that a table should fit into
+_NARROWEST = 10
+_FOUND = {
+    "dead": "had ended and were still there: deleted",
+    "clock": "would never have expired: have their clock again",
+    "lost": "missing in the list of their account: listed again",
+    "unreadable": "changed by somebody: deleted",
+    "foreign": "sealed with a secret that is not known here: left to their clock",
+    "resealed": "sealed with an older secret: sealed anew",
+    "entries": "memories of sessions that ended more than a day ago: deleted",
+    "standings": "roles and accounts sealed with an older secret: sealed anew",
+}
+_ROTATED = """\
+The former secret is kept, so nobody is signed out. Next:
+1. Restart every process of the application, since until then they know only the former secret.
+2. Run flask sessions sweep, which seals sessions and roles with the new one.
+3. Then the former one may go: {place}.
+   What activity it had sealed can't be read after that.
+"""
+
+
+class Refusal(click.ClickException):
+    """What a command says when it fails: the code and one sentence."""
+
+    def __init__(self, error: SessionsError) -> None:
+        sentence = str(error) or error.message
+        if isinstance(error, StoreUnavailable):
+            sentence = f"Redis does not answer, or refuses ({sentence})."
+        super().__init__(f"{error.code}: {sentence}")
+
+    def show(self, file: Any = None) -> None:
+        """Print it."""
+        _say(self.message, err=True)
+
+
+class Commands(AppGroup):
+    """Commands that fail with a `Refusal`, and without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except SessionsError as error:
+            raise Refusal(error) from error
+
+
+sessions = Commands("sessions", help="Look at sessions, end them, put right what a crash left behind.")
+roles = Commands("roles", help="Give and take roles and verifications.")
+keys = Commands("keys", help="Rotate the secret.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+_of_account = click.option("--account", help="The CAIP-10 account that the session is of; finds it without a search.")
+
+
+def register(app: Flask) -> None:
+    """Give the application its commands."""
+    for group in (sessions, roles, keys):
+        app.cli.add_command(group)
+
+
+# -- Sessions ----------------------------------------------------------------------------------------------------
+
+
+@sessions.command("list")
+@click.argument("account", required=False)
+@_json
+def list_sessions(account: str | None, as_json: bool) -> None:
+    """List the living sessions, of a CAIP-10 ACCOUNT or of all."""
+    views = _views() if account is None else sessions_of(str(_account(account)))
+    _answer([_session(view) for view in views] if as_json else _session_table(views), as_json)
+
+
+@sessions.command("show")
+@click.argument("handle")
+@_of_account
+@_json
+def show_session(handle: str, account: str | None, as_json: bool) -> None:
+    """Show one living session, and what it may do."""
+    live = _find(handle, account)
+    live.standing = services().directory.standing(live.record.account)
+    view = SessionView(live, services())
+    shown = _session(view) | {
+        "role": view.role,
+        "permissions": [decision.permission for decision in view.permissions if decision.allowed],
+        "signed_at": iso(view.signed_at),
+        "remember": view.remember,
+    }
+    _answer(shown if as_json else _pairs(shown), as_json)
+
+
+@sessions.command("revoke")
+@click.argument("handle")
+@_of_account
+@_json
+def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
+    """End one session."""
+    if account is None:
+        live = _find(handle, None)
+        owner, alive = accounts.stored(live.record.account), services().lifecycle.revoke(live, "revoked")
+    else:
+        owner = _account(account)
+        alive = _revoke_handle(owner, handle)
+    said = f"{handle} has ended." if alive else f"{handle} had ended already."
+    _answer({"session_id": handle, "account": str(owner), "ended": alive} if as_json else [said], as_json)
+
+
+@sessions.command("revoke-all")
+@click.argument("account", required=False)
+@click.option("--everybody", is_flag=True, help="Every session of every account.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@_json
+def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
+    """End every session of a CAIP-10 ACCOUNT or of everybody, those being signed in right now included."""
+    if everybody == (account is not None):
+        raise BadRequest("Name an account, or say --everybody.")
+    if account is None:
+        _confirm("Sign everybody out?", yes)
+        services().lifecycle.revoke_everybody()
+        _answer({"scope": "everybody"} if as_json else ["Everybody is signed out."], as_json)
+        return
+    found = _account(account)
+    _confirm(f"Sign {found} out everywhere?", yes)
+    ended = services().lifecycle.revoke_account(found, "revoked")
+    shown = {"scope": "all", "account": str(found), "ended": ended}
+    _answer(shown if as_json else [f"{found} is signed out everywhere. Sessions that ended: {ended}."], as_json)
+
+
+@sessions.command("sweep")
+@_json
+def sweep(as_json: bool) -> None:
+    """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
+    found = services().janitor.sweep() | {"standings": services().directory.reseal()}
+    rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
+    _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
+
+
+@sessions.command("events")
+@click.argument("account", required=False)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at most.")
+@click.option("--kind", type=click.Choice(tuple(KINDS)), help="Only events of this kind.")
+@_json
+def list_events(account: str | None, limit: int, kind: str | None, as_json: bool) -> None:
+    """List what happened, newest first: to a CAIP-10 ACCOUNT, or on the whole site."""
+    audit, names = services().audit, KINDS.get(kind or "", ())
+    of_one = None if account is None else str(_account(account))
+    page = audit.site(names, limit=limit) if of_one is None else audit.account(of_one, names, limit=limit)
+    if as_json:
+        _answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
+    else:
+        lines = [line for entry in page.entries for line in _event(entry, of_one)]
+        _answer(lines or ["Nothing has happened."], as_json)
+
+
+# -- Roles -------------------------------------------------------------------------------------------------------
+
+
+@roles.command("list")
+@_json
+def list_roles(as_json: bool) -> None:
+    """List the accounts with a role or a verification, and what they have."""
+    ours = services()
+    now = ours.records.time()
+    shown = [_member(member, now) for member in ours.directory.decided()]
+    shown.sort(key=lambda row: (row["role"], row["account"]))
+    _answer(shown if as_json else _role_table(shown), as_json)
+
+
+@roles.command("grant")
+@click.argument("account")
+@click.argument("role")
+@_json
+def grant_role(account: str, role: str, as_json: bool) -> None:
+    """Give a CAIP-10 ACCOUNT a ROLE. It holds for this account on this network, from the next request on."""
+    _give(_account(account), role, as_json)
+
+
+@roles.command("revoke")
+@click.argument("account")
+@_json
+def revoke_role(account: str, as_json: bool) -> None:
+    """Make a CAIP-10 ACCOUNT an ordinary member again."""
+    _give(_account(account), MEMBER, as_json)
+
+
+@roles.command("verify")
+@click.argument("account")
+@click.argument("professional_id")
+@click.argument("level")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How long it holds.")
+@_json
+def verify(account: str, professional_id: str, level: str, days: int, as_json: bool) -> None:
+    """Verify a CAIP-10 ACCOUNT as a professional, such as lic_12345 with the level licensed."""
+    ours, found = services(), _account(account)
+    if not PROFESSIONAL_ID.fullmatch(professional_id):
+        raise BadRequest("A professional id is lic_ and 1 to 40 letters, digits, underscores and hyphens.")
+    if not LEVEL.fullmatch(level):
+        raise BadRequest("A level is 1 to 32 lower-case letters, digits, underscores and hyphens.")
+    _confirm_replacing(found)
+    standing = ours.directory.verify(found, professional_id, level, days)
+    until = moment(standing.verified_until)
+    shown = {"account": str(found), "professional_id": professional_id, "verification_level": level}
+    shown |= {"verified_until": iso(until)}
+    _answer(shown if as_json else [f"{found} is verified until {_minute(until)}."], as_json)
+
+
+@roles.command("withdraw")
+@click.argument("account")
+@_json
+def withdraw(account: str, as_json: bool) -> None:
+    """Take the verification of a CAIP-10 ACCOUNT away."""
+    found = _account(account)
+    _confirm_replacing(found)
+    changed = services().directory.withdraw(found)
+    said = f"{found} is {'not verified any more' if changed else 'not verified, and was not before'}."
+    _answer({"account": str(found), "changed": changed} if as_json else [said], as_json)
+
+
+def _give(account: Account, role: str, as_json: bool) -> None:
+    ours = services()
+    if ours.role_for is not None:
+        # Also when one is taken away: whoever does that must not believe that it is gone.
+        raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
+    if role not in ours.policy.roles:
+        raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
+    _confirm_replacing(account)
+    changed = ours.directory.appoint(account, role)
+    said = f"{account} is {role} {'now' if changed else 'already'}."
+    _answer({"account": str(account), "role": role, "changed": changed} if as_json else [said], as_json)
+
+
+# -- Keys --------------------------------------------------------------------------------------------------------
+
+
+@keys.command("rotate")
+@_json
+def rotate(as_json: bool) -> None:
+    """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
+    path = current_app.extensions.get(KEYFILE)
+    if path is None:
+        lines, place = _in_environment(), "take it out of SESSION_SECRET_FALLBACKS"
+        _answer(lines if as_json else [f"{name}={shlex.quote(value)}" for name, value in lines.items()], as_json)
+    else:
+        count, place = _in_file(path), f"delete every line but the last in {path}"
+        said = f"{path} holds {count} secrets now, the newest last."
+        _answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
+    if not as_json:
+        for line in _ROTATED.format(place=place).splitlines():
+            _say(line, err=True)  # so that what is to be kept can go into a file
+
+
+def _in_environment() -> dict[str, str]:
+    former = services().settings.secrets
+    if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
+        # What a terminal shows of it may be another secret, and that would sign everybody out.
+        raise BadRequest(
+            "A secret in use has a comma or other than plain ASCII in it, so SESSION_SECRET_FALLBACKS can't hold it: "
+            "put it into the list SECRET_KEY_FALLBACKS of the configuration, and a new one into SECRET_KEY."
+        )
+    return {"SESSION_SECRET": secrets.token_urlsafe(32), "SESSION_SECRET_FALLBACKS": ",".join(former)}
+
+
+def _in_file(path: Path) -> int:
+    try:
+        return keyfile.rotate(path)
+    except OSError as error:
+        raise SessionsError(f"The file {path} can't be written ({error.strerror}).") from error
+
+
+# -- What a command is about -------------------------------------------------------------------------------------
+
+
+def _account(text: str) -> Account:
+    try:
+        return accounts.parse(text)
+    except AccountMalformed as error:
+        raise AccountMalformed(f"That is not a CAIP-10 account such as eip155:1:0x…: {error.args[0]}.") from error
+
+
+def _find(handle: str, account: str | None) -> Live:
+    records, of_one = services().records, None if account is None else _account(account)
+    _refuse_malformed(handle)
+    live = None
+    if of_one is not None:
+        live = records.find(str(of_one), handle)
+    else:
+        # Twice: the first search may miss a session that moves to a new id meanwhile.
+        every = (each for _ in range(2) for each in services().janitor.every())
+        live = next((each for each in every if each.record.account and each.record.handle == handle), None)
+    if live is None:
+        raise NotFound("There is no living session with this handle.")
+    return live
+
+
+def _revoke_handle(account: Account, handle: str) -> bool:
+    _refuse_malformed(handle)
+    try:
+        return services().lifecycle.revoke_handle(account, handle)
+    except NotFound as error:
+        raise NotFound("This account has no session with this handle.") from error
+
+
+def _refuse_malformed(handle: str) -> None:
+    if not re.fullmatch(HandleConverter.regex, handle, re.ASCII):
+        raise NotFound("There is no session with this handle; handles look like sess_ and 16 characters.")
+
+
+def _views() -> list[SessionView]:
+    ours = services()
+    found = {live.record.handle: live for live in ours.janitor.every() if live.record.account}  # one may come twice
+    return sorted(
+        (SessionView(live, ours) for live in found.values()),
+        key=lambda view: (view.live.record.account, -view.live.active),
+    )
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def _confirm_replacing(account: Account) -> None:
+    # A shell with a secret of before would take a verification away without a word, or lift a restriction.
+    known = services().directory.knows(account)
+    _confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
+
+
+# -- How it is shown ---------------------------------------------------------------------------------------------
+
+
+def _session(view: SessionView) -> dict[str, Any]:
+    row = view.as_row("")
+    del row["current"]  # nobody asks with a session of their own
+    return row
+
+
+def _session_table(views: Sequence[SessionView]) -> Iterable[str]:
+    if not views:
+        return ["There is no living session."]
+    heading = ("  HANDLE", "TYPE", "DEVICE", "IP", "SIGNED IN", "ACTIVE", "EXPIRES")
+    rows = [_session_row(view) for view in views]
+    first, *lines = _table([heading, *rows], flexible=2)
+    owners = [view.live.record.account for view in views]
+    grouped = groupby(zip(owners, lines, strict=True), key=lambda each: each[0])
+    return [first, *(line for owner, group in grouped for line in (owner, *(each[1] for each in group)))]
+
+
+def _session_row(view: SessionView) -> tuple[str, ...]:
+    live = view.live
+    return (
+        f"  {view.handle}",
+        view.type,
+        view.device,
+        view.ip,
+        f"{_length(live.now - live.record.created_at)} ago",
+        f"{_length(live.now - live.active)} ago",
+        f"in {_length(live.idle_expires_at - live.now)}",
+    )
+
+
+def _member(member: Member, now: int) -> dict[str, Any]:
+    standing = member.standing
+    return {
+        "account": member.account,
+        "role": services().role(member.account, standing),
+        "professional_id": standing.professional_id,
+        "verification_level": standing.verification_level,
+        "verified": standing.verified(now),
+        "verified_until": iso(moment(standing.verified_until)) if standing.verified_until else None,
+        "last_sign_in": iso(moment(member.seen_at)) if member.seen_at else None,
+    }
+
+
+def _role_table(rows: list[dict[str, Any]]) -> Iterable[str]:
+    if not rows:
+        return ["No account has a role or a verification."]
+    cells = [
+        (
+            row["account"],
+            row["role"],
+            row["professional_id"],
+            row["verification_level"],
+            (row["verified_until"] or "")[:10] + ("" if row["verified"] or not row["verified_until"] else " (past)"),
+        )
+        for row in rows
+    ]
+    return _table([("ACCOUNT", "ROLE", "PROFESSIONAL", "LEVEL", "UNTIL"), *cells], flexible=2)
+
+
+def _event(entry: Entry, account: str | None) -> Iterator[str]:
+    fields = dict(entry.fields)
+    whose = fields.pop("account", None) or ""
+    times = f" ({entry.count} times)" if entry.count > 1 else ""
+    yield f"{_second(moment(entry.at))}  {entry.name + times:20}  {whose if account is None else ''}".rstrip()
+    if entry.name == events.VerificationChanged.name and fields["until"]:
+        fields["until"] = iso(moment(fields["until"]))
+    details = [f"{name}={value}" for name, value in fields.items() if value]
+    yield "    " + "; ".join([", ".join(filter(None, (entry.device, entry.ip))), *details])
+
+
+def _pairs(shown: dict[str, Any]) -> Iterator[str]:
+    longest = max(map(len, shown))
+    for name, value in shown.items():
+        text = ", ".join(value) if isinstance(value, list) else {True: "yes", False: "no"}.get(value, value)
+        yield f"{name:{longest}}  {text}".rstrip()
+
+
+def _table(rows: Sequence[tuple[str, ...]], flexible: int) -> list[str]:
+    """Return the lines of a table; if it is too wide, the column `flexible` is cut."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    spare = _WIDTH - sum(widths) - 2 * (len(widths) - 1)
+    widths[flexible] = max(min(widths[flexible], _NARROWEST), widths[flexible] + min(0, spare))
+    return ["  ".join(map(_cell, row, widths)).rstrip() for row in rows]
+
+
+def _cell(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _length(milliseconds: int) -> str:
+    seconds = max(0, milliseconds) // 1000
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _second(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _answer(value: Any, as_json: bool) -> None:
+    if as_json:
+        # In ASCII; the one control character that JSON leaves as it is goes as well.
+        click.echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))
+        return
+    for line in value:
+        _say(line)
+
+
+def _say(line: str, err: bool = False) -> None:
+    # Here, where everything passes: devices and names are what a client says of itself, and an escape sequence in one
+    # could rewrite this terminal, or type into it.
+    visible = "".join(each if _harmless(each) else "?" for each in line)
+    encoding = (sys.stderr if err else sys.stdout).encoding or "ascii"
+    click.echo(visible.encode(encoding, "replace").decode(encoding), err=err)
+
+
+def _harmless(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] != "C" and category not in ("Zl", "Zp")

@@ -1,0 +1,292 @@
+"""What happened to an account: each line in words, filters, pages, downloads, and the way out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from sessions_core import events
+from sessions_core.web.services import Services
+
+from ..time_machine import TimeMachine
+from . import test_axe
+from .conftest import Elsewhere, account_of
+from .pages import FIREFOX, PHONE, Browser
+from .wallet_in_page import WalletInPage
+
+check = test_axe.check
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoicePaid:
+    """An event of the application; no `events.Event`, so that other tests do not count it among ours."""
+
+    name: ClassVar[str] = "invoice.paid"
+    account: str
+    number: str
+
+
+@pytest.fixture
+def session(browser: Browser, wallet: WalletInPage) -> Browser:
+    browser.sign_in(wallet)
+    return browser
+
+
+@pytest.fixture
+def account(wallet: WalletInPage) -> str:
+    return str(account_of(wallet))
+
+
+def open_log(browser: Browser, **query: str) -> list[WebElement]:
+    browser.open("/activity", **query)
+    browser.wait_for_session("active")
+    return rows(browser)
+
+
+def rows(browser: Browser) -> list[WebElement]:
+    return browser.all("activity-row")
+
+
+def part(within: WebElement, test_id: str) -> WebElement:
+    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
+
+
+def sentences(browser: Browser) -> list[str]:
+    return [part(each, "activity-sentence").text for each in rows(browser)]
+
+
+def kinds(browser: Browser) -> list[str | None]:
+    return [each.get_attribute("data-event") for each in rows(browser)]
+
+
+def choose(browser: Browser, kind: str) -> None:
+    page = browser.driver.find_element(By.TAG_NAME, "html")
+    browser.driver.find_element(By.CSS_SELECTOR, f'[data-testid="activity-filter"][data-kind="{kind}"]').click()
+    browser.wait(lambda: page != browser.driver.find_element(By.TAG_NAME, "html"), "nothing was chosen")
+
+
+# -- The lines ------------------------------------------------------------------------------------------------
+
+
+def test_a_line_says_what_when_from_where_and_with_what_result(session: Browser) -> None:
+    (line,) = open_log(session)
+    assert part(line, "activity-sentence").text == "Signed in with a standard session"
+    assert line.find_element(By.TAG_NAME, "code").text == "session.created"
+    assert "Headless Chrome on Linux" in line.text
+    assert part(line, "activity-ip").text == "127.0.0.1"
+    assert part(line, "activity-result").text == "Done"
+    assert line.get_attribute("data-result") == "done"
+    assert str(part(line, "activity-time").get_attribute("title")).endswith(" UTC")
+    assert "We keep this for 30 days." in session.text
+
+
+def test_the_newest_line_comes_first(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    elsewhere.end(wallet, elsewhere.sign_in(wallet, PHONE))
+    open_log(session)
+    assert sentences(session) == ["Signed out", *["Signed in with a standard session"] * 2]
+
+
+def test_what_was_refused_for_my_address_says_why(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(events.SignInFailed(code="signature_mismatch", account=account), agent=PHONE, ip="198.51.100.9")
+    line = open_log(session)[0]
+    said = "A sign-in was refused: the signature was not from this account"
+    assert part(line, "activity-sentence").text == said
+    assert "signature_mismatch" in line.text
+    assert line.get_attribute("data-result") == "refused"
+    result = part(line, "activity-result")
+    assert result.text == "Refused"
+    assert result.find_elements(By.TAG_NAME, "svg"), "told by its colour alone"
+    assert part(line, "activity-ip").text == "198.51.100.9"
+
+
+def test_others_do_not_see_it(session: Browser, elsewhere: Elsewhere) -> None:
+    stranger = "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F"
+    elsewhere.happen(events.SignInFailed(code="signature_mismatch", account=stranger))
+    assert len(open_log(session)) == 1
+
+
+def test_renewals_in_a_row_are_one_line(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(*[events.SessionRenewed(handle="sess_1", account=account)] * 4)
+    line = open_log(session)[0]
+    assert part(line, "activity-sentence").text.split("\n") == ["Stayed signed in", "4 times"]
+    assert part(line, "activity-count").text == "4 times"
+    assert len(rows(session)) == 2
+
+
+def test_an_event_without_a_sentence_goes_by_its_name(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(InvoicePaid(account=account, number="<b>7</b>"))
+    line = open_log(session)[0]
+    assert line.get_attribute("data-event") == "invoice.paid"
+    assert line.find_element(By.TAG_NAME, "code").text == "invoice.paid"
+    assert part(line, "activity-result").text == "Done"
+
+
+def test_what_a_stranger_sent_is_text_and_nothing_else(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    elsewhere.happen(
+        events.RoleChanged(account=account, before=hostile, after="W" * 120, by=hostile),
+        agent=f"{hostile} \N{RIGHT-TO-LEFT OVERRIDE}" + "W" * 300,
+    )
+    session.look(width=320)
+    line = open_log(session)[0]
+    assert hostile in part(line, "activity-sentence").text
+    assert "Unknown browser" in line.text
+    assert not session.driver.find_elements(By.CSS_SELECTOR, "main img")
+    assert session.run("return document.documentElement.scrollWidth <= innerWidth"), "wider than the window"
+
+
+def test_times_are_those_of_the_reader_with_their_day(
+    session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere, pass_time: TimeMachine
+) -> None:
+    pass_time(3 * 86_400)
+    session.sign_in(wallet)
+    today, other = open_log(session)
+    local = "return new Date(arguments[0].dateTime).toLocaleString('en', { month: 'short', day: 'numeric' })"
+    assert part(other, "activity-time").text.startswith(session.run(local, part(other, "activity-time")) + ", ")
+    assert "," not in part(today, "activity-time").text
+
+
+# -- Filters and pages ----------------------------------------------------------------------------------------
+
+
+def test_a_filter_leaves_one_kind(session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.end(wallet, elsewhere.sign_in(wallet))
+    elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
+    elsewhere.happen(events.SessionNamed(handle="sess_1", account=account))
+    open_log(session)
+    assert [each.text for each in session.all("activity-filter")] == [
+        "All", "Sign-ins", "Endings", "Changes", "Refused",
+    ]  # fmt: skip
+    for kind, found in {
+        "sign_ins": ["session.created", "session.created"],
+        "ends": ["session.ended"],
+        "changes": ["session.named"],
+        "refusals": ["signin.failed"],
+    }.items():
+        choose(session, kind)
+        assert kinds(session) == found
+        chosen = [each for each in session.all("activity-filter") if each.get_attribute("aria-current") == "true"]
+        assert [each.get_attribute("data-kind") for each in chosen] == [kind]
+    choose(session, "")
+    assert len(rows(session)) == 5
+
+
+def test_a_filter_that_leaves_nothing_says_so(session: Browser) -> None:
+    open_log(session)
+    choose(session, "refusals")
+    assert not rows(session)
+    assert "Nothing was refused" in session.see("activity-empty").text
+    session.follow("activity-all")
+    assert len(rows(session)) == 1
+
+
+def test_older_lines_are_a_page_further(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(*(events.SessionRotated(handle=f"sess_{n}", account=account) for n in range(59)))
+    assert len(open_log(session)) == 50
+    assert session.shown("activity-newest") is None
+    session.follow("activity-older")
+    assert kinds(session) == ["session.rotated"] * 9 + ["session.created"]
+    assert session.shown("activity-older") is None
+    session.follow("activity-newest")
+    assert len(rows(session)) == 50
+
+
+def test_the_next_page_keeps_the_filter(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    for number in range(55):
+        elsewhere.happen(events.SessionRotated(handle=f"sess_{number}", account=account))
+    open_log(session, kind="changes")
+    session.follow("activity-older")
+    assert kinds(session) == ["session.rotated"] * 5
+    assert "kind=changes" in session.path
+
+
+def test_behind_the_last_page_there_is_a_way_back(session: Browser, account: str, services: Services) -> None:
+    last = services.audit.account(account).entries[-1].id
+    assert not open_log(session, before=last)
+    assert "Nothing older is kept" in session.see("activity-empty").text
+    session.follow("activity-newest")
+    assert len(rows(session)) == 1
+
+
+# -- What one can do with it ----------------------------------------------------------------------------------
+
+
+def test_all_of_it_can_be_downloaded(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(*[events.SessionRenewed(handle="sess_1", account=account)] * 3)
+    open_log(session)
+
+    def download(test_id: str) -> str:
+        return str(
+            session.driver.execute_async_script(
+                "fetch(arguments[0].href).then((answer) => answer.text()).then(arguments[1])", session.see(test_id)
+            )
+        )
+
+    table = list(csv.DictReader(io.StringIO(download("activity-csv"))))
+    assert [line["event"] for line in table] == ["session.renewed"] * 3 + ["session.created"]
+    assert [line["event"] for line in json.loads(download("activity-json"))] == [line["event"] for line in table]
+
+
+def test_who_finds_something_strange_can_sign_out_everywhere(session: Browser) -> None:
+    open_log(session)
+    session.follow("activity-everywhere")
+    session.arrive_at("/sessions/everywhere")
+    session.follow("end-confirm")
+    session.arrive_at("/signed-out")
+
+
+def test_without_script_everything_is_there(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
+    session.scripts(on=False)
+    session.open("/activity")
+    assert part(rows(session)[0], "activity-time").text.endswith(" UTC")
+    choose(session, "refusals")
+    assert kinds(session) == ["signin.failed"]
+
+
+# -- For everybody --------------------------------------------------------------------------------------------
+
+
+def everything(account: str) -> list[events.Event]:
+    """One of each kind of line."""
+    handle = "sess_1"
+    stranger = account.replace("eip155:1:", "eip155:11155111:")
+    return [
+        *[events.SessionRenewed(handle=handle, account=account)] * 3,
+        events.SessionNamed(handle=handle, account=account),
+        events.ClientChanged(handle=handle, account=account, changed="ip"),
+        events.SessionConfirmed(handle=handle, account=account, action="session.revoke_all"),
+        events.NetworkChanged(account=account, before=stranger),
+        events.RoleChanged(account=account, before="member", after="admin", by=""),
+        events.VerificationChanged(account=account, level="licensed", until=1_893_456_000_000, by=account),
+        events.SessionsRevoked(account=account, scope="others"),
+        events.SignInFailed(code="domain_mismatch", account=account),
+        events.ConfirmationFailed(handle=handle, account=account, action="session.extend", code="challenge_expired"),
+        events.ChallengeReplayed(account=account),
+    ]
+
+
+def test_axe_on_the_log_in_each_state(
+    session: Browser, account: str, elsewhere: Elsewhere, check: Callable[[str], None]
+) -> None:
+    elsewhere.happen(*everything(account), ip="2001:db8:85a3:1234:5678:8a2e:370:7334", agent=FIREFOX)
+    open_log(session)
+    check("mixed")
+    open_log(session, kind="refusals")
+    check("refused")
+    open_log(session, kind="ends", before="1-1-0")
+    check("empty")
+    elsewhere.happen(*(events.SessionRotated(handle=f"sess_{n}", account=account) for n in range(50)))
+    open_log(session)
+    session.follow("activity-older")
+    check("page 2")
+    test_axe.open_without_script(session, "/activity")
+    check("without script")

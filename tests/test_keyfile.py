@@ -1,0 +1,130 @@
+"""The secret of development in its file: made once, rotated without loss, whoever does it at the same time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from sessions_core import keyfile
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "instance" / "secret_key"
+
+
+def test_a_file_that_is_missing_is_made_for_its_owner_only(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    [secret] = keyfile.read(path)
+    assert len(secret) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert keyfile.read(path) == [secret]
+    assert len(caplog.records) == 1
+    assert secret not in caplog.text
+
+
+def test_an_empty_file_is_made_anew(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("\n \n")
+    [secret] = keyfile.read(path)
+    assert len(secret) >= 43
+    assert keyfile.read(path) == [secret]
+
+
+def test_a_rotation_puts_a_new_secret_last_and_keeps_the_former_ones(path: Path) -> None:
+    first = keyfile.read(path)
+    assert keyfile.rotate(path) == 2
+    second = keyfile.read(path)
+    assert second[:-1] == first
+    assert keyfile.rotate(path) == 3
+    third = keyfile.read(path)
+    assert third[:-1] == second
+    assert len(set(third)) == 3
+    assert path.read_text().splitlines() == third
+    assert [each.name for each in path.parent.iterdir()] == ["secret_key"]
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_a_rotated_file_is_for_its_owner_only_whatever_the_umask(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        keyfile.read(path)
+        path.chmod(0o644)
+        keyfile.rotate(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_lines_that_a_person_edited_are_read_without_what_surrounds_them(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("an older secret with spaces in it  \r\n\n  the newest one, and after it a line feed\n")
+    assert keyfile.read(path) == ["an older secret with spaces in it", "the newest one, and after it a line feed"]
+
+
+def test_a_rotation_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = keyfile.read(path)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(keyfile.os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        keyfile.rotate(path)
+    monkeypatch.undo()
+    assert keyfile.read(path) == known
+    assert [each.name for each in path.parent.iterdir()] == ["secret_key"]
+
+
+def test_nothing_logs_a_secret(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    keyfile.read(path)
+    keyfile.rotate(path)
+    assert not any(secret in caplog.text for secret in keyfile.read(path))
+
+
+def test_of_processes_that_make_and_rotate_it_at_once_none_loses_a_secret_of_another(path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from sessions_core import keyfile
+path = Path(sys.argv[1])
+sys.stdin.readline()
+keyfile.read(path)
+for _ in range(25):
+    keyfile.rotate(path)
+"""
+    path.parent.mkdir()
+    command = [sys.executable, "-c", script, str(path)]
+    others = [subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(4)]
+    seen: list[list[str]] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(keyfile.read(path))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for each in others:
+        assert each.stdin is not None
+        each.stdin.write(b"\n")
+        each.stdin.close()
+    assert [each.wait(timeout=60) for each in others] == [0] * 4
+    done.set()
+    reader.join()
+    final = keyfile.read(path)
+    assert len(final) == len(set(final)) == 1 + 4 * 25
+    assert len({len(each) for each in seen}) > 3, "it was read while it was written"
+    assert all(each == final[: len(each)] for each in seen), (
+        "each reader saw a whole file, with all secrets until then"
+    )
