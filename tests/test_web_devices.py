@@ -340,7 +340,8 @@ def test_a_name_changes_nothing_but_the_name(
     assert found.record.label == "Laptop"
     found.record.label = ""
     assert found.record == live.record
-    assert (found.ends, found.idle, found.active) == (live.ends, live.idle, live.active)
+    assert (found.ends, found.idle) == (live.ends, live.idle)
+    assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
     assert redis.pttl(live.place.record) <= ttl
 
 

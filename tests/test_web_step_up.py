@@ -202,6 +202,17 @@ def test_who_was_let_in_meanwhile_may_go_on(person: Visitor, wallet: Wallet, ser
     assert attribute(page, "unauthorized-next", "href") == "/admin"
 
 
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "x"]
+)
+def test_nobody_goes_on_to_another_site(person: Visitor, wallet: Wallet, services: Services, target: str) -> None:
+    for state_, link in (("missing", "unauthorized-again"), ("had", "unauthorized-next")):
+        page = person.get("/unauthorized", query_string={"role": "admin", "next": target}).get_data(as_text=True)
+        assert state(page)[0] == state_
+        assert attribute(page, link, "href") in (None, "/session")
+        services.directory.appoint(parse(wallet.account()), "admin")
+
+
 def test_the_reason_is_that_of_the_session_and_not_of_the_address(
     app: Flask, visitor: Visitor, wallet: Wallet
 ) -> None:
