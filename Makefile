@@ -15,7 +15,7 @@ run: .venv/run-installed ## Serve the demo at http://localhost:5000 (PORT=5001 c
 .PHONY: test
 test: .venv/test-installed ## Install a browser where possible, then run every test
 	@sh tests/browser/install.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: check
 check: .venv/test-installed ## Lint, format check and strict types

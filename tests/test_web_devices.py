@@ -332,7 +332,8 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 def test_a_name_changes_nothing_but_the_name(
     app: Flask, services: Services, person: Visitor, start: Callable[..., Live], redis: Redis
 ) -> None:
-    live = start(data={"basket": ["a"]}, remember=True)
+    live = services.records.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    assert isinstance(live, Live)
     ttl = redis.pttl(live.place.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
     found = services.records.load(live.id, "never")
