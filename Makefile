@@ -15,7 +15,7 @@ run: .venv/run-installed ## Serve the demo at http://localhost:5000 (PORT=5001 c
 .PHONY: test
 test: .venv/test-installed ## Install a browser where possible, then run every test
 	@sh tests/browser/install.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: check
 check: .venv/test-installed ## Lint, format check and strict types
@@ -39,7 +39,7 @@ lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the other targets made, development sessions included
-	rm -rf .venv instance build dist tests/browser/node_modules tests/evm/node_modules
+	rm -rf .venv instance build dist tests/browser/node_modules tests/signers/node_modules tests/evm/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 …")'

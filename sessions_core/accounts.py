@@ -1,6 +1,7 @@
 """CAIP-2 chains and CAIP-10 accounts: parse them, check them, name their network.
 
-Sources: CAIP-2, CAIP-10, ERC-55 (mixed-case checksum of eip155 addresses).
+Sources: CAIP-2, CAIP-10 and its profiles for each namespace, ERC-55 (mixed-case checksum of eip155 addresses),
+SIP-005 (version byte of Stacks addresses), the Internet Computer interface specification, "Principals".
 """
 
 from __future__ import annotations
@@ -9,13 +10,23 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import AccountMalformed
+from . import curves, encodings
+from .errors import AccountKeyless, AccountMalformed
 
 Network = Literal["mainnet", "testnet", "unsupported"]
 
 _CAIP10 = re.compile(r"([a-z0-9]{3,8}):([A-Za-z0-9]{1,32}):([A-Za-z0-9.%-]{1,128})", re.ASCII)
-_EIP155_REFERENCE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _EIP155_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_STACKS_ADDRESS = re.compile(f"S[{encodings.C32}]{{27,40}}", re.ASCII)
+_SOLANA_REFERENCE = re.compile(f"[{encodings.BASE58}]{{32}}", re.ASCII)
+_SOLANA_ADDRESS = re.compile(f"[{encodings.BASE58}]{{32,44}}", re.ASCII)
+_ICP_REFERENCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_ICP_ADDRESS = re.compile(r"[a-z2-7-]{7,63}", re.ASCII)
+
+# Version bytes of Stacks addresses: of one key, by network; of several keys, or wrapped (SIP-005).
+_STACKS_SINGLE: dict[Network, tuple[int, ...]] = {"mainnet": (22,), "testnet": (26,), "unsupported": (22, 26)}
+_STACKS_MULTIPLE = (20, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,12 @@ CHAINS = {
         Chain("eip155:11155111", "Sepolia", "testnet"),
         Chain("eip155:84532", "Base Sepolia", "testnet"),
         Chain("eip155:31337", "Local development chain", "testnet"),
+        Chain("stacks:1", "Stacks Mainnet", "mainnet"),
+        Chain("stacks:2147483648", "Stacks Testnet", "testnet"),
+        Chain("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "Solana Mainnet", "mainnet"),
+        Chain("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "Solana Devnet", "testnet"),
+        Chain("solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z", "Solana Testnet", "testnet"),
+        Chain("icp:737ba355e855bd4b61279056603e0550", "Internet Computer", "mainnet"),
     )
 }
 
@@ -77,15 +94,27 @@ def parse(text: str) -> Account:
     An address all in lower or all in upper case carries no checksum (ERC-55) and is accepted, because wallets send
     such ones; one in mixed case must carry the right one. The result always holds the checksummed form.
 
-    Raises `AccountMalformed` for anything else, namespaces this package has no rules for included.
+    Addresses of other namespaces carry a checksum, or are a key, and have one spelling. Raises `AccountMalformed` for
+    anything else, namespaces this package has no rules for included; `AccountKeyless` for addresses nobody signs for.
     """
     parts = _CAIP10.fullmatch(text)
     if parts is None:
         raise AccountMalformed("not CAIP-10")
     namespace, reference, address = parts.groups()
-    if namespace != "eip155":
+    rules = {"eip155": _eip155, "stacks": _stacks, "solana": _solana, "icp": _icp}.get(namespace)
+    if rules is None:
         raise AccountMalformed("unknown namespace", namespace)
-    if not _EIP155_REFERENCE.fullmatch(reference):
+    return Account(namespace, reference, rules(reference, address))
+
+
+def stored(text: str) -> Account:
+    """Return the account of a text that `str(account)` made earlier, without checking it again."""
+    namespace, reference, address = text.split(":", 2)
+    return Account(namespace, reference, address)
+
+
+def _eip155(reference: str, address: str) -> str:
+    if not _NUMBER.fullmatch(reference):
         raise AccountMalformed("chain id is not a plain decimal", reference)
     if not _EIP155_ADDRESS.fullmatch(address):
         raise AccountMalformed("not 20 bytes of hex")
@@ -93,13 +122,51 @@ def parse(text: str) -> Account:
     digits = address[2:]
     if address != checksummed and digits not in (digits.lower(), digits.upper()):
         raise AccountMalformed("wrong ERC-55 checksum")
-    return Account(namespace, reference, checksummed)
+    return checksummed
 
 
-def stored(text: str) -> Account:
-    """Return the account of a text that `str(account)` made earlier, without checking it again."""
-    namespace, reference, address = text.split(":", 2)
-    return Account(namespace, reference, address)
+def _stacks(reference: str, address: str) -> str:
+    if not _NUMBER.fullmatch(reference):
+        raise AccountMalformed("chain id is not a plain decimal", reference)
+    if not _STACKS_ADDRESS.fullmatch(address):
+        raise AccountMalformed("not 28 to 41 characters of c32")
+    try:
+        version, _ = encodings.read_stacks(address)
+    except ValueError as error:
+        raise AccountMalformed("not c32check") from error
+    if version in _STACKS_MULTIPLE:
+        raise AccountKeyless("SM and SN addresses are of several keys, or wrapped", version)
+    if version not in _STACKS_SINGLE[chain(f"stacks:{reference}").network]:
+        raise AccountMalformed("version byte of another network", version)
+    return address
+
+
+def _solana(reference: str, address: str) -> str:
+    if not _SOLANA_REFERENCE.fullmatch(reference):
+        raise AccountMalformed("not the beginning of a genesis hash", reference)
+    if not _SOLANA_ADDRESS.fullmatch(address):
+        raise AccountMalformed("not 32 to 44 characters of base58")
+    key = encodings.read_digits(address, encodings.BASE58)
+    if len(key) != 32:
+        raise AccountMalformed("not 32 bytes")
+    if not curves.is_ed25519_key(key):
+        # What programs own (token accounts, vaults) is off the curve on purpose.
+        raise AccountKeyless("not a key, but the address of a program's account")
+    return address
+
+
+def _icp(reference: str, address: str) -> str:
+    if not _ICP_REFERENCE.fullmatch(reference):
+        raise AccountMalformed("not 16 bytes of hex", reference)
+    if not _ICP_ADDRESS.fullmatch(address):
+        raise AccountMalformed("not 7 to 63 characters of a principal")
+    try:
+        principal = encodings.read_principal(address)
+    except ValueError as error:
+        raise AccountMalformed("not the text of a principal") from error
+    if len(principal) != 29 or principal[-1] != 2:
+        raise AccountKeyless("a canister, or nobody: only self-authenticating principals have a key")
+    return address
 
 
 def eip55(address: str) -> str:

@@ -87,7 +87,8 @@ class Entry:
     @property
     def refused(self) -> bool:
         """Whether this is something that was tried, and not let happen."""
-        return self.name in REFUSALS
+        # A record that could not be opened is refused too, but nobody can cause that without end.
+        return self.name in REFUSALS or self.name == events.RecordUnreadable.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,15 +103,16 @@ class Challenges:
         nonce = "".join(secrets.choice(_ALPHABET) for _ in range(_NONCE_LENGTH))
         now = int(self._clock())
         expires_at = now + lifetime
+        layout = chains.verifier(account.namespace).layout
         message = messages.write(
             messages.SignInMessage(
-                scheme=None if self._settings.secure_origin else "http",  # wallets assume https
+                scheme="http" if layout.scheme and not self._settings.secure_origin else None,  # wallets assume https
                 domain=self._settings.domain,
-                account_kind=chains.verifier(account.namespace).account_kind,
+                layout=layout,
                 address=account.address,
                 statement=statement,
                 uri=self._settings.public_origin + "/",
-                chain_id=account.reference,
+                chain_id=layout.chain_id(account.reference),
                 nonce=nonce,
                 issued_at=messages.timestamp(now),
                 expiration_time=messages.timestamp(expires_at),
@@ -154,8 +155,9 @@ class Challenges:
             claims.get("b", ""), _digest(binding) if binding else ""
         ):
             raise ChallengeForeign("issued to another browser, or for another purpose or request")
-        text = messages.read(message)
+        text = messages.read(message, chains.LAYOUTS)
         account = self._check(text)
+        chains.refuse_oversized(account, signature)
         if not hmac.compare_digest(claims["t"], _digest(message)) or claims["a"] != str(account):
             raise MessageChanged("not the text that was issued")
         now = self._clock()
@@ -166,7 +168,7 @@ class Challenges:
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         try:
-            chains.verify(account, message, signature)
+            chains.verify(account, message, signature, now)
         except (SignatureMalformed, SignatureMismatch) as refusal:
             # After the key, not before, although ERC-6492 has it the other way round: an account that has a key and
             # code (EIP-7702) needs no network to prove itself.
@@ -184,7 +186,8 @@ class Challenges:
     def _check(self, text: messages.SignInMessage) -> Account:
         # The digest would refuse all of these too; looking first gives the person a sentence that helps.
         settings = self._settings
-        if text.domain != settings.domain or (text.scheme or "https") != settings.public_origin.partition("://")[0]:
+        scheme = settings.public_origin.partition("://")[0]
+        if text.domain != settings.domain or (text.layout.scheme and (text.scheme or "https") != scheme):
             raise DomainMismatch(text.domain)
         if text.uri != settings.public_origin + "/":
             raise UriMismatch(text.uri)
@@ -195,8 +198,8 @@ class Challenges:
             raise MessageNotYetValid(text.issued_at)
         if text.expiration_time is not None and messages.seconds(text.expiration_time) <= now:
             raise ChallengeExpired("too late")
-        namespace = chains.namespace_of(text.account_kind)
-        account = parse(f"{namespace}:{text.chain_id}:{text.address}")
+        namespace = chains.namespace_of(text.layout.account_kind)
+        account = parse(f"{namespace}:{text.layout.reference(text.chain_id)}:{text.address}")
         self._accept_chain(account)
         return account
 

@@ -51,9 +51,15 @@ class Directory:
         base = f"{settings.redis_prefix}{{directory}}:"
         self._decided, self._seen, self._names = f"{base}decided", f"{base}seen", f"{base}names"
 
-    def standing(self, account: Account) -> Standing:
+    def standing(self, account: Account | str) -> Standing:
         """Return the standing of an account."""
-        return self._records.read_standing(str(account))
+        key = self._records.place_of(str(account)).standing
+        return self._records.open_standing(key, self._link.call("GET", key))
+
+    def knows(self, account: Account) -> bool:
+        """Whether a secret of ours sealed the standing of an account; True also if it has none."""
+        stored = self._link.call("GET", self._records.place_of(str(account)).standing)
+        return stored is None or self._keys.knows(stored)
 
     def appoint(self, account: Account, role: str, by: str = "") -> bool:
         """Give an account a role; return whether that changed anything."""
@@ -117,18 +123,37 @@ class Directory:
                 if account and not self._keys.is_newest(sealed):
                     count += self._link.run(scripts.SWAP_FIELD, (key,), tag, sealed, self._sealed(account))
                 if account and key == self._decided:
-                    count += self._records.reseal_standing(account)
+                    count += self._reseal(account)
         return count
 
     def _member(self, account: str) -> Member:
         score = self._link.call("ZSCORE", self._seen, account_tag(account))
-        return Member(account, self._records.read_standing(account), int(float(score or 0)))
+        return Member(account, self.standing(account), int(float(score or 0)))
 
     def _change(self, account: Account, **fields: str | int) -> tuple[Standing, Standing]:
         text = str(account)
         # In the list first: a standing that no list shows could not be found to be taken away.
         self._link.call("HSET", self._decided, account_tag(text), self._sealed(text))
-        return self._records.change_standing(text, lambda now: msgspec.structs.replace(now, **fields))
+        return self._replace(text, **fields)
+
+    def _replace(self, account: str, **fields: str | int) -> tuple[Standing, Standing]:
+        # Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
+        key = self._records.place_of(account).standing
+        for _ in range(100):
+            stored = self._link.call("GET", key)
+            before = self._records.open_standing(key, stored)
+            after = msgspec.structs.replace(before, **fields)
+            sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
+            if self._link.run(scripts.SWAP, (key,), stored or b"", sealed) == 1:
+                return before, after
+        raise StoreUnavailable("the standing kept changing", retry_after=1)
+
+    def _reseal(self, account: str) -> bool:
+        stored = self._link.call("GET", self._records.place_of(account).standing)
+        if stored is None or self._keys.is_newest(stored) or not self._keys.knows(stored):
+            return False  # one that we can't open would be replaced by the ordinary one
+        self._replace(account)
+        return True
 
     def _sealed(self, account: str) -> bytes:
         return self._keys.seal(account.encode(), self._decided.encode())

@@ -214,6 +214,13 @@ class AccountMalformed(SignInRefused):
     message = "That is not a valid account address. Choose the account in your wallet again."
 
 
+class AccountKeyless(AccountMalformed):
+    """A well-formed address that no single key signs for: of several keys, a contract, a program, or nobody."""
+
+    code = "account_keyless"
+    message = "No single key can sign for that address. Choose an account that your wallet holds by itself."
+
+
 class ChainUnsupported(SignInRefused):
     """A well-formed account on a network this site does not accept."""
 
@@ -303,6 +310,27 @@ class SignatureMismatch(SignInRefused):
 
     code = "signature_mismatch"
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
+
+
+class DelegationExpired(SignInRefused):
+    """The wallet let the page's key sign, but no longer does (Internet Computer)."""
+
+    code = "delegation_expired"
+    message = "What your wallet allowed this page to sign has expired. Connect the wallet again."
+
+
+class DelegationRestricted(SignInRefused):
+    """The wallet let the page's key act for certain canisters or calls only, which signing in is none of."""
+
+    code = "delegation_restricted"
+    message = "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
+
+
+class CanisterSignatureUnsupported(SignInRefused):
+    """Signed by a canister, as Internet Identity does; this package checks signatures of keys alone."""
+
+    code = "canister_signature_unsupported"
+    message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
 
 
 class ContractWalletUnsupported(SignInRefused):

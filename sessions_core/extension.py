@@ -21,16 +21,25 @@ from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
 from .directory import Directory
 from .errors import Misconfigured
+from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
-from .web import cli, client, failures, guards, view
+from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
+
+# What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
+_NEEDED = {
+    "coincurve": "coincurve is missing: run pip install coincurve. "
+    "Without it a flood of signatures stops the server.",
+    "nacl": "PyNaCl is missing: run pip install pynacl. "
+    "It checks the keys and signatures of Solana and the Internet Computer.",
+}
 
 
 class WalletSessions:
@@ -67,10 +76,9 @@ class WalletSessions:
 
     def init_app(self, app: Flask) -> None:
         """Set up `app`; raise `Misconfigured` for anything unsafe, with the sentence that fixes it."""
-        if importlib.util.find_spec("coincurve") is None:
-            raise Misconfigured(
-                "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
-            )
+        for module, sentence in _NEEDED.items():
+            if importlib.util.find_spec(module) is None:
+                raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
         link = Link(settings.redis_url or _private_redis(app), settings.redis_timeout_ms / 1000)
@@ -91,6 +99,7 @@ class WalletSessions:
             challenges=Challenges(settings, records, contracts, self._clock),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
+            janitor=Janitor(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             policy=policy,
             actions=self._actions,
@@ -163,7 +172,7 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account)
+    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     site = {"name": settings.site_name, "origin": settings.public_origin}
     # Outside a request (an e-mail made by a command) nobody is signed in.

@@ -1,4 +1,4 @@
-"""The sign-in text of EIP-4361 (and of CAIP-122 for other chains): write it, read it.
+"""The sign-in text of EIP-4361, and as the wallets of other chains want it (CAIP-122): write it, read it.
 
 The reader goes line by line and by position. It never searches for `URI:`, which a hostile statement could contain,
 and uses no pattern that backtracks, so that it takes linear time on any input.
@@ -8,10 +8,11 @@ Verification happens over the received bytes; what is read here only says what t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .errors import MessageMalformed
+from .errors import ChainUnsupported, MessageMalformed
 from .settings import STATEMENT_CHARACTER
 
 MAX_BYTES = 2048
@@ -35,10 +36,43 @@ _GREETING = " wants you to sign in with your "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the texts of a chain are laid out. The defaults are EIP-4361 itself."""
+
+    account_kind: str = "Ethereum"
+    """The word before "account:" in the first line."""
+    scheme: bool = True
+    """Whether a scheme may stand before the domain."""
+    blank_lines: int = 2
+    """How many blank lines stand between address and URI when there is no statement: 1 or 2."""
+    chain_ids: Mapping[str, str] | None = None
+    """What the line "Chain ID" says for each CAIP-2 reference; `None` if it is the reference itself."""
+
+    def chain_id(self, reference: str) -> str:
+        """Return what the text says for a CAIP-2 reference; raise `ChainUnsupported` if it has no word for it."""
+        try:
+            return self.chain_ids[reference] if self.chain_ids is not None else reference
+        except KeyError:
+            raise ChainUnsupported(reference) from None
+
+    def reference(self, chain_id: str) -> str:
+        """Return the CAIP-2 reference of what a text says; raise `ChainUnsupported` for another word."""
+        if self.chain_ids is None:
+            return chain_id
+        for reference, word in self.chain_ids.items():
+            if word == chain_id:
+                return reference
+        raise ChainUnsupported(chain_id)
+
+
+EIP4361 = Layout()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignInMessage:
     """The fields of a sign-in text, as written in it. Times are kept as text: the signature covers the text.
 
-    `account_kind` is the word before "account:" (`Ethereum`); `chain_id` is the CAIP-2 reference.
+    `chain_id` is what the text says, which `layout` turns into the CAIP-2 reference.
     """
 
     domain: str
@@ -47,7 +81,7 @@ class SignInMessage:
     chain_id: str
     nonce: str
     issued_at: str
-    account_kind: str = "Ethereum"
+    layout: Layout = EIP4361
     version: str = "1"
     scheme: str | None = None
     statement: str | None = None
@@ -73,13 +107,14 @@ def seconds(text: str) -> float:
 
 
 def write(message: SignInMessage) -> str:
-    """Return the text in the exact layout of EIP-4361, section "Message Format": LF only, none at the end."""
+    """Return the text, exactly as EIP-4361, section "Message Format", lays it out: LF only, none at the end."""
     origin = f"{message.scheme}://{message.domain}" if message.scheme else message.domain
-    lines = [f"{origin}{_GREETING}{message.account_kind} account:", message.address, ""]
+    lines = [f"{origin}{_GREETING}{message.layout.account_kind} account:", message.address, ""]
     if message.statement is not None:
-        lines += [message.statement]
+        lines += [message.statement, ""]
+    elif message.layout.blank_lines == 2:
+        lines += [""]
     lines += [
-        "",
         f"URI: {message.uri}",
         f"Version: {message.version}",
         f"Chain ID: {message.chain_id}",
@@ -98,10 +133,11 @@ def write(message: SignInMessage) -> str:
     return "\n".join(lines)
 
 
-def read(text: str) -> SignInMessage:
-    """Read a sign-in text by position; raise `MessageMalformed` for anything EIP-4361 does not allow.
+def read(text: str, layouts: Iterable[Layout] = ()) -> SignInMessage:
+    """Read a sign-in text by position; raise `MessageMalformed` for anything its layout does not allow.
 
-    Accepts at most 2048 bytes. The result written again is the text itself, byte for byte.
+    The kind of account chooses among `layouts`; a kind that none has is laid out as in EIP-4361. Accepts at most 2048
+    bytes. The result written again is the text itself, byte for byte.
     """
     if len(text) > MAX_BYTES or not text.isascii():
         raise MessageMalformed("longer than 2 kB, or not ASCII")
@@ -110,18 +146,23 @@ def read(text: str) -> SignInMessage:
     origin, greeting, kind = lines.take().partition(_GREETING)
     if not greeting or not kind.endswith(" account:"):
         raise MessageMalformed("the first line is not the greeting")
+    kind = _matching(_ACCOUNT_KIND, kind.removesuffix(" account:"), "account kind")
+    layout = next((each for each in layouts if each.account_kind == kind), Layout(account_kind=kind))
     scheme, separator, domain = origin.rpartition("://")
+    if separator and not layout.scheme:
+        raise MessageMalformed("a scheme before the domain")
     fields: dict[str, str | None] = {
         "scheme": _matching(_SCHEME, scheme, "scheme") if separator else None,
         "domain": _matching(_AUTHORITY, domain, "domain"),
-        "account_kind": _matching(_ACCOUNT_KIND, kind.removesuffix(" account:"), "account kind"),
         "address": _matching(_ADDRESS, lines.take(), "address"),
     }
     lines.blank()
-    # Without a statement there are two blank lines: the one above, and the one that would follow it.
-    if lines.peek() != "":
-        fields["statement"] = _matching(_STATEMENT, lines.take(), "statement")
-    lines.blank()
+    # EIP-4361 has two blank lines without a statement: the one above, and the one that would follow it. Where there
+    # is only one, the next line is a statement if a blank line follows it: the fields have none among them.
+    if layout.blank_lines == 2 or lines.peek(1) == "":
+        if lines.peek() != "":
+            fields["statement"] = _matching(_STATEMENT, lines.take(), "statement")
+        lines.blank()
     fields["uri"] = _matching(_URI, lines.field("URI"), "URI")
     fields["version"] = _matching(_NUMBER, lines.field("Version"), "version")
     fields["chain_id"] = _matching(_CHAIN_REFERENCE, lines.field("Chain ID"), "chain id")
@@ -139,7 +180,7 @@ def read(text: str) -> SignInMessage:
         lines.take()
         resources = tuple(_matching(_URI, line, "resource") for line in lines.list_items())
     lines.end()
-    return SignInMessage(**fields, resources=resources)  # type: ignore[arg-type]  # required ones are all set
+    return SignInMessage(**fields, layout=layout, resources=resources)  # type: ignore[arg-type]  # required ones are all set
 
 
 def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:
@@ -155,8 +196,8 @@ class _Lines:
         self._lines = lines
         self._at = 0
 
-    def peek(self) -> str:
-        return self._lines[self._at] if self._at < len(self._lines) else ""
+    def peek(self, ahead: int = 0) -> str:
+        return self._lines[self._at + ahead] if self._at + ahead < len(self._lines) else ""
 
     def take(self) -> str:
         if self._at >= len(self._lines):

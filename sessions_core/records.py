@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +23,7 @@ from . import events, scripts
 from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
-from .settings import LONGEST, Settings
+from .settings import Settings
 from .standing import UNKNOWN, Standing
 
 Slide = Literal["never", "due", "now"]
@@ -91,8 +91,9 @@ class Place(NamedTuple):
 class Live:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
 
-    `active` is when activity was last written, up to a minute before the real one; `ends` is the absolute end. In a
-    list `id` is empty: nobody, we included, can use a session that they only look at.
+    `active` is when activity was last written, up to a minute before the real one, and `slid` says that it was by
+    this reading; `ends` is the absolute end. In a list `id` is empty: nobody, we included, can use a session that
+    they only look at.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Live:
     epoch: int
     site: int
     standing: Standing = UNKNOWN
+    slid: bool = False
 
     @property
     def idle_expires_at(self) -> int:
@@ -166,10 +168,10 @@ class Records:
         once a minute, in a second round trip) or `now` (the person asked).
         """
         place = self._place(session_id)
-        stored, epoch, site, standing = self._read(place)
+        stored, epoch, site, standing = self.read(place)
         if stored is None:
             return self._why(place)
-        live = self._open(session_id, place, stored, self._now(place))
+        live = self.open(session_id, place, stored, self.now(place))
         if isinstance(live, Ended):
             return live
         if live.epoch < int(epoch or 0):
@@ -181,6 +183,7 @@ class Records:
             if now == 0:  # it ended in between
                 return self._why(place)
             live.now = live.active = self._set_clock(now)
+            live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         return live
@@ -191,14 +194,14 @@ class Records:
 
     def living(self, account: str) -> list[Live]:
         """Return the living sessions of an account, in no order and without their ids. Three round trips."""
-        place = self._of_account(account)
+        place = self.place_of(account)
         now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
         site = int(self._link.call("GET", self._site_epoch) or 0)
         entries = _pairs(self._link.call("HGETALL", place.entries))
         living = [digest for digest, entry in entries if entry.endswith(b"|")]
         places = [self._sibling(place, digest.decode()) for digest in living]
         stored = self._link.call("MGET", *(each.record for each in places)) if places else []
-        found = (self._open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
+        found = (self.open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
         return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
 
     def find(self, account: str, handle: str) -> Live | None:
@@ -207,7 +210,7 @@ class Records:
 
     def knows(self, account: str, handle: str) -> bool:
         """Whether an account has, or lately had, a session with this handle."""
-        entries = _pairs(self._link.call("HGETALL", self._of_account(account).entries))
+        entries = _pairs(self._link.call("HGETALL", self.place_of(account).entries))
         return any(entry.partition(b"|")[0].decode() == handle for _, entry in entries)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
@@ -300,7 +303,7 @@ class Records:
 
         Returns whether it was still alive, or `None` if the account has, and lately had, no such session.
         """
-        outcome = self._revoke(self._of_account(account)._replace(digest=""), handle, account, reason)
+        outcome = self._revoke(self.place_of(account)._replace(digest=""), handle, account, reason)
         return None if outcome == -1 else outcome == 1
 
     def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
@@ -339,7 +342,7 @@ class Records:
         """End every session of an account, those being signed in right now included; return how many lived. One
         write.
         """
-        place = self._of_account(account)
+        place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason)
         return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
@@ -347,66 +350,6 @@ class Records:
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
         self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
-
-    def every(self) -> Iterator[Live]:
-        """Go through all living sessions of all accounts, without their ids. For commands, not for requests.
-
-        One that moves to a new id meanwhile may come twice, or not at all.
-        """
-        for key in self._link.scan(self._pattern("session:*")):
-            place = self._of_key(key)
-            stored, epoch, site, _ = self._read(place)
-            if stored is None or self._foreign(stored):
-                continue
-            live = self._open("", place, stored, self._now(place))
-            if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
-                yield live
-
-    def sweep(self) -> dict[str, int]:
-        """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
-
-        `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
-        expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
-        changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
-        records that an older secret had sealed; `entries`: of indexes, a day past their session.
-        """
-        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
-        for key in self._link.scan(self._pattern("session:*")):
-            for wrong in self._mend(self._of_key(key)):
-                found[wrong] += 1
-        for index in self._link.scan(self._pattern("index")):
-            found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
-        return found
-
-    def _mend(self, place: Place) -> Iterator[str]:
-        stored, _, site, _ = self._read(place)
-        if stored is None:
-            return
-        if self._foreign(stored):
-            # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
-            self._link.run(scripts.BOUND, (place.record,), LONGEST * 1000)
-            yield "foreign"
-            return
-        live = self._open("", place, stored, now=0)  # whether a clock has run out is for Redis to say
-        if isinstance(live, Ended):
-            self._link.call("DEL", place.record)
-            yield "unreadable"
-            return
-        arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
-        reason = "revoked" if live.site < int(site or 0) else ""
-        keys = (place.record, place.entries, place.epoch)
-        wrong = [each.decode() for each in self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason)]
-        yield from wrong
-        if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self.save(live) == "saved":
-            yield "resealed"
-
-    def _pattern(self, name: str) -> str:
-        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
-        return f"{prefix}{{*}}:{name}"
-
-    def _foreign(self, stored: bytes) -> bool:
-        seal = _seal_of(stored)
-        return bool(seal) and not self._keys.knows(seal)
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
@@ -418,34 +361,6 @@ class Records:
             events.publish(events.RecordUnreadable(key=key))
             return UNKNOWN
 
-    def read_standing(self, account: str) -> Standing:
-        """Return the standing of an account."""
-        key = self._of_account(account).standing
-        return self.open_standing(key, self._link.call("GET", key))
-
-    def change_standing(self, account: str, change: Callable[[Standing], Standing]) -> tuple[Standing, Standing]:
-        """Replace the standing of an account by what `change` makes of it; return both, the former first.
-
-        Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
-        """
-        key = self._of_account(account).standing
-        for _ in range(100):
-            stored = self._link.call("GET", key)
-            before = self.open_standing(key, stored)
-            after = change(before)
-            sealed = self._keys.seal(self._encode(after), key.encode())
-            if self._link.run(scripts.SWAP, (key,), stored or b"", sealed) == 1:
-                return before, after
-        raise StoreUnavailable("the standing kept changing", retry_after=1)
-
-    def reseal_standing(self, account: str) -> bool:
-        """Seal the standing of an account with the newest secret; return whether it was sealed with another."""
-        stored = self._link.call("GET", self._of_account(account).standing)
-        if stored is None or self._keys.is_newest(stored) or not self._keys.knows(stored):
-            return False  # one that we can't open would be replaced by the ordinary one
-        self.change_standing(account, lambda standing: standing)
-        return True
-
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
         return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
@@ -454,7 +369,8 @@ class Records:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
-    def _read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    def read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+        """Return what is stored at a place: the record, the epochs of account and site, the standing."""
         # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.
         if self._link.is_cluster:
@@ -462,7 +378,8 @@ class Records:
             return stored, epoch, self._link.call("GET", self._site_epoch), standing
         return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, place.standing))
 
-    def _open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
+    def open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
+        """Open a stored record; `now` is in milliseconds since the epoch."""
         try:
             active, *header, sealed = stored.split(b"|", 6)
             plaintext = self._keys.open(sealed, _associated(place.record, header))
@@ -484,7 +401,8 @@ class Records:
         self._decode(live.plaintext)  # what can't be read back (a key that is no string) must fail here, not sign out
         return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(live.place.record, header))))
 
-    def _now(self, place: Place) -> int:
+    def now(self, place: Place) -> int:
+        """Return the time in milliseconds since the epoch, by Redis's clock as we last heard it."""
         # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
         # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
         if time.monotonic() >= self._ask_again:
@@ -502,10 +420,12 @@ class Records:
         base = f"{self._prefix}{{{tag}}}:"
         return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing")
 
-    def _of_account(self, account: str) -> Place:
-        return self._at(account_tag(account), "0" * _DIGEST)  # the place of no session, beside all of them
+    def place_of(self, account: str) -> Place:
+        """Return the place of no session of an account, beside all of them."""
+        return self._at(account_tag(account), "0" * _DIGEST)
 
-    def _of_key(self, key: str) -> Place:
+    def place_at(self, key: str) -> Place:
+        """Return the place that the key of a record names."""
         base, _, digest = key.removeprefix(self._prefix).partition(":session:")
         return self._at(base[1:-1], digest)
 
@@ -517,12 +437,6 @@ class Records:
 def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
     # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
     return iter(flat.items()) if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-
-
-def _seal_of(stored: bytes) -> bytes:
-    # The sealed part of a record; empty if it is no record at all.
-    parts = stored.split(b"|", 6)
-    return parts[6] if len(parts) == 7 else b""
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

@@ -53,6 +53,12 @@ class Settings:
         "eip155:8453",
         "eip155:42161",
         "eip155:11155111",
+        "stacks:1",
+        "stacks:2147483648",
+        "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+        "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+        "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z",
+        "icp:737ba355e855bd4b61279056603e0550",
     )
     """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
 

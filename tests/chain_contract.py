@@ -10,6 +10,7 @@ class TestEip155(VerifierContract):
 from __future__ import annotations
 
 import random
+import string
 import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Protocol
@@ -27,6 +28,12 @@ from sessions_core.errors import (
     SignInRefused,
 )
 
+NOW = 1_769_860_800  # 2026-01-31T12:00:00Z, when the texts of these tests are issued
+
+
+def verify(account: Account, message: str, signature: str, now: float = NOW) -> None:
+    chains.verify(account, message, signature, now)
+
 
 class Signer(Protocol):
     """A key of one chain."""
@@ -40,7 +47,9 @@ class VerifierContract:
     namespace: ClassVar[str]
     account_kind: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
-    """At least two CAIP-2 chains of the namespace."""
+    """CAIP-2 chains of the namespace, two if there are that many."""
+    refusals: ClassVar[tuple[type[SignInRefused], ...]] = (SignatureMalformed, SignatureMismatch)
+    """What a signature with one bit changed may be refused for."""
 
     def new_signer(self) -> Signer:
         """Return a signer with a fresh key."""
@@ -54,6 +63,10 @@ class VerifierContract:
         """Return the same signature in encodings that are not the canonical one."""
         raise NotImplementedError
 
+    def means_the_same(self, one: str, other: str) -> bool:
+        """Whether two spellings of a signature are one, where a chain has more than one."""
+        return one == other
+
     # -- What the tests stand on -----------------------------------------------------------------------------
 
     @pytest.fixture
@@ -63,26 +76,32 @@ class VerifierContract:
     def account(self, signer: Signer, network: str | None = None) -> Account:
         return accounts.parse(f"{network or self.networks[0]}:{signer.address}")
 
+    def account_elsewhere(self, signer: Signer) -> Account:
+        """The same key's account on another network."""
+        return self.account(signer, self.networks[1])
+
     def text(self, account: Account, statement: str | None = "Sign in.") -> str:
-        return messages.write(
-            messages.SignInMessage(
-                domain="app.example.org",
-                account_kind=self.account_kind,
-                address=account.address,
-                statement=statement,
-                uri="https://app.example.org/",
-                chain_id=account.reference,
-                nonce="k2Vx0bQm81ZtLw4e",
-                issued_at="2026-01-31T12:00:00Z",
-                expiration_time="2026-01-31T12:05:00Z",
-            )
+        return messages.write(self.message(account, statement))
+
+    def message(self, account: Account, statement: str | None = "Sign in.") -> messages.SignInMessage:
+        layout = chains.verifier(self.namespace).layout
+        return messages.SignInMessage(
+            domain="app.example.org",
+            layout=layout,
+            address=account.address,
+            statement=statement,
+            uri="https://app.example.org/",
+            chain_id=(layout.chain_ids or {}).get(account.reference, account.reference),
+            nonce="k2Vx0bQm81ZtLw4e",
+            issued_at="2026-01-31T12:00:00Z",
+            expiration_time="2026-01-31T12:05:00Z",
         )
 
     # -- The contract ----------------------------------------------------------------------------------------
 
     def test_the_verifier_is_found_by_its_namespace_and_by_the_word_in_the_text(self) -> None:
         found = chains.verifier(self.namespace)
-        assert (found.namespace, found.account_kind) == (self.namespace, self.account_kind)
+        assert (found.namespace, found.layout.account_kind) == (self.namespace, self.account_kind)
         assert chains.namespace_of(self.account_kind) == self.namespace
 
     @pytest.mark.parametrize("kind", ["", "ethereum", "Ethereum ", "Dogecoin"])
@@ -93,7 +112,7 @@ class VerifierContract:
     def test_an_unknown_namespace_has_no_verifier(self, signer: Signer) -> None:
         account = self.account(signer)
         with pytest.raises(ChainUnsupported):
-            chains.verify(Account("unknown", account.reference, account.address), "", "")
+            chains.verify(Account("unknown", account.reference, account.address), "", "", NOW)
 
     def test_warming_up_twice_is_fine(self) -> None:
         chains.warm(self.namespace)
@@ -103,7 +122,21 @@ class VerifierContract:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account)
-            assert chains.verify(account, text, signer.sign(text)) is None
+            signature = signer.sign(text)
+            assert chains.verify(account, text, signature, NOW) is None
+            assert len(signature) <= chains.verifier(self.namespace).max_signature <= MAX_SIGNATURE
+
+    @pytest.mark.parametrize("statement", [None, "Sign in.", "URI: https://evil.example/", "Version: 1"])
+    def test_its_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
+        for network in self.networks:
+            account = self.account(signer, network)
+            text = self.text(account, statement)
+            found = messages.read(text, chains.LAYOUTS)
+            assert found == self.message(account, statement)
+            assert messages.write(found) == text
+            assert text.splitlines()[1] == account.address
+            assert found.layout.reference(found.chain_id) == account.reference
+            assert found.layout.chain_id(account.reference) == found.chain_id
 
     def test_many_fresh_keys_are_accepted_and_none_for_another(self) -> None:
         signers = [self.new_signer() for _ in range(12)]
@@ -111,17 +144,17 @@ class VerifierContract:
             account = self.account(signer)
             text = self.text(account)
             signature = signer.sign(text)
-            chains.verify(account, text, signature)
+            verify(account, text, signature)
             with pytest.raises(SignatureMismatch):
-                chains.verify(self.account(signers[at - 1]), text, signature)
+                verify(self.account(signers[at - 1]), text, signature)
 
     @pytest.mark.parametrize("length", [0, 1, 9, 10, 99, 100, 252, 253, 254, 999, 1000, 2048])
     def test_a_text_of_any_length_is_verified_as_it_is(self, signer: Signer, length: int) -> None:
         account = self.account(signer)
         text = "a" * length
-        chains.verify(account, text, signer.sign(text))
+        verify(account, text, signer.sign(text))
         with pytest.raises(SignatureMismatch):
-            chains.verify(account, text + "a", signer.sign(text))
+            verify(account, text + "a", signer.sign(text))
 
     def test_a_text_with_any_byte_changed_is_refused(self, signer: Signer) -> None:
         account = self.account(signer)
@@ -129,7 +162,7 @@ class VerifierContract:
         signature = signer.sign(text)
         for at, byte in enumerate(text):
             with pytest.raises(SignatureMismatch):
-                chains.verify(account, text[:at] + chr(ord(byte) ^ 1) + text[at + 1 :], signature)
+                verify(account, text[:at] + chr(ord(byte) ^ 1) + text[at + 1 :], signature)
 
     @pytest.mark.parametrize(
         "change",
@@ -147,7 +180,7 @@ class VerifierContract:
         account = self.account(signer)
         text = self.text(account)
         with pytest.raises(SignatureMismatch):
-            chains.verify(account, change(text), signer.sign(text))
+            verify(account, change(text), signer.sign(text))
 
     def test_a_signature_with_any_bit_changed_is_refused(self, signer: Signer) -> None:
         account = self.account(signer)
@@ -156,8 +189,8 @@ class VerifierContract:
         count = 0
         for changed in self.signature_bits(signature):
             assert changed != signature
-            with pytest.raises((SignatureMalformed, SignatureMismatch)):
-                chains.verify(account, text, changed)
+            with pytest.raises(self.refusals):
+                verify(account, text, changed)
             count += 1
         assert count >= 512
 
@@ -165,19 +198,20 @@ class VerifierContract:
         account = self.account(signer)
         text = self.text(account)
         with pytest.raises(SignatureMismatch):
-            chains.verify(account, text, self.new_signer().sign(text))
+            verify(account, text, self.new_signer().sign(text))
 
     def test_a_text_that_names_the_victim_proves_nothing_when_another_signed_it(self, signer: Signer) -> None:
         attacker = self.new_signer()
         text = self.text(self.account(signer))
         signature = attacker.sign(text)
         with pytest.raises(SignatureMismatch):
-            chains.verify(self.account(signer), text, signature)
+            verify(self.account(signer), text, signature)
 
     def test_a_signature_for_one_network_is_none_for_another(self, signer: Signer) -> None:
-        here, there = (self.account(signer, network) for network in self.networks[:2])
+        here, there = self.account(signer), self.account_elsewhere(signer)
+        assert self.text(here) != self.text(there)
         with pytest.raises(SignatureMismatch):
-            chains.verify(there, self.text(there), signer.sign(self.text(here)))
+            verify(there, self.text(there), signer.sign(self.text(here)))
 
     def test_only_the_one_canonical_encoding_is_accepted(self, signer: Signer) -> None:
         account = self.account(signer)
@@ -185,8 +219,9 @@ class VerifierContract:
         signature = signer.sign(text)
         for name, other in self.other_encodings(signature).items():
             assert other != signature, name
-            with pytest.raises(SignatureMalformed):
-                chains.verify(account, text, other)
+            with pytest.raises(SignInRefused) as refusal:
+                verify(account, text, other)
+            assert type(refusal.value) is SignatureMalformed, name
 
     @pytest.mark.parametrize(
         "junk",
@@ -211,7 +246,7 @@ class VerifierContract:
     def test_junk_is_no_signature(self, signer: Signer, junk: str) -> None:
         account = self.account(signer)
         with pytest.raises(SignInRefused):
-            chains.verify(account, self.text(account), junk)
+            verify(account, self.text(account), junk)
 
     def test_random_signatures_are_refused(self, signer: Signer) -> None:
         chance = random.Random(65)
@@ -220,17 +255,48 @@ class VerifierContract:
         alphabet = "0123456789abcdefABCDEFxX+/= \n\0é"
         for _ in range(300):
             with pytest.raises(SignInRefused):
-                chains.verify(account, text, "0x" + "".join(chance.choices(alphabet, k=chance.randrange(140))))
+                verify(account, text, "0x" + "".join(chance.choices(alphabet, k=chance.randrange(140))))
             with pytest.raises(SignInRefused):
-                chains.verify(account, text, "0x" + chance.randbytes(64).hex() + "1b")
+                verify(account, text, "0x" + chance.randbytes(64).hex() + "1b")
+
+    def test_a_signature_with_characters_changed_added_or_lost_is_refused(self, signer: Signer) -> None:
+        chance = random.Random(122)
+        account = self.account(signer)
+        text = self.text(account)
+        signature = signer.sign(text)
+        characters = string.printable + "\0é\u0660"
+        for _ in range(500):
+            changed = list(signature)
+            for _ in range(chance.choice((1, 1, 2, 5))):
+                at = chance.randrange(len(changed))
+                changed[at : at + chance.randrange(2)] = chance.choices(characters, k=chance.randrange(2))
+            if not self.means_the_same("".join(changed), signature):
+                with pytest.raises(SignInRefused):
+                    verify(account, text, "".join(changed))
 
     def test_an_oversized_signature_is_refused_at_once(self, signer: Signer) -> None:
         account = self.account(signer)
         text = self.text(account)
         start = time.process_time()
         with pytest.raises(SignatureMalformed):
-            chains.verify(account, text, signer.sign(text) + "0" * 10_000_000)
+            verify(account, text, signer.sign(text) + "0" * 10_000_000)
         assert time.process_time() - start < 0.1
+
+    def test_a_signature_of_one_character_too_many_is_not_looked_at(self, signer: Signer) -> None:
+        account = self.account(signer)
+        with pytest.raises(SignatureMalformed, match="too long"):
+            verify(account, self.text(account), "0" * (chains.verifier(self.namespace).max_signature + 1))
+
+    def test_no_signature_within_the_limit_takes_long(self, signer: Signer) -> None:
+        account = self.account(signer)
+        text = self.text(account)
+        most = chains.verifier(self.namespace).max_signature
+        chains.warm(self.namespace)
+        for filling in ("0", "1", "a", "z", "[", "{", '{"', "\\", "{}", "é"):
+            start = time.process_time()
+            with pytest.raises(SignInRefused):
+                verify(account, text, (filling * most)[:most])
+            assert time.process_time() - start < 0.05
 
     def test_whatever_a_library_raises_is_a_refusal(
         self, signer: Signer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -243,7 +309,7 @@ class VerifierContract:
         signature = signer.sign(text)
         monkeypatch.setattr(type(chains.verifier(self.namespace)), "verify", stumble)
         with pytest.raises(SignatureMismatch):
-            chains.verify(account, text, signature)
+            verify(account, text, signature)
         assert [record.getMessage() for record in caplog.records] == [
             f"The {self.namespace} verifier raised RecursionError"
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +13,12 @@ from redis import Redis
 
 from app import create_app
 from sessions_core import embedded, events
+from sessions_core.records import Live, Record, Records
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
 from .evm import Anvil
+from .stored import ABSOLUTE, ALICE, IDLE
 from .time_machine import Clock, TimeMachine
 
 SECRET = "a test secret of 32 characters or more, 0123456789"
@@ -68,15 +71,22 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCach
 @pytest.fixture
 def make_app(
     redis: Redis, overrides: dict[str, Any], clock: Clock, compiled_templates: BytecodeCache
-) -> Callable[..., Flask]:
+) -> Iterator[Callable[..., Flask]]:
     """Make an application with single settings of its own."""
+    made: list[Flask] = []
 
     def make(seams: dict[str, Any] | None = None, **settings: Any) -> Flask:
         app = create_app(overrides | settings, **({"clock": clock} | (seams or {})))
         app.jinja_env.bytecode_cache = compiled_templates
+        made.append(app)
         return app
 
-    return make
+    yield make
+    for app in made:
+        # The collector may meet a socket before the connection that would close it, and a warning fails the run.
+        idle = app.extensions["wallet_sessions"].records._link._idle
+        while idle:
+            idle.pop().disconnect()
 
 
 @pytest.fixture
@@ -92,6 +102,23 @@ def services(app: Flask) -> Services:
 @pytest.fixture
 def pass_time(app: Flask, redis: Redis, clock: Clock) -> TimeMachine:
     return TimeMachine(app, redis, clock)
+
+
+@pytest.fixture
+def store(services: Services) -> Records:
+    return services.records
+
+
+@pytest.fixture
+def start(store: Records) -> Callable[..., Live]:
+    """Store a record of Alice."""
+
+    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
+        handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
+        record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
+        return store.create(record, idle, absolute)
+
+    return start
 
 
 @pytest.fixture

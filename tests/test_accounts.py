@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from sessions_core import accounts
+from sessions_core import accounts, encodings
 from sessions_core.accounts import Account
-from sessions_core.errors import AccountMalformed
+from sessions_core.errors import AccountKeyless, AccountMalformed
 
 # The test cases of ERC-55: all caps, all lower, and four in mixed case.
 ERC55 = (
@@ -22,6 +22,20 @@ ERC55 = (
     "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
 )
 GOOD = ERC55[4]
+
+# One account of every chain. CAIP-10's profiles for Stacks and Solana have the first three.
+STACKS = "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"
+STACKS_TESTNET = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM"
+SOLANA = "7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv"
+PRINCIPAL = "dm2j7-ddq7f-hwbhg-dsga5-zexu5-37pae-psybn-yphun-cjcxh-cfhxf-kae"
+MAINNET_SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+ICP = "icp:737ba355e855bd4b61279056603e0550"
+
+
+def example(chain_id: str) -> str:
+    """An account of a chain that is listed."""
+    address = {"eip155": GOOD, "stacks": STACKS, "solana": SOLANA, "icp": PRINCIPAL}[chain_id.partition(":")[0]]
+    return f"{chain_id}:{STACKS_TESTNET if chain_id == 'stacks:2147483648' else address}"
 
 
 @pytest.mark.parametrize("address", ERC55)
@@ -130,7 +144,167 @@ def test_every_listed_chain_is_found_by_its_own_id() -> None:
     for chain_id, chain in accounts.CHAINS.items():
         assert chain.id == chain_id
         assert chain.network in ("mainnet", "testnet")
-        assert accounts.parse(f"{chain_id}:{GOOD}").chain is chain
+        assert accounts.parse(example(chain_id)).chain is chain
+        assert str(accounts.parse(example(chain_id))) == example(chain_id)
+
+
+@pytest.mark.parametrize("chain_id", accounts.CHAINS)
+def test_an_account_of_a_chain_survives_being_stored_and_shown(chain_id: str) -> None:
+    account = accounts.parse(example(chain_id))
+    assert accounts.stored(str(account)) == account
+    assert len(account.short_address) == 11
+
+
+@pytest.mark.parametrize("chain_id", accounts.CHAINS)
+def test_an_address_of_another_chain_is_no_account(chain_id: str) -> None:
+    namespace = chain_id.partition(":")[0]
+    for other in accounts.CHAINS:
+        if other.partition(":")[0] != namespace:
+            with pytest.raises(AccountMalformed):
+                accounts.parse(f"{chain_id}:{example(other).split(':', 2)[2]}")
+
+
+@pytest.mark.parametrize("chain_id", [each for each in accounts.CHAINS if not each.startswith("eip155")])
+def test_each_character_of_an_address_counts(chain_id: str) -> None:
+    """With one changed, lost or doubled it is refused, or on Solana, which has no checksum, another account."""
+    chance = random.Random(10)
+    original = example(chain_id)
+    for at in range(len(chain_id) + 1, len(original)):
+        for other in ("", original[at] * 2, *chance.choices("019AIOlzSP-. \n\0é2", k=6)):
+            changed = original[:at] + other + original[at + 1 :]
+            if changed == original:
+                continue
+            try:
+                account = accounts.parse(changed)
+            except AccountMalformed:
+                continue
+            assert chain_id.startswith("solana:")
+            assert str(account) == changed
+
+
+# -- Stacks ----------------------------------------------------------------------------------------------------
+
+HASH160 = bytes.fromhex("a46ff88886c2ef9762d970b4d2c63678835bd39d")
+
+
+def kind_of(text: str) -> type[AccountMalformed]:
+    with pytest.raises(AccountMalformed) as refusal:
+        accounts.parse(text)
+    return type(refusal.value)
+
+
+def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
+    for version, name in ((20, "SM"), (21, "SN")):
+        address = encodings.write_stacks(version, HASH160)
+        assert address.startswith(name)
+        for chain in ("stacks:1", "stacks:2147483648"):
+            assert kind_of(f"{chain}:{address}") is AccountKeyless
+        assert kind_of(f"stacks:1:{address[:-1]}{'0' if address[-1] != '0' else '1'}") is AccountMalformed
+
+
+def test_the_version_byte_of_an_address_fits_the_chain() -> None:
+    fitting = {("stacks:1", 22), ("stacks:2147483648", 26)}
+    for version in (*range(20), *range(22, 32)):
+        address = encodings.write_stacks(version, HASH160)
+        for chain in ("stacks:1", "stacks:2147483648"):
+            if (chain, version) in fitting:
+                assert accounts.parse(f"{chain}:{address}").address == address
+            else:
+                assert kind_of(f"{chain}:{address}") is AccountMalformed
+
+
+def test_an_unknown_stacks_network_is_unsupported_rather_than_malformed() -> None:
+    for address in (STACKS, STACKS_TESTNET):
+        assert accounts.parse(f"stacks:2147483649:{address}").chain.network == "unsupported"
+
+
+def test_stacks_addresses_of_every_length_are_accepted() -> None:
+    """A pattern of 38 characters after ST, often copied, refuses every mainnet address and most of testnet's."""
+    lengths = set()
+    for zeros in range(21):
+        address = encodings.write_stacks(22, bytes(zeros) + b"\xff" * (20 - zeros))
+        lengths.add(len(address))
+        assert accounts.parse(f"stacks:1:{address}").address == address
+    assert (min(lengths), max(lengths)) == (29, 41)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"stacks:01:{STACKS}",
+        f"stacks:0x1:{STACKS}",
+        f"stacks:mainnet:{STACKS}",
+        f"stacks:2147483648:{STACKS}",
+        f"stacks:1:{STACKS_TESTNET}",
+        f"stacks:1:{STACKS.lower()}",
+        f"stacks:1:{STACKS.replace('0', 'O').replace('1', 'L')}",
+        f"stacks:1:{STACKS[1:]}",
+        f"stacks:1:0{STACKS[1:]}",
+        f"stacks:1:{STACKS}.token",
+        "stacks:1:SP37JJX3D",
+        "stacks:1:S" + "0" * 27,
+        "stacks:1:S" + "Z" * 40,
+        "stacks:1:S" + "Z" * 41,
+        "stacks:1:1FzTxL9Mxnm2fdmnQEArfhzJHevwbvcH6d",
+    ],
+)
+def test_what_is_no_stacks_account_is_refused(text: str) -> None:
+    assert kind_of(text) is AccountMalformed
+
+
+# -- Solana and the Internet Computer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"solana:mainnet:{SOLANA}",
+        f"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvd:{SOLANA}",
+        f"solana:0eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:{SOLANA}",
+        f"{MAINNET_SOLANA}:{SOLANA[:-2]}",
+        f"{MAINNET_SOLANA}:{SOLANA}1",
+        f"{MAINNET_SOLANA}:1{SOLANA}",
+        f"{MAINNET_SOLANA}:{SOLANA} ",
+        f"{MAINNET_SOLANA}:{SOLANA.replace('7', '0')}",
+        f"{MAINNET_SOLANA}:" + "1" * 31,
+        f"{MAINNET_SOLANA}:" + "1" * 33,
+        f"{MAINNET_SOLANA}:" + "z" * 44,
+        f"icp:mainnet:{PRINCIPAL}",
+        f"icp:737BA355E855BD4B61279056603E0550:{PRINCIPAL}",
+        f"icp:737ba355e855bd4b61279056603e055:{PRINCIPAL}",
+        f"{ICP}:{PRINCIPAL.upper()}",
+        f"{ICP}:{PRINCIPAL.replace('-', '')}",
+        f"{ICP}:{PRINCIPAL}-",
+        f"{ICP}:{PRINCIPAL[:-1]}f",
+        f"{ICP}:rdmx6-jaaaa-aaaah-qcaiq-cai",
+        f"{ICP}:-------",
+        f"{ICP}:" + encodings.write_principal(b"\2" * 28 + b"\2")[:-4],
+    ],
+)
+def test_what_is_no_account_of_them_is_refused(text: str) -> None:
+    assert kind_of(text) is AccountMalformed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MAINNET_SOLANA}:11111111111111111111111111111111",
+        f"{ICP}:2vxsx-fae",
+        f"{ICP}:aaaaa-aa",
+        f"{ICP}:rdmx6-jaaaa-aaaaa-aaadq-cai",
+        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\1"),  # opaque
+        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\3"),  # derived
+        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\4"),
+        f"{ICP}:" + encodings.write_principal(b"\1" * 27 + b"\2"),
+    ],
+)
+def test_an_address_that_nobody_signs_for_is_refused_by_a_code_of_its_own(text: str) -> None:
+    assert kind_of(text) is AccountKeyless
+
+
+def test_an_unknown_cluster_or_root_key_is_unsupported_rather_than_malformed() -> None:
+    for text in (f"solana:EAQLJCV2mh23BsK2P9oYpV5CHVLDNHTx:{SOLANA}", f"icp:{'0' * 32}:{PRINCIPAL}"):
+        assert accounts.parse(text).chain.network == "unsupported"
 
 
 def test_a_short_address_shows_both_ends() -> None:

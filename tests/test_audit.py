@@ -25,8 +25,8 @@ from sessions_core.settings import DAY, Settings
 
 from .conftest import SECRET
 from .servers import Listener, Server, cluster, commands_run, frozen, running
+from .stored import ALICE, BOB, together
 from .test_events import _all
-from .test_records import ALICE, BOB, together
 
 HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
 THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")

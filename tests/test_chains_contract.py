@@ -222,7 +222,7 @@ def test_an_account_with_a_key_and_code_may_use_either(evm: Anvil, verify: Calla
     evm.ask("anvil_setStorageAt", key.address, "0x0", "0x" + other.address[2:].lower().rjust(64, "0"))
     verify(key.address, other.sign(TEXT))
     refused(SignatureMismatch, lambda: verify(key.address, Wallet().sign(TEXT)))
-    chains.verify(account(key.address), TEXT, key.sign(TEXT))
+    chains.verify(account(key.address), TEXT, key.sign(TEXT), time.time())
 
 
 # -- Wallets that are yet to be deployed (ERC-6492) --------------------------------------------------------------

@@ -21,7 +21,7 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
 from .servers import Server, cluster, running, sentinel
-from .test_records import ANOTHER, everything
+from .stored import ANOTHER, everything
 from .time_machine import TimeMachine
 
 DAY = 86_400

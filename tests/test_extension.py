@@ -85,13 +85,14 @@ def test_the_pages_are_where_they_are_named(app: Flask) -> None:
     }
 
 
-def test_a_missing_coincurve_is_refused_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("module", "package"), [("coincurve", "coincurve"), ("nacl", "pynacl")])
+def test_a_missing_library_is_refused_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
 ) -> None:
     from sessions_core import extension
 
-    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Misconfigured, match="pip install coincurve"):
+    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == module else name)
+    with pytest.raises(Misconfigured, match=f"pip install {package}"):
         WalletSessions(bare(tmp_path))
 
 

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 # What stands in a row may import its own row and those above. docs/design.md, "The house".
 ROWS = (
     ("errors",),
-    ("accounts", "settings", "sealing"),
+    ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "rpc", "chains", "store"),
+    ("connection", "embedded", "scripts", "records", "directory", "janitor", "rpc", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),
@@ -128,6 +128,11 @@ def test_chains_never_import_each_other() -> None:
         if path.name != "__init__.py":
             chains = {name for name in imports_of(path) if name[:2] == ("sessions_core", "chains")}
             assert chains == set(), path
+
+
+@pytest.mark.parametrize("name", ["encodings", "curves", "canisters"])
+def test_what_chains_share_knows_nothing_of_accounts(name: str) -> None:
+    assert rooms(PACKAGE / f"{name}.py") <= {"errors"}
 
 
 def test_the_package_never_imports_the_application() -> None:

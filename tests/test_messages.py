@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sessions_core import messages
-from sessions_core.errors import MessageMalformed
-from sessions_core.messages import SignInMessage, read, seconds, timestamp, write
+from sessions_core.errors import ChainUnsupported, MessageMalformed
+from sessions_core.messages import Layout, SignInMessage, read, seconds, timestamp, write
 
 ADDRESS = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 
@@ -175,6 +175,60 @@ def test_times_at_the_ends_of_the_calendar_are_no_crash() -> None:
         assert isinstance(seconds(time_), float)
 
 
+# -- Layouts ---------------------------------------------------------------------------------------------------
+
+COMPACT = Layout(account_kind="Compact", scheme=False, blank_lines=1, chain_ids={"1": "mainnet", "2": "devnet"})
+LAYOUTS = (messages.EIP4361, COMPACT)
+SHORT = BARE.replace("Ethereum", "Compact").replace("\n\n\n", "\n\n").replace("Chain ID: 1", "Chain ID: mainnet")
+
+
+def test_a_layout_may_have_one_blank_line_without_a_statement() -> None:
+    found = read(SHORT, LAYOUTS)
+    assert (found.layout, found.statement, found.chain_id) == (COMPACT, None, "mainnet")
+    assert write(found) == SHORT
+    for other in (SHORT.replace("\n\n", "\n\n\n"), SHORT.replace("\n\n", "\n"), SHORT.replace("\n\n", "\n\n\n\n")):
+        with pytest.raises(MessageMalformed):
+            read(other, LAYOUTS)
+
+
+def test_with_one_blank_line_a_statement_may_look_like_the_fields_and_fields_never_become_one() -> None:
+    for statement in ("URI: https://evil.example/", "Version: 1", "x"):
+        found = read(write(dataclasses.replace(read(SHORT, LAYOUTS), statement=statement)), LAYOUTS)
+        assert (found.statement, found.uri) == (statement, "https://example.com/login")
+    for hostile in (
+        SHORT.replace("Version: 1", "\nVersion: 1"),
+        SHORT.replace("URI:", "URI: https://a\n\nURI: https://b\nURI:"),
+        SHORT.replace("URI:", "URI: https://a\nURI:"),
+    ):
+        with pytest.raises(MessageMalformed):
+            read(hostile, LAYOUTS)
+
+
+def test_a_layout_may_forbid_a_scheme() -> None:
+    with pytest.raises(MessageMalformed):
+        read("https://" + SHORT, LAYOUTS)
+    assert read("https://" + BARE, LAYOUTS).scheme == "https"
+
+
+def test_a_layout_belongs_to_its_kind_of_account_alone() -> None:
+    for text in (SHORT.replace("Compact", "Ethereum"), SHORT.replace("Compact", "compact"), SHORT):
+        with pytest.raises(MessageMalformed):
+            read(text, LAYOUTS if "Compact" not in text else ())
+    assert read(BARE.replace("Ethereum", "Other"), LAYOUTS).layout == Layout(account_kind="Other")
+
+
+def test_a_layout_names_the_chain_in_one_way() -> None:
+    assert (COMPACT.chain_id("2"), COMPACT.reference("devnet")) == ("devnet", "2")
+    assert (messages.EIP4361.chain_id("2"), messages.EIP4361.reference("2")) == ("2", "2")
+    for unknown in ("3", "Devnet", "mainnet "):
+        with pytest.raises(ChainUnsupported):
+            COMPACT.chain_id(unknown)
+        with pytest.raises(ChainUnsupported):
+            COMPACT.reference(unknown)
+    with pytest.raises(ChainUnsupported):
+        COMPACT.reference("1")
+
+
 def _lines(text: str, change: Callable[[list[str]], object]) -> str:
     lines = text.split("\n")
     change(lines)
@@ -310,10 +364,11 @@ def _random_message(chance: random.Random) -> SignInMessage:
     def maybe(make: Callable[[], Any]) -> Any:
         return make() if chance.random() < 0.5 else None
 
+    layout = chance.choice((*LAYOUTS, Layout(account_kind=text(string.ascii_letters, 5, 12))))
     return SignInMessage(
-        scheme=maybe(lambda: chance.choice(["http", "https", "x-app"])),
+        layout=layout,
+        scheme=maybe(lambda: chance.choice(["http", "https", "x-app"])) if layout.scheme else None,
         domain=text(word + "-._~!$&'()*+,;=:@%[]", 1, 30),
-        account_kind=text(string.ascii_letters, 1, 12),
         address=text(word + ".-", 1, 60),
         statement=maybe(lambda: text(word + "-._~:/?#[]@!$&'()*+,;= ", 1, 120)),
         uri=uri(),
@@ -333,8 +388,8 @@ def test_whatever_is_written_is_read_back_and_written_the_same() -> None:
     for _ in range(2000):
         message = _random_message(chance)
         text = write(message)
-        assert read(text) == message
-        assert write(read(text)) == text
+        assert read(text, LAYOUTS) == message
+        assert write(read(text, LAYOUTS)) == text
 
 
 def test_random_lines_are_refused_and_never_crash_the_reader() -> None:

@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
-from flask import Flask
+import msgspec
+import pytest
+from flask import Flask, request
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sessions_core import embedded, events, messages
+from sessions_core import embedded, events, fresh_required, messages
+from sessions_core.accounts import parse
+from sessions_core.web.services import Services
 
-from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
 from .conftest import SECRET
-from .time_machine import TimeMachine
+from .time_machine import Clock, TimeMachine
 
 
 class Recorder(Visitor):
@@ -207,3 +211,199 @@ def test_the_handle_people_see_says_nothing_about_the_id(app: Flask, wallet: Wal
         assert session_id[:12] not in handle
         handles.add(handle)
     assert len(handles) == 20
+
+
+# -- Step-up, devices, administration --------------------------------------------------------------------------------
+
+NOTE = "the patient said something private"
+IP = "203.0.113.77"
+
+
+@pytest.fixture
+def clinic(make_app: Callable[..., Flask]) -> Flask:
+    """An application whose forms hold what is nobody's business, and that keeps no full addresses."""
+    app = make_app({"actions": {"note.write": "Write a note."}}, SESSIONS_CORE_SHORTEN_IP=True)
+
+    @app.post("/note")
+    @fresh_required(0, "note.write")
+    def note() -> str:
+        return f"{len(request.form['text'])} characters"
+
+    return app
+
+
+class Confirmer(Recorder):
+    """A recorder from one address who signs for things, and notes what proves it and what waits for it."""
+
+    def __init__(self, app: Flask, ip: str = IP) -> None:
+        super().__init__(app)
+        self.client.environ_base["REMOTE_ADDR"] = ip
+        self.addresses: list[str] = []
+
+    def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        for value in options.get("headers", {}).values():
+            self.used[value] = "proof"
+        return self._kept(method, path, super().send(method, path, **options))
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        form = options.get("data")
+        if isinstance(form, dict):
+            for name in ("confirm_signature", "confirm_challenge"):
+                if len(form.get(name, "")) > 20:
+                    self.used[form[name]] = name
+        return super().post(path, **options)
+
+    def text_for(self, request: str) -> dict[str, str]:
+        text = super().text_for(request)
+        self.used[request] = "waiting request"
+        self.used[messages.read(text["message"]).nonce] = "nonce"
+        self.used[text["challenge"]] = "challenge"
+        return text
+
+    def _kept(self, method: str, path: str, response: TestResponse) -> TestResponse:
+        self.addresses += [path, response.request.url, response.headers.get("Location", "")]
+        return super()._kept(method, path, response)
+
+
+def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pass_time: TimeMachine) -> None:
+    """Sign for things, in time and late, rightly and wrongly, and use what a signature opens."""
+    services.directory.appoint(parse(wallet.account()), "admin")
+    person.sign_in(wallet)
+    person.confirm(wallet, person.submit("/note", text=NOTE))
+    person.confirm(Wallet(), person.submit("/note", text=NOTE))
+    person.confirm(wallet, person.submit("/note", text=NOTE), confirm_signature="0x" + "ab" * 65)
+    target, form = person.signed_form(wallet, person.submit("/note", text=NOTE))
+    for _ in range(2):  # the second is a replay
+        person.post(target, data=form | {"csrf_token": person.token("/session")})
+    proof = person.proof(wallet, person.send("POST", "/note", data={"text": NOTE}))
+    for text in ("another", NOTE, NOTE):
+        person.send("POST", "/note", data={"text": text}, headers=proof)
+    person.submit("/note", text=NOTE * 200)  # waits in its own place
+    late = person.signed_form(wallet, person.submit("/note", text=NOTE))[1]
+    pass_time(901)
+    person.post("/note", data=late)
+    person.confirm(wallet, person.get("/admin"))
+    account = Wallet().account()
+    person.confirm(wallet, person.submit(f"/admin/accounts/{account}/role", role="restricted"))
+    person.confirm(wallet, person.submit("/session/extend"))
+    handle = person.json("/api/auth/sessions/validate").get_json()["data"]["session_id"]
+    person.submit(f"/sessions/{handle}/name", label="Laptop")
+    for path in (
+        "/sessions",
+        "/sessions/others",
+        "/activity",
+        "/activity.csv",
+        "/activity.json",
+        f"/admin/accounts/{wallet.account()}",
+        "/admin/activity",
+        "/admin/activity.csv",
+        "/admin/activity.json",
+        "/confirm?request=x",
+        "/unauthorized?role=admin",
+        "/nothing",
+    ):
+        person.get(path)
+    person.json("/api/auth/sessions")
+    pass_time(901)
+    person.get("/session", environ_overrides={"REMOTE_ADDR": "198.51.100.77"})
+    person.confirm(wallet, person.submit("/sessions/others"))
+
+
+def opened(services: Services, redis: Redis) -> list[str]:
+    """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
+    records, found = services.records, []
+    for key in redis.keys("*:standing"):
+        found.append(repr(records.open_standing(key.decode(), redis.get(key))))
+    for member in (*services.directory.decided(), *services.directory.seen()):
+        found.append(repr(member))
+        # What views put in the session is theirs, and the CSRF secret has to be somewhere.
+        found += [repr(msgspec.structs.replace(live.record, data={})) for live in records.living(member.account)]
+        found += [repr(entry) for entry in services.audit.iterate(member.account)]
+    return found + [repr(entry) for entry in services.audit.iterate(None)]
+
+
+def test_a_step_up_leaves_no_secret_in_any_log_event_store_or_address(
+    clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
+) -> None:
+    services: Services = clinic.extensions["wallet_sessions"]
+    person = Confirmer(clinic)
+    with everything_logged() as logged:
+        confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
+        person.sign_in(wallet)
+        sealed_away = opened(services, redis)
+    names = {event.name for event in happened}
+    assert names >= {
+        "session.confirmed",
+        "confirmation.failed",
+        "challenge.replayed",
+        "client.changed",
+        "role.changed",
+    }
+    kinds = {"nonce", "challenge", "confirm_signature", "confirm_challenge", "proof", "waiting request", "signature"}
+    assert set(person.used.values()) >= kinds
+    assert len(person.secrets) > 10
+    assert len(sealed_away) > 30
+    dump = b"".join(key + (redis.dump(key) or b"") for key in redis.keys("*")).decode("latin-1")
+    written = [
+        *(("log", line) for line in logged),
+        *(("event", repr(event)) for event in happened),
+        *(("what is sealed", text) for text in sealed_away),
+        ("Redis", dump),
+    ]
+    for where, text in written:
+        for secret, name in (person.secrets | person.used | {SECRET: "SECRET_KEY", NOTE: "field"}).items():
+            # What is spent is stored as spent; a nonce is worth nothing then.
+            assert secret not in text or (where, name) == ("Redis", "nonce"), f"{name} in {where}"
+    for address in person.addresses:
+        for secret, name in (person.secrets | person.used).items():
+            allowed = name == "waiting request" and unquote(address).startswith(("/confirm?request=", ORIGIN))
+            assert secret not in address or allowed, f"{name} in {address}"
+        assert NOTE not in unquote(address)
+        assert "private" not in unquote_plus(address)
+
+
+def test_a_proof_and_a_field_are_in_no_answer_but_the_form_that_brings_it_back(
+    clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
+) -> None:
+    services: Services = clinic.extensions["wallet_sessions"]
+    person = Confirmer(clinic)
+    confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
+    assert len(person.answers) > 60
+    for where, text in person.answers:
+        for secret, name in person.secrets.items():
+            assert secret not in text, f"{name} in {where}"
+        for secret, name in person.used.items():
+            if name in ("confirm_signature", "signature", "proof"):
+                assert secret not in text, f"{name} in {where}"
+            elif name in ("nonce", "challenge", "confirm_challenge"):
+                assert secret not in text or where == "POST /api/auth/challenges", f"{name} in {where}"
+        if NOTE in text:
+            assert where.startswith("GET /confirm?request=") or where == "POST /note", where
+            assert 'data-testid="confirm-form"' in text
+
+
+def test_no_full_address_is_kept_where_the_settings_shorten_it(
+    clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
+) -> None:
+    services: Services = clinic.extensions["wallet_sessions"]
+    people = Confirmer(clinic), Confirmer(clinic, "2001:db8:85a3:1234:5678:8a2e:370:7334")
+    with everything_logged() as logged:
+        for person in people:
+            confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
+            person.sign_in(wallet)
+        sealed_away = opened(services, redis)
+    dump = b"".join(key + (redis.dump(key) or b"") for key in redis.keys("*")).decode("latin-1")
+    answers = [text for person in people for _, text in person.answers]
+    everything = "\n".join([*logged, *map(repr, happened), *sealed_away, dump, *answers])
+    assert "203.0.113.0/24" in everything, "it was shortened and not dropped"
+    assert "2001:db8:85a3::/48" in everything
+    for full in (IP, "198.51.100.77", "8a2e:370", "85a3:1234"):
+        assert full not in everything
+
+
+def test_the_full_address_is_kept_where_the_settings_say_so(app: Flask, wallet: Wallet) -> None:
+    """So that the test above can fail."""
+    person = Confirmer(app)
+    person.sign_in(wallet)
+    assert IP in person.get("/activity").get_data(as_text=True)
+    assert IP in person.get("/sessions").get_data(as_text=True)

@@ -25,7 +25,8 @@ from redis import Redis
 
 from sessions_core import WalletSessions, accounts, errors, events
 from sessions_core.audit import Entry
-from sessions_core.records import Record, Records
+from sessions_core.janitor import Janitor
+from sessions_core.records import Record
 from sessions_core.web import cli
 from sessions_core.web.services import Services
 from sessions_core.web.view import iso, moment
@@ -109,7 +110,7 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
-    handle = f"sess_{len(list(services.records.every())):016d}"
+    handle = f"sess_{len(list(services.janitor.every())):016d}"
     record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
     services.records.create(record, 1800, 43_200)
     return record.handle
@@ -129,30 +130,19 @@ def test_the_list_has_every_session_below_its_account(
 ) -> None:
     mine, yours = Wallet(), Wallet()
     visitor.sign_in(mine)
-    pass_time(3 * 3600 // 2)
+    pass_time(20 * 60)
     second, third = Visitor(app), Visitor(app)
     second.sign_in(mine)
-    pass_time(12 * 60)
+    pass_time(9 * 60 + 30)
     third.sign_in(yours)
     heading, *lines = flask("sessions", "list").lines
     assert heading.split() == ["HANDLE", "TYPE", "DEVICE", "IP", "SIGNED", "IN", "ACTIVE", "EXPIRES"]
-    grouped = {
-        owner: [line.split() for line in lines[number + 1 :] if line.startswith("  ")]
-        for number, owner in enumerate(lines)
-        if not owner.startswith("  ")
-    }
-    assert list(grouped) == sorted([mine.account(), yours.account()])
+    blocks = {mine.account(): [second, visitor], yours.account(): [third]}
+    expected = [line for owner in sorted(blocks) for line in (owner, *map(handle_of, blocks[owner]))]
+    assert [line.split()[0] for line in lines] == expected, "the latest activity of each comes first"
     row = next(line for line in lines if handle_of(second) in line)
-    assert re.split(r" {2,}", row.strip()) == [
-        handle_of(second),
-        "standard",
-        "Unknown browser",
-        "127.0.0.1",
-        "12m ago",
-        "12m ago",
-        "in 18m",
-    ]
-    assert lines.index(mine.account()) + 1 == lines.index(row), "its idle time was over for the first"
+    rest = ["standard", "Unknown browser", "127.0.0.1", "9m ago", "9m ago", "in 20m"]
+    assert re.split(r" {2,}", row.strip()) == [handle_of(second), *rest]
     assert all(len(line) <= 100 for line in (heading, *lines))
 
 
@@ -195,8 +185,8 @@ def test_a_session_that_scan_finds_twice_is_listed_once(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_session(services)
-    every = Records.every
-    monkeypatch.setattr(Records, "every", lambda self: [*every(self), *every(self)])
+    every = Janitor.every
+    monkeypatch.setattr(Janitor, "every", lambda self: [*every(self), *every(self)])
     assert len(flask("sessions", "list", "--json").json) == 1
 
 
@@ -217,7 +207,7 @@ def test_twenty_sessions_with_hostile_names_fit_the_terminal_and_reach_it_harmle
 @pytest.mark.parametrize("name", ["device", "label", "wallet", "agent"])
 def test_no_control_character_reaches_the_terminal_from_any_name(flask: Shell, services: Services, name: str) -> None:
     handle = store_session(services, **{name: HOSTILE})
-    for command in (["show", handle], ["list"], ["events"], ["revoke", handle]):
+    for command in (["show", handle], ["list"], ["events"], ["revoke", handle, "--account", ALICE]):
         for options in ([], ["--json"]):
             assert flask("sessions", *command, *options).code == 0  # and `Shell` looks at every character
 
@@ -244,29 +234,29 @@ def test_one_session_is_shown_with_its_role_and_what_it_may_do(
     assert text["remember"] == "no"
 
 
-@pytest.mark.parametrize("command", ["show", "revoke"])
-@pytest.mark.parametrize(
-    "handle",
-    [
-        "x",
-        "sess_",
-        "sess_" + "A" * 15,
-        "sess_" + "A" * 17,
-        "SESS_" + "A" * 16,
-        "sess_" + "A" * 16 + "\n",
-        "sess_" + "é" * 16,
-        "sess_../../../../etc",
-        "*",
-        "a" * 10_000,
-        "\x1b[2J",
-        "A" * 55,
-    ],
+NO_HANDLES = (
+    "x",
+    "sess_",
+    "sess_" + "A" * 15,
+    "sess_" + "A" * 17,
+    "SESS_" + "A" * 16,
+    "sess_" + "A" * 16 + "\n",
+    "sess_" + "é" * 16,
+    "sess_../../../../etc",
+    "*",
+    "a" * 10_000,
+    "\x1b[2J",
+    "A" * 55,
 )
-def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str, handle: str) -> None:
+
+
+@pytest.mark.parametrize("command", ["show", "revoke"])
+def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     store_session(services)
-    for option in ([], ["--account", ALICE]):
-        sentence = flask.refuses("not_found", "sessions", command, handle, *option)
-        assert "handles look like" in sentence
+    for handle in NO_HANDLES:
+        for option in ([], ["--account", ALICE]):
+            sentence = flask.refuses("not_found", "sessions", command, handle, *option)
+            assert "handles look like" in sentence
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
@@ -277,7 +267,7 @@ def test_a_handle_of_nobody_or_of_another_account_is_not_found(
     flask.refuses("not_found", "sessions", command, NOBODY)
     flask.refuses("not_found", "sessions", command, NOBODY, "--account", ALICE)
     flask.refuses("not_found", "sessions", command, handle, "--account", BOB)
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 def test_a_revoked_session_is_dead_and_its_person_can_read_who_did_it(
@@ -304,7 +294,7 @@ def test_revoking_as_json_says_whether_it_was_alive(flask: Shell, services: Serv
     option = ["--account", ALICE] if with_account else []
     answer = flask("sessions", "revoke", handle, "--json", *option).json
     assert answer == {"session_id": handle, "account": ALICE, "ended": True}
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_a_session_that_is_missing_in_its_index_can_be_revoked(
@@ -313,20 +303,20 @@ def test_a_session_that_is_missing_in_its_index_can_be_revoked(
     handle = store_session(services)
     redis.delete(*redis.keys("*:index"))
     assert flask("sessions", "revoke", handle, "--json").json["ended"] is True
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = store_session(services)
-    every, calls = Records.every, []
+    every, calls = Janitor.every, []
 
-    def miss_it_once(self: Records) -> Any:
+    def miss_it_once(self: Janitor) -> Any:
         calls.append(1)
         return [] if len(calls) == 1 else every(self)
 
-    monkeypatch.setattr(Records, "every", miss_it_once)
+    monkeypatch.setattr(Janitor, "every", miss_it_once)
     assert flask("sessions", "revoke", handle).code == 0
 
 
@@ -343,7 +333,7 @@ def test_a_session_that_moves_to_a_new_id_after_it_was_found_is_revoked_all_the_
 
     monkeypatch.setattr(cli, "_find", move)
     assert flask("sessions", "revoke", NOBODY, "--json").json["ended"] is True
-    assert list(records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 # -- All sessions ------------------------------------------------------------------------------------------------
@@ -387,7 +377,7 @@ def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, who
         assert ran.code == 1
         assert ran.out.strip("\n") == ""
         assert "?" in ran.err
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
@@ -397,14 +387,14 @@ def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
     assert f"Sign {ALICE} out everywhere?" in ran.err
     store_session(services)
     assert flask("sessions", "revoke-all", "--everybody", typed="y\n").code == 0
-    assert list(services.records.every()) == []
+    assert list(services.janitor.every()) == []
 
 
 def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
     store_session(services)
     flask.refuses("bad_request", "sessions", "revoke-all", "--yes")
     flask.refuses("bad_request", "sessions", "revoke-all", ALICE, "--everybody", "--yes")
-    assert len(list(services.records.every())) == 1
+    assert len(list(services.janitor.every())) == 1
 
 
 # -- Sweeping and events -----------------------------------------------------------------------------------------
@@ -423,7 +413,7 @@ def test_a_sweep_prints_what_it_put_right(flask: Shell, services: Services, redi
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.records.sweep(), "standings"}
+    assert set(cli._FOUND) == {*services.janitor.sweep(), "standings"}
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(
@@ -528,7 +518,7 @@ def test_a_role_that_is_none_is_refused_with_the_list_of_roles(
     flask: Shell, services: Services, redis: Redis, role: str
 ) -> None:
     sentence = flask.refuses("bad_request", "roles", "grant", ALICE, role)
-    assert sentence.endswith(": the roles are member, admin, restricted.") or "member, admin, restricted" in sentence
+    assert sentence.endswith("the roles are member, admin, restricted.")
     assert redis.keys("*") == []
 
 
@@ -591,21 +581,21 @@ def test_a_professional_is_verified_and_it_is_withdrawn(
 
 
 @pytest.mark.parametrize(
-    ("professional_id", "level", "code"),
+    ("professional_id", "level"),
     [
-        ("12345", "licensed", "bad_request"),
-        ("lic_", "licensed", "bad_request"),
-        ("lic_" + "x" * 41, "licensed", "bad_request"),
-        ("lic_1\n", "licensed", "bad_request"),
-        ("lic_1", "Licensed", "bad_request"),
-        ("lic_1", "", "bad_request"),
-        ("lic_1", "x" * 33, "bad_request"),
+        ("12345", "licensed"),
+        ("lic_", "licensed"),
+        ("lic_" + "x" * 41, "licensed"),
+        ("lic_1\n", "licensed"),
+        ("lic_1", "Licensed"),
+        ("lic_1", ""),
+        ("lic_1", "x" * 33),
     ],
 )
 def test_what_administrators_could_not_enter_is_refused_here_too(
-    flask: Shell, redis: Redis, professional_id: str, level: str, code: str
+    flask: Shell, redis: Redis, professional_id: str, level: str
 ) -> None:
-    flask.refuses(code, "roles", "verify", ALICE, professional_id, level, "--days", "30")
+    flask.refuses("bad_request", "roles", "verify", ALICE, professional_id, level, "--days", "30")
     assert redis.keys("*") == []
 
 
@@ -621,6 +611,34 @@ def test_the_longest_role_list_fits_the_terminal(flask: Shell) -> None:
     flask("roles", "grant", ALICE, "restricted")
     flask("roles", "verify", ALICE, "lic_" + "x" * 40, "licensed", "--days", "30")
     assert all(len(line) <= 100 for line in flask("roles", "list").lines)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["grant", ALICE, "admin"],
+        ["revoke", ALICE],
+        ["verify", ALICE, "lic_2", "licensed", "--days", "1"],
+        ["withdraw", ALICE],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_shell_with_another_secret_replaces_no_decision_unasked(
+    make_app: Callable[..., Flask], services: Services, command: list[str]
+) -> None:
+    alice = accounts.parse(ALICE)
+    services.directory.appoint(alice, "restricted")
+    services.directory.verify(alice, "lic_1", "licensed", 30)
+    before = services.directory.standing(alice)
+    stranger = Shell(make_app(SECRET_KEY="another secret of 32 characters or more, 9876543210"))
+    for typed in ("", "n\n"):
+        ran = stranger("roles", *command, typed=typed)
+        assert (ran.code, ran.out.strip()) == (1, "")
+        assert "a secret that is not known here" in ran.err
+    assert services.directory.standing(alice) == before
+    assert [member.standing for member in services.directory.decided()] == [before]
+    assert stranger("roles", *command, typed="y\n").code == 0, "where the secret is lost it can be decided again"
+    assert services.directory.standing(alice) != before
 
 
 # -- What is refused ---------------------------------------------------------------------------------------------
@@ -656,25 +674,25 @@ def test_every_command_is_tried_below() -> None:
             assert command.help
 
 
-@pytest.mark.parametrize("command", OF_AN_ACCOUNT, ids=lambda command: " ".join(command[:2]))
-@pytest.mark.parametrize(
-    "account",
-    [
-        "",
-        "0x52908400098527886E0F7030069857D2E4169EE7",
-        "eip155:1:0x52908400098527886e0F7030069857D2E4169EE7",
-        "eip155:01:0x52908400098527886E0F7030069857D2E4169EE7",
-        "eip155:1:0x5290",
-        f"{ALICE}\n",
-        "cosmos:hub:cosmos1xyz",
-        "\x1b[2J\u202e",
-        "x" * 5000,
-    ],
+NO_ACCOUNTS = (
+    "",
+    "0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0x52908400098527886e0F7030069857D2E4169EE7",
+    "eip155:01:0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0x5290",
+    f"{ALICE}\n",
+    "cosmos:hub:cosmos1xyz",
+    "\x1b[2J\u202e",
+    "x" * 5000,
 )
-def test_an_account_that_is_none_is_refused(flask: Shell, redis: Redis, command: list[str], account: str) -> None:
-    words = [account if word == "{}" else word for word in command]
-    for options in ([], ["--json"]):
-        assert len(flask.refuses("account_malformed", *words, *options)) < 150
+
+
+@pytest.mark.parametrize("command", OF_AN_ACCOUNT, ids=lambda command: " ".join(command[:2]))
+def test_an_account_that_is_none_is_refused(flask: Shell, redis: Redis, command: list[str]) -> None:
+    for account in NO_ACCOUNTS:
+        words = [account if word == "{}" else word for word in command]
+        for options in ([], ["--json"]):
+            assert len(flask.refuses("account_malformed", *words, *options)) < 150
     assert redis.keys("*") == []
 
 
@@ -704,9 +722,7 @@ def test_a_password_of_redis_is_in_no_refusal(make_app: Callable[..., Flask]) ->
     assert "hunter2" not in "".join(flask.said)
 
 
-def test_no_command_prints_a_session_id_or_a_secret(
-    app: Flask, flask: Shell, services: Services, wallet: Wallet
-) -> None:
+def test_no_command_prints_a_session_id_or_a_secret(app: Flask, flask: Shell, wallet: Wallet) -> None:
     visitor = Visitor(app)
     session_id = visitor.sign_in(wallet)
     token = visitor.token("/session")
@@ -718,9 +734,7 @@ def test_no_command_prints_a_session_id_or_a_secret(
             if "revoke" not in words[1]:
                 assert flask(*words, *options).code == 0
     flask("sessions", "revoke", handle)
-    csrf = next(iter(services.records.every()), None)
     said = "".join(flask.said)
-    assert csrf is None
     assert handle in said
     for secret in (session_id, session_id[-43:], session_id[12:30], token, SECRET, SECRET[:12], "csrf"):
         assert secret not in said
@@ -753,8 +767,7 @@ def plain() -> str:
 def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
     make_app: Callable[..., Flask], plain: str
 ) -> None:
-    older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more, no"]
-    older[1] = older[1].replace(",", "")
+    older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more"]
     flask = Shell(make_app(SECRET_KEY=plain, SECRET_KEY_FALLBACKS=older))
     ran = flask("keys", "rotate")
     found = environment(ran)
@@ -772,7 +785,12 @@ def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
 
 
 @pytest.mark.parametrize(
-    "odd", ["a secret with, a comma in it and 32 characters", "a secret with a\x1b[2J in it and more"]
+    "odd",
+    [
+        "a secret with, a comma in it and 32 characters",
+        "a secret with a\x1b[2J in it and more",
+        "ein geheimnis mit ä und über 32 zeichen",
+    ],
 )
 def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
     make_app: Callable[..., Flask], odd: str, plain: str
@@ -947,7 +965,7 @@ def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask]
     assert {row["account"] for row in flask("sessions", "list", "--json").json} == {w.account() for w in wallets}
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
-    for live in services.records.every():  # a hand in the database
+    for live in services.janitor.every():  # a hand in the database
         services.records._link.call("HDEL", live.place.entries, live.place.digest)
         services.records._link.call("PERSIST", live.place.record)
     counts = flask("sessions", "sweep", "--json").json
@@ -1049,7 +1067,7 @@ def test_in_development_it_finds_the_secret_and_the_redis_of_the_demo(
 
 
 def test_the_lines_of_a_rotation_can_be_evaluated_by_a_shell(typed: Callable[..., Ran], redis_url: str) -> None:
-    odd = 'it\'s a secret with $HOME, `id` and "quotes" in it'.replace(",", "")
+    odd = 'it\'s a secret with $HOME and `id` and "quotes" in it'
     environment = {"REDIS_URL": redis_url, "SESSION_SECRET": odd}
     rotate = ".venv/bin/flask --app app keys rotate"
     ran = typed(
@@ -1065,13 +1083,12 @@ def test_without_redis_a_person_reads_one_sentence(typed: Callable[..., Ran]) ->
     assert re.fullmatch(r"store_unavailable: Redis does not answer, or refuses \(.*\)\.\n", ran.err)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+@pytest.mark.parametrize(("encoding", "command"), [("latin-1", "list"), ("latin-1", "show {}"), ("ascii", "show {}")])
 def test_a_terminal_that_can_not_show_a_name_shows_the_rest(
-    typed: Callable[..., Ran], services: Services, redis_url: str, encoding: str
+    typed: Callable[..., Ran], services: Services, redis_url: str, encoding: str, command: str
 ) -> None:
     handle = store_session(services, label="Καλημέρα \N{GRINNING FACE}", device="€" * 60)
     environment = {"REDIS_URL": redis_url, "SESSION_SECRET": SECRET, "PYTHONIOENCODING": encoding}
-    for command in ("list", f"show {handle}", "list --json"):
-        ran = typed(f".venv/bin/flask --app app sessions {command}", **environment)
-        assert (ran.code, ran.err) == (0, "")
-        assert handle in ran.out
+    ran = typed(f".venv/bin/flask --app app sessions {command.format(handle)}", **environment)
+    assert (ran.code, ran.err) == (0, "")
+    assert handle in ran.out

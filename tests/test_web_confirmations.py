@@ -127,7 +127,8 @@ class Shop:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    app = make_app({"actions": ACTIONS})
+    # Twenty at once on a machine that has other work, too: an answer that comes late is no violation.
+    app = make_app({"actions": ACTIONS}, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
     app.extensions["shop"] = Shop(app)
     return app
 
@@ -474,6 +475,13 @@ def test_a_signature_for_one_request_does_nothing_for_another(
     assert shop.done == []
     assert signed(person, proof).status_code == 200, "the proof itself was good"
     assert len(shop.done) == 1
+
+
+def test_a_file_that_was_signed_for_arrives_whole(shop: Shop, person: Visitor, wallet: Wallet) -> None:
+    content = bytes(range(256)) * 1000
+    send = _file(content)
+    assert send(person, person.proof(wallet, send(person, {}))).status_code == 200
+    assert shop.done == [{"picture": content}]
 
 
 def test_a_signature_in_one_session_does_nothing_in_another_of_the_same_account(
@@ -954,20 +962,19 @@ def test_a_signature_for_one_action_is_fresh_for_no_other(
     assert shop.done == ["closed", "closed"]
 
 
-def test_zero_seconds_always_ask(shop: Shop, person: Visitor, wallet: Wallet, services: Services) -> None:
+def test_zero_seconds_always_ask(shop: Shop, person: Visitor, wallet: Wallet) -> None:
     person.confirm(wallet, person.submit("/pay", number="7"))
-    assert problem_of(person.submit("/pay", number="7")) == "None"
-    # Our clock, as far as we know how far it is behind that of Redis, may say that the signature is yet to come.
-    services.records._ahead -= 10_000
     assert problem_of(person.submit("/pay", number="7")) == "None"
     assert shop.done == ["7"]
 
 
+@pytest.mark.parametrize("age", [0, -10_000])
 def test_zero_seconds_ask_also_in_the_millisecond_of_the_sign_in(
-    app: Flask, shop: Shop, visitor: Visitor, wallet: Wallet, services: Services, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, visitor: Visitor, wallet: Wallet, services: Services, monkeypatch: pytest.MonkeyPatch, age: int
 ) -> None:
+    """And where our clock, which is Redis's as we last heard it, says that the signature is yet to come."""
     live = services.lifecycle.start(parse(wallet.account()), services.policy.standard)
-    monkeypatch.setattr(services.records, "_now", lambda place: live.record.signed_at)
+    monkeypatch.setattr(services.records, "now", lambda place: live.record.signed_at + age)
     visitor.session_id = live.id
     assert problem_of(visitor.send("POST", "/pay", json={"number": "7"})) == "None"
     assert shop.done == []
@@ -1212,12 +1219,11 @@ def test_an_odd_address_is_come_back_to_as_it_was(
 @pytest.mark.parametrize(
     ("path", "location"),
     [
-        ("//evil.example/", "/session"),
-        ("///evil.example", "/session"),
+        ("//evil.example/", "/evil.example/"),
+        ("///evil.example", "/evil.example"),
         ("/\\evil.example", "/%5Cevil.example"),
         ("/\t/evil.example", "/%09/evil.example"),
         ("/%2F/evil.example", "/%252F/evil.example"),
-        ("/a\r\nX-Evil: 1", "/a%0D%0AX-Evil:%201"),
         ("/" + "a" * 600, "/session"),
     ],
     ids=ascii,

@@ -417,7 +417,7 @@ def test_the_proof_outlives_a_new_id_and_a_new_secret(
     rotated: Services = make_app(
         SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]
     ).extensions["wallet_sessions"]
-    assert rotated.records.sweep()["resealed"] == 1
+    assert rotated.janitor.sweep()["resealed"] == 1
     after = rotated.records.load(moved.id, "never")
     assert isinstance(after, Live)
     assert (after.record.proof, after.record.checked_at) == (before.proof, before.checked_at)

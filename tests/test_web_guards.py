@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import permutations
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from flask import Blueprint, Flask, session
@@ -13,18 +16,26 @@ from redis import Redis
 from app import create_app
 from sessions_core import (
     Misconfigured,
+    SessionType,
     WalletSessions,
     current_account,
     current_session,
+    ensure_fresh,
     events,
+    fresh_required,
     public,
+    requires,
     sessionless,
     signed_in,
 )
+from sessions_core.accounts import parse
+from sessions_core.clients import describe
+from sessions_core.web.guards import Access, declared
+from sessions_core.web.services import Services
 
-from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
+from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
 from .snapshot import refused, unchanged
-from .time_machine import TimeMachine
+from .time_machine import Clock, TimeMachine
 
 
 def view() -> str:
@@ -35,8 +46,6 @@ def view() -> str:
 
 
 def test_every_route_of_the_demo_declares_its_access(app: Flask) -> None:
-    from sessions_core.web.guards import declared
-
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} - {"static"}
     assert len(endpoints) >= 10
     assert [endpoint for endpoint in endpoints if declared(app.view_functions[endpoint]) is None] == []
@@ -463,3 +472,494 @@ def test_a_session_view_shows_neither_id_nor_secret(site: Flask, visitor: Visito
     answer = visitor.get("/private").get_data(as_text=True)
     assert session_id not in answer
     assert session_id[12:] not in answer
+
+
+# -- Rights ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(app: Flask) -> Flask:
+    """Routes that ask for rights, and one that asks for all of them at once."""
+    for name, demand in (
+        ("pay", requires("transact")),
+        ("try", requires("test-only")),
+        ("write", requires("write:messages")),
+        ("notes", requires("read:all_profiles")),
+        ("office", requires(role="admin")),
+        ("practice", requires(session_type="professional")),
+        ("all", requires("read:all_profiles", role="admin", session_type="professional")),
+    ):
+        app.route(f"/{name}", methods=["GET", "POST", "PUT"], endpoint=name)(demand(view))
+    return app
+
+
+def lacks(visitor: Visitor, path: str) -> tuple[str, str] | None:
+    """What a route says is missing, and why; `None` if it lets the visitor in."""
+    answer = visitor.json(path)
+    if answer.status_code == 200:
+        return None
+    error = answer.get_json()["error"]
+    assert (answer.status_code, error["code"]) == (403, "permission_denied")
+    return error["missing"], error["reason"]
+
+
+def data_of(visitor: Visitor) -> dict[str, Any]:
+    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
+
+
+@pytest.mark.parametrize("path", ["/pay", "/office", "/practice", "/all"])
+def test_a_route_that_asks_for_rights_asks_for_a_session_first(desk: Flask, visitor: Visitor, path: str) -> None:
+    assert visitor.get(path).headers["Location"] == f"/sign-in?next={path}"
+    answer = visitor.json(path)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
+
+
+def test_a_member_has_what_their_session_gives_and_is_told_what_it_lacks(
+    desk: Flask, visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    visitor.sign_in(wallet)
+    happened.clear()
+    with unchanged(redis):
+        assert lacks(visitor, "/pay") is None
+        assert lacks(visitor, "/write") is None
+        assert lacks(visitor, "/try") == ("test-only", "network_mainnet")
+        assert lacks(visitor, "/notes") == ("read:all_profiles", "type")
+        assert lacks(visitor, "/office") == ("admin", "role")
+        assert lacks(visitor, "/practice") == ("professional", "session_type")
+        assert lacks(visitor, "/all") == ("admin", "role")
+    assert [getattr(event, "code", "") for event in happened] == ["permission_denied"] * 5
+
+
+def test_a_page_is_sent_to_where_the_lack_is_explained(desk: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    visitor.sign_in(wallet)
+    for path, location in (
+        ("/try?a=b", "/unauthorized?permission=test-only&next=/try?a%3Db"),
+        ("/office", "/unauthorized?role=admin&next=/office"),
+        ("/practice", "/unauthorized?session_type=professional&next=/practice"),
+    ):
+        answer = visitor.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (303, location)
+    assert visitor.submit("/office").headers["Location"] == "/unauthorized?role=admin"
+
+
+def test_the_token_is_demanded_before_rights_are_explained(desk: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    visitor.sign_in(wallet)
+    assert visitor.json("/office", "POST").get_json()["error"]["code"] == "csrf_failed"
+
+
+def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visitor: Visitor, wallet: Wallet) -> None:
+    account = parse(wallet.account())
+    visitor.sign_in(wallet)
+    services.directory.verify(account, "lic_7", "full", 30)
+    assert lacks(visitor, "/all") == ("admin", "role")
+    services.directory.appoint(account, "admin")
+    assert lacks(visitor, "/all") == ("professional", "session_type")
+    visitor.sign_in(wallet, session_type="professional", permissions="write:therapy_notes")
+    assert lacks(visitor, "/all") == ("read:all_profiles", "narrowed")
+    visitor.sign_in(wallet, session_type="professional")
+    assert lacks(visitor, "/all") is None
+    services.directory.dismiss(account)
+    assert lacks(visitor, "/all") == ("admin", "role")
+
+
+def test_every_order_of_declarations_means_the_same(app: Flask) -> None:
+    declarations = (
+        signed_in(slides=False),
+        requires("transact"),
+        requires(role="admin", session_type="standard"),
+        fresh_required(60, "session.extend"),
+    )
+    found = set()
+    for order in permutations(declarations):
+        guarded: Callable[..., Any] = view
+        for declare in order:
+            guarded = declare(guarded)
+        found.add(declared(guarded))
+    assert found == {
+        Access(
+            demands=True,
+            slide="never",
+            permission="transact",
+            role="admin",
+            session_type="standard",
+            fresh=(60, "session.extend"),
+        )
+    }
+    assert declared(view) is None, "the function itself is left as it was"
+
+
+RIGHTS = [
+    requires("transact"),
+    requires(role="admin"),
+    requires(session_type="standard"),
+    fresh_required(0, "admin.open"),
+]
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("open_", [public, public(slides=False), public(csrf=False), sessionless])
+def test_a_route_can_not_be_open_and_ask_for_rights(right: Callable[..., Any], open_: Callable[..., Any]) -> None:
+    for outer, inner in ((right, open_), (open_, right)):
+        with pytest.raises(Misconfigured, match=r"can't be open to everybody and ask for rights"):
+            outer(inner(view))
+
+
+@pytest.mark.parametrize("closed", [signed_in, signed_in(slides=False)])
+@pytest.mark.parametrize("open_", [public, public(slides=False), public(csrf=False), sessionless])
+def test_a_route_can_not_be_open_and_ask_for_a_session(closed: Callable[..., Any], open_: Callable[..., Any]) -> None:
+    """Whichever stood first would have won, and one of the orders left the route open."""
+    for outer, inner in ((closed, open_), (open_, closed)):
+        with pytest.raises(Misconfigured, match=r"can't be open to everybody and ask for rights"):
+            outer(inner(view))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (requires("transact"), requires("sign")),
+        (requires(role="admin"), requires(role="editor")),
+        (requires(session_type="standard"), requires("sign", session_type="kiosk")),
+        (fresh_required(0, "admin.open"), fresh_required(300, "session.extend")),
+    ],
+)
+def test_a_route_can_not_ask_for_two_rights_of_one_kind(one: Callable[..., Any], other: Callable[..., Any]) -> None:
+    """The one below would be gone without a word."""
+    for outer, inner in ((one, other), (other, one)):
+        with pytest.raises(Misconfigured, match="twice"):
+            outer(inner(view))
+
+
+def test_an_action_without_a_sentence_stops_the_application_from_starting(
+    app: Flask, redis: Redis, overrides: dict[str, Any]
+) -> None:
+    with pytest.raises(Misconfigured, match=r"'shop\.open', which has no sentence"):
+        app.get("/shop")(fresh_required(60, "shop.open")(view))
+    before = Flask(__name__)
+    before.config.update(overrides)
+    before.get("/shop")(fresh_required(60, "shop.open")(view))
+    with pytest.raises(Misconfigured, match=r"'shop\.open', which has no sentence"):
+        WalletSessions(before)
+    WalletSessions(before, actions={"shop.open": "Open the shop."})
+
+
+def test_a_view_that_is_open_to_all_asks_visitors_to_sign_in_before_they_sign(app: Flask, visitor: Visitor) -> None:
+    @app.get("/shop")
+    @public
+    def shop() -> str:
+        ensure_fresh(300, "session.extend")
+        return "seen"
+
+    answer = visitor.json("/shop")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
+    assert visitor.get("/shop").headers["Location"] == "/sign-in?next=/shop"
+
+
+def test_a_permission_that_takes_signatures_needs_a_sentence(make_app: Callable[..., Flask]) -> None:
+    cash = SessionType("cash", "cash_", 600, 3600, ("open:till",), fresh=("open:till",))
+    with pytest.raises(Misconfigured, match=r"'open:till' takes a signature"):
+        make_app({"session_types": [cash]})
+    make_app({"session_types": [cash], "actions": {"open:till": "Open the till."}})
+
+
+# -- Rights that change ------------------------------------------------------------------------------------------
+
+
+def rotated(happened: list[events.Event]) -> list[str]:
+    return [event.handle for event in happened if isinstance(event, events.SessionRotated)]
+
+
+def test_a_role_that_is_given_changes_the_id_of_each_living_session_with_its_next_request(
+    desk: Flask, services: Services, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    people = [Visitor(desk) for _ in range(3)]
+    before = [person.sign_in(wallet) for person in people]
+    handles = [data_of(person)["session_id"] for person in people]
+    old_token = people[0].token("/session")
+    services.directory.appoint(parse(wallet.account()), "admin")
+    happened.clear()
+    for person in people:
+        assert lacks(person, "/office") is None
+        assert lacks(person, "/office") is None
+    assert rotated(happened) == handles
+    assert [data_of(person)["session_id"] for person in people] == handles
+    assert not {person.session_id for person in people} & set(before)
+    for session_id in before:
+        thief = Visitor(desk)
+        thief.session_id = session_id
+        assert thief.json("/office").get_json()["error"]["reason"] == "replaced"
+    assert people[0].post("/office", data={"csrf_token": old_token}).status_code == 400
+
+
+def test_a_role_that_is_taken_is_gone_with_the_very_next_request(
+    desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    account = parse(wallet.account())
+    services.directory.appoint(account, "admin")
+    before = visitor.sign_in(wallet)
+    assert lacks(visitor, "/office") is None
+    assert visitor.session_id == before, "it was signed in with that role"
+    services.directory.appoint(account, "restricted")
+    happened.clear()
+    assert lacks(visitor, "/office") == ("admin", "role")
+    assert lacks(visitor, "/pay") == ("transact", "role")
+    assert len(rotated(happened)) == 1
+    assert visitor.session_id != before
+
+
+def test_so_it_is_with_roles_of_the_application_s_own(
+    make_app: Callable[..., Flask], wallet: Wallet, happened: list[events.Event]
+) -> None:
+    roles = {wallet.account(): "member"}
+    app = make_app({"role_for": lambda account: roles[str(account)]})
+    app.get("/office")(requires(role="admin")(view))
+    visitor = Visitor(app)
+    before = visitor.sign_in(wallet)
+    assert lacks(visitor, "/office") == ("admin", "role")
+    roles[wallet.account()] = "admin"
+    assert lacks(visitor, "/office") is None
+    assert visitor.session_id != before
+    raised = visitor.session_id
+    del roles[wallet.account()]  # the application's own database is out of reach
+    assert lacks(visitor, "/office") == ("admin", "role")
+    assert visitor.session_id == raised, "nobody's id changes for an outage"
+    assert visitor.sign_out().status_code == 303
+
+
+def test_a_verification_that_lapses_is_gone_with_the_next_request(
+    desk: Flask,
+    services: Services,
+    visitor: Visitor,
+    wallet: Wallet,
+    pass_time: TimeMachine,
+    happened: list[events.Event],
+) -> None:
+    services.directory.verify(parse(wallet.account()), "lic_7", "full", 1)
+    pass_time(86_400 - 600)
+    before = visitor.sign_in(wallet, session_type="professional")
+    pass_time(590)
+    assert lacks(visitor, "/notes") is None
+    assert visitor.session_id == before
+    pass_time(11)
+    happened.clear()
+    assert lacks(visitor, "/notes") == ("read:all_profiles", "verification")
+    assert len(rotated(happened)) == 1
+    assert (data_of(visitor)["session_type"], data_of(visitor)["permissions"]) == (
+        "professional",
+        ["transact", "sign"],
+    )
+    assert visitor.attempt(wallet, session_type="professional").headers["Location"].startswith("/unauthorized")
+
+
+def test_a_verification_that_is_withdrawn_is_gone_with_the_next_request(
+    desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    account = parse(wallet.account())
+    services.directory.verify(account, "lic_7", "full", 1)
+    before = visitor.sign_in(wallet, session_type="professional")
+    assert lacks(visitor, "/notes") is None
+    assert data_of(visitor)["professional_id"] == "lic_7"
+    services.directory.withdraw(account)
+    happened.clear()
+    assert lacks(visitor, "/notes") == ("read:all_profiles", "verification")
+    assert len(rotated(happened)) == 1
+    assert visitor.session_id != before
+    assert data_of(visitor)["professional_id"] is None
+
+
+def test_a_poll_never_changes_the_id_and_still_tells_the_truth(
+    desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, redis: Redis, pass_time: TimeMachine
+) -> None:
+    """Several tabs poll at once: each but one would be left with a dead cookie."""
+    before = visitor.sign_in(wallet)
+    token = visitor.token("/session")
+    services.directory.appoint(parse(wallet.account()), "admin")
+    pass_time(100)
+    with unchanged(redis):
+        assert data_of(visitor)["role"] == "admin"
+        assert visitor.json("/api/auth/sessions").status_code == 200
+        assert visitor.get("/nothing").status_code == 404
+        visitor.json("/api/auth/challenges", "POST", json={"account": wallet.account()})
+    assert visitor.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": token}).status_code == 200
+    assert visitor.session_id == before
+    visitor.get("/session")
+    assert visitor.session_id != before
+
+
+def test_requests_at_the_moment_of_a_new_role_leave_one_living_id(
+    desk: Flask, services: Services, wallet: Wallet, redis: Redis
+) -> None:
+    account = parse(wallet.account())
+    services.directory.appoint(account, "admin")
+    for _ in range(10):
+        live = services.lifecycle.start(account, services.policy.standard)  # as an ordinary member
+        tabs = [Visitor(desk) for _ in range(4)]
+        for tab in tabs:
+            tab.session_id = live.id
+        answers = together(*(partial(tab.json, "/pay") for tab in tabs))
+        assert {answer.status_code for answer in answers} <= {200, 401}
+        [moved] = {tab.session_id for tab in tabs} - {live.id}
+        assert len(services.records.living(wallet.account())) == 1
+        tabs[0].session_id = moved
+        assert tabs[0].signed_in
+        services.lifecycle.revoke_account(account)
+
+
+# -- Where a session is used from --------------------------------------------------------------------------------
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def seen_from(visitor: Visitor, ip: str, agent: str = FIREFOX, path: str = "/session") -> None:
+    answer = visitor.get(path, headers={"User-Agent": agent}, environ_overrides={"REMOTE_ADDR": ip})
+    assert answer.status_code in (200, 404)
+
+
+def moves(happened: list[events.Event]) -> list[str]:
+    return [event.changed for event in happened if isinstance(event, events.ClientChanged)]
+
+
+@pytest.fixture
+def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
+    live = services.lifecycle.start(
+        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, False)
+    )
+    visitor.session_id = live.id
+    return visitor
+
+
+def test_a_session_that_goes_on_elsewhere_says_what_changed(
+    traveller: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    pass_time(61)
+    seen_from(traveller, "203.0.113.7")
+    assert moves(happened) == []
+    pass_time(61)
+    seen_from(traveller, "198.51.100.1")
+    handle = data_of(traveller)["session_id"]
+    assert happened[-1:] == [events.ClientChanged(handle=handle, account=wallet.account(), changed="ip")]
+    pass_time(61)
+    seen_from(traveller, "198.51.100.1", SAFARI)
+    pass_time(61)
+    seen_from(traveller, "203.0.113.7", FIREFOX)
+    assert moves(happened) == ["ip", "device", "ip"]
+    [row] = traveller.json("/api/auth/sessions").get_json()["data"]["sessions"]
+    assert (row["ip"], row["device"], row["user_agent"]) == ("203.0.113.7", "Firefox on Linux", FIREFOX)
+
+
+def test_it_says_so_at_most_once_a_minute(
+    traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    for number in range(20):
+        seen_from(traveller, f"198.51.100.{number}")
+    assert moves(happened) == []
+    pass_time(61)
+    for number in range(20):
+        seen_from(traveller, f"198.51.100.{number}", SAFARI if number % 2 else FIREFOX)
+    assert moves(happened) == ["ip"]
+
+
+def test_a_poll_from_elsewhere_is_not_looked_at(
+    traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    pass_time(61)
+    traveller.json("/api/auth/sessions/validate", environ_overrides={"REMOTE_ADDR": "198.51.100.1"})
+    seen_from(traveller, "198.51.100.1", path="/nothing")
+    assert moves(happened) == []
+
+
+def test_a_session_that_keeps_no_device_is_not_followed(
+    services: Services, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    visitor.session_id = services.lifecycle.start(parse(wallet.account()), services.policy.standard).id
+    pass_time(61)
+    seen_from(visitor, "198.51.100.1")
+    assert moves(happened) == []
+    [live] = services.records.living(wallet.account())
+    assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
+
+
+def test_a_shortened_address_that_stays_in_its_network_is_no_move(
+    make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
+) -> None:
+    app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
+    services: Services = app.extensions["wallet_sessions"]
+    visitor, pass_time = Visitor(app), TimeMachine(app, redis, clock)
+    visitor.session_id = services.lifecycle.start(
+        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, True)
+    ).id
+    pass_time(61)
+    seen_from(visitor, "203.0.113.99")
+    assert moves(happened) == []
+    pass_time(61)
+    seen_from(visitor, "203.0.114.7")
+    assert moves(happened) == ["ip"]
+
+
+# -- The network is the signed one ---------------------------------------------------------------------------------
+
+CLAIMS: list[dict[str, Any]] = [
+    {"query_string": {"network": "mainnet", "chain": "eip155:1", "chain_id": "1", "chainId": "0x1"}},
+    {"headers": {"X-Chain-Id": "1", "X-Network": "mainnet", "Chain-Id": "eip155:1", "X-Wallet-Network": "mainnet"}},
+    {"headers": {"X-Original-Account": "eip155:1:0x0", "X-Forwarded-Proto": "mainnet", "Cookie2": "network=mainnet"}},
+    {"data": {"network": "mainnet", "chain": "eip155:1", "chain_id": "1", "account": "eip155:1:0x0"}},
+    {"json": {"network": "mainnet", "chain": "eip155:1", "chainId": 1, "permissions": ["transact"], "role": "admin"}},
+]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: ascii(claim)[:40])
+def test_a_page_that_claims_another_network_gets_nothing_for_it(
+    desk: Flask, visitor: Visitor, wallet: Wallet, redis: Redis, claim: dict[str, Any]
+) -> None:
+    visitor.attempt(wallet, visitor.challenge(wallet.account("eip155:11155111")))
+    visitor.client.set_cookie("network", "mainnet")
+    visitor.client.set_cookie("chain_id", "1")
+    assert lacks(visitor, "/try") is None
+    with unchanged(redis):
+        for method in ("GET", "POST", "PUT"):
+            answer = visitor.send(method, "/pay", **claim)
+            error = answer.get_json()["error"]
+            assert (answer.status_code, error["missing"], error["reason"]) == (403, "transact", "network_testnet")
+    assert data_of(visitor)["permissions"][0] == "test-only"
+
+
+def test_a_sign_in_that_claims_another_network_than_its_text_gets_that_of_its_text(
+    desk: Flask, visitor: Visitor, wallet: Wallet
+) -> None:
+    challenge = visitor.challenge(wallet.account("eip155:11155111"))
+    claims = {"network": "mainnet", "chain": "eip155:1", "account": wallet.account(), "permissions": "transact"}
+    assert visitor.attempt(wallet, challenge, **claims).status_code == 303
+    data = data_of(visitor)
+    assert (data["network"], data["account"], data["permissions"]) == (
+        "testnet",
+        wallet.account("eip155:11155111"),
+        [],
+    )
+    assert lacks(visitor, "/pay") == ("transact", "network_testnet")
+
+
+# -- Addresses in no encoding ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["\xff", "a=\xff&b=\xc3\xa9", "%ff=%00", "\x00", "%", "&&==&"], ids=ascii)
+def test_a_query_in_no_encoding_is_never_a_fault(site: Flask, visitor: Visitor, wallet: Wallet, query: str) -> None:
+    """WSGI hands bytes over as they came; browsers encode them, and others need not."""
+    for path, statuses in (("/private", (303, 200)), ("/public", (200, 200)), ("/nothing", (404, 404))):
+        for status in statuses:
+            answer = visitor.get(path, environ_overrides={"QUERY_STRING": query})
+            assert answer.status_code == status
+            assert answer.headers.get("Location", "/").isascii()
+            if path == "/private" and status == 303:
+                visitor.sign_in(wallet)
+    assert visitor.get("/session", environ_overrides={"QUERY_STRING": query}).status_code == 200
+
+
+def test_who_is_sent_to_sign_in_comes_back_to_the_very_address(site: Flask, visitor: Visitor) -> None:
+    site.get("/files/<path:name>")(signed_in(lambda name: name))
+    answer = visitor.get("/files/a%3Fb%20c%25/%C3%A9?x=%26&y=1")
+    assert answer.headers["Location"] == "/sign-in?next=/files/a%253Fb%2520c%2525/%25C3%25A9?x%3D%2526%26y%3D1"
+    came_back_to = parse_qs(answer.headers["Location"].partition("?")[2])["next"]
+    assert came_back_to == ["/files/a%3Fb%20c%25/%C3%A9?x=%26&y=1"]

@@ -10,13 +10,14 @@ import logging
 from typing import Protocol
 
 from ..accounts import Account
-from ..errors import ChainUnsupported, MessageMalformed, SignatureMismatch, SignInRefused
-from . import contract
+from ..errors import ChainUnsupported, MessageMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
+from ..messages import Layout
 from .eip155 import Eip155
+from .icp import Icp
+from .solana import Solana
+from .stacks import Stacks
 
 logger = logging.getLogger(__name__)
-
-MAX_SIGNATURE = 2 + 2 * contract.MAX_BYTES  # in characters; a key's has 132
 
 
 class Verifier(Protocol):
@@ -24,17 +25,25 @@ class Verifier(Protocol):
 
     namespace: str
     """The CAIP-2 namespace, such as `eip155`."""
-    account_kind: str
-    """The word before "account:" in the sign-in text, such as `Ethereum`."""
+    layout: Layout
+    """How its texts are laid out, and what they call the account and the chain."""
+    max_signature: int
+    """The longest signature it takes, in characters."""
 
-    def verify(self, account: Account, message: str, signature: str) -> None:
-        """Return if `account` signed `message`; raise `SignatureMalformed` or `SignatureMismatch` if not."""
+    def verify(self, account: Account, message: str, signature: str, now: float) -> None:
+        """Return if `account` signed `message`; raise a `SignInRefused` that says what is wrong if not.
+
+        `now`, in seconds since the epoch, is for signatures that expire by themselves.
+        """
 
     def warm(self) -> None:
         """Import what is slow to import, before the first signature comes."""
 
 
-_VERIFIERS: dict[str, Verifier] = {chain.namespace: chain for chain in (Eip155(),)}
+_VERIFIERS: dict[str, Verifier] = {chain.namespace: chain for chain in (Eip155(), Stacks(), Solana(), Icp())}
+
+LAYOUTS = tuple(chain.layout for chain in _VERIFIERS.values())
+MAX_SIGNATURE = max(chain.max_signature for chain in _VERIFIERS.values())
 
 
 def verifier(namespace: str) -> Verifier:
@@ -48,15 +57,22 @@ def verifier(namespace: str) -> Verifier:
 def namespace_of(account_kind: str) -> str:
     """Return the namespace whose texts say "your <account_kind> account", or raise `MessageMalformed`."""
     for chain in _VERIFIERS.values():
-        if chain.account_kind == account_kind:
+        if chain.layout.account_kind == account_kind:
             return chain.namespace
     raise MessageMalformed("unknown kind of account", account_kind)
 
 
-def verify(account: Account, message: str, signature: str) -> None:
+def refuse_oversized(account: Account, signature: str) -> None:
+    """Raise `SignatureMalformed` for a signature longer than any of the account's chain."""
+    if len(signature) > verifier(account.namespace).max_signature:
+        raise SignatureMalformed("too long")
+
+
+def verify(account: Account, message: str, signature: str, now: float) -> None:
     """Return if `account` signed `message`; raise a `SignInRefused` in every other case."""
+    refuse_oversized(account, signature)
     try:
-        verifier(account.namespace).verify(account, message, signature)
+        verifier(account.namespace).verify(account, message, signature, now)
     except SignInRefused:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ import re
 
 from ..accounts import Account
 from ..errors import SignatureMalformed, SignatureMismatch
+from ..messages import EIP4361
 
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1 (SEC 2, section 2.4.1)
@@ -19,9 +20,10 @@ class Eip155:
     """Verifies signatures of externally owned accounts."""
 
     namespace = "eip155"
-    account_kind = "Ethereum"
+    layout = EIP4361
+    max_signature = 8194  # 4096 bytes of a contract wallet; a key's has 132
 
-    def verify(self, account: Account, message: str, signature: str) -> None:
+    def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Recover the signer of `message` and compare its 20 bytes with the account's.
 
         `signature` is `0x` and 130 hex digits: r, s, v with 0 < r < n, 0 < s ≤ n/2 (EIP-2) and v one of 0, 1, 27, 28.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..audit import Entry
+from ..audit import Entry, Page
 from .guards import signed_in
 from .pages import account_of_session, pages
 from .services import services
@@ -46,17 +47,8 @@ COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 @signed_in
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
-    kind, before = asked()
-    page = services().audit.account(str(account_of_session()), KINDS.get(kind, ()), before)
-    return render_template(
-        "sessions/activity.html",
-        entries=page.entries,
-        older=page.older,
-        before=before,
-        kind=kind,
-        kinds=tuple(KINDS),
-        days=services().settings.activity_days,
-    )
+    account = str(account_of_session())
+    return page_of_entries("sessions/activity.html", partial(services().audit.account, account))
 
 
 @pages.get("/activity.csv")
@@ -73,10 +65,20 @@ def activity_json() -> ResponseReturnValue:
     return as_json(services().audit.iterate(str(account_of_session())), "activity")
 
 
-def asked() -> tuple[str, str]:
-    """Return the filter and the cursor of this request; what is none is empty."""
-    kind = request.args.get("kind", "")
-    return kind if kind in KINDS else "", request.args.get("before", "")
+def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page]) -> str:
+    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given."""
+    kind, before = request.args.get("kind", ""), request.args.get("before", "")
+    kind = kind if kind in KINDS else ""
+    page = read(KINDS.get(kind, ()), before)
+    return render_template(
+        template,
+        entries=page.entries,
+        older=page.older,
+        before=before,
+        kind=kind,
+        kinds=tuple(KINDS),
+        days=services().settings.activity_days,
+    )
 
 
 def as_csv(entries: Iterable[Entry], name: str) -> Response:

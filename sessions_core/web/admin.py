@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from .. import accounts
 from ..accounts import Account
 from ..errors import AccountMalformed, BadRequest, NotFound, PermissionDenied
-from .activity import KINDS, as_csv, as_json, asked
+from .activity import as_csv, as_json, page_of_entries
 from .devices import PER_PAGE, page_of, sessions_of
 from .guards import ensure_fresh, fresh_required, requires, wallet_session
 from .pages import account_of_session, clear_browser, pages
@@ -162,17 +162,7 @@ def admin_everybody_post() -> ResponseReturnValue:
 @requires(role="admin")
 def admin_activity() -> ResponseReturnValue:
     """Show what happened on the site, newest first."""
-    kind, before = asked()
-    page = services().audit.site(KINDS.get(kind, ()), before)
-    return render_template(
-        "sessions/admin_activity.html",
-        entries=page.entries,
-        older=page.older,
-        before=before,
-        kind=kind,
-        kinds=tuple(KINDS),
-        days=services().settings.activity_days,
-    )
+    return page_of_entries("sessions/admin_activity.html", services().audit.site)
 
 
 @pages.get("/admin/activity.csv")

@@ -45,7 +45,7 @@ KEYFILE = "wallet_sessions_keyfile"
 _WIDTH = 100  # columns that a table should fit into
 _NARROWEST = 10
 _FOUND = {
-    "dead": "ended long ago: deleted",
+    "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
     "lost": "missing in the list of their account: listed again",
     "unreadable": "changed by somebody: deleted",
@@ -120,7 +120,7 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
-    live.standing = services().records.read_standing(live.record.account)
+    live.standing = services().directory.standing(live.record.account)
     view = SessionView(live, services())
     shown = _session(view) | {
         "role": view.role,
@@ -172,7 +172,7 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @_json
 def sweep(as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
-    found = services().records.sweep() | {"standings": services().directory.reseal()}
+    found = services().janitor.sweep() | {"standings": services().directory.reseal()}
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 
@@ -238,6 +238,7 @@ def verify(account: str, professional_id: str, level: str, days: int, as_json: b
         raise BadRequest("A professional id is lic_ and 1 to 40 letters, digits, underscores and hyphens.")
     if not LEVEL.fullmatch(level):
         raise BadRequest("A level is 1 to 32 lower-case letters, digits, underscores and hyphens.")
+    _confirm_replacing(found)
     standing = ours.directory.verify(found, professional_id, level, days)
     until = moment(standing.verified_until)
     shown = {"account": str(found), "professional_id": professional_id, "verification_level": level}
@@ -251,6 +252,7 @@ def verify(account: str, professional_id: str, level: str, days: int, as_json: b
 def withdraw(account: str, as_json: bool) -> None:
     """Take the verification of a CAIP-10 ACCOUNT away."""
     found = _account(account)
+    _confirm_replacing(found)
     changed = services().directory.withdraw(found)
     said = f"{found} is {'not verified any more' if changed else 'not verified, and was not before'}."
     _answer({"account": str(found), "changed": changed} if as_json else [said], as_json)
@@ -263,6 +265,7 @@ def _give(account: Account, role: str, as_json: bool) -> None:
         raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
     if role not in ours.policy.roles:
         raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
+    _confirm_replacing(account)
     changed = ours.directory.appoint(account, role)
     said = f"{account} is {role} {'now' if changed else 'already'}."
     _answer({"account": str(account), "role": role, "changed": changed} if as_json else [said], as_json)
@@ -290,10 +293,11 @@ def rotate(as_json: bool) -> None:
 
 def _in_environment() -> dict[str, str]:
     former = services().settings.secrets
-    if any("," in secret or not secret.isprintable() for secret in former):
+    if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
+        # What a terminal shows of it may be another secret, and that would sign everybody out.
         raise BadRequest(
-            "A secret in use has a comma or a control character in it, so SESSION_SECRET_FALLBACKS can't hold it: "
-            "put it into the list SECRET_KEY_FALLBACKS of the configuration, and the new one into SECRET_KEY."
+            "A secret in use has a comma or other than plain ASCII in it, so SESSION_SECRET_FALLBACKS can't hold it: "
+            "put it into the list SECRET_KEY_FALLBACKS of the configuration, and a new one into SECRET_KEY."
         )
     return {"SESSION_SECRET": secrets.token_urlsafe(32), "SESSION_SECRET_FALLBACKS": ",".join(former)}
 
@@ -323,7 +327,7 @@ def _find(handle: str, account: str | None) -> Live:
         live = records.find(str(of_one), handle)
     else:
         # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in records.every())
+        every = (each for _ in range(2) for each in services().janitor.every())
         live = next((each for each in every if each.record.account and each.record.handle == handle), None)
     if live is None:
         raise NotFound("There is no living session with this handle.")
@@ -345,7 +349,7 @@ def _refuse_malformed(handle: str) -> None:
 
 def _views() -> list[SessionView]:
     ours = services()
-    found = {live.record.handle: live for live in ours.records.every() if live.record.account}  # one may come twice
+    found = {live.record.handle: live for live in ours.janitor.every() if live.record.account}  # one may come twice
     return sorted(
         (SessionView(live, ours) for live in found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),
@@ -355,6 +359,12 @@ def _views() -> list[SessionView]:
 def _confirm(question: str, yes: bool) -> None:
     if not yes:
         click.confirm(question, abort=True, err=True)
+
+
+def _confirm_replacing(account: Account) -> None:
+    # A shell with a secret of before would take a verification away without a word, or lift a restriction.
+    known = services().directory.knows(account)
+    _confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
 
 
 # -- How it is shown ---------------------------------------------------------------------------------------------
@@ -483,4 +493,5 @@ def _say(line: str, err: bool = False) -> None:
 
 
 def _harmless(character: str) -> bool:
-    return unicodedata.category(character)[0] != "C" and unicodedata.category(character) not in ("Zl", "Zp")
+    category = unicodedata.category(character)
+    return category[0] != "C" and category not in ("Zl", "Zp")

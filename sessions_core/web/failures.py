@@ -127,7 +127,7 @@ def _elsewhere(error: errors.SessionsError) -> Response | None:
             page = confirmations.page(services(), wallet_session(), error.request, error.problem)
             return current_app.make_response((page, error.status))
         return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
-    if isinstance(error, errors.PermissionDenied) and error.reason is not None:
+    if isinstance(error, errors.PermissionDenied) and error.reason not in (None, "own_account"):
         lacking: dict[str, Any] = {error.kind: error.missing, **_target()}
         return redirect(url_for("sessions.unauthorized", **lacking), 303)
     return None

@@ -251,7 +251,7 @@ def _follow(ours: Services, current: WalletSession) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.active == live.now and record.device:
+    elif live.slid and record.device:
         seen = client.current()
         changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
         if changed:
@@ -285,7 +285,8 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
 def ensure_fresh(seconds: int, action: str) -> None:
     """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
     ours, current = services(), wallet_session()
-    confirmations.demand(ours, current, request_ctx.request, seconds, action)
+    if current.account_live is not None:
+        confirmations.demand(ours, current, request_ctx.request, seconds, action)
     if current.account_live is None:
         raise refusal(current)
 

@@ -30,6 +30,9 @@ _STATES = {
     "signature_malformed": "bad_signature",
     "contract_wallet_unsupported": "contract_wallet",
     "rpc_unavailable": "network_unreachable",
+    "delegation_expired": "bad_signature",
+    "delegation_restricted": "bad_signature",
+    "canister_signature_unsupported": "bad_signature",
     "challenge_expired": "nonce_expired",
     "challenge_used": "nonce_expired",
     "domain_mismatch": "domain_mismatch",
@@ -185,7 +188,8 @@ def _sign_in_page(
         next=origin.safe_path(fields.get("next"), ""),
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
-        chains=[chain(chain_id) for chain_id in services().settings.chains],
+        # What the page offers a wallet to switch to; only those of Ethereum switch.
+        chains=[chain(each) for each in services().settings.chains if each.startswith("eip155:")],
         **_kind(fields.get("session_type", "")),
     )
 

@@ -17,6 +17,7 @@ from ..chains.contract import Contracts
 from ..challenges import Challenges
 from ..directory import Directory
 from ..errors import SessionsError
+from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
 from ..records import Records
@@ -41,6 +42,7 @@ class Services:
     challenges: Challenges
     contracts: Contracts
     directory: Directory
+    janitor: Janitor
     audit: Audit
     policy: Policy
     actions: Actions

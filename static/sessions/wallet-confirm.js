@@ -20,10 +20,10 @@ import { discover, list, printable, providerOf } from "./wallets.js";
 /** @typedef {import("./challenge.js").Challenge} Challenge */
 
 const SLOW_MS = 20_000;
-/** When the page is still here so long after the server said that its session is over, the server meant less. */
+/** Where the page still stands so long after the server said that there is no session, there is one. */
 const LEAVING_MS = 5_000;
 
-/** One button pending, and the way out of the page hidden behind the way out of the attempt. */
+/** A request is open somewhere: the button is pending. */
 const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
 
 /** @type {Partial<Record<eip155.Kind, string>>} */
@@ -209,6 +209,7 @@ class WalletConfirm extends HTMLElement {
    * @param {{kind?: string, technical?: unknown[]}} [details]
    */
   #show(state, { kind = "", technical = [] } = {}) {
+    const focused = document.activeElement;
     for (const timer of this.#timers.splice(0)) clearTimeout(timer);
     const known = this.querySelector("[data-part='problem']");
     // What the server said is of the attempt before.
@@ -234,9 +235,8 @@ class WalletConfirm extends HTMLElement {
     fill(this, "technical", trouble);
     this.#drawButtons();
     say(this);
-    const focused = document.activeElement;
-    if (focused && this.contains(focused) && focused.closest("[hidden]")) this.#focusNext();
-    else if (state === "choose_wallet") this.#focusNext();
+    const lost = this.contains(focused) && focused?.closest("[hidden]");
+    if (lost || state === "choose_wallet") this.#focusNext();
   }
 
   /** The pending button can still be focused, so that the keyboard does not lose its place. */

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes sure that the tests have a browser, its driver, axe-core, and an Ethereum node (../evm): installs them as root
-# on Debian, and otherwise says in one sentence what to install.
+# Makes sure that the tests have a browser, its driver, and the npm packages they use: axe-core in the pages, the
+# chains' own libraries as signers, an Ethereum node. Installs them as root on Debian, and otherwise says in one
+# sentence what to install.
 set -eu
 cd "$(dirname "$0")"
 
@@ -18,13 +19,10 @@ if ! browser || ! has npm; then
   fi
 fi
 
-# node_modules is as new as the lock, or it is made again.
-for place in . ../evm; do
-  (
-    cd "$place"
-    if [ ! -f node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
-      npm ci --ignore-scripts --no-audit --no-fund --silent
-      touch node_modules/.installed
-    fi
-  )
+# node_modules is as new as the lock, or it is made again; after that the network is not needed.
+for packages in . ../signers ../evm; do
+  if [ ! -f "$packages/node_modules/.installed" ] || [ "$packages/package-lock.json" -nt "$packages/node_modules/.installed" ]; then
+    npm ci --prefix "$packages" --ignore-scripts --no-audit --no-fund --silent
+    touch "$packages/node_modules/.installed"
+  fi
 done

@@ -289,6 +289,7 @@ def test_what_is_missing(
     browser.open("/unauthorized", session_type="professional")
     picture("unauthorized-visitor-professional")
     ConnectPanel(browser).open(session_type="professional")
+    ConnectPanel(browser).wait_for("no_wallet")
     picture("sign-in-professional")
     browser.sign_in(make_wallet("Fox Wallet", chain=11155111))
     browser.open("/admin")

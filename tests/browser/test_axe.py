@@ -46,7 +46,8 @@ STATES = (
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
-    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced", "unknown",
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced", "limit",
+    "unknown",
 )  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def refusals() -> dict[int, type[errors.SessionsError]]:
         waiting += each.__subclasses__()
         if each.status != 401:
             found.setdefault(each.status, each)
-    for each in (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.SignOutIncomplete):
+    own_words = (errors.CsrfFailed, errors.CrossSiteRequest, errors.HostUntrusted, errors.ConfirmationMalformed)
+    for each in (*own_words, errors.SignOutIncomplete):
         found[each.code] = each
     return found
 

@@ -1,11 +1,9 @@
-"""A request that waits for a signature: what the page says, what the wallet is asked, and that nothing happens before."""
+"""A request that waits for a signature: what the page says, what the wallet is asked, and what is not done before."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask import Flask, Response, jsonify, request
@@ -13,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import fresh_required
+from sessions_core.records import Live
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -21,6 +20,7 @@ from . import test_axe
 from .conftest import Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
 from .test_session import KEEP_ALIVE, VALIDATE, WATCH, asked
+from .test_wallet_watch import other_tab
 from .wallet_in_page import WalletInPage
 
 MakeWallet = Callable[..., WalletInPage]
@@ -198,7 +198,8 @@ def test_a_form_arrives_as_it_was_sent(
     browser.run(
         "const form = document.createElement('form');"
         "for (const [name, value] of arguments[0]) {"
-        "  const field = document.createElement('textarea'); field.name = name; field.value = value; form.append(field);"
+        "  const field = document.createElement('textarea');"
+        "  field.name = name; field.value = value; form.append(field);"
         "}"
         "form.setAttribute('method', 'post'); form.setAttribute('action', '/notes'); document.body.append(form);"
         "HTMLFormElement.prototype.submit.call(form)",
@@ -486,7 +487,7 @@ def test_cancel_forgets_what_the_wallet_still_answers(
     panel.wait_for("signing")
     panel.browser.click("confirm-stop")
     panel.wait_for("idle")
-    assert panel.browser.focused.get_attribute("data-testid") == "confirm-button", panel.browser.focused.get_attribute("outerHTML")[:300]
+    assert panel.browser.focused.get_attribute("data-testid") == "confirm-button"
     wallet.answer_late()
     # Whatever the late answer might have started has started by the time a new attempt waits for the wallet.
     panel.start()
@@ -525,7 +526,6 @@ def test_after_back_nothing_of_the_signature_is_left(panel: ConfirmPanel, wallet
     panel.arrive("session.revoke")
     panel.wait_for("idle")
     assert panel.proof == ""
-    panel.browser.see("confirm-gone") if panel.browser.shown("confirm-gone") else None
     panel.confirm(wallet)
     assert "had ended already" in panel.browser.see("message").text
 
@@ -629,24 +629,19 @@ def test_two_tabs_confirm_one_after_the_other(
 ) -> None:
     browser = panel.browser
     second = elsewhere.sign_in(wallet, FIREFOX)
-    browser.new_tab()
-    twin = WalletInPage(browser.driver, "Test Wallet")
-    twin.keys, twin.connected = wallet.keys, True
-    twin.install()
-    browser.open("/sessions")
-    rows = browser.driver.find_elements(By.CSS_SELECTOR, f"[data-handle='{second}'] [data-testid=session-revoke]")
-    rows[0].click()
-    other_panel = ConfirmPanel(browser)
-    other_panel.arrive("session.revoke")
-    before = token(browser)
-    tab = browser.driver.current_window_handle
-    browser.switch_to(browser.home)
-    panel.confirm(wallet)
-    browser.see("message")
-    browser.switch_to(tab)
-    browser.wait(lambda: token(browser) != before)
-    other_panel.confirm(twin)
-    assert "has ended" in browser.see("message").text
+    with other_tab(browser, wallet, "/sessions") as twin:
+        tab = browser.driver.current_window_handle
+        row = browser.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{second}']")
+        row.find_element(By.CSS_SELECTOR, "[data-testid=session-revoke]").click()
+        panel.arrive("session.revoke")
+        before = token(browser)
+        browser.switch_to(browser.home)
+        panel.confirm(wallet)
+        browser.see("message")
+        browser.switch_to(tab)
+        browser.wait(lambda: token(browser) != before)
+        panel.confirm(twin)
+        assert "has ended" in browser.see("message").text
     assert not alive(other)
     assert not alive(second)
 
@@ -686,9 +681,8 @@ def test_a_session_that_is_on_its_way_to_a_new_id_is_asked_for_once_more(
     interrupt.answers[VALIDATE] = lambda: answers.pop()() if answers else None
     session.look_again()
     session.wait(lambda: len(asked(session)) == 2, "it did not ask again")
-    session.look_again()
-    session.wait(lambda: len(asked(session)) == 3)
-    session.wait_for_session("active")
+    session.click("stay-signed-in")
+    session.wait(lambda: "still signed in" in session.see("session-line").text)
     assert session.path == "/session"
 
 
@@ -700,35 +694,28 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
     assert session.see("signed-out").get_attribute("data-reason") == "replaced"
 
 
-def test_while_the_new_cookie_is_on_its_way_no_tab_is_signed_out(
-    app: Flask, panel: ConfirmPanel, wallet: WalletInPage, second_tab: str
+def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(
+    app: Flask, session: Browser, services: Services
 ) -> None:
-    """The id moves with the signature in one tab; the other asks before the browser has the new cookie."""
-    browser = panel.browser
-    refused = threading.Event()
+    live = services.records.load(session_cookie(session), "never")
+    assert isinstance(live, Live)
+    moved = services.records.rotate(live)
+    assert moved is not None
 
-    def slow(response: Response) -> Response:
-        if request.form.get("confirm_signature"):
-            refused.wait(10)
+    def cookie_of_the_other_tab(response: Response) -> Response:
         if request.path == VALIDATE[0] and response.status_code == 401:
-            refused.set()
+            response.set_cookie("__Host-session", moved.id, path="/", secure=True, httponly=True)
         return response
 
-    app.after_request_funcs.setdefault(None, []).append(slow)
-    panel.start()
-    wallet.approve_sign()
-    browser.switch_to(second_tab)
-    while not refused.is_set():
-        browser.look_again()
-        refused.wait(0.1)
-    browser.switch_to(browser.home)
-    browser.see("message")
-    browser.switch_to(second_tab)
-    browser.look_again()
-    browser.wait_for_session("active")
-    assert browser.path == "/session"
-    browser.click("stay-signed-in")
-    browser.wait(lambda: "still signed in" in browser.see("session-line").text)
+    app.after_request_funcs.setdefault(None, []).append(cookie_of_the_other_tab)
+    before = token(session)
+    session.look_again()
+    session.wait(lambda: token(session) != before, lambda: session.path)
+    session.wait_for_session("active")
+    assert asked(session) == [(*VALIDATE,), (*VALIDATE,)]
+    session.click("sign-out")
+    session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "signed_out"
 
 
 # -- Without script, and for everybody -----------------------------------------------------------------------------

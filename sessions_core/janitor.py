@@ -1,0 +1,91 @@
+"""Goes through all sessions of all accounts: to list them, and to put right what a crash left behind.
+
+For commands; no request waits for this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from . import scripts
+from .connection import Link
+from .records import Ended, Live, Place, Records
+from .sealing import KeyRing
+from .settings import LONGEST, Settings
+
+
+class Janitor:
+    """Lists and mends what is stored; raises `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(self, link: Link, keys: KeyRing, records: Records, settings: Settings) -> None:
+        self._link = link
+        self._keys = keys
+        self._records = records
+        self._prefix = settings.redis_prefix
+
+    def every(self) -> Iterator[Live]:
+        """Go through all living sessions of all accounts, without their ids.
+
+        One that moves to a new id meanwhile may come twice, or not at all.
+        """
+        for key in self._link.scan(self._pattern("session:*")):
+            place = self._records.place_at(key)
+            stored, epoch, site, _ = self._records.read(place)
+            if stored is None or self._foreign(stored):
+                continue
+            live = self._records.open("", place, stored, self._records.now(place))
+            if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
+                yield live
+
+    def sweep(self) -> dict[str, int]:
+        """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
+
+        `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
+        expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
+        changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
+        records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        """
+        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+        for key in self._link.scan(self._pattern("session:*")):
+            for wrong in self._mend(self._records.place_at(key)):
+                found[wrong] += 1
+        for index in self._link.scan(self._pattern("index")):
+            found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
+        return found
+
+    def _mend(self, place: Place) -> Iterator[str]:
+        stored, _, site, _ = self._records.read(place)
+        if stored is None:
+            return
+        if self._foreign(stored):
+            # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
+            self._link.run(scripts.BOUND, (place.record,), LONGEST * 1000)
+            yield "foreign"
+            return
+        live = self._records.open("", place, stored, now=0)  # whether a clock has run out is for Redis to say
+        if isinstance(live, Ended):
+            self._link.call("DEL", place.record)
+            yield "unreadable"
+            return
+        arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
+        reason = "revoked" if live.site < int(site or 0) else ""
+        keys = (place.record, place.entries, place.epoch)
+        wrong = [each.decode() for each in self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason)]
+        yield from wrong
+        if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
+            yield "resealed"
+
+    def _pattern(self, name: str) -> str:
+        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
+        return f"{prefix}{{*}}:{name}"
+
+    def _foreign(self, stored: bytes) -> bool:
+        seal = _seal_of(stored)
+        return bool(seal) and not self._keys.knows(seal)
+
+
+def _seal_of(stored: bytes) -> bytes:
+    # The sealed part of a record; empty if it is no record at all.
+    parts = stored.split(b"|", 6)
+    return parts[6] if len(parts) == 7 else b""

@@ -1,0 +1,152 @@
+"""What people sign for: sentences that name it exactly, and that nothing in a request can bend."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+
+from sessions_core import Misconfigured, messages
+from sessions_core.accounts import parse
+from sessions_core.actions import ACTIONS, Actions
+from sessions_core.errors import BadRequest
+from sessions_core.policy import Policy
+from sessions_core.settings import Settings
+
+from .actors import Wallet
+
+OURS = Actions()
+
+
+def text_with(statement: str) -> messages.SignInMessage:
+    """A sign-in text with this statement, written and read again."""
+    return messages.read(
+        messages.write(
+            messages.SignInMessage(
+                domain="shop.example",
+                address="0x" + "1" * 40,
+                statement=statement,
+                uri="https://shop.example/",
+                chain_id="1",
+                nonce="a" * 22,
+                issued_at="2026-01-31T12:00:00Z",
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_each_sentence_can_stand_in_a_text_with_the_longest_values_it_may_have(name: str) -> None:
+    fields = [field for _, field, _, _ in string.Formatter().parse(ACTIONS[name]) if field]
+    values = {field: field[0] * 60 for field in fields}
+    if "account" in fields:
+        values["account"] = str(parse(Wallet().account("eip155:11155111")))
+    sentence = OURS.sentence(name, values)
+    assert text_with(sentence).statement == sentence
+    assert sentence.endswith(".")
+    assert "{" not in sentence
+    assert all(value in sentence for value in values.values())
+
+
+def test_no_two_actions_say_the_same() -> None:
+    assert len(set(ACTIONS.values())) == len(ACTIONS)
+
+
+def test_every_permission_of_our_types_that_takes_a_signature_has_a_sentence() -> None:
+    types = Policy(Settings(secrets=("unused",))).types.values()
+    assert {permission for each in types for permission in each.fresh} <= ACTIONS.keys()
+
+
+def test_an_application_adds_actions_and_says_ours_in_its_own_words() -> None:
+    actions = Actions({"invoice.pay": "Pay invoice {number}.", "session.extend": "Stay here."})
+    assert actions.sentence("invoice.pay", {"number": "7"}) == "Pay invoice 7."
+    assert actions.sentence("session.extend", {}) == "Stay here."
+    assert "invoice.pay" in actions
+    assert "invoice.pay" not in OURS
+    assert ACTIONS["session.extend"] != "Stay here."
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "",
+        " ",
+        "Pay\nnow.",
+        "Pay\rnow.",
+        "Pay\tnow.",
+        'Pay "now".',
+        "Pay <now>.",
+        "Pay now\u2026",
+        "Pay \u202enow.",
+        "Pay\0.",
+        "Pay\\.",
+        "x" * 201,
+        "Pay {.",
+        "Pay }.",
+        "Pay {}.",
+        "Pay {0}.",
+        "Pay {{number}}.",
+        "Pay {number!r}.",
+        "Pay {number:>9}.",
+        "Pay {number.real}.",
+        "Pay {number[0]}.",
+        "Pay {the number}.",
+    ],
+    ids=ascii,
+)
+def test_a_sentence_that_wallets_would_not_show_as_it_is_stops_the_start(sentence: str) -> None:
+    with pytest.raises(Misconfigured, match=r"The sentence of the action 'invoice\.pay'"):
+        Actions({"invoice.pay": sentence})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "7\nURI: https://evil.example/",
+        "7\r\n\r\nURI: https://evil.example/",
+        "7\x0b\x0c\x1c\x1d\x85\u2028\u2029",
+        '7" <b> \\ ` ^ { | }',
+        "\u202e\u2066\u200b\ufeff7",
+        "\uff17\u0667\U0001f600",
+        "\x00\x1b[2J\x7f",
+        "\ud800",
+    ],
+    ids=ascii,
+)
+def test_a_value_stays_on_its_line_and_in_plain_ascii(value: str) -> None:
+    sentence = Actions({"pay": "Pay {number}."}).sentence("pay", {"number": value})
+    assert text_with(sentence).statement == sentence
+    assert len(sentence) == len(value) + 5, "each character is one, so that none hides another"
+    assert re.fullmatch(r"[\x20-\x7e]+", sentence)
+    shown = [(one, other) for one, other in zip(value, sentence[4:], strict=False) if one != other]
+    assert {other for _, other in shown} == {"?"}
+
+
+def test_braces_in_a_value_name_nothing() -> None:
+    actions = Actions({"pay": "Pay {number} to {account}."})
+    assert actions.sentence("pay", {"number": "{account}", "account": "{number.__class__}"}) == (
+        "Pay ?account? to ?number.__class__?."
+    )
+
+
+@pytest.mark.parametrize("values", [{}, {"number": ""}, {"Number": "7"}, {"number": "7" * 121}], ids=str)
+def test_a_value_that_is_missing_or_too_long_to_be_read_is_refused(values: dict[str, str]) -> None:
+    actions = Actions({"pay": "Pay {number}."})
+    with pytest.raises(BadRequest):
+        actions.sentence("pay", values)
+    with pytest.raises(BadRequest):
+        actions.named("pay", values)
+
+
+def test_a_sentence_too_long_to_be_read_is_refused() -> None:
+    actions = Actions({"pay": "Pay {a} {b} {c}."})
+    assert len(actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 53})) == 300
+    with pytest.raises(BadRequest):
+        actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 54})
+
+
+def test_only_what_the_sentence_names_is_kept_and_as_it_was() -> None:
+    actions = Actions({"pay": "Pay {number}."})
+    assert actions.named("pay", {"number": "7\n\u00e9", "secret": "x", "password": "y"}) == {"number": "7\n\u00e9"}
+    assert actions.named("session.extend", {"secret": "x"}) == {}

@@ -1,0 +1,372 @@
+"""The janitor: what a crash or a hand in the database left behind is put right, and nothing else is touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core import events, records, scripts
+from sessions_core.connection import Script
+from sessions_core.errors import StoreUnavailable
+from sessions_core.janitor import Janitor
+from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.web.services import Services
+
+from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
+from .time_machine import TimeMachine
+
+
+@pytest.fixture
+def janitor(services: Services) -> Janitor:
+    return services.janitor
+
+
+NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+
+
+def index_of(redis: Redis) -> bytes:
+    [index] = redis.keys("*:index")
+    return index
+
+
+def entry_of(redis: Redis, live: Live) -> bytes | None:
+    return redis.hget(index_of(redis), live.place.digest)
+
+
+def kept(redis: Redis) -> dict[bytes, Any]:
+    """Everything in Redis, to be compared."""
+    return {key: redis.hgetall(key) if redis.type(key) == b"hash" else redis.get(key) for key in redis.keys("*")}
+
+
+def clocks(redis: Redis) -> dict[bytes, int]:
+    """When each key ends, in seconds of this test's own clock, to be compared with `pytest.approx`."""
+    return {key: time.monotonic() + redis.pttl(key) / 1000 for key in redis.keys("*")}
+
+
+def test_where_all_is_well_a_sweep_changes_nothing(
+    redis: Redis,
+    store: Records,
+    janitor: Janitor,
+    start: Callable[..., Live],
+    pass_time: TimeMachine,
+    happened: list[events.Event],
+) -> None:
+    lives = [start(), start(account=BOB), start(account="", data={"a": 1})]
+    moved = store.rotate(lives[0])
+    store.revoke(start(wallet="ended"), "revoked")
+    pass_time(10 * MINUTE)
+    store.load(lives[1].id, "due")
+    happened.clear()
+    before, ends = kept(redis), clocks(redis)
+    assert janitor.sweep() == NOTHING
+    assert kept(redis) == before
+    assert clocks(redis) == pytest.approx(ends, abs=0.1)
+    assert happened == []
+    assert moved is not None
+
+
+def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    live = start()
+    pass_time(10 * MINUTE)
+    redis.persist(key_of(redis, live))
+    assert janitor.sweep() == NOTHING | {"clock": 1}
+    assert (IDLE - 10 * MINUTE - 5) * 1000 < redis.pttl(key_of(redis, live)) <= (IDLE - 10 * MINUTE) * 1000
+    assert isinstance(store.load(live.id, "never"), Live)
+    assert janitor.sweep() == NOTHING
+
+
+@pytest.mark.parametrize("passed", [IDLE + 1, ABSOLUTE + 1])
+def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine, passed: int
+) -> None:
+    live = start()
+    redis.persist(key_of(redis, live))
+    pass_time(passed)
+    assert janitor.sweep() == NOTHING | {"dead": 1}
+    assert redis.keys("*:session:*") == []
+    assert store.load(live.id, "never") == Ended("idle" if passed < ABSOLUTE else "absolute")
+
+
+@pytest.mark.parametrize("entry", [None, b"", b"nonsense", b"sess_1|0|0|", b"another|1|2|"])
+def test_a_session_that_its_person_could_not_see_is_listed_again(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], entry: bytes | None
+) -> None:
+    live = start()
+    right = entry_of(redis, live)
+    if entry is None:
+        redis.delete(index_of(redis))
+        assert store.find(ALICE, live.record.handle) is None
+    else:
+        redis.hset(index_of(redis), live.place.digest, entry)
+    assert janitor.sweep() == NOTHING | {"lost": 1}
+    assert entry_of(redis, live) == right
+    assert redis.pttl(index_of(redis)) > (ABSOLUTE + DAY - 5) * 1000
+    assert store.revoke_handle(ALICE, live.record.handle, "revoked") is True
+    assert janitor.sweep() == NOTHING
+
+
+def test_a_record_without_clock_and_entry_is_told_as_both(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
+) -> None:
+    live = start()
+    redis.delete(index_of(redis))
+    redis.persist(key_of(redis, live))
+    assert janitor.sweep() == NOTHING | {"clock": 1, "lost": 1}
+    assert janitor.sweep() == NOTHING
+
+
+def test_a_visitor_s_record_is_in_no_index_and_that_is_right(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
+) -> None:
+    live = start(account="")
+    redis.persist(key_of(redis, live))
+    assert janitor.sweep() == NOTHING | {"clock": 1}
+    assert redis.keys("*:index") == []
+
+
+def test_entries_of_sessions_long_gone_are_dropped_and_others_stay(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    gone, ended = start(absolute=HOUR, wallet="gone"), start(wallet="ended")
+    live = start(idle=ABSOLUTE * 5, absolute=ABSOLUTE * 5)
+    redis.hset(index_of(redis), "no digest", "nonsense")
+    pass_time(HOUR + DAY + 1)
+    assert janitor.sweep() == NOTHING | {"entries": 2}
+    assert entry_of(redis, gone) is None
+    assert entry_of(redis, ended) is not None
+    assert [each.record.handle for each in store.living(ALICE)] == [live.record.handle]
+    assert janitor.sweep() == NOTHING
+
+
+def test_an_index_that_would_never_expire_gets_its_end_back(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
+) -> None:
+    live = start()
+    index = index_of(redis)
+    redis.persist(index)
+    assert janitor.sweep() == NOTHING
+    assert (ABSOLUTE + DAY - 5) * 1000 < redis.pttl(index) <= (ABSOLUTE + DAY) * 1000
+    redis.persist(index)
+    store.revoke(live, "revoked")
+    janitor.sweep()
+    assert 0 < redis.pttl(index) <= (ABSOLUTE + DAY) * 1000
+
+
+def test_an_index_of_nothing_but_the_past_goes_whole(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    start()
+    redis.persist(index_of(redis))
+    pass_time(ABSOLUTE + DAY + 1)
+    assert janitor.sweep() == NOTHING | {"entries": 1}
+    assert redis.keys("*") == []
+
+
+def test_a_record_that_was_changed_is_deleted_and_told(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    change(redis, live, "sealed", lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    redis.set(b"wallet:{AAAAAAAAAAAA}:session:" + b"0" * 64, b"no record at all")
+    happened.clear()
+    assert janitor.sweep() == NOTHING | {"unreadable": 2}
+    assert redis.keys("*:session:*") == []
+    assert events.RecordUnreadable(key=key.decode()) in happened
+    assert len(happened) == 2
+
+
+def test_a_sweep_with_another_secret_harms_nobody(
+    redis: Redis,
+    store: Records,
+    start: Callable[..., Live],
+    make_app: Callable[..., Flask],
+    happened: list[events.Event],
+) -> None:
+    # A shell without SESSION_SECRET, or with the one of before: its sweep must not sign everybody out.
+    lives = [start(), start(account=BOB), start(account="")]
+    redis.persist(key_of(redis, lives[2]))
+    before, ends = kept(redis), clocks(redis)
+    stranger: Janitor = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].janitor
+    happened.clear()
+    assert stranger.sweep() == NOTHING | {"foreign": 3}
+    assert list(stranger.every()) == []
+    assert happened == [], "thousands of events would push out what really happened"
+    assert kept(redis) == before
+    assert all(isinstance(store.load(live.id, "never"), Live) for live in lives)
+    loose = key_of(redis, lives[2])
+    assert 0 < redis.ttl(loose) <= 30 * DAY, "yet nothing stays forever"
+    assert clocks(redis) | {loose: 0} == pytest.approx(ends | {loose: 0}, abs=0.1)
+
+
+def test_records_older_than_their_epoch_are_deleted_and_their_browser_hears_why(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
+) -> None:
+    # As it is when the record arrived after the revocation had looked for it.
+    mine, yours = start(), start(account=BOB)
+    redis.incr(mine.place.epoch)
+    assert janitor.sweep() == NOTHING | {"dead": 1}
+    assert store.load(mine.id, "never") == Ended("everywhere")
+    store.revoke_everybody()
+    fresh = start(wallet="after")
+    assert janitor.sweep() == NOTHING | {"dead": 1}
+    assert store.load(yours.id, "never") == Ended("revoked")
+    assert isinstance(store.load(fresh.id, "never"), Live)
+    assert len(redis.keys("*:session:*")) == 1
+
+
+def test_a_revoked_record_that_was_put_back_is_deleted_again(
+    redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
+) -> None:
+    live = start()
+    key = key_of(redis, live)
+    dump = redis.dump(key)
+    store.revoke(live, "signed_out")
+    redis.restore(key, IDLE * 1000, dump)
+    assert janitor.sweep() == NOTHING | {"dead": 1}
+    assert store.load(live.id, "never") == Ended("signed_out")
+
+
+def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
+    redis: Redis,
+    store: Records,
+    start: Callable[..., Live],
+    make_app: Callable[..., Flask],
+    overrides: dict[str, Any],
+    pass_time: TimeMachine,
+) -> None:
+    lives = [start(data={"a": 1}), start(account=BOB), start(account="", data={"b": 2})]
+    pass_time(10 * MINUTE)
+    ends = clocks(redis)
+    rotated: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]).extensions[
+        "wallet_sessions"
+    ]
+    assert rotated.janitor.sweep() == NOTHING | {"resealed": 3}
+    assert rotated.janitor.sweep() == NOTHING
+    assert clocks(redis) == pytest.approx(ends, abs=0.1)
+    retired: Records = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].records
+    for live in lives:
+        found = retired.load(live.id, "never")
+        assert isinstance(found, Live)
+        assert found.record == rotated.records.load(live.id, "never").record  # type: ignore[union-attr]
+    assert [each.record.data for each in retired.living(ALICE)] == [{"a": 1}]
+    assert store.load(lives[0].id, "never") == Ended("unknown"), "a process that was not restarted can't read it"
+
+
+def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..., Flask], redis: Redis) -> None:
+    odd, plain = (
+        make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
+    )
+    for ours in (odd, plain):
+        ours.records.create(Record(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
+    for key in redis.keys("*:index"):
+        redis.delete(key)
+    assert [each.record.account for each in odd.janitor.every()] == [ALICE]
+    assert odd.janitor.sweep() == NOTHING | {"lost": 1}
+    assert plain.janitor.sweep() == NOTHING | {"lost": 1}
+
+
+def test_a_clock_of_ours_that_is_wrong_ends_nothing(
+    store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = start()
+    now = records.time.time
+    monkeypatch.setattr(records.time, "time", lambda: now() + 2 * ABSOLUTE)
+    assert janitor.sweep() == NOTHING
+    monkeypatch.undo()
+    assert isinstance(store.load(live.id, "never"), Live)
+
+
+def test_a_sweep_that_loses_redis_says_so(
+    store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+
+    def gone(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(store._link, "run", gone)
+    with pytest.raises(StoreUnavailable):
+        janitor.sweep()
+
+
+def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
+    store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, other = start(wallet="mine"), start(wallet="other")
+    run = store._link.run
+
+    def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
+        if script is scripts.MEND and keys[0] == live.place.record:
+            monkeypatch.undo()
+            assert store.revoke_others(live) == 1
+        return run(script, keys, *rest)
+
+    monkeypatch.setattr(store._link, "run", revoke_first)
+    janitor.sweep()
+    assert isinstance(store.load(live.id, "never"), Live)
+    assert store.load(other.id, "never") == Ended("revoked")
+
+
+@pytest.mark.parametrize("secret", ["the same", "rotated"])
+def test_a_sweep_never_harms_a_live_session_that_is_in_use(
+    redis: Redis,
+    store: Records,
+    janitor: Janitor,
+    start: Callable[..., Live],
+    make_app: Callable[..., Flask],
+    overrides: dict[str, Any],
+    happened: list[events.Event],
+    secret: str,
+) -> None:
+    sweeper, mender = store, janitor
+    if secret == "rotated":
+        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
+        ours: Services = app.extensions["wallet_sessions"]
+        sweeper, mender = ours.records, ours.janitor
+
+    def write(session_id: str, steps: int = 6) -> str:
+        """Save, slide, rotate, and end all others, like the requests of a busy session; return its last id."""
+        for step in range(steps):
+            while True:
+                live = sweeper.load(session_id, "now")
+                assert isinstance(live, Live)
+                if step % 3 == 2:
+                    moved = sweeper.rotate(live)
+                    if moved is not None:
+                        session_id = moved.id
+                        break
+                elif step % 3 == 1:
+                    if sweeper.revoke_others(live) is not None:
+                        break
+                else:
+                    live.record.data["step"] = step
+                    if sweeper.save(live) == "saved":
+                        break
+        return session_id
+
+    def sweep() -> dict[str, int]:
+        rounds = [mender.sweep() for _ in range(4)]
+        return {name: sum(each[name] for each in rounds) for name in NOTHING}
+
+    for number in range(50):
+        busy, quiet, visitor = start(handle=f"sess_{number}"), start(account=BOB), start(account="")
+        last_id, swept = together(lambda busy=busy: write(busy.id), sweep)  # type: ignore[misc]
+        found = sweeper.load(last_id, "never")
+        assert isinstance(found, Live), f"round {number}"
+        assert found.record.data["step"] == 3
+        assert redis.pttl(key_of(redis, found)) > (IDLE - 60) * 1000
+        assert [each.record.handle for each in sweeper.living(ALICE)] == [f"sess_{number}"]
+        for other in (quiet, visitor):
+            assert isinstance(sweeper.load(other.id, "never"), Live)
+        assert {name for name, count in swept.items() if count} <= {"resealed"}
+        for live in (found, quiet, visitor):
+            assert sweeper.revoke(live, "revoked")
+    assert not any(isinstance(event, events.RecordUnreadable) for event in happened)

@@ -1,0 +1,273 @@
+"""Races, two hundred rounds each: whatever is done at the same moment, what was revoked is dead, and once.
+
+Whether a sign-in began before a revocation is told by the epoch it saw: that is read before anything is sealed. What
+had ended before the revocation began saw the old one, and what began after it had ended saw the new one; the rest ran
+at the same time, and both answers are right as long as the session lives only with the new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+
+from sessions_core import events
+from sessions_core.accounts import Account, eip55, parse
+from sessions_core.lifecycle import Lifecycle
+from sessions_core.records import Ended, Live, Records
+from sessions_core.web.services import Services
+
+from .actors import together
+
+ROUNDS = 200
+
+
+@pytest.fixture
+def services(make_app: Callable[..., Flask]) -> Services:
+    # Loaded machines answer late, and a timeout would be no violation but an end of the round.
+    app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=200, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
+    return app.extensions["wallet_sessions"]
+
+
+@pytest.fixture
+def records(services: Services) -> Records:
+    return services.records
+
+
+@pytest.fixture
+def lifecycle(services: Services) -> Lifecycle:
+    return services.lifecycle
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+class Timed(NamedTuple):
+    began: int
+    ended: int
+    result: Any
+
+
+def timed(job: Callable[[], Any]) -> Timed:
+    began = time.perf_counter_ns()
+    result = job()
+    return Timed(began, time.perf_counter_ns(), result)
+
+
+def account_of(number: int) -> Account:
+    """An account nobody has the key of; the ceremony of signing in has tests of its own."""
+    return parse(f"eip155:1:{eip55(f'0x{number:040x}')}")
+
+
+def sign_ins_around(
+    pool: ThreadPoolExecutor, start: Callable[[], Live], revoke: Callable[[], Any], many: int
+) -> tuple[list[Timed], Timed]:
+    """Have `many` sign in, with a revocation amid them; return both with their times."""
+    before = [pool.submit(timed, start) for _ in range(many // 2)]
+    revocation = pool.submit(timed, revoke)
+    after = [pool.submit(timed, start) for _ in range(many - many // 2)]
+    return [each.result() for each in before + after], revocation.result()
+
+
+def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Callable[[Live], int]) -> Counter[str]:
+    """Count what was right and what was not; `seen` is the epoch that counts."""
+    newest = max(seen(each.result) for each in sign_ins)
+    living: dict[str, set[str]] = {}
+    found: Counter[str] = Counter()
+    for began, ended, live in sign_ins:
+        account = live.record.account
+        if account not in living:
+            living[account] = {each.record.handle for each in records.living(account)}
+        lives = live.record.handle in living[account]
+        late = seen(live) == newest
+        found["sign-ins"] += 1
+        found["under way"] += not late and ended > revocation.ended
+        found["after"] += began > revocation.ended
+        found["outlived it"] += lives and (not late or ended < revocation.began)
+        found["died of it"] += not lives and (late or began > revocation.ended)
+        if not late and ended > revocation.ended:  # and so it is also for who comes with the cookie
+            found["outlived it"] += not isinstance(records.load(live.id, "never"), Ended)
+    return found
+
+
+def test_no_sign_in_outlives_a_revocation_of_its_account_that_came_after_it(
+    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+) -> None:
+    standard, found = services.policy.standard, Counter[str]()
+    for number in range(ROUNDS):
+        account = account_of(number)
+        lifecycle.start(account, standard)  # so that the old epoch is somebody's in every round
+        sign_ins, revocation = sign_ins_around(
+            pool,
+            lambda account=account: lifecycle.start(account, standard),
+            lambda account=account: lifecycle.revoke_account(account),
+            100,
+        )
+        sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
+        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
+    assert (found["outlived it"], found["died of it"]) == (0, 0)
+    assert found["sign-ins"] == ROUNDS * 101
+    assert found["under way"] > 0, "nothing was under way: these rounds show nothing"
+    assert found["after"] >= ROUNDS
+
+
+def test_of_all_others_none_outlives_the_click_and_the_one_that_asked_does(
+    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+) -> None:
+    standard, found = services.policy.standard, Counter[str]()
+    for number in range(ROUNDS):
+        account = account_of(number)
+        asking = lifecycle.start(account, standard)
+        sign_ins, revocation = sign_ins_around(
+            pool,
+            lambda account=account: lifecycle.start(account, standard),
+            lambda asking=asking: records.revoke_others(asking),
+            20,
+        )
+        sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
+        assert revocation.result is not None
+        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
+        found["asking"] += isinstance(records.load(asking.id, "due"), Live)
+    assert (found["outlived it"], found["died of it"]) == (0, 0)
+    assert found["asking"] == ROUNDS
+    assert found["under way"] > 0
+
+
+def test_nobody_outlives_a_sign_out_of_everybody_that_came_after_their_sign_in(
+    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+) -> None:
+    standard, found = services.policy.standard, Counter[str]()
+    for number in range(ROUNDS):
+        people = iter([account_of(number * 4 + each % 4) for each in range(20)])
+        sign_ins, revocation = sign_ins_around(
+            pool,
+            lambda people=people: lifecycle.start(next(people), standard),
+            lifecycle.revoke_everybody,
+            20,
+        )
+        sign_ins.append(timed(lambda number=number: lifecycle.start(account_of(number), standard)))
+        found += judge(records, sign_ins, revocation, lambda live: live.site)
+    assert (found["outlived it"], found["died of it"]) == (0, 0)
+    assert found["under way"] > 0
+
+
+def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_living_id(
+    records: Records, lifecycle: Lifecycle, services: Services
+) -> None:
+    """Who writes is told `saved` and finds it under the new id, or `gone`: then it was not written anywhere."""
+    violations: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+
+    def write(session_id: str, key: str) -> str:
+        while isinstance(live := records.load(session_id, "due"), Live):
+            live.record.data[key] = "written"
+            outcome = records.save(live)
+            if outcome != "changed":
+                return outcome
+        return "gone"
+
+    def rotate(session_id: str) -> Live | None:
+        while isinstance(live := records.load(session_id, "due"), Live):
+            moved = lifecycle.rotate(live)
+            if moved is not None:
+                return moved
+        return None
+
+    for number in range(ROUNDS):
+        account = account_of(number)
+        old = lifecycle.start(account, services.policy.standard)
+        one, two, *written = together(
+            lambda old=old: rotate(old.id),
+            lambda old=old: rotate(old.id),
+            *(lambda key=key, old=old: write(old.id, key) for key in ("a", "b")),
+            lambda old=old: records.load(old.id, "now") and "read",
+        )
+        [moved] = [each for each in (one, two) if each is not None]
+        new = records.load(moved.id, "never")
+        assert isinstance(new, Live)
+        for key, outcome in zip("ab", written, strict=False):
+            outcomes[outcome] += 1
+            violations["lost"] += outcome == "saved" and key not in new.record.data
+            violations["smuggled in"] += outcome == "gone" and key in new.record.data
+        violations["old id"] += records.load(old.id, "never") != Ended("replaced")
+        violations["handle"] += new.record.handle != old.record.handle
+        violations["two lives"] += len(records.living(str(account))) != 1
+    assert +violations == Counter()
+    assert set(outcomes) == {"saved", "gone"}, "only one order came about: these rounds show nothing"
+
+
+def test_reads_under_way_never_bring_an_old_id_back(
+    records: Records, lifecycle: Lifecycle, services: Services
+) -> None:
+    """Activity and renewals write as well; none of them may write to where the session was before."""
+    revived = 0
+    for number in range(ROUNDS):
+        old = lifecycle.start(account_of(number), services.policy.standard)
+        moved, *read = together(
+            lambda old=old: lifecycle.rotate(old),
+            *(lambda old=old, slide=slide: records.load(old.id, slide) for slide in ("now", "due", "now", "never")),
+        )
+        assert moved is not None
+        assert {each.reason for each in read if isinstance(each, Ended)} <= {"replaced"}
+        revived += records.load(old.id, "now") != Ended("replaced")
+        revived += not isinstance(records.load(moved.id, "now"), Live)
+    assert revived == 0
+
+
+def test_of_revocations_at_once_exactly_one_says_that_the_session_was_alive_and_one_event_does(
+    records: Records, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
+) -> None:
+    told: Counter[int] = Counter()
+    announced: Counter[int] = Counter()
+    for number in range(ROUNDS):
+        account = account_of(number)
+        live = lifecycle.start(account, services.policy.standard)
+        happened.clear()
+        alive = together(
+            lambda live=live: lifecycle.revoke(live, "signed_out"),
+            lambda live=live, account=account: lifecycle.revoke_handle(account, live.record.handle),
+            lambda live=live, account=account: lifecycle.revoke_handle(account, live.record.handle),
+        )
+        told[sum(alive)] += 1
+        announced[len([event for event in happened if isinstance(event, events.SessionEnded)])] += 1
+        assert isinstance(records.load(live.id, "never"), Ended)
+    assert (told, announced) == ({1: ROUNDS}, {1: ROUNDS})
+
+
+def test_of_a_rotation_and_a_revocation_at_once_nobody_stays_signed_in(
+    records: Records, lifecycle: Lifecycle, services: Services
+) -> None:
+    outcomes: Counter[str] = Counter()
+    for number in range(ROUNDS):
+        account = account_of(number)
+        live = lifecycle.start(account, services.policy.standard)
+        revoke: Callable[[], Any] = (
+            lambda live=live: lifecycle.revoke(live, "revoked"),
+            lambda live=live, account=account: lifecycle.revoke_handle(account, live.record.handle),
+            lambda account=account: lifecycle.revoke_account(account),
+            lifecycle.revoke_everybody,
+        )[number % 4]
+        moved, _ = together(lambda live=live: records.rotate(live, restart_seconds=3600), revoke)
+        outcomes["moved" if moved else "gone"] += 1
+        for session_id in (live.id, *([moved.id] if moved else [])):
+            outcomes["revived"] += isinstance(records.load(session_id, "now"), Live)
+        outcomes["revived"] += len(records.living(str(account)))
+    assert outcomes["revived"] == 0
+    assert min(outcomes["moved"], outcomes["gone"]) > 0, "only one order came about: these rounds show nothing"
+
+
+def test_a_limit_and_sign_ins_at_once_leave_no_more_than_the_limit(make_app: Callable[..., Flask]) -> None:
+    services: Services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"]
+    for number in range(50):
+        account = account_of(number)
+        started = together(*[lambda account=account: services.lifecycle.start(account, services.policy.standard)] * 6)
+        living = [live for live in started if isinstance(services.records.load(live.id, "never"), Live)]
+        assert len(living) == 3 == len(services.records.living(str(account)))

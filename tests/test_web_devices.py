@@ -1,0 +1,825 @@
+"""Where an account is signed in: its own sessions and nobody else's, each ended at once and for good."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from sessions_core import embedded, events
+from sessions_core.accounts import parse
+from sessions_core.clients import Client
+from sessions_core.records import Live
+from sessions_core.web.services import Services
+
+from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
+from .servers import commands_run
+from .snapshot import refused, unchanged
+from .time_machine import TimeMachine
+
+UNKNOWN = "sess_0123456789abcdef"
+MALFORMED = [
+    "sess_",
+    "sess_short",
+    UNKNOWN + "x",
+    "0123456789abcdef",
+    "SESS_0123456789abcdef",
+    "sess_0123456789abcde!",
+    "sess_0123456789abcd%C3%A9",
+    "sess_0123456789abcdef%0A",
+    "sess_%00123456789abcdef",
+    "..%2fsessions",
+    "x" * 500,
+]
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)  # an answer that comes late is no violation of anything here
+
+
+@pytest.fixture
+def person(visitor: Visitor, wallet: Wallet) -> Visitor:
+    visitor.sign_in(wallet)
+    return visitor
+
+
+@pytest.fixture
+def other(app: Flask, wallet: Wallet, person: Visitor) -> Visitor:
+    """A second browser of the same person."""
+    other = Visitor(app)
+    other.sign_in(wallet)
+    return other
+
+
+@pytest.fixture
+def stranger(app: Flask, person: Visitor) -> Visitor:
+    """Somebody with another account."""
+    stranger = Visitor(app)
+    stranger.sign_in(Wallet())
+    return stranger
+
+
+@pytest.fixture
+def start(services: Services, wallet: Wallet) -> Callable[..., Live]:
+    """Sign the person in elsewhere, without the ceremony."""
+
+    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> Live:
+        return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
+
+    return start
+
+
+def handle_of(visitor: Visitor) -> str:
+    return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"])
+
+
+def listed(visitor: Visitor) -> list[dict[str, Any]]:
+    answer = visitor.json("/api/auth/sessions")
+    assert answer.status_code == 200
+    return list(answer.get_json()["data"]["sessions"])
+
+
+def handles(page: TestResponse | str) -> list[str]:
+    """The sessions that a page lists, in its order."""
+    text = page if isinstance(page, str) else page.get_data(as_text=True)
+    return re.findall(r'data-testid="session-row" data-handle="([^"]+)"', text)
+
+
+def message(page: TestResponse) -> str | None:
+    found = re.search(r'data-message="([^"]*)"', page.get_data(as_text=True))
+    return found[1] if found else None
+
+
+def reason(app: Flask, session_id: str) -> str | None:
+    """Why a session is no more; `None` while it lives."""
+    visitor = Visitor(app)
+    visitor.session_id = session_id
+    answer = visitor.json("/api/auth/sessions/validate").get_json()
+    return None if answer["success"] else str(answer["error"]["reason"])
+
+
+def code_of(response: TestResponse) -> str:
+    return str(response.get_json()["error"]["code"])
+
+
+def cookies(response: TestResponse) -> list[str]:
+    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
+
+
+# -- The list ------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_this_session_first_and_then_by_last_activity(
+    person: Visitor, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    expected = []
+    for minutes in range(4):
+        expected.append(start(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        pass_time(60)
+    expected = [handle_of(person), *reversed(expected)]
+    assert handles(person.get("/sessions")) == expected
+    assert [row["session_id"] for row in listed(person)] == expected
+    assert [row["current"] for row in listed(person)] == [True, False, False, False, False]
+
+
+def test_a_row_says_what_people_recognise_and_nothing_more(
+    person: Visitor, start: Callable[..., Live], wallet: Wallet
+) -> None:
+    live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    row = listed(person)[1]
+    assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
+        "session_id": live.record.handle,
+        "current": False,
+        "session_type": "standard",
+        "account": wallet.account(),
+        "network": "mainnet",
+        "wallet": "MetaMask",
+        "label": "",
+        "device": "Firefox on Linux",
+        "user_agent": "Mozilla/5.0 (…)",
+        "ip": "203.0.113.7",
+    }
+    assert {name for name in row if name.endswith(("_at", "activity"))} == {
+        "created_at",
+        "last_activity",
+        "expires_at",
+        "absolute_expires_at",
+    }
+    page = person.get("/sessions").get_data(as_text=True)
+    for text in ("Firefox on Linux", "203.0.113.7", "MetaMask"):
+        assert text in page
+
+
+def test_the_list_holds_sessions_of_this_very_account_and_no_other(
+    person: Visitor, start: Callable[..., Live], wallet: Wallet
+) -> None:
+    start(Wallet())
+    start(wallet, "eip155:11155111")
+    assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
+
+
+def test_what_has_ended_is_not_in_the_list(
+    person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
+) -> None:
+    start()
+    pass_time(1000)
+    assert person.get("/session").status_code == 200
+    pass_time(801)
+    ended = start()
+    services.lifecycle.revoke(ended, "revoked")
+    assert handles(person.get("/sessions")) == [handle_of(person)]
+    # A record that was put back from before the end, by somebody who can write to Redis.
+    stale = start()
+    key, kept = stale.place.record, redis.get(stale.place.record)
+    services.lifecycle.revoke_account(parse(stale.record.account))
+    redis.set(key, kept, px=100_000)
+    assert [live.record.handle for live in services.records.living(stale.record.account)] == []
+
+
+def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_time: TimeMachine) -> None:
+    pass_time(1000)
+    listed(person)
+    pass_time(801)
+    assert not person.signed_in
+
+
+def test_a_long_list_comes_in_pages_that_together_hold_each_session_once(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
+    app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
+    services: Services = app.extensions["wallet_sessions"]
+    person = Visitor(app)
+    started = {
+        services.lifecycle.start(parse(wallet.account()), services.policy.standard).record.handle for _ in range(59)
+    }
+    person.sign_in(wallet)
+    pages = [handles(person.get(f"/sessions?page={number}")) for number in (1, 2, 3)]
+    assert [len(page) for page in pages] == [25, 25, 10]
+    assert pages[0][0] == handle_of(person)
+    assert {handle for page in pages for handle in page} == {*started, handle_of(person)}
+    assert len(listed(person)) == 60
+    for odd, nearest in (
+        ("0", 1),
+        ("-1", 1),
+        ("4", 3),
+        ("99999", 3),
+        ("999999", 1),
+        ("x", 1),
+        ("", 1),
+        ("\u0663", 1),
+    ):
+        assert handles(person.get("/sessions", query_string={"page": odd})) == pages[nearest - 1], odd
+
+
+def test_a_thousand_sessions_are_listed_in_a_tenth_of_a_second(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
+    app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
+    services: Services = app.extensions["wallet_sessions"]
+    client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
+    person = Visitor(app)
+    for _ in range(999):
+        services.lifecycle.start(parse(wallet.account()), services.policy.standard, wallet="MetaMask", client=client)
+    person.sign_in(wallet)
+    assert len(handles(person.get("/sessions"))) == 25
+    assert len(listed(person)) == 1000
+    for path in ("/sessions", "/api/auth/sessions"):
+        fastest = 1.0
+        for _ in range(30):  # the machine may have other work, now and then
+            began = time.perf_counter()
+            assert person.get(path).status_code == 200
+            fastest = min(fastest, time.perf_counter() - began)
+            if fastest < 0.1:
+                break
+        assert fastest < 0.1, path
+
+
+def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(
+    app: Flask, person: Visitor, other: Visitor, start: Callable[..., Live]
+) -> None:
+    ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
+    target = handle_of(other)
+    answers = [person.get(path) for path in ("/sessions", "/sessions/others", "/sessions/everywhere", "/session")]
+    answers += [person.json(path) for path in ("/api/auth/sessions", "/api/auth/sessions/validate")]
+    answers += [
+        person.submit(f"/sessions/{target}/name", label="x"),
+        person.send("DELETE", f"/api/auth/sessions/{target}"),
+        person.send("DELETE", "/api/auth/sessions?scope=others"),
+        person.get("/sessions"),
+    ]
+    for answer in answers:
+        assert answer.status_code in (200, 303)
+        text = answer.get_data(as_text=True) + str(answer.headers.get("Location"))
+        for session_id in ids:
+            for piece in (session_id, session_id[12:], session_id[:12], session_id[-20:]):
+                assert piece not in text
+            assert hashlib.sha256(session_id.encode()).hexdigest() not in text
+
+
+# -- A name of one's own -------------------------------------------------------------------------------------------
+
+
+def test_a_session_gets_a_name_and_loses_it(
+    person: Visitor, other: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    handle = handle_of(other)
+    happened.clear()
+    answer = person.submit(f"/sessions/{handle}/name", label="  Laptop \n at home ")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
+    assert message(person.get("/sessions")) == "named"
+    assert listed(person)[1]["label"] == "Laptop at home"
+    assert happened == [events.SessionNamed(handle=handle, account=wallet.account())]
+    person.submit(f"/sessions/{handle}/name", label="")
+    assert message(person.get("/sessions")) == "unnamed"
+    assert listed(person)[1]["label"] == ""
+    assert other.signed_in
+
+
+def test_naming_the_session_in_use_leaves_it_as_it_is(person: Visitor, redis: Redis) -> None:
+    before = person.session_id
+    person.submit(f"/sessions/{handle_of(person)}/name", label="Here")
+    assert listed(person)[0]["label"] == "Here"
+    assert (person.session_id, person.signed_in) == (before, True)
+    assert message(person.get("/sessions")) == "named"
+
+
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ('" onmouseover="alert(1)', '" onmouseover="alert(1)'),
+        ("</bdi></table>", "</bdi></table>"),
+        ("{{ 7*7 }}{% raw %}", "{{ 7*7 }}{% raw %}"),
+        ("\u202eevil\u202c\u2066x\u2069\u200b", "evilx"),
+        ("a\0b\x1b[31m\r\nc", "ab[31mc"),
+        ("x" * 500, "x" * 40),
+        ("\u00e9\U0001f600\u4e2d", "\u00e9\U0001f600\u4e2d"),
+        ("   \t ", ""),
+    ],
+    ids=ascii,
+)
+def test_a_hostile_name_is_text_on_one_line_and_nothing_else(
+    person: Visitor, other: Visitor, label: str, kept: str
+) -> None:
+    person.submit(f"/sessions/{handle_of(other)}/name", label=label)
+    assert listed(person)[1]["label"] == kept
+    for path in ("/sessions", "/sessions"):
+        page = person.get(path).get_data(as_text=True)
+        assert kept == "" or kept in unescape(page)
+        for markup in ("<script>alert", 'onmouseover="alert', "</bdi></table>"):
+            assert markup not in page
+        assert not re.search("[\u202e\u2066\u200b\0\x1b]", page)
+    assert handles(page) == [handle_of(person), handle_of(other)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"Label": "x"}])
+def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fields: dict[str, str]) -> None:
+    person.submit(f"/sessions/{handle_of(other)}/name", label="Laptop")
+    person.submit(f"/sessions/{handle_of(other)}/name", **fields)
+    assert listed(person)[1]["label"] == ""
+
+
+def test_a_name_changes_nothing_but_the_name(
+    app: Flask, services: Services, person: Visitor, start: Callable[..., Live], redis: Redis
+) -> None:
+    live = services.records.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    assert isinstance(live, Live)
+    ttl = redis.pttl(live.place.record)
+    person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
+    found = services.records.load(live.id, "never")
+    assert isinstance(found, Live)
+    assert found.record.label == "Laptop"
+    found.record.label = ""
+    assert found.record == live.record
+    assert (found.ends, found.idle) == (live.ends, live.idle)
+    assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
+    assert redis.pttl(live.place.record) <= ttl
+
+
+def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
+    services: Services, person: Visitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
+) -> None:
+    live = start()
+    find = services.records.find
+
+    def and_then_end(account: str, handle: str) -> Live | None:
+        found = find(account, handle)
+        services.lifecycle.revoke(live, "revoked")
+        return found
+
+    monkeypatch.setattr(services.records, "find", and_then_end)
+    assert person.submit(f"/sessions/{live.record.handle}/name", label="Laptop").status_code == 303
+    assert len(redis.keys("*:session:*")) == 1
+    assert message(person.get("/sessions")) is None
+
+
+# -- Ending one ----------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_ended_from_another_at_once_and_hears_why(
+    app: Flask, person: Visitor, other: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    handle = handle_of(other)
+    happened.clear()
+    answer = person.submit(f"/sessions/{handle}/revoke")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
+    assert happened == [events.SessionEnded(handle=handle, account=wallet.account(), reason="revoked")]
+    assert other.get("/session").headers["Location"] == "/sign-in?next=/session&reason=revoked"
+    page = person.get("/sessions")
+    assert (message(page), handles(page)) == ("ended", [handle_of(person)])
+
+
+def test_ending_what_has_ended_already_is_fine_and_changes_nothing(
+    person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event]
+) -> None:
+    handle = handle_of(other)
+    assert person.send("DELETE", f"/api/auth/sessions/{handle}").get_json()["data"] == {
+        "session_id": handle,
+        "ended": True,
+    }
+    happened.clear()
+    with unchanged(redis):
+        again = person.send("DELETE", f"/api/auth/sessions/{handle}")
+    assert (again.status_code, again.get_json()["data"]) == (200, {"session_id": handle, "ended": True})
+    assert happened == []
+    person.submit(f"/sessions/{handle}/revoke")
+    assert message(person.get("/sessions")) == "ended_already"
+
+
+def test_a_day_later_it_is_as_if_it_had_never_been(
+    person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    handle = handle_of(other)
+    other.sign_out()
+    pass_time(43_200 + 86_400 + 60)
+    person.sign_in(wallet)
+    assert person.send("DELETE", f"/api/auth/sessions/{handle}").status_code == 404
+
+
+def test_ending_one_takes_a_signature_once_the_sign_in_is_a_while_ago(
+    person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, redis: Redis
+) -> None:
+    handle = handle_of(other)
+    pass_time(301)
+    other.get("/session")
+    person.get("/session")
+    with unchanged(redis):
+        asked = person.submit(f"/sessions/{handle}/revoke")
+    assert other.signed_in
+    assert person.waiting(asked).sentence == f"End the session {handle} of this account."
+    assert person.confirm(wallet, asked).headers["Location"] == "/sessions"
+    assert not other.signed_in
+    assert person.signed_in
+
+
+def test_a_signature_to_end_one_session_ends_no_other(
+    app: Flask, person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, redis: Redis
+) -> None:
+    third = Visitor(app)
+    third.sign_in(wallet)
+    first, second = handle_of(other), handle_of(third)
+    pass_time(301)
+    proof = person.proof(wallet, person.send("DELETE", f"/api/auth/sessions/{first}"))
+    with unchanged(redis):
+        refused_ = person.send("DELETE", f"/api/auth/sessions/{second}", headers=proof)
+    assert refused_.get_json()["error"]["problem"] == "challenge_foreign"
+    assert third.signed_in
+
+
+# -- Ending this one is signing out ----------------------------------------------------------------------------------
+
+
+def test_ending_the_session_in_use_is_signing_out(
+    app: Flask, person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
+) -> None:
+    pass_time(1000)  # never for a signature
+    before, handle = person.session_id, handle_of(person)
+    token = person.token("/session")
+    happened.clear()
+    answer = person.post(f"/sessions/{handle}/revoke", data={"csrf_token": token})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out?reason=signed_out")
+    assert "cookies" in answer.headers["Clear-Site-Data"]
+    assert happened == [events.SessionEnded(handle=handle, account=wallet.account(), reason="signed_out")]
+    [cookie] = cookies(answer)
+    assert cookie.startswith(f"{SESSION_COOKIE}=;")
+    assert (reason(app, before), other.signed_in) == ("signed_out", True)
+
+
+def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
+    before, handle = person.session_id, handle_of(person)
+    answer = person.send("DELETE", f"/api/auth/sessions/{handle}")
+    assert (answer.status_code, answer.get_json()["data"]) == (200, {"session_id": handle, "ended": True})
+    assert "cookies" in answer.headers["Clear-Site-Data"]
+    assert reason(app, before) == "signed_out"
+    assert not person.signed_in
+
+
+@pytest.mark.parametrize("method", ["form", "json"])
+def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
+    make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The cookie must not go while the session is still there: whoever has a copy of it would stay signed in."""
+    server = embedded.start(tmp_path / "redis")
+    app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
+    services: Services = app.extensions["wallet_sessions"]
+    person = Visitor(app)
+    person.sign_in(wallet)
+    handle, token = handle_of(person), person.token("/session")
+    knows = services.records.knows
+
+    def and_then_stop(*arguments: str) -> bool:
+        known = knows(*arguments)
+        server.stop()
+        return known
+
+    monkeypatch.setattr(services.records, "knows", and_then_stop)
+    if method == "form":
+        answer = person.post(f"/sessions/{handle}/revoke", data={"csrf_token": token})
+    else:
+        answer = person.client.delete(
+            f"/api/auth/sessions/{handle}", base_url=ORIGIN, headers={"X-CSRFToken": token, "Origin": ORIGIN}
+        )
+    assert answer.status_code == 503
+    assert cookies(answer) == []
+    assert "Clear-Site-Data" not in answer.headers
+    back = embedded.start(tmp_path / "redis")
+    try:
+        services.records._link._breaker._next_try = 0.0  # a second has passed
+        assert person.signed_in
+    finally:
+        back.stop()
+
+
+# -- 404 without a difference ----------------------------------------------------------------------------------------
+
+Ask = Callable[[Visitor, str], TestResponse]
+ASKS: dict[str, Ask] = {
+    "revoke": lambda visitor, handle: visitor.submit(f"/sessions/{handle}/revoke"),
+    "name": lambda visitor, handle: visitor.submit(f"/sessions/{handle}/name", label="mine"),
+    "delete": lambda visitor, handle: visitor.send("DELETE", f"/api/auth/sessions/{handle}"),
+}
+
+
+def _same(answer: TestResponse, handle: str) -> tuple[int, str, dict[str, str]]:
+    """An answer without what differs between any two: the address, the request id and the salt of the token."""
+    text = answer.get_data(as_text=True)
+    for spelling in (handle, handle.replace("%", "%25")):
+        text = text.replace(f"/{spelling}", "/HANDLE")
+    text = re.sub(r'[0-9a-f]{16}(?=["<\s])', "REQUEST", text)
+    text = re.sub(r'(?<=")\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?=")', "TOKEN", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z|\d\d:\d\d UTC|next=[^\"&]*", "", text)
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    return answer.status_code, text, headers
+
+
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
+@pytest.mark.parametrize("old", [False, True], ids=["fresh", "not fresh"])
+def test_a_foreign_an_unknown_and_a_malformed_handle_are_answered_alike(
+    person: Visitor, stranger: Visitor, redis: Redis, pass_time: TimeMachine, ask: Ask, old: bool
+) -> None:
+    foreign = handle_of(stranger)
+    pass_time(301 if old else 0)
+    person.get("/session")
+    stranger.get("/session")
+    with unchanged(redis):
+        expected = _same(ask(person, UNKNOWN), UNKNOWN)
+        assert expected[0] == 404
+        for handle in (foreign, foreign.replace("sess_", "prof_"), *MALFORMED):
+            assert _same(ask(person, handle), handle) == expected, handle
+    assert listed(stranger)[0]["label"] == ""
+
+
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
+def test_a_foreign_handle_costs_what_an_unknown_one_does(
+    person: Visitor, stranger: Visitor, redis: Redis, ask: Ask
+) -> None:
+    """What Redis is asked is the same, so the time can't tell either."""
+    foreign = handle_of(stranger)
+
+    def cost(handle: str) -> dict[str, int]:
+        redis.config_resetstat()
+        ask(person, handle)
+        return commands_run(redis)
+
+    cost(UNKNOWN)  # what is asked only once a minute
+    assert cost(foreign) == cost(UNKNOWN)
+
+
+def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_sends_it(
+    app: Flask, person: Visitor, stranger: Visitor, redis: Redis, services: Services, wallet: Wallet
+) -> None:
+    with unchanged(redis):
+        for ask in ASKS.values():
+            assert ask(stranger, handle_of(person)).status_code == 404
+            assert ask(person, handle_of(stranger)).status_code == 404
+    assert person.signed_in
+    assert stranger.signed_in
+
+
+def test_the_same_address_on_another_network_is_another_account(
+    person: Visitor, start: Callable[..., Live], wallet: Wallet, redis: Redis
+) -> None:
+    live = start(wallet, "eip155:11155111")
+    with unchanged(redis):
+        for ask in ASKS.values():
+            assert ask(person, live.record.handle).status_code == 404
+
+
+# -- All others, and all -------------------------------------------------------------------------------------------
+
+
+def test_all_others_end_and_this_one_stays(
+    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+) -> None:
+    others = [start() for _ in range(3)]
+    with unchanged(redis):
+        page = person.get("/sessions/others")
+    assert 'data-others="3"' in page.get_data(as_text=True)
+    assert person.submit("/sessions/others").headers["Location"] == "/sessions"
+    page = person.get("/sessions")
+    assert (message(page), handles(page)) == ("ended_others", [handle_of(person)])
+    assert {reason(app, live.id) for live in others} == {"revoked"}
+    assert stranger.signed_in
+
+
+def test_all_end_and_this_one_too(
+    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+) -> None:
+    ids = [person.session_id, *(start().id for _ in range(3))]
+    with unchanged(redis):
+        assert 'data-others="3"' in person.get("/sessions/everywhere").get_data(as_text=True)
+    answer = person.submit("/sessions/everywhere")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out?reason=everywhere")
+    assert "cookies" in answer.headers["Clear-Site-Data"]
+    assert cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
+    assert {reason(app, each) for each in ids} == {"everywhere"}
+    assert stranger.signed_in
+    person.sign_in(wallet)
+    assert person.signed_in
+
+
+@pytest.mark.parametrize(("scope", "ended"), [("others", 2), ("all", 3)])
+def test_the_json_service_ends_others_and_all(
+    app: Flask,
+    person: Visitor,
+    start: Callable[..., Live],
+    wallet: Wallet,
+    happened: list[events.Event],
+    scope: str,
+    ended: int,
+) -> None:
+    ids = [start().id for _ in range(2)]
+    token = person.token("/session")
+    happened.clear()
+    answer = person.send("DELETE", f"/api/auth/sessions?scope={scope}")
+    assert token
+    assert (answer.status_code, answer.get_json()["data"]) == (200, {"scope": scope, "ended": ended})
+    assert happened == [events.SessionsRevoked(account=wallet.account(), scope=scope)]
+    assert None not in {reason(app, each) for each in ids}
+    assert person.signed_in == (scope == "others")
+    assert ("Clear-Site-Data" in answer.headers) == (scope == "all")
+
+
+@pytest.mark.parametrize("scope", ["", "?scope=", "?scope=everybody", "?scope=All", "?scope=all%00", "?Scope=all"])
+def test_without_a_scope_that_it_knows_the_service_ends_nothing(
+    person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event], scope: str
+) -> None:
+    person.json("/api/auth/sessions/validate")
+    with refused(redis, happened, "bad_request"):
+        assert person.send("DELETE", f"/api/auth/sessions{scope}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/sessions/others", "End all other sessions of this account."),
+        ("/sessions/everywhere", "Sign out everywhere: end every session of this account."),
+    ],
+)
+def test_both_take_a_signature_once_the_sign_in_is_a_while_ago(
+    person: Visitor,
+    other: Visitor,
+    wallet: Wallet,
+    pass_time: TimeMachine,
+    redis: Redis,
+    path: str,
+    sentence: str,
+) -> None:
+    pass_time(301)
+    person.get("/session")
+    with unchanged(redis):
+        asked = person.submit(path)
+    assert person.waiting(asked).sentence == sentence
+    assert person.confirm(wallet, asked).status_code == 303
+    assert not other.signed_in
+    assert person.signed_in == path.endswith("others")
+
+
+def test_a_thief_of_the_cookie_can_not_shut_the_owner_out(
+    app: Flask, person: Visitor, other: Visitor, pass_time: TimeMachine, redis: Redis
+) -> None:
+    """Nor keep the session past its end: all of it takes the wallet."""
+    pass_time(301)
+    thief = Visitor(app)
+    thief.session_id = person.session_id
+    thief.get("/session")
+    with unchanged(redis):
+        for method, path in (
+            ("POST", "/sessions/others"),
+            ("POST", "/sessions/everywhere"),
+            ("POST", f"/sessions/{handle_of(other)}/revoke"),
+            ("POST", "/session/extend"),
+            ("DELETE", "/api/auth/sessions?scope=others"),
+            ("DELETE", "/api/auth/sessions?scope=all"),
+            ("DELETE", f"/api/auth/sessions/{handle_of(other)}"),
+        ):
+            assert code_of(thief.send(method, path)) == "step_up_required", path
+    assert other.signed_in
+
+
+def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
+    app: Flask, person: Visitor, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, services: Services
+) -> None:
+    """Who began to sign in before the click is out, although the session did not exist yet."""
+    late = Visitor(app)
+    sealed = services.records._sealed
+
+    def click_first(live: Live) -> bytes:
+        record = sealed(live)
+        monkeypatch.setattr(services.records, "_sealed", sealed)
+        assert person.send("DELETE", "/api/auth/sessions?scope=others").status_code == 200
+        return record
+
+    challenge = late.challenge(wallet.account())
+    token = late.token()
+    monkeypatch.setattr(services.records, "_sealed", click_first)
+    form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
+    assert late.post("/sign-in", data=form).status_code == 303
+    assert not late.signed_in
+    assert person.signed_in
+
+
+def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event_says_so(
+    app: Flask, person: Visitor, other: Visitor, wallet: Wallet, happened: list[events.Event]
+) -> None:
+    third = Visitor(app)
+    third.sign_in(wallet)
+    handle = handle_of(third)
+    happened.clear()
+    answers = together(
+        lambda: person.send("DELETE", f"/api/auth/sessions/{handle}"),
+        lambda: other.send("DELETE", f"/api/auth/sessions/{handle}"),
+    )
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [event.name for event in happened] == ["session.ended"]
+
+
+def test_of_two_who_end_all_others_at_once_one_stays(
+    app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
+) -> None:
+    for _ in range(10):
+        both = [Visitor(app), Visitor(app)]
+        for visitor in both:
+            visitor.session_id = start().id
+        tokens = [visitor.token("/session") for visitor in both]
+        together(
+            *(
+                lambda visitor=visitor, token=token: visitor.client.delete(
+                    "/api/auth/sessions?scope=others",
+                    base_url=ORIGIN,
+                    headers={"X-CSRFToken": token, "Origin": ORIGIN, "Accept": "application/json"},
+                )
+                for visitor, token in zip(both, tokens, strict=True)
+            )
+        )
+        assert [visitor.signed_in for visitor in both].count(True) == 1
+        services.lifecycle.revoke_account(parse(wallet.account()))
+
+
+# -- Not from elsewhere, and not without a session -----------------------------------------------------------------
+
+
+def changes(handle: str) -> Iterator[tuple[str, str]]:
+    yield "POST", f"/sessions/{handle}/revoke"
+    yield "POST", f"/sessions/{handle}/name"
+    yield "POST", "/sessions/others"
+    yield "POST", "/sessions/everywhere"
+    yield "DELETE", f"/api/auth/sessions/{handle}"
+    yield "DELETE", "/api/auth/sessions?scope=others"
+    yield "DELETE", "/api/auth/sessions?scope=all"
+
+
+def test_each_change_needs_the_token_of_this_session(
+    person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event]
+) -> None:
+    foreign = other.token("/session")
+    for method, path in changes(handle_of(other)):
+        for token in ("", "x", foreign):
+            with refused(redis, happened, "csrf_failed"):
+                assert person.send(method, path, headers={"X-CSRFToken": token}).status_code == 400
+    assert other.signed_in
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null"},
+    ],
+    ids=str,
+)
+def test_no_other_site_makes_a_change(
+    person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event], header: dict[str, str]
+) -> None:
+    for method, path in changes(handle_of(other)):
+        with refused(redis, happened, "cross_site_request"):
+            assert person.send(method, path, headers=header).status_code == 403
+    assert other.signed_in
+
+
+def test_a_link_ends_nothing(person: Visitor, other: Visitor, redis: Redis) -> None:
+    handle = handle_of(other)
+    with unchanged(redis):
+        for path in (f"/sessions/{handle}/revoke", f"/sessions/{handle}/name", f"/api/auth/sessions/{handle}"):
+            assert person.get(path).status_code == 405
+        for path in (
+            "/sessions/others",
+            "/sessions/everywhere",
+            "/sessions?_method=DELETE",
+            "/api/auth/sessions?scope=all",
+        ):
+            assert person.get(path).status_code == 200
+    assert other.signed_in
+
+
+def test_visitors_see_and_end_nothing(app: Flask, person: Visitor, redis: Redis) -> None:
+    visitor = Visitor(app)
+    handle = handle_of(person)
+    with unchanged(redis):
+        for path in ("/sessions", "/sessions/others", "/sessions/everywhere"):
+            assert visitor.get(path).headers["Location"] == f"/sign-in?next={path}"
+        assert visitor.json("/api/auth/sessions").status_code == 401
+        for method, path in changes(handle):
+            answer = visitor.send(method, path)
+            assert (answer.status_code, code_of(answer)) == (401, "no_token")
+
+
+def test_a_restricted_person_still_sees_and_ends_their_sessions(
+    services: Services, person: Visitor, other: Visitor, wallet: Wallet
+) -> None:
+    services.directory.appoint(parse(wallet.account()), "restricted")
+    assert len(listed(person)) == 2
+    assert person.send("DELETE", f"/api/auth/sessions/{handle_of(other)}").status_code == 200
+    assert not other.signed_in
