@@ -46,8 +46,8 @@ STATES = (
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
-    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced", "limit",
-    "unknown",
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced",
+    "limit", "unknown",
 )  # fmt: skip
 
 
