@@ -10,6 +10,8 @@ import { HttpError, request } from "./http.js";
 
 /** Activity is reported at most this often. */
 const REPORT_MS = 60_000;
+/** Between two questions at the end, when the first answer was not the last word. */
+const ASK_AGAIN_MS = 500;
 /** While the server can't be reached: ask again after 2 s, 4 s, … up to this. */
 const LONGEST_RETRY_MS = 60_000;
 /** A sign-out in another tab needs this long until the server surely knows of it. */
@@ -132,7 +134,11 @@ class SessionTimeout extends HTMLElement {
     if (this.#gone) return;
     this.#checking ??= this.#ask(this.dataset.validateUrl ?? "", "GET")
       .then(() => {}, () => {})
-      .finally(() => { this.#checking = null; });
+      .finally(() => {
+        this.#checking = null;
+        // Time ran out while the answer was on its way, and it still said "alive": the end is the server's to tell.
+        if (!this.#lost && clock.left() <= 0) after(ASK_AGAIN_MS, () => this.#check());
+      });
   }
 
   /** The person wants to stay: the dialog closes once the server has agreed. */

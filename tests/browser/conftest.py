@@ -135,7 +135,19 @@ def overrides(overrides: dict[str, Any], site: Site) -> dict[str, Any]:
 def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> Iterator[Browser]:
     """Chromium with no past, at the application of this test."""
     site.app, site.renamed = app, False
-    browser = Browser(driver, site.origin)
+    services: Services = app.extensions["wallet_sessions"]
+
+    def start(wallet: WalletInPage) -> str:
+        agent = driver.execute_script("return navigator.userAgent")
+        with app.test_request_context(headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": "127.0.0.1"}):
+            return services.lifecycle.start(
+                account_of(wallet),
+                services.policy.standard,
+                wallet=str(wallet.info["name"]),
+                client=client.current(),
+            ).id
+
+    browser = Browser(driver, site.origin, start)
     browser.forget_everything()
     yield browser
     complaints = browser.complaints()

@@ -36,7 +36,7 @@ class InvoicePaid:
 
 @pytest.fixture
 def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.sign_in(wallet)
+    browser.enter(wallet)
     return browser
 
 

@@ -67,7 +67,7 @@ def other(elsewhere: Elsewhere, wallet: WalletInPage) -> str:
 @pytest.fixture
 def panel(browser: Browser, wallet: WalletInPage, other: str, pass_time: TimeMachine) -> ConfirmPanel:
     """The page that asks whether to end the other session: the signature of the sign-in is no longer fresh."""
-    browser.sign_in(wallet)
+    browser.enter(wallet)
     pass_time(301)
     return ask(browser)
 

@@ -31,7 +31,7 @@ check = test_axe.check
 
 @pytest.fixture
 def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.sign_in(wallet)
+    browser.enter(wallet)
     return browser
 
 

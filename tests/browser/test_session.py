@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, jsonify
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -14,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from sessions_core.accounts import parse
 from sessions_core.errors import StoreUnavailable
 from sessions_core.web.services import Services
+from sessions_core.web.view import iso
 
 from ..time_machine import TimeMachine
 from .conftest import Hold, Interruption, account_of
@@ -40,7 +42,7 @@ window.ahead = { monotonic: 0, wall: 0 };
 @pytest.fixture
 def session(browser: Browser, wallet: WalletInPage) -> Browser:
     """A browser whose person is signed in and looks at their session."""
-    browser.sign_in(wallet)
+    browser.enter(wallet)
     browser.wait_for_session("active")
     return browser
 
@@ -425,6 +427,26 @@ def test_without_an_answer_the_session_ends(session: Browser, wallet: WalletInPa
 def test_the_clock_of_the_page_itself_ends_the_session(session: Browser, pass_time: TimeMachine) -> None:
     warn(session, pass_time, left=3)
     session.arrive_at("/signed-out")
+    assert session.see("signed-out").get_attribute("data-reason") == "idle"
+
+
+def test_an_answer_that_was_true_when_it_left_does_not_leave_the_page_waiting(
+    session: Browser, pass_time: TimeMachine, interrupt: Interruption
+) -> None:
+    said: list[str] = []
+
+    def alive_just_then() -> Any:
+        if said:
+            return None
+        said.append(iso(datetime.now(UTC)))
+        times = dict.fromkeys(("now", "idle_expires_at", "absolute_expires_at"), said[0])
+        return jsonify(success=True, data={"valid": True, **times})
+
+    pass_time(IDLE + 1)
+    interrupt.answers["/api/auth/sessions/validate", "GET"] = alive_just_then
+    session.look_again()
+    session.arrive_at("/signed-out")
+    assert said
     assert session.see("signed-out").get_attribute("data-reason") == "idle"
 
 

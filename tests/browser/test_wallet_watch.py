@@ -73,7 +73,7 @@ def let_it_look(browser: Browser, wallet: WalletInPage) -> None:
 @pytest.fixture
 def session(browser: Browser, wallet: WalletInPage) -> Browser:
     """A browser whose person is signed in, and whose wallet is where it was then."""
-    browser.sign_in(wallet)
+    browser.enter(wallet)
     wait_for(browser, "watching")
     return browser
 

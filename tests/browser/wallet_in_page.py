@@ -18,7 +18,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
 SCRIPT = (Path(__file__).parent / "injected_wallet.js").read_text()
-PATIENCE = 10
+PATIENCE = 20
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="8" fill="#d9622b"/>'
