@@ -706,7 +706,7 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in
-    assert person.signed_in
+    assert handles(person.get("/sessions")) == [handle_of(person)], "nor is it in the list"
 
 
 def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event_says_so(
