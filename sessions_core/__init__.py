@@ -19,6 +19,7 @@ from .extension import WalletSessions
 from .policy import SessionType
 from .web.guards import (
     current_account,
+    current_person,
     current_session,
     ensure_fresh,
     fresh_required,
@@ -34,6 +35,7 @@ __all__ = [
     "SessionsError",
     "WalletSessions",
     "current_account",
+    "current_person",
     "current_session",
     "ensure_fresh",
     "events",

@@ -15,9 +15,13 @@ from .settings import STATEMENT_CHARACTER
 
 ACTIONS: dict[str, str] = {
     "session.extend": "Keep this session for its full time again.",
-    "session.revoke": "End the session {handle} of this account.",
-    "session.revoke_others": "End all other sessions of this account.",
-    "session.revoke_all": "Sign out everywhere: end every session of this account.",
+    "session.revoke": "End the session {handle}.",
+    "session.revoke_others": "End all other sessions of this account and of those linked to it.",
+    "session.revoke_all": "Sign out everywhere: end every session of this account and of those linked to it.",
+    "wallet.join": "Link this account to {account}: whoever holds either is the same person here.",
+    "wallet.link": "Link {account} to this account: whoever holds either is the same person here.",
+    "wallet.unlink": "Unlink {account} from this account, and end its sessions.",
+    "wallet.primary": "Make {account} the primary account of this person.",
     "write:therapy_notes": "Write a therapy note.",
     "admin.open": "Open the administration of this site.",
     "admin.role": "Give the role {role} to {account}.",

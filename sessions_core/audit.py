@@ -36,7 +36,13 @@ logger = logging.getLogger(__name__)
 
 REFUSALS = frozenset(
     event.name
-    for event in (events.SignInFailed, events.ConfirmationFailed, events.ChallengeReplayed, events.RequestRefused)
+    for event in (
+        events.SignInFailed,
+        events.ConfirmationFailed,
+        events.LinkFailed,
+        events.ChallengeReplayed,
+        events.RequestRefused,
+    )
 )
 
 ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed))
@@ -124,15 +130,16 @@ class Audit:
 
     def note(self, event: events.Event, client: Client) -> None:
         """Write an event down, with where it came from. What can't be written is logged: it has happened all the
-        same, and nobody is turned away because it could not be noted. Two round trips.
+        same, and nobody is turned away because it could not be noted. Two round trips; three for what happened
+        between two accounts, which both of them read.
         """
         kind = _kind(event.name)
         most = self._most if kind == "activity" else max(1, self._most // 10)
-        account = getattr(event, "account", None)
+        accounts = {getattr(event, "account", None), getattr(event, "other", None)} - {None, ""}
         fields = {name: _plain(value) for name, value in asdict(event).items()}
         entry = self._encode((event.name, fields, _plain(client.ip), _plain(client.device)))
         try:
-            if account:
+            for account in accounts:
                 base = self._base(account)
                 needed = "activity" if kind == "refusals" else kind
                 self._write(entry, most, base + kind, base + needed, f"{base}spare")

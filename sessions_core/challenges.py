@@ -39,7 +39,7 @@ from .errors import (
 from .records import Proof, Records
 from .settings import Settings
 
-SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
+SIGN_IN, API, CONFIRM, LINK = "sign-in", "api", "confirm", "link"
 
 _ALPHABET = string.ascii_letters + string.digits
 _NONCE_LENGTH = 22  # 131 bits
@@ -98,6 +98,15 @@ class Challenges:
         """
         return self._write(account, CONFIRM, binding, statement, self._settings.confirm_seconds)
 
+    def issue_link(self, account_text: str, statement: str, binding: str) -> Challenge:
+        """Write the text with which another account agrees to be linked to the one that is signed in.
+
+        `statement` names that one; `binding` stands for its session. The text outlives the confirmation by the
+        session's own account, which comes after it. Raises `AccountMalformed` or `ChainUnsupported`.
+        """
+        lifetime = self._settings.challenge_seconds + self._settings.confirm_seconds
+        return self._write(parse(account_text), LINK, binding, statement, lifetime)
+
     def _write(self, account: Account, purpose: str, binding: str | None, statement: str, lifetime: int) -> Challenge:
         self._accept_chain(account)
         nonce = "".join(secrets.choice(_ALPHABET) for _ in range(_NONCE_LENGTH))
@@ -129,9 +138,9 @@ class Challenges:
     ) -> Signed:
         """Spend a challenge and return who signed it.
 
-        `binding` is what it was issued for: the pre-sign-in cookie, or the session and request to confirm. Raises a
-        `SignInRefused` that says what is wrong, or `RpcUnavailable` if its network has to be asked and can't be. Once
-        the nonce is spent it stays spent, whatever the signature is.
+        `binding` is what it was issued for: the pre-sign-in cookie, the session and request to confirm, or the
+        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or `RpcUnavailable` if its
+        network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
         """
         if len(message) > messages.MAX_BYTES:
             raise MessageMalformed("over 2 kB")

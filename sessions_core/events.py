@@ -156,6 +156,52 @@ class NetworkChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLinked(Event):
+    """`other` is now one of the accounts of `person`, as `account` is, whose session asked; both have signed.
+
+    `before` is the id that `other` went by, and nobody does any more: what was stored under it is now the person's.
+    """
+
+    name: ClassVar[str] = "wallet.linked"
+    account: str
+    other: str
+    person: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletUnlinked(Event):
+    """`other` is no account of `person` any more, and its sessions have ended; a session of `account` asked."""
+
+    name: ClassVar[str] = "wallet.unlinked"
+    account: str
+    other: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimaryChanged(Event):
+    """`other` is now the primary account of `person`, where `before` was; a session of `account` asked."""
+
+    name: ClassVar[str] = "wallet.primary_changed"
+    account: str
+    other: str
+    person: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFailed(Event):
+    """A wallet was not linked; `other` is the one that was to be, if its challenge is ours."""
+
+    name: ClassVar[str] = "link.failed"
+    handle: str
+    account: str
+    other: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientChanged(Event):
     """A session that was used from one place goes on from another: `changed` names what differs, "ip" or "device"."""
 

@@ -23,6 +23,7 @@ from .directory import Directory
 from .errors import Misconfigured
 from .janitor import Janitor
 from .lifecycle import Lifecycle
+from .people import People
 from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
 from .sealing import KeyRing
@@ -99,7 +100,8 @@ class WalletSessions:
             challenges=Challenges(settings, records, contracts, self._clock),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
-            janitor=Janitor(link, keys, records, settings),
+            people=People(link, keys, records, settings),
+            janitor=Janitor(link, keys, records),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             policy=policy,
             actions=self._actions,

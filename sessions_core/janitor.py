@@ -5,33 +5,31 @@ For commands; no request waits for this.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from . import scripts
 from .connection import Link
 from .records import Ended, Live, Place, Records
 from .sealing import KeyRing
-from .settings import LONGEST, Settings
+from .settings import LONGEST
 
 
 class Janitor:
     """Lists and mends what is stored; raises `StoreUnavailable` when Redis does not answer."""
 
-    def __init__(self, link: Link, keys: KeyRing, records: Records, settings: Settings) -> None:
+    def __init__(self, link: Link, keys: KeyRing, records: Records) -> None:
         self._link = link
         self._keys = keys
         self._records = records
-        self._prefix = settings.redis_prefix
 
     def every(self) -> Iterator[Live]:
         """Go through all living sessions of all accounts, without their ids.
 
         One that moves to a new id meanwhile may come twice, or not at all.
         """
-        for key in self._link.scan(self._pattern("session:*")):
+        for key in self._link.scan(self._records.pattern("session:*")):
             place = self._records.place_at(key)
-            stored, epoch, site, _ = self._records.read(place)
+            stored, epoch, site, *_ = self._records.read(place)
             if stored is None or self._foreign(stored):
                 continue
             live = self._records.open("", place, stored, self._records.now(place))
@@ -47,15 +45,15 @@ class Janitor:
         records that an older secret had sealed; `entries`: of indexes, a day past their session.
         """
         found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
-        for key in self._link.scan(self._pattern("session:*")):
+        for key in self._link.scan(self._records.pattern("session:*")):
             for wrong in self._mend(self._records.place_at(key)):
                 found[wrong] += 1
-        for index in self._link.scan(self._pattern("index")):
+        for index in self._link.scan(self._records.pattern("index")):
             found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
         return found
 
     def _mend(self, place: Place) -> Iterator[str]:
-        stored, _, site, _ = self._records.read(place)
+        stored, _, site, *_ = self._records.read(place)
         if stored is None:
             return
         if self._foreign(stored):
@@ -75,10 +73,6 @@ class Janitor:
         yield from wrong
         if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
             yield "resealed"
-
-    def _pattern(self, name: str) -> str:
-        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
-        return f"{prefix}{{*}}:{name}"
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)

@@ -22,6 +22,7 @@ import msgspec
 from . import events, scripts
 from .connection import Link
 from .errors import StoreUnavailable
+from .person import UNLINKED, Pointer, derived_id
 from .sealing import KeyRing, Unsealable
 from .settings import Settings
 from .standing import UNKNOWN, Standing
@@ -80,6 +81,7 @@ class Place(NamedTuple):
     entries: str
     epoch: str
     standing: str
+    pointer: str
 
     @property
     def siblings(self) -> str:
@@ -108,6 +110,7 @@ class Live:
     epoch: int
     site: int
     standing: Standing = UNKNOWN
+    pointer: Pointer = UNLINKED
     slid: bool = False
 
     @property
@@ -158,17 +161,18 @@ class Records:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Record).decode
         self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
+        self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
         self._ahead, self._ask_again = 0.0, -math.inf
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
-        """Read a session, both epochs and the account's standing in one round trip (two once a minute, to hear
-        Redis's clock).
+        """Read a session, both epochs, the account's standing and its pointer in one round trip (two once a minute,
+        to hear Redis's clock).
 
         `slide` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at most
         once a minute, in a second round trip) or `now` (the person asked).
         """
         place = self._place(session_id)
-        stored, epoch, site, standing = self.read(place)
+        stored, epoch, site, standing, pointer = self.read(place)
         if stored is None:
             return self._why(place)
         live = self.open(session_id, place, stored, self.now(place))
@@ -186,6 +190,8 @@ class Records:
             live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
+        if pointer is not None:
+            live.pointer = self.open_pointer(place.pointer, pointer)
         return live
 
     def _why(self, place: Place) -> Ended:
@@ -361,6 +367,19 @@ class Records:
             events.publish(events.RecordUnreadable(key=key))
             return UNKNOWN
 
+    def open_pointer(self, key: str, sealed: bytes | None) -> Pointer:
+        """Open what `people` sealed for this key; what can't be opened leads to no person.
+
+        Its account then goes by an id that it never had: its first one may be that of a person who unlinked it.
+        """
+        if not sealed:
+            return UNLINKED
+        try:
+            return self._decode_pointer(self._keys.open(sealed, key.encode()))
+        except (Unsealable, msgspec.MsgspecError):
+            events.publish(events.RecordUnreadable(key=key))
+            return Pointer(alone=derived_id(key.encode() + sealed))
+
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
         return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
@@ -369,14 +388,18 @@ class Records:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
-    def read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
-        """Return what is stored at a place: the record, the epochs of account and site, the standing."""
-        # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
+    def read(self, place: Place) -> tuple[bytes | None, ...]:
+        """Return what is stored at a place: the record, the epochs of account and site, the standing, the pointer."""
+        # One plain command for all five: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.
         if self._link.is_cluster:
-            stored, epoch, standing = self._link.call("MGET", place.record, place.epoch, place.standing)
-            return stored, epoch, self._link.call("GET", self._site_epoch), standing
-        return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, place.standing))
+            stored, epoch, *account = self._link.call(
+                "MGET", place.record, place.epoch, place.standing, place.pointer
+            )
+            return stored, epoch, self._link.call("GET", self._site_epoch), *account
+        return tuple(
+            self._link.call("MGET", place.record, place.epoch, self._site_epoch, place.standing, place.pointer)
+        )
 
     def open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
         """Open a stored record; `now` is in milliseconds since the epoch."""
@@ -418,7 +441,8 @@ class Records:
 
     def _at(self, tag: str, digest: str) -> Place:
         base = f"{self._prefix}{{{tag}}}:"
-        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing")
+        names = ("index", "epoch", "standing", "person")
+        return Place(digest, f"{base}session:{digest}", *(base + name for name in names))
 
     def place_of(self, account: str) -> Place:
         """Return the place of no session of an account, beside all of them."""
@@ -428,6 +452,11 @@ class Records:
         """Return the place that the key of a record names."""
         base, _, digest = key.removeprefix(self._prefix).partition(":session:")
         return self._at(base[1:-1], digest)
+
+    def pattern(self, name: str) -> str:
+        """Return what SCAN finds all keys of a name by, whoever they are of."""
+        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
+        return f"{prefix}{{*}}:{name}"
 
     @staticmethod
     def _sibling(place: Place, digest: str) -> Place:

@@ -6,6 +6,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
     {tag}:epoch              number  a record that saw a smaller one is dead
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
+    {tag}:person             string  sealed: the person that the account belongs to
     epoch                    number  like that of the account, for everybody; outside the tag
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last

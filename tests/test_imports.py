@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 ROWS = (
     ("errors",),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
-    ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "janitor", "rpc", "chains", "store"),
+    ("messages", "standing", "person", "policy", "actions", "events", "clients"),
+    ("connection", "embedded", "scripts", "records", "directory", "people", "janitor", "rpc", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),

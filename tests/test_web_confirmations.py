@@ -264,7 +264,7 @@ def test_the_text_names_the_session_that_ends(app: Flask, person: Visitor, walle
     pass_time(301)
     asked = person.send("DELETE", f"/api/auth/sessions/{handle}")
     text = messages.read(person.text_for(asked.get_json()["error"]["request"])["message"])
-    assert text.statement == f"End the session {handle} of this account."
+    assert text.statement == f"End the session {handle}."
 
 
 def test_the_request_id_of_the_text_is_another_for_every_other_request(

@@ -416,7 +416,7 @@ def test_ending_one_takes_a_signature_once_the_sign_in_is_a_while_ago(
     with unchanged(redis):
         asked = person.submit(f"/sessions/{handle}/revoke")
     assert other.signed_in
-    assert person.waiting(asked).sentence == f"End the session {handle} of this account."
+    assert person.waiting(asked).sentence == f"End the session {handle}."
     assert person.confirm(wallet, asked).headers["Location"] == "/sessions"
     assert not other.signed_in
     assert person.signed_in
@@ -642,8 +642,8 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/sessions/others", "End all other sessions of this account."),
-        ("/sessions/everywhere", "Sign out everywhere: end every session of this account."),
+        ("/sessions/others", "End all other sessions of this account and of those linked to it."),
+        ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
     ],
 )
 def test_both_take_a_signature_once_the_sign_in_is_a_while_ago(

@@ -59,7 +59,7 @@ def test_the_page_says_what_will_be_done_in_the_very_words_that_are_signed(
     handle = handle_of(other)
     asked = person.submit(f"/sessions/{handle}/revoke")
     waiting = person.waiting(asked)
-    assert waiting.sentence == f"End the session {handle} of this account."
+    assert waiting.sentence == f"End the session {handle}."
     assert waiting.sentence in person.text_for(waiting.request)["message"].split("\n")
     answer = person.get(asked.headers["Location"])
     page = answer.get_data(as_text=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -27,9 +27,10 @@ api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
 
 
 class ChallengeRequest(msgspec.Struct):
-    """The body of `POST challenges`: an account to sign in with, or a waiting request of this session to confirm."""
+    """The body of `POST challenges`: an account to sign in with or to link, or a waiting request to confirm."""
 
     account: str | None = None
+    purpose: Literal["sign-in", "link"] = "sign-in"
     request: str | None = None
 
 
@@ -44,6 +45,13 @@ def create_challenge() -> ResponseReturnValue:
             raise refusal(current)
         pending = confirmations.from_token(ours, current, body.request)
         issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+    elif body.account is not None and body.purpose == "link":
+        view = session_view()
+        if view is None:
+            raise refusal(current)
+        statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
+        issued = ours.challenges.issue_link(body.account, statement, view.handle)
+        ours.people.admit(issued.account, view.person)
     elif body.account is not None:
         issued = ours.challenges.issue(body.account, current.browser)
     else:

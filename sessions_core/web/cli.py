@@ -52,6 +52,7 @@ _FOUND = {
     "foreign": "sealed with a secret that is not known here: left to their clock",
     "resealed": "sealed with an older secret: sealed anew",
     "entries": "memories of sessions that ended more than a day ago: deleted",
+    "people": "linked wallets sealed with an older secret: sealed anew",
     "standings": "roles and accounts sealed with an older secret: sealed anew",
 }
 _ROTATED = """\
@@ -172,7 +173,8 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @_json
 def sweep(as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
-    found = services().janitor.sweep() | {"standings": services().directory.reseal()}
+    ours = services()
+    found = ours.janitor.sweep() | {"people": ours.people.reseal(), "standings": ours.directory.reseal()}
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 

@@ -191,9 +191,12 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
     handle = values.get("handle")
     if not handle:
         return None
-    account = values.get("account") or str(_view(ours, current).account)
-    live = ours.records.find(account, handle)
-    return SessionView(live, ours) if live else None
+    own = _view(ours, current).person.accounts
+    for account in (values["account"],) if values.get("account") else own:
+        live = ours.records.find(str(account), handle)
+        if live is not None:
+            return SessionView(live, ours)
+    return None
 
 
 def _view(ours: Services, current: WalletSession) -> SessionView:

@@ -1,6 +1,7 @@
-"""Where an account is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
+"""Where a person is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
 
-A session is named by its handle. One that is not of this account answers like one that never was.
+Linked accounts are one person. A session is named by its handle; one that is not this person's answers like one that
+never was.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
 from .. import events
+from ..accounts import Account
 from ..errors import BadRequest, NotFound
 from .api import api, success
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
@@ -26,10 +28,10 @@ class HandleConverter(BaseConverter):
     regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
 
 
-def sessions_of(account: str, current: str = "") -> list[SessionView]:
-    """Return the living sessions of an account: the one with the handle `current` first, then by last activity."""
+def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
+    """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
     ours = services()
-    views = [SessionView(live, ours) for live in ours.records.living(account)]
+    views = [SessionView(live, ours) for account in accounts for live in ours.records.living(str(account))]
     return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 
@@ -44,9 +46,9 @@ def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
 @pages.get("/sessions")
 @signed_in
 def devices() -> ResponseReturnValue:
-    """List the sessions of this account."""
+    """List the sessions of this person."""
     view = _view()
-    rows = sessions_of(str(view.account), view.handle)
+    rows = sessions_of(*view.person.accounts, current=view.handle)
     page, count = page_of(len(rows))
     return render_template(
         "sessions/devices.html",
@@ -61,8 +63,8 @@ def devices() -> ResponseReturnValue:
 @pages.post("/sessions/<session_handle:handle>/revoke")
 @signed_in
 def revoke_one(handle: str) -> ResponseReturnValue:
-    """End one session of this account; ending this one is signing out."""
-    found = services().records.find(str(_view().account), handle)
+    """End one session of this person; ending this one is signing out."""
+    found = services().records.find(str(_account_of(handle)), handle)
     alive = _revoke(handle)
     if session_view() is None:
         return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
@@ -76,15 +78,16 @@ def revoke_one(handle: str) -> ResponseReturnValue:
 @pages.post("/sessions/<session_handle:handle>/name")
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
-    """Give a session of this account a name of one's own; an empty one takes it away."""
-    view, ours = _view(), services()
-    found = ours.records.find(str(view.account), handle)
+    """Give a session of this person a name of one's own; an empty one takes it away."""
+    ours = services()
+    account = str(_account_of(handle))
+    found = ours.records.find(account, handle)
     if found is None:
-        raise NotFound("no session of this account")
+        raise NotFound("that session has ended")
     found.record.label = display_name(request.form.get("label", ""))
     # Lost only to a change in the same instant: the page that follows shows what holds.
     if ours.records.save(found) == "saved":
-        events.publish(events.SessionNamed(handle=handle, account=str(view.account)))
+        events.publish(events.SessionNamed(handle=handle, account=account))
         flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
     return redirect(url_for("sessions.devices"), 303)
 
@@ -99,9 +102,8 @@ def others() -> ResponseReturnValue:
 @pages.post("/sessions/others", endpoint="others_post")
 @fresh_required(300, "session.revoke_others")
 def others_post() -> ResponseReturnValue:
-    """End all other sessions of this account, those being signed in right now included."""
-    ended = services().store.revoke_others(wallet_session())
-    flash(str(ended), "ended_others")
+    """End all other sessions of this person, those being signed in right now included."""
+    flash(str(_end_others()), "ended_others")
     return redirect(url_for("sessions.devices"), 303)
 
 
@@ -115,9 +117,8 @@ def everywhere() -> ResponseReturnValue:
 @pages.post("/sessions/everywhere", endpoint="everywhere_post")
 @fresh_required(300, "session.revoke_all")
 def everywhere_post() -> ResponseReturnValue:
-    """End all sessions of this account, this one too."""
-    services().lifecycle.revoke_account(_view().account)
-    wallet_session().release()
+    """End all sessions of this person, this one too."""
+    _end_all()
     return clear_browser(redirect(url_for("sessions.signed_out", reason="everywhere"), 303))
 
 
@@ -132,16 +133,16 @@ def extend() -> ResponseReturnValue:
 @api.get("/sessions")
 @signed_in(slides=False)
 def list_sessions() -> ResponseReturnValue:
-    """List the sessions of this account; asking is no activity."""
+    """List the sessions of this person; asking is no activity."""
     view = _view()
-    rows = sessions_of(str(view.account), view.handle)
+    rows = sessions_of(*view.person.accounts, current=view.handle)
     return success({"sessions": [row.as_row(view.handle) for row in rows]})
 
 
 @api.delete("/sessions/<session_handle:handle>")
 @signed_in
 def delete_session(handle: str) -> ResponseReturnValue:
-    """End one session of this account; one that has ended already is fine."""
+    """End one session of this person; one that has ended already is fine."""
     _revoke(handle)
     answer = success({"session_id": handle, "ended": True})
     return clear_browser(answer) if session_view() is None else answer
@@ -154,28 +155,49 @@ def delete_sessions() -> ResponseReturnValue:
     scope = request.args.get("scope")
     if scope == "others":
         ensure_fresh(300, "session.revoke_others")
-        return success({"scope": scope, "ended": services().store.revoke_others(wallet_session())})
+        return success({"scope": scope, "ended": _end_others()})
     if scope == "all":
         ensure_fresh(300, "session.revoke_all")
-        ended = services().lifecycle.revoke_account(_view().account)
-        wallet_session().release()
-        return clear_browser(success({"scope": scope, "ended": ended}))
+        return clear_browser(success({"scope": scope, "ended": _end_all()}))
     raise BadRequest("scope is neither others nor all")
 
 
 def _ask(scope: str) -> str:
-    view = _view()
-    count = len(services().records.living(str(view.account)))
+    count = len(sessions_of(*_view().person.accounts))
     return render_template("sessions/end.html", scope=scope, others=count - 1)
+
+
+def _end_others() -> int:
+    # Those of linked accounts first, in case Redis fails in between: whoever asks again ends what is left.
+    return _end_linked("revoked") + services().store.revoke_others(wallet_session())
+
+
+def _end_all() -> int:
+    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(_view().account)
+    wallet_session().release()
+    return ended
+
+
+def _end_linked(reason: str) -> int:
+    view, lifecycle = _view(), services().lifecycle
+    return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
+
+
+def _account_of(handle: str) -> Account:
+    """Return the account of this person that has, or lately had, a session with this handle."""
+    ours, view = services(), _view()
+    for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
+        if ours.records.knows(str(account), handle):
+            return account
+    raise NotFound("no session of this person")
 
 
 def _revoke(handle: str) -> bool:
     ours, view = services(), _view()
-    if not ours.records.knows(str(view.account), handle):
-        raise NotFound("no session of this account")  # before anybody is asked to sign for it
+    account = _account_of(handle)  # before anybody is asked to sign for it
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        return ours.lifecycle.revoke_handle(view.account, handle)
+        return ours.lifecycle.revoke_handle(account, handle)
     # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
     alive = ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
     wallet_session().release()

@@ -33,6 +33,7 @@ from ..errors import (
     SessionExpired,
     SessionInvalid,
 )
+from ..person import Person
 from ..records import Record, Slide
 from ..store import WalletSession
 from . import client, confirmations, contract_wallets, origin
@@ -237,13 +238,13 @@ def guard() -> None:
 def _follow(ours: Services, current: WalletSession) -> None:
     """Keep a session in step with its account and its place.
 
-    After a change of role or verification it goes on under a new id: one that somebody else learned before must not
-    be worth more than it was. Where it is used from is looked at as rarely as activity is written.
+    After a change of role, verification or linked wallets it goes on under a new id: one that somebody else learned
+    before must not be worth more than it was. Where it is used from is looked at as rarely as activity is written.
     """
     live = current.account_live
     assert live is not None  # noqa: S101  # the caller looked
     record = live.record
-    privilege = ours.privilege(record.account, live.standing, live.now)
+    privilege = ours.privilege(record.account, live.standing, live.pointer, live.now)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
@@ -341,6 +342,12 @@ def _current_account() -> Account | None:
     return view.account if view is not None else None
 
 
-# Both are false for visitors: `if current_account:` asks whether somebody is signed in.
+def _current_person() -> Person | None:
+    view = session_view()
+    return view.person if view is not None else None
+
+
+# All are false for visitors: `if current_account:` asks whether somebody is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
+current_person = cast(Person, LocalProxy(_current_person))

@@ -21,7 +21,7 @@ pages = Blueprint("sessions", __name__)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "replaced"),
+    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced"),
 )
 
 # Where the sign-in page starts again after a refusal; its own words for each state are in the template.
@@ -79,7 +79,7 @@ def sign_in_post() -> ResponseReturnValue:
             data=_carried_over(current),
             replacing=current.live,
             narrowed=policy.narrow(session_type, _duration(form), form.getlist("permissions") or None),
-            privilege=ours.privilege(str(account), standing, now) or "",
+            privilege=ours.privilege(str(account), standing, ours.people.pointer(account), now) or "",
             client=client.current(),
             proof=proof,
         )

@@ -19,6 +19,8 @@ from ..directory import Directory
 from ..errors import SessionsError
 from ..janitor import Janitor
 from ..lifecycle import Lifecycle
+from ..people import People
+from ..person import Pointer
 from ..policy import Policy
 from ..records import Records
 from ..sealing import KeyRing
@@ -42,6 +44,7 @@ class Services:
     challenges: Challenges
     contracts: Contracts
     directory: Directory
+    people: People
     janitor: Janitor
     audit: Audit
     policy: Policy
@@ -70,15 +73,17 @@ class Services:
             logger.exception("role_for failed; %s has no role until it works again", account)
             return ""
 
-    def privilege(self, account: str, standing: Standing, now: int) -> str | None:
-        """Return role and verification as one word, empty for an ordinary member, or `None` if the role is not known:
-        when it changes, so does the id of the session. `now` is in milliseconds since the epoch.
+    def privilege(self, account: str, standing: Standing, pointer: Pointer, now: int) -> str | None:
+        """Return role, verification and linked wallets as one word, or `None` if the role is not known: when it
+        changes, so does the id of the session. Empty for an ordinary member without. `now` is in milliseconds since
+        the epoch.
         """
         role = self.role(account, standing)
         if not role:
             return None
         level = standing.verification_level if standing.verified(now) else ""
-        return "" if (role, level) == (MEMBER, "") else f"{role}|{level}"
+        word = "" if (role, level) == (MEMBER, "") else f"{role}|{level}"
+        return f"{word}|{pointer.person}.{pointer.revision}" if pointer.person else word
 
 
 def services() -> Services:

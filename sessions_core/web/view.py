@@ -9,6 +9,7 @@ from typing import Any
 from .. import policy
 from ..accounts import Account, Chain, Network, parse, stored
 from ..errors import AccountMalformed
+from ..person import Person
 from ..records import Live
 from ..standing import Standing
 from .services import Services
@@ -30,6 +31,11 @@ class SessionView:
     def account(self) -> Account:
         """The CAIP-10 account that signed."""
         return stored(self.live.record.account)
+
+    @cached_property
+    def person(self) -> Person:
+        """Who is behind the account, with all accounts that are linked; read when it is asked for."""
+        return self._services.people.of(self.account, self.live.pointer)
 
     @property
     def address(self) -> str:
@@ -231,7 +237,9 @@ class SessionView:
         return {
             "valid": True,
             "session_id": self.handle,
+            "user_id": self.person.id,
             "account": str(self.account),
+            "accounts": [str(account) for account in self.person.accounts],
             "session_type": self.type,
             "network": self.network,
             "role": self.role,

@@ -448,7 +448,7 @@ def test_signing_out_everywhere_ends_this_session_too(
     open_list(session)
     session.follow("end-everywhere")
     session.arrive_at("/sessions/everywhere")
-    assert "Two sessions of your account end" in session.text
+    assert "Two sessions of yours end" in session.text
     session.follow("end-confirm")
     session.arrive_at("/signed-out")
     assert session.see("signed-out").get_attribute("data-reason") == "everywhere"

@@ -1,0 +1,114 @@
+"""Linking wallets: which accounts are one person, shown on `/session` and changed here.
+
+Both sides sign: the other wallet a text that names the account it is linked to, and the account of the session one
+that names the other. So neither a stolen cookie nor an unlocked screen brings a wallet in, or takes one away.
+"""
+
+from __future__ import annotations
+
+from flask import flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .. import events
+from ..accounts import Account, parse
+from ..challenges import LINK
+from ..errors import (
+    AccountInUse,
+    AccountLast,
+    BadRequest,
+    LinkRefused,
+    NotFound,
+    RpcUnavailable,
+    SignatureMismatch,
+    SignInRefused,
+)
+from .guards import ensure_fresh, session_view, signed_in
+from .pages import pages
+from .services import services
+from .view import SessionView
+
+
+@pages.get("/session/wallets/link")
+@signed_in
+def link() -> ResponseReturnValue:
+    """Show the panel that connects another wallet."""
+    return _page()
+
+
+@pages.post("/session/wallets")
+@signed_in
+def link_wallet() -> ResponseReturnValue:
+    """Link the account that has signed, once the account of this session has signed as well."""
+    ours, view, form = services(), _view(), request.form
+    account = _account(form.get("account", ""))
+    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
+    message = form.get("message", "").replace("\r\n", "\n")
+    try:
+        ours.people.admit(account, view.person)  # before anybody is asked to sign for it
+        ensure_fresh(0, "wallet.link")
+        signed = ours.challenges.redeem(
+            message, form.get("challenge", ""), form.get("signature", ""), view.handle, LINK
+        )
+        if signed.account != account:  # not the one that this session's account has just signed for
+            raise SignatureMismatch("another account signed")
+        ours.people.link(account, by=view.account)
+    except (LinkRefused, RpcUnavailable, SignInRefused) as error:
+        events.publish(
+            events.LinkFailed(handle=view.handle, account=str(view.account), other=str(account), code=error.code)
+        )
+        return _page(error)
+    flash(str(account), "linked")
+    return redirect(url_for("sessions.status"), 303)
+
+
+@pages.post("/session/wallets/unlink")
+@signed_in
+def unlink_wallet() -> ResponseReturnValue:
+    """Take an account from this person, and end its sessions."""
+    ours, view = services(), _view()
+    account = _account(request.form.get("account", ""))
+    if account == view.account:
+        raise AccountInUse(str(account)) if len(view.person.accounts) > 1 else AccountLast(str(account))
+    if not ours.people.knows(account, view.person):
+        raise NotFound("no account of this person")  # before anybody is asked to sign for it
+    ensure_fresh(0, "wallet.unlink")
+    ours.people.unlink(account, by=view.account)
+    flash(str(account), "unlinked")
+    return redirect(url_for("sessions.status"), 303)
+
+
+@pages.post("/session/wallets/primary")
+@signed_in
+def prefer_wallet() -> ResponseReturnValue:
+    """Make an account the primary one of this person."""
+    ours, view = services(), _view()
+    account = _account(request.form.get("account", ""))
+    if account not in view.person.accounts:
+        raise NotFound("no account of this person")
+    ensure_fresh(0, "wallet.primary")
+    ours.people.prefer(account, by=view.account)
+    flash(str(account), "primary")
+    return redirect(url_for("sessions.status"), 303)
+
+
+def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
+    response = make_response(render_template("sessions/link.html", error=error))
+    response.status_code = error.status if error else 200
+    return response
+
+
+def _account(text: str) -> Account:
+    try:
+        found = parse(text)
+    except SignInRefused as error:
+        raise BadRequest("no account") from error
+    if str(found) != text:
+        # One account, one spelling: what is signed names the account as the field has it.
+        raise BadRequest("not in its canonical form")
+    return found
+
+
+def _view() -> SessionView:
+    view = session_view()
+    assert view is not None  # noqa: S101  # the guard saw to it
+    return view
