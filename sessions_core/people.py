@@ -99,7 +99,7 @@ class People:
         # writes is the one from which on the two are linked.
         for each in (by, account):
             if not self._claim(str(each), person_id, roll.revision):
-                self._strike(person_id, str(account))
+                self._strike(person_id, account, by)
                 raise AccountLinkedElsewhere(str(each))
         person = self.of(account)
         if person.id != person_id or by not in person.accounts:
@@ -124,7 +124,7 @@ class People:
                 raise AccountLast(str(account))
             if account == by:
                 raise AccountInUse(str(account))
-            if self._strike(person.id, str(account)):
+            if self._strike(person.id, account, by):
                 break
         else:
             raise StoreUnavailable("the person kept changing", retry_after=1)
@@ -145,7 +145,7 @@ class People:
             if person.primary == account:
                 return False
             key, sealed, roll = self._read(person.id)
-            if roll is None or str(account) not in roll.accounts:
+            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
                 continue
             others = tuple(each for each in roll.accounts if each != str(account))
             after = Roll(accounts=(str(account), *others), revision=roll.revision + 1)
@@ -200,13 +200,14 @@ class People:
                 return person_id, after
         raise StoreUnavailable("the person kept changing", retry_after=1)
 
-    def _strike(self, person_id: str, account: str) -> bool:
-        """Take an account off the record of a person; return whether this call did."""
+    def _strike(self, person_id: str, account: Account, by: Account) -> bool:
+        """Take an account off the record of a person; return False if it or `by` is not on it any more."""
         for _ in range(_ATTEMPTS):
             key, sealed, roll = self._read(person_id)
-            if roll is None or account not in roll.accounts:
+            # Of two that unlink each other one stays, or the person would be nobody.
+            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
                 return False
-            left = tuple(each for each in roll.accounts if each != account)
+            left = tuple(each for each in roll.accounts if each != str(account))
             if self._swap(key, sealed, Roll(accounts=left, revision=roll.revision + 1)):
                 return True
         raise StoreUnavailable("the person kept changing", retry_after=1)

@@ -6,7 +6,7 @@ that names the other. So neither a stolen cookie nor an unlocked screen brings a
 
 from __future__ import annotations
 
-from flask import flash, make_response, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from .. import events
@@ -23,7 +23,7 @@ from ..errors import (
     SignInRefused,
 )
 from .guards import ensure_fresh, session_view, signed_in
-from .pages import pages
+from .pages import accepted, display_name, pages, state_after
 from .services import services
 from .view import SessionView
 
@@ -92,9 +92,14 @@ def prefer_wallet() -> ResponseReturnValue:
 
 
 def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
-    response = make_response(render_template("sessions/link.html", error=error))
-    response.status_code = error.status if error else 200
-    return response
+    page = render_template(
+        "sessions/link.html",
+        state=state_after(error) if error else "idle",
+        error=error,
+        wallet=display_name(request.form.get("wallet", "")),
+        **accepted(),
+    )
+    return page, error.status if error else 200
 
 
 def _account(text: str) -> Account:

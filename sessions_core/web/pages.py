@@ -24,7 +24,7 @@ REASONS = (
     *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced"),
 )
 
-# Where the sign-in page starts again after a refusal; its own words for each state are in the template.
+# Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
     "signature_mismatch": "bad_signature",
     "signature_malformed": "bad_signature",
@@ -40,6 +40,9 @@ _STATES = {
     "chain_unsupported": "wrong_network",
     "rate_limited": "rate_limited",
     "store_unavailable": "server_unreachable",
+    "account_linked": "account_linked",
+    "account_linked_elsewhere": "account_linked_elsewhere",
+    "accounts_too_many": "accounts_too_many",
 }
 
 
@@ -169,7 +172,7 @@ def _carried_over(current: WalletSession) -> dict[str, Any]:
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
-    response = make_response(_sign_in_page(_STATES.get(error.code, "nonce_failed"), request.form, error=error))
+    response = make_response(_sign_in_page(state_after(error), request.form, error=error))
     response.status_code = error.status
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -191,6 +194,11 @@ def _sign_in_page(
         **accepted(),
         **_kind(fields.get("session_type", "")),
     )
+
+
+def state_after(error: errors.SessionsError) -> str:
+    """Return where the connect panel starts again after a refusal."""
+    return _STATES.get(error.code, "nonce_failed")
 
 
 def accepted() -> dict[str, Any]:

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * <wallet-sign-in>: the sign-in panel around a server-rendered form. It connects a wallet, has the
- * server write a fresh text for each attempt, asks the wallet to sign it, fills the hidden inputs and
- * submits the form as any form is submitted.
+ * <wallet-sign-in>: the panel around a server-rendered form that signs in or, with `data-purpose="link"`, links another
+ * wallet. It connects a wallet, has the server write a fresh text for each attempt, asks the wallet to sign it, fills
+ * the hidden inputs and submits the form as any form is submitted.
  *
  * All words are in the template. This element shows the parts whose `data-for` names the state in
  * `data-state`, and fills names and numbers.
@@ -35,6 +35,8 @@ const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app
 const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
 /** Nothing can be done on this page. */
 const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
+/** What the server says before anybody signs, each with words in the template; another account may do. */
+const LINK_REFUSALS = new Set(["account_linked", "accounts_too_many"]);
 
 /** @type {Record<Kind, string>} */
 const CONNECT_FAILURES = {
@@ -266,7 +268,8 @@ class WalletSignIn extends HTMLElement {
     this.#show("preparing");
     const account = accountId(this.#chain, this.#address);
     const url = this.dataset.challengeUrl ?? "";
-    this.#challenge = await challenges.ask(url, { account }, { account, host: location.host, signal });
+    const { purpose } = this.dataset;
+    this.#challenge = await challenges.ask(url, { account, purpose }, { account, host: location.host, signal });
     this.#address = this.#challenge.address;
     this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");
@@ -303,13 +306,14 @@ class WalletSignIn extends HTMLElement {
   /** @param {Challenge} challenge @param {string} signature */
   #submit(challenge, signature) {
     this.#write({
+      account: challenge.account,
       message: challenge.message,
       challenge: challenge.challenge,
       signature,
       wallet: this.#wallet?.name ?? "",
     });
     // Which account to use, the person has just said: no page need ask because the wallet puts another one first.
-    if (!same(this.#accounts[0] ?? this.#address, this.#address)) {
+    if (!this.#linking && !same(this.#accounts[0] ?? this.#address, this.#address)) {
       keep(challenge.account, this.#accounts[0]);
     }
     if (this.#wallet) use(this.#wallet);
@@ -400,6 +404,10 @@ class WalletSignIn extends HTMLElement {
     if (error.code === "rate_limited" || error.status === 429) {
       return this.#show("rate_limited", { technical, retryAfter: error.retryAfter ?? DEFAULT_RETRY_SECONDS });
     }
+    if (this.#linking && LINK_REFUSALS.has(error.code)) {
+      this.#disconnect();
+      return this.#show(error.code, { technical });
+    }
     if (error.code === "chain_unsupported") {
       this.#chain = "";
       this.#part("chain-number").hidden = true;
@@ -411,6 +419,8 @@ class WalletSignIn extends HTMLElement {
   // ---- The page ---------------------------------------------------------------------------------
 
   get #state() { return this.dataset.state ?? "idle"; }
+  /** The page links another account to that of its session: nobody is signed in by what is signed here. */
+  get #linking() { return this.dataset.purpose === "link"; }
   /** Step 2 is the current one once an account on an accepted network is chosen. */
   get #phase() { return this.#address && this.#chain ? "sign" : "connect"; }
   get #form() { return /** @type {HTMLFormElement} */ (this.querySelector("form.sign-in__form")); }

@@ -1,0 +1,550 @@
+"""Linked accounts: both sides say so, one write decides, and whatever is cut short in between links nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core import errors, events
+from sessions_core.accounts import Account, eip55, parse
+from sessions_core.directory import account_tag
+from sessions_core.people import MOST, People
+from sessions_core.person import Person, born_id
+from sessions_core.records import Ended, Live
+from sessions_core.standing import Standing
+from sessions_core.web.services import Services
+
+from .servers import cluster, sentinel
+from .stored import ALICE as ALICE_TEXT
+from .stored import ANOTHER, everything, together
+
+ALICE = parse(ALICE_TEXT)
+BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
+CAROL = parse("eip155:137:0x71C7656EC7ab88b098defB751B7401B5f6d8976F")
+DAVE = parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv")
+
+
+@pytest.fixture
+def people(services: Services) -> People:
+    return services.people
+
+
+def some_account(number: int) -> Account:
+    return parse(f"eip155:1:{eip55(f'0x{number + 1:040x}')}")
+
+
+def alone(people: People, account: Account) -> bool:
+    return people.of(account).accounts == (account,)
+
+
+def consistent(people: People, *accounts: Account) -> None:
+    """Assert that whoever is of one person with somebody, is so from both sides, and of nobody else."""
+    for account in accounts:
+        person = people.of(account)
+        assert account in person.accounts
+        for other in person.accounts:
+            assert people.of(other) == person
+    ids = [people.of(account).id for account in accounts]
+    assert len(set(ids)) == len({people.of(account).accounts for account in accounts}), "an id of two people"
+
+
+# -- Alone -------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_that_was_never_linked_is_a_person_and_stores_nothing(people: People, redis: Redis) -> None:
+    assert people.of(ALICE) == Person(born_id(str(ALICE)), (ALICE,))
+    assert people.of(ALICE).primary == ALICE
+    assert redis.keys("*") == []
+
+
+# -- Linking -----------------------------------------------------------------------------------------------------
+
+
+def test_the_id_of_who_asks_is_kept_and_becomes_that_of_both(people: People, happened: list[events.Event]) -> None:
+    before, other = people.of(ALICE).id, people.of(BOB).id
+    person = people.link(BOB, by=ALICE)
+    assert person == Person(before, (ALICE, BOB))
+    assert people.of(ALICE) == people.of(BOB) == person
+    assert happened == [events.WalletLinked(account=str(ALICE), other=str(BOB), person=before, before=other)]
+
+
+def test_any_of_them_can_link_the_next_of_any_chain(people: People) -> None:
+    people.link(BOB, by=ALICE)
+    people.link(CAROL, by=BOB)
+    people.link(DAVE, by=CAROL)
+    assert people.of(DAVE) == Person(born_id(str(ALICE)), (ALICE, BOB, CAROL, DAVE))
+    consistent(people, ALICE, BOB, CAROL, DAVE)
+
+
+def test_the_same_address_on_another_chain_is_another_account(people: People) -> None:
+    elsewhere = parse(str(ALICE).replace("eip155:1:", "eip155:10:"))
+    assert alone(people, elsewhere)
+    people.link(BOB, by=ALICE)
+    assert alone(people, elsewhere)
+    assert people.link(elsewhere, by=ALICE).accounts == (ALICE, BOB, elsewhere)
+
+
+def refused(people: People, error: type[errors.SessionsError], change: Callable[[], Any], redis: Redis) -> None:
+    before = {key: redis.dump(key) for key in redis.keys("*")}
+    with pytest.raises(error):
+        change()
+    assert {key: redis.dump(key) for key in redis.keys("*")} == before
+
+
+def test_an_account_that_is_ones_own_already_is_refused(
+    people: People, redis: Redis, happened: list[events.Event]
+) -> None:
+    refused(people, errors.AccountLinked, lambda: people.link(ALICE, by=ALICE), redis)
+    people.link(BOB, by=ALICE)
+    happened.clear()
+    refused(people, errors.AccountLinked, lambda: people.link(BOB, by=ALICE), redis)
+    refused(people, errors.AccountLinked, lambda: people.link(ALICE, by=BOB), redis)
+    assert happened == []
+
+
+def test_an_account_that_is_linked_with_others_is_refused_from_either_side(people: People, redis: Redis) -> None:
+    people.link(BOB, by=ALICE)
+    people.link(DAVE, by=CAROL)
+    refused(people, errors.AccountLinkedElsewhere, lambda: people.link(DAVE, by=ALICE), redis)
+    refused(people, errors.AccountLinkedElsewhere, lambda: people.link(CAROL, by=ALICE), redis)
+    consistent(people, ALICE, BOB, CAROL, DAVE)
+
+
+def test_an_account_that_is_the_last_of_its_person_can_join_another(people: People) -> None:
+    people.link(BOB, by=ALICE)
+    people.unlink(ALICE, by=BOB)
+    left = people.of(BOB).id
+    person = people.link(BOB, by=CAROL)
+    assert person.accounts == (CAROL, BOB)
+    consistent(people, ALICE, BOB, CAROL)
+    assert left not in {people.of(each).id for each in (ALICE, BOB, CAROL)}
+
+
+def test_there_is_a_limit(people: People, redis: Redis) -> None:
+    for number in range(MOST - 1):
+        people.link(some_account(number), by=ALICE)
+    refused(people, errors.AccountsTooMany, lambda: people.link(BOB, by=ALICE), redis)
+    people.unlink(some_account(3), by=ALICE)
+    assert len(people.link(BOB, by=ALICE).accounts) == MOST
+
+
+def test_linking_gives_no_role_and_puts_nobody_on_the_list_of_administrators(
+    people: People, services: Services
+) -> None:
+    services.directory.appoint(ALICE, "admin")
+    services.directory.appoint(BOB, "restricted")
+    people.link(BOB, by=ALICE)
+    people.link(CAROL, by=ALICE)
+    assert services.directory.standing(ALICE).role == "admin"
+    assert services.directory.standing(BOB).role == "restricted"
+    assert services.directory.standing(CAROL) == Standing()
+    assert {member.account for member in services.directory.decided()} == {str(ALICE), str(BOB)}
+
+
+# -- Unlinking ---------------------------------------------------------------------------------------------------
+
+
+def test_who_is_unlinked_is_alone_under_an_id_that_nobody_had(people: People, happened: list[events.Event]) -> None:
+    person = people.link(BOB, by=ALICE)
+    happened.clear()
+    people.unlink(ALICE, by=BOB)
+    assert people.of(BOB) == Person(person.id, (BOB,))
+    assert alone(people, ALICE)
+    # ALICE was there first, and the person's id is the one that ALICE was born with: it stays with BOB.
+    assert people.of(ALICE).id not in (person.id, born_id(str(ALICE)), born_id(str(BOB)))
+    assert happened == [events.WalletUnlinked(account=str(BOB), other=str(ALICE), person=person.id)]
+
+
+def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> None:
+    seen: set[str] = set()
+    people.link(BOB, by=ALICE)
+    for _ in range(3):
+        people.unlink(ALICE, by=BOB)
+        mine, theirs = people.of(ALICE).id, people.of(BOB).id
+        assert mine not in seen | {theirs}
+        seen.add(mine)
+        people.link(CAROL, by=ALICE)  # a person is made of that id
+        people.unlink(ALICE, by=CAROL)
+        assert people.of(ALICE).id not in seen | {people.of(CAROL).id, theirs}
+        people.link(ALICE, by=BOB)
+        consistent(people, ALICE, BOB, CAROL)
+        people.link(DAVE, by=CAROL)
+        people.unlink(CAROL, by=DAVE)
+
+
+def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
+    people: People, services: Services, start: Callable[..., Live]
+) -> None:
+    mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
+    people.link(BOB, by=ALICE)
+    people.unlink(BOB, by=ALICE)
+    for live in (theirs, again):
+        assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
+    assert isinstance(services.records.load(mine.id, "never"), Live)
+
+
+def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(people: People, redis: Redis) -> None:
+    refused(people, errors.AccountLast, lambda: people.unlink(ALICE, by=ALICE), redis)
+    refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
+    people.link(BOB, by=ALICE)
+    people.link(DAVE, by=CAROL)
+    refused(people, errors.AccountInUse, lambda: people.unlink(ALICE, by=ALICE), redis)
+    refused(people, errors.NotFound, lambda: people.unlink(DAVE, by=ALICE), redis)
+    people.unlink(BOB, by=ALICE)
+    refused(people, errors.AccountLast, lambda: people.unlink(ALICE, by=ALICE), redis)
+    refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
+
+
+# -- The primary one ---------------------------------------------------------------------------------------------
+
+
+def test_the_primary_account_is_the_first_until_another_is_chosen(
+    people: People, redis: Redis, happened: list[events.Event]
+) -> None:
+    people.link(BOB, by=ALICE)
+    people.link(CAROL, by=ALICE)
+    happened.clear()
+    assert people.prefer(CAROL, by=BOB) is True
+    assert people.of(ALICE).accounts == (CAROL, ALICE, BOB)
+    assert happened == [
+        events.PrimaryChanged(account=str(BOB), other=str(CAROL), person=people.of(ALICE).id, before=str(ALICE))
+    ]
+    assert people.prefer(CAROL, by=ALICE) is False
+    assert len(happened) == 1
+    refused(people, errors.NotFound, lambda: people.prefer(DAVE, by=ALICE), redis)
+    people.unlink(CAROL, by=ALICE)
+    assert people.of(BOB).primary == ALICE
+
+
+# -- Cut short ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], Any]], bool]:
+    """Run a change and lose Redis after so many of its writes; return whether it was cut short."""
+
+    def cut_short(writes: int, change: Callable[[], Any]) -> bool:
+        left = writes
+        run = people._link.run
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise errors.StoreUnavailable("gone", retry_after=1)
+            left -= 1
+            return run(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(people._link, "run", counted)
+            try:
+                change()
+            except errors.StoreUnavailable:
+                return True
+        return False
+
+    return cut_short
+
+
+def test_a_link_that_is_cut_short_links_nobody_changes_no_id_and_can_be_made_again(
+    people: People, redis: Redis, cut_short: Callable[..., bool]
+) -> None:
+    ids = {each: people.of(each).id for each in (ALICE, BOB, CAROL)}
+    for writes in range(3):
+        redis.flushall()
+        assert cut_short(writes, lambda: people.link(BOB, by=ALICE))
+        assert {each: people.of(each).id for each in ids} == ids
+        assert alone(people, ALICE)
+        assert alone(people, BOB)
+        # Neither of the two is taken by that: both can go elsewhere, and both can try again.
+        assert people.link(BOB, by=CAROL).accounts == (CAROL, BOB)
+        consistent(people, ALICE, BOB, CAROL)
+        people.unlink(BOB, by=CAROL)
+        assert people.link(BOB, by=ALICE).accounts == (ALICE, BOB)
+        consistent(people, ALICE, BOB, CAROL)
+    redis.flushall()
+    assert not cut_short(3, lambda: people.link(BOB, by=ALICE)), "three writes are all it takes"
+
+
+def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
+    people: People, cut_short: Callable[..., bool]
+) -> None:
+    person = people.link(BOB, by=ALICE)
+    for writes in range(3):
+        assert cut_short(writes, lambda: people.link(CAROL, by=BOB))
+        assert people.of(ALICE) == people.of(BOB) == person
+        assert people.of(CAROL) == Person(born_id(str(CAROL)), (CAROL,))
+    assert people.link(CAROL, by=BOB).accounts == (ALICE, BOB, CAROL)
+
+
+def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_completed(
+    people: People, services: Services, start: Callable[..., Live], cut_short: Callable[..., bool]
+) -> None:
+    for writes in range(4):
+        people.link(BOB, by=ALICE)
+        person, session = people.of(ALICE), start(str(BOB), label=str(writes))
+        was_cut = cut_short(writes, lambda: people.unlink(BOB, by=ALICE))
+        assert was_cut is (writes < 3)
+        consistent(people, ALICE, BOB)
+        assert alone(people, BOB) is (writes > 0)
+        if was_cut:
+            people.unlink(BOB, by=ALICE)
+        assert alone(people, BOB)
+        assert people.of(ALICE).id == person.id
+        assert services.records.load(session.id, "never") == Ended("wallet_unlinked")
+
+
+def test_who_was_unlinked_can_not_be_signed_out_by_their_former_person(
+    people: People, services: Services, start: Callable[..., Live], redis: Redis
+) -> None:
+    people.link(BOB, by=ALICE)
+    people.unlink(BOB, by=ALICE)
+    session = start(str(BOB))
+    refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
+    assert isinstance(services.records.load(session.id, "never"), Live)
+
+
+def test_lines_that_a_crash_left_behind_make_room(people: People, cut_short: Callable[..., bool]) -> None:
+    people.link(BOB, by=ALICE)
+    for number in range(MOST + 2):
+        assert cut_short(1, lambda number=number: people.link(some_account(number), by=ALICE))
+    assert people.of(ALICE).accounts == (ALICE, BOB)
+    for number in range(MOST - 2):
+        people.link(some_account(100 + number), by=ALICE)
+    assert len(people.of(ALICE).accounts) == MOST
+
+
+# -- At the same moment ------------------------------------------------------------------------------------------
+
+ROUNDS = 40
+
+
+def attempt(change: Callable[[], Any]) -> Callable[[], Any]:
+    def attempted() -> Any:
+        try:
+            return change()
+        except errors.SessionsError as error:
+            return error.code
+
+    return attempted
+
+
+def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> None:
+    for number in range(ROUNDS):
+        one, other, wanted = (some_account(3 * number + part) for part in range(3))
+        found = together(
+            attempt(lambda one=one, wanted=wanted: people.link(wanted, by=one)),
+            attempt(lambda other=other, wanted=wanted: people.link(wanted, by=other)),
+        )
+        linked = [each for each in found if isinstance(each, Person)]
+        assert [each for each in found if each not in linked] in (
+            ["account_linked_elsewhere"],
+            ["store_unavailable"],  # both were there first, and the later one is told
+        )
+        assert len(linked) == 1
+        assert people.of(wanted) == linked[0]
+        consistent(people, one, other, wanted)
+
+
+def test_two_who_link_each_other_become_one_person_at_most(people: People) -> None:
+    for number in range(ROUNDS):
+        one, other = some_account(2 * number), some_account(2 * number + 1)
+        together(
+            attempt(lambda one=one, other=other: people.link(other, by=one)),
+            attempt(lambda one=one, other=other: people.link(one, by=other)),
+        )
+        consistent(people, one, other)
+
+
+def test_two_tabs_that_link_at_once_both_do(people: People) -> None:
+    for number in range(ROUNDS):
+        own, *others = (some_account(4 * number + part) for part in range(4))
+        found = together(
+            *[attempt(lambda each=each, own=own: people.link(each, by=own)) for each in others],
+        )
+        assert all(isinstance(each, Person) for each in found), found
+        assert set(people.of(own).accounts) == {own, *others}
+        consistent(people, own, *others)
+
+
+def test_two_accounts_that_unlink_each_other_do_not_both_go(people: People) -> None:
+    for number in range(ROUNDS):
+        one, other = some_account(2 * number), some_account(2 * number + 1)
+        person = people.link(other, by=one)
+        together(
+            attempt(lambda one=one, other=other: people.unlink(other, by=one)),
+            attempt(lambda one=one, other=other: people.unlink(one, by=other)),
+        )
+        consistent(people, one, other)
+        assert [people.of(each).id for each in (one, other)].count(person.id) == 1, "somebody is still that person"
+
+
+def test_a_wallet_that_is_unlinked_while_it_is_preferred_is_gone(people: People) -> None:
+    for number in range(ROUNDS):
+        own, other = some_account(2 * number), some_account(2 * number + 1)
+        people.link(other, by=own)
+        together(
+            attempt(lambda own=own, other=other: people.unlink(other, by=own)),
+            attempt(lambda own=own, other=other: people.prefer(other, by=own)),
+        )
+        assert people.of(own).accounts == (own,)
+        assert alone(people, other)
+
+
+def test_of_two_tabs_that_unlink_one_wallet_the_event_tells_of_one(
+    people: People, happened: list[events.Event]
+) -> None:
+    for number in range(ROUNDS):
+        own, other = some_account(2 * number), some_account(2 * number + 1)
+        people.link(other, by=own)
+        happened.clear()
+        together(*[attempt(lambda own=own, other=other: people.unlink(other, by=own))] * 4)
+        assert [event.name for event in happened] == ["wallet.unlinked"]
+        assert people.of(own).accounts == (own,)
+
+
+# -- Who reads and who writes Redis ------------------------------------------------------------------------------
+
+
+def test_who_reads_redis_learns_no_account(people: People, redis: Redis) -> None:
+    people.link(BOB, by=ALICE)
+    found = everything(redis).lower()
+    for account in (ALICE, BOB):
+        assert account.address.lower().encode() not in found
+
+
+def pointer_key(redis: Redis, account: Account) -> bytes:
+    [key] = redis.keys(f"*{account_tag(str(account))}*:person")
+    return key
+
+
+def test_a_pointer_can_not_be_carried_to_another_account(
+    people: People, redis: Redis, happened: list[events.Event]
+) -> None:
+    people.link(BOB, by=ALICE)
+    people.link(DAVE, by=CAROL)
+    redis.copy(pointer_key(redis, BOB), pointer_key(redis, DAVE), replace=True)
+    happened.clear()
+    assert alone(people, DAVE)
+    assert events.RecordUnreadable(key=pointer_key(redis, DAVE).decode()) in happened
+    assert people.of(ALICE).accounts == (ALICE, BOB)
+
+
+def test_a_person_s_record_can_not_be_carried_to_another(people: People, redis: Redis) -> None:
+    one, other = people.link(BOB, by=ALICE), people.link(DAVE, by=CAROL)
+    redis.copy(f"wallet:{{{one.id}}}:accounts", f"wallet:{{{other.id}}}:accounts", replace=True)
+    assert people.of(ALICE) == one
+    assert alone(people, CAROL)
+    assert alone(people, DAVE)
+
+
+def test_a_pointer_that_is_made_unreadable_gives_nobody_the_id_of_before(people: People, redis: Redis) -> None:
+    person = people.link(BOB, by=ALICE)
+    people.unlink(ALICE, by=BOB)
+    redis.set(pointer_key(redis, ALICE), b"\xff" * 60)
+    assert people.of(ALICE).id != person.id == people.of(BOB).id
+    assert people.of(ALICE).id == people.of(ALICE).id
+
+
+def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(people: People, redis: Redis) -> None:
+    person = people.link(BOB, by=ALICE)
+    people.unlink(ALICE, by=BOB)
+    redis.delete(pointer_key(redis, ALICE))
+    assert alone(people, ALICE)
+    # The id that ALICE was born with is BOB's now: what ALICE links must not come into BOB's record.
+    made = people.link(CAROL, by=ALICE)
+    assert made.accounts == (ALICE, CAROL)
+    assert made.id != person.id
+    assert people.of(BOB) == Person(person.id, (BOB,))
+
+
+# -- A new secret ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callable[..., People]:
+    """The people of an application with another secret, which by default still knows the one of before."""
+
+    def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> People:
+        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
+        found: People = app.extensions["wallet_sessions"].people
+        return found
+
+    return rotated
+
+
+def test_a_new_secret_keeps_everybody_and_resealing_lets_the_old_one_go(
+    people: People, rotated: Callable[..., People]
+) -> None:
+    people.link(BOB, by=ALICE)
+    people.link(CAROL, by=ALICE)
+    people.unlink(ALICE, by=BOB)
+    expected = [people.of(each) for each in (ALICE, BOB, CAROL)]
+    during = rotated()
+    assert [during.of(each) for each in (ALICE, BOB, CAROL)] == expected
+    assert during.reseal() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
+    assert during.reseal() == 0
+    assert [rotated(()).of(each) for each in (ALICE, BOB, CAROL)] == expected
+
+
+def test_resealing_without_the_right_secret_destroys_nothing(
+    people: People, rotated: Callable[..., People], redis: Redis
+) -> None:
+    people.link(BOB, by=ALICE)
+    before = {key: redis.dump(key) for key in redis.keys("*")}
+    assert rotated(()).reseal() == 0
+    assert {key: redis.dump(key) for key in redis.keys("*")} == before
+
+
+def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
+    people: People, rotated: Callable[..., People], happened: list[events.Event]
+) -> None:
+    before = people.link(BOB, by=ALICE)
+    after = rotated(())
+    happened.clear()
+    assert alone(after, ALICE)
+    assert alone(after, BOB)
+    assert {type(event) for event in happened} == {events.RecordUnreadable}
+    assert len({after.of(ALICE).id, after.of(BOB).id, before.id}) == 3
+    assert after.link(BOB, by=ALICE).accounts == (ALICE, BOB)
+    consistent(after, ALICE, BOB)
+
+
+def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotated: Callable[..., People]) -> None:
+    during = rotated()
+    for number in range(20):
+        own, one, other = (some_account(3 * number + part) for part in range(3))
+        people.link(one, by=own)
+        together(during.reseal, lambda own=own, other=other: during.link(other, by=own))
+        assert set(during.of(own).accounts) == {own, one, other}
+    during.reseal()
+    assert len(rotated(()).of(own).accounts) == 3
+
+
+# -- Cluster and Sentinel ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[cluster, sentinel], ids=["cluster", "sentinel"])
+def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with request.param(tmp_path / "other") as url:
+        yield url
+
+
+def test_it_works_on_cluster_and_sentinel(
+    other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
+) -> None:
+    people: People = make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["wallet_sessions"].people
+    people.link(BOB, by=ALICE)
+    people.link(CAROL, by=ALICE)
+    people.prefer(CAROL, by=BOB)
+    people.unlink(BOB, by=ALICE)
+    assert people.of(ALICE) == Person(born_id(str(ALICE)), (CAROL, ALICE))
+    consistent(people, ALICE, BOB, CAROL)
+    settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
+    rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"].people
+    assert rotated.reseal() == 4
+    assert rotated.reseal() == 0
