@@ -46,7 +46,8 @@ STATES = (
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
-    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced",
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
+    "replaced",
     "limit", "unknown",
 )  # fmt: skip
 

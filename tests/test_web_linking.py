@@ -1,0 +1,874 @@
+"""Linking wallets over HTTP: both sides sign, each for exactly the other, and neither alone changes anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
+
+from sessions_core import current_account, current_person, events, public, requires, signed_in
+from sessions_core.accounts import parse
+from sessions_core.chains import LAYOUTS
+from sessions_core.errors import StoreUnavailable
+from sessions_core.messages import read
+from sessions_core.people import MOST
+from sessions_core.person import born_id
+from sessions_core.records import Ended
+from sessions_core.web.services import Services
+
+from .actors import Visitor, Wallet, as_browsers_send, together
+from .signers import SolanaSigner, StacksSigner
+from .snapshot import unchanged
+from .stored import ALICE, ANOTHER
+from .test_web_devices import handle_of, handles, listed, message, reason
+from .time_machine import TimeMachine
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
+
+    @app.get("/who")
+    @public
+    def who() -> dict[str, Any]:
+        if not current_person:
+            return {}
+        return {
+            "id": current_person.id,
+            "primary": str(current_person.primary),
+            "accounts": [str(account) for account in current_person.accounts],
+            "account": str(current_account),
+        }
+
+    @app.get("/page")
+    @signed_in
+    def page() -> str:
+        return "a page"
+
+    @app.get("/editors")
+    @requires(role="admin")
+    def editors() -> str:
+        return "for administrators"
+
+    return app
+
+
+@pytest.fixture
+def person(visitor: Visitor, wallet: Wallet) -> Visitor:
+    visitor.sign_in(wallet)
+    return visitor
+
+
+@pytest.fixture
+def second() -> Wallet:
+    return Wallet()
+
+
+@pytest.fixture
+def stranger(app: Flask, person: Visitor) -> Visitor:
+    stranger = Visitor(app)
+    stranger.sign_in(Wallet())
+    return stranger
+
+
+def who(visitor: Visitor) -> dict[str, Any]:
+    return dict(visitor.get("/who").get_json())
+
+
+def state_of(visitor: Visitor) -> dict[str, Any]:
+    return dict(visitor.json("/api/auth/sessions/validate").get_json()["data"])
+
+
+def asked(visitor: Visitor, account: str) -> TestResponse:
+    """Ask for the text with which another account agrees to be linked."""
+    return visitor.json("/api/auth/challenges", "POST", json={"account": account, "purpose": "link"})
+
+
+def signed(visitor: Visitor, second: Any, named: str = "") -> dict[str, str]:
+    """The fields of the form once the other wallet has signed."""
+    answer = asked(visitor, named or second.account())
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    text = answer.get_json()["data"]
+    return {
+        "account": text["account"],
+        "message": as_browsers_send(text["message"]),
+        "challenge": text["challenge"],
+        "signature": second.sign(text["message"]),
+        "wallet": "Other Wallet",
+    }
+
+
+def link(visitor: Visitor, wallet: Wallet, second: Any, named: str = "", **changes: str) -> TestResponse:
+    """Link another wallet, with everything that both sides sign."""
+    waiting = visitor.submit("/session/wallets", **(signed(visitor, second, named) | changes))
+    return visitor.confirm(wallet, waiting)
+
+
+def linked(visitor: Visitor, wallet: Any, second: Any, named: str = "") -> Visitor:
+    answer = link(visitor, wallet, second, named)
+    assert (answer.status_code, answer.headers.get("Location")) == (303, "/session"), answer.get_data(as_text=True)
+    return visitor
+
+
+def code_of(answer: TestResponse) -> str | None:
+    """The state of the panel that the link page is shown in again, or the code of an error page."""
+    page = answer.get_data(as_text=True)
+    found = re.search(
+        r'id="connect"[^>]* data-state="([a-z_]+)"|data-testid="error" data-status="\d+" data-code="([a-z_]+)"', page
+    )
+    return (found[1] or found[2]) if found else None
+
+
+def elsewhere(app: Flask, wallet: Wallet) -> Visitor:
+    visitor = Visitor(app)
+    visitor.sign_in(wallet)
+    return visitor
+
+
+# -- Linking -----------------------------------------------------------------------------------------------------
+
+
+def test_both_sides_sign_a_text_that_names_the_other(
+    person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
+) -> None:
+    before = who(person)
+    assert before == {
+        "id": born_id(wallet.account()),
+        "primary": wallet.account(),
+        "accounts": [wallet.account()],
+        "account": wallet.account(),
+    }
+    text = read(asked(person, second.account()).get_json()["data"]["message"], LAYOUTS)
+    assert text.address == second.address
+    assert f" {wallet.account()}:" in str(text.statement)
+    waiting = person.submit("/session/wallets", **signed(person, second))
+    assert f" {second.account()} " in person.waiting(waiting).sentence
+    happened.clear()
+    answer = person.confirm(wallet, waiting)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/session")
+    assert [event.name for event in happened] == ["session.rotated", "session.confirmed", "wallet.linked"]
+    assert happened[-1] == events.WalletLinked(
+        account=wallet.account(), other=second.account(), person=before["id"], before=born_id(second.account())
+    )
+    assert who(person) == before | {"accounts": [wallet.account(), second.account()]}
+    assert message(person.get("/session")) == "linked"
+
+
+def test_both_are_one_person_and_each_keeps_its_own_account(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    assert who(other) == who(person) | {"account": second.account()}
+    state = state_of(other)
+    assert (state["account"], state["user_id"]) == (second.account(), who(person)["id"])
+    assert state["accounts"] == [wallet.account(), second.account()]
+
+
+def test_wallets_of_several_chains_are_one_person(app: Flask, person: Visitor, wallet: Wallet) -> None:
+    solana, stacks = SolanaSigner(), StacksSigner()
+    linked(person, wallet, solana)
+    linked(person, wallet, stacks)
+    assert who(person)["accounts"] == [wallet.account(), solana.account(), stacks.account()]
+    page = person.get("/session").get_data(as_text=True)
+    assert page.count('data-testid="wallet"') == 3
+    for name in ("Ethereum Mainnet", "Solana Mainnet", "Stacks Mainnet"):
+        assert name in page
+    # And the other way: signed in with Solana, which then confirms.
+    other = Visitor(app)
+    text = other.challenge(solana.account())
+    other.attempt(wallet, text, signature=solana.sign(text["message"]))
+    third = Wallet()
+    linked(other, solana, third)
+    assert third.account() in who(person)["accounts"]
+
+
+def test_a_visitor_is_no_person(visitor: Visitor) -> None:
+    assert who(visitor) == {}
+
+
+def test_the_link_page_is_for_who_is_signed_in(visitor: Visitor, person: Visitor, app: Flask) -> None:
+    page = person.get("/session/wallets/link")
+    assert page.status_code == 200
+    assert 'data-purpose="link"' in page.get_data(as_text=True)
+    assert Visitor(app).get("/session/wallets/link").headers["Location"].startswith("/sign-in?next=/session/wallets")
+
+
+# -- One signature is not enough ---------------------------------------------------------------------------------
+
+
+def test_a_stolen_cookie_alone_links_nothing(
+    app: Flask, person: Visitor, second: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    thief = Visitor(app)
+    thief.session_id = person.session_id
+    form = signed(thief, second)  # the thief's own wallet signs readily
+    with unchanged(redis):
+        waiting = thief.submit("/session/wallets", **form)
+    assert waiting.headers["Location"].startswith("/confirm?")
+    answer = thief.confirm(second, waiting)  # and can't sign for the account of the session
+    assert "problem=" in answer.headers["Location"]
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_who_has_just_signed_in_signs_all_the_same(person: Visitor, second: Wallet) -> None:
+    waiting = person.submit("/session/wallets", **signed(person, second))
+    assert waiting.headers["Location"].startswith("/confirm?")
+
+
+def test_a_confirmation_for_one_wallet_links_no_other(
+    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
+) -> None:
+    other = Wallet()
+    wanted, planted = signed(person, second), signed(person, other)
+    target, form = person.signed_form(wallet, person.submit("/session/wallets", **wanted))
+    for change in (planted, {"account": other.account()}):
+        with unchanged(redis):
+            answer = person.post(target, data=form.to_dict() | change)
+        assert "problem=challenge_foreign" in answer.headers["Location"]
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_the_account_that_is_confirmed_is_the_one_that_has_signed(
+    person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
+) -> None:
+    # The page names one wallet, and brings the signature of another.
+    harmless = Wallet()
+    answer = link(person, wallet, second, account=harmless.account())
+    assert (answer.status_code, code_of(answer)) == (400, "bad_signature")
+    assert len(who(person)["accounts"]) == 1
+    assert happened[-1] == events.LinkFailed(
+        handle=handle_of(person), account=wallet.account(), other=harmless.account(), code="signature_mismatch"
+    )
+
+
+@pytest.mark.parametrize("signature", ["", "0x", "0x" + "11" * 65, "not hex", "0x" + "f" * 9000])
+def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
+    person: Visitor, wallet: Wallet, second: Wallet, signature: str
+) -> None:
+    answer = link(person, wallet, second, signature=signature)
+    assert (answer.status_code, code_of(answer)) == (400, "bad_signature")
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_the_signature_of_the_session_s_own_wallet_is_not_that_of_the_other(
+    person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    form = signed(person, second)
+    text = form["message"].replace("\r\n", "\n")
+    answer = person.confirm(wallet, person.submit("/session/wallets", **form | {"signature": wallet.sign(text)}))
+    assert code_of(answer) == "bad_signature"
+
+
+# -- A text is good for one purpose, one session, once -----------------------------------------------------------
+
+
+def test_a_text_to_link_signs_nobody_in(
+    app: Flask, person: Visitor, second: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    form = signed(person, second)
+    for visitor in (Visitor(app), person):
+        token = visitor.token("/sign-in?again=1")
+        with unchanged(redis):
+            answer = visitor.post("/sign-in", data=form | {"csrf_token": token})
+        assert answer.status_code == 400
+    assert [event.code for event in happened if isinstance(event, events.SignInFailed)] == ["challenge_foreign"] * 2
+
+
+def test_a_text_to_sign_in_links_nothing(app: Flask, person: Visitor, wallet: Wallet, second: Wallet) -> None:
+    attacker = Visitor(app)
+    for text in (attacker.challenge(second.account()), person.challenge(second.account())):
+        form = {
+            "account": second.account(),
+            "message": as_browsers_send(text["message"]),
+            "challenge": text["challenge"],
+            "signature": second.sign(text["message"]),
+        }
+        answer = person.confirm(wallet, person.submit("/session/wallets", **form))
+        assert answer.status_code == 400
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_a_confirmation_is_no_text_to_link(app: Flask, person: Visitor, wallet: Wallet, second: Wallet) -> None:
+    other = elsewhere(app, second)
+    waiting = other.waiting(other.submit("/session/extend"))
+    text = other.text_for(waiting.request)
+    form = {
+        "account": second.account(),
+        "message": as_browsers_send(text["message"]),
+        "challenge": text["challenge"],
+        "signature": second.sign(text["message"]),
+    }
+    assert person.confirm(wallet, person.submit("/session/wallets", **form)).status_code == 400
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_a_text_for_one_session_is_worth_nothing_in_another(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    form = signed(person, second)
+    attackers = Wallet()
+    for owner in (wallet, attackers):  # the same account elsewhere, and somebody else's
+        other = elsewhere(app, owner)
+        answer = other.confirm(owner, other.submit("/session/wallets", **form))
+        assert (answer.status_code, code_of(answer)) == (400, "nonce_failed")
+        assert len(who(other)["accounts"]) == 1
+    answer = person.confirm(wallet, person.submit("/session/wallets", **form))
+    assert answer.headers["Location"] == "/session", "and the text is not spent by that"
+
+
+def test_a_text_links_once(person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]) -> None:
+    form = signed(person, second)
+    assert person.confirm(wallet, person.submit("/session/wallets", **form)).status_code == 303
+    assert (
+        person.confirm(wallet, person.submit("/session/wallets/unlink", account=second.account())).status_code == 303
+    )
+    answer = person.confirm(wallet, person.submit("/session/wallets", **form))
+    assert (answer.status_code, code_of(answer)) == (400, "nonce_expired")
+    assert len(who(person)["accounts"]) == 1
+    assert events.ChallengeReplayed(account=second.account()) in happened
+
+
+def test_the_text_outlives_the_confirmation_and_not_more(
+    person: Visitor, wallet: Wallet, second: Wallet, pass_time: TimeMachine
+) -> None:
+    form = signed(person, second)
+    pass_time(299)
+    waiting = person.submit("/session/wallets", **form)
+    target, confirmed = person.signed_form(wallet, waiting)
+    pass_time(119)
+    assert person.post(target, data=confirmed).headers["Location"] == "/session"
+    third = Wallet()
+    form = signed(person, third)
+    pass_time(421)
+    person.get("/page")
+    answer = person.confirm(wallet, person.submit("/session/wallets", **form))
+    assert (answer.status_code, code_of(answer)) == (400, "nonce_expired")
+
+
+def test_a_text_to_link_takes_a_session(app: Flask, person: Visitor, second: Wallet) -> None:
+    answer = asked(Visitor(app), second.account())
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
+    person.sign_out()
+    assert asked(person, second.account()).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"account": "eip155:1:0xno", "purpose": "link"}, "account_malformed"),
+        (
+            {"account": "eip155:424242:0x52908400098527886E0F7030069857D2E4169EE7", "purpose": "link"},
+            "chain_unsupported",
+        ),
+        ({"account": "icp:737ba355e855bd4b61279056603e0550:2vxsx-fae", "purpose": "link"}, "account_keyless"),
+        ({"purpose": "link"}, "body_malformed"),
+        ({"account": ALICE, "purpose": "confirm"}, "body_malformed"),
+        ({"account": ALICE, "purpose": None}, "body_malformed"),
+        ({"account": ["link"], "purpose": "link"}, "body_malformed"),
+    ],
+)
+def test_a_text_to_link_is_written_for_nothing_else(
+    person: Visitor, redis: Redis, body: dict[str, Any], code: str
+) -> None:
+    with unchanged(redis):
+        answer = person.json("/api/auth/challenges", "POST", json=body)
+    assert answer.get_json()["error"]["code"] == code
+
+
+# -- Whose account it is -----------------------------------------------------------------------------------------
+
+
+def test_an_account_of_somebody_else_s_is_refused_and_says_no_more_than_that(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
+) -> None:
+    owner = Wallet()
+    others = linked(elsewhere(app, owner), owner, second)
+    # Before the wallet has signed, nothing tells a linked account from any other.
+    answer = asked(person, second.account()).get_json()["data"]
+    assert set(answer) == {"account", "message", "challenge", "expires_at"}
+    stranger = signed(person, second) | {"signature": "0x" + "11" * 65}
+    assert code_of(person.confirm(wallet, person.submit("/session/wallets", **stranger))) == "bad_signature"
+    answer = link(person, wallet, second)
+    assert (answer.status_code, code_of(answer)) == (409, "account_linked_elsewhere")
+    page = answer.get_data(as_text=True)
+    assert owner.address not in page
+    assert who(others)["id"] not in page
+    assert len(who(person)["accounts"]) == 1
+    assert len(who(others)["accounts"]) == 2
+
+
+def test_one_s_own_account_is_refused_before_anybody_is_asked_to_sign(
+    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
+) -> None:
+    form = signed(person, second)
+    linked(person, wallet, second)
+    person.get("/session")
+    for account in (wallet.account(), second.account()):
+        with unchanged(redis):
+            answer = asked(person, account)
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "account_linked")
+            again = person.submit("/session/wallets", **form | {"account": account})
+            assert (again.status_code, code_of(again)) == (409, "account_linked")
+
+
+def test_beyond_the_limit_nobody_is_asked_to_sign(
+    person: Visitor, wallet: Wallet, services: Services, redis: Redis, second: Wallet
+) -> None:
+    form = signed(person, second)
+    for _ in range(MOST - 1):
+        services.people.link(parse(Wallet().account()), by=parse(wallet.account()))
+    person.get("/session")
+    with unchanged(redis):
+        answer = asked(person, second.account())
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "accounts_too_many")
+        again = person.submit("/session/wallets", **form)
+        assert (again.status_code, code_of(again)) == (409, "accounts_too_many")
+
+
+def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -> None:
+    owners = [Wallet(), Wallet()]
+    visitors = [elsewhere(app, owner) for owner in owners]
+    jobs = []
+    for visitor, owner in zip(visitors, owners, strict=True):
+        target, form = visitor.signed_form(owner, visitor.submit("/session/wallets", **signed(visitor, second)))
+        jobs.append(partial(visitor.post, target, data=form))
+    together(*jobs)
+    assert sorted(len(who(visitor)["accounts"]) for visitor in visitors) == [1, 2]
+
+
+def test_two_tabs_that_link_at_once_do_not_undo_each_other(person: Visitor, wallet: Wallet, app: Flask) -> None:
+    other = elsewhere(app, wallet)
+    seconds = [Wallet(), Wallet()]
+    forms = [
+        (visitor, *visitor.signed_form(wallet, visitor.submit("/session/wallets", **signed(visitor, second))))
+        for visitor, second in zip((person, other), seconds, strict=True)
+    ]
+    answers = together(
+        *[
+            lambda visitor=visitor, target=target, form=form: visitor.post(target, data=form)
+            for visitor, target, form in forms
+        ]  # type: ignore[misc]
+    )
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert set(who(person)["accounts"]) == {wallet.account(), *(each.account() for each in seconds)}
+
+
+# -- Hostile requests --------------------------------------------------------------------------------------------
+
+FORMS = ("/session/wallets", "/session/wallets/unlink", "/session/wallets/primary")
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_other_sites_and_links_change_no_wallet(person: Visitor, second: Wallet, redis: Redis, path: str) -> None:
+    form = {"csrf_token": person.token("/session"), "account": second.account()}
+    with unchanged(redis):
+        assert person.get(path).status_code == 405
+        assert person.post(path, data=form | {"csrf_token": ""}).status_code == 400
+        assert person.post(path, data=form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        assert person.post(path, data=form, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert person.post(path, data=form | {"padding": "x" * 17_000}).status_code == 413
+        assert Visitor(person.app).post(path, data=form).status_code == 303  # to sign in
+
+
+HOSTILE = [
+    "",
+    "eip155:1",
+    "eip155:1:0x52908400098527886e0f7030069857d2e4169ee7",  # one account, one spelling
+    "EIP155:1:0x52908400098527886E0F7030069857D2E4169EE7",
+    " eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
+    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7\n",
+    "bip122:000000000019d6689c085ae165831e93:128Lkh3S7CkDTBZ8W7BbpsN3YYizJMp8p6",
+    "x" * 5000,
+    "\ud800\udfff".encode("utf-16", "surrogatepass").decode("utf-16"),
+    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7\u202e",
+]
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_what_is_no_account_is_refused_and_changes_nothing(
+    person: Visitor, redis: Redis, path: str, number: int
+) -> None:
+    token = person.token("/session")
+    with unchanged(redis):
+        answer = person.post(path, data={"csrf_token": token, "account": HOSTILE[number]})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("field", ["message", "challenge", "signature"])
+@pytest.mark.parametrize("value", ["", "x", "\0", "é" * 1000, "{" * 200])
+def test_hostile_fields_are_refused_in_the_page(
+    person: Visitor, wallet: Wallet, second: Wallet, field: str, value: str
+) -> None:
+    answer = link(person, wallet, second, **{field: value})
+    assert answer.status_code == 400
+    assert 'id="connect"' in answer.get_data(as_text=True)
+    assert len(who(person)["accounts"]) == 1
+
+
+def test_a_field_that_comes_twice_links_neither(
+    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
+) -> None:
+    form = signed(person, second) | {"csrf_token": person.token("/session")}
+    twice = [*form.items(), ("account", Wallet().account())]
+    with unchanged(redis):
+        assert person.post("/session/wallets", data=MultiDict(twice)).status_code == 400
+
+
+# -- Unlinking ---------------------------------------------------------------------------------------------------
+
+
+def test_unlinking_takes_a_signature_that_names_the_wallet_and_ends_its_sessions(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event], redis: Redis
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    before = who(person)["id"]
+    person.get("/session")
+    with unchanged(redis):
+        waiting = person.submit("/session/wallets/unlink", account=second.account())
+    assert f" {second.account()} " in person.waiting(waiting).sentence
+    assert other.signed_in
+    happened.clear()
+    answer = person.confirm(wallet, waiting)
+    assert answer.headers["Location"] == "/session"
+    assert happened[-1] == events.WalletUnlinked(account=wallet.account(), other=second.account(), person=before)
+    assert message(person.get("/session")) == "unlinked"
+    assert who(person) == {
+        "id": before,
+        "primary": wallet.account(),
+        "accounts": [wallet.account()],
+        "account": wallet.account(),
+    }
+    assert other.get("/page").headers["Location"] == "/sign-in?next=/page&reason=wallet_unlinked"
+    page = other.get("/sign-in?next=/page&reason=wallet_unlinked").get_data(as_text=True)
+    assert "This wallet was unlinked" in page
+    other.sign_in(second)
+    assert who(other)["id"] not in (before, born_id(second.account()))
+
+
+def test_the_wallet_in_use_and_the_only_one_stay(
+    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis, stranger: Visitor
+) -> None:
+    answer = person.submit("/session/wallets/unlink", account=wallet.account())
+    assert (answer.status_code, code_of(answer)) == (409, "account_last")
+    linked(person, wallet, second)
+    person.get("/session")
+    with unchanged(redis):
+        answer = person.submit("/session/wallets/unlink", account=wallet.account())
+        assert (answer.status_code, code_of(answer)) == (409, "account_in_use")
+        for path in FORMS[1:]:
+            answer = person.submit(path, account=who(stranger)["account"])
+            assert (answer.status_code, code_of(answer)) == (404, "not_found")
+
+
+def test_a_wallet_that_was_lost_is_unlinked_from_another(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    answer = other.confirm(second, other.submit("/session/wallets/unlink", account=wallet.account()))
+    assert answer.status_code == 303
+    assert not person.signed_in
+    assert who(other)["accounts"] == [second.account()]
+    assert who(other)["id"] == born_id(wallet.account()), "the person stays the same one"
+
+
+def test_a_sign_in_that_is_under_way_does_not_survive_the_unlinking_of_its_wallet(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, services: Services
+) -> None:
+    linked(person, wallet, second)
+    live = services.lifecycle.start(parse(second.account()), services.policy.standard)
+    person.confirm(wallet, person.submit("/session/wallets/unlink", account=second.account()))
+    assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
+    assert reason(app, live.id) == "wallet_unlinked"
+
+
+# -- The primary wallet ------------------------------------------------------------------------------------------
+
+
+def test_the_primary_wallet_changes_with_a_signature_that_names_it(
+    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis, happened: list[events.Event]
+) -> None:
+    linked(person, wallet, second)
+    person.get("/session")
+    with unchanged(redis):
+        waiting = person.submit("/session/wallets/primary", account=second.account())
+    assert f" {second.account()} " in person.waiting(waiting).sentence
+    person.confirm(wallet, waiting)
+    assert isinstance(happened[-1], events.PrimaryChanged)
+    assert who(person)["primary"] == second.account()
+    assert message(person.get("/session")) == "primary"
+
+
+# -- Rights ------------------------------------------------------------------------------------------------------
+
+
+def test_a_role_stays_with_its_account(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, services: Services
+) -> None:
+    services.directory.appoint(parse(wallet.account()), "admin")
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    assert person.get("/editors").status_code == 200
+    assert other.json("/editors").status_code == 403
+    state = state_of(other)
+    assert state["role"] == "member"
+    third = Wallet()
+    services.directory.appoint(parse(third.account()), "restricted")
+    linked(person, wallet, third)
+    restricted = elsewhere(app, third)
+    permissions = [state_of(each)["permissions"] for each in (restricted, other)]
+    assert permissions[0] == ["read:profile"]
+    assert "write:messages" in permissions[1]
+
+
+def test_permissions_follow_the_network_that_was_signed_for(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    test = second.account("eip155:11155111")
+    linked(person, wallet, second, test)
+    other = Visitor(app)
+    text = other.challenge(test)
+    other.attempt(second, text)
+    state = state_of(other)
+    assert (state["user_id"], state["network"]) == (who(person)["id"], "testnet")
+    assert "transact" not in state["permissions"]
+
+
+# -- New ids (E6) ------------------------------------------------------------------------------------------------
+
+
+def test_every_living_session_of_the_person_goes_on_under_a_new_id_after_each_change(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
+) -> None:
+    linked(person, wallet, second)
+    others = [elsewhere(app, wallet), elsewhere(app, second)]
+    third = Wallet()
+    changes = (
+        lambda: linked(person, wallet, third),
+        lambda: person.confirm(wallet, person.submit("/session/wallets/primary", account=second.account())),
+        lambda: person.confirm(wallet, person.submit("/session/wallets/unlink", account=third.account())),
+    )
+    for change in changes:
+        for each in others:
+            each.get("/page")
+        before = [each.session_id for each in others]
+        change()
+        for each, session_id in zip(others, before, strict=True):
+            assert each.json("/api/auth/sessions/validate").status_code == 200, "a poll moves nobody"
+            assert each.session_id == session_id
+            assert each.get("/page").status_code == 200
+            assert each.session_id != session_id
+            assert reason(app, session_id) == "replaced"
+        after = [each.session_id for each in others]
+        for each in others:
+            each.get("/page")
+        assert [each.session_id for each in others] == after, "once"
+
+
+def test_sessions_of_others_and_of_who_never_linked_keep_their_ids(
+    person: Visitor, stranger: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    before = stranger.session_id
+    linked(person, wallet, second)
+    stranger.get("/page")
+    assert stranger.session_id == before
+
+
+def test_a_session_that_signs_in_after_the_link_is_not_moved(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    before = other.session_id
+    other.get("/page")
+    assert other.session_id == before
+
+
+# -- Devices -----------------------------------------------------------------------------------------------------
+
+
+def test_the_devices_page_shows_the_sessions_of_all_wallets_and_whose_they_are(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor
+) -> None:
+    page = person.get("/sessions").get_data(as_text=True)
+    assert "session-address" not in page, "where there is one wallet, its address says nothing"
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    page = person.get("/sessions").get_data(as_text=True)
+    assert handles(page) == [handle_of(person), handle_of(other)]
+    short = [parse(each.account()).short_address for each in (wallet, second)]
+    assert re.findall(r'session-address">([^<]+)<', page) == short
+    assert {row["account"] for row in listed(other)} == {wallet.account(), second.account()}
+    assert handle_of(stranger) not in page
+
+
+def test_a_session_of_a_linked_wallet_is_named_and_ended_like_any_other(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    handle = handle_of(other)
+    assert person.submit(f"/sessions/{handle}/name", label="Phone").status_code == 303
+    assert "Phone" in other.get("/sessions").get_data(as_text=True)
+    assert stranger.submit(f"/sessions/{handle}/revoke").status_code == 404
+    assert person.submit(f"/sessions/{handle}/revoke").headers["Location"] == "/sessions"
+    assert message(person.get("/sessions")) == "ended"
+    assert not other.signed_in
+    assert person.signed_in
+
+
+def test_a_session_that_a_signature_ends_is_described_although_it_is_of_another_wallet(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, pass_time: TimeMachine
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    pass_time(301)
+    other.get("/page")
+    person.get("/page")
+    waiting = person.submit(f"/sessions/{handle_of(other)}/revoke")
+    page = person.get(waiting.headers["Location"]).get_data(as_text=True)
+    assert "confirm-facts" in page
+    assert "confirm-gone" not in page
+    person.confirm(wallet, waiting)
+    assert not other.signed_in
+
+
+@pytest.mark.parametrize("path", ["/sessions/others", "/api/auth/sessions?scope=others"])
+def test_all_others_are_those_of_all_wallets(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
+) -> None:
+    linked(person, wallet, second)
+    others = [elsewhere(app, wallet), elsewhere(app, second), elsewhere(app, second)]
+    if path.startswith("/api"):
+        assert person.send("DELETE", path).get_json()["data"]["ended"] == 3
+    else:
+        assert "3 other sessions" in person.get(path).get_data(as_text=True)
+        person.submit(path)
+    assert [each.signed_in for each in others] == [False] * 3
+    assert person.signed_in
+    assert stranger.signed_in
+
+
+@pytest.mark.parametrize("path", ["/sessions/everywhere", "/api/auth/sessions?scope=all"])
+def test_everywhere_is_with_all_wallets(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    before = other.session_id
+    if path.startswith("/api"):
+        assert person.send("DELETE", path).get_json()["data"]["ended"] == 2
+    else:
+        person.submit(path)
+    assert not other.signed_in
+    assert reason(app, before) == "everywhere"
+    assert not person.signed_in
+    assert stranger.signed_in
+
+
+# -- What people read --------------------------------------------------------------------------------------------
+
+
+def test_both_wallets_read_of_it_in_their_activity(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    linked(person, wallet, second)
+    other = elsewhere(app, second)
+    for each in (person, other):
+        page = each.get("/activity?kind=changes").get_data(as_text=True)
+        assert page.count('data-event="wallet.linked"') == 1
+        assert parse(second.account()).short_address in page
+        assert "activity-one-wallet" in page
+    person.confirm(wallet, person.submit("/session/wallets/unlink", account=second.account()))
+    other.sign_in(second)
+    page = other.get("/activity").get_data(as_text=True)
+    assert 'data-event="wallet.unlinked"' in page
+    assert "activity-one-wallet" not in page
+
+
+def test_the_session_page_shows_each_wallet_and_what_can_be_done_with_it(
+    person: Visitor, wallet: Wallet, second: Wallet
+) -> None:
+    page = person.get("/session").get_data(as_text=True)
+    assert "Link another wallet" in page
+    for test_id in ("wallet-primary", "wallet-unlink", "wallet-prefer"):
+        assert test_id not in page, "nothing to choose from"
+    linked(person, wallet, second)
+    page = person.get("/session").get_data(as_text=True)
+    rows = re.findall(r'data-testid="wallet" data-account="([^"]+)"', page)
+    assert rows == [wallet.account(), second.account()]
+    for test_id in ("wallet-primary", "wallet-current", "wallet-unlink", "wallet-prefer"):
+        assert page.count(f'data-testid="{test_id}"') == 1
+
+
+# -- Redis goes away, or another secret comes --------------------------------------------------------------------
+
+
+def test_when_redis_stops_in_the_middle_of_a_link_nothing_is_linked_and_it_can_be_made_again(
+    person: Visitor, wallet: Wallet, second: Wallet, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> bool:
+        raise StoreUnavailable("gone", retry_after=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.people, "_claim", gone)
+        answer = link(person, wallet, second)
+    assert (answer.status_code, code_of(answer)) == (503, "store_unavailable")
+    assert person.signed_in
+    assert who(person)["accounts"] == [wallet.account()]
+    linked(person, wallet, second)
+    assert len(who(person)["accounts"]) == 2
+
+
+def test_a_secret_that_was_dropped_leaves_each_wallet_alone_and_signs_nobody_out_who_knows_the_new_one(
+    make_app: Callable[..., Flask],
+    person: Visitor,
+    wallet: Wallet,
+    second: Wallet,
+    overrides: dict[str, Any],
+    redis: Redis,
+) -> None:
+    linked(person, wallet, second)
+    during = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
+    moved = Visitor(during)
+    moved.session_id = person.session_id
+    during.extensions["wallet_sessions"].janitor.sweep()  # the sessions, and not the people
+    after = make_app(SECRET_KEY=ANOTHER)
+    later = Visitor(after)
+    later.session_id = person.session_id
+    state = state_of(later)
+    assert state["accounts"] == [wallet.account()]
+    assert later.get("/session").status_code == 200
+
+
+# -- What it costs -----------------------------------------------------------------------------------------------
+
+
+def test_a_request_of_a_linked_account_costs_no_more_round_trips(
+    app: Flask, person: Visitor, wallet: Wallet, second: Wallet, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked(person, wallet, second)
+    person.get("/page")
+    sent: list[Any] = []
+    call = services.records._link.call
+
+    def counted(*command: Any) -> Any:
+        sent.append(command[0])
+        return call(*command)
+
+    monkeypatch.setattr(services.records._link, "call", counted)
+    assert person.get("/page").get_data(as_text=True) == "a page"
+    assert sent == ["MGET"]
+    sent.clear()
+    person.get("/who")
+    assert sent == ["MGET", "GET", "MGET"]
