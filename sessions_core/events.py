@@ -192,12 +192,12 @@ class PrimaryChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkFailed(Event):
-    """A wallet was not linked; `other` is the one that was to be, if its challenge is ours."""
+    """A wallet was not linked; `other` is the one that was to be."""
 
     name: ClassVar[str] = "link.failed"
     handle: str
     account: str
-    other: str | None
+    other: str
     code: str
 
 

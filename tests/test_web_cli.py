@@ -413,7 +413,7 @@ def test_a_sweep_prints_what_it_put_right(flask: Shell, services: Services, redi
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.janitor.sweep(), "standings"}
+    assert set(cli._FOUND) == {*services.janitor.sweep(), "people", "standings"}
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(

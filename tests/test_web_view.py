@@ -114,7 +114,9 @@ def test_what_is_shown_as_json_has_no_id_and_no_secret(app: Flask, visitor: Visi
     assert set(data) == {
         "valid",
         "session_id",
+        "user_id",
         "account",
+        "accounts",
         "session_type",
         "network",
         "role",
