@@ -258,6 +258,10 @@ def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, pictur
     panel.open()
     panel.wait_for("no_wallet")
     picture("no-wallet")
+    browser.open("/sign-in/phone", app="xverse", next="/session")
+    picture("phone")
+    browser.open("/sign-in/phone", app="phantom", next="/" + "way/" * 60)
+    picture("phone-long-link")
 
 
 def test_contract_wallets(browser: Browser, smart_wallet: SmartWallet, picture: Callable[..., None]) -> None:
