@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -15,17 +16,33 @@ from redis import Redis
 from selenium.webdriver import Chrome
 
 from sessions_core import events
+from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
+from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
 
 from .conftest import Elsewhere, account_of
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
 from .test_devices import LONG, come_back, give_name
-from .wallet_in_page import WalletInPage
+from .wallet_in_page import Request, WalletInPage
 
 ROOT = Path(__file__).parents[2]
 README, ALL = ROOT / "docs/images", ROOT / "build/screenshots"
+
+
+class SmartWallet(WalletInPage):
+    """A wallet whose signature only its network could judge."""
+
+    def _sign(self, request: Request, key: Any) -> tuple[str, str]:
+        text, signature = super()._sign(request, key)
+        return text, signature + signature[2:]
+
+
+@pytest.fixture
+def overrides(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Nobody listens where the node of Polygon should be; Ethereum has none."""
+    return overrides | {"SESSIONS_CORE_RPC_URLS": {"eip155:137": f"http://127.0.0.1:{free_port()}"}}
 
 
 @pytest.fixture
@@ -34,6 +51,13 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
     wallet = WalletInPage(browser.driver, "Fox Wallet")
     wallet.keys = [Account.from_key("0x" + "11" * 32)]
     wallet.install()
+    yield wallet
+    wallet.uninstall()
+
+
+@pytest.fixture
+def smart_wallet(browser: Browser) -> Iterator[SmartWallet]:
+    wallet = SmartWallet(browser.driver, "Contract Wallet")
     yield wallet
     wallet.uninstall()
 
@@ -84,7 +108,7 @@ def test_pages(browser: Browser, wallet: WalletInPage, picture: Callable[..., No
     picture("sign-out")
     browser.driver.find_element("css selector", "main form button").click()
     browser.arrive_at("/signed-out")
-    for reason in ("signed_out", "idle", "absolute", "revoked", "everywhere", "replaced", "unknown"):
+    for reason in [*REASONS, "unknown"]:
         browser.open("/signed-out", reason=reason)
         picture(f"signed-out-{reason}")
 
@@ -234,6 +258,27 @@ def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, pictur
     panel.open()
     panel.wait_for("no_wallet")
     picture("no-wallet")
+    browser.open("/sign-in/phone", app="xverse", next="/session")
+    picture("phone")
+    browser.open("/sign-in/phone", app="phantom", next="/" + "way/" * 60)
+    picture("phone-long-link")
+
+
+def test_contract_wallets(browser: Browser, smart_wallet: SmartWallet, picture: Callable[..., None]) -> None:
+    panel = ConnectPanel(browser)
+    for chain, state in ((1, "contract_wallet"), (137, "network_unreachable")):
+        smart_wallet.chain, smart_wallet.connected = chain, False
+        smart_wallet.install()
+        panel.connect(smart_wallet)
+        panel.sign()
+        smart_wallet.approve_sign()
+        panel.wait_for(state)
+        picture(state.replace("_", "-"))
+    smart_wallet.uninstall()
+    for reason in ("limit", "wallet_revoked"):
+        browser.open("/sign-in", reason=reason)
+        panel.wait_for("no_wallet")
+        picture(f"sign-in-{reason}")
 
 
 def test_confirming(
