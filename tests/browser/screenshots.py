@@ -326,6 +326,47 @@ def test_confirming(
     picture("confirm-choose-wallet")
 
 
+def test_linking(
+    browser: Browser,
+    wallet: WalletInPage,
+    make_wallet: Callable[..., WalletInPage],
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+) -> None:
+    other = make_wallet("Other Wallet", rdns="org.example.other")
+    other.keys = [Account.from_key("0x" + "22" * 32)]
+    other.install()
+    elsewhere.sign_in(other, FIREFOX, name="Other Wallet")
+    browser.sign_in(wallet)
+    browser.follow("link-wallet")
+    panel = ConnectPanel(browser)
+    panel.wait_for("wallet_list")
+    picture("link")
+    panel.choose(wallet)
+    panel.wait_for("account_linked")
+    picture("link-linked-already")
+    panel.choose(other)
+    other.approve_connect()
+    panel.wait_for("ready_to_sign")
+    picture("link-ready-to-sign")
+    panel.sign()
+    other.approve_sign()
+    confirmation = ConfirmPanel(browser)
+    confirmation.arrive("wallet.link")
+    picture("link-confirm")
+    confirmation.confirm(wallet)
+    browser.arrive_at("/session")
+    picture("session-linked")
+    browser.open("/sessions")
+    picture("devices-linked")
+    browser.open("/activity")
+    picture("activity-linked")
+    browser.open("/session")
+    browser.click("wallet-unlink")
+    confirmation.arrive("wallet.unlink")
+    picture("unlink-confirm")
+
+
 def test_what_is_missing(
     browser: Browser, make_wallet: Callable[..., WalletInPage], picture: Callable[..., None]
 ) -> None:
