@@ -12,6 +12,7 @@ from werkzeug.routing import BaseConverter
 
 from .. import events
 from ..errors import BadRequest, NotFound
+from ..news import KEPT
 from ..records import Record
 from .api import api, success
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
@@ -206,15 +207,16 @@ def _revoke_others() -> int:
 
 def _recognise(*handles: str) -> None:
     # After what was done about them: one that is still alive must go on being told of.
-    view, ours = session_view(), services()
-    if view is None or not any(each.handle in handles for each in view.sign_ins_elsewhere):
-        return
-    known = [each.handle for each in ours.records.sign_ins_elsewhere(view.live)]
+    view = session_view()
+    told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
 
     def note(record: Record) -> None:
-        record.recognised = tuple(each for each in known if each in handles or each in record.recognised)
+        # One that can still be told has at most seven beside it that were recognised after it and can be, too, and
+        # seven that came since: the oldest here is none of them.
+        record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
 
-    ours.store.amend(wallet_session(), note)
+    if told:
+        services().store.amend(wallet_session(), note)
 
 
 def _view() -> SessionView:
