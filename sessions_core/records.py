@@ -96,7 +96,7 @@ class Live:
 
     `active` is when activity was last written, up to a minute before the real one, and `slid` says that it was by
     this reading; `ends` is the absolute end. In a list `id` is empty: nobody, we included, can use a session that
-    they only look at.
+    they only look at. `news` are the account's last sign-ins as they are stored.
     """
 
     id: str

@@ -552,6 +552,18 @@ def test_who_has_ended_all_others_is_told_of_none_of_them(
     assert listed(person) == [later]
 
 
+def test_so_it_is_when_the_wallet_had_to_sign_for_that(
+    person: Visitor, wallet: Wallet, elsewhere: Callable[..., str], pass_time: TimeMachine
+) -> None:
+    pass_time(400)
+    first, second = elsewhere(), elsewhere()
+    assert person.confirm(wallet, person.submit(f"/sessions/{first}/revoke")).status_code == 303
+    assert listed(person) == [second]
+    pass_time(400)
+    assert person.confirm(wallet, person.submit("/sessions/others")).status_code == 303
+    assert listed(person) == []
+
+
 def test_a_sign_in_that_has_ended_by_itself_is_still_told(
     person: Visitor, elsewhere: Callable[..., str], services: Services, wallet: Wallet
 ) -> None:

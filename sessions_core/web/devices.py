@@ -97,7 +97,7 @@ def name_one(handle: str) -> ResponseReturnValue:
 @signed_in
 def recognise_one(handle: str) -> ResponseReturnValue:
     """Note that the person knows of a sign-in, so that this session no longer tells them. One at a time: who has said
-    so of their own is still told of another's. What this session tells nobody of is fine.
+    so of their own is still told of another's. One that this session is not told of is fine, too.
     """
     _recognise(handle)
     return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
@@ -211,8 +211,8 @@ def _recognise(*handles: str) -> None:
     told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
 
     def note(record: Record) -> None:
-        # One that can still be told has at most seven beside it that were recognised after it and can be, too, and
-        # seven that came since: the oldest here is none of them.
+        # Twice what the news holds. Of one that is still there at most seven older ones were recognised later, and
+        # seven newer ones: what goes here is gone there.
         record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
 
     if told:
