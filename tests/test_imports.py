@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 ROWS = (
     ("errors",),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
-    ("messages", "standing", "person", "policy", "actions", "events", "clients", "wallet_apps"),
+    ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("connection", "embedded", "scripts", "records", "directory", "people", "janitor", "rpc", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),
