@@ -18,6 +18,8 @@ ACTIONS: dict[str, str] = {
     "session.revoke": "End the session {handle} of this account.",
     "session.revoke_others": "End all other sessions of this account.",
     "session.revoke_all": "Sign out everywhere: end every session of this account.",
+    "wallet.export": "Show the private key of this wallet in this browser.",
+    "wallet.delete": "Delete this wallet: its key is lost for good.",
     "write:therapy_notes": "Write a therapy note.",
     "admin.open": "Open the administration of this site.",
     "admin.role": "Give the role {role} to {account}.",

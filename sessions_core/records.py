@@ -48,7 +48,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
-    contract has a `proof`, which it last accepted at `checked_at`.
+    contract has a `proof`, which it last accepted at `checked_at`. `pregenerated` says that the wallet is one of `shares`, and that the
+    browser that signed in holds its other half.
     """
 
     format: Literal[1] = 1
@@ -70,6 +71,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     label: str = ""
     proof: Proof | None = None
     checked_at: int = 0
+    pregenerated: bool = False
 
 
 class Place(NamedTuple):
@@ -80,6 +82,7 @@ class Place(NamedTuple):
     entries: str
     epoch: str
     standing: str
+    share: str
 
     @property
     def siblings(self) -> str:
@@ -369,6 +372,10 @@ class Records:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
+    def spent(self, nonce: str) -> bool:
+        """Whether a nonce was spent."""
+        return bool(self._link.call("EXISTS", f"{self._prefix}nonce:{nonce}"))
+
     def read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
         """Return what is stored at a place: the record, the epochs of account and site, the standing."""
         # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
@@ -418,7 +425,7 @@ class Records:
 
     def _at(self, tag: str, digest: str) -> Place:
         base = f"{self._prefix}{{{tag}}}:"
-        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing")
+        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing", f"{base}share")
 
     def place_of(self, account: str) -> Place:
         """Return the place of no session of an account, beside all of them."""

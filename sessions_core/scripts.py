@@ -6,6 +6,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
     {tag}:epoch              number  a record that saw a smaller one is dead
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
+    {tag}:share              string  sealed: the server's half of a pre-generated wallet's key
     epoch                    number  like that of the account, for everybody; outside the tag
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
@@ -284,11 +285,12 @@ return dropped
 """
 )
 
-# KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one. An empty expected is "not there".
+# KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one, with the clock that the other had.
+# An empty expected is "not there".
 SWAP = Script(
     """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 """
 )

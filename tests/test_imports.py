@@ -15,7 +15,7 @@ ROWS = (
     ("errors",),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "policy", "actions", "events", "clients"),
-    ("connection", "embedded", "scripts", "records", "directory", "janitor", "rpc", "chains", "store"),
+    ("connection", "embedded", "scripts", "records", "directory", "janitor", "rpc", "chains", "store", "shares"),
     ("challenges", "lifecycle"),
     ("audit",),
     ("web",),

@@ -30,6 +30,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "client.changed",
         "role.changed",
         "verification.changed",
+        "wallet.exported",
+        "wallet.deleted",
     ),
     "refusals": (
         "signin.failed",

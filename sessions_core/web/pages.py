@@ -13,7 +13,7 @@ from .. import errors, policy
 from ..accounts import Account, chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
-from . import client, failures, origin
+from . import client, failures, origin, share_cookie
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
 
@@ -21,7 +21,7 @@ pages = Blueprint("sessions", __name__)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "replaced"),
+    *("wallet_changed", "wallet_revoked", "replaced", "share_gone", "wallet_deleted"),
 )
 
 # Where the sign-in page starts again after a refusal; its own words for each state are in the template.
@@ -82,6 +82,8 @@ def sign_in_post() -> ResponseReturnValue:
             privilege=ours.privilege(str(account), standing, now) or "",
             client=client.current(),
             proof=proof,
+            # Not by the name that the page gave the wallet: any page can give any name.
+            pregenerated=share_cookie.names(account) and ours.shares.holds(account),
         )
     except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
@@ -109,9 +111,16 @@ def sign_out() -> ResponseReturnValue:
 @pages.post("/sign-out", endpoint="sign_out_post")
 @public(csrf=False)
 def sign_out_post() -> ResponseReturnValue:
-    """Revoke on the server, then clear the browser. Signing out twice is fine."""
-    end_session()
-    return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
+    """Revoke on the server, then clear the browser. Signing out twice is fine.
+
+    A page that no longer finds its wallet's half in the browser gives the reason `share_gone`.
+    """
+    gone = request.form.get("reason") == "share_gone"
+    reason = "share_gone" if gone else "signed_out"
+    end_session(reason)
+    answer = clear_browser(redirect(url_for("sessions.signed_out", reason=reason), 303))
+    # Whatever the page could not read is left as it is, but from now on nothing depends on it.
+    return share_cookie.take(answer) if gone else answer
 
 
 @pages.get("/signed-out")
@@ -128,23 +137,32 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
-def end_session() -> None:
+def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
     ours, current = services(), wallet_session()
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
         origin.demand_token(ours.csrf)
-        ours.lifecycle.revoke(current.account_live, "signed_out")
+        ours.lifecycle.revoke(current.account_live, reason)
     elif current.ended == "replaced" and current.ended_sid is not None:
         # Another request of this browser is moving the session to a new id, and its cookie is still on the way.
-        ours.lifecycle.revoke_moved(current.ended_sid, "signed_out")
+        ours.lifecycle.revoke_moved(current.ended_sid, reason)
     current.release()
 
 
-def clear_browser(response: Response) -> Response:
-    """Tell the browser to forget what it stored for this site."""
-    response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+def clear_browser(response: Response, keep: bool = True) -> Response:
+    """Tell the browser to forget what it stored for this site.
+
+    With `keep`, a browser that holds half of a pre-generated wallet keeps it: its storage could not be cleared without
+    destroying a key. The cookies of a session go one by one then, and the page that follows clears what else is stored.
+    """
+    if keep and share_cookie.present():
+        store = services().store
+        response.headers["Clear-Site-Data"] = '"cache"'
+        response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
+    else:
+        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return response
 
 
@@ -190,6 +208,7 @@ def _sign_in_page(
         remember=request.form.get("remember") == "1",
         # What the page offers a wallet to switch to; only those of Ethereum switch.
         chains=[chain(each) for each in services().settings.chains if each.startswith("eip155:")],
+        pregenerated=services().settings.pregenerated_chain,
         **_kind(fields.get("session_type", "")),
     )
 

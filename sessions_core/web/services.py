@@ -23,6 +23,7 @@ from ..policy import Policy
 from ..records import Records
 from ..sealing import KeyRing
 from ..settings import Settings
+from ..shares import Shares
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
 
@@ -43,6 +44,7 @@ class Services:
     contracts: Contracts
     directory: Directory
     janitor: Janitor
+    shares: Shares
     audit: Audit
     policy: Policy
     actions: Actions
