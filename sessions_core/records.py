@@ -425,7 +425,9 @@ class Records:
 
     def _at(self, tag: str, digest: str) -> Place:
         base = f"{self._prefix}{{{tag}}}:"
-        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing", f"{base}share")
+        return Place(
+            digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing", f"{base}share"
+        )
 
     def place_of(self, account: str) -> Place:
         """Return the place of no session of an account, beside all of them."""

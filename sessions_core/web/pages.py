@@ -96,7 +96,7 @@ def sign_in_post() -> ResponseReturnValue:
 @signed_in
 def status() -> ResponseReturnValue:
     """Show who is signed in, what the session may do, and both its clocks."""
-    return render_template("sessions/status.html")
+    return render_template("sessions/status.html", pregenerated_days=services().settings.pregenerated_days)
 
 
 @pages.get("/sign-out")

@@ -18,7 +18,7 @@ from ..challenges import CONFIRM, SIGN_IN
 from ..errors import BodyMalformed, ChallengeForeign, NotFound
 from . import bodies, confirmations, share_cookie
 from .api import api, success
-from .guards import fresh_required, public, refusal, session_view, signed_in, wallet_session
+from .guards import ensure_fresh, public, refusal, session_view, signed_in, wallet_session
 from .pages import clear_browser, pages
 from .services import Services, services
 from .view import SessionView
@@ -73,19 +73,19 @@ def sign_with_wallet() -> ResponseReturnValue:
 
 
 @api.delete("/wallets")
-@fresh_required(0, "wallet.delete")
+@signed_in
 def delete_wallet() -> ResponseReturnValue:
     """Delete the wallet of this session and end every session of its account."""
-    view = _view()
-    _delete(view.account)
-    return share_cookie.take(clear_browser(success({"account": str(view.account), "deleted": True}), keep=False))
+    account = _delete()
+    return share_cookie.take(clear_browser(success({"account": str(account), "deleted": True}), keep=False))
 
 
 @pages.get("/session/wallet/export")
-@fresh_required(300, "wallet.export")
+@signed_in
 def export_wallet() -> ResponseReturnValue:
     """Hand out the server's half; the browser puts the key together, so that it never travels whole."""
     view = _view()
+    ensure_fresh(300, "wallet.export")
     share = services().shares.reveal(view.account)
     events.publish(events.WalletExported(handle=view.handle, account=str(view.account)))
     return render_template("sessions/wallet_export.html", share=share.hex())
@@ -96,24 +96,26 @@ def export_wallet() -> ResponseReturnValue:
 def ask_to_delete_wallet() -> ResponseReturnValue:
     """Say what is lost, and ask."""
     _view()
-    return render_template("sessions/wallet_delete.html")
+    return render_template("sessions/wallet_delete.html", pregenerated_days=services().settings.pregenerated_days)
 
 
 @pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
-@fresh_required(0, "wallet.delete")
+@signed_in
 def delete_wallet_post() -> ResponseReturnValue:
     """Delete the wallet and end every session of its account; the answer clears this browser's half."""
-    _delete(_view().account)
+    _delete()
     answer = redirect(url_for("sessions.signed_out", reason="wallet_deleted"), 303)
     return share_cookie.take(clear_browser(answer, keep=False))
 
 
-def _delete(account: Account) -> None:
+def _delete() -> Account:
+    ours, account = services(), _view().account
+    ensure_fresh(0, "wallet.delete")
     # The sessions first: if Redis fails in between, the person comes back with their half and deletes again.
-    ours = services()
     ours.lifecycle.revoke_account(account, "wallet_deleted")
     ours.shares.forget(account)
     wallet_session().release()
+    return account
 
 
 def _ours() -> Services:
