@@ -37,6 +37,11 @@ class Chain:
     name: str
     network: Network
 
+    @property
+    def namespace(self) -> str:
+        """The CAIP-2 namespace."""
+        return self.id.partition(":")[0]
+
 
 # The chains an application may enable in SESSIONS_CORE_CHAINS. Add yours here: id, name, whether it is real.
 CHAINS = {

@@ -206,11 +206,16 @@ def _sign_in_page(
         next=origin.safe_path(fields.get("next"), ""),
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
-        # What the page offers a wallet to switch to; only those of Ethereum switch.
-        chains=[chain(each) for each in services().settings.chains if each.startswith("eip155:")],
-        pregenerated=services().settings.pregenerated_chain,
+        **accepted(),
+        pregenerated=services().settings.pregenerated_chain is not None,
         **_kind(fields.get("session_type", "")),
     )
+
+
+def accepted() -> dict[str, Any]:
+    """Return what the connect panel has to know: chains to sign for, families of wallets to look for."""
+    chains = [chain(each) for each in services().settings.chains]
+    return {"chains": chains, "families": list(dict.fromkeys(each.namespace for each in chains))}
 
 
 def _duration(form: Any) -> int | None:

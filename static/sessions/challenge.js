@@ -4,7 +4,7 @@
  *
  * The module touches no DOM and keeps no state.
  */
-import { readHeader, sameAddress } from "./eip155.js";
+import { addressOf, same } from "./accounts.js";
 import { request } from "./http.js";
 
 /**
@@ -38,10 +38,7 @@ export async function ask(url, body, { account, host, signal }) {
   signal.throwIfAborted();
   const { domain, address, issuedAt } = readHeader(String(answer.message));
   if (domain !== host) throw new StrangeText("domain");
-  const expected = account.slice(account.lastIndexOf(":") + 1);
-  if (!sameAddress(address, expected) || !sameAddress(String(answer.account), account)) {
-    throw new StrangeText("account");
-  }
+  if (!same(address, addressOf(account)) || !same(String(answer.account), account)) throw new StrangeText("account");
   // The server's two times give a span; this computer's clock may be years off.
   const span = Date.parse(answer.expires_at) - issuedAt;
   return {
@@ -52,4 +49,16 @@ export async function ask(url, body, { account, host, signal }) {
     deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
     spent: false,
   };
+}
+
+/**
+ * What the page checks of the server's text before it shows it: who asks, and for which address. All chains have these
+ * lines in the same places (EIP-4361, CAIP-122).
+ * @param {string} text @returns {{domain: string, address: string, issuedAt: number}}
+ */
+export function readHeader(text) {
+  const [first = "", address = ""] = text.split("\n", 2);
+  const domain = first.split(" ", 1)[0].replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
+  const issued = text.split("\n").find((line) => line.startsWith("Issued At: "));
+  return { domain, address, issuedAt: issued ? Date.parse(issued.slice(11)) : NaN };
 }

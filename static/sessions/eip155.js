@@ -1,30 +1,21 @@
 // @ts-check
 /**
- * Talks to an Ethereum wallet (EIP-1193): connect, network, sign; and turns the many ways in which
- * wallets say "no" into one word. Answers of wallets are hostile input and are checked here.
+ * Ethereum wallets: found by their announcements (EIP-6963), asked by EIP-1193. Answers of wallets are hostile input and
+ * are checked here.
  *
  * The module touches no DOM and keeps no state.
  */
+import { MAX_ACCOUNTS, explain as explainBy, malformed } from "./wallet-answers.js";
 
-/** @typedef {import("./wallets.js").Provider} Provider */
+/** @typedef {import("./wallet-answers.js").Kind} Kind */
+/** @typedef {import("./families.js").Report} Report */
 /**
- * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
- *           | "malformed" | "failed"} Kind
+ * @typedef {{request: (call: {method: string, params?: unknown}) => Promise<unknown>,
+ *            on?: Function, removeListener?: Function}} Provider
  */
 
 export const NAMESPACE = "eip155";
-const MAX_ACCOUNTS = 20;
-
-/** What a wallet answered instead of what it was asked for. */
-export class WalletError extends Error {
-  /** @param {Kind} kind @param {string | number | undefined} code @param {string} detail */
-  constructor(kind, code, detail) {
-    super(detail);
-    this.name = "WalletError";
-    this.kind = kind;
-    this.code = code;
-  }
-}
+export const LEGACY_ID = "window.ethereum";
 
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
@@ -42,30 +33,59 @@ const KINDS = new Map(
   ]),
 );
 
-/** Some wallets send codes as text. @param {unknown} value */
-function plainCode(value) {
-  if (typeof value === "string" && /^-?\d{1,6}$/.test(value)) return Number(value);
-  return typeof value === "number" || typeof value === "string" ? value : undefined;
+/**
+ * The one mapper of the family.
+ * @param {unknown} error
+ */
+export function explain(error) {
+  return explainBy(error, KINDS);
+}
+
+/** @param {unknown} provider @returns {provider is Provider} */
+function usable(provider) {
+  return (
+    provider !== null &&
+    (typeof provider === "object" || typeof provider === "function") &&
+    typeof (/** @type {any} */ (provider).request) === "function"
+  );
 }
 
 /**
- * The one mapper of the family.
- * @param {any} error @returns {WalletError}
+ * Listens for announcements for as long as the page lives, since wallets may come late, and falls back to
+ * `window.ethereum` when there are none (EIP-6963).
+ * @param {Window} window @param {Report} report
  */
-export function explain(error) {
-  if (error instanceof WalletError) return error;
-  let code;
-  let detail = "";
-  try {
-    const inner = plainCode(error?.data?.originalError?.code);
-    code = plainCode(error?.code ?? error?.error?.code ?? error?.data?.originalError?.code);
-    // MetaMask mobile hides "unknown chain" inside an internal error.
-    if (code === -32603 && KINDS.has(inner)) code = inner;
-    detail = String(error?.message ?? error?.error?.message ?? (typeof error === "string" ? error : ""));
-  } catch {
-    // A getter of the error threw.
-  }
-  return new WalletError(KINDS.get(code) ?? "failed", code, detail);
+export function find(window, { add, known, legacyName }) {
+  let scanned = false;
+  const fallBack = () => {
+    if (!scanned || known()) return;
+    let legacy;
+    try {
+      legacy = /** @type {any} */ (window).ethereum;
+    } catch {
+      return;
+    }
+    if (usable(legacy)) add({ id: LEGACY_ID, name: legacyName, legacy: true }, legacy);
+  };
+
+  window.addEventListener("eip6963:announceProvider", (event) => {
+    try {
+      const { info, provider } = /** @type {CustomEvent} */ (event).detail ?? {};
+      const { uuid, name, icon, rdns } = info ?? {};
+      // An id is a UUID; those of the other families have a colon in them.
+      if (typeof uuid !== "string" || !/^[\w.-]{1,64}$/.test(uuid) || uuid === LEGACY_ID) return;
+      if (usable(provider)) add({ id: uuid, name, icon, rdns }, provider);
+    } catch {
+      // A getter of the announcement threw: no wallet of ours.
+    }
+  });
+  // Wallets without announcements say this when they arrive late.
+  window.addEventListener("ethereum#initialized", fallBack);
+  window.dispatchEvent(new Event("eip6963:requestProvider"));
+  return () => {
+    scanned = true;
+    fallBack();
+  };
 }
 
 /** @param {Provider} provider @param {string} method @param {unknown[]} [params] */
@@ -75,11 +95,6 @@ async function ask(provider, method, params) {
   } catch (error) {
     throw explain(error);
   }
-}
-
-/** @param {string} method @param {unknown} answer */
-function malformed(method, answer) {
-  return new WalletError("malformed", method, `Unexpected answer to ${method}: ${typeof answer}`);
 }
 
 /** @param {unknown} answer @param {string} method @returns {string[]} */
@@ -186,44 +201,4 @@ export function watch(provider, report) {
       // Nothing to undo.
     }
   };
-}
-
-/** CAIP-10. @param {string} chainId @param {string} address */
-export function accountId(chainId, address) {
-  return `${chainId}:${address}`;
-}
-
-/** @param {string} address */
-export function shorten(address) {
-  return `${address.slice(0, 6)}…${address.slice(-4)}`;
-}
-
-/** @param {string} one @param {string} other */
-export function sameAddress(one, other) {
-  return one.toLowerCase() === other.toLowerCase();
-}
-
-/**
- * A promise of a wallet that can be given up: once the signal fires it rejects at once, and what the
- * wallet answers later goes nowhere.
- * @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>}
- */
-export function abandonable(promise, signal) {
-  return new Promise((resolve, reject) => {
-    const giveUp = () => reject(signal.reason);
-    if (signal.aborted) giveUp();
-    signal.addEventListener("abort", giveUp, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
-  });
-}
-
-/**
- * What the page checks of the server's text before it shows it: who asks, and for which address.
- * @param {string} text @returns {{domain: string, address: string, issuedAt: number}}
- */
-export function readHeader(text) {
-  const [first = "", address = ""] = text.split("\n", 2);
-  const domain = first.split(" ", 1)[0].replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
-  const issued = text.split("\n").find((line) => line.startsWith("Issued At: "));
-  return { domain, address, issuedAt: issued ? Date.parse(issued.slice(11)) : NaN };
 }

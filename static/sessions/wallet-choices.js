@@ -1,22 +1,24 @@
 // @ts-check
 /**
- * What the person has answered already, for as long as this tab lives: the session of this account stays, although the
- * wallet is on another account or network. Remembered so that no page asks a second time.
+ * What the person has chosen before, so that no page asks for it a second time: to stay with the session of an account,
+ * although the wallet is on another account or network (as long as the tab lives), and which wallet to sign in with
+ * (until they sign out, which clears the storage of the site).
  *
  * The module touches no DOM.
  */
-import { shorten } from "./eip155.js";
+import { shorten } from "./accounts.js";
 
 const KEY = "wallet-session-kept";
+const LAST = "wallet-session-last";
 /** The same again, for as long as the page lives, where storage is off. */
 let memory = "";
 
 /**
  * Whoever reads the storage learns no more than the page shows.
- * @param {string} text
+ * @param {string} text an address, an account or a chain
  */
 function brief(text) {
-  return text.toLowerCase().replace(/0x[0-9a-f]{40}/g, shorten);
+  return text.replace(/0x[0-9a-f]{40}/gi, (address) => address.toLowerCase()).replace(/[A-Za-z0-9-]{26,}/g, shorten);
 }
 
 /** @param {string} session @returns {string[]} */
@@ -49,4 +51,27 @@ export function keep(account, other) {
 /** @param {string} account @param {string} other */
 export function kept(account, other) {
   return answers(brief(account)).includes(brief(other));
+}
+
+/** Note that this wallet is being signed in with. @param {{family: string, name: string}} wallet */
+export function use(wallet) {
+  try {
+    localStorage.setItem(LAST, label(wallet));
+  } catch {
+    // Storage is off: no wallet comes first next time.
+  }
+}
+
+/** @param {{family: string, name: string}} wallet */
+export function wasLast(wallet) {
+  try {
+    return localStorage.getItem(LAST) === label(wallet);
+  } catch {
+    return false;
+  }
+}
+
+/** By name: a wallet has another id on each page. @param {{family: string, name: string}} wallet */
+function label(wallet) {
+  return `${wallet.family} ${wallet.name}`;
 }

@@ -10,9 +10,11 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in `data-state`, and
  * whose `data-kind`, if they have one, says what is the matter.
  */
+import { addressOf, chainOf, namespaceOf, same } from "./accounts.js";
 import { StrangeText, ask } from "./challenge.js";
-import * as eip155 from "./eip155.js";
+import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
+import { WalletError, abandonable, explain } from "./wallet-answers.js";
 import { button, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
 import { discover, list, printable, providerOf } from "./wallets.js";
 
@@ -26,7 +28,7 @@ const LEAVING_MS = 5_000;
 /** A request is open somewhere: the button is pending. */
 const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
 
-/** @type {Partial<Record<eip155.Kind, string>>} */
+/** @type {Partial<Record<import("./wallet-answers.js").Kind, string>>} */
 const WALLET_FAILURES = {
   pending: "pending",
   locked: "locked",
@@ -61,6 +63,7 @@ class WalletConfirm extends HTMLElement {
     });
     this.#scanned = new Promise((resolve) => {
       discover(window, {
+        families: this.#families,
         legacyName: this.dataset.legacyName,
         changed: () => this.#walletsChanged(),
         scanned: resolve,
@@ -85,23 +88,23 @@ class WalletConfirm extends HTMLElement {
 
   #confirm() {
     this.#run(async (signal) => {
-      await eip155.abandonable(this.#scanned, signal);
+      await abandonable(this.#scanned, signal);
       const wallet = this.#wallet ?? this.#ownWallet();
       if (wallet) return this.#signWith(wallet, signal);
-      this.#show(list().length ? "choose_wallet" : "no_wallet");
+      this.#show(this.#list().length ? "choose_wallet" : "no_wallet");
     });
   }
 
   /** @param {string} id */
   #choose(id) {
-    this.#wallet = list().find((wallet) => wallet.id === id) ?? null;
+    this.#wallet = this.#list().find((wallet) => wallet.id === id) ?? null;
     this.#confirm();
   }
 
   /** The wallet of the session, by its name, or the only one there is. Where two are possible, the person decides. */
   #ownWallet() {
     const name = printable(this.dataset.wallet);
-    const wallets = list();
+    const wallets = this.#list();
     const same = wallets.filter((wallet) => name && wallet.name === name);
     const possible = same.length ? same : wallets;
     return possible.length === 1 ? possible[0] : null;
@@ -112,19 +115,21 @@ class WalletConfirm extends HTMLElement {
     fill(this, "wallet", wallet.name || unnamed(this));
     this.#show("connecting");
     const provider = providerOf(wallet.id);
-    if (!provider) throw new eip155.WalletError("disconnected", undefined, "");
-    const accounts = await eip155.abandonable(eip155.connect(provider), signal);
-    if (!accounts.some((each) => eip155.sameAddress(each, this.#address))) return this.#show("address_mismatch");
+    if (!provider) throw new WalletError("disconnected", undefined, "");
+    const family = familyOf(wallet);
+    const site = { chains: [chainOf(this.#account)], accountUrl: this.dataset.accountUrl ?? "" };
+    const accounts = await abandonable(family.connect(provider, site), signal);
+    if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
     this.#show("preparing");
-    const { challengeUrl = "", request, account = "" } = this.dataset;
-    const challenge = await ask(challengeUrl, { request }, { account, host: location.host, signal });
+    const { challengeUrl = "", request } = this.dataset;
+    const challenge = await ask(challengeUrl, { request }, { account: this.#account, host: location.host, signal });
     this.#challenge = challenge;
     this.#show("signing");
     const left = challenge.deadline - performance.now();
     this.#timers.push(setTimeout(() => this.#expire(), Math.max(left, 0)));
-    const signature = await eip155.abandonable(
-      eip155.sign(provider, challenge.message, challenge.address), signal);
+    const signature = await abandonable(
+      family.sign(provider, challenge.message, challenge.address, challenge), signal);
     if (performance.now() > challenge.deadline) return this.#expire();
     this.#submit(challenge, signature);
   }
@@ -150,7 +155,7 @@ class WalletConfirm extends HTMLElement {
 
   #walletsChanged() {
     const lost = drawWallets(this);
-    if (this.#state === "no_wallet" && list().length) return this.#show("idle");
+    if (this.#state === "no_wallet" && this.#list().length) return this.#show("idle");
     this.#drawButtons();
     if (lost) this.#focusNext();
   }
@@ -177,7 +182,7 @@ class WalletConfirm extends HTMLElement {
   #failed(error) {
     if (error instanceof HttpError) return this.#refused(error);
     if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
-    const { kind, code, message } = eip155.explain(error);
+    const { kind, code, message } = explain(error, new Map());
     if (kind === "rejected") return this.#show("rejected");
     this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, printable(message, 300)] });
   }
@@ -201,8 +206,11 @@ class WalletConfirm extends HTMLElement {
 
   get #state() { return this.dataset.state ?? "idle"; }
   get #form() { return /** @type {HTMLFormElement} */ (this.#part("form")); }
-  /** The one that the session belongs to. */
-  get #address() { return (this.dataset.account ?? "").split(":").pop() ?? ""; }
+  /** Those that can sign for the account. */
+  get #families() { return familiesFor(namespaceOf(this.#account)); }
+  #list() { return list(this.#families); }
+  /** The one that the session belongs to, CAIP-10. */
+  get #account() { return this.dataset.account ?? ""; }
 
   /**
    * @param {string} state
@@ -223,7 +231,7 @@ class WalletConfirm extends HTMLElement {
     const tooOld = state === "expired" && kind === "page";
     this.#part("renew").hidden = !tooOld;
     if (tooOld) this.#button("confirm").hidden = true;
-    this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || list().length < 2;
+    this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || this.#list().length < 2;
     this.#part("slow").hidden = true;
     if (["connecting", "signing"].includes(state)) {
       this.#timers.push(setTimeout(() => { this.#part("slow").hidden = false; }, SLOW_MS));
@@ -245,7 +253,7 @@ class WalletConfirm extends HTMLElement {
     toggle(this.#button("confirm"), "aria-disabled", busy);
     toggle(this.#button("confirm"), "aria-busy", busy);
     toggle(this, "aria-busy", this.#state === "verifying");
-    for (const row of this.#part("wallets").children) {
+    for (const row of this.#part("wallets").querySelectorAll("li")) {
       if (button(row).dataset.walletId === this.#wallet?.id) button(row).dataset.chosen = "";
       else delete button(row).dataset.chosen;
     }

@@ -3,6 +3,7 @@
  * What the elements that talk to a wallet do to the panel they are: find its parts, show those of a state, draw the
  * wallets, and speak. Each function touches nothing but the element that it is given.
  */
+import { wasLast } from "./wallet-choices.js";
 import { list } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
@@ -51,31 +52,55 @@ export function show(panel, state, also = {}) {
 }
 
 /**
- * Brings the rows up to date with the wallets that were found.
+ * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
+ * only where there are several, and what was used last in this browser first.
  * @param {Element} panel
  * @returns {boolean} whether the row that had the focus is gone
  */
 export function drawWallets(panel) {
-  const rows = part(panel, "wallets");
   const wallets = list();
-  const focused = rows.contains(document.activeElement);
+  const groups = Array.from(panel.querySelectorAll("[data-wallets]"));
+  const focused = groups.some((group) => group.contains(document.activeElement));
+  for (const group of groups) {
+    const own = wallets.filter((wallet) => wallet.family === group.getAttribute("data-wallets"));
+    drawRows(panel, part(group, "rows"), own);
+    group.toggleAttribute("hidden", own.length === 0);
+  }
+  const shown = groups.filter((group) => !group.hasAttribute("hidden"));
+  for (const group of shown) part(group, "chain-heading").hidden = shown.length < 2;
+  const first = shown.find((group) => group.querySelector("[data-last]"));
+  if (first && first !== shown[0] && !first.contains(document.activeElement)) shown[0].before(first);
+  return focused && !groups.some((group) => group.contains(document.activeElement));
+}
+
+/** @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets */
+function drawRows(panel, rows, wallets) {
   for (const row of Array.from(rows.children)) {
-    const id = button(row).dataset.walletId;
-    if (!wallets.some((wallet) => wallet.id === id)) row.remove();
+    if (!wallets.some((wallet) => wallet.id === button(row).dataset.walletId)) row.remove();
   }
   for (const wallet of wallets) {
     let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
     if (!row) {
-      row = copy(panel, "wallet-row");
-      button(row).dataset.walletId = wallet.id;
-      if (wallet.name) part(row, "name").textContent = wallet.name;
-      part(row, "rdns").textContent = wallet.rdns;
-      drawTile(part(row, "tile"), wallet);
-      rows.append(row);
+      row = drawRow(panel, wallet);
+      if (wasLast(wallet)) rows.prepend(row);
+      else rows.append(row);
     }
     part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
   }
-  return focused && !rows.contains(document.activeElement);
+}
+
+/** @param {Element} panel @param {Wallet} wallet */
+function drawRow(panel, wallet) {
+  const row = copy(panel, "wallet-row");
+  button(row).dataset.walletId = wallet.id;
+  if (wallet.name) part(row, "name").textContent = wallet.name;
+  part(row, "rdns").textContent = wallet.rdns;
+  if (wasLast(wallet)) {
+    button(row).dataset.last = "";
+    part(row, "last").hidden = false;
+  }
+  drawTile(part(row, "tile"), wallet);
+  return row;
 }
 
 /** What a wallet without a printable name is called. @param {Element} panel */

@@ -7,16 +7,20 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in
  * `data-state`, and fills names and numbers.
  */
+import { accountId, namespaceOf, same, shorten } from "./accounts.js";
 import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
-import * as eip155 from "./eip155.js";
+import { familyOf } from "./families.js";
 import { HttpError } from "./http.js";
-import { keep } from "./wallet-choices.js";
+import { WalletError, abandonable, explain } from "./wallet-answers.js";
+import { keep, use } from "./wallet-choices.js";
 import { announce, button, copy, drawTile, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
-import { discover, imitations, list, printable, providerOf } from "./wallets.js";
+import { discover, imitations, installed, list, printable, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {challenges.Challenge} Challenge */
+/** @typedef {import("./wallet-answers.js").Kind} Kind */
+/** @typedef {import("./families.js").Family} Family */
 
 const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
@@ -32,7 +36,7 @@ const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_c
 /** Nothing can be done on this page. */
 const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
 
-/** @type {Record<eip155.Kind, string>} */
+/** @type {Record<Kind, string>} */
 const CONNECT_FAILURES = {
   rejected: "rejected_connect",
   pending: "request_pending",
@@ -43,7 +47,7 @@ const CONNECT_FAILURES = {
   malformed: "connect_failed",
   failed: "connect_failed",
 };
-/** @type {Record<eip155.Kind, string>} */
+/** @type {Record<Kind, string>} */
 const SWITCH_FAILURES = {
   ...CONNECT_FAILURES,
   rejected: "switch_rejected",
@@ -52,7 +56,7 @@ const SWITCH_FAILURES = {
   malformed: "switch_unsupported",
   failed: "switch_unsupported",
 };
-/** @type {Record<eip155.Kind, string>} */
+/** @type {Record<Kind, string>} */
 const SIGN_FAILURES = {
   ...CONNECT_FAILURES,
   rejected: "rejected_sign",
@@ -109,6 +113,7 @@ class WalletSignIn extends HTMLElement {
 
     if (this.dataset.signedIn === undefined) openChannel((message) => this.#heard(message));
     discover(window, {
+      families: words(this.dataset.families),
       legacyName: this.dataset.legacyName,
       changed: () => this.#walletsChanged(),
       scanned: () => this.#scanned(),
@@ -120,15 +125,13 @@ class WalletSignIn extends HTMLElement {
   #walletsChanged() {
     this.#drawWallets();
     this.#part("imitation").hidden = imitations().length === 0;
-    if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && list().length) {
+    if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && installed().length) {
       this.#show("wallet_list");
     }
   }
 
   #scanned() {
-    if (this.#state !== "scanning") return;
-    if (list().length) return this.#show("wallet_list");
-    this.#show(onPhone() ? "in_app_browser" : "no_wallet");
+    if (this.#state === "scanning") this.#show(resting());
   }
 
   #drawWallets() {
@@ -154,7 +157,7 @@ class WalletSignIn extends HTMLElement {
       case "wallet": return this.#connect(walletId);
       case "account": return this.#run((signal) => this.#useAccount(address, signal), CONNECT_FAILURES);
       case "switch": return this.#switchTo(chain);
-      case "recheck": return this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+      case "recheck": return this.#recheck();
       case "sign": return this.#sign();
       case "retry": return this.#retry();
       case "reconnect": return this.#reconnect();
@@ -168,7 +171,7 @@ class WalletSignIn extends HTMLElement {
   /**
    * Runs one attempt. It ends the one before: what that one is still told is ignored.
    * @param {(signal: AbortSignal) => Promise<void>} work
-   * @param {Record<eip155.Kind, string>} failures
+   * @param {Record<Kind, string>} failures
    */
   #run(work, failures) {
     this.#attempt.abort();
@@ -179,7 +182,7 @@ class WalletSignIn extends HTMLElement {
       if (error instanceof challenges.StrangeText) {
         return this.#show(error.wrong === "domain" ? "domain_mismatch" : "nonce_failed");
       }
-      const refusal = eip155.explain(error);
+      const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
       if (next === "wallet_locked" || next === "sign_unsupported") this.#disconnect({ keepWallet: true });
       this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
@@ -194,12 +197,14 @@ class WalletSignIn extends HTMLElement {
     this.#disconnect();
     this.#wallet = wallet;
     this.#fill("wallet", wallet.name || unnamed(this));
+    const family = familyOf(wallet);
+    this.#drawFamily(family);
     this.#run(async (signal) => {
       this.#show("connecting");
-      const accounts = await eip155.abandonable(eip155.connect(provider), signal);
+      const accounts = await abandonable(family.connect(provider, this.#site), signal);
       if (!accounts.length) return this.#show("no_accounts");
       this.#accounts = accounts;
-      this.#unwatch = eip155.watch(provider, {
+      this.#unwatch = family.watch(provider, {
         accounts: (changed) => this.#accountsChanged(changed),
         chain: (changed) => this.#chainChanged(changed),
       });
@@ -215,18 +220,18 @@ class WalletSignIn extends HTMLElement {
   async #useAccount(address, signal) {
     this.#address = address;
     this.#challenge = null;
-    this.#fill("address", eip155.shorten(address));
+    this.#fill("address", shorten(address));
     await this.#checkNetwork(signal);
   }
 
   /** @param {AbortSignal} signal */
   async #checkNetwork(signal) {
     if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
-    const chain = await eip155.abandonable(eip155.chain(this.#provider), signal);
+    const chain = await abandonable(this.#family.chain(this.#provider, this.#address, this.#site), signal);
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
-      this.#fill("number", chain.slice(eip155.NAMESPACE.length + 1).slice(0, 12));
+      this.#fill("number", chain.slice(namespaceOf(chain).length + 1).slice(0, 12));
       this.#part("chain-number").hidden = false;
       return this.#show("wrong_network");
     }
@@ -239,36 +244,44 @@ class WalletSignIn extends HTMLElement {
   /** @param {string} chain */
   #switchTo(chain) {
     // After the server has shown the page again, there is nobody to ask yet.
-    if (!this.#address) return this.#retry();
+    const switchChain = this.#address && this.#family.switchChain;
+    if (!switchChain) return this.#retry();
     this.#target = chain;
     this.#fill("target", this.#chainName(chain));
     this.#run(async (signal) => {
       this.#show("switching");
-      await eip155.abandonable(eip155.switchChain(this.#provider, chain), signal);
+      await abandonable(switchChain(this.#provider, chain), signal);
       await this.#checkNetwork(signal);
     }, SWITCH_FAILURES);
+  }
+
+  /** Where no site can ask a wallet to switch, its addresses tell the network: it has to share them again. */
+  #recheck() {
+    if (this.#address && !this.#family.switchChain) return this.#reconnect();
+    this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
   }
 
   /** @param {AbortSignal} signal */
   async #prepare(signal) {
     this.#show("preparing");
-    const account = eip155.accountId(this.#chain, this.#address);
+    const account = accountId(this.#chain, this.#address);
     const url = this.dataset.challengeUrl ?? "";
     this.#challenge = await challenges.ask(url, { account }, { account, host: location.host, signal });
     this.#address = this.#challenge.address;
-    this.#fill("address", eip155.shorten(this.#address));
+    this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");
   }
 
   #sign() {
     this.#run(async (signal) => {
-      const provider = this.#provider;
+      const [provider, family] = [this.#provider, this.#family];
       const { address, chain } = { address: this.#address, chain: this.#chain };
       this.#show("signing");
       // Some wallets change accounts or networks without an event.
-      const accounts = await eip155.abandonable(eip155.accounts(provider), signal);
-      if (!accounts.some((each) => eip155.sameAddress(each, address))) return this.#show("address_mismatch");
-      if ((await eip155.abandonable(eip155.chain(provider), signal)) !== chain) return this.#checkNetwork(signal);
+      const accounts = await abandonable(family.accounts(provider), signal);
+      if (accounts && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
+      const now = await abandonable(family.chain(provider, address, this.#site), signal);
+      if (now !== chain) return this.#checkNetwork(signal);
 
       const old = this.#challenge;
       if (!old || old.spent || performance.now() > old.deadline - SIGNING_MARGIN_MS) {
@@ -280,8 +293,8 @@ class WalletSignIn extends HTMLElement {
       // Whatever comes of it, the next attempt gets a text of its own.
       challenge.spent = true;
       this.#signedOnce = true;
-      const signature = await eip155.abandonable(
-        eip155.sign(provider, challenge.message, address), signal);
+      const signature = await abandonable(
+        family.sign(provider, challenge.message, address, challenge), signal);
       if (performance.now() > challenge.deadline) return this.#show("nonce_expired");
       this.#submit(challenge, signature);
     }, SIGN_FAILURES);
@@ -296,9 +309,10 @@ class WalletSignIn extends HTMLElement {
       wallet: this.#wallet?.name ?? "",
     });
     // Which account to use, the person has just said: no page need ask because the wallet puts another one first.
-    if (!eip155.sameAddress(this.#accounts[0] ?? this.#address, this.#address)) {
+    if (!same(this.#accounts[0] ?? this.#address, this.#address)) {
       keep(challenge.account, this.#accounts[0]);
     }
+    if (this.#wallet) use(this.#wallet);
     this.#show("verifying");
     this.#submitting = true;
     this.#form.requestSubmit();
@@ -340,7 +354,7 @@ class WalletSignIn extends HTMLElement {
     this.#attempt.abort();
     this.#disconnect();
     this.#write({ message: "", challenge: "", signature: "", wallet: "" });
-    if (!CLOSED.has(this.#state)) this.#show(list().length ? "wallet_list" : "no_wallet");
+    if (!CLOSED.has(this.#state)) this.#show(resting());
     location.replace(this.#freshUrl);
   }
 
@@ -357,12 +371,12 @@ class WalletSignIn extends HTMLElement {
       return this.#show("wallet_locked");
     }
     if (this.#state === "choose_account") return this.#drawAccounts();
-    if (!this.#address || RESTING.has(this.#state) || eip155.sameAddress(accounts[0], before)) return;
-    if (eip155.sameAddress(accounts[0], this.#address)) return;
+    if (!this.#address || RESTING.has(this.#state) || same(accounts[0], before)) return;
+    if (same(accounts[0], this.#address)) return;
     this.#attempt.abort();
     this.#offered = accounts[0];
-    this.#fill("offered", eip155.shorten(this.#offered));
-    this.#part("keep").hidden = !accounts.some((each) => eip155.sameAddress(each, this.#address));
+    this.#fill("offered", shorten(this.#offered));
+    this.#part("keep").hidden = !accounts.some((each) => same(each, this.#address));
     this.#show("account_switched");
   }
 
@@ -403,9 +417,18 @@ class WalletSignIn extends HTMLElement {
   get #freshUrl() {
     return /** @type {HTMLAnchorElement} */ (this.querySelector("[data-testid='reload']")).href;
   }
+  get #family() {
+    if (!this.#wallet) throw new WalletError("disconnected", undefined, "");
+    return familyOf(this.#wallet);
+  }
+  get #site() {
+    const own = `${this.#family.NAMESPACE}:`;
+    const chains = Array.from(this.querySelectorAll("[data-chain]"), (each) => each.getAttribute("data-chain") ?? "");
+    return { chains: chains.filter((chain) => chain.startsWith(own)), accountUrl: this.dataset.accountUrl ?? "" };
+  }
   get #provider() {
     const provider = this.#wallet && providerOf(this.#wallet.id);
-    if (!provider) throw new eip155.WalletError("disconnected", undefined, "");
+    if (!provider) throw new WalletError("disconnected", undefined, "");
     return provider;
   }
 
@@ -495,12 +518,20 @@ class WalletSignIn extends HTMLElement {
     toggle(this, "aria-busy", this.#state === "verifying");
   }
 
+  /** The networks and the words of one kind of wallet. @param {Family} family */
+  #drawFamily(family) {
+    for (const each of this.querySelectorAll("[data-namespace]")) {
+      each.toggleAttribute("hidden", each.getAttribute("data-namespace") !== family.NAMESPACE);
+    }
+    this.#part("networks").hidden = family.switchChain === undefined;
+  }
+
   #drawAccounts() {
     const rows = this.#part("accounts");
     rows.replaceChildren(...this.#accounts.map((address) => {
       const row = copy(this, "account-row");
       button(row).dataset.address = address;
-      part(row, "address").textContent = eip155.shorten(address);
+      part(row, "address").textContent = shorten(address);
       return row;
     }));
   }
@@ -552,7 +583,7 @@ class WalletSignIn extends HTMLElement {
 
   /** Back to the list, at the place where the person was. @param {string} [chosen] */
   #rest(chosen) {
-    this.#show(list().length ? "wallet_list" : onPhone() ? "in_app_browser" : "no_wallet");
+    this.#show(resting());
     const row = Array.from(this.querySelectorAll("[data-wallet-id]"))
       .find((each) => each instanceof HTMLElement && each.dataset.walletId === chosen);
     if (row instanceof HTMLElement) row.focus();
@@ -590,6 +621,17 @@ class WalletSignIn extends HTMLElement {
 
   /** @param {string} name @returns {HTMLElement} */
   #part(name) { return part(this, name); }
+}
+
+/** What the panel shows while nothing happens. */
+function resting() {
+  if (installed().length) return "wallet_list";
+  return onPhone() ? "in_app_browser" : "no_wallet";
+}
+
+/** @param {string | undefined} text */
+function words(text) {
+  return (text ?? "").split(" ").filter(Boolean);
 }
 
 /** Only decides which help is offered when no wallet is there. */

@@ -4,8 +4,10 @@
  * it, and says so when that wallet is on another account or network. The session follows its signature: nothing here
  * changes it, asks the server, or asks the wallet for anything that opens a window.
  */
+import { addressOf, chainOf, namespaceOf, same, shorten } from "./accounts.js";
 import { fill } from "./clock.js";
-import * as eip155 from "./eip155.js";
+import { familiesFor, familyOf } from "./families.js";
+import { abandonable } from "./wallet-answers.js";
 import { keep, kept } from "./wallet-choices.js";
 import { discover, list, printable, providerOf } from "./wallets.js";
 
@@ -46,11 +48,8 @@ class WalletWatch extends HTMLElement {
     if (this.#connected) return;
     this.#connected = true;
     this.#account = this.dataset.account ?? "";
-    const [namespace, reference, address = ""] = this.#account.split(":");
-    this.#chain = `${namespace}:${reference}`;
-    this.#address = address;
-    // Other wallets do not announce themselves where wallets.js listens.
-    if (namespace !== eip155.NAMESPACE) return this.#mark("no_wallet");
+    this.#chain = chainOf(this.#account);
+    this.#address = addressOf(this.#account);
     this.addEventListener("click", (event) => {
       if (event.target instanceof Element && event.target.closest("[data-action='keep']")) this.#keep();
     });
@@ -64,6 +63,7 @@ class WalletWatch extends HTMLElement {
     let scanned = false;
     const look = () => { if (scanned) this.#look(); };
     discover(window, {
+      families: this.#families,
       legacyName: this.dataset.legacyName,
       changed: look,
       scanned: () => {
@@ -83,11 +83,13 @@ class WalletWatch extends HTMLElement {
     if (this.#looking) return;
     this.#looking = true;
     this.#watch(await this.#choose());
-    const provider = providerOf(this.#wallet);
-    if (provider) {
+    const wallet = this.#list().find((each) => each.id === this.#wallet);
+    if (wallet) {
+      const [family, provider] = [familyOf(wallet), providerOf(wallet.id)];
+      const site = { chains: [this.#chain], accountUrl: "" };
       await Promise.all([
-        this.#ask("address", eip155.accounts(provider).then(first)),
-        this.#ask("chain", eip155.chain(provider)),
+        this.#ask("address", family.accounts(provider).then(first)),
+        this.#ask("chain", family.chain(provider, this.#said.address || this.#address, site)),
       ]);
     }
     this.#looking = false;
@@ -102,9 +104,10 @@ class WalletWatch extends HTMLElement {
    */
   async #choose() {
     const name = printable(this.dataset.wallet);
-    const possible = list().filter((wallet) => !name || wallet.name === name).map((wallet) => wallet.id);
+    const wallets = this.#list().filter((wallet) => !name || wallet.name === name);
+    const possible = wallets.map((wallet) => wallet.id);
     if (name && possible.length < 2) return possible[0] ?? "";
-    const shares = await Promise.all(possible.map((id) => sharesAccounts(id)));
+    const shares = await Promise.all(wallets.map((wallet) => sharesAccounts(wallet)));
     const sharing = possible.filter((_, index) => shares[index]);
     // Locked in the meantime, it is still the one.
     if (!sharing.length && possible.includes(this.#wallet)) return this.#wallet;
@@ -118,13 +121,13 @@ class WalletWatch extends HTMLElement {
     this.#unwatch = () => {};
     this.#wallet = id;
     this.#said = { address: "", chain: "" };
-    const provider = providerOf(id);
-    if (!provider) return;
+    const wallet = this.#list().find((each) => each.id === id);
+    if (!wallet) return;
     // Not every wallet lets go of its listeners.
     const hear = (/** @type {"address" | "chain"} */ what, /** @type {string} */ said) => {
       if (this.#wallet === id) this.#hear(what, said);
     };
-    this.#unwatch = eip155.watch(provider, {
+    this.#unwatch = familyOf(wallet).watch(providerOf(id), {
       accounts: (accounts) => hear("address", first(accounts)),
       chain: (chain) => { if (chain) hear("chain", chain); },
     });
@@ -158,7 +161,7 @@ class WalletWatch extends HTMLElement {
     if (!address) return null;
     /** @type {Difference | null} */
     let difference = null;
-    if (!eip155.sameAddress(address, this.#address)) difference = { state: "account_changed", other: address };
+    if (!same(address, this.#address)) difference = { state: "account_changed", other: address };
     else if (chain && chain !== this.#chain) difference = { state: "network_changed", other: chain };
     return difference && kept(this.#account, difference.other) ? null : difference;
   }
@@ -168,7 +171,7 @@ class WalletWatch extends HTMLElement {
     this.#timer = undefined;
     this.#difference = this.#compare();
     const state = this.#difference?.state ?? (this.#wallet ? "watching" : "no_wallet");
-    const other = eip155.shorten(this.#difference?.other ?? "");
+    const other = shorten(this.#difference?.other ?? "");
     if (state === "account_changed") {
       for (const slot of this.querySelectorAll("[data-fill='other']")) write(slot, other);
     }
@@ -202,22 +205,25 @@ class WalletWatch extends HTMLElement {
     this.#show();
   }
 
+  /** Those that can sign for the account. */
+  get #families() { return familiesFor(namespaceOf(this.#account)); }
+  #list() { return list(this.#families); }
+
   /** @param {string} state */
   #mark(state) {
     if (this.dataset.state !== state) this.dataset.state = state;
   }
 }
 
-/** @param {string[]} accounts @returns {string} the one that the wallet is on */
+/** @param {string[] | null} accounts @returns {string} the one that the wallet is on, or "" where it does not say */
 function first(accounts) {
-  return accounts[0] ?? "";
+  return accounts?.[0] ?? "";
 }
 
-/** @param {string} id */
-async function sharesAccounts(id) {
-  const provider = providerOf(id);
+/** @param {import("./wallets.js").Wallet} wallet */
+async function sharesAccounts(wallet) {
   try {
-    return provider !== undefined && (await inTime(eip155.accounts(provider))).length > 0;
+    return Boolean((await inTime(familyOf(wallet).accounts(providerOf(wallet.id))))?.length);
   } catch {
     return false;
   }
@@ -225,7 +231,7 @@ async function sharesAccounts(id) {
 
 /** @template T @param {Promise<T>} answer @returns {Promise<T>} */
 function inTime(answer) {
-  return eip155.abandonable(answer, AbortSignal.timeout(PATIENCE_MS));
+  return abandonable(answer, AbortSignal.timeout(PATIENCE_MS));
 }
 
 /**

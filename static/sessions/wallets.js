@@ -1,26 +1,27 @@
 // @ts-check
 /**
- * Finds the wallets that a browser holds (EIP-6963) and makes what they say about themselves fit to
- * show. Everything a wallet announces is hostile input: any extension, or a script inside one, can
- * announce anything, as often as it likes.
+ * The wallets that this browser holds, whatever family they are of, and what they say about themselves made fit to
+ * show. Everything a wallet announces is hostile input: any extension, or a script inside one, can announce anything,
+ * as often as it likes.
  *
  * The module touches no DOM: the page passes its `window` in, and reads a list out.
  */
+import { FAMILIES } from "./families.js";
 
 /**
- * @typedef {{request: (call: {method: string, params?: unknown}) => Promise<unknown>,
- *            on?: Function, removeListener?: Function}} Provider
- * @typedef {{id: string, name: string, icon: string, monogram: string, tint: number, rdns: string,
- *            twin: boolean, legacy: boolean}} Wallet
+ * @typedef {import("./families.js").Provider} Provider
+ * @typedef {import("./families.js").Introduction} Introduction
+ * @typedef {{id: string, family: string, name: string, icon: string, monogram: string, tint: number, rdns: string,
+ *            twin: boolean, legacy: boolean, hosted: boolean}} Wallet
  *   `name` is "" when nothing printable is left of it, `icon` is "" when it is no image we accept,
- *   `twin` is true when another wallet claims the same reverse domain name or the same name.
+ *   `twin` is true when another wallet of the family claims the same reverse domain name or the same name.
  */
 
 export const SCAN_MS = 300;
+/** Of one family: whoever announces without end must not crowd out the others. */
 export const MAX_WALLETS = 20;
 export const MAX_NAME = 40;
 export const MAX_ICON = 64 * 1024;
-export const LEGACY_ID = "window.ethereum";
 
 /**
  * The providers stay in here. The DOM carries their ids only, so that markup can never be
@@ -101,24 +102,13 @@ function tint(text) {
   return sum % 6;
 }
 
-/** @param {unknown} provider @returns {provider is Provider} */
-function usable(provider) {
-  return (
-    provider !== null &&
-    (typeof provider === "object" || typeof provider === "function") &&
-    typeof (/** @type {any} */ (provider).request) === "function"
-  );
-}
-
-/**
- * @param {string} id @param {unknown} name @param {unknown} icon @param {unknown} rdns
- * @param {boolean} legacy @returns {Wallet}
- */
-function describe(id, name, icon, rdns, legacy) {
+/** @param {string} family @param {Introduction} said @returns {Wallet} */
+function describe(family, { id, name, icon, rdns, legacy = false, hosted = false }) {
   const shown = printable(name);
   const domain = printable(rdns, 80);
   return {
     id,
+    family,
     name: shown,
     icon: safeIcon(icon),
     monogram: monogram(shown),
@@ -126,92 +116,76 @@ function describe(id, name, icon, rdns, legacy) {
     rdns: domain,
     twin: false,
     legacy,
+    hosted,
   };
 }
 
-/** @param {any} detail @returns {boolean} whether the list changed */
-function add(detail) {
-  const { info, provider } = detail ?? {};
-  const id = info?.uuid;
-  if (typeof id !== "string" || !/^[\w.:-]{1,64}$/.test(id) || id === LEGACY_ID) return false;
-  if (!usable(provider)) return false;
-  const wallet = describe(id, info.name, info.icon, info.rdns, false);
-  const said = JSON.stringify([wallet.name, wallet.icon, wallet.rdns]);
-  const known = found.get(id);
+/** @param {string} family */
+function announced(family) {
+  return Array.from(found.values()).filter(({ wallet }) => wallet.family === family && !wallet.legacy).length;
+}
+
+/**
+ * @param {string} family @param {Introduction} introduction @param {Provider} provider
+ * @returns {boolean} whether the list changed
+ */
+function add(family, introduction, provider) {
+  const wallet = describe(family, introduction);
+  const said = JSON.stringify([wallet.family, wallet.name, wallet.icon, wallet.rdns]);
+  const known = found.get(wallet.id);
   if (known) {
     // Wallets repeat themselves at each request. One that repeats an id with other data is
     // imitating the first: EIP-6963 names this signal. The first one stays.
     if (known.said === said && known.provider === provider) return false;
-    const news = !imitated.has(id);
-    imitated.add(id);
+    const news = !imitated.has(wallet.id);
+    imitated.add(wallet.id);
     return news;
   }
-  if (found.size - (found.has(LEGACY_ID) ? 1 : 0) >= MAX_WALLETS) return false;
-  found.set(id, { wallet, provider, said });
+  if (!wallet.legacy && announced(family) >= MAX_WALLETS) return false;
+  found.set(wallet.id, { wallet, provider, said });
   return true;
 }
 
 /**
- * Listens for wallets from now on for as long as the page lives, asks them to announce
- * themselves, and after the scan falls back to `window.ethereum` when none did.
+ * Has the families look for wallets from now on for as long as the page lives, and says when those that were there
+ * already have had the time to answer.
  * @param {Window} window
- * @param {{changed: () => void, scanned: () => void, legacyName?: string}} report
+ * @param {{families: string[], changed: () => void, scanned: () => void, legacyName?: string}} report
  */
-export function discover(window, { changed, scanned, legacyName = "Browser wallet" }) {
-  let done = false;
-
-  const fallBack = () => {
-    if (!done || found.size) return;
-    let legacy;
-    try {
-      legacy = /** @type {any} */ (window).ethereum;
-    } catch {
-      return;
-    }
-    if (!usable(legacy)) return;
-    found.set(LEGACY_ID, {
-      wallet: describe(LEGACY_ID, legacyName, "", "", true),
-      provider: legacy,
-      said: "",
-    });
-    changed();
-  };
-
-  window.addEventListener("eip6963:announceProvider", (event) => {
-    let news = false;
-    try {
-      news = add(/** @type {CustomEvent} */ (event).detail);
-    } catch {
-      // A getter of the announcement threw: no wallet of ours.
-    }
-    if (news) changed();
-  });
-  // Wallets without announcements say this when they arrive late.
-  window.addEventListener("ethereum#initialized", fallBack);
-  window.dispatchEvent(new Event("eip6963:requestProvider"));
+export function discover(window, { families, changed, scanned, legacyName = "Browser wallet" }) {
+  const late = families.map((family) => FAMILIES[family]?.find(window, {
+    legacyName,
+    known: () => announced(family),
+    add: (said, provider) => { if (add(family, said, provider)) changed(); },
+  }));
   window.setTimeout(() => {
-    done = true;
-    fallBack();
+    for (const finish of late) finish?.();
     scanned();
   }, SCAN_MS);
 }
 
 /**
- * The wallets in the order they came, the nameless fallback only while nothing was announced.
+ * The wallets in the order they came, a nameless fallback only while its family has no other.
+ * @param {string[]} [families] those of these only: more than one element of a page may have looked for some
  * @returns {Wallet[]}
  */
-export function list() {
-  const entries = Array.from(found.values(), (entry) => entry.wallet);
-  const announced = entries.filter((wallet) => !wallet.legacy);
-  const shown = announced.length ? announced : entries;
+export function list(families = Object.keys(FAMILIES)) {
+  const wallets = Array.from(found.values(), (entry) => entry.wallet).filter(({ family }) => families.includes(family));
+  const shown = wallets.filter((wallet) => !wallet.legacy || announced(wallet.family) === 0);
   return shown.map((wallet) => ({
     ...wallet,
     twin: shown.some(
       (other) =>
         other.id !== wallet.id &&
+        other.family === wallet.family &&
         ((wallet.rdns && other.rdns === wallet.rdns) || other.name === wallet.name),
     ),
   }));
+}
+
+/** Those that somebody installed. @returns {Wallet[]} */
+export function installed() {
+  return list().filter((wallet) => !wallet.hosted);
 }
 
 /** @param {string} id @returns {Provider | undefined} */

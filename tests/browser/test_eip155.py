@@ -137,21 +137,3 @@ def test_wallets_that_break_the_rules_break_nothing(page: Browser) -> None:
     watch = "module.watch({ on() { throw 1 }, removeListener() { throw 1 } }, {})() ?? 'quiet'"
     assert page.module("eip155", watch) == "quiet"
     assert page.module("eip155", "module.watch({}, {})() ?? 'quiet'") == "quiet"
-
-
-def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(page: Browser) -> None:
-    outcome = page.module(
-        "eip155",
-        "(async () => { const attempt = new AbortController(); let answer;"
-        " const waiting = module.abandonable(new Promise((resolve) => { answer = resolve }), attempt.signal);"
-        " attempt.abort('given up'); const said = await waiting.catch((reason) => reason);"
-        " answer('late'); return said })()",
-    )
-    assert outcome == "given up"
-
-
-def test_the_header_of_a_text_tells_who_asks_and_for_whom(page: Browser) -> None:
-    text = "http://localhost:5000 wants you to sign in\n0xabc\n\nURI: x\nIssued At: 2026-01-01T00:00:00.000Z"
-    header = page.module("eip155", "module.readHeader(given[0])", text)
-    assert header == {"domain": "localhost:5000", "address": "0xabc", "issuedAt": 1767225600000}
-    assert page.module("eip155", "module.readHeader('').domain") == ""

@@ -1,0 +1,53 @@
+// @ts-check
+/**
+ * The families of wallets, by name. Each is one module that finds its wallets and talks to them, behind the same few
+ * functions; the names are those of `data-families` and `data-wallets` in the templates.
+ *
+ * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
+ */
+import * as eip155 from "./eip155.js";
+
+/**
+ * @typedef {import("./challenge.js").Challenge} Challenge
+ * @typedef {any} Provider what a family talks to; nobody else looks into it
+ * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean}} Introduction
+ *   What a wallet says of itself, as it came. `id` must be the wallet's own within all families. One that is `legacy`
+ *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there.
+ * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string}} Report
+ *   `known` is how many of the family were added so far.
+ * @typedef {{chains: string[], accountUrl: string}} Site
+ *   The chains that are accepted, CAIP-2, the preferred first; and where the server turns a key into an account.
+ *
+ * @typedef {object} Family
+ * @property {string} NAMESPACE of the accounts, CAIP-2
+ * @property {(window: Window, report: Report) => void | (() => void)} find
+ *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
+ * @property {(provider: Provider, site: Site) => Promise<string[]>} connect
+ *   Asks the person to share addresses; may open a window.
+ * @property {(provider: Provider) => Promise<string[] | null>} accounts
+ *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
+ * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain
+ *   The chain to sign for with this address, CAIP-2, accepted or not; asks nobody.
+ * @property {(provider: Provider, chain: string) => Promise<void>} [switchChain]
+ *   Asks the person to change the network, where a site can ask for that.
+ * @property {(provider: Provider, text: string, address: string, challenge: Challenge) => Promise<string>} sign
+ *   Asks the person to sign, and returns the signature as the server's verifier takes it. `text` is the challenge's.
+ * @property {(provider: Provider, report: {accounts: (list: string[]) => void,
+ *             chain: (chain: string | null) => void}) => () => void} watch
+ *   Reports changes until the returned function is called.
+ *
+ * All that ask a wallet throw `WalletError` and nothing else.
+ */
+
+/** @type {Record<string, Family>} */
+export const FAMILIES = { eip155 };
+
+/** @param {{family: string}} wallet @returns {Family} */
+export function familyOf(wallet) {
+  return FAMILIES[wallet.family];
+}
+
+/** The names of the families whose wallets sign for accounts of a namespace. @param {string} namespace */
+export function familiesFor(namespace) {
+  return Object.keys(FAMILIES).filter((name) => FAMILIES[name].NAMESPACE === namespace);
+}

@@ -1,0 +1,17 @@
+"""The plain module `wallet-answers.js`: what wallets of every family answer."""
+
+from __future__ import annotations
+
+from .pages import Browser
+
+
+def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(browser: Browser) -> None:
+    browser.open("/sign-in")
+    outcome = browser.module(
+        "wallet-answers",
+        "(async () => { const attempt = new AbortController(); let answer;"
+        " const waiting = module.abandonable(new Promise((resolve) => { answer = resolve }), attempt.signal);"
+        " attempt.abort('given up'); const said = await waiting.catch((reason) => reason);"
+        " answer('late'); return said })()",
+    )
+    assert outcome == "given up"
