@@ -351,7 +351,11 @@ def test_an_exported_key_in_another_browser_has_an_ordinary_session(
 def test_another_wallet_in_the_same_browser_has_an_ordinary_session(newcomer: Newcomer, services: Services) -> None:
     wallet = Wallet()
     form = newcomer.challenge(wallet.account())
-    form |= {"signature": wallet.sign(form["message"]), "wallet": "Wallet of this browser", "csrf_token": newcomer.token()}
+    form |= {
+        "signature": wallet.sign(form["message"]),
+        "wallet": "Wallet of this browser",
+        "csrf_token": newcomer.token(),
+    }
     assert newcomer.post("/sign-in", data=form).status_code == 303
     [live] = services.records.living(wallet.account())
     assert not live.record.pregenerated
