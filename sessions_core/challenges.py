@@ -146,7 +146,7 @@ class Challenges:
     def check(self, message: str, challenge: str, binding: str | None, purpose: str = SIGN_IN) -> Account:
         """Return the account that may sign this text now, and spend nothing.
 
-        For whoever signs for a person: whatever `redeem` would refuse before it looks at the signature is refused here,
+        For whoever signs for a person: what `redeem` would refuse before it looks at the signature is refused here
         with the same errors, so that nothing but a text of ours is ever signed.
         """
         self._refuse_oversized(message, challenge)

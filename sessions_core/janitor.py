@@ -45,8 +45,7 @@ class Janitor:
         expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
         changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
         records that an older secret had sealed; `entries`: of indexes, a day past their session; `shares`: of
-        pre-generated wallets, that an older secret had sealed. Without this their keys would be lost with the secret that
-        is dropped after a rotation.
+        pre-generated wallets, that an older secret had sealed: their keys would be lost with that secret.
         """
         found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
         for key in self._link.scan(self._pattern("session:*")):

@@ -48,8 +48,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
-    contract has a `proof`, which it last accepted at `checked_at`. `pregenerated` says that the wallet is one of `shares`, and that the
-    browser that signed in holds its other half.
+    contract has a `proof`, which it last accepted at `checked_at`. `pregenerated` says that
+    the wallet is one of `shares`, and that the browser that signed in holds its other half.
     """
 
     format: Literal[1] = 1

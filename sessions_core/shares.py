@@ -2,9 +2,9 @@
 
     {tag}:share   string  sealed: the server's share of one account's key, 32 random bytes
 
-The person's browser keeps the other share, as random and as long; the key is their XOR. Who has one of them, and be it
-the server with all of Redis and its secrets, knows nothing about the key: for each key there is another share that
-would make it. The whole key is in memory while it is made and while it signs, and nowhere else, ever.
+The person's browser keeps the other share, as random and as long; the key is their XOR. Who has only one of them
+knows nothing about the key: for each key there is another share that would make it. The whole key is in memory while
+it is made and while it signs, and nowhere else.
 
 A share that was never used is forgotten after ten minutes, so a flood of clicks costs bounded memory; each signature
 lets it live for `SESSIONS_CORE_PREGENERATED_DAYS` more.
@@ -72,13 +72,13 @@ class Shares:
         """
         signer = _signer(self._read(account) or secrets.token_bytes(LENGTH), share)
         if signer is None or not hmac.compare_digest(signer.address.encode(), account.address.encode()):
-            raise ShareMismatch("not the key of the account")
+            raise _mismatch(account, "not the key of the account")
         from eth_account.messages import encode_defunct
 
         signature = bytes(signer.sign_message(encode_defunct(text=message)).signature)
         # After signing, and before the signature leaves: a share that was forgotten meanwhile has signed nothing.
         if self._link.call("EXPIRE", self._records.place_of(str(account)).share, self._kept) != 1:
-            raise ShareMismatch("forgotten meanwhile")
+            raise _mismatch(account, "forgotten meanwhile")
         return f"0x{signature.hex()}"
 
     def holds(self, account: Account) -> bool:
@@ -86,10 +86,13 @@ class Shares:
         return bool(self._link.call("EXISTS", self._records.place_of(str(account)).share))
 
     def reveal(self, account: Account) -> bytes:
-        """Return the server's share, for the person to put their key together; raise `ShareMismatch` if it is gone."""
+        """Return the server's share, for the person to put their key together.
+
+        Raises `ShareMismatch` if it is gone.
+        """
         share = self._read(account)
         if share is None:
-            raise ShareMismatch("forgotten")
+            raise _mismatch(account, "forgotten")
         return share
 
     def forget(self, account: Account) -> bool:
@@ -107,10 +110,16 @@ class Shares:
         try:
             return self._keys.open(sealed, key.encode())
         except Unsealable as error:
-            # Of a secret that this process lacks, or tampered with. Not a mismatch: people would take their wallet for
-            # lost and throw away their share, which is good again once the secret is back.
+            # Of a secret that this process lacks, or tampered with. Not a mismatch: people would take their wallet
+            # for lost and throw away their share, which is good again once the secret is back.
             events.publish(events.RecordUnreadable(key=key))
             raise StoreUnavailable("the share of an account can't be opened", retry_after=60) from error
+
+
+def _mismatch(account: Account, why: str) -> ShareMismatch:
+    error = ShareMismatch(why)
+    error.account = str(account)  # so that its person reads of it
+    return error
 
 
 def _signer(ours: bytes, theirs: bytes) -> LocalAccount | None:

@@ -61,7 +61,7 @@ def test_every_action_is_named(app: Flask, action: str) -> None:
     assert action not in sentence(app, events.SessionConfirmed, action=action)
 
 
-@pytest.mark.parametrize("reason", ["signed_out", "revoked", "replaced", "limit", "wallet_revoked"])
+@pytest.mark.parametrize("reason", ["signed_out", "revoked", "replaced", "limit", "wallet_revoked", "share_gone"])
 def test_every_end_says_why(app: Flask, reason: str) -> None:
     assert sentence(app, events.SessionEnded, reason=reason) != sentence(app, events.SessionEnded, reason="")
 

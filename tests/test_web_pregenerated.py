@@ -102,7 +102,7 @@ def shares(redis: Redis) -> list[bytes]:
     return redis.keys("*:share")
 
 
-# -- The whole way -------------------------------------------------------------------------------------------------
+# -- The whole way ---------------------------------------------------------------------------------------------------
 
 
 def test_somebody_without_a_wallet_signs_in_with_one_that_is_made_for_them(
@@ -237,7 +237,7 @@ def test_a_wrong_half_is_refused_with_one_event_and_no_effect(
 
 
 @pytest.mark.parametrize(
-    "share", ["", "0x" + "11" * 31, "11" * 31, "11" * 33, "AA" * 32, "gg" * 32, "１" * 64, "1" * 63 + "\n"]
+    "share", ["", "0x" + "11" * 31, "11" * 31, "11" * 33, "AA" * 32, "gg" * 32, "\uff11" * 64, "1" * 63 + "\n"]
 )
 def test_what_is_no_share_is_refused(newcomer: Newcomer, redis: Redis, share: str) -> None:
     challenge = newcomer.challenge(newcomer.account)

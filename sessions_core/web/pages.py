@@ -154,8 +154,8 @@ def end_session(reason: str = "signed_out") -> None:
 def clear_browser(response: Response, keep: bool = True) -> Response:
     """Tell the browser to forget what it stored for this site.
 
-    With `keep`, a browser that holds half of a pre-generated wallet keeps it: its storage could not be cleared without
-    destroying a key. The cookies of a session go one by one then, and the page that follows clears what else is stored.
+    With `keep`, a browser that holds half of a pre-generated wallet keeps it: clearing its storage would destroy a
+    key. The cookies of a session go one by one then, and the page that follows clears what else is stored.
     """
     if keep and share_cookie.present():
         store = services().store

@@ -1,7 +1,7 @@
 """Wallets for people who have none: make one, sign with it, export it, delete it.
 
-Signing takes the person's half of the key and the server's. A stolen half is no general oracle: the server puts the key
-together only for a text that it wrote itself, for this browser or this session, that is still good and was not used.
+Signing takes the person's half of the key and the server's. A stolen half is no oracle that signs anything: the
+server puts the key together only for a text that it wrote itself, for this browser or session, and that is unused.
 """
 
 from __future__ import annotations

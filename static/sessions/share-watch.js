@@ -3,7 +3,7 @@
  * `<share-watch>` (templates/sessions/_share_watch.html): a session with a pre-generated wallet lives as long as its
  * half of the key is in this browser. Once the half is gone the session is ended on the server, and the page says why.
  */
-import { HttpError, request } from "./http.js";
+import { request } from "./http.js";
 import { account, watch } from "./share-store.js";
 
 class ShareWatch extends HTMLElement {
@@ -35,13 +35,10 @@ class ShareWatch extends HTMLElement {
       const here = (await account()) === this.dataset.account;
       this.dataset.state = here ? "here" : "gone";
       if (!here) await this.#leave();
-    } catch (error) {
-      // A storage that can't be read says nothing of what is in it, nor a server that does not answer of the session.
+    } catch {
+      // A storage that can't be read says nothing of what is in it, nor a server that does not answer of the session. And
+      // if the session has ended as well, since another tab deleted the wallet, session-timeout hears the reason.
       this.dataset.state = "unknown";
-      if (error instanceof HttpError && error.signedOut) {
-        // Another tab deleted the wallet, and the session with it: session-timeout knows the reason.
-        this.dispatchEvent(new Event("session-doubted", { bubbles: true }));
-      }
     } finally {
       this.#looking = false;
     }

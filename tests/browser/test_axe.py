@@ -41,13 +41,13 @@ STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "contract_wallet", "network_unreachable",
+    "contract_wallet", "network_unreachable", "wallet_gone",
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "replaced",
-    "limit", "unknown",
+    "limit", "share_gone", "wallet_deleted", "unknown",
 )  # fmt: skip
 
 
