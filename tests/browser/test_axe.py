@@ -266,6 +266,27 @@ def test_the_page_of_a_professional(
     check("professional")
 
 
+def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], None]) -> None:
+    panel = ConnectPanel(browser)
+    panel.open()
+    browser.click("try-without-wallet")
+    panel.wait_for("ready_to_sign")
+    check("ready_to_sign with a trial wallet")
+    panel.sign()
+    browser.arrive_at("/session")
+    browser.see("pregenerated")
+    check("/session with a trial wallet")
+    browser.open("/session/wallet/delete")
+    check("delete")
+    browser.open("/session/wallet/export")
+    check("export")
+    browser.click("export-show")
+    browser.see("private-key")
+    check("the key")
+    browser.module("share-store", "module.remove()")
+    browser.arrive_at("/signed-out")
+
+
 def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     browser.sign_in(wallet)
     open_without_script(browser, "/session")
