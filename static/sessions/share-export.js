@@ -26,7 +26,7 @@ class ShareExport extends HTMLElement {
   async #reveal() {
     try {
       const half = await read();
-      if (half?.account !== this.dataset.account) return this.#show("gone");
+      if (!half || half.account !== this.dataset.account) return this.#show("gone");
       const theirs = bytes(this.#theirs);
       const key = half.share.map((byte, at) => byte ^ theirs[at]);
       part(this, "key").textContent = `0x${hex(key)}`;
