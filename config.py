@@ -41,6 +41,10 @@ SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACK
 # Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
 SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
+# "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
+# The server takes part in each of their signatures, so whoever has it while they sign has their key.
+SESSIONS_CORE_PREGENERATED_WALLETS = {"1": True, "0": False}.get(os.environ.get("PREGENERATED_WALLETS", ""))
+
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")

@@ -22,6 +22,8 @@ ACTIONS: dict[str, str] = {
     "wallet.link": "Link {account} to this account: whoever holds either is the same person here.",
     "wallet.unlink": "Unlink {account} from this account, and end its sessions.",
     "wallet.primary": "Make {account} the primary account of this person.",
+    "wallet.export": "Show the private key of this wallet in this browser.",
+    "wallet.delete": "Delete this wallet: its key is lost for good.",
     "write:therapy_notes": "Write a therapy note.",
     "admin.open": "Open the administration of this site.",
     "admin.role": "Give the role {role} to {account}.",

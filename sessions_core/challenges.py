@@ -142,10 +142,7 @@ class Challenges:
         session whose account to link to. Raises a `SignInRefused` that says what is wrong, or `RpcUnavailable` if its
         network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
         """
-        if len(message) > messages.MAX_BYTES:
-            raise MessageMalformed("over 2 kB")
-        if len(challenge) > _MAX_CHALLENGE:
-            raise ChallengeMalformed("over 1 kB")
+        self._refuse_oversized(message, challenge)
         if len(signature) > chains.MAX_SIGNATURE:
             raise SignatureMalformed("too long")
         claims = self._claims(challenge)
@@ -155,9 +152,44 @@ class Challenges:
             error.account = claims["a"]
             raise
 
+    def check(self, message: str, challenge: str, binding: str | None, purpose: str = SIGN_IN) -> Account:
+        """Return the account that may sign this text now, and spend nothing.
+
+        For whoever signs for a person: what `redeem` would refuse before it looks at the signature is refused here
+        with the same errors, so that nothing but a text of ours is ever signed.
+        """
+        self._refuse_oversized(message, challenge)
+        claims = self._claims(challenge)
+        try:
+            account, text, _ = self._read(claims, message, "", binding, purpose)
+            if self._records.spent(text.nonce):
+                raise ChallengeUsed("spent")
+        except SignInRefused as error:
+            error.account = claims["a"]
+            raise
+        return account
+
     def _spend(
         self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
     ) -> Signed:
+        account, text, now = self._read(claims, message, signature, binding, purpose)
+        remaining = messages.seconds(text.expiration_time or text.issued_at) - now
+        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
+            events.publish(events.ChallengeReplayed(account=claims["a"]))
+            raise ChallengeUsed("replayed")
+        try:
+            chains.verify(account, message, signature, now)
+        except (SignatureMalformed, SignatureMismatch) as refusal:
+            # After the key, not before, although ERC-6492 has it the other way round: an account that has a key and
+            # code (EIP-7702) needs no network to prove itself.
+            accepted = self._contracts.verify(account, message, signature, refusal)
+            return Signed(account, Proof(message, accepted))
+        return Signed(account, None)
+
+    def _read(
+        self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
+    ) -> tuple[Account, messages.SignInMessage, float]:
+        """Do all that has no effect: return who is to sign, the text, and the time at which it was still good."""
         # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
         # and the other way round. What confirms one request confirms no other.
         if claims["p"] != purpose or not hmac.compare_digest(
@@ -170,20 +202,16 @@ class Challenges:
         if not hmac.compare_digest(claims["t"], _digest(message)) or claims["a"] != str(account):
             raise MessageChanged("not the text that was issued")
         now = self._clock()
-        remaining = messages.seconds(text.expiration_time or text.issued_at) - now
-        if remaining <= 0:
+        if messages.seconds(text.expiration_time or text.issued_at) <= now:
             raise ChallengeExpired("too late")
-        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
-            events.publish(events.ChallengeReplayed(account=claims["a"]))
-            raise ChallengeUsed("replayed")
-        try:
-            chains.verify(account, message, signature, now)
-        except (SignatureMalformed, SignatureMismatch) as refusal:
-            # After the key, not before, although ERC-6492 has it the other way round: an account that has a key and
-            # code (EIP-7702) needs no network to prove itself.
-            accepted = self._contracts.verify(account, message, signature, refusal)
-            return Signed(account, Proof(message, accepted))
-        return Signed(account, None)
+        return account, text, now
+
+    @staticmethod
+    def _refuse_oversized(message: str, challenge: str) -> None:
+        if len(message) > messages.MAX_BYTES:
+            raise MessageMalformed("over 2 kB")
+        if len(challenge) > _MAX_CHALLENGE:
+            raise ChallengeMalformed("over 1 kB")
 
     def _claims(self, challenge: str) -> dict[str, Any]:
         try:

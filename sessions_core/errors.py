@@ -343,6 +343,16 @@ class ContractWalletUnsupported(SignInRefused):
     )
 
 
+class ShareMismatch(SignInRefused):
+    """The two shares of a pre-generated wallet do not make its key, or the server's is gone."""
+
+    code = "share_mismatch"
+    message = (
+        "This browser's half of the wallet has no other half here any more. "
+        "Sign in with another wallet, or make a new one."
+    )
+
+
 # -- Linking wallets ---------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
+from .shares import Shares
 from .store import SessionStore
 from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
@@ -102,6 +103,7 @@ class WalletSessions:
             directory=Directory(link, keys, records, settings),
             people=People(link, keys, records, settings),
             janitor=Janitor(link, keys, records),
+            shares=Shares(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             policy=policy,
             actions=self._actions,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from . import scripts
 from .connection import Link
 from .records import Ended, Live, Place, Records
-from .sealing import KeyRing
+from .sealing import KeyRing, Unsealable
 from .settings import LONGEST
 
 
@@ -42,14 +42,17 @@ class Janitor:
         `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
         expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
         changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
-        records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        records that an older secret had sealed; `entries`: of indexes, a day past their session; `shares`: of
+        pre-generated wallets, that an older secret had sealed: their keys would be lost with that secret.
         """
-        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
         for key in self._link.scan(self._records.pattern("session:*")):
             for wrong in self._mend(self._records.place_at(key)):
                 found[wrong] += 1
         for index in self._link.scan(self._records.pattern("index")):
             found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
+        for share in self._link.scan(self._records.pattern("share")):
+            found["shares"] += self._reseal_share(share)
         return found
 
     def _mend(self, place: Place) -> Iterator[str]:
@@ -73,6 +76,16 @@ class Janitor:
         yield from wrong
         if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
             yield "resealed"
+
+    def _reseal_share(self, key: str) -> int:
+        sealed = self._link.call("GET", key)
+        if sealed is None or self._keys.is_newest(sealed):
+            return 0
+        try:
+            share = self._keys.open(sealed, key.encode())
+        except Unsealable:
+            return 0  # other processes may know its secret; what somebody changed is left to its clock
+        return int(self._link.run(scripts.SWAP, (key,), sealed, self._keys.seal(share, key.encode())))
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)

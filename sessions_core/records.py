@@ -50,7 +50,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
     contract has a `proof`, which it last accepted at `checked_at`. `recognised` are the handles of sign-ins elsewhere
-    that its person knows about.
+    that its person knows about. `pregenerated` says that the wallet is one of `shares`, and that the browser that
+    signed in holds its other half.
     """
 
     format: Literal[1] = 1
@@ -73,6 +74,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     proof: Proof | None = None
     checked_at: int = 0
     recognised: tuple[str, ...] = ()
+    pregenerated: bool = False
 
 
 class Place(NamedTuple):
@@ -85,6 +87,11 @@ class Place(NamedTuple):
     standing: str
     pointer: str
     news: str
+
+    @property
+    def share(self) -> str:
+        """Where the server's half of the account's key is, if the wallet was made here (`shares`)."""
+        return self.standing.removesuffix("standing") + "share"
 
     @property
     def siblings(self) -> str:
@@ -404,6 +411,10 @@ class Records:
     def spend(self, nonce: str, seconds: int) -> bool:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
+
+    def spent(self, nonce: str) -> bool:
+        """Whether a nonce was spent."""
+        return bool(self._link.call("EXISTS", f"{self._prefix}nonce:{nonce}"))
 
     def read(self, place: Place) -> tuple[bytes | None, ...]:
         """Return what is stored at a place: the record, the epochs of account and site, standing, pointer, news."""

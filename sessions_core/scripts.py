@@ -7,6 +7,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
     {tag}:person             string  sealed: the person that the account belongs to
+    {tag}:share              string  sealed: the server's half of a pre-generated wallet's key
     {tag}:news               string  sealed: the account's last sign-ins (`news`)
     epoch                    number  like that of the account, for everybody; outside the tag
 
@@ -299,11 +300,12 @@ return dropped
 """
 )
 
-# KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one. An empty expected is "not there".
+# KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one, with the clock that the other had.
+# An empty expected is "not there".
 SWAP = Script(
     """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 """
 )

@@ -69,6 +69,11 @@ class Settings:
     contract_check_seconds: int = 15 * MINUTE
     """How often a contract is asked whether it still accepts the signature of a session that is in use."""
 
+    pregenerated_wallets: bool | None = None
+    """Whether people may try the site with a wallet that is made for them; None: in development only."""
+    pregenerated_days: int = 30
+    """How many days such a wallet is kept without being used."""
+
     redis_url: str | None = None
     """redis://, rediss://, unix://; None starts a private server in development."""
     redis_prefix: str = "wallet:"
@@ -160,6 +165,13 @@ class Settings:
         """Whether people reach the site over https."""
         return self.public_origin.startswith("https://")
 
+    @property
+    def pregenerated_chain(self) -> str | None:
+        """The chain of the wallets that are made for people, a testnet if there is one; `None` if none are made."""
+        wanted = self.development if self.pregenerated_wallets is None else self.pregenerated_wallets
+        ours = [chain for chain in self.chains if chain.startswith("eip155:")] if wanted else []
+        return next((chain for chain in ours if CHAINS[chain].network == "testnet"), ours[0] if ours else None)
+
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
         if self.public_origin != _canonical(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
@@ -201,6 +213,11 @@ class Settings:
                     f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
                     "Add it there with its name and network, or remove it here."
                 )
+        if self.pregenerated_wallets and self.pregenerated_chain is None:
+            raise Misconfigured(
+                f"{PREFIX}PREGENERATED_WALLETS = True needs a chain of Ethereum in {PREFIX}CHAINS, "
+                'such as "eip155:11155111". Add one, or remove it.'
+            )
         self._refuse_unsafe_nodes()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
@@ -239,6 +256,8 @@ class Settings:
             ("confirm_seconds", 30, 15 * MINUTE),
             ("fresh_seconds", 30, DAY),
             ("activity_days", 1, 365),
+            # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
+            ("pregenerated_days", -(-max(getattr(self, f"{kind}absolute_seconds") for kind in KINDS) // DAY), 365),
             ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("rpc_timeout_ms", 100, 10_000),
@@ -294,6 +313,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
         return tuple(value)
     if hint == str | None and (value is None or isinstance(value, str)):
         return value or None
+    if hint == bool | None and (value is None or value is True or value is False):
+        return value
     if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
         return value
     wanted = "a list of strings" if hint == tuple[str, ...] else getattr(hint, "__name__", str(hint))

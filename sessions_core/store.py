@@ -133,6 +133,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.settings = settings
         self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
         self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
+        self.share_cookie_name = "__Host-share" if settings.cookie_secure else "share"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.cookie_due:
             self._set_session_cookie(session, response)
         if session.browser_cookie_due and session.minted_browser:
-            response.set_cookie(self.browser_cookie_name, session.minted_browser, **self._attributes())
+            response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
 
     def regenerate(
         self, session: WalletSession, change: Callable[[Record], None] | None = None, restart_seconds: int = 0
@@ -293,14 +294,15 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.live is None:
             # A __Host- cookie is only deleted by a cookie with the same attributes; stock Flask-Session forgets
             # Secure.
-            response.delete_cookie(self.cookie_name, **self._attributes())
+            response.delete_cookie(self.cookie_name, **self.cookie_attributes())
             return
         live = session.live
         # Without Max-Age the browser forgets the cookie when it closes.
         age = (live.ends - live.now) // 1000 if live.record.remember else None
-        response.set_cookie(self.cookie_name, live.id, max_age=age, **self._attributes())
+        response.set_cookie(self.cookie_name, live.id, max_age=age, **self.cookie_attributes())
 
-    def _attributes(self) -> dict[str, Any]:
+    def cookie_attributes(self) -> dict[str, Any]:
+        """Return what all our cookies have in common; one is only deleted with the same."""
         return {
             "path": "/",
             "secure": self.settings.cookie_secure,

@@ -127,6 +127,59 @@ def test_the_value_shows_neither_the_cookie_nor_the_secret(issued: Challenge) ->
     assert SECRET not in str(content)
 
 
+# -- Checking, for whoever signs for a person -------------------------------------------------------------------
+
+
+def test_what_was_issued_may_be_signed_and_asking_spends_nothing(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
+) -> None:
+    with unchanged(redis):
+        for _ in range(2):
+            assert str(challenges.check(issued.message, issued.challenge, BROWSER)) == wallet.account()
+    challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
+    refused(ChallengeUsed, lambda: challenges.check(issued.message, issued.challenge, BROWSER))
+
+
+def test_what_redeeming_refuses_before_it_looks_at_the_signature_may_not_be_signed(
+    challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, clock: Clock
+) -> None:
+    other = challenges.issue(wallet.account(), BROWSER)
+    confirmation = challenges.issue_confirmation(issued.account, "Do it.", "sess_x")
+    for_tokens = challenges.issue(wallet.account(), None)
+    attempts: list[tuple[str, str, str | None, str]] = [
+        (issued.message, issued.challenge, OTHER_BROWSER, SIGN_IN),
+        (issued.message, issued.challenge, None, SIGN_IN),
+        (issued.message, issued.challenge, BROWSER, "confirm"),
+        (confirmation.message, confirmation.challenge, "sess_x", SIGN_IN),
+        (confirmation.message, confirmation.challenge, "sess_y", "confirm"),
+        (for_tokens.message, for_tokens.challenge, BROWSER, SIGN_IN),
+        (other.message, issued.challenge, BROWSER, SIGN_IN),
+        (issued.message.replace("localhost", "elsewhere", 1), issued.challenge, BROWSER, SIGN_IN),
+        ("x" * (messages.MAX_BYTES + 1), issued.challenge, BROWSER, SIGN_IN),
+        (issued.message, "x" * 2000, BROWSER, SIGN_IN),
+        (issued.message, "x", BROWSER, SIGN_IN),
+    ]
+
+    def both(message: str, challenge: str, binding: str | None, purpose: str) -> tuple[SessionsError, SessionsError]:
+        signature = wallet.sign(message)
+        with pytest.raises(SessionsError) as checked:
+            challenges.check(message, challenge, binding, purpose)
+        with pytest.raises(SessionsError) as redeemed:
+            challenges.redeem(message, challenge, signature, binding, purpose)
+        return checked.value, redeemed.value
+
+    with unchanged(redis):
+        for attempt in attempts:
+            checked, redeemed = both(*attempt)
+            assert type(checked) is type(redeemed), attempt
+            assert getattr(checked, "account", None) == getattr(redeemed, "account", None)
+        clock.ahead += 301
+        assert [type(each) for each in both(issued.message, issued.challenge, BROWSER, SIGN_IN)] == [
+            ChallengeExpired,
+            ChallengeExpired,
+        ]
+
+
 # -- Redeeming -------------------------------------------------------------------------------------------------
 
 

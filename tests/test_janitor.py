@@ -26,7 +26,7 @@ def janitor(services: Services) -> Janitor:
     return services.janitor
 
 
-NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
 
 
 def index_of(redis: Redis) -> bytes:

@@ -49,6 +49,28 @@ def test_the_smallest_development_configuration_is_accepted() -> None:
     assert (found.redis_url, found.secure_origin) == (None, False)
 
 
+def test_pre_generated_wallets_are_for_development_unless_they_are_asked_for() -> None:
+    assert settings().pregenerated_chain is None
+    assert settings(DEVELOPMENT).pregenerated_chain == "eip155:11155111"
+    assert settings(PREGENERATED_WALLETS=True).pregenerated_chain == "eip155:11155111"
+    assert settings(DEVELOPMENT, PREGENERATED_WALLETS=False).pregenerated_chain is None
+    assert (
+        settings(PREGENERATED_WALLETS=True, CHAINS=["stacks:1", "eip155:10", "eip155:1"]).pregenerated_chain
+        == "eip155:10"
+    )
+    assert settings(DEVELOPMENT, CHAINS=["stacks:1"]).pregenerated_chain is None
+    assert "needs a chain of Ethereum" in refusal(PREGENERATED_WALLETS=True, CHAINS=["stacks:1"])
+    for wrong in (1, 0, "1", ""):
+        assert "PREGENERATED_WALLETS must be" in refusal(PREGENERATED_WALLETS=wrong)
+
+
+def test_a_pre_generated_wallet_is_kept_for_as_long_as_any_session_may_last() -> None:
+    assert settings(PREGENERATED_DAYS=1).pregenerated_days == 1
+    assert "between 2 and 365" in refusal(PREGENERATED_DAYS=1, ABSOLUTE_SECONDS=DAY + 1)
+    assert "between 30 and 365" in refusal(PREGENERATED_DAYS=29, PROFESSIONAL_ABSOLUTE_SECONDS=30 * DAY)
+    assert "PREGENERATED_DAYS" in refusal(PREGENERATED_DAYS=366)
+
+
 def test_settings_are_frozen_and_other_keys_of_flask_are_none_of_ours() -> None:
     found = settings(SESSION_TYPE="redis")
     with pytest.raises(dataclasses.FrozenInstanceError):

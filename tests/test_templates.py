@@ -62,7 +62,7 @@ def test_every_action_is_named(app: Flask, action: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_unlinked"]
+    "reason", ["signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_unlinked", "share_gone"]
 )
 def test_every_end_says_why(app: Flask, reason: str) -> None:
     assert sentence(app, events.SessionEnded, reason=reason) != sentence(app, events.SessionEnded, reason="")

@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "wallet.primary_changed",
         "role.changed",
         "verification.changed",
+        "wallet.exported",
+        "wallet.deleted",
     ),
     "refusals": (
         "signin.failed",

@@ -15,7 +15,7 @@ from .. import errors, policy, wallet_apps
 from ..accounts import Account, chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
-from . import client, failures, origin
+from . import client, failures, origin, share_cookie
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
 
@@ -23,7 +23,7 @@ pages = Blueprint("sessions", __name__)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced"),
+    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "share_gone", "wallet_deleted"),
 )
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
@@ -110,6 +110,8 @@ def sign_in_post() -> ResponseReturnValue:
             privilege=ours.privilege(str(account), standing, ours.people.pointer(account), now) or "",
             client=client.current(),
             proof=proof,
+            # Not by the name that the page gave the wallet: any page can give any name.
+            pregenerated=share_cookie.names(account) and ours.shares.holds(account),
         )
     except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
@@ -122,7 +124,7 @@ def sign_in_post() -> ResponseReturnValue:
 @signed_in
 def status() -> ResponseReturnValue:
     """Show who is signed in, what the session may do, and both its clocks."""
-    return render_template("sessions/status.html")
+    return render_template("sessions/status.html", pregenerated_days=services().settings.pregenerated_days)
 
 
 @pages.get("/sign-out")
@@ -137,9 +139,16 @@ def sign_out() -> ResponseReturnValue:
 @pages.post("/sign-out", endpoint="sign_out_post")
 @public(csrf=False)
 def sign_out_post() -> ResponseReturnValue:
-    """Revoke on the server, then clear the browser. Signing out twice is fine."""
-    end_session()
-    return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
+    """Revoke on the server, then clear the browser. Signing out twice is fine.
+
+    A page that no longer finds its wallet's half in the browser gives the reason `share_gone`.
+    """
+    gone = request.form.get("reason") == "share_gone"
+    reason = "share_gone" if gone else "signed_out"
+    end_session(reason)
+    answer = clear_browser(redirect(url_for("sessions.signed_out", reason=reason), 303))
+    # Whatever the page could not read is left as it is, but from now on nothing depends on it.
+    return share_cookie.take(answer) if gone else answer
 
 
 @pages.get("/signed-out")
@@ -156,23 +165,32 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
-def end_session() -> None:
+def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
     ours, current = services(), wallet_session()
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
         origin.demand_token(ours.csrf)
-        ours.lifecycle.revoke(current.account_live, "signed_out")
+        ours.lifecycle.revoke(current.account_live, reason)
     elif current.ended == "replaced" and current.ended_sid is not None:
         # Another request of this browser is moving the session to a new id, and its cookie is still on the way.
-        ours.lifecycle.revoke_moved(current.ended_sid, "signed_out")
+        ours.lifecycle.revoke_moved(current.ended_sid, reason)
     current.release()
 
 
-def clear_browser(response: Response) -> Response:
-    """Tell the browser to forget what it stored for this site."""
-    response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+def clear_browser(response: Response, keep: bool = True) -> Response:
+    """Tell the browser to forget what it stored for this site.
+
+    With `keep`, a browser that holds half of a pre-generated wallet keeps it: clearing its storage would destroy a
+    key. The cookies of a session go one by one then, and the page that follows clears what else is stored.
+    """
+    if keep and share_cookie.present():
+        store = services().store
+        response.headers["Clear-Site-Data"] = '"cache"'
+        response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
+    else:
+        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return response
 
 
@@ -217,6 +235,7 @@ def _sign_in_page(
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
         **accepted(),
+        pregenerated=services().settings.pregenerated_chain is not None,
         **_kind(fields.get("session_type", "")),
     )
 

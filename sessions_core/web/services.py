@@ -25,6 +25,7 @@ from ..policy import Policy
 from ..records import Records
 from ..sealing import KeyRing
 from ..settings import Settings
+from ..shares import Shares
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
 
@@ -46,6 +47,7 @@ class Services:
     directory: Directory
     people: People
     janitor: Janitor
+    shares: Shares
     audit: Audit
     policy: Policy
     actions: Actions

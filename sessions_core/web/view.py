@@ -103,6 +103,11 @@ class SessionView:
         """The wallet's own name for itself; for display only, any page script can claim it."""
         return self.live.record.wallet
 
+    @property
+    def pregenerated(self) -> bool:
+        """Whether the wallet was made here, and half of its key is in the browser of this session."""
+        return self.live.record.pregenerated
+
     @cached_property
     def grounds(self) -> policy.Grounds:
         """What permissions are decided on."""

@@ -9,8 +9,9 @@ import { request } from "./http.js";
 
 /**
  * @typedef {{account: string, address: string, message: string, challenge: string, deadline: number,
- *            spent: boolean}} Challenge
- *   `address` is spelt as the text spells it, `deadline` is a time of the monotonic clock.
+ *            spent: boolean, request: string}} Challenge
+ *   `address` is spelt as the text spells it, `deadline` is a time of the monotonic clock, `request` what is
+ *   confirmed with it, if it is no sign-in.
  */
 
 const DEFAULT_LIFETIME_MS = 300_000;
@@ -27,7 +28,7 @@ export class StrangeText extends Error {
 
 /**
  * @param {string} url
- * @param {object} body what the server is asked for
+ * @param {{account?: string, request?: string}} body what the server is asked for
  * @param {{account: string, host: string, signal: AbortSignal}} expected who signs (CAIP-10), and where
  * @returns {Promise<Challenge>}
  * @throws {import("./http.js").HttpError | StrangeText}
@@ -48,6 +49,7 @@ export async function ask(url, body, { account, host, signal }) {
     challenge: answer.challenge,
     deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
     spent: false,
+    request: body.request ?? "",
   };
 }
 

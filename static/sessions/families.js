@@ -6,20 +6,26 @@
  * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
  */
 import * as eip155 from "./eip155.js";
+import * as pregenerated from "./pregenerated.js";
 
 /**
  * @typedef {import("./challenge.js").Challenge} Challenge
  * @typedef {any} Provider what a family talks to; nobody else looks into it
- * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean}} Introduction
+ * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean,
+ *            detail?: string}} Introduction
  *   What a wallet says of itself, as it came. `id` must be the wallet's own within all families. One that is `legacy`
  *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there.
- * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string}} Report
+ *   `detail` tells it apart in its row.
+ * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string,
+ *            ownName: string}} Report
  *   `known` is how many of the family were added so far.
- * @typedef {{chains: string[], accountUrl: string}} Site
+ * @typedef {{chains: string[], accountUrl: string, walletsUrl: string, csrf: string}} Site
  *   The chains that are accepted, CAIP-2, the preferred first; and where the server turns a key into an account.
+ *   Where it makes wallets, and the token with which this page may have one made, or "".
  *
  * @typedef {object} Family
  * @property {string} NAMESPACE of the accounts, CAIP-2
+ * @property {boolean} [OWN] its sessions are known to be its own, so it is looked for in those and no others
  * @property {(window: Window, report: Report) => void | (() => void)} find
  *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
  * @property {(provider: Provider, site: Site) => Promise<string[]>} connect
@@ -32,22 +38,30 @@ import * as eip155 from "./eip155.js";
  *   Asks the person to change the network, where a site can ask for that.
  * @property {(provider: Provider, text: string, address: string, challenge: Challenge) => Promise<string>} sign
  *   Asks the person to sign, and returns the signature as the server's verifier takes it. `text` is the challenge's.
+ * @property {() => Promise<void>} [renew]
+ *   Gives up a wallet that is `gone`; connecting then brings another.
  * @property {(provider: Provider, report: {accounts: (list: string[]) => void,
  *             chain: (chain: string | null) => void}) => () => void} watch
  *   Reports changes until the returned function is called.
  *
- * All that ask a wallet throw `WalletError` and nothing else.
+ * All that ask a wallet throw `WalletError`, or `HttpError` where they ask the server, and nothing else.
  */
 
 /** @type {Record<string, Family>} */
-export const FAMILIES = { eip155 };
+export const FAMILIES = { eip155, pregenerated };
 
 /** @param {{family: string}} wallet @returns {Family} */
 export function familyOf(wallet) {
   return FAMILIES[wallet.family];
 }
 
-/** The names of the families whose wallets sign for accounts of a namespace. @param {string} namespace */
-export function familiesFor(namespace) {
-  return Object.keys(FAMILIES).filter((name) => FAMILIES[name].NAMESPACE === namespace);
+/**
+ * The names of the families whose wallets sign for accounts of a namespace.
+ * @param {string} namespace @param {boolean} [own] those of the server's own making, and not all others
+ */
+export function familiesFor(namespace, own = false) {
+  return Object.keys(FAMILIES).filter((name) => {
+    const family = FAMILIES[name];
+    return family.NAMESPACE === namespace && Boolean(family.OWN) === own;
+  });
 }

@@ -8,7 +8,8 @@
 
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
- *           | "malformed" | "failed"} Kind
+ *           | "malformed" | "failed" | "gone"} Kind
+ *   `gone` is a wallet that can never sign again.
  */
 
 /** Who shares more accounts than this with a site does not mean to. */

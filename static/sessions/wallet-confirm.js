@@ -34,6 +34,7 @@ const WALLET_FAILURES = {
   locked: "locked",
   disconnected: "disconnected",
   unsupported: "unsupported",
+  gone: "gone",
 };
 
 class WalletConfirm extends HTMLElement {
@@ -65,6 +66,7 @@ class WalletConfirm extends HTMLElement {
       discover(window, {
         families: this.#families,
         legacyName: this.dataset.legacyName,
+      ownName: this.dataset.wallet,
         changed: () => this.#walletsChanged(),
         scanned: resolve,
       });
@@ -117,7 +119,8 @@ class WalletConfirm extends HTMLElement {
     const provider = providerOf(wallet.id);
     if (!provider) throw new WalletError("disconnected", undefined, "");
     const family = familyOf(wallet);
-    const site = { chains: [chainOf(this.#account)], accountUrl: this.dataset.accountUrl ?? "" };
+    const { accountUrl = "", walletsUrl = "" } = this.dataset;
+    const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
     const accounts = await abandonable(family.connect(provider, site), signal);
     if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
@@ -207,7 +210,7 @@ class WalletConfirm extends HTMLElement {
   get #state() { return this.dataset.state ?? "idle"; }
   get #form() { return /** @type {HTMLFormElement} */ (this.#part("form")); }
   /** Those that can sign for the account. */
-  get #families() { return familiesFor(namespaceOf(this.#account)); }
+  get #families() { return familiesFor(namespaceOf(this.#account), this.dataset.own !== undefined); }
   #list() { return list(this.#families); }
   /** The one that the session belongs to, CAIP-10. */
   get #account() { return this.dataset.account ?? ""; }

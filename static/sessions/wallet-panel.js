@@ -66,6 +66,9 @@ export function drawWallets(panel) {
     drawRows(panel, part(group, "rows"), own);
     group.toggleAttribute("hidden", own.length === 0);
   }
+  for (const offer of panel.querySelectorAll("[data-offer]")) {
+    if (offer instanceof HTMLElement) drawOffer(offer, wallets.find(({ family }) => family === offer.dataset.offer));
+  }
   const shown = groups.filter((group) => !group.hasAttribute("hidden"));
   for (const group of shown) part(group, "chain-heading").hidden = shown.length < 2;
   const first = shown.find((group) => group.querySelector("[data-last]"));
@@ -87,6 +90,19 @@ function drawRows(panel, rows, wallets) {
     }
     part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
   }
+}
+
+/**
+ * What the server offers by itself has its row in the page, in words of its own, below all others.
+ * @param {HTMLElement} offer @param {Wallet | undefined} wallet
+ */
+function drawOffer(offer, wallet) {
+  offer.hidden = wallet === undefined;
+  if (!wallet) return;
+  button(offer).dataset.walletId = wallet.id;
+  part(offer, "new").hidden = wallet.detail !== "";
+  part(offer, "held").hidden = wallet.detail === "";
+  fill(offer, "held", wallet.detail);
 }
 
 /** @param {Element} panel @param {Wallet} wallet */

@@ -48,6 +48,7 @@ const CONNECT_FAILURES = {
   unsupported: "connect_failed",
   malformed: "connect_failed",
   failed: "connect_failed",
+  gone: "wallet_gone",
 };
 /** @type {Record<Kind, string>} */
 const SWITCH_FAILURES = {
@@ -117,6 +118,7 @@ class WalletSignIn extends HTMLElement {
     discover(window, {
       families: words(this.dataset.families),
       legacyName: this.dataset.legacyName,
+      ownName: this.dataset.ownName,
       changed: () => this.#walletsChanged(),
       scanned: () => this.#scanned(),
     });
@@ -165,6 +167,7 @@ class WalletSignIn extends HTMLElement {
       case "reconnect": return this.#reconnect();
       case "use-offered": return this.#run((signal) => this.#useAccount(this.#offered, signal), CONNECT_FAILURES);
       case "keep": return this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
+      case "renew": return this.#renew();
       case "cancel": return this.#cancel();
       case "another": return this.#useAnother();
     }
@@ -186,7 +189,7 @@ class WalletSignIn extends HTMLElement {
       }
       const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
-      if (next === "wallet_locked" || next === "sign_unsupported") this.#disconnect({ keepWallet: true });
+      if (["wallet_locked", "sign_unsupported", "wallet_gone"].includes(next)) this.#disconnect({ keepWallet: true });
       this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
     });
   }
@@ -337,6 +340,14 @@ class WalletSignIn extends HTMLElement {
     this.#rest();
   }
 
+  /** The wallet can't sign any more, and the person wants another in its place. */
+  #renew() {
+    this.#run(async () => {
+      await this.#family.renew?.();
+      this.#reconnect();
+    }, CONNECT_FAILURES);
+  }
+
   #cancel() {
     const sent = this.#state === "verifying";
     const chosen = this.#wallet?.id;
@@ -434,7 +445,9 @@ class WalletSignIn extends HTMLElement {
   get #site() {
     const own = `${this.#family.NAMESPACE}:`;
     const chains = Array.from(this.querySelectorAll("[data-chain]"), (each) => each.getAttribute("data-chain") ?? "");
-    return { chains: chains.filter((chain) => chain.startsWith(own)), accountUrl: this.dataset.accountUrl ?? "" };
+    const { accountUrl = "", walletsUrl = "" } = this.dataset;
+    const csrf = /** @type {HTMLInputElement} */ (this.#form.elements.namedItem("csrf_token")).value;
+    return { chains: chains.filter((chain) => chain.startsWith(own)), accountUrl, walletsUrl, csrf };
   }
   get #provider() {
     const provider = this.#wallet && providerOf(this.#wallet.id);
@@ -595,7 +608,7 @@ class WalletSignIn extends HTMLElement {
   #rest(chosen) {
     this.#show(resting());
     const row = Array.from(this.querySelectorAll("[data-wallet-id]"))
-      .find((each) => each instanceof HTMLElement && each.dataset.walletId === chosen);
+      .find((each) => each.getAttribute("data-wallet-id") === chosen && each.closest("[hidden]") === null);
     if (row instanceof HTMLElement) row.focus();
     else this.#focusFirstWallet();
   }

@@ -86,7 +86,7 @@ class WalletWatch extends HTMLElement {
     const wallet = this.#list().find((each) => each.id === this.#wallet);
     if (wallet) {
       const [family, provider] = [familyOf(wallet), providerOf(wallet.id)];
-      const site = { chains: [this.#chain], accountUrl: "" };
+      const site = { chains: [this.#chain], accountUrl: "", walletsUrl: "", csrf: "" };
       await Promise.all([
         this.#ask("address", family.accounts(provider).then(first)),
         this.#ask("chain", family.chain(provider, this.#said.address || this.#address, site)),

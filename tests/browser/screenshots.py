@@ -17,6 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
+from sessions_core.accounts import parse
 from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from tests.servers import free_port
@@ -26,6 +27,7 @@ from .conftest import Elsewhere, account_of
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
 from .test_devices import LONG, come_back, give_name
+from .test_pregenerated import Trial
 from .wallet_in_page import Request, WalletInPage
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +130,53 @@ def test_warnings(
     browser.wait(lambda: browser.see("timeout-dialog").get_attribute("data-state") == "error")
     picture("warning-offline")
     browser.online()
+
+
+def test_without_a_wallet(
+    browser: Browser,
+    make_wallet: Callable[..., WalletInPage],
+    picture: Callable[..., None],
+    services: Services,
+    app: Flask,
+) -> None:
+    trial = Trial(browser)
+    trial.panel.open()
+    browser.see("try-without-wallet")
+    trial.panel.wait_for("no_wallet")
+    picture("trial-offer-alone")
+    trial.choose()
+    picture("trial-ready-to-sign")
+    trial.panel.sign()
+    browser.arrive_at("/session")
+    browser.see("pregenerated")
+    picture("trial-session")
+    browser.open("/session/wallet/delete")
+    picture("trial-delete")
+    browser.follow("delete-confirm")
+    picture("trial-delete-confirm")
+    browser.open("/session/wallet/export")
+    picture("trial-export")
+    browser.click("export-show")
+    browser.see("private-key")
+    picture("trial-export-shown")
+    browser.open("/session")
+    browser.follow("sign-out")
+    make_wallet("Fox Wallet")
+    trial.panel.open()
+    trial.panel.wait_for("wallet_list")
+    browser.see("try-without-wallet")
+    picture("trial-offer-held")
+    with app.app_context():
+        services.shares.forget(parse(trial.account))
+    trial.choose()
+    trial.panel.sign()
+    trial.panel.wait_for("wallet_gone")
+    picture("trial-gone")
+    for reason in ("share_gone", "wallet_deleted"):
+        browser.open("/signed-out", reason=reason)
+        picture(f"signed-out-{reason}")
+        browser.open("/sign-in", reason=reason)
+        picture(f"sign-in-{reason}")
 
 
 def test_the_wallet_elsewhere(browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:

@@ -41,14 +41,13 @@ STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "contract_wallet", "network_unreachable",
+    "contract_wallet", "network_unreachable", "wallet_gone",
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
-    "replaced",
-    "limit", "unknown",
+    "replaced", "limit", "share_gone", "wallet_deleted", "unknown",
 )  # fmt: skip
 
 
@@ -270,6 +269,27 @@ def test_the_page_of_a_professional(
     browser.sign_in(wallet, again="1", session_type="professional")
     browser.see("session-professional")
     check("professional")
+
+
+def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], None]) -> None:
+    panel = ConnectPanel(browser)
+    panel.open()
+    browser.click("try-without-wallet")
+    panel.wait_for("ready_to_sign")
+    check("ready_to_sign with a trial wallet")
+    panel.sign()
+    browser.arrive_at("/session")
+    browser.see("pregenerated")
+    check("/session with a trial wallet")
+    browser.open("/session/wallet/delete")
+    check("delete")
+    browser.open("/session/wallet/export")
+    check("export")
+    browser.click("export-show")
+    browser.see("private-key")
+    check("the key")
+    browser.module("share-store", "module.remove()")
+    browser.arrive_at("/signed-out")
 
 
 def test_a_session_without_script(browser: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:

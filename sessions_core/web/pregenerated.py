@@ -1,0 +1,135 @@
+"""Wallets for people who have none: make one, sign with it, export it, delete it.
+
+Signing takes the person's half of the key and the server's. A stolen half is no oracle that signs anything: the
+server puts the key together only for a text that it wrote itself, for this browser or session, and that is unused.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .. import events
+from ..accounts import Account
+from ..challenges import CONFIRM, SIGN_IN
+from ..errors import BodyMalformed, ChallengeForeign, NotFound
+from . import bodies, confirmations, share_cookie
+from .api import api, success
+from .guards import ensure_fresh, public, refusal, session_view, signed_in, wallet_session
+from .pages import clear_browser, pages
+from .services import Services, services
+from .view import SessionView
+
+_SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class Nothing(msgspec.Struct):
+    """The body of `POST wallets`: an empty object."""
+
+
+class SignRequest(msgspec.Struct):
+    """The body of `POST wallets/sign`: a text of ours as it came, who signs it, and for a step-up what waits."""
+
+    account: str
+    share: str
+    message: str
+    challenge: str
+    request: str | None = None
+
+
+@api.post("/wallets")
+@public(slides=False)
+def create_wallet() -> ResponseReturnValue:
+    """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
+    ours = _ours()
+    bodies.read(request, Nothing)
+    account, share = ours.shares.create()
+    return share_cookie.give(success({"account": str(account), "share": share.hex()}, 201), account)
+
+
+@api.post("/wallets/sign")
+@public(slides=False, csrf=False)
+def sign_with_wallet() -> ResponseReturnValue:
+    """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
+    ours, current, body = _ours(), wallet_session(), bodies.read(request, SignRequest)
+    if not _SHARE.fullmatch(body.share):
+        raise BodyMalformed("a share is 64 lower-case hex digits")
+    if body.request is None:
+        if current.browser is None:
+            raise ChallengeForeign("no cookie of a browser")
+        binding, purpose = current.browser, SIGN_IN
+    else:
+        if current.account_live is None:
+            raise refusal(current)
+        binding, purpose = confirmations.from_token(ours, current, body.request).binding, CONFIRM
+    account = ours.challenges.check(body.message, body.challenge, binding, purpose)
+    if str(account) != body.account:
+        raise ChallengeForeign("of another account")
+    signature = ours.shares.sign(account, bytes.fromhex(body.share), body.message)
+    return share_cookie.give(success({"signature": signature}), account)
+
+
+@api.delete("/wallets")
+@signed_in
+def delete_wallet() -> ResponseReturnValue:
+    """Delete the wallet of this session and end every session of its account."""
+    account = _delete()
+    return share_cookie.take(clear_browser(success({"account": str(account), "deleted": True}), keep=False))
+
+
+@pages.get("/session/wallet/export")
+@signed_in
+def export_wallet() -> ResponseReturnValue:
+    """Hand out the server's half; the browser puts the key together, so that it never travels whole."""
+    view = _view()
+    ensure_fresh(300, "wallet.export")
+    share = services().shares.reveal(view.account)
+    events.publish(events.WalletExported(handle=view.handle, account=str(view.account)))
+    return render_template("sessions/wallet_export.html", share=share.hex())
+
+
+@pages.get("/session/wallet/delete")
+@signed_in
+def ask_to_delete_wallet() -> ResponseReturnValue:
+    """Say what is lost, and ask."""
+    _view()
+    return render_template("sessions/wallet_delete.html", pregenerated_days=services().settings.pregenerated_days)
+
+
+@pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
+@signed_in
+def delete_wallet_post() -> ResponseReturnValue:
+    """Delete the wallet and end every session of its account; the answer clears this browser's half."""
+    _delete()
+    answer = redirect(url_for("sessions.signed_out", reason="wallet_deleted"), 303)
+    return share_cookie.take(clear_browser(answer, keep=False))
+
+
+def _delete() -> Account:
+    ours, account = services(), _view().account
+    ensure_fresh(0, "wallet.delete")
+    # The sessions first: if Redis fails in between, the person comes back with their half and deletes again.
+    ours.lifecycle.revoke_account(account, "wallet_deleted")
+    ours.shares.forget(account)
+    wallet_session().release()
+    return account
+
+
+def _ours() -> Services:
+    ours = services()
+    if ours.settings.pregenerated_chain is None:
+        raise NotFound("no wallets are made here")
+    return ours
+
+
+def _view() -> SessionView:
+    """Return the session of this request, if its wallet is a pre-generated one; raise `NotFound` if not."""
+    _ours()
+    view = session_view()
+    assert view is not None  # noqa: S101  # the guard saw to it
+    if not view.pregenerated:
+        raise NotFound("the wallet of this session was not made here")
+    return view

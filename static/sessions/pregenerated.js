@@ -1,0 +1,104 @@
+// @ts-check
+/**
+ * The family of one wallet: the one that the server makes for who has none. This browser keeps half of its key
+ * (share-store.js); the server keeps the other, and signs when it gets this one, its own texts only.
+ *
+ * The module touches no DOM.
+ */
+import { addressOf, chainOf, namespaceOf, shorten } from "./accounts.js";
+import { HttpError, request } from "./http.js";
+import { account, hex, keep, read, remove, watch as watchStore } from "./share-store.js";
+import { WalletError } from "./wallet-answers.js";
+
+/** @typedef {import("./challenge.js").Challenge} Challenge */
+/** @typedef {import("./families.js").Report} Report */
+/** @typedef {import("./families.js").Site} Site */
+/** @typedef {{walletsUrl: string}} Provider where the server makes wallets, known once the page has connected */
+
+export const NAMESPACE = "eip155";
+/** Its sessions name it, and no other wallet is asked for them. */
+export const OWN = true;
+
+/** @param {Window} window @param {Report} report */
+export function find(window, { add, ownName }) {
+  /** @param {string} held */
+  const report = (held) => {
+    const detail = held && shorten(addressOf(held));
+    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, { walletsUrl: "" });
+  };
+  // Where storage can't be read, pressing the row says so.
+  account().then(report, () => report(""));
+}
+
+/**
+ * The wallet that this browser holds half of; a new one if it holds none and the page may have one made.
+ * @param {Provider} provider @param {Site} site @returns {Promise<string[]>}
+ */
+export async function connect(provider, { walletsUrl, csrf }) {
+  provider.walletsUrl = walletsUrl;
+  const held = await accounts(provider);
+  if (held.length) return held;
+  if (!csrf) throw gone("no half in this browser");
+  const made = await request(walletsUrl, { method: "POST", json: {}, csrf });
+  if (namespaceOf(String(made.account)) !== NAMESPACE) throw new WalletError("malformed", "account", "");
+  await stored(keep(made.account, String(made.share)));
+  return [addressOf(made.account)];
+}
+
+/** @param {Provider} _ @returns {Promise<string[]>} */
+export async function accounts(_) {
+  const held = await stored(account());
+  return held ? [addressOf(held)] : [];
+}
+
+/** @param {Provider} _ */
+export async function chain(_) {
+  const held = await stored(account());
+  if (!held) throw gone("no half in this browser");
+  return chainOf(held);
+}
+
+/**
+ * @param {Provider} provider @param {string} text @param {string} address @param {Challenge} challenge
+ * @returns {Promise<string>}
+ */
+export async function sign(provider, text, address, challenge) {
+  const half = await stored(read());
+  if (!half || addressOf(half.account) !== address) throw gone("no half in this browser");
+  const json = { account: half.account, share: hex(half.share), message: text, challenge: challenge.challenge };
+  half.share.fill(0);
+  try {
+    const signed = await request(`${provider.walletsUrl}/sign`, {
+      method: "POST",
+      json: challenge.request ? { ...json, request: challenge.request } : json,
+    });
+    return String(signed.signature);
+  } catch (error) {
+    if (error instanceof HttpError && error.code === "share_mismatch") throw gone(error.code);
+    throw error;
+  }
+}
+
+/** Destroys a half that signs no more, so that connecting makes a new wallet. */
+export async function renew() {
+  await stored(remove());
+}
+
+/** @param {Provider} provider @param {{accounts: (list: string[]) => void}} report @returns {() => void} */
+export function watch(provider, report) {
+  return watchStore(() => { accounts(provider).then(report.accounts, () => {}); });
+}
+
+/** @param {string} detail */
+function gone(detail) {
+  return new WalletError("gone", undefined, detail);
+}
+
+/** @template T @param {Promise<T>} step @returns {Promise<T>} */
+async function stored(step) {
+  try {
+    return await step;
+  } catch (error) {
+    throw new WalletError("failed", "storage", error instanceof Error ? error.message : "");
+  }
+}

@@ -1,0 +1,424 @@
+"""Without a wallet: make one, sign in, come back, confirm, export, delete; and every way in which its half can go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account as Signer
+from flask import Flask
+from redis import Redis
+
+from sessions_core import embedded, events
+from sessions_core.accounts import parse
+from sessions_core.web.services import Services
+
+from ..time_machine import TimeMachine
+from .pages import Browser, ConfirmPanel, ConnectPanel
+from .wallet_in_page import WalletInPage
+
+HALF = "module.read().then((half) => half && { account: half.account, share: module.hex(half.share) })"
+
+
+class Trial:
+    """The wallet of this browser, and the person who tries the site with it."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.panel = ConnectPanel(browser)
+
+    @property
+    def half(self) -> dict[str, str] | None:
+        """What this browser keeps."""
+        found = self.browser.module("share-store", HALF)
+        return dict(found) if found else None
+
+    @property
+    def account(self) -> str:
+        half = self.half
+        assert half, "no half in this browser"
+        return half["account"]
+
+    @property
+    def offer(self) -> str:
+        return self.browser.see("try-without-wallet").text
+
+    def choose(self, **query: str) -> None:
+        """Up to the text that is to be signed."""
+        self.panel.open(**query)
+        self.browser.click("try-without-wallet")
+        self.panel.wait_for("ready_to_sign")
+
+    def enter(self, **query: str) -> None:
+        self.choose(**query)
+        self.panel.sign()
+        self.browser.wait(
+            lambda: not self.browser.path.startswith("/sign-in"), lambda: f"still there: {self.panel.state}"
+        )
+
+    def confirm(self) -> None:
+        """Confirm what the page in front asks for, and wait for the next one."""
+        self.browser.follow("confirm-button")
+
+    def lose(self) -> None:
+        """Clear what this site stored, as people do in the settings of their browser. Cookies stay."""
+        self.browser.cdp("Storage.clearDataForOrigin", origin=self.browser.origin, storageTypes="indexeddb")
+
+    def wait_for_watch(self, state: str) -> None:
+        watch = "return document.querySelector('share-watch')?.dataset.state"
+        self.browser.wait(lambda: self.browser.run(watch) == state, lambda: f"watch is {self.browser.run(watch)}")
+
+
+@pytest.fixture
+def trial(browser: Browser) -> Trial:
+    return Trial(browser)
+
+
+# -- Trying it -------------------------------------------------------------------------------------------------------
+
+
+def test_somebody_without_a_wallet_signs_in_and_sees_account_network_and_permissions(
+    browser: Browser, trial: Trial
+) -> None:
+    trial.panel.open()
+    assert trial.offer.startswith("Try it without a wallet\nWe make one for you.")
+    assert trial.half is None, "opening the page makes nothing"
+    browser.click("try-without-wallet")
+    trial.panel.wait_for("ready_to_sign")
+    address = parse(trial.account).address
+    assert address in trial.panel.preview
+    assert browser.see("chosen-wallet").text.endswith(f"Trial wallet\n{address[:6]}…{address[-4:]} · Sepolia")
+    trial.panel.sign()
+    browser.arrive_at("/session")
+    assert browser.see("session-account").text == f"{address[:6]}…{address[-4:]}"
+    assert browser.see("session-network").text == "Sepolia\nTestnet: no real value"
+    allowed = [row.text for row in browser.all("session-permission") if row.get_attribute("data-allowed") == "true"]
+    assert any("test-only" in row for row in allowed)
+    assert not any("transact" in row for row in allowed)
+    assert browser.see("pregenerated").text.startswith("This wallet lives in this browser")
+    trial.wait_for_watch("here")
+
+
+def test_its_half_outlives_a_reload_and_no_storage_that_scripts_read_as_text_has_it(
+    browser: Browser, trial: Trial
+) -> None:
+    trial.enter()
+    half = trial.half
+    assert half
+    browser.open("/session")
+    assert trial.half == half
+    kept = browser.run("return JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie")
+    assert half["share"] not in kept + browser.run("return document.documentElement.outerHTML")
+    assert half["account"] not in kept
+
+
+def test_its_half_is_stored_under_a_key_that_no_script_can_export(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    half = trial.half
+    assert half
+    found = browser.driver.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        const asked = indexedDB.open("wallet-share");
+        asked.onsuccess = () => {
+          const database = asked.result;
+          const names = Array.from(database.objectStoreNames);
+          const all = database.transaction(names[0]).objectStore(names[0]).getAll();
+          all.onsuccess = async () => {
+            database.close();
+            const [kept] = all.result;
+            const refusals = await Promise.all(["raw", "jwk"].map((format) =>
+              crypto.subtle.exportKey(format, kept.key).then(() => "exported", (error) => error.name)));
+            done({ names, rows: all.result.length, fields: Object.keys(kept).sort(), refusals,
+                   extractable: kept.key.extractable, sealed: Array.from(new Uint8Array(kept.sealed)) });
+          };
+        };
+        """
+    )
+    assert (found["names"], found["rows"]) == (["kept"], 1)
+    assert found["fields"] == ["account", "iv", "key", "sealed"]
+    assert found["extractable"] is False
+    assert found["refusals"] == ["InvalidAccessError", "InvalidAccessError"]
+    assert bytes(found["sealed"])[:32] != bytes.fromhex(half["share"])
+
+
+def test_the_row_stands_last_and_beside_real_wallets_too(
+    browser: Browser, trial: Trial, wallet: WalletInPage
+) -> None:
+    trial.panel.open()
+    trial.panel.wait_for("wallet_list")
+    assert trial.panel.row(wallet).location["y"] < browser.see("try-without-wallet").location["y"]
+
+
+def test_phones_without_a_wallet_are_offered_it(browser: Browser, trial: Trial) -> None:
+    browser.as_a_phone()
+    trial.panel.open()
+    trial.panel.wait_for("in_app_browser")
+    browser.click("try-without-wallet")
+    trial.panel.wait_for("ready_to_sign")
+
+
+def test_who_gives_up_and_comes_back_has_one_wallet_and_not_two(browser: Browser, trial: Trial, redis: Redis) -> None:
+    trial.choose()
+    half = trial.half
+    trial.panel.cancel()
+    browser.click("try-without-wallet")
+    trial.panel.wait_for("ready_to_sign")
+    assert trial.half == half
+    assert len(redis.keys("*:share")) == 1
+
+
+# -- Signing out, and coming back ------------------------------------------------------------------------------------
+
+
+def test_after_signing_out_the_same_wallet_is_still_there(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    half = trial.half
+    assert half
+    browser.run("sessionStorage.setItem('left', 'behind'); localStorage.setItem('left', 'behind')")
+    browser.follow("sign-out")
+    browser.arrive_at("/signed-out")
+    browser.wait(lambda: browser.run("return sessionStorage.length + localStorage.length") == 0, "storage was left")
+    assert browser.run("return document.cookie") == ""
+    assert trial.half == half
+    trial.panel.open()
+    address = parse(half["account"]).address
+    assert trial.offer.startswith(f"Continue with the wallet of this browser\n{address[:6]}…{address[-4:]}")
+    trial.enter()
+    assert browser.see("session-account").text == f"{address[:6]}…{address[-4:]}"
+
+
+def test_a_real_wallet_can_come_and_go_and_leaves_it_there(
+    browser: Browser, trial: Trial, wallet: WalletInPage
+) -> None:
+    trial.enter()
+    half = trial.half
+    browser.sign_in(wallet, again="1")
+    assert not browser.all("pregenerated")
+    browser.follow("sign-out")
+    assert trial.half == half
+
+
+# -- Confirming, exporting, deleting ---------------------------------------------------------------------------------
+
+
+def test_a_step_up_signs_with_both_halves(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    browser.follow("extend")
+    ConfirmPanel(browser).arrive("session.extend")
+    trial.confirm()
+    assert browser.see("message").get_attribute("data-message") == "extended"
+    trial.wait_for_watch("here")
+
+
+def test_the_exported_key_is_that_of_the_account_and_was_never_sent(
+    browser: Browser, trial: Trial, happened: list[events.Event]
+) -> None:
+    trial.enter()
+    browser.follow("wallet-export")
+    browser.see("export-show")
+    assert not browser.all("private-key")[0].is_displayed()
+    assert browser.all("private-key")[0].get_attribute("textContent") == ""
+    assert browser.all("share-export")[0].get_attribute("data-share") is None
+    page = str(browser.run("return document.documentElement.outerHTML"))
+    browser.click("export-show")
+    key = browser.see("private-key").text
+    assert Signer.from_key(key).address == parse(trial.account).address
+    assert key.removeprefix("0x") not in page
+    assert browser.see("copy-key")
+    browser.click("export-hide")
+    browser.see("export-show")
+    assert key not in str(browser.run("return document.documentElement.outerHTML"))
+    assert [event.name for event in happened].count("wallet.exported") == 1
+    browser.open("/activity")
+    assert "private key was shown in a browser" in browser.text
+
+
+def test_leaving_the_page_takes_the_key_out_of_it(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    browser.follow("wallet-export")
+    browser.click("export-show")
+    key = browser.see("private-key").text
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    assert key not in str(browser.run("return document.documentElement.outerHTML"))
+
+
+def test_exporting_later_takes_a_signature(browser: Browser, trial: Trial, pass_time: TimeMachine) -> None:
+    trial.enter()
+    pass_time(301)
+    browser.follow("wallet-export")
+    panel = ConfirmPanel(browser)
+    panel.arrive("wallet.export")
+    assert panel.sentence == "Show the private key of this wallet in this browser."
+    trial.confirm()
+    browser.see("export-show")
+
+
+def delete(browser: Browser, trial: Trial) -> None:
+    browser.follow("wallet-delete")
+    browser.follow("delete-confirm")
+    panel = ConfirmPanel(browser)
+    panel.arrive("wallet.delete")
+    assert panel.sentence == "Delete this wallet: its key is lost for good."
+    trial.confirm()
+    browser.arrive_at("/signed-out")
+
+
+def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, trial: Trial, redis: Redis) -> None:
+    trial.enter()
+    delete(browser, trial)
+    assert browser.see("signed-out").get_attribute("data-reason") == "wallet_deleted"
+    assert "Your wallet is deleted" in browser.text
+    assert trial.half is None
+    assert redis.keys("*:share") == []
+    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == []
+    trial.panel.open()
+    assert trial.offer.startswith("Try it without a wallet")
+
+
+def test_other_tabs_follow_when_one_deletes_it(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    other = browser.new_tab()
+    browser.open("/sessions")
+    trial.wait_for_watch("here")
+    browser.switch_to(browser.home)
+    delete(browser, trial)
+    browser.switch_to(other)
+    browser.arrive_at("/signed-out")
+    assert browser.see("signed-out").get_attribute("data-reason") == "wallet_deleted"
+
+
+# -- The half is gone ------------------------------------------------------------------------------------------------
+
+
+def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
+    browser: Browser, trial: Trial, services: Services, happened: list[events.Event]
+) -> None:
+    trial.enter()
+    trial.wait_for_watch("here")
+    account = trial.account
+    trial.lose()
+    browser.look_again()
+    browser.arrive_at("/signed-out")
+    assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
+    assert "This browser no longer holds your wallet" in browser.text
+    assert services.records.living(account) == []
+    assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
+
+
+def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
+    browser: Browser, trial: Trial, services: Services
+) -> None:
+    trial.enter()
+    account = trial.account
+    other = browser.new_tab()
+    browser.open("/activity")
+    trial.wait_for_watch("here")
+    browser.module("share-store", "module.remove()")
+    for tab in (other, browser.home):
+        browser.switch_to(tab)
+        browser.arrive_at("/signed-out")
+    assert services.records.living(account) == []
+
+
+def test_opening_a_page_without_it_ends_the_session_as_well(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    browser.open("/nowhere")
+    trial.lose()
+    browser.open("/session")
+    browser.arrive_at("/signed-out")
+    assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
+
+
+def test_a_storage_that_can_t_be_read_ends_nothing(browser: Browser, trial: Trial) -> None:
+    trial.enter()
+    broken = "IDBFactory.prototype.open = () => { throw new DOMException('off', 'SecurityError') }"
+    with browser.before_scripts(broken):
+        browser.open("/session")
+        trial.wait_for_watch("unknown")
+        browser.open("/session/wallet/export")
+        browser.click("export-show")
+        assert "could not read" in browser.see("error").text
+    browser.open("/session")
+    trial.wait_for_watch("here")
+
+
+def test_without_storage_nobody_is_given_a_wallet_that_they_can_t_keep(browser: Browser, trial: Trial) -> None:
+    broken = "IDBFactory.prototype.open = () => { throw new DOMException('off', 'SecurityError') }"
+    with browser.before_scripts(broken):
+        trial.panel.open()
+        browser.click("try-without-wallet")
+        trial.panel.wait_for("connect_failed")
+        assert "Trial wallet could not connect" in trial.panel.error
+
+
+def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
+    browser: Browser, trial: Trial, services: Services, app: Flask
+) -> None:
+    trial.enter()
+    before = trial.account
+    browser.follow("sign-out")
+    with app.app_context():
+        services.shares.forget(parse(before))
+    trial.choose()
+    trial.panel.sign()
+    trial.panel.wait_for("wallet_gone")
+    assert trial.account == before, "nothing is thrown away unasked"
+    browser.click("wallet-renew")
+    trial.panel.wait_for("ready_to_sign")
+    assert trial.account != before
+    trial.panel.sign()
+    browser.arrive_at("/session")
+
+
+# -- Off, and without Redis ------------------------------------------------------------------------------------------
+
+
+class TestOff:
+    @pytest.fixture
+    def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        return overrides | {"SESSIONS_CORE_PREGENERATED_WALLETS": False}
+
+    def test_it_is_not_offered_and_can_t_be_had(self, browser: Browser, trial: Trial) -> None:
+        trial.panel.open()
+        trial.panel.wait_for("no_wallet")
+        assert not browser.all("try-without-wallet")
+        refused = browser.driver.execute_async_script(
+            "const done = arguments[0]; import('/static/sessions/http.js').then(({ request }) =>"
+            "request('/api/auth/wallets', { method: 'POST', json: {},"
+            " csrf: document.querySelector('[name=csrf_token]').value }))"
+            ".then(() => done('made'), (error) => done([error.status, error.code]))"
+        )
+        assert refused == [404, "not_found"]
+
+
+def test_without_redis_each_step_says_so_and_goes_on_afterwards(
+    browser: Browser, make_app: Callable[..., Flask], overrides: dict[str, Any], tmp_path: Path, site: Any
+) -> None:
+    server = embedded.start(tmp_path / "redis")
+    site.app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
+    trial = Trial(browser)
+    trial.panel.open()
+    browser.see("try-without-wallet")
+    server.stop()
+    browser.click("try-without-wallet")
+    trial.panel.wait_for("server_unreachable")
+    assert trial.half is None
+    again = embedded.start(tmp_path / "redis")
+    site.app = make_app(SESSIONS_CORE_REDIS_URL=again.url)
+    trial.choose()
+    half = trial.half
+    again.stop()
+    trial.panel.sign()
+    trial.panel.wait_for("server_unreachable")
+    assert trial.half == half
+    last = embedded.start(tmp_path / "redis")
+    site.app = make_app(SESSIONS_CORE_REDIS_URL=last.url)
+    trial.panel.retry()
+    trial.panel.wait_for("ready_to_sign")
+    trial.panel.sign()
+    browser.arrive_at("/session")
+    last.stop()
+    site.app = None

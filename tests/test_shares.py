@@ -1,0 +1,262 @@
+"""Pre-generated wallets: a key in two halves, each worth nothing, and together it signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from eth_account import Account as Signer
+from eth_account.messages import encode_defunct
+from flask import Flask
+from redis import Redis
+
+from sessions_core import events, shares
+from sessions_core.accounts import Account, parse
+from sessions_core.chains import verify
+from sessions_core.curves import SECP256K1_ORDER
+from sessions_core.errors import SessionsError, ShareMismatch, StoreUnavailable
+from sessions_core.shares import Made, Shares
+from sessions_core.web.services import Services
+
+from .snapshot import unchanged
+from .stored import ANOTHER, DAY, MINUTE
+from .test_secrets import everything_logged
+from .time_machine import TimeMachine
+
+TEXT = "A text of ours,\nin two lines."
+
+
+@pytest.fixture
+def wallets(services: Services) -> Shares:
+    return services.shares
+
+
+@pytest.fixture
+def made(wallets: Shares) -> Made:
+    return wallets.create()
+
+
+def key_of(redis: Redis) -> bytes:
+    [key] = redis.keys("*:share")
+    return key
+
+
+def lives(redis: Redis) -> float:
+    """How long the server keeps the share, in seconds."""
+    return redis.pttl(key_of(redis)) / 1000
+
+
+def refused(attempt: Callable[[], object]) -> SessionsError:
+    with pytest.raises(SessionsError) as caught:
+        attempt()
+    return caught.value
+
+
+# -- Making --------------------------------------------------------------------------------------------------------
+
+
+def test_the_two_shares_make_the_key_of_the_account(wallets: Shares, made: Made) -> None:
+    key = bytes(a ^ b for a, b in zip(made.share, wallets.reveal(made.account), strict=True))
+    assert Signer.from_key(key).address == made.account.address
+
+
+def test_the_account_is_on_the_first_testnet(made: Made) -> None:
+    assert made.account.chain.id == "eip155:11155111"
+    assert parse(str(made.account)) == made.account
+
+
+def test_without_a_testnet_it_is_on_the_first_chain_of_ethereum(make_app: Callable[..., Flask]) -> None:
+    app = make_app(SESSIONS_CORE_CHAINS=["solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "eip155:10", "eip155:1"])
+    assert app.extensions["wallet_sessions"].shares.create().account.chain.id == "eip155:10"
+
+
+def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
+    seen: set[bytes] = set()
+    for _ in range(20):
+        account, theirs = wallets.create()
+        ours = wallets.reveal(account)
+        seen |= {ours, theirs, bytes(a ^ b for a, b in zip(ours, theirs, strict=True))}
+    assert len(seen) == 60
+    assert all(len(each) == 32 for each in seen)
+
+
+@pytest.mark.parametrize("number", [0, SECP256K1_ORDER, 2**256 - 1], ids=["zero", "the order", "the largest"])
+def test_what_is_no_key_is_never_given_out(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    drawn = [bytes(32), number.to_bytes(32), bytes(32), (7).to_bytes(32)]
+    monkeypatch.setattr(shares.secrets, "token_bytes", lambda length: drawn.pop(0))
+    assert wallets.create().account.address == Signer.from_key((7).to_bytes(32)).address
+    assert drawn == []
+
+
+def test_a_wallet_that_never_signs_is_forgotten_in_ten_minutes(
+    wallets: Shares, made: Made, redis: Redis, pass_time: TimeMachine
+) -> None:
+    assert 9 * MINUTE < lives(redis) <= 10 * MINUTE
+    pass_time(601)
+    assert not wallets.holds(made.account)
+    assert redis.dbsize() == 0
+
+
+def test_a_thousand_clicks_cost_little_memory_and_nothing_after_ten_minutes(wallets: Shares, redis: Redis) -> None:
+    wallets.create()
+    before = redis.info("memory")["used_memory"]
+    for _ in range(1000):
+        wallets.create()
+    assert redis.info("memory")["used_memory"] - before < 400 * 1000
+    assert all(0 < redis.ttl(key) <= 600 for key in redis.keys("*"))
+
+
+def test_redis_holds_neither_share_nor_key_in_the_clear(wallets: Shares, made: Made, redis: Redis) -> None:
+    ours = wallets.reveal(made.account)
+    key = bytes(a ^ b for a, b in zip(ours, made.share, strict=True))
+    [name] = redis.keys("*")
+    stored = name + redis.get(name)
+    for secret in (ours, made.share, key):
+        assert secret not in stored
+        assert secret.hex().encode() not in stored
+    assert made.account.address.encode() not in stored
+
+
+# -- Signing -------------------------------------------------------------------------------------------------------
+
+
+def test_both_shares_sign_as_any_wallet_does(wallets: Shares, made: Made) -> None:
+    signature = wallets.sign(made.account, made.share, TEXT)
+    verify(made.account, TEXT, signature, 0.0)
+    key = bytes(a ^ b for a, b in zip(made.share, wallets.reveal(made.account), strict=True))
+    assert signature == "0x" + bytes(Signer.sign_message(encode_defunct(text=TEXT), key).signature).hex()
+
+
+def test_a_signature_keeps_the_wallet_for_thirty_days_more(
+    wallets: Shares, made: Made, redis: Redis, pass_time: TimeMachine
+) -> None:
+    wallets.sign(made.account, made.share, TEXT)
+    assert 30 * DAY - 5 < lives(redis) <= 30 * DAY
+    pass_time(29 * DAY)
+    wallets.sign(made.account, made.share, TEXT)
+    assert lives(redis) > 29 * DAY
+    pass_time(30 * DAY + 1)
+    assert not wallets.holds(made.account)
+
+
+@pytest.mark.parametrize("bit", range(0, 256, 17))
+def test_a_share_with_one_other_bit_signs_nothing_and_prolongs_nothing(
+    wallets: Shares, made: Made, redis: Redis, bit: int
+) -> None:
+    other = (int.from_bytes(made.share) ^ (1 << bit)).to_bytes(32)
+    with unchanged(redis):
+        assert type(refused(lambda: wallets.sign(made.account, other, TEXT))) is ShareMismatch
+    wallets.sign(made.account, made.share, TEXT)
+
+
+def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(wallets: Shares, made: Made) -> None:
+    ours = wallets.reveal(made.account)
+    for guess in (ours, bytes(32), b"\xff" * 32, bytes(a ^ b for a, b in zip(ours, made.share, strict=True))):
+        assert refused(lambda guess=guess: wallets.sign(made.account, guess, TEXT)).args == (
+            "not the key of the account",
+        )
+
+
+def test_an_account_without_a_share_and_a_wrong_share_answer_alike(wallets: Shares, made: Made) -> None:
+    wrong = refused(lambda: wallets.sign(made.account, bytes(32), TEXT))
+    wallets.forget(made.account)
+    gone = refused(lambda: wallets.sign(made.account, made.share, TEXT))
+    assert (type(gone), gone.args) == (type(wrong), wrong.args) == (ShareMismatch, ("not the key of the account",))
+
+
+def test_the_share_of_one_wallet_signs_for_no_other(wallets: Shares, made: Made) -> None:
+    assert type(refused(lambda: wallets.sign(wallets.create().account, made.share, TEXT))) is ShareMismatch
+
+
+def test_a_sealed_share_copied_to_another_account_opens_nothing(wallets: Shares, made: Made, redis: Redis) -> None:
+    source = key_of(redis)
+    other = wallets.create().account
+    [target] = [key for key in redis.keys("*:share") if key != source]
+    redis.copy(source, target, replace=True)
+    assert type(refused(lambda: wallets.sign(other, made.share, TEXT))) is StoreUnavailable
+
+
+def test_a_wallet_deleted_while_it_signs_has_signed_nothing(
+    wallets: Shares, made: Made, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = wallets._read
+
+    def read_then_deleted(account: Account) -> bytes | None:
+        share = read(account)
+        redis.delete(key_of(redis))
+        return share
+
+    monkeypatch.setattr(wallets, "_read", read_then_deleted)
+    assert type(refused(lambda: wallets.sign(made.account, made.share, TEXT))) is ShareMismatch
+
+
+def test_neither_half_nor_key_is_in_a_log_an_event_or_an_error(
+    wallets: Shares, redis: Redis, happened: list[events.Event]
+) -> None:
+    """Also not where libraries quote what they refuse: a key of zero, and one over the order."""
+    said: list[str] = []
+    with everything_logged() as logged:
+        made = wallets.create()
+        ours = wallets.reveal(made.account)
+        over = bytes(a ^ 0xFF for a in ours)
+        for share in (ours, over, bytes(32), made.share):
+            try:
+                said.append(wallets.sign(made.account, share, TEXT))
+            except SessionsError as error:
+                said.append(repr(error) + repr(error.__context__) + repr(error.__cause__))
+        wallets.forget(made.account)
+        said.append(repr(refused(lambda: wallets.sign(made.account, made.share, TEXT))))
+        said.append(repr(wallets))
+    key = bytes(a ^ b for a, b in zip(ours, made.share, strict=True))
+    everything = "\n".join([*logged, *said, repr(happened)])
+    for secret in (ours, made.share, over, key):
+        for form in (secret.hex(), repr(secret), str(int.from_bytes(secret))):
+            assert form not in everything
+
+
+# -- Forgetting, and rotating the secret ---------------------------------------------------------------------------
+
+
+def test_a_forgotten_wallet_is_gone_and_forgetting_twice_is_fine(
+    wallets: Shares, made: Made, redis: Redis, happened: list[events.Event]
+) -> None:
+    happened.clear()
+    assert wallets.forget(made.account)
+    assert redis.keys("*:share") == []
+    assert not wallets.forget(made.account)
+    assert happened == [events.WalletDeleted(account=str(made.account))]
+    assert type(refused(lambda: wallets.reveal(made.account))) is ShareMismatch
+
+
+def test_a_share_of_a_secret_that_is_missing_here_is_no_mismatch(
+    make_app: Callable[..., Flask], made: Made, redis: Redis, happened: list[events.Event]
+) -> None:
+    """Or people would throw away a half that is good again once the secret is back."""
+    elsewhere: Shares = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].shares
+    with unchanged(redis):
+        assert type(refused(lambda: elsewhere.sign(made.account, made.share, TEXT))) is StoreUnavailable
+    assert happened[-1].name == "session.unreadable"
+
+
+def test_a_rotation_of_the_secret_keeps_every_wallet(
+    make_app: Callable[..., Flask], services: Services, made: Made, redis: Redis
+) -> None:
+    services.shares.sign(made.account, made.share, TEXT)
+    left, before = lives(redis), redis.get(key_of(redis))
+    both: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[services.settings.secrets[-1]]).extensions[
+        "wallet_sessions"
+    ]
+    assert both.janitor.sweep()["shares"] == 1
+    assert both.janitor.sweep()["shares"] == 0
+    assert redis.get(key_of(redis)) != before
+    assert left - 5 < lives(redis) <= left
+    after: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
+    verify(made.account, TEXT, after.shares.sign(made.account, made.share, TEXT), 0.0)
+
+
+def test_a_sweep_leaves_a_share_alone_that_it_can_t_open(
+    make_app: Callable[..., Flask], made: Made, redis: Redis
+) -> None:
+    elsewhere: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
+    with unchanged(redis):
+        assert elsewhere.janitor.sweep()["shares"] == 0
