@@ -6,6 +6,8 @@
  * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
  */
 import * as eip155 from "./eip155.js";
+import * as solana from "./solana.js";
+import * as stacks from "./stacks.js";
 
 /**
  * @typedef {import("./challenge.js").Challenge} Challenge
@@ -40,7 +42,7 @@ import * as eip155 from "./eip155.js";
  */
 
 /** @type {Record<string, Family>} */
-export const FAMILIES = { eip155 };
+export const FAMILIES = { eip155, stacks, solana };
 
 /** @param {{family: string}} wallet @returns {Family} */
 export function familyOf(wallet) {
