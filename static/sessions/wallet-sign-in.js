@@ -528,8 +528,11 @@ class WalletSignIn extends HTMLElement {
     for (const each of this.querySelectorAll("[data-namespace]")) {
       each.toggleAttribute("hidden", each.getAttribute("data-namespace") !== family.NAMESPACE);
     }
-    this.#part("networks").hidden = family.switchChain === undefined;
-    this.#part("switch-yourself").hidden = family.switchChain !== undefined;
+    const alone = family.switchChain === undefined;
+    this.#part("networks").hidden = alone;
+    this.#part("switch-yourself").hidden = !alone;
+    this.#part("recheck").classList.toggle("button--primary", alone);
+    this.#part("recheck").classList.toggle("button--quiet", !alone);
   }
 
   #drawAccounts() {

@@ -113,7 +113,9 @@ class FamilyWallet(WalletInPage):
 
     def _tell(self, script: str, value: Any) -> Any:
         return self.driver.execute_script(
-            f"const wallet = window.walletsInPage[arguments[0]]; const value = arguments[1]; {script}", self.key, value
+            f"const wallet = window.walletsInPage[arguments[0]]; const value = arguments[1]; {script}",
+            self.key,
+            value,
         )
 
 

@@ -84,7 +84,10 @@ def test_known_wallets_need_no_list(page: Browser) -> None:
       return [findAll(both), findAll(old)];
     """
     assert run(page, body) == [
-        [["stacks:LeatherProvider", "Leather", None], ["stacks:XverseProviders.BitcoinProvider", "Xverse Wallet", None]],
+        [
+            ["stacks:LeatherProvider", "Leather", None],
+            ["stacks:XverseProviders.BitcoinProvider", "Xverse Wallet", None],
+        ],
         [["stacks:XverseProviders.StacksProvider", "Xverse Wallet", None]],
     ]
 
@@ -155,8 +158,28 @@ def test_hostile_lists_break_nothing(page: Browser) -> None:
 MEMBERS = {"Leather": "wallet({ isLeather: true })", "Xverse": "wallet(XVERSE)", "another": "wallet()"}
 CODES = [4001, -31001, -32000, -32002, 7, 16, 4002, -32601, -32001, -32603, -31000, "4001", None]
 KINDS = {
-    "Leather": ["rejected", "rejected", "failed", "failed", "locked", "locked", "unsupported", "unsupported", "failed"],
-    "Xverse": ["rejected", "rejected", "rejected", "locked", "failed", "failed", "failed", "unsupported", "unsupported"],
+    "Leather": [
+        "rejected",
+        "rejected",
+        "failed",
+        "failed",
+        "locked",
+        "locked",
+        "unsupported",
+        "unsupported",
+        "failed",
+    ],
+    "Xverse": [
+        "rejected",
+        "rejected",
+        "rejected",
+        "locked",
+        "failed",
+        "failed",
+        "failed",
+        "unsupported",
+        "unsupported",
+    ],
 }
 SHAPES = {
     "thrown plainly": "Promise.reject({ code, message: 'm' })",
@@ -207,7 +230,12 @@ def test_wallets_that_break_the_rules_break_nothing(page: Browser) -> None:
 
 MAIN, TEST = SIGNER.address, SIGNER.testnet
 MULTIPLE = "SM3E3JYN2X3HN7Y9YW6TZ4NT0GJ0T6WPDKW0M1RTF"
-BITCOIN = {"symbol": "BTC", "type": "p2wpkh", "address": "bc1qtmqe7hg4etkq4t384nzg0mrmwf2sam9fjsz0mr", "publicKey": "02"}
+BITCOIN = {
+    "symbol": "BTC",
+    "type": "p2wpkh",
+    "address": "bc1qtmqe7hg4etkq4t384nzg0mrmwf2sam9fjsz0mr",
+    "publicKey": "02",
+}
 
 
 def stx(address: str) -> dict[str, str]:
@@ -316,7 +344,17 @@ def test_a_signature_is_130_hex_digits_and_nothing_else(page: Browser) -> None:
         module.sign(answering(answer), 'text', 'SP').catch((error) => error.kind)));
     """
     good = [SIGNATURE, SIGNATURE.upper(), f"0x{SIGNATURE}"]
-    bad = [SIGNATURE[:-1], SIGNATURE + "0", "vrs:" + SIGNATURE, SIGNATURE + "\n", "", None, 7, [SIGNATURE] * 2, "g" * 130]
+    bad = [
+        SIGNATURE[:-1],
+        SIGNATURE + "0",
+        "vrs:" + SIGNATURE,
+        SIGNATURE + "\n",
+        "",
+        None,
+        7,
+        [SIGNATURE] * 2,
+        "g" * 130,
+    ]
     wrapped = [{"jsonrpc": "2.0", "result": {"signature": each, "publicKey": "02"}} for each in good + bad]
     assert run(page, body, [*wrapped, None, SIGNATURE, {"signature": SIGNATURE}]) == [
         SIGNATURE, SIGNATURE, SIGNATURE, *["malformed"] * len(bad), "malformed", "malformed", SIGNATURE,
