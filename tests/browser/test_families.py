@@ -295,7 +295,8 @@ HOSTILE = """
   const trap = { get() { throw new Error("trap"); } };
   window.btc_providers = [
     null, 7, { id: "constructor", name: "x" }, { id: "__proto__.request", name: "x" }, { id: "Gone", name: "Gone" },
-    Object.defineProperty({ name: "x" }, "id", trap), { id: "Huge", name: "M".repeat(2 ** 20), icon: "x".repeat(2 ** 20) },
+    Object.defineProperty({ name: "x" }, "id", trap),
+    { id: "Huge", name: "M".repeat(2 ** 20), icon: "x".repeat(2 ** 20) },
   ];
   window.Huge = { request: () => 7 };
   window.wbip_providers = new Proxy([], trap);
@@ -307,7 +308,8 @@ HOSTILE = """
   window.addEventListener("wallet-standard:app-ready", ({ detail }) => {
     for (const name of ["\\u202eevil\\u0000", "x".repeat(2 ** 20)]) {
       const features = { "standard:connect": { connect: () => 7 }, "solana:signMessage": { signMessage: () => 7 } };
-      detail.register({ name, icon: "https://tracker.example/i.png", chains: ["solana:mainnet"], features, accounts: [] });
+      const icon = "https://tracker.example/i.png";
+      detail.register({ name, icon, chains: ["solana:mainnet"], features, accounts: [] });
     }
   });
 }
@@ -360,7 +362,7 @@ class TestOnlyMainnets:
         assert f"Switch it to {family} Mainnet." in panel.error
         assert number in panel.error
         assert ("number" in panel.error) is bool(number)
-        assert "Sites can’t do that for you" in panel.error
+        assert "change the network in the settings of" in panel.error
         assert not any(offer.is_displayed() for offer in browser.all("switch-network"))
         assert browser.shown("message-preview") is None
 
