@@ -7,6 +7,8 @@
  */
 import * as eip155 from "./eip155.js";
 import * as pregenerated from "./pregenerated.js";
+import * as solana from "./solana.js";
+import * as stacks from "./stacks.js";
 
 /**
  * @typedef {import("./challenge.js").Challenge} Challenge
@@ -48,7 +50,7 @@ import * as pregenerated from "./pregenerated.js";
  */
 
 /** @type {Record<string, Family>} */
-export const FAMILIES = { eip155, pregenerated };
+export const FAMILIES = { eip155, pregenerated, stacks, solana };
 
 /** @param {{family: string}} wallet @returns {Family} */
 export function familyOf(wallet) {

@@ -13,7 +13,7 @@ import { openChannel } from "./channel.js";
 import { familyOf } from "./families.js";
 import { HttpError } from "./http.js";
 import { WalletError, abandonable, explain } from "./wallet-answers.js";
-import { keep, use } from "./wallet-choices.js";
+import { keep, use, wasLast } from "./wallet-choices.js";
 import { announce, button, copy, drawTile, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
 import { discover, imitations, installed, list, printable, providerOf } from "./wallets.js";
 
@@ -143,11 +143,15 @@ class WalletSignIn extends HTMLElement {
     this.#drawButtons();
   }
 
-  /** The wallet that was used before the server showed the page again, if its name is here once. */
+  /**
+   * The wallet that was used before the server showed the page again, if its name is here once; of one name in several
+   * families, the one that was used last.
+   */
   #preferredWallet() {
     const name = printable(this.dataset.preferred);
-    const same = list().filter((wallet) => name && wallet.name === name);
-    return same.length === 1 ? same[0] : null;
+    const named = list().filter((wallet) => name && wallet.name === name);
+    const possible = named.length > 1 ? named.filter(wasLast) : named;
+    return possible.length === 1 ? possible[0] : null;
   }
 
   // ---- What the person does ---------------------------------------------------------------------
@@ -236,8 +240,9 @@ class WalletSignIn extends HTMLElement {
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
-      this.#fill("number", chain.slice(namespaceOf(chain).length + 1).slice(0, 12));
-      this.#part("chain-number").hidden = false;
+      const number = chain.slice(namespaceOf(chain).length + 1);
+      this.#fill("number", number.slice(0, 12));
+      this.#part("chain-number").hidden = !/^\d+$/.test(number);
       return this.#show("wrong_network");
     }
     this.#part("network-note").hidden = !(this.#challenge && this.#chain !== chain);
@@ -546,7 +551,11 @@ class WalletSignIn extends HTMLElement {
     for (const each of this.querySelectorAll("[data-namespace]")) {
       each.toggleAttribute("hidden", each.getAttribute("data-namespace") !== family.NAMESPACE);
     }
-    this.#part("networks").hidden = family.switchChain === undefined;
+    const alone = family.switchChain === undefined;
+    this.#part("networks").hidden = alone;
+    this.#part("switch-yourself").hidden = !alone;
+    this.#part("recheck").classList.toggle("button--primary", alone);
+    this.#part("recheck").classList.toggle("button--quiet", !alone);
   }
 
   #drawAccounts() {

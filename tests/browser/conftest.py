@@ -204,7 +204,7 @@ class Elsewhere:
 
 
 def account_of(wallet: WalletInPage) -> accounts.Account:
-    return accounts.parse(f"eip155:{wallet.chain}:{wallet.address}")
+    return accounts.parse(wallet.account)
 
 
 @pytest.fixture

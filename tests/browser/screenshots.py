@@ -23,7 +23,8 @@ from sessions_core.web.services import Services
 from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
 
-from .conftest import Elsewhere, account_of
+from .conftest import Elsewhere, Site, account_of
+from .families_in_page import Leather, Solana, Xverse
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
 from .test_devices import LONG, come_back, give_name
@@ -353,6 +354,30 @@ def test_contract_wallets(browser: Browser, smart_wallet: SmartWallet, picture: 
         browser.open("/sign-in", reason=reason)
         panel.wait_for("no_wallet")
         picture(f"sign-in-{reason}")
+
+
+def test_families(
+    browser: Browser, wallet: WalletInPage, picture: Callable[..., None], make_app: Callable[..., Flask], site: Site
+) -> None:
+    panel = ConnectPanel(browser)
+    others = [Leather(browser.driver, chain="stacks:2147483648"), Xverse(browser.driver), Solana(browser.driver)]
+    for rows in (4, 1):
+        panel.open()
+        browser.wait(lambda rows=rows: len(panel.rows) == rows)
+        picture(f"families-{rows}")
+        for other in (wallet, *others[1:]):
+            other.uninstall()
+    site.app = make_app(SESSIONS_CORE_CHAINS=["eip155:1", "stacks:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"])
+    panel.open()
+    panel.choose(others[0])
+    others[0].approve_connect()
+    panel.wait_for("wrong_network")
+    picture("families-wrong-network")
+    others[0].uninstall()
+    browser.as_a_phone()
+    panel.open()
+    panel.wait_for("in_app_browser")
+    picture("families-phone")
 
 
 def test_confirming(

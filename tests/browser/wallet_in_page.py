@@ -66,6 +66,11 @@ class WalletInPage:
     def address(self) -> str:
         return self.keys[0].address
 
+    @property
+    def account(self) -> str:
+        """CAIP-10."""
+        return f"eip155:{self.chain}:{self.address}"
+
     def install(self) -> None:
         """Put the wallet into every page that is opened from now on."""
         if self._script:

@@ -1,0 +1,265 @@
+// @ts-check
+/**
+ * Solana wallets: found and asked by the Wallet Standard. Registrations and answers are hostile input and are checked
+ * here.
+ *
+ * A key signs for every cluster alike, and a page cannot learn which one a wallet shows: the text that is signed names
+ * the network, the first of the site's that the account can be used on.
+ *
+ * The module touches no DOM.
+ */
+import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "./wallet-answers.js";
+
+/** @typedef {import("./wallet-answers.js").Kind} Kind */
+/** @typedef {import("./families.js").Report} Report */
+/** @typedef {import("./families.js").Site} Site */
+/**
+ * @typedef {{address: string, chains: readonly string[], features: readonly string[]}} WalletAccount
+ * @typedef {{name: string, icon: string, chains: readonly string[], features: Record<string, any>,
+ *            accounts: readonly WalletAccount[]}} Provider
+ */
+
+export const NAMESPACE = "solana";
+
+const SIGN = "solana:signMessage";
+const CONNECT = "standard:connect";
+const EVENTS = "standard:events";
+
+/** What wallets call the clusters, by the genesis hashes of CAIP-2. @type {Record<string, string>} */
+const CLUSTERS = {
+  "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "solana:mainnet",
+  "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "solana:devnet",
+  "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "solana:testnet",
+};
+const BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+const ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
+const SIGNATURE_BYTES = 64;
+
+/** @type {Map<unknown, Kind>} */
+const KINDS = new Map(
+  /** @type {[unknown, Kind][]} */ ([
+    [4001, "rejected"],
+    [-32002, "pending"],
+    [4100, "locked"],
+    [4200, "unsupported"],
+    [-32601, "unsupported"],
+    [4900, "disconnected"],
+    [4901, "disconnected"],
+    // Older adapters behind the standard have names instead of codes.
+    ["WalletWindowClosedError", "rejected"],
+    ["WalletNotConnectedError", "locked"],
+    ["WalletDisconnectedError", "disconnected"],
+  ]),
+);
+
+/** Registered objects have no name of their own that another could not take. @type {WeakMap<object, string>} */
+const ids = new WeakMap();
+let numbered = 0;
+
+/**
+ * The one mapper of the family. The standard defines no errors: most wallets took over the codes of Ethereum (EIP-1193),
+ * the others leave names, or words.
+ * @param {unknown} error
+ */
+export function explain(error) {
+  const known = explainBy(error, KINDS);
+  if (known.kind !== "failed" || known.code !== undefined) return known;
+  if (/\buser (rejected|declined|denied|cancell?ed)\b/i.test(known.message)) {
+    return new WalletError("rejected", undefined, known.message);
+  }
+  try {
+    const { name } = /** @type {any} */ (Object(error));
+    return new WalletError(KINDS.get(name) ?? "failed", undefined, known.message);
+  } catch {
+    return known;
+  }
+}
+
+/**
+ * Takes the wallets that registered before and those that will.
+ * @param {Window} window @param {Report} report
+ */
+export function find(window, { add }) {
+  /** @param {any[]} wallets */
+  const register = (...wallets) => {
+    for (const wallet of wallets.slice(0, MAX_ACCOUNTS)) {
+      try {
+        if (!usable(wallet)) continue;
+        if (!ids.has(wallet)) ids.set(wallet, `${NAMESPACE}:${(numbered += 1)}`);
+        add({ id: /** @type {string} */ (ids.get(wallet)), name: wallet.name, icon: wallet.icon }, wallet);
+      } catch {
+        // A getter of the wallet threw: no wallet of ours.
+      }
+    }
+    return () => {};
+  };
+  const api = Object.freeze({ register });
+  window.addEventListener("wallet-standard:register-wallet", (event) => {
+    try {
+      /** @type {CustomEvent} */ (event).detail(api);
+    } catch {
+      // What registers by throwing is no wallet either.
+    }
+  });
+  window.dispatchEvent(new CustomEvent("wallet-standard:app-ready", { detail: api }));
+}
+
+/** @param {any} wallet */
+function usable({ chains, features }) {
+  return (
+    onSolana(chains) &&
+    typeof features[CONNECT].connect === "function" &&
+    typeof features[SIGN].signMessage === "function"
+  );
+}
+
+/** @param {unknown} chains */
+function onSolana(chains) {
+  return Array.isArray(chains) && chains.some((each) => typeof each === "string" && each.startsWith(`${NAMESPACE}:`));
+}
+
+/**
+ * Those that can sign a text: the standard lets a wallet hold accounts of other chains, and ones that only send.
+ * @param {unknown} answer @param {string} method @returns {WalletAccount[]}
+ */
+function readAccounts(answer, method) {
+  try {
+    if (!Array.isArray(answer)) throw new TypeError("no list");
+    const found = new Map();
+    for (const account of answer.slice(0, MAX_ACCOUNTS)) {
+      const { address, chains, features } = account;
+      if (!onSolana(chains) || !features.includes(SIGN)) continue;
+      if (typeof address !== "string" || !ADDRESS.test(address)) throw new TypeError("no address");
+      if (!found.has(address)) found.set(address, account);
+    }
+    return Array.from(found.values());
+  } catch {
+    throw malformed(method, answer);
+  }
+}
+
+/** @param {Provider} provider @returns {WalletAccount[]} */
+function shared(provider) {
+  let all;
+  try {
+    all = provider.accounts;
+  } catch (error) {
+    throw explain(error);
+  }
+  return readAccounts(all, "accounts");
+}
+
+/** @param {Provider} provider @param {string} address */
+function accountOf(provider, address) {
+  const account = shared(provider).find((each) => each.address === address);
+  if (!account) throw new WalletError("locked", undefined, "The account is no longer shared.");
+  return account;
+}
+
+/** Asks the person to connect. May open a window of the wallet. @param {Provider} provider @returns {Promise<string[]>} */
+export async function connect(provider) {
+  let answer;
+  try {
+    answer = (await provider.features[CONNECT].connect()).accounts;
+  } catch (error) {
+    throw explain(error);
+  }
+  return readAccounts(answer, CONNECT).map(({ address }) => address);
+}
+
+/**
+ * The accounts that are connected already; asks nobody. Connecting "silently" would find more of them, and is not done:
+ * there are wallets that do not know the word and open a window.
+ * @param {Provider} provider
+ */
+export async function accounts(provider) {
+  return shared(provider).map(({ address }) => address);
+}
+
+/**
+ * The network to sign for, as CAIP-2: the first of the site's that the account can be used on, or one that the site does
+ * not accept.
+ * @param {Provider} provider @param {string} address @param {Site} site
+ */
+export async function chain(provider, address, { chains }) {
+  const { chains: usedOn } = accountOf(provider, address);
+  return (
+    chains.find((each) => usedOn.includes(CLUSTERS[each])) ??
+    Object.keys(CLUSTERS).find((each) => usedOn.includes(CLUSTERS[each])) ??
+    `${NAMESPACE}:unknown`
+  );
+}
+
+/**
+ * Asks the person to sign a text. By `solana:signMessage` and not `solana:signIn`, with which the wallet writes the text
+ * itself: the server's must come back byte for byte, and not every wallet has the other.
+ * @param {Provider} provider @param {string} text @param {string} address
+ * @returns {Promise<string>} base58 of the 64 bytes
+ */
+export async function sign(provider, text, address) {
+  const account = accountOf(provider, address);
+  let answer;
+  try {
+    // The wallet gets bytes of its own: it could change them, and return them as what was asked.
+    answer = await provider.features[SIGN].signMessage({ account, message: new TextEncoder().encode(text) });
+  } catch (error) {
+    throw explain(error);
+  }
+  try {
+    const [{ signedMessage, signature }] = answer;
+    // A wallet may sign something else than it was asked for, and must say so.
+    if (equal(signedMessage, new TextEncoder().encode(text)) && signature.length === SIGNATURE_BYTES) {
+      return base58(Uint8Array.from(signature));
+    }
+  } catch {
+    // No such answer: the same.
+  }
+  throw malformed(SIGN, answer);
+}
+
+/** @param {any} some @param {Uint8Array} other */
+function equal(some, other) {
+  return some instanceof Uint8Array && some.length === other.length && other.every((byte, at) => byte === some[at]);
+}
+
+/** @param {Uint8Array} bytes */
+function base58(bytes) {
+  let text = "";
+  let number = 0n;
+  for (const byte of bytes) number = number * 256n + BigInt(byte);
+  for (; number > 0n; number /= 58n) text = BASE58[Number(number % 58n)] + text;
+  // Zeros at the beginning weigh nothing in a number: each is a digit of its own.
+  for (let at = 0; bytes[at] === 0; at += 1) text = BASE58[0] + text;
+  return text;
+}
+
+/**
+ * Reports account changes until the returned function is called.
+ * @param {Provider} provider
+ * @param {{accounts: (list: string[]) => void}} report
+ * @returns {() => void}
+ */
+export function watch(provider, report) {
+  let ended = false;
+  let end = () => {};
+  try {
+    end = provider.features[EVENTS].on("change", () => {
+      if (ended) return;
+      try {
+        report.accounts(shared(provider).map(({ address }) => address));
+      } catch {
+        // A change that we cannot read tells us nothing.
+      }
+    });
+  } catch {
+    // No events: the account is read once more before signing.
+  }
+  return () => {
+    ended = true;
+    try {
+      end();
+    } catch {
+      // Nothing to undo.
+    }
+  };
+}
