@@ -41,6 +41,10 @@ SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACK
 # Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
 SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
+# The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
+# People go there to prove who they are: with a wrong one nobody can.
+SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ.get("INTERNET_IDENTITY_URL", "https://id.ai/#authorize")
+
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
