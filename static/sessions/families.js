@@ -6,15 +6,19 @@
  * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
  */
 import * as eip155 from "./eip155.js";
+import * as icp from "./icp.js";
 
 /**
  * @typedef {import("./challenge.js").Challenge} Challenge
  * @typedef {any} Provider what a family talks to; nobody else looks into it
- * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean}} Introduction
+ * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean,
+ *            site?: string}} Introduction
  *   What a wallet says of itself, as it came. `id` must be the wallet's own within all families. One that is `legacy`
- *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there.
- * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string}} Report
- *   `known` is how many of the family were added so far.
+ *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there;
+ *   `site` is the host that it opens, if it does.
+ * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string,
+ *            identityUrl: string}} Report
+ *   `known` is how many of the family were added so far; `identityUrl` is the page of Internet Identity, or "".
  * @typedef {{chains: string[], accountUrl: string}} Site
  *   The chains that are accepted, CAIP-2, the preferred first; and where the server turns a key into an account.
  *
@@ -22,8 +26,8 @@ import * as eip155 from "./eip155.js";
  * @property {string} NAMESPACE of the accounts, CAIP-2
  * @property {(window: Window, report: Report) => void | (() => void)} find
  *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
- * @property {(provider: Provider, site: Site) => Promise<string[]>} connect
- *   Asks the person to share addresses; may open a window.
+ * @property {(provider: Provider, site: Site, signal: AbortSignal) => Promise<string[]>} connect
+ *   Asks the person to share addresses; may open a window, before it waits for anything, and closes it at the signal.
  * @property {(provider: Provider) => Promise<string[] | null>} accounts
  *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
  * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain
@@ -36,11 +40,11 @@ import * as eip155 from "./eip155.js";
  *             chain: (chain: string | null) => void}) => () => void} watch
  *   Reports changes until the returned function is called.
  *
- * All that ask a wallet throw `WalletError` and nothing else.
+ * All that ask a wallet throw `WalletError` and nothing else, but for `HttpError` where the server is asked as well.
  */
 
 /** @type {Record<string, Family>} */
-export const FAMILIES = { eip155 };
+export const FAMILIES = { eip155, icp };
 
 /** @param {{family: string}} wallet @returns {Family} */
 export function familyOf(wallet) {

@@ -8,7 +8,9 @@
 
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
- *           | "malformed" | "failed"} Kind
+ *           | "blocked" | "restricted" | "expired" | "malformed" | "failed"} Kind
+ *   `blocked`: the browser opened no window; `restricted`, `expired`: the wallet allows this page too little, or no
+ *   longer what it did.
  */
 
 /** Who shares more accounts than this with a site does not mean to. */

@@ -34,6 +34,8 @@ const WALLET_FAILURES = {
   locked: "locked",
   disconnected: "disconnected",
   unsupported: "unsupported",
+  blocked: "blocked",
+  restricted: "restricted",
 };
 
 class WalletConfirm extends HTMLElement {
@@ -65,6 +67,7 @@ class WalletConfirm extends HTMLElement {
       discover(window, {
         families: this.#families,
         legacyName: this.dataset.legacyName,
+        identityUrl: this.dataset.identityUrl,
         changed: () => this.#walletsChanged(),
         scanned: resolve,
       });
@@ -118,7 +121,7 @@ class WalletConfirm extends HTMLElement {
     if (!provider) throw new WalletError("disconnected", undefined, "");
     const family = familyOf(wallet);
     const site = { chains: [chainOf(this.#account)], accountUrl: this.dataset.accountUrl ?? "" };
-    const accounts = await abandonable(family.connect(provider, site), signal);
+    const accounts = await abandonable(family.connect(provider, site, signal), signal);
     if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
     this.#show("preparing");
