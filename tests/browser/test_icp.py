@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from ..test_canisters import canister_key, key_of, signed_tree
 from ..time_machine import TimeMachine
 from . import test_axe
 from .conftest import Hold, Interruption
-from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64, serving
+from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
 from .pages import Browser, ConfirmPanel, ConnectPanel
 from .wallet_in_page import WalletInPage
 
@@ -33,33 +34,9 @@ CANISTER = ["rdmx6-jaaaa-aaaaa-aaadq-cai"]
 Listed = Any  # a wallet that a panel lists
 
 
-@pytest.fixture(scope="session")
-def port() -> Iterator[int]:
-    with serving() as port:
-        yield port
-
-
 @pytest.fixture
-def overrides(overrides: dict[str, Any], port: int) -> dict[str, Any]:
-    return overrides | {"SESSIONS_CORE_INTERNET_IDENTITY_URL": f"http://localhost:{port}/#authorize"}
-
-
-@pytest.fixture
-def identity(driver: Chrome, browser: Browser) -> InternetIdentity:
-    return InternetIdentity(driver, browser.home)
-
-
-@pytest.fixture
-def make_signer(driver: Chrome, browser: Browser) -> Iterator[MakeSigner]:
-    made: list[SignerInPage] = []
-
-    def make(*args: Any, **options: Any) -> SignerInPage:
-        made.append(SignerInPage(driver, *args, **options))
-        return made[-1]
-
-    yield make
-    for signer in made:
-        signer.uninstall()
+def overrides(overrides: dict[str, Any], identity_port: int) -> dict[str, Any]:
+    return overrides | {"SESSIONS_CORE_INTERNET_IDENTITY_URL": f"http://localhost:{identity_port}/#authorize"}
 
 
 @pytest.fixture
@@ -103,11 +80,11 @@ def keys_in_page(browser: Browser) -> str:
 
 
 def test_a_person_signs_in_with_internet_identity_and_nothing_installed(
-    browser: Browser, panel: ConnectPanel, identity: InternetIdentity, port: int
+    browser: Browser, panel: ConnectPanel, identity: InternetIdentity, identity_port: int
 ) -> None:
     panel.open()
     panel.wait_for("no_wallet")
-    assert panel.wallets == [f"Internet Identity\nOpens localhost:{port}, nothing to install"]
+    assert panel.wallets == [f"Internet Identity\nOpens localhost:{identity_port}, nothing to install"]
     panel.choose(identity)
     panel.wait_for("connecting")
     asked = identity.allow()
@@ -213,12 +190,12 @@ def test_a_message_of_another_site_is_ignored_although_it_comes_from_the_window(
     browser: Browser,
     panel: ConnectPanel,
     identity: InternetIdentity,
-    port: int,
+    identity_port: int,
     asked: dict[str, str],
     driver: Chrome,
 ) -> None:
     # By the page's own script: the driver would open the address in a window without an opener.
-    driver.execute_script("location.href = arguments[0]", f"http://127.0.0.1:{port}/#authorize")
+    driver.execute_script("location.href = arguments[0]", f"http://127.0.0.1:{identity_port}/#authorize")
     browser.wait(lambda: browser.run("return location.hostname === '127.0.0.1' && typeof success === 'function'"))
     identity.leave()
     listen(browser)
@@ -229,6 +206,43 @@ def test_a_message_of_another_site_is_ignored_although_it_comes_from_the_window(
     assert panel.state == "connecting"
     identity.arrive()
     assert driver.execute_script("return requests.length") == 1, "another site was told the key"
+    identity.leave()
+
+
+SLOW_KEY = """
+    const subtle = crypto.subtle;
+    const gate = new Promise((resolve) => { window.release = resolve; });
+    const { generateKey, exportKey } = subtle;
+    subtle.generateKey = (...given) => gate.then(() => generateKey.apply(subtle, given));
+    window.used = new Promise((resolve) => {
+      subtle.exportKey = (...given) => {
+        const key = exportKey.apply(subtle, given);
+        key.then(() => setTimeout(resolve));
+        return key;
+      };
+    });
+"""
+LAST = """
+    const done = arguments[0];
+    addEventListener("message", ({ data }) => data === "last" && done(requests.length));
+    postMessage("last", "*");
+"""
+
+
+def test_a_window_that_went_elsewhere_while_the_key_was_made_is_told_nothing(
+    browser: Browser, panel: ConnectPanel, identity: InternetIdentity, identity_port: int, driver: Chrome
+) -> None:
+    browser.expected_complaints.append("Failed to execute 'postMessage' on 'DOMWindow': The target origin provided")
+    with browser.before_scripts(SLOW_KEY):
+        panel.open()
+    panel.choose(identity)
+    identity.arrive()
+    driver.execute_script("location.href = arguments[0]", f"http://127.0.0.1:{identity_port}/#authorize")
+    browser.wait(lambda: browser.run("return location.hostname === '127.0.0.1' && typeof success === 'function'"))
+    identity.leave()
+    driver.execute_async_script("release(); used.then(arguments[0])")
+    identity.arrive()
+    assert driver.execute_async_script(LAST) == 0
     identity.leave()
 
 
@@ -462,7 +476,8 @@ def test_on_a_phone_internet_identity_is_offered_beside_the_wallets_apps(
     panel.open()
     panel.wait_for("in_app_browser")
     assert len(browser.all("wallet-app")) == 3
-    assert "Or use one that needs no installing:" in browser.text
+    assert "Or stay in this browser, with one that needs no app:" in browser.text
+    assert "needs no installing" not in browser.text
     panel.choose(identity)
     identity.allow()
     panel.wait_for("ready_to_sign")
@@ -605,6 +620,31 @@ def test_garbage_of_a_signer_connects_nobody(panel: ConnectPanel, signer: Signer
     signer.next_request("icrc34_delegation")
     signer.settle_with(answer)
     panel.wait_for("connect_failed")
+
+
+def test_an_answer_to_another_question_is_none(panel: ConnectPanel, signer: SignerInPage) -> None:
+    panel.open()
+    panel.choose(signer)
+    signer.grant()
+    params = signer.next_request("icrc34_delegation")["params"]
+    key = base64.b64decode(params["publicKey"]).hex()
+    good = in_base64(signer.chain(key, params["maxTimeToLive"]))
+    signer.settle_with(f"{{ jsonrpc: '2.0', id: id + 'x', result: {json.dumps(good)} }}")
+    panel.wait_for("connect_failed")
+
+
+TWICE = """(() => {
+    const found = [];
+    const report = { identityUrl: given[0], add: (_, provider) => found.push(provider) };
+    module.find(window, report);
+    module.find(window, report);
+    return found.length === 2 && found[0] === found[1];
+})()"""
+
+
+def test_internet_identity_is_one_wallet_for_all_who_look_for_it(browser: Browser, panel: ConnectPanel) -> None:
+    panel.open()
+    assert browser.module("icp", TWICE, "https://id.ai/#authorize")
 
 
 def test_a_signer_s_delegation_with_targets_is_refused_and_says_so(panel: ConnectPanel, signer: SignerInPage) -> None:
