@@ -45,6 +45,10 @@ SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 # The server takes part in each of their signatures, so whoever has it while they sign has their key.
 SESSIONS_CORE_PREGENERATED_WALLETS = {"1": True, "0": False}.get(os.environ.get("PREGENERATED_WALLETS", ""))
 
+# The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
+# People go there to prove who they are: with a wrong one nobody can.
+SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ.get("INTERNET_IDENTITY_URL", "https://id.ai/#authorize")
+
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")

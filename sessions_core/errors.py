@@ -298,6 +298,13 @@ class ChallengeUsed(SignInRefused):
     message = "That sign-in request was already used. Start again and sign the new request."
 
 
+class KeyMalformed(SignInRefused):
+    """Not a public key in the one encoding that accounts of its chain have."""
+
+    code = "key_malformed"
+    message = "Your wallet's answer holds no key of an account on that network. Try again, or use another wallet."
+
+
 class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 

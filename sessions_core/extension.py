@@ -12,7 +12,7 @@ from flask import Flask, current_app, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import embedded, events, keyfile
+from . import canisters, embedded, events, keyfile
 from .accounts import Account
 from .actions import Actions
 from .audit import Audit
@@ -178,11 +178,20 @@ def _csrf(app: Flask) -> CSRFProtect:
 def _templates(app: Flask, settings: Settings) -> None:
     filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
-    site = {"name": settings.site_name, "origin": settings.public_origin}
+    site = {
+        "name": settings.site_name,
+        "origin": settings.public_origin,
+        "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
+    }
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )
+
+
+def _believes_identity(settings: Settings) -> bool:
+    """Whether what Internet Identity signs would be accepted: nobody is sent there for nothing."""
+    return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
 def _private_redis(app: Flask) -> str:

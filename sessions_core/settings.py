@@ -28,6 +28,7 @@ STATEMENT_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]"
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+_FRAGMENT = re.compile(r"[A-Za-z0-9._~/?=&-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
@@ -73,6 +74,8 @@ class Settings:
     """Whether people may try the site with a wallet that is made for them; None: in development only."""
     pregenerated_days: int = 30
     """How many days such a wallet is kept without being used."""
+    internet_identity_url: str = "https://id.ai/#authorize"
+    """The page of Internet Identity that sign-in opens in a window; empty does not offer it."""
 
     redis_url: str | None = None
     """redis://, rediss://, unix://; None starts a private server in development."""
@@ -219,6 +222,7 @@ class Settings:
                 'such as "eip155:11155111". Add one, or remove it.'
             )
         self._refuse_unsafe_nodes()
+        self._refuse_unsafe_identity()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
@@ -234,11 +238,20 @@ class Settings:
                     f"{PREFIX}RPC_URLS names {chain_id!r}. It takes eip155 chains that {PREFIX}CHAINS has: "
                     "add it there, or remove it here."
                 )
-            if not _is_node(url, plain=self.development):
+            if not _is_safe_url(url, plain=self.development):
                 raise Misconfigured(
                     f"{PREFIX}RPC_URLS has no good URL for {chain_id}. Write it like https://rpc.example.org/key, in "
                     "ASCII, without user and fragment; http:// is for this machine in development only."
                 )
+
+    def _refuse_unsafe_identity(self) -> None:
+        url, _, fragment = self.internet_identity_url.partition("#")
+        safe = _is_safe_url(url, plain=self.development) and _FRAGMENT.fullmatch(fragment)
+        if self.internet_identity_url and not safe:
+            raise Misconfigured(
+                f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
+                '"" does not offer it; http:// is for this machine in development only.'
+            )
 
     def _refuse_unsafe_clocks(self) -> None:
         for name in (f"{kind}{clock}" for kind in KINDS for clock in ("idle_seconds", "absolute_seconds")):
@@ -291,8 +304,8 @@ def _canonical(origin: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
-def _is_node(url: str, plain: bool) -> bool:
-    """Whether a URL is one to ask a node at; over plain http only if `plain`, and only on this machine."""
+def _is_safe_url(url: str, plain: bool) -> bool:
+    """Whether a URL without fragment is one to rely on; over plain http only if `plain`, and only on this machine."""
     try:
         parts = urlsplit(url)
         port = parts.port

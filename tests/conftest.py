@@ -67,6 +67,7 @@ def overrides(redis_url: str) -> dict[str, Any]:
         "SESSIONS_CORE_DEVELOPMENT": True,
         "SESSIONS_CORE_PUBLIC_ORIGIN": ORIGIN,
         "SESSIONS_CORE_REDIS_URL": redis_url,
+        "SESSIONS_CORE_INTERNET_IDENTITY_URL": "",  # no test opens a page of somebody else
     }
 
 

@@ -21,6 +21,7 @@ from sessions_core.errors import (
     ChainUnsupported,
     DelegationExpired,
     DelegationRestricted,
+    KeyMalformed,
     MessageChanged,
     MessageMalformed,
     SessionsError,
@@ -35,6 +36,7 @@ from .actors import ORIGIN, Visitor
 from .chain_contract import NOW, verify
 from .signers import ICP, SOLANA, SOLANA_DEVNET, EthereumSigner, IcpSigner, SolanaSigner, StacksSigner, ask
 from .snapshot import unchanged
+from .test_canisters import canister_key
 from .time_machine import Clock
 
 BROWSER = "b" * 43
@@ -294,12 +296,21 @@ def test_a_delegation_that_expires_before_it_is_used_signs_nobody_in(challenges:
 
 
 @pytest.mark.parametrize(
-    ("error", "spoil"),
+    ("error", "state", "spoil"),
     [
-        (DelegationExpired, lambda proof: proof["delegations"][0]["delegation"].update(expiration="1")),
-        (DelegationRestricted, lambda proof: proof["delegations"][0]["delegation"].update(targets=[])),
+        (
+            DelegationExpired,
+            "delegation_expired",
+            lambda proof: proof["delegations"][0]["delegation"].update(expiration="1"),
+        ),
+        (
+            DelegationRestricted,
+            "delegation_restricted",
+            lambda proof: proof["delegations"][0]["delegation"].update(targets=[]),
+        ),
         (
             CanisterSignatureUnsupported,
+            "identity_unsupported",
             lambda proof: proof.update(publicKey="303c300c060a2b0601040183b8430102032c000a" + "00" * 42),
         ),
     ],
@@ -308,6 +319,7 @@ def test_the_page_says_what_was_wrong_with_a_delegation(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SignInRefused],
+    state: str,
     spoil: Callable[[dict[str, Any]], object],
 ) -> None:
     monkeypatch.setattr(canisters, "available", lambda: False)
@@ -323,7 +335,21 @@ def test_the_page_says_what_was_wrong_with_a_delegation(
     assert response.status_code == 400
     page = response.get_data(as_text=True)
     assert error.code in page
-    assert 'data-state="bad_signature"' in page
+    assert f'data-state="{state}"' in page
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "error"),
+    [
+        ("eip155:1", canister_key().hex(), ChainUnsupported),
+        ("nothing", canister_key().hex(), ChainUnsupported),
+        (ICP, "", KeyMalformed),
+        ("icp:" + "0" * 32, canister_key().hex(), CanisterSignatureUnsupported),
+    ],
+)
+def test_only_keys_of_the_internet_computer_are_looked_up(chain: str, key: str, error: type[SignInRefused]) -> None:
+    with pytest.raises(error):
+        chains.account_of_key(chain, key)
 
 
 # -- Garbage -------------------------------------------------------------------------------------------------

@@ -432,3 +432,43 @@ def test_a_statement_that_wallets_would_not_recognise_is_refused(statement: str)
 
 def test_a_statement_of_200_characters_is_accepted() -> None:
     assert settings(STATEMENT="a" * 200).statement == "a" * 200
+
+
+# -- Internet Identity -------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_internet_identity_is_the_main_one_unless_named_or_left_out() -> None:
+    assert settings().internet_identity_url == "https://id.ai/#authorize"
+    for url in ("", "https://identity.example.org", "https://identity.example.org:8443/authorize?x=1#a=b"):
+        assert settings(INTERNET_IDENTITY_URL=url).internet_identity_url == url
+    local = "http://localhost:4943/?canisterId=rdmx6-jaaaa-aaaaa-aaadq-cai#authorize"
+    assert settings(DEVELOPMENT, INTERNET_IDENTITY_URL=local).internet_identity_url == local
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.ai/#authorize",
+        "http://localhost:4943/",
+        "id.ai",
+        "//id.ai/",
+        "#authorize",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://",
+        "https://me@id.ai/",
+        "https://id.ai:0/",
+        "https://id.ai:x/",
+        "https://id.ai/ x",
+        "https://id.ai/\n#authorize",
+        "https://id.ai/#a b",
+        'https://id.ai/#"><script>',
+        "https://id.ai/#a#b",
+    ],
+)
+def test_a_page_of_internet_identity_that_is_not_safe_is_refused(url: str) -> None:
+    assert "SESSIONS_CORE_INTERNET_IDENTITY_URL must be like" in refusal(INTERNET_IDENTITY_URL=url)
+
+
+def test_plain_http_to_another_machine_is_no_page_of_internet_identity() -> None:
+    assert "must be like" in refusal(DEVELOPMENT, INTERNET_IDENTITY_URL="http://id.ai/#authorize")

@@ -1,27 +1,35 @@
-"""The JSON service of the cookie session: challenges, validate, keep-alive, logout."""
+"""The JSON service of the cookie session: challenges, accounts of keys, validate, keep-alive, logout."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import events, messages
+from sessions_core import canisters, events, messages
 from sessions_core.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .signers import ICP, IcpSigner
 from .snapshot import refused, unchanged
+from .test_canisters import MAINNET_KEY, canister_key
 from .time_machine import TimeMachine
 
 VALIDATE = "/api/auth/sessions/validate"
 KEEP_ALIVE = "/api/auth/sessions/keep-alive"
 LOGOUT = "/api/auth/sessions/logout"
+ACCOUNTS = "/api/auth/accounts"
+# The seed and the principal that the Internet Computer's own library has for the key of RFC 8410, section 10.1.
+RFC8410 = "302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
+EVERY_KIND = [("ed25519",), ("p256",), ("secp256k1",)]
 
 
 # -- Challenges ----------------------------------------------------------------------------------------------
@@ -72,6 +80,130 @@ def test_a_script_may_not_ask_from_another_site(visitor: Visitor, wallet: Wallet
     )
     assert (response.status_code, response.get_json()["error"]["code"]) == (403, "cross_site_request")
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+# -- Accounts of keys ------------------------------------------------------------------------------------------
+
+
+def key_of(signer: IcpSigner) -> str:
+    return str(json.loads(signer.sign(""))["publicKey"])
+
+
+def ask(visitor: Visitor, **body: Any) -> tuple[int, str]:
+    """The status, and the account or the code."""
+    response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410} | body)
+    answer = response.get_json()
+    return response.status_code, answer["data"]["account"] if answer["success"] else answer["error"]["code"]
+
+
+@pytest.mark.parametrize("kinds", EVERY_KIND, ids=lambda kinds: kinds[0])
+def test_the_account_is_the_one_that_the_chain_s_own_library_finds(visitor: Visitor, kinds: tuple[str]) -> None:
+    signer = IcpSigner(kinds)
+    assert ask(visitor, public_key=key_of(signer)) == (200, signer.account())
+
+
+def test_the_key_of_a_canister_has_an_account_as_well(visitor: Visitor) -> None:
+    status, account = ask(visitor, public_key=MAINNET_KEY.hex())
+    assert (status, parse(account).chain.id) == (200, ICP)
+
+
+def test_asking_changes_nothing_sets_no_cookie_and_is_no_activity(
+    visitor: Visitor, redis: Redis, happened: list[events.Event]
+) -> None:
+    with unchanged(redis):
+        response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410})
+    assert response.headers.getlist("Set-Cookie") == []
+    assert set(response.get_json()["data"]) == {"account"}
+    assert happened == []
+
+
+KEYS = {
+    "nothing": "",
+    "no hex": "xyz",
+    "upper case": RFC8410.upper(),
+    "half a byte": RFC8410[:-1],
+    "blanks": " ".join(RFC8410[at : at + 2] for at in range(0, len(RFC8410), 2)),
+    "a line feed after": RFC8410 + "\n",
+    "0x": "0x" + RFC8410,
+    "digits of another script": "\uff130" + RFC8410[2:],
+    "a byte lost": RFC8410[:-2],
+    "a byte more": RFC8410 + "00",
+    "a raw key": RFC8410[-64:],
+    "another curve": RFC8410.replace("2b6570", "2b6571"),
+    "a compressed point": "3039301306072a8648ce3d020106082a8648ce3d030107032200" + "02" * 33,
+    "a canister's key cut off": canister_key().hex()[:60],
+    "a canister's key of another length": canister_key().hex() + "00",
+    "a canister's id longer than any": canister_key(canister=b"\1" * 30).hex(),
+    "as long as none": "30" * 131,
+    "very long": "30" * 7000,
+    "not ASCII": "é" * 20,
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_what_is_no_key_is_refused_by_a_code_of_its_own(visitor: Visitor, key: str) -> None:
+    assert ask(visitor, public_key=key) == (400, "key_malformed")
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "eip155:1",
+        "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+        "icp:" + "0" * 32,
+        "icp",
+        "",
+        "ICP:1",
+        "tezos:1",
+        ICP + ":x",
+    ],
+)
+def test_a_chain_that_is_not_accepted_or_has_no_such_accounts_is_refused(visitor: Visitor, chain: str) -> None:
+    assert ask(visitor, chain=chain) == (400, "chain_unsupported")
+
+
+def test_a_chain_that_this_site_leaves_out_is_refused(make_app: Callable[..., Flask]) -> None:
+    visitor = Visitor(make_app(SESSIONS_CORE_CHAINS=("eip155:1",)))
+    assert ask(visitor) == (400, "chain_unsupported")
+
+
+def test_without_the_library_the_key_of_a_canister_is_refused_by_a_code_of_its_own(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canisters, "available", lambda: False)
+    assert ask(visitor, public_key=canister_key().hex()) == (400, "canister_signature_unsupported")
+    assert ask(visitor)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"chain": ICP},
+        {"public_key": RFC8410},
+        {"chain": 1, "public_key": RFC8410},
+        {"chain": ICP, "public_key": 7},
+        {"chain": ICP, "public_key": None},
+        {"chain": ICP, "public_key": [RFC8410]},
+        [],
+        "text",
+    ],
+)
+def test_a_body_without_a_chain_and_a_key_is_refused(visitor: Visitor, body: Any) -> None:
+    response = visitor.json(ACCOUNTS, "POST", json=body)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (400, "body_malformed")
+
+
+def test_a_body_over_the_limit_and_another_media_type_are_refused(visitor: Visitor) -> None:
+    assert ask(visitor, public_key="30" * 20_000) == (413, "body_too_large")
+    response = visitor.json(ACCOUNTS, "POST", data={"chain": ICP, "public_key": RFC8410})
+    assert (response.status_code, response.get_json()["error"]["code"]) == (415, "media_type_unsupported")
+
+
+def test_a_script_of_another_site_may_not_ask_whose_a_key_is(visitor: Visitor) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410}, headers=headers)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (403, "cross_site_request")
 
 
 # -- Validate ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from redis import Redis
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sessions_core import chains, embedded, errors, events, public, signed_in
+from sessions_core import canisters, chains, embedded, errors, events, public, signed_in
 from sessions_core.web.pages import REASONS, display_name
 from sessions_core.web.services import Services
 
@@ -1073,3 +1073,27 @@ def test_a_view_that_redirects_is_left_alone(app: Flask, visitor: Visitor, walle
 
     visitor.sign_in(wallet)
     assert (visitor.get("/away").status_code, visitor.get("/away").headers["Location"]) == (302, "/session")
+
+
+@pytest.mark.parametrize(
+    ("settings", "library", "offered"),
+    [
+        ({"INTERNET_IDENTITY_URL": "https://id.ai/#authorize"}, True, "https://id.ai/#authorize"),
+        ({"INTERNET_IDENTITY_URL": "https://id.ai/#authorize"}, False, ""),
+        ({"INTERNET_IDENTITY_URL": "https://id.ai/#authorize", "CHAINS": ("eip155:1",)}, True, ""),
+        ({"INTERNET_IDENTITY_URL": ""}, True, ""),
+    ],
+    ids=["as it comes", "no library", "another chain", "left out"],
+)
+def test_internet_identity_is_offered_where_it_would_be_believed(
+    make_app: Callable[..., Flask],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    library: bool,
+    offered: str,
+) -> None:
+    monkeypatch.setattr(canisters, "available", lambda: library)
+    app = make_app(**{f"SESSIONS_CORE_{name}": value for name, value in settings.items()})
+    page = Visitor(app).get("/sign-in").get_data(as_text=True)
+    assert f'data-identity-url="{offered}"' in page
+    assert 'data-account-url="/api/auth/accounts"' in page

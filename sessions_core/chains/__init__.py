@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from ..accounts import Account
+from ..accounts import Account, parse
 from ..errors import ChainUnsupported, MessageMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
 from ..messages import Layout
 from .eip155 import Eip155
@@ -60,6 +60,18 @@ def namespace_of(account_kind: str) -> str:
         if chain.layout.account_kind == account_kind:
             return chain.namespace
     raise MessageMalformed("unknown kind of account", account_kind)
+
+
+def account_of_key(chain_id: str, key: str) -> Account:
+    """Return the account of a public key on a chain (CAIP-2) whose addresses are hashes that browsers can't make.
+
+    `key` is DER in lower-case hex. Raises `ChainUnsupported` for every other chain, and what `Icp.address_of` does.
+    """
+    namespace, _, reference = chain_id.partition(":")
+    found = verifier(namespace)
+    if not isinstance(found, Icp):
+        raise ChainUnsupported(chain_id)
+    return parse(f"{chain_id}:{found.address_of(reference, key)}")
 
 
 def refuse_oversized(account: Account, signature: str) -> None:

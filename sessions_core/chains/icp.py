@@ -18,6 +18,7 @@ signed by a canister, as those of Internet Identity are.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
@@ -29,6 +30,7 @@ from ..errors import (
     CanisterSignatureUnsupported,
     DelegationExpired,
     DelegationRestricted,
+    KeyMalformed,
     SignatureMalformed,
     SignatureMismatch,
 )
@@ -47,6 +49,7 @@ _KEYS: tuple[tuple[bytes, int, Callable[[bytes, bytes, bytes], None]], ...] = (
 )
 _CANISTER = bytes.fromhex("300c060a2b0601040183b8430102")  # SEQUENCE { OID 1.3.6.1.4.1.56387.1.2 }
 
+_HEX = re.compile(r"(?:[0-9a-f]{2}){1,130}", re.ASCII)  # as long as the longest key
 _Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})+\Z")]
 _Nanoseconds = Annotated[str, msgspec.Meta(pattern=r"\A[1-9a-f][0-9a-f]{0,15}\Z")]
 
@@ -92,8 +95,11 @@ class Icp:
         Everything cheap comes before the curves: at most 21 signatures are checked.
         """
         proof = _proof(signature)
-        keys = [_first_key(proof.public_key, account), *(_key(link.delegation.pubkey) for link in proof.delegations)]
-        if encodings.write_principal(hashlib.sha224(keys[0].der).digest() + b"\2") != account.address:
+        keys = [
+            _first_key(proof.public_key, account.reference),
+            *(_key(link.delegation.pubkey) for link in proof.delegations),
+        ]
+        if _principal(keys[0]) != account.address:
             raise SignatureMismatch("the principal is of another key")
         if len({key.der for key in keys}) != len(keys):
             raise SignatureMalformed("a key twice")
@@ -102,6 +108,19 @@ class Icp:
         for key, link in zip(keys, proof.delegations, strict=False):
             key.demand(_DELEGATION_SEPARATOR + _hash(link.delegation), link.signature)
         keys[-1].demand(_SEPARATOR + message.encode(), proof.signature)
+
+    def address_of(self, reference: str, key: str) -> str:
+        """Return the principal of a public key: DER in lower-case hex, of a wallet's own or of a canister's key.
+
+        Browsers can't: they have no SHA-224. Raises `KeyMalformed`, and `CanisterSignatureUnsupported` where `verify`
+        would.
+        """
+        if not _HEX.fullmatch(key):
+            raise KeyMalformed("not hex of a length that keys have")
+        try:
+            return _principal(_first_key(key, reference))
+        except SignatureMalformed as error:
+            raise KeyMalformed(*error.args) from error
 
     def warm(self) -> None:
         """Import the curves."""
@@ -123,11 +142,15 @@ def _proof(signature: str) -> _Proof:
     return proof
 
 
-def _first_key(text: str, account: Account) -> _Key:
+def _principal(key: _Key) -> str:
+    return encodings.write_principal(hashlib.sha224(key.der).digest() + b"\2")
+
+
+def _first_key(text: str, reference: str) -> _Key:
     der = bytes.fromhex(text)
     if _CANISTER not in der[:17]:
         return _key(text)
-    if not canisters.available() or account.reference != canisters.network():
+    if not canisters.available() or reference != canisters.network():
         raise CanisterSignatureUnsupported("pyblst is missing, or another network")
     # SEQUENCE { algorithm, BIT STRING { length of the id, the id, a seed } }, all shorter than 128 bytes.
     raw = der[19:]

@@ -14,7 +14,7 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
 from .. import chains, clients
-from ..errors import BodyMalformed
+from ..errors import BodyMalformed, ChainUnsupported
 from ..records import Ended
 from . import bodies, confirmations, origin
 from .failures import wants_json
@@ -66,6 +66,23 @@ def create_challenge() -> ResponseReturnValue:
         },
         201,
     )
+
+
+class AccountRequest(msgspec.Struct):
+    """The body of `POST accounts`: a chain (CAIP-2), and a public key in the encoding of that chain."""
+
+    chain: str
+    public_key: str
+
+
+@api.post("/accounts")
+@public(slides=False, csrf=False)
+def find_account() -> ResponseReturnValue:
+    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
+    body = bodies.read(request, AccountRequest)
+    if body.chain not in services().settings.chains:
+        raise ChainUnsupported(body.chain)
+    return success({"account": str(chains.account_of_key(body.chain, body.public_key))})
 
 
 @api.get("/sessions/validate")

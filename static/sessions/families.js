@@ -6,6 +6,7 @@
  * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
  */
 import * as eip155 from "./eip155.js";
+import * as icp from "./icp.js";
 import * as pregenerated from "./pregenerated.js";
 import * as solana from "./solana.js";
 import * as stacks from "./stacks.js";
@@ -14,13 +15,13 @@ import * as stacks from "./stacks.js";
  * @typedef {import("./challenge.js").Challenge} Challenge
  * @typedef {any} Provider what a family talks to; nobody else looks into it
  * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean,
- *            detail?: string}} Introduction
+ *            detail?: string, site?: string}} Introduction
  *   What a wallet says of itself, as it came. `id` must be the wallet's own within all families. One that is `legacy`
- *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there.
- *   `detail` tells it apart in its row.
+ *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there;
+ *   `site` is the host that it opens, if it does. `detail` tells it apart in its row.
  * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string,
- *            ownName: string}} Report
- *   `known` is how many of the family were added so far.
+ *            ownName: string, identityUrl: string}} Report
+ *   `known` is how many of the family were added so far; `identityUrl` is the page of Internet Identity, or "".
  * @typedef {{chains: string[], accountUrl: string, walletsUrl: string, csrf: string}} Site
  *   The chains that are accepted, CAIP-2, the preferred first; and where the server turns a key into an account.
  *   Where it makes wallets, and the token with which this page may have one made, or "".
@@ -30,8 +31,8 @@ import * as stacks from "./stacks.js";
  * @property {boolean} [OWN] its sessions are known to be its own, so it is looked for in those and no others
  * @property {(window: Window, report: Report) => void | (() => void)} find
  *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
- * @property {(provider: Provider, site: Site) => Promise<string[]>} connect
- *   Asks the person to share addresses; may open a window.
+ * @property {(provider: Provider, site: Site, signal: AbortSignal) => Promise<string[]>} connect
+ *   Asks the person to share addresses; may open a window, before it waits for anything, and closes it at the signal.
  * @property {(provider: Provider) => Promise<string[] | null>} accounts
  *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
  * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain
@@ -50,7 +51,7 @@ import * as stacks from "./stacks.js";
  */
 
 /** @type {Record<string, Family>} */
-export const FAMILIES = { eip155, pregenerated, stacks, solana };
+export const FAMILIES = { eip155, pregenerated, stacks, solana, icp };
 
 /** @param {{family: string}} wallet @returns {Family} */
 export function familyOf(wallet) {

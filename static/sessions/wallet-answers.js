@@ -8,8 +8,9 @@
 
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
- *           | "malformed" | "failed" | "gone"} Kind
- *   `gone` is a wallet that can never sign again.
+ *           | "blocked" | "restricted" | "expired" | "gone" | "malformed" | "failed"} Kind
+ *   `blocked`: the browser opened no window; `restricted`, `expired`: the wallet allows this page too little, or no
+ *   longer what it did; `gone`: it can never sign again.
  */
 
 /** Who shares more accounts than this with a site does not mean to. */

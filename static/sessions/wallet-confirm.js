@@ -35,6 +35,8 @@ const WALLET_FAILURES = {
   disconnected: "disconnected",
   unsupported: "unsupported",
   gone: "gone",
+  blocked: "blocked",
+  restricted: "restricted",
 };
 
 class WalletConfirm extends HTMLElement {
@@ -66,7 +68,8 @@ class WalletConfirm extends HTMLElement {
       discover(window, {
         families: this.#families,
         legacyName: this.dataset.legacyName,
-      ownName: this.dataset.wallet,
+        ownName: this.dataset.wallet,
+        identityUrl: this.dataset.identityUrl,
         changed: () => this.#walletsChanged(),
         scanned: resolve,
       });
@@ -121,7 +124,7 @@ class WalletConfirm extends HTMLElement {
     const family = familyOf(wallet);
     const { accountUrl = "", walletsUrl = "" } = this.dataset;
     const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
-    const accounts = await abandonable(family.connect(provider, site), signal);
+    const accounts = await abandonable(family.connect(provider, site, signal), signal);
     if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
     this.#show("preparing");

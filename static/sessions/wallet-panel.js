@@ -53,7 +53,7 @@ export function show(panel, state, also = {}) {
 
 /**
  * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
- * only where there are several, and what was used last in this browser first.
+ * only where several have wallets that somebody installed, and what was used last in this browser first.
  * @param {Element} panel
  * @returns {boolean} whether the row that had the focus is gone
  */
@@ -70,7 +70,8 @@ export function drawWallets(panel) {
     if (offer instanceof HTMLElement) drawOffer(offer, wallets.find(({ family }) => family === offer.dataset.offer));
   }
   const shown = groups.filter((group) => !group.hasAttribute("hidden"));
-  for (const group of shown) part(group, "chain-heading").hidden = shown.length < 2;
+  const installed = new Set(wallets.filter((wallet) => !wallet.hosted).map((wallet) => wallet.family));
+  for (const group of shown) part(group, "chain-heading").hidden = installed.size < 2;
   const first = shown.find((group) => group.querySelector("[data-last]"));
   if (first && first !== shown[0] && !first.contains(document.activeElement)) shown[0].before(first);
   return focused && !groups.some((group) => group.contains(document.activeElement));
@@ -111,6 +112,8 @@ function drawRow(panel, wallet) {
   button(row).dataset.walletId = wallet.id;
   if (wallet.name) part(row, "name").textContent = wallet.name;
   part(row, "rdns").textContent = wallet.rdns;
+  part(row, "opens").hidden = !wallet.site;
+  part(row, "site").textContent = wallet.site;
   if (wasLast(wallet)) {
     button(row).dataset.last = "";
     part(row, "last").hidden = false;

@@ -33,6 +33,8 @@ const BUSY = new Set(["connecting", "connect_slow", "switching", "preparing", "s
 const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
 /** Step 1 waits for another network. */
 const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
+/** To sign, the wallet has to be connected again. */
+const UNCONNECTED = new Set(["wallet_locked", "sign_unsupported", "delegation_expired", "wallet_gone"]);
 /** Nothing can be done on this page. */
 const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
 /** What the server says before anybody signs, each with words in the template; another account may do. */
@@ -44,6 +46,9 @@ const CONNECT_FAILURES = {
   pending: "request_pending",
   locked: "wallet_locked",
   disconnected: "wallet_disconnected",
+  blocked: "popup_blocked",
+  restricted: "delegation_restricted",
+  expired: "delegation_expired",
   unknown_chain: "connect_failed",
   unsupported: "connect_failed",
   malformed: "connect_failed",
@@ -119,6 +124,7 @@ class WalletSignIn extends HTMLElement {
       families: words(this.dataset.families),
       legacyName: this.dataset.legacyName,
       ownName: this.dataset.ownName,
+      identityUrl: this.dataset.identityUrl,
       changed: () => this.#walletsChanged(),
       scanned: () => this.#scanned(),
     });
@@ -193,7 +199,7 @@ class WalletSignIn extends HTMLElement {
       }
       const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
-      if (["wallet_locked", "sign_unsupported", "wallet_gone"].includes(next)) this.#disconnect({ keepWallet: true });
+      if (UNCONNECTED.has(next)) this.#disconnect({ keepWallet: true });
       this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
     });
   }
@@ -210,7 +216,7 @@ class WalletSignIn extends HTMLElement {
     this.#drawFamily(family);
     this.#run(async (signal) => {
       this.#show("connecting");
-      const accounts = await abandonable(family.connect(provider, this.#site), signal);
+      const accounts = await abandonable(family.connect(provider, this.#site, signal), signal);
       if (!accounts.length) return this.#show("no_accounts");
       this.#accounts = accounts;
       this.#unwatch = family.watch(provider, {
@@ -429,6 +435,7 @@ class WalletSignIn extends HTMLElement {
       this.#part("chain-number").hidden = true;
       return this.#show("wrong_network", { technical });
     }
+    if (error.code === "canister_signature_unsupported") return this.#show("identity_unsupported", { technical });
     this.#show(error.unreachable ? "server_unreachable" : "nonce_failed", { technical });
   }
 
@@ -478,6 +485,11 @@ class WalletSignIn extends HTMLElement {
     const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
     this.#part("technical").hidden = !trouble;
     this.#fill("technical", trouble);
+    // Where no wallet is installed, some may need no installing.
+    const without = ["no_wallet", "in_app_browser"].includes(state);
+    const hosted = list().some((wallet) => wallet.hosted);
+    this.#part("nothing-to-install").hidden = !(without && hosted);
+    if (state === "in_app_browser") this.#form.hidden = !hosted;
     this.#drawSteps();
     this.#drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
@@ -549,7 +561,7 @@ class WalletSignIn extends HTMLElement {
   /** The networks and the words of one kind of wallet. @param {Family} family */
   #drawFamily(family) {
     for (const each of this.querySelectorAll("[data-namespace]")) {
-      each.toggleAttribute("hidden", each.getAttribute("data-namespace") !== family.NAMESPACE);
+      each.toggleAttribute("hidden", !words(each.getAttribute("data-namespace") ?? "").includes(family.NAMESPACE));
     }
     const alone = family.switchChain === undefined;
     this.#part("networks").hidden = alone;

@@ -12,7 +12,7 @@ import { FAMILIES } from "./families.js";
  * @typedef {import("./families.js").Provider} Provider
  * @typedef {import("./families.js").Introduction} Introduction
  * @typedef {{id: string, family: string, name: string, icon: string, monogram: string, tint: number, rdns: string,
- *            twin: boolean, legacy: boolean, hosted: boolean, detail: string}} Wallet
+ *            twin: boolean, legacy: boolean, hosted: boolean, detail: string, site: string}} Wallet
  *   `name` is "" when nothing printable is left of it, `icon` is "" when it is no image we accept,
  *   `twin` is true when another wallet of the family claims the same reverse domain name or the same name.
  */
@@ -103,7 +103,7 @@ function tint(text) {
 }
 
 /** @param {string} family @param {Introduction} said @returns {Wallet} */
-function describe(family, { id, name, icon, rdns, legacy = false, hosted = false, detail = "" }) {
+function describe(family, { id, name, icon, rdns, legacy = false, hosted = false, detail = "", site = "" }) {
   const shown = printable(name);
   const domain = printable(rdns, 80);
   return {
@@ -118,6 +118,7 @@ function describe(family, { id, name, icon, rdns, legacy = false, hosted = false
     legacy,
     hosted,
     detail,
+    site,
   };
 }
 
@@ -151,12 +152,15 @@ function add(family, introduction, provider) {
  * Has the families look for wallets from now on for as long as the page lives, and says when those that were there
  * already have had the time to answer.
  * @param {Window} window
- * @param {{families: string[], changed: () => void, scanned: () => void, legacyName?: string, ownName?: string}} report
+ * @param {{families: string[], changed: () => void, scanned: () => void, legacyName?: string, ownName?: string,
+ *          identityUrl?: string}} report
  */
-export function discover(window, { families, changed, scanned, legacyName = "Browser wallet", ownName = "" }) {
+export function discover(window, report) {
+  const { families, changed, scanned, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
   const late = families.map((family) => FAMILIES[family]?.find(window, {
     legacyName,
     ownName,
+    identityUrl,
     known: () => announced(family),
     add: (said, provider) => { if (add(family, said, provider)) changed(); },
   }));

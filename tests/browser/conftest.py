@@ -16,6 +16,7 @@ from sessions_core import accounts, events
 from sessions_core.web import client
 from sessions_core.web.services import Services
 
+from .identity_page import InternetIdentity, MakeSigner, SignerInPage, serving
 from .pages import FIREFOX, Browser
 from .wallet_in_page import WalletInPage
 
@@ -161,6 +162,31 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
     wallet = WalletInPage(browser.driver)
     yield wallet
     wallet.uninstall()
+
+
+@pytest.fixture(scope="session")
+def identity_port() -> Iterator[int]:
+    """Where Internet Identity is; an application offers it when its settings say so."""
+    with serving() as port:
+        yield port
+
+
+@pytest.fixture
+def identity(driver: Chrome, browser: Browser) -> InternetIdentity:
+    return InternetIdentity(driver, browser.home)
+
+
+@pytest.fixture
+def make_signer(driver: Chrome, browser: Browser) -> Iterator[MakeSigner]:
+    made: list[SignerInPage] = []
+
+    def make(*args: Any, **options: Any) -> SignerInPage:
+        made.append(SignerInPage(driver, *args, **options))
+        return made[-1]
+
+    yield make
+    for signer in made:
+        signer.uninstall()
 
 
 class Elsewhere:

@@ -25,6 +25,7 @@ from tests.time_machine import Clock, TimeMachine
 
 from .conftest import Elsewhere, Site, account_of
 from .families_in_page import Leather, Solana, Xverse
+from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
 from .test_devices import LONG, come_back, give_name
@@ -316,6 +317,75 @@ def test_activity(
     browser.open("/activity")
     browser.follow("activity-older")
     picture("activity-page-2")
+
+
+def test_internet_identity(
+    browser: Browser,
+    wallet: WalletInPage,
+    identity: InternetIdentity,
+    identity_port: int,
+    make_app: Callable[..., Flask],
+    make_signer: MakeSigner,
+    site: Site,
+    redis: Redis,
+    clock: Clock,
+    picture: Callable[..., None],
+) -> None:
+    page = f"http://localhost:{identity_port}/#authorize"
+    site.app = app = make_app(SESSIONS_CORE_INTERNET_IDENTITY_URL=page)
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.row(wallet)
+    picture("icp-wallet-list")
+    make_signer("Signer of the Internet Computer")
+    panel.open()
+    panel.row(wallet)
+    picture("icp-wallet-list-by-chain")
+    browser.run("window.really = window.open; window.open = () => null")
+    panel.choose(identity)
+    panel.wait_for("popup_blocked")
+    picture("icp-popup-blocked")
+    browser.run("window.open = window.really")
+    panel.retry()
+    asked = identity.enter()
+    identity.leave()
+    picture("icp-connecting")
+    identity.arrive()
+    identity.answer(identity.chain(asked["key"], asked["lifetime"]))
+    panel.wait_for("ready_to_sign")
+    picture("icp-ready-to-sign")
+    panel.sign()
+    browser.arrive_at("/session")
+    picture("icp-session")
+    TimeMachine(app, redis, clock)(301)
+    browser.open("/session")
+    browser.click("extend")
+    confirm = ConfirmPanel(browser)
+    confirm.arrive("session.extend")
+    picture("icp-confirm")
+    confirm.start()
+    identity.enter()
+    identity.leave()
+    picture("icp-confirm-connecting")
+    browser.click("confirm-stop")
+    browser.run("window.open = () => null")
+    confirm.start()
+    confirm.wait_for("failed", "blocked")
+    picture("icp-confirm-blocked")
+
+
+def test_internet_identity_without_a_wallet(
+    browser: Browser, identity_port: int, make_app: Callable[..., Flask], site: Site, picture: Callable[..., None]
+) -> None:
+    site.app = make_app(SESSIONS_CORE_INTERNET_IDENTITY_URL=f"http://localhost:{identity_port}/#authorize")
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.wait_for("no_wallet")
+    picture("icp-no-wallet")
+    browser.as_a_phone()
+    panel.open()
+    panel.wait_for("in_app_browser")
+    picture("icp-phone")
 
 
 def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:

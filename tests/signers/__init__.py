@@ -138,11 +138,20 @@ class IcpSigner:
         self.expires = self.expires or (NEVER,) * links
         self.limits = self.limits or ({},) * links
 
-    def _ask(self, message: str) -> dict[str, str]:
+    def _given(self) -> dict[str, Any]:
         keys = [{"kind": kind, "key": key} for kind, key in zip(self.kinds, self.keys, strict=True)]
         limits = zip(self.expires, self.limits, strict=True)
-        delegations = [{"expires": expires, **limit} for expires, limit in limits]
-        return ask("icp", keys=keys, delegations=delegations, text=message)
+        return {"keys": keys, "delegations": [{"expires": expires, **limit} for expires, limit in limits]}
+
+    def _ask(self, message: str) -> dict[str, str]:
+        return ask("icp", text=message, **self._given())
+
+    def delegate(self, to: str, *, expires: int = NEVER, **limits: Any) -> dict[str, Any]:
+        """Return the chain that ends at a key of somebody else (DER in hex), as `toJSON()` writes it."""
+        given = self._given()
+        given["delegations"].append({"expires": expires, **limits})
+        chain: dict[str, Any] = ask("icp", to=to, **given)["chain"]
+        return chain
 
     @cached_property
     def address(self) -> str:

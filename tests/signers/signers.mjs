@@ -81,17 +81,21 @@ async function identity({ kind, key }) {
 }
 
 // `keys` is the principal's key, then each one that was delegated to; `delegations` says until when, and how limited.
-async function icp({ keys, delegations, text }) {
+// With `to`, the DER of a key that somebody else has, the last delegation is to that, and nothing is signed.
+async function icp({ keys, delegations, text, to }) {
   const { DelegationChain } = await import("@icp-sdk/core/identity");
   const { Principal } = await import("@icp-sdk/core/principal");
   const identities = await Promise.all(keys.map(identity));
-  const publicKey = identities[0].getPublicKey().toDer();
+  const publicKeys = identities.map((each) => each.getPublicKey());
+  if (to) publicKeys.push({ toDer: () => bytes(to) });
+  const publicKey = publicKeys[0].toDer();
   let chain = DelegationChain.fromDelegations([], publicKey);
   for (const [at, { expires, targets, permissions }] of delegations.entries()) {
     chain = await DelegationChain.create(
-      identities[at], identities[at + 1].getPublicKey(), new Date(expires),
+      identities[at], publicKeys[at + 1], new Date(expires),
       { previous: chain, targets: targets?.map((target) => Principal.fromText(target)), permissions });
   }
+  if (to) return { chain: chain.toJSON() };
   const signature = await identities.at(-1).sign(joined(utf8("\x0fsiwic-challenge"), utf8(text)));
   return {
     principal: Principal.selfAuthenticating(publicKey).toText(),
