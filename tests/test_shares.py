@@ -157,6 +157,13 @@ def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(walle
         )
 
 
+def test_nobody_s_own_key_counts_as_half_of_a_wallet_that_was_not_made_here(wallets: Shares) -> None:
+    key = Signer.create()
+    account = parse(f"eip155:1:{key.address}")
+    error = refused(lambda: wallets.sign(account, bytes(key.key), TEXT))
+    assert error.args == ("not the key of the account",)
+
+
 def test_an_account_without_a_share_and_a_wrong_share_answer_alike(wallets: Shares, made: Made) -> None:
     wrong = refused(lambda: wallets.sign(made.account, bytes(32), TEXT))
     wallets.forget(made.account)

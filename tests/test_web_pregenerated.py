@@ -516,6 +516,14 @@ def test_a_half_that_is_gone_ends_the_session_and_says_why(
     assert member.has(MARKER)
 
 
+def test_a_new_wallet_in_its_place_is_not_lost_with_the_old_one_s_session(member: Newcomer) -> None:
+    member.make()
+    assert member.submit("/sign-out", reason="share_gone").headers["Clear-Site-Data"] == '"cache"'
+    assert member.has(MARKER)
+    member.enter()
+    assert member.sign_out().headers["Clear-Site-Data"] == '"cache"'
+
+
 @pytest.mark.parametrize("reason", ["revoked", "wallet_deleted", "<script>", ""])
 def test_a_page_can_t_give_any_other_reason(member: Newcomer, happened: list[events.Event], reason: str) -> None:
     answer = member.submit("/sign-out", reason=reason)

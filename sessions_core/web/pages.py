@@ -143,11 +143,12 @@ def sign_out_post() -> ResponseReturnValue:
 
     A page that no longer finds its wallet's half in the browser gives the reason `share_gone`.
     """
-    gone = request.form.get("reason") == "share_gone"
-    reason = "share_gone" if gone else "signed_out"
+    reason = "share_gone" if request.form.get("reason") == "share_gone" else "signed_out"
+    view = session_view()
+    # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
+    gone = reason == "share_gone" and view is not None and share_cookie.names(view.account)
     end_session(reason)
     answer = clear_browser(redirect(url_for("sessions.signed_out", reason=reason), 303))
-    # Whatever the page could not read is left as it is, but from now on nothing depends on it.
     return share_cookie.take(answer) if gone else answer
 
 
