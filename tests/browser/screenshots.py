@@ -437,7 +437,10 @@ def test_families(
         picture(f"families-{rows}")
         for other in (wallet, *others[1:]):
             other.uninstall()
-    site.app = make_app(SESSIONS_CORE_CHAINS=["eip155:1", "stacks:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"])
+    site.app = make_app(
+        SESSIONS_CORE_CHAINS=["eip155:1", "stacks:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"],
+        SESSIONS_CORE_RPC_URLS={},
+    )
     panel.open()
     panel.choose(others[0])
     others[0].approve_connect()
