@@ -3,9 +3,9 @@
     {usr_…}:accounts   string  sealed: the accounts of a person, the primary one first
     {tag}:person       string  sealed: the person that an account points to; read with each request of its sessions
 
-An account belongs to a person if both say so. Linking lists the account first and points it last, unlinking the other
-way round would be no different: whichever step is missing, it belongs to nobody. So each change holds from one write
-on, and a crash leaves at most a line in a record, or a pointer, that means nothing.
+An account belongs to a person if both say so. To link, it is listed first and pointed last; to unlink, it is struck
+off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a pointer, that
+means nothing.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class People:
         before = self.of(account)
         person_id, roll = self._list(account, by)
         # The account that asks first: a person is made of it, and the other one comes to them. The last of these
-        # writes is the one from which on the two are linked.
+        # writes links the two.
         for each in (by, account):
             if not self._claim(str(each), person_id, roll.revision):
                 self._strike(person_id, account, by)

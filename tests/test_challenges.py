@@ -14,7 +14,8 @@ from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from redis import Redis
 
 from sessions_core import chains, messages
-from sessions_core.challenges import API, SIGN_IN, Challenge, Challenges
+from sessions_core.accounts import parse
+from sessions_core.challenges import API, CONFIRM, LINK, SIGN_IN, Challenge, Challenges
 from sessions_core.errors import (
     AccountMalformed,
     ChainUnsupported,
@@ -301,6 +302,29 @@ def test_a_challenge_for_the_api_never_becomes_a_cookie_session_and_the_other_wa
             )
     account = challenges.redeem(api.message, api.challenge, wallet.sign(api.message), None, API).account
     assert str(account) == wallet.account()
+
+
+def test_a_challenge_is_good_for_its_own_purpose_even_where_what_it_is_bound_to_is_the_same(
+    challenges: Challenges, wallet: Wallet, redis: Redis
+) -> None:
+    written = {
+        SIGN_IN: challenges.issue(wallet.account(), BROWSER),
+        CONFIRM: challenges.issue_confirmation(parse(wallet.account()), "Do this.", BROWSER),
+        LINK: challenges.issue_link(wallet.account(), "Link this.", BROWSER),
+    }
+    for purpose, issued in written.items():
+        signature = wallet.sign(issued.message)
+        for other in written.keys() - {purpose}:
+            refused(
+                ChallengeForeign,
+                lambda issued=issued, signature=signature, other=other: challenges.redeem(  # type: ignore[misc]
+                    issued.message, issued.challenge, signature, BROWSER, other
+                ),
+            )
+        assert redis.keys("*nonce*") == [], "and is not spent by that"
+    for purpose, issued in written.items():
+        redeemed = challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER, purpose)
+        assert str(redeemed.account) == wallet.account()
 
 
 def test_a_challenge_can_be_signed_for_five_minutes(

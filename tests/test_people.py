@@ -14,7 +14,7 @@ from sessions_core import errors, events
 from sessions_core.accounts import Account, eip55, parse
 from sessions_core.directory import account_tag
 from sessions_core.people import MOST, People
-from sessions_core.person import Person, born_id
+from sessions_core.person import Person, Roll, born_id
 from sessions_core.records import Ended, Live
 from sessions_core.standing import Standing
 from sessions_core.web.services import Services
@@ -221,6 +221,12 @@ def test_the_primary_account_is_the_first_until_another_is_chosen(
     assert people.of(BOB).primary == ALICE
 
 
+def lines(people: People, account: Account) -> tuple[str, ...]:
+    """What stands in the record of an account's person, whether it means anything or not."""
+    _, _, roll = people._read(people.of(account).id)
+    return roll.accounts if roll is not None else ()
+
+
 # -- Cut short ---------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +322,7 @@ def test_lines_that_a_crash_left_behind_make_room(people: People, cut_short: Cal
     for number in range(MOST - 2):
         people.link(some_account(100 + number), by=ALICE)
     assert len(people.of(ALICE).accounts) == MOST
+    assert len(lines(people, ALICE)) == MOST
 
 
 # -- At the same moment ------------------------------------------------------------------------------------------
@@ -348,6 +355,41 @@ def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> 
         assert len(linked) == 1
         assert people.of(wanted) == linked[0]
         consistent(people, one, other, wanted)
+
+
+def test_who_comes_second_is_told_and_leaves_nothing_behind(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    people.link(CAROL, by=ALICE)
+    listing = people._list
+
+    def and_then_another(account: Account, by: Account) -> tuple[str, Roll]:
+        found = listing(account, by)
+        with monkeypatch.context() as patch:
+            patch.setattr(people, "_list", listing)
+            people.link(account, by=DAVE)
+        return found
+
+    monkeypatch.setattr(people, "_list", and_then_another)
+    with pytest.raises(errors.AccountLinkedElsewhere):
+        people.link(BOB, by=ALICE)
+    assert lines(people, ALICE) == (str(ALICE), str(CAROL))
+    consistent(people, ALICE, BOB, CAROL, DAVE)
+
+
+def test_a_link_that_is_undone_before_it_is_complete_is_not_called_one(
+    people: People, monkeypatch: pytest.MonkeyPatch, happened: list[events.Event]
+) -> None:
+    claim = people._claim
+
+    def and_then_strike(account: str, person_id: str, revision: int) -> bool:
+        claimed = claim(account, person_id, revision)
+        people._strike(person_id, BOB, ALICE)
+        return claimed
+
+    monkeypatch.setattr(people, "_claim", and_then_strike)
+    with pytest.raises(errors.StoreUnavailable):
+        people.link(BOB, by=ALICE)
+    assert happened == []
+    assert alone(people, BOB)
 
 
 def test_two_who_link_each_other_become_one_person_at_most(people: People) -> None:
