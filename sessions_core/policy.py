@@ -42,7 +42,7 @@ class SessionType:
     """A kind of session: how its handles begin, its two clocks in seconds, and the permissions the kind grants.
 
     `verified`: only for accounts that an administrator has verified. `by_wallet`: whether a wallet's signature can
-    start one. Each use of a permission in `fresh` asks for a signature of the last minutes.
+    start one. Each use of a permission in `fresh` asks for a signature of the last `SESSIONS_CORE_FRESH_SECONDS`.
     """
 
     name: str

@@ -6,6 +6,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
     {tag}:epoch              number  a record that saw a smaller one is dead
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
+    {tag}:news               string  sealed: the account's last sign-ins (`news`)
     epoch                    number  like that of the account, for everybody; outside the tag
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
@@ -74,10 +75,29 @@ local function close(index, digest, entry, reason)
 end
 """
 
-# KEYS record, index; ARGV digest, handle, idle, created, ends, record without its time, most sessions, what the keys
-# of records begin with -> the handles of sessions that ended for it, or 0 if the key is taken or the end is past. The
-# account's oldest sessions beyond the most end, and the index keeps no more than a hundred that have: one wallet that
-# signs in without pause must not slow Redis down.
+# End every session of an index, but for the one with this digest, if there is one; return how many lived.
+_END_ALL = (
+    _CLOSE
+    + """
+local function end_all(index, records, reason, but)
+  local ended = 0
+  local entries = redis.call('HGETALL', index)
+  for i = 1, #entries, 2 do
+    if entries[i] ~= but and redis.call('DEL', records .. entries[i]) == 1 then
+      close(index, entries[i], entries[i + 1], reason)
+      ended = ended + 1
+    end
+  end
+  return ended
+end
+"""
+)
+
+# KEYS record, index, and for an account its news; ARGV digest, handle, idle, created, ends, record without its time,
+# most sessions, what the keys of records begin with, the sign-in as news, most news, seconds kept -> the handles of
+# sessions that ended for it, or 0 if the key is taken or the end is past. The account's oldest sessions beyond the
+# most end, and the index keeps no more than a hundred that have: one wallet that signs in without pause must not slow
+# Redis down.
 CREATE = Script(
     _NOW
     + _ENTER
@@ -88,6 +108,14 @@ if left <= 0 then return 0 end
 local record = string.format('%013.0f', now) .. ARGV[6]
 if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
 enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+if KEYS[3] then
+  local before, news = redis.pcall('GET', KEYS[3]), {ARGV[9]}
+  -- Nobody is kept from signing in by what else may be there.
+  for each in string.gmatch(type(before) == 'string' and before or '', '[^|]+') do
+    if #news < tonumber(ARGV[10]) then table.insert(news, each) end
+  end
+  redis.call('SET', KEYS[3], table.concat(news, '|'), 'EX', ARGV[11])
+end
 local living, ended, over = {}, {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
@@ -183,21 +211,14 @@ return 1
 # epoch, channel, announcement, what the keys of records begin with -> how many others were alive, or -1 if the record
 # changed or is gone. The epoch ends them all, those being signed in included; only this record has seen the new one.
 OTHERS = Script(
-    _CLOSE
+    _END_ALL
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active or revision ~= ARGV[1] then return -1 end
 if tonumber(ARGV[2]) ~= tonumber(redis.call('GET', KEYS[3]) or 0) then return -1 end
 redis.call('INCR', KEYS[3])
 redis.call('SET', KEYS[1], active .. ARGV[4], 'KEEPTTL')
-local ended = 0
-local entries = redis.call('HGETALL', KEYS[2])
-for i = 1, #entries, 2 do
-  if entries[i] ~= ARGV[3] and redis.call('DEL', ARGV[7] .. entries[i]) == 1 then
-    close(KEYS[2], entries[i], entries[i + 1], 'revoked')
-    ended = ended + 1
-  end
-end
+local ended = end_all(KEYS[2], ARGV[7], 'revoked', ARGV[3])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return ended
 """
@@ -207,17 +228,10 @@ return ended
 # The epoch alone ends them all, those being signed in included; the rest tidies up, and lets each returning browser
 # hear the reason.
 EVERYWHERE = Script(
-    _CLOSE
+    _END_ALL
     + """
 redis.call('INCR', KEYS[1])
-local ended = 0
-local entries = redis.call('HGETALL', KEYS[2])
-for i = 1, #entries, 2 do
-  if redis.call('DEL', ARGV[3] .. entries[i]) == 1 then
-    close(KEYS[2], entries[i], entries[i + 1], ARGV[4])
-    ended = ended + 1
-  end
-end
+local ended = end_all(KEYS[2], ARGV[3], ARGV[4])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return ended
 """

@@ -107,7 +107,7 @@ class Settings:
     confirm_seconds: int = 2 * MINUTE
     """How long the request to confirm an action can be signed."""
     fresh_seconds: int = 5 * MINUTE
-    """How long a signature counts as fresh where an action asks for one."""
+    """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""

@@ -216,6 +216,11 @@ class _Confirm(HTMLParser):
             self.waiting.sentence += data
 
 
+def handle_of(visitor: Visitor) -> str:
+    """Return what this visitor's session is called."""
+    return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"])
+
+
 def as_browsers_send(value: str) -> str:
     """Return the value of a field as forms send it: with CR LF at the end of lines (HTML, section 4.10.21.4)."""
     return value.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")

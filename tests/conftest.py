@@ -18,6 +18,7 @@ from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
 from .evm import Anvil
+from .evm.nodes import Relay
 from .stored import ABSOLUTE, ALICE, IDLE
 from .time_machine import Clock, TimeMachine
 
@@ -44,6 +45,13 @@ def evm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
     node = Anvil(tmp_path_factory.mktemp("evm"))
     yield node
     node.stop()
+
+
+@pytest.fixture
+def node(evm: Anvil) -> Iterator[Relay]:
+    """The way to that node, which a test may block."""
+    with Relay(evm) as relay:
+        yield relay
 
 
 @pytest.fixture
@@ -130,6 +138,21 @@ def visitor(app: Flask) -> Visitor:
 @pytest.fixture
 def wallet() -> Wallet:
     return Wallet()
+
+
+@pytest.fixture
+def person(visitor: Visitor, wallet: Wallet) -> Visitor:
+    """Somebody who has signed in."""
+    visitor.sign_in(wallet)
+    return visitor
+
+
+@pytest.fixture
+def other(app: Flask, wallet: Wallet, person: Visitor) -> Visitor:
+    """A second browser of the same person."""
+    other = Visitor(app)
+    other.sign_in(wallet)
+    return other
 
 
 @pytest.fixture

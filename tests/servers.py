@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from redis import Redis
 
@@ -140,13 +141,13 @@ class Listener:
     def __init__(self, answer: Callable[[bytes], bytes | None] = lambda _: b"") -> None:
         self._answer = answer
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._connections: list[socket.socket] = []
-        self.accepted = 0
+        self._open: list[socket.socket] = []
+        self.connections = 0
         self.closed = threading.Semaphore(0)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
         return self
@@ -155,7 +156,7 @@ class Listener:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=5)
         self._socket.close()
-        for connection in self._connections:
+        for connection in self._open:
             connection.close()
 
     def _accept(self) -> None:
@@ -164,19 +165,22 @@ class Listener:
                 connection = self._socket.accept()[0]
             except OSError:
                 return
-            self.accepted += 1
-            self._connections.append(connection)
-            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+            self.connections += 1
+            self._open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self._converse(connection)
+        self.closed.release()
 
     def _converse(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := connection.recv(65536):
-                answer = self._answer(piece)
-                if answer is None:
-                    connection.shutdown(socket.SHUT_RDWR)
-                    return
-                connection.sendall(answer)
-        self.closed.release()
+        while piece := connection.recv(65536):
+            answer = self._answer(piece)
+            if answer is None:
+                connection.shutdown(socket.SHUT_RDWR)
+                return
+            connection.sendall(answer)
 
 
 @contextmanager

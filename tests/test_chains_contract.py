@@ -527,21 +527,24 @@ def test_a_node_that_is_gone_is_unavailable() -> None:
 
 
 @pytest.fixture
-def stuck() -> Iterator[tuple[Stranger, threading.Event]]:
-    """A node that waits for a word before it answers."""
-    word = threading.Event()
+def stuck() -> Iterator[tuple[Stranger, threading.Semaphore, threading.Event]]:
+    """A node that counts who is there, and waits for a word before it answers."""
+    there, word = threading.Semaphore(0), threading.Event()
 
     def speak(connection: socket.socket, call: Call) -> None:
+        there.release()
         word.wait(20)
         connection.sendall(result(call, "0x7a69" if call["method"] == "eth_chainId" else YES))
 
     with Stranger(speak) as node:
-        yield node, word
+        yield node, there, word
         word.set()
 
 
-def test_a_slow_node_holds_up_four_requests_and_no_more(stuck: tuple[Stranger, threading.Event]) -> None:
-    node, word = stuck
+def test_a_slow_node_holds_up_four_requests_and_no_more(
+    stuck: tuple[Stranger, threading.Semaphore, threading.Event],
+) -> None:
+    node, there, word = stuck
     contracts = Contracts(settings(node.url))
 
     def ask() -> str:
@@ -552,10 +555,7 @@ def test_a_slow_node_holds_up_four_requests_and_no_more(stuck: tuple[Stranger, t
         return "accepted"
 
     def wait_and_release() -> str:
-        deadline = time.monotonic() + 5
-        while len(node.calls) < 4 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(0.1)
+        assert all(there.acquire(timeout=5) for _ in range(4))
         told = [ask() for _ in range(3)]
         word.set()
         return told[0]

@@ -320,11 +320,11 @@ def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
         link = Link(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
             fail(link)
-        assert listener.accepted == 3
+        assert listener.connections == 3
         for second in range(1, 6):
             for _ in range(20):
                 fail(link)
-            assert listener.accepted == 2 + second
+            assert listener.connections == 2 + second
             now.now += 1
 
 
@@ -449,7 +449,7 @@ def test_an_application_starts_while_its_cluster_is_down_and_finds_it_later(
 ) -> None:
     with Listener(lambda _: None) as listener:
         link = Link(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
-        assert listener.accepted == 0
+        assert listener.connections == 0
         for _ in range(3):
             fail(link)
         assert fail(link) == "circuit open"

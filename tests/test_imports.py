@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 ROWS = (
     ("errors",),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
-    ("messages", "standing", "policy", "actions", "events", "clients"),
+    ("messages", "standing", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("connection", "embedded", "scripts", "records", "directory", "janitor", "rpc", "chains", "store"),
     ("challenges", "lifecycle"),
     ("audit",),

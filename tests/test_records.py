@@ -693,6 +693,22 @@ def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come
     assert store.load(live.id, "now") == Ended("everywhere")
 
 
+def test_not_even_with_the_epoch_put_back_does_it_live_past_its_absolute_end(
+    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+) -> None:
+    """Who can write to Redis can do this: docs/threats.md says so."""
+    live = start()
+    key = key_of(redis, live)
+    kept = redis.dump(key)
+    store.revoke_account(ALICE)
+    redis.delete(live.place.epoch)
+    redis.restore(key, ABSOLUTE * 3000, kept, replace=True)
+    assert isinstance(store.load(live.id, "never"), Live)
+    pass_time(ABSOLUTE)
+    assert redis.exists(key)
+    assert store.load(live.id, "now") == Ended("absolute")
+
+
 def test_an_index_that_was_changed_makes_no_error(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:

@@ -19,7 +19,7 @@ from sessions_core.records import Live
 from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
-from .actors import Visitor, Wallet
+from .actors import Visitor, Wallet, handle_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -38,13 +38,6 @@ def admin(app: Flask, services: Services, boss: Wallet) -> Visitor:
     admin = Visitor(app)
     admin.sign_in(boss)
     return admin
-
-
-@pytest.fixture
-def person(visitor: Visitor, wallet: Wallet) -> Visitor:
-    """A member, on whom the administrator acts."""
-    visitor.sign_in(wallet)
-    return visitor
 
 
 @pytest.fixture
@@ -69,10 +62,6 @@ def changes(account: str, handle: str) -> Iterator[tuple[str, dict[str, str], st
     yield f"{base}/sessions/{handle}/revoke", {}, f"End the session {handle} of {account}."
     yield f"{base}/revoke", {}, f"End every session of {account}."
     yield "/admin/everybody", {}, "Sign everybody out of this site."
-
-
-def handle_of(visitor: Visitor) -> str:
-    return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"])
 
 
 def code_of(response: TestResponse) -> str:

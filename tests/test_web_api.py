@@ -15,6 +15,7 @@ from redis import Redis
 
 from sessions_core import canisters, events, messages
 from sessions_core.accounts import parse
+from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
 from .signers import ICP, IcpSigner
@@ -242,6 +243,24 @@ def test_validate_without_a_session_says_no_token(visitor: Visitor, happened: li
     answer = visitor.json(VALIDATE)
     assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "no_token")
     assert happened == []
+
+
+def test_validate_says_who_a_professional_is_and_nothing_of_it_to_others(
+    visitor: Visitor, wallet: Wallet, services: Services
+) -> None:
+    account = parse(wallet.account())
+    services.directory.verify(account, "lic_2041_77", "licensed", 30)
+    visitor.sign_in(wallet)
+    assert not {"professional_id", "verification_level"} & visitor.json(VALIDATE).get_json()["data"].keys()
+    visitor.sign_in(wallet, session_type="professional")
+
+    def who() -> tuple[str, str | None, str | None]:
+        data = visitor.json(VALIDATE).get_json()["data"]
+        return data["session_type"], data["professional_id"], data["verification_level"]
+
+    assert who() == ("professional", "lic_2041_77", "licensed")
+    services.directory.withdraw(account)
+    assert who() == ("professional", None, None)
 
 
 # -- Keep alive ----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from sessions_core.web import cli
 from sessions_core.web.services import Services
 from sessions_core.web.view import iso, moment
 
-from .actors import ORIGIN, Visitor, Wallet, together
+from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .conftest import SECRET
 from .servers import Server, cluster, running, sentinel
 from .time_machine import TimeMachine
@@ -93,10 +93,6 @@ class Shell:
 @pytest.fixture
 def flask(app: Flask) -> Shell:
     return Shell(app)
-
-
-def handle_of(visitor: Visitor) -> str:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"]
 
 
 def reason_of(visitor: Visitor) -> str:

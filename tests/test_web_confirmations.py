@@ -138,12 +138,6 @@ def shop(app: Flask) -> Shop:
     return app.extensions["shop"]
 
 
-@pytest.fixture
-def person(visitor: Visitor, wallet: Wallet) -> Visitor:
-    visitor.sign_in(wallet)
-    return visitor
-
-
 def code_of(response: TestResponse) -> str:
     assert not response.get_json()["success"]
     return str(response.get_json()["error"]["code"])

@@ -21,7 +21,7 @@ from sessions_core.clients import Client
 from sessions_core.records import Live
 from sessions_core.web.services import Services
 
-from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
+from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
@@ -48,20 +48,6 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def person(visitor: Visitor, wallet: Wallet) -> Visitor:
-    visitor.sign_in(wallet)
-    return visitor
-
-
-@pytest.fixture
-def other(app: Flask, wallet: Wallet, person: Visitor) -> Visitor:
-    """A second browser of the same person."""
-    other = Visitor(app)
-    other.sign_in(wallet)
-    return other
-
-
-@pytest.fixture
 def stranger(app: Flask, person: Visitor) -> Visitor:
     """Somebody with another account."""
     stranger = Visitor(app)
@@ -77,10 +63,6 @@ def start(services: Services, wallet: Wallet) -> Callable[..., Live]:
         return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
 
     return start
-
-
-def handle_of(visitor: Visitor) -> str:
-    return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"])
 
 
 def listed(visitor: Visitor) -> list[dict[str, Any]]:

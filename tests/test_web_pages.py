@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from flask import Flask, redirect, session
 from redis import Redis
+from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import canisters, chains, embedded, errors, events, public, signed_in
@@ -76,6 +79,48 @@ def test_a_sign_in_makes_one_event_and_goes_to_the_session(
     assert isinstance(event, events.SessionCreated)
     assert (event.account, event.session_type) == (wallet.account(), "standard")
     assert event.handle.startswith("sess_")
+
+
+def data_of(visitor: Visitor) -> dict[str, Any]:
+    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
+
+
+def length(data: dict[str, Any]) -> float:
+    """How many seconds the session has in all, at most, from now on."""
+    end, now = (datetime.fromisoformat(data[name]) for name in ("absolute_expires_at", "now"))
+    return (end - now).total_seconds()
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [("600", 600), ("1", 120), ("99999999", 43_200)])
+def test_the_form_may_ask_for_a_shorter_session_and_gets_no_longer_one(
+    visitor: Visitor, wallet: Wallet, asked: str, seconds: int
+) -> None:
+    visitor.sign_in(wallet, duration=asked)
+    data = data_of(visitor)
+    assert seconds - 5 < length(data) <= seconds
+    assert data["time_remaining"] <= min(seconds, 1800)
+
+
+def test_the_form_may_ask_for_fewer_permissions_and_gets_none_beyond_its_type(
+    visitor: Visitor, wallet: Wallet
+) -> None:
+    form = MultiDict(form_of(visitor, wallet))
+    form.setlist("permissions", ["sign", "read:profile", "test-only", "manage:sessions", "admin", ""])
+    assert visitor.post("/sign-in", data=form).status_code == 303
+    assert data_of(visitor)["permissions"] == ["sign", "read:profile"]
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "professional", "root", "standard "])
+def test_a_kind_of_session_that_the_account_may_not_have_is_refused(
+    visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event], kind: str
+) -> None:
+    """An anonymous one takes a proof that names no account: nobody gets it for a wallet's signature."""
+    form = form_of(visitor, wallet) | {"session_type": kind}
+    with refused(redis, happened, "permission_denied", spent=kind == "professional"):  # whose account has to be known
+        answer = visitor.post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (303, [])
+    assert answer.headers["Location"] == f"/unauthorized?session_type={quote_plus(kind)}"
+    assert not visitor.signed_in
 
 
 def test_the_line_feeds_of_a_form_may_be_those_of_a_browser(visitor: Visitor, wallet: Wallet) -> None:

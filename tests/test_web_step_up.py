@@ -15,29 +15,11 @@ from sessions_core.accounts import parse
 from sessions_core.errors import catalogue
 from sessions_core.web.services import Services
 
-from .actors import Visitor, Wallet
+from .actors import Visitor, Wallet, handle_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x>', "javascript:alert(1)", "//evil.example", "x" * 5000, "\0"]
-
-
-@pytest.fixture
-def person(visitor: Visitor, wallet: Wallet) -> Visitor:
-    visitor.sign_in(wallet)
-    return visitor
-
-
-@pytest.fixture
-def other(app: Flask, wallet: Wallet, person: Visitor) -> Visitor:
-    """A second browser of the same person, with a name of its own."""
-    other = Visitor(app)
-    other.sign_in(wallet)
-    return other
-
-
-def handle_of(visitor: Visitor) -> str:
-    return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["session_id"])
 
 
 def attribute(page: str, testid: str, name: str) -> str | None:

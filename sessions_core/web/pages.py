@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from .. import errors, policy
+from .. import errors, policy, wallet_apps
 from ..accounts import Account, chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
@@ -54,6 +56,29 @@ def sign_in() -> ResponseReturnValue:
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=reason)
+
+
+@pages.get("/sign-in/phone")
+@public
+def phone() -> ResponseReturnValue:
+    """Show the way to the sign-in page inside a wallet's app on a phone, as a code and as a link."""
+    args, settings = request.args, services().settings
+    apps = accepted()["wallet_apps"]
+    app = next((each for each in apps if each.id == args.get("app")), apps[0] if apps else None)
+    fields = {"next": origin.safe_path(args.get("next"), ""), **_kind(args.get("session_type", ""))}
+    # The ordinary kind needs no naming, and a short link makes a code that is easy to scan.
+    kind = fields["session_type"] if args.get("session_type") else None
+    target = url_for("sessions.sign_in", next=fields["next"] or None, session_type=kind)
+    link = app.link(settings.public_origin + target) if app else ""
+    return render_template(
+        "sessions/phone.html",
+        apps=apps,
+        app=app,
+        link=link,
+        code=Markup(wallet_apps.qr_code(link) or ""),  # noqa: S704  # made of numbers, not of the text
+        unreachable=urlsplit(settings.public_origin).hostname in ("localhost", "127.0.0.1", "::1"),
+        **fields,
+    )
 
 
 @pages.post("/sign-in")
@@ -194,9 +219,10 @@ def _sign_in_page(
 
 
 def accepted() -> dict[str, Any]:
-    """Return what the connect panel has to know: chains to sign for, families of wallets to look for."""
+    """Return what the connect panel has to know: chains to sign for, families of wallets, apps on phones."""
     chains = [chain(each) for each in services().settings.chains]
-    return {"chains": chains, "families": list(dict.fromkeys(each.namespace for each in chains))}
+    families = list(dict.fromkeys(each.namespace for each in chains))
+    return {"chains": chains, "families": families, "wallet_apps": wallet_apps.apps(families)}
 
 
 def _duration(form: Any) -> int | None:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
 from flask import Flask
 from redis import Redis
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
+from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
+from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
 
 from .conftest import Elsewhere, Site, account_of
@@ -23,10 +27,24 @@ from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
 from .test_devices import LONG, come_back, give_name
-from .wallet_in_page import WalletInPage
+from .wallet_in_page import Request, WalletInPage
 
 ROOT = Path(__file__).parents[2]
 README, ALL = ROOT / "docs/images", ROOT / "build/screenshots"
+
+
+class SmartWallet(WalletInPage):
+    """A wallet whose signature only its network could judge."""
+
+    def _sign(self, request: Request, key: Any) -> tuple[str, str]:
+        text, signature = super()._sign(request, key)
+        return text, signature + signature[2:]
+
+
+@pytest.fixture
+def overrides(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Nobody listens where the node of Polygon should be; Ethereum has none."""
+    return overrides | {"SESSIONS_CORE_RPC_URLS": {"eip155:137": f"http://127.0.0.1:{free_port()}"}}
 
 
 @pytest.fixture
@@ -35,6 +53,13 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
     wallet = WalletInPage(browser.driver, "Fox Wallet")
     wallet.keys = [Account.from_key("0x" + "11" * 32)]
     wallet.install()
+    yield wallet
+    wallet.uninstall()
+
+
+@pytest.fixture
+def smart_wallet(browser: Browser) -> Iterator[SmartWallet]:
+    wallet = SmartWallet(browser.driver, "Contract Wallet")
     yield wallet
     wallet.uninstall()
 
@@ -85,7 +110,7 @@ def test_pages(browser: Browser, wallet: WalletInPage, picture: Callable[..., No
     picture("sign-out")
     browser.driver.find_element("css selector", "main form button").click()
     browser.arrive_at("/signed-out")
-    for reason in ("signed_out", "idle", "absolute", "revoked", "everywhere", "replaced", "unknown"):
+    for reason in [*REASONS, "unknown"]:
         browser.open("/signed-out", reason=reason)
         picture(f"signed-out-{reason}")
 
@@ -117,6 +142,30 @@ def test_the_wallet_elsewhere(browser: Browser, wallet: WalletInPage, picture: C
         browser.open(path)
         browser.see("account-changed")
         picture(f"account-changed-{name}")
+
+
+def test_a_sign_in_elsewhere(
+    browser: Browser,
+    wallet: WalletInPage,
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    browser.enter(wallet)
+    elsewhere.sign_in(wallet)
+    pass_time(130)
+    for name, path in (("session", "/session"), ("home", "/")):
+        browser.open(path)
+        browser.see("elsewhere")
+        picture(f"elsewhere-{name}")
+    elsewhere.sign_in(wallet, PHONE, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="W" * 40)
+    pass_time(70)
+    browser.open("/activity")
+    browser.see("elsewhere")
+    browser.press(Keys.TAB)
+    picture("elsewhere-more")
+    browser.follow("elsewhere-not-me")
+    picture("elsewhere-devices")
 
 
 def test_a_professional(
@@ -304,6 +353,27 @@ def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, pictur
     panel.open()
     panel.wait_for("no_wallet")
     picture("no-wallet")
+    browser.open("/sign-in/phone", app="xverse", next="/session")
+    picture("phone")
+    browser.open("/sign-in/phone", app="phantom", next="/" + "way/" * 60)
+    picture("phone-long-link")
+
+
+def test_contract_wallets(browser: Browser, smart_wallet: SmartWallet, picture: Callable[..., None]) -> None:
+    panel = ConnectPanel(browser)
+    for chain, state in ((1, "contract_wallet"), (137, "network_unreachable")):
+        smart_wallet.chain, smart_wallet.connected = chain, False
+        smart_wallet.install()
+        panel.connect(smart_wallet)
+        panel.sign()
+        smart_wallet.approve_sign()
+        panel.wait_for(state)
+        picture(state.replace("_", "-"))
+    smart_wallet.uninstall()
+    for reason in ("limit", "wallet_revoked"):
+        browser.open("/sign-in", reason=reason)
+        panel.wait_for("no_wallet")
+        picture(f"sign-in-{reason}")
 
 
 def test_confirming(

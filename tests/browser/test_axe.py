@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import errors, public
-from sessions_core.accounts import chain
+from sessions_core.web import pages
 from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
@@ -85,7 +85,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
             next="/session",
             wallet="Test Wallet",
             remember=False,
-            chains=[chain(each) for each in settings.chains],
+            **pages.accepted(),
             idle_seconds=settings.idle_seconds,
             absolute_seconds=settings.absolute_seconds,
         )
@@ -148,6 +148,11 @@ def test_the_panel_without_a_wallet(browser: Browser, check: Callable[[str], Non
     panel.open()
     panel.wait_for("in_app_browser")
     check("in_app_browser")
+
+
+def test_the_way_to_a_phone(browser: Browser, check: Callable[[str], None]) -> None:
+    browser.open("/sign-in/phone")
+    check("phone")
 
 
 def test_the_panel_on_the_way_to_a_signature(

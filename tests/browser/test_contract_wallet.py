@@ -29,12 +29,6 @@ class ContractWalletInPage(WalletInPage):
 
 
 @pytest.fixture
-def node(evm: Anvil) -> Iterator[Relay]:
-    with Relay(evm) as relay:
-        yield relay
-
-
-@pytest.fixture
 def overrides(overrides: dict[str, Any], node: Relay) -> dict[str, Any]:
     return overrides | {
         "SESSIONS_CORE_CHAINS": ("eip155:1", CHAIN),

@@ -273,7 +273,8 @@ def test_on_a_phone_the_page_offers_the_wallets_own_browsers(
     assert targets[0] == f"https://link.metamask.io/dapp/{here}/sign-in?next=/session"
     quoted = f"http%3A%2F%2F{here.replace(':', '%3A')}%2Fsign-in%3Fnext%3D%2Fsession"
     assert targets[1] == f"https://go.cb-w.com/dapp?cb_url={quoted}"
-    assert targets[2].startswith(f"https://phantom.app/ul/browse/{quoted}?ref=")
+    assert targets[2] == f"https://connect.xverse.app/browser?url={quoted}"
+    assert targets[3].startswith(f"https://phantom.app/ul/browse/{quoted}?ref=")
 
 
 def test_a_phone_with_a_wallet_inside_signs_in_as_usual(panel: ConnectPanel, wallet: WalletInPage) -> None:

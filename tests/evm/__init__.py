@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-import time
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -31,27 +31,35 @@ class Anvil:
         found = str(_BINARY) if _BINARY.is_file() else shutil.which("anvil")
         if found is None:
             raise RuntimeError("The tests need anvil: run sh tests/browser/install.sh, or install Foundry")
-        self._log = directory / "anvil.log"
-        with self._log.open("wb") as log:
-            # The keeper of `embedded` ends the node when we are gone.
-            self._keeper = subprocess.Popen(
-                ["/bin/sh", "-c", embedded._KEEPER, "sh", found, "--host", "127.0.0.1", "--port", "0"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={"PATH": os.environ["PATH"], "HOME": str(directory)},
-            )
-        self.url = f"http://{self._listening()}"
+        # The keeper of `embedded` ends the node when we are gone.
+        self._keeper = subprocess.Popen(
+            ["/bin/sh", "-c", embedded._KEEPER, "sh", found, "--host", "127.0.0.1", "--port", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(directory)},
+        )
+        self._said: list[str] = []
+        self._place = ""
+        self._started = threading.Event()
+        # For as long as it lives: it writes a line for each call, and would stop once the pipe is full.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._started.wait(20), self._said
+        assert self._place, self._said
+        self.url = f"http://{self._place}"
         self.rich: str = self.ask("eth_accounts")[0]
 
-    def _listening(self) -> str:
-        deadline = time.monotonic() + 20
-        while b"Listening on " not in (said := self._log.read_bytes()):
-            assert self._keeper.poll() is None, said.decode()
-            assert time.monotonic() < deadline, said.decode()
-            time.sleep(0.01)
-        return said.rpartition(b"Listening on ")[2].split()[0].decode()
+    def _read(self) -> None:
+        assert self._keeper.stdout is not None
+        for line in self._keeper.stdout:
+            if not self._place:
+                self._said.append(line.decode())
+                self._place = self._said[-1].partition("Listening on ")[2].strip()
+                if self._place:
+                    self._started.set()
+        self._started.set()  # it has ended, and what it said tells why
 
     def ask(self, method: str, *params: object) -> Any:
         """Return the result of a method, whatever it is."""
@@ -65,11 +73,7 @@ class Anvil:
     def send(self, to: str | None, data: bytes) -> dict[str, Any]:
         """Send a transaction and return its receipt."""
         call = {"from": self.rich, "data": "0x" + data.hex(), "gas": hex(10_000_000)} | ({"to": to} if to else {})
-        sent = self.ask("eth_sendTransaction", call)
-        deadline = time.monotonic() + 20
-        while (receipt := self.ask("eth_getTransactionReceipt", sent)) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        receipt = self.ask("eth_sendTransactionSync", call)
         assert receipt["status"] == "0x1", receipt
         return dict(receipt)
 
@@ -79,5 +83,8 @@ class Anvil:
 
     def stop(self) -> None:
         assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
         self._keeper.stdin.close()
         self._keeper.wait(timeout=20)
+        self._reader.join(timeout=20)
+        self._keeper.stdout.close()

@@ -2,66 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..servers import Listener
 from . import Anvil
 
 Call = dict[str, Any]
 Speak = Callable[[socket.socket, Call], None]
 
 
-class Stranger:
+class Stranger(Listener):
     """A server that hears each call out, and then leaves the rest to `speak`."""
 
     def __init__(self, speak: Speak, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self._speak = speak
         self._tls = tls
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self.port = int(self._socket.getsockname()[1])
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/"
-        self.connections = 0
         self.calls: list[Call] = []
         self.heads: list[str] = []
 
-    def __enter__(self) -> Stranger:
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
-        self._socket.close()
-        for connection in self._open:
-            connection.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._socket.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
-
     def _converse(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-            for head, body in _requests(connection):
-                self.heads.append(head)
-                self.calls.append(json.loads(body))
-                self._speak(connection, self.calls[-1])
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+            self._open.append(connection)
+        for head, body in _requests(connection):
+            self.heads.append(head)
+            self.calls.append(json.loads(body))
+            self._speak(connection, self.calls[-1])
 
     @property
     def methods(self) -> list[str]:
@@ -104,16 +77,17 @@ def tells(**results: Any) -> Speak:
 
 
 class Relay(Stranger):
-    """Somebody else's address of a real node, which can be out of reach, or slow, and counts what it is asked."""
+    """Somebody else's address of a real node, which can be out of reach, or wait, and counts what it is asked."""
 
     def __init__(self, node: Anvil) -> None:
         super().__init__(self._pass_on)
         self._node = node
         self.down = False
-        self.seconds = 0.0
+        self.gate = threading.Event()  # while it is shut, calls are heard and not answered
+        self.gate.set()
 
     def _pass_on(self, connection: socket.socket, call: Call) -> None:
-        time.sleep(self.seconds)
+        assert self.gate.wait(20)
         if self.down:
             connection.sendall(http(b"", status="503 Service Unavailable"))
         else:
