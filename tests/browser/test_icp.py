@@ -67,11 +67,12 @@ def sign_in(panel: ConnectPanel, wallet: Listed, **changes: Any) -> None:
 
 
 def keys_in_page(browser: Browser) -> str:
-    """What a script could find of keys: storage and databases."""
+    """What a script could find of keys: storage, and databases but that of the wallet that is made here."""
     return str(
         browser.driver.execute_async_script(
-            "const done = arguments[0]; indexedDB.databases().then((found) =>"
-            " done(JSON.stringify([found, Object.keys(localStorage), Object.keys(sessionStorage)])))"
+            "const done = arguments[0]; indexedDB.databases().then((all) => {"
+            " const found = all.filter(({ name }) => name !== 'wallet-share');"
+            " done(JSON.stringify([found, Object.keys(localStorage), Object.keys(sessionStorage)])) })"
         )
     )
 
@@ -136,7 +137,7 @@ def test_without_the_library_internet_identity_is_not_offered(
     make_app: Callable[..., Any], browser: Browser, panel: ConnectPanel, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canisters, "available", lambda: False)
-    site.app = make_app()
+    site.app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=False)
     panel.open()
     panel.wait_for("no_wallet")
     assert panel.wallets == []
@@ -475,7 +476,7 @@ def test_on_a_phone_internet_identity_is_offered_beside_the_wallets_apps(
     browser.look(width=390, height=800)
     panel.open()
     panel.wait_for("in_app_browser")
-    assert len(browser.all("wallet-app")) == 3
+    assert len(browser.all("wallet-app")) == 4
     assert "Or stay in this browser, with one that needs no app:" in browser.text
     assert "needs no installing" not in browser.text
     panel.choose(identity)
