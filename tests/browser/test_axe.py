@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import errors, public
-from sessions_core.accounts import chain
+from sessions_core.web import pages
 from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
@@ -84,7 +84,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
             next="/session",
             wallet="Test Wallet",
             remember=False,
-            chains=[chain(each) for each in settings.chains],
+            **pages.accepted(),
             idle_seconds=settings.idle_seconds,
             absolute_seconds=settings.absolute_seconds,
         )
