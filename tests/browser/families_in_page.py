@@ -23,6 +23,7 @@ class FamilyWallet(WalletInPage):
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    icon: ClassVar[str] = ICON
     connects: ClassVar[str]
     signs: ClassVar[str]
     refusal: ClassVar[dict[str, Any]]
@@ -32,7 +33,7 @@ class FamilyWallet(WalletInPage):
         self.driver = driver
         self.info = {"name": name or self.name}
         self.key = f"{self.kind} {self.info['name']}"
-        self.config = {"arrive": arrive, "icon": ICON, **config}
+        self.config = {"arrive": arrive, "icon": self.icon, **config}
         self.connected = False
         self._script = None
         self.install()
@@ -148,6 +149,7 @@ class Leather(StacksWallet):
 
     kind = "leather"
     name = "Leather"
+    icon = ICON.replace("image/svg+xml", "image/svg")  # as Leather really writes it
     path = "LeatherProvider"
     connects = "stx_getAddresses"
     methods = ("getAddresses", "stx_getAddresses", "stx_signMessage")

@@ -457,6 +457,9 @@ def test_wallets_of_one_chain_need_no_heading(browser: Browser, panel: ConnectPa
     panel.wait_for("wallet_list")
     assert panel.wallets == ["Leather", "Xverse Wallet"]
     assert headings(browser) == []
+    for row in panel.rows:
+        tile = row.find_element(By.CLASS_NAME, "tile")
+        browser.wait(lambda tile=tile: tile.get_attribute("data-picture") is not None, "its picture was not drawn")
 
 
 def test_wallets_of_several_chains_are_grouped_by_chain(
