@@ -3,8 +3,8 @@
  * Solana wallets: found and asked by the Wallet Standard. Registrations and answers are hostile input and are checked
  * here.
  *
- * A key signs for every cluster alike, and a page cannot learn which one a wallet shows: the text that is signed names
- * the network, the first of the site's that the account can be used on.
+ * A key signs for every cluster alike, and a page cannot learn which one a wallet shows: the text that is signed
+ * names the network, the first of the site's that the account can be used on.
  *
  * The module touches no DOM.
  */
@@ -57,8 +57,8 @@ const ids = new WeakMap();
 let numbered = 0;
 
 /**
- * The one mapper of the family. The standard defines no errors: most wallets took over the codes of Ethereum (EIP-1193),
- * the others leave names, or words.
+ * The one mapper of the family. The standard defines no errors: most wallets took over the codes of Ethereum
+ * (EIP-1193), the others leave names, or words.
  * @param {unknown} error
  */
 export function explain(error) {
@@ -156,7 +156,10 @@ function accountOf(provider, address) {
   return account;
 }
 
-/** Asks the person to connect. May open a window of the wallet. @param {Provider} provider @returns {Promise<string[]>} */
+/**
+ * Asks the person to connect. May open a window of the wallet.
+ * @param {Provider} provider @returns {Promise<string[]>}
+ */
 export async function connect(provider) {
   let answer;
   try {
@@ -168,8 +171,8 @@ export async function connect(provider) {
 }
 
 /**
- * The accounts that are connected already; asks nobody. Connecting "silently" would find more of them, and is not done:
- * there are wallets that do not know the word and open a window.
+ * The accounts that are connected already; asks nobody. Connecting "silently" would find more of them, and is not
+ * done: there are wallets that do not know the word and open a window.
  * @param {Provider} provider
  */
 export async function accounts(provider) {
@@ -177,8 +180,8 @@ export async function accounts(provider) {
 }
 
 /**
- * The network to sign for, as CAIP-2: the first of the site's that the account can be used on, or one that the site does
- * not accept.
+ * The network to sign for, as CAIP-2: the first of the site's that the account can be used on, or one that the site
+ * does not accept.
  * @param {Provider} provider @param {string} address @param {Site} site
  */
 export async function chain(provider, address, { chains }) {
@@ -191,8 +194,8 @@ export async function chain(provider, address, { chains }) {
 }
 
 /**
- * Asks the person to sign a text. By `solana:signMessage` and not `solana:signIn`, with which the wallet writes the text
- * itself: the server's must come back byte for byte, and not every wallet has the other.
+ * Asks the person to sign a text. By `solana:signMessage` and not `solana:signIn`, with which the wallet writes the
+ * text itself: the server's must come back byte for byte, and not every wallet has the other.
  * @param {Provider} provider @param {string} text @param {string} address
  * @returns {Promise<string>} base58 of the 64 bytes
  */

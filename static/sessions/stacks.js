@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Stacks wallets: found in the lists that wallets write themselves into, asked by JSON-RPC (SIP-030 and what wallets made
- * of it). A network has addresses of its own, so the address says which network it is of. Lists and answers are hostile
- * input and are checked here.
+ * Stacks wallets: found in the lists that wallets write themselves into, asked by JSON-RPC (SIP-030 and what wallets
+ * made of it). A network has addresses of its own, so the address says which network it is of. Lists and answers are
+ * hostile input and are checked here.
  *
  * The module touches no DOM and keeps no state.
  */
@@ -62,8 +62,8 @@ const SIP030 = new Map([
 ]);
 
 /**
- * The one mapper of the family. It has a table for each member: -32000 is a server's error at Leather, and the person's
- * "no" at Xverse.
+ * The one mapper of the family. It has a table for each member: -32000 is a server's error at Leather, and the
+ * person's "no" at Xverse.
  * @param {unknown} error @param {Provider} provider
  */
 export function explain(error, provider) {
@@ -88,11 +88,11 @@ function isXverseLike(provider) {
   }
 }
 
-// ---- Finding them -------------------------------------------------------------------------------------------------
+// ---- Finding them -------------------------------------------------------------------------------------------
 
 /**
- * Wallets announce nothing: they write themselves into lists while the page loads. Listed is not installed, so only an
- * entry whose path leads to a wallet counts.
+ * Wallets announce nothing: they write themselves into lists while the page loads. Listed is not installed, so only
+ * an entry whose path leads to a wallet counts.
  * @param {Window} window @param {Report} report
  */
 export function find(window, { add }) {
@@ -138,8 +138,8 @@ function listed(window, list) {
 }
 
 /**
- * Follows a path from the window through what objects have of their own: any script can list a path, and none must lead
- * into prototypes, nor into the page (the id of an element is a name of the window, though not one of its own).
+ * Follows a path from the window through what objects have of their own: any script can list a path, and none must
+ * lead into prototypes, nor into the page (the id of an element is a name of the window, though not one of its own).
  * @param {Window} window @param {string} path @returns {Provider | null}
  */
 function resolve(window, path) {
@@ -157,7 +157,7 @@ function resolve(window, path) {
   }
 }
 
-// ---- Asking them --------------------------------------------------------------------------------------------------
+// ---- Asking them --------------------------------------------------------------------------------------------
 
 /**
  * @template T
@@ -236,8 +236,8 @@ export async function connect(provider, { chains }) {
 }
 
 /**
- * The addresses that are connected already; asks nobody. Leather answers nothing about addresses but in a window of its
- * own, and emits no events: whether it is still on the account is seen from the signature, by the server.
+ * The addresses that are connected already; asks nobody. Leather answers nothing about addresses but in a window of
+ * its own, and emits no events: whether it is still on the account is seen from the signature, by the server.
  * @param {Provider} provider
  */
 export async function accounts(provider) {
@@ -250,7 +250,10 @@ function chainOf(address) {
   return CHAINS[/** @type {keyof typeof CHAINS} */ (address.slice(0, 2))] ?? "";
 }
 
-/** The network of an address, as CAIP-2; no site can ask for another. @param {Provider} provider @param {string} address */
+/**
+ * The network of an address, as CAIP-2; no site can ask for another.
+ * @param {Provider} provider @param {string} address
+ */
 export async function chain(provider, address) {
   const id = chainOf(address);
   if (!id) throw malformed("chain", address);
@@ -258,8 +261,8 @@ export async function chain(provider, address) {
 }
 
 /**
- * Asks the person to sign a text. The signature is r, s, v, as all wallets give it that we know; where v came first the
- * server would have to be told so, and from the digits nobody can tell.
+ * Asks the person to sign a text. The signature is r, s, v, as all wallets give it that we know; where v came first
+ * the server would have to be told so, and from the digits nobody can tell.
  * @param {Provider} provider @param {string} text @param {string} address
  * @returns {Promise<string>} 130 lower-case hex digits, without 0x
  */

@@ -29,7 +29,7 @@
     (window[config.list] ??= []).push({ id: config.path, name: config.name, icon: config.icon, ...extra });
   };
   const stx = ({ address, publicKey }) => ({ symbol: "STX", address, publicKey });
-  const btc = { symbol: "BTC", type: "p2wpkh", address: "bc1qtmqe7hg4etkq4t384nzg0mrmwf2sam9fjsz0mr", publicKey: "02" };
+  const btc = { symbol: "BTC", address: "bc1qtmqe7hg4etkq4t384nzg0mrmwf2sam9fjsz0mr", publicKey: "02" };
 
   const families = {
     /* Rejects with the whole JSON-RPC answer, opens its window for every question, has no events. */
@@ -99,7 +99,7 @@
     solana() {
       const features = ["solana:signMessage", "solana:signAndSendTransaction"];
       const accounts = () => (wallet.connected ? wallet.accounts : [])
-        .map(({ address }) => wallet.objects[address] ??= Object.freeze({ address, chains: config.chains, features }));
+        .map(({ address }) => wallet.objects[address] ??= { address, chains: config.chains, features });
       wallet.objects = {};
       const standard = {
         version: "1.0.0", name: config.name, icon: config.icon, chains: config.chains,
