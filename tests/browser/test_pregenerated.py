@@ -16,6 +16,7 @@ from sessions_core.accounts import parse
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
+from .conftest import account_of
 from .pages import Browser, ConfirmPanel, ConnectPanel
 from .wallet_in_page import WalletInPage
 
@@ -422,3 +423,34 @@ def test_without_redis_each_step_says_so_and_goes_on_afterwards(
     browser.arrive_at("/session")
     last.stop()
     site.app = None
+
+
+# -- Claiming it -----------------------------------------------------------------------------------------------------
+
+
+def test_a_wallet_of_ones_own_claims_the_trial_wallet_and_is_the_same_person_afterwards(
+    browser: Browser, trial: Trial, wallet: WalletInPage, services: Services
+) -> None:
+    trial.enter()
+    tried = parse(trial.account)
+    browser.follow("wallet-claim")
+    trial.panel.wait_for("wallet_list")
+    assert browser.all("try-without-wallet") == [], "nobody claims a wallet with one that lives in the same browser"
+    trial.panel.choose(wallet)
+    wallet.approve_connect()
+    trial.panel.wait_for("ready_to_sign")
+    trial.panel.sign()
+    assert str(tried) in wallet.approve_sign()
+    ConfirmPanel(browser).arrive("wallet.link")
+    trial.confirm()
+    browser.arrive_at("/session")
+    person = services.people.of(tried)
+    assert person.accounts == (tried, account_of(wallet))
+
+    browser.sign_in(wallet, again="1")
+    browser.open("/session")
+    assert services.people.of(account_of(wallet)).id == person.id
+    assert [row.get_attribute("data-account") for row in browser.all("wallet")] == [
+        str(tried),
+        str(account_of(wallet)),
+    ]
