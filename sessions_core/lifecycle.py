@@ -13,7 +13,7 @@ from .accounts import Account, stored
 from .clients import Client
 from .errors import NotFound
 from .policy import Narrowed, SessionType
-from .records import CSRF_KEY, Ended, Live, Proof, Record, Records
+from .records import CSRF_KEY, Ended, Family, Live, Proof, Record, Records
 
 
 class Lifecycle:
@@ -39,14 +39,15 @@ class Lifecycle:
         privilege: str = "",
         client: Client | None = None,
         proof: Proof | None = None,
+        family: Family | None = None,
     ) -> Live:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `client` where it is used from, `proof` what a contract accepted. The handle is random and unrelated to
-        the id, so it can be shown and logged.
+        under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens. The
+        handle is random and unrelated to the id, so it can be shown and logged.
         """
         client = client or Client()
         record = Record(
@@ -62,6 +63,7 @@ class Lifecycle:
             agent=client.agent,
             ip=client.ip,
             proof=proof,
+            family=family,
         )
         absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
         live = self._records.create(record, min(session_type.idle_seconds, absolute), absolute)

@@ -40,6 +40,32 @@ class Proof(NamedTuple):
     signature: bytes
 
 
+class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The refresh tokens of a session, as `refresh` sees them: hashes of the family's secret, of the newest token's
+    and of the one before, the key from which the next follows, when the newest was made (milliseconds since the
+    epoch), and whether somebody has used what came with it.
+    """
+
+    id: bytes
+    key: bytes
+    current: bytes
+    previous: bytes = b""
+    generation: int = 0
+    moved_at: int = 0
+    used: bool = False
+
+    def moved_on(self, current: bytes, now: int) -> Family:
+        """Return the family after its newest token was used."""
+        return msgspec.structs.replace(
+            self,
+            current=current,
+            previous=self.current,
+            generation=self.generation + 1,
+            moved_at=now,
+            used=False,
+        )
+
+
 class Record(msgspec.Struct, array_like=True, kw_only=True):
     """What is sealed. Times are milliseconds since the epoch by Redis's clock; `data` is what views put in
     `flask.session`.
@@ -48,7 +74,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
-    contract has a `proof`, which it last accepted at `checked_at`.
+    contract has a `proof`, which it last accepted at `checked_at`. The session of a client without cookies has a
+    `family` of refresh tokens.
     """
 
     format: Literal[1] = 1
@@ -70,6 +97,10 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     label: str = ""
     proof: Proof | None = None
     checked_at: int = 0
+    family: Family | None = None
+
+
+_Found = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 
 
 class Place(NamedTuple):
@@ -80,6 +111,11 @@ class Place(NamedTuple):
     entries: str
     epoch: str
     standing: str
+
+    @property
+    def tag(self) -> str:
+        """The hash tag of the account's keys, which its session ids begin with."""
+        return self.entries[: self.entries.rindex("}")].rpartition("{")[2]
 
     @property
     def siblings(self) -> str:
@@ -168,7 +204,33 @@ class Records:
         once a minute, in a second round trip) or `now` (the person asked).
         """
         place = self._place(session_id)
-        stored, epoch, site, standing = self.read(place)
+        return self._load(session_id, place, self.read(place), slide)
+
+    def load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
+        """Read a session by the tag of its account and its handle, and so without its id: for bearers of tokens. One
+        round trip like `load`; on a Cluster two.
+        """
+        place = self._at(tag, "0" * _DIGEST)
+        *values, digest = self._link.run(
+            scripts.BY_HANDLE,
+            (place.entries, place.epoch, place.standing, *(() if self._link.is_cluster else (self._site_epoch,))),
+            handle,
+            place.siblings,
+        )
+        if not digest:
+            return Ended("unknown")
+        if self._link.is_cluster:
+            values[2] = self._link.call("GET", self._site_epoch)
+        return self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
+
+    def again(self, live: Live) -> Live | Ended:
+        """Read a session once more, without touching its clocks."""
+        if live.id:
+            return self.load(live.id, "never")
+        return self.load_handle(live.place.tag, live.record.handle, "never")
+
+    def _load(self, session_id: str, place: Place, found: _Found, slide: Slide) -> Live | Ended:
+        stored, epoch, site, standing = found
         if stored is None:
             return self._why(place)
         live = self.open(session_id, place, stored, self.now(place))
@@ -263,7 +325,7 @@ class Records:
         """
         if live.record.account:
             live.record.data[CSRF_KEY] = secrets.token_hex(32)
-        session_id = new_id(live.id[:_TAG])
+        session_id = new_id(live.place.tag)
         moved = replace(live, id=session_id, place=self._place(session_id), revision=1)
         if restart_seconds:
             moved.active = live.record.restarted_at = live.now
@@ -369,7 +431,7 @@ class Records:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
-    def read(self, place: Place) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    def read(self, place: Place) -> _Found:
         """Return what is stored at a place: the record, the epochs of account and site, the standing."""
         # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.

@@ -58,6 +58,24 @@ return {reason, handle}
 """
 )
 
+# KEYS index, epoch, standing, epoch of the site where it is in reach; ARGV handle, what the keys of records begin
+# with -> record, epoch, epoch of the site, standing, and the digest of the session with this handle: the living one,
+# else the last that had it. A session keeps its handle when it moves to another id.
+BY_HANDLE = Script(
+    """
+local record, digest = false, ''
+local entries = redis.call('HGETALL', KEYS[1])
+for i = 1, #entries, 2 do
+  if not record and string.match(entries[i + 1], '^(.-)|') == ARGV[1] then
+    record = redis.call('GET', ARGV[2] .. entries[i])
+    if record or string.sub(entries[i + 1], -9) ~= '|replaced' then digest = entries[i] end
+  end
+end
+local site = KEYS[4] and redis.call('GET', KEYS[4]) or false
+return {record, redis.call('GET', KEYS[2]), site, redis.call('GET', KEYS[3]), digest}
+"""
+)
+
 _ENTER = """
 local function enter(index, digest, handle, created, ends)
   if handle == '' then return end

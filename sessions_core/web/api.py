@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -14,16 +14,46 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
 from .. import chains, clients
-from ..errors import BodyMalformed
-from ..records import Ended
+from ..errors import BodyMalformed, SignatureMalformed
+from ..records import Ended, Live
 from . import bodies, confirmations, origin
+from .entrance import Wanted, enter
 from .failures import wants_json
 from .guards import public, refusal, session_view, signed_in, wallet_session
 from .pages import clear_browser, end_session
 from .services import services
-from .view import iso
+from .view import SessionView, iso
 
 api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
+
+
+_Text = Annotated[str, msgspec.Meta(max_length=16_000)]
+
+
+class SessionRequest(msgspec.Struct):
+    """The body of `POST sessions`; the signature comes as the bearer. `duration` is in seconds."""
+
+    message: _Text
+    challenge: _Text
+    session_type: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    duration: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
+    permissions: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=64)] | None = (
+        None
+    )
+    wallet: Annotated[str, msgspec.Meta(max_length=400)] = ""
+    remember: bool = False
+
+
+class RefreshRequest(msgspec.Struct):
+    """The body of `POST sessions/refresh`."""
+
+    refresh_token: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class LogoutRequest(msgspec.Struct):
+    """The body of `POST sessions/logout`, for a client whose session token has run out."""
+
+    refresh_token: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
 class ChallengeRequest(msgspec.Struct):
@@ -60,6 +90,48 @@ def create_challenge() -> ResponseReturnValue:
     )
 
 
+@api.post("/sessions")
+@public(slides=False, csrf=False)
+def create_session() -> ResponseReturnValue:
+    """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
+    client gets tokens.
+    """
+    signature = wallet_session().token
+    if signature is None:
+        raise SignatureMalformed("no bearer")
+    body, ours, current = bodies.read(request, SessionRequest), services(), wallet_session()
+    wanted = Wanted(
+        session_type=body.session_type,
+        duration=body.duration,
+        permissions=body.permissions,
+        wallet=body.wallet,
+        remember=body.remember,
+    )
+    if current.browser is not None:
+        current.adopt(enter(body.message, body.challenge, signature, wanted))
+        return success(_state(), 201)
+    family, *secrets = ours.refresh.start()
+    live = enter(body.message, body.challenge, signature, wanted, family)
+    return success(_with_tokens(live, ours.refresh.token(live, *secrets)), 201)
+
+
+@api.post("/sessions/refresh")
+@public(slides=False, csrf=False)
+def refresh_session() -> ResponseReturnValue:
+    """Exchange a refresh token for the next one and a new session token; this counts as activity."""
+    live, token = services().refresh.redeem(bodies.read(request, RefreshRequest).refresh_token)
+    return success(_with_tokens(live, token))
+
+
+@api.post("/sessions/token")
+@signed_in(slides=False)
+def create_token() -> ResponseReturnValue:
+    """Make a session token of this session, to show to another service."""
+    view = session_view()
+    assert view is not None  # noqa: S101  # signed_in saw to it
+    return success(_token(view), 201)
+
+
 @api.get("/sessions/validate")
 @signed_in(slides=False)
 def validate() -> ResponseReturnValue:
@@ -86,9 +158,33 @@ def keep_alive() -> ResponseReturnValue:
 @api.post("/sessions/logout")
 @public(slides=False, csrf=False)
 def logout() -> ResponseReturnValue:
-    """Revoke the session of this cookie; signing out twice is fine."""
+    """Revoke the session of this cookie or token, and with it all its tokens; signing out twice is fine."""
+    if request.content_length:
+        body = bodies.read(request, LogoutRequest)
+        if body.refresh_token is not None:
+            services().refresh.revoke(body.refresh_token, "signed_out")
     end_session()
     return clear_browser(success({"signed_out": True}))
+
+
+def _with_tokens(live: Live, refresh_token: str) -> dict[str, Any]:
+    view = SessionView(live, services())
+    return _token(view) | {"refresh_token": refresh_token} | view.as_json()
+
+
+def _token(view: SessionView) -> dict[str, Any]:
+    token = services().tokens.issue(
+        view.live,
+        session_type=view.type,
+        network=view.network,
+        role=view.role,
+        permissions=view.allowed,
+    )
+    return {
+        "session_token": token.text,
+        "token_type": "Bearer",
+        "token_expires_at": iso(datetime.fromtimestamp(token.expires_at, UTC)),
+    }
 
 
 def _state() -> dict[str, Any]:

@@ -12,8 +12,9 @@ from werkzeug.routing import BaseConverter
 from .. import events
 from ..errors import BadRequest, NotFound
 from .api import api, success
+from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
-from .pages import clear_browser, display_name, pages
+from .pages import clear_browser, pages
 from .services import services
 from .view import SessionView
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+import msgspec
 from flask import Flask, Request, g
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -32,6 +33,8 @@ from ..errors import (
     PermissionDenied,
     SessionExpired,
     SessionInvalid,
+    TokenExpired,
+    TokenInvalid,
 )
 from ..records import Record, Slide
 from ..store import WalletSession
@@ -222,9 +225,11 @@ def guard() -> None:
         if request.blueprint in _OUR_BLUEPRINTS:
             _limit_body(request)
     ours.store.load(current, access.slide)
+    if current.claims is not None:
+        _note_use(ours, current)
     if access.demands and current.account_live is None:
         raise refusal(current)
-    if unsafe and access.csrf:
+    if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
         origin.demand_token(ours.csrf)
     if access.slide == "due":
         contract_wallets.check_when_due(ours, current)
@@ -232,6 +237,20 @@ def guard() -> None:
             _follow(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
+
+
+def _note_use(ours: Services, current: WalletSession) -> None:
+    """Note that somebody has used what came with the newest refresh token, once for each (see `refresh`)."""
+    live, claims = current.account_live, current.claims
+    family = live.record.family if live is not None else None
+    if family is None or claims is None or family.used or family.generation != claims.gen:
+        return
+
+    def use(record: Record) -> None:
+        if record.family is not None and record.family.generation == claims.gen:
+            record.family = msgspec.structs.replace(record.family, used=True)
+
+    ours.store.amend(current, use)
 
 
 def _follow(ours: Services, current: WalletSession) -> None:
@@ -317,6 +336,10 @@ def refusal(current: WalletSession) -> NotSignedIn:
         return NotSignedIn("no session cookie", reason="no_token")
     if current.ended in ("idle", "absolute"):
         return SessionExpired(reason=current.ended)
+    if current.ended == TokenExpired.code:
+        return TokenExpired()
+    if current.ended == TokenInvalid.code:
+        return TokenInvalid()
     return SessionInvalid(reason=current.ended)
 
 

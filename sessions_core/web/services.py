@@ -21,10 +21,13 @@ from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
 from ..records import Records
+from ..refresh import Refresh
 from ..sealing import KeyRing
 from ..settings import Settings
+from ..signing_keys import SigningKeys
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
+from ..tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,9 @@ class Services:
     records: Records
     store: SessionStore
     lifecycle: Lifecycle
+    tokens: Tokens
+    refresh: Refresh
+    signing_keys: SigningKeys
     challenges: Challenges
     contracts: Contracts
     directory: Directory
