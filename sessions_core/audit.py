@@ -39,7 +39,7 @@ REFUSALS = frozenset(
     for event in (events.SignInFailed, events.ConfirmationFailed, events.ChallengeReplayed, events.RequestRefused)
 )
 
-ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed))
+ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed, events.TokenRefreshed))
 
 _KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)

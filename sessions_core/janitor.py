@@ -31,7 +31,7 @@ class Janitor:
         """
         for key in self._link.scan(self._pattern("session:*")):
             place = self._records.place_at(key)
-            stored, epoch, site, _ = self._records.read(place)
+            stored, epoch, site, *_ = self._records.read(place)
             if stored is None or self._foreign(stored):
                 continue
             live = self._records.open("", place, stored, self._records.now(place))
@@ -55,7 +55,7 @@ class Janitor:
         return found
 
     def _mend(self, place: Place) -> Iterator[str]:
-        stored, _, site, _ = self._records.read(place)
+        stored, _, site, *_ = self._records.read(place)
         if stored is None:
             return
         if self._foreign(stored):

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from . import events, scripts
+from . import events, news, scripts
 from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
@@ -75,7 +75,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
     contract has a `proof`, which it last accepted at `checked_at`. The session of a client without cookies has a
-    `family` of refresh tokens.
+    `family` of refresh tokens. `recognised` are the handles of sign-ins
+    elsewhere that its person knows about.
     """
 
     format: Literal[1] = 1
@@ -98,9 +99,10 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     proof: Proof | None = None
     checked_at: int = 0
     family: Family | None = None
+    recognised: tuple[str, ...] = ()
 
 
-_Found = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
+_Found = tuple[bytes | None, ...]  # record, epochs of account and site, standing, news
 
 
 class Place(NamedTuple):
@@ -111,6 +113,7 @@ class Place(NamedTuple):
     entries: str
     epoch: str
     standing: str
+    news: str
 
     @property
     def tag(self) -> str:
@@ -129,7 +132,7 @@ class Live:
 
     `active` is when activity was last written, up to a minute before the real one, and `slid` says that it was by
     this reading; `ends` is the absolute end. In a list `id` is empty: nobody, we included, can use a session that
-    they only look at.
+    they only look at. `news` are the account's last sign-ins as they are stored.
     """
 
     id: str
@@ -145,6 +148,7 @@ class Live:
     site: int
     standing: Standing = UNKNOWN
     slid: bool = False
+    news: bytes = b""
 
     @property
     def idle_expires_at(self) -> int:
@@ -211,9 +215,10 @@ class Records:
         round trip like `load`; on a Cluster two.
         """
         place = self._at(tag, "0" * _DIGEST)
+        site = () if self._link.is_cluster else (self._site_epoch,)
         *values, digest = self._link.run(
             scripts.BY_HANDLE,
-            (place.entries, place.epoch, place.standing, *(() if self._link.is_cluster else (self._site_epoch,))),
+            (place.entries, place.epoch, place.standing, place.news, *site),
             handle,
             place.siblings,
         )
@@ -230,7 +235,7 @@ class Records:
         return self.load_handle(live.place.tag, live.record.handle, "never")
 
     def _load(self, session_id: str, place: Place, found: _Found, slide: Slide) -> Live | Ended:
-        stored, epoch, site, standing = found
+        stored, epoch, site, standing, told = found
         if stored is None:
             return self._why(place)
         live = self.open(session_id, place, stored, self.now(place))
@@ -248,6 +253,7 @@ class Records:
             live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
+        live.news = told or b""
         return live
 
     def _why(self, place: Place) -> Ended:
@@ -276,7 +282,9 @@ class Records:
         return any(entry.partition(b"|")[0].decode() == handle for _, entry in entries)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
-        """Store a new record under a new id, both clocks starting now, and set its times."""
+        """Store a new record under a new id, both clocks starting now, and set its times. The other sessions of its
+        account are told in the same step: there is no session that they have not been told of.
+        """
         session_id = new_id(account_tag(record.account) if record.account else None)
         place = self._place(session_id)
         site = int(self._link.call("GET", self._site_epoch) or 0)
@@ -288,9 +296,10 @@ class Records:
             record.checked_at = now if record.proof else 0
         idle, ends = idle_seconds * 1000, now + absolute_seconds * 1000
         live = Live(session_id, place, record, b"", now, now, 1, idle, ends, epoch, site)
+        told = news.SignIn(handle=record.handle, device=record.device, ip=record.ip, wallet=record.wallet, at=now)
         over = self._link.run(
             scripts.CREATE,
-            (place.record, place.entries),
+            (place.record, place.entries, *((place.news,) if record.account else ())),
             place.digest,
             record.handle,
             idle,
@@ -299,6 +308,9 @@ class Records:
             self._sealed(live),
             self._most,
             place.siblings,
+            news.seal(self._keys, place.news, told),
+            news.KEPT,
+            news.SECONDS,
         )
         if over == 0:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
@@ -423,6 +435,12 @@ class Records:
             events.publish(events.RecordUnreadable(key=key))
             return UNKNOWN
 
+    def sign_ins_elsewhere(self, live: Live) -> list[news.SignIn]:
+        """Return the sign-ins of this account in the last day that came after that of this session, newest first, as
+        they were read with it; at most `news.KEPT`.
+        """
+        return news.since(self._keys, live.place.news, live.news, live.record.handle, live.now)
+
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
         return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
@@ -432,13 +450,14 @@ class Records:
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
     def read(self, place: Place) -> _Found:
-        """Return what is stored at a place: the record, the epochs of account and site, the standing."""
-        # One plain command for all four: a script would cost a tenth of the whole request. On a Cluster the site's
+        """Return what is stored at a place: the record, the epochs of account and site, the standing, the news."""
+        # One plain command for all of them: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.
         if self._link.is_cluster:
-            stored, epoch, standing = self._link.call("MGET", place.record, place.epoch, place.standing)
-            return stored, epoch, self._link.call("GET", self._site_epoch), standing
-        return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, place.standing))
+            stored, epoch, *more = self._link.call("MGET", place.record, place.epoch, place.standing, place.news)
+            return stored, epoch, self._link.call("GET", self._site_epoch), *more
+        keys = (place.record, place.epoch, self._site_epoch, place.standing, place.news)
+        return tuple(self._link.call("MGET", *keys))
 
     def open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
         """Open a stored record; `now` is in milliseconds since the epoch."""
@@ -480,7 +499,8 @@ class Records:
 
     def _at(self, tag: str, digest: str) -> Place:
         base = f"{self._prefix}{{{tag}}}:"
-        return Place(digest, f"{base}session:{digest}", f"{base}index", f"{base}epoch", f"{base}standing")
+        record = f"{base}session:{digest}"
+        return Place(digest, record, f"{base}index", f"{base}epoch", f"{base}standing", f"{base}news")
 
     def place_of(self, account: str) -> Place:
         """Return the place of no session of an account, beside all of them."""

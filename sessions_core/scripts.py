@@ -6,6 +6,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
     {tag}:epoch              number  a record that saw a smaller one is dead
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
+    {tag}:news               string  sealed: the account's last sign-ins (`news`)
     epoch                    number  like that of the account, for everybody; outside the tag
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
@@ -58,9 +59,9 @@ return {reason, handle}
 """
 )
 
-# KEYS index, epoch, standing, epoch of the site where it is in reach; ARGV handle, what the keys of records begin
-# with -> record, epoch, epoch of the site, standing, and the digest of the session with this handle: the living one,
-# else the last that had it. A session keeps its handle when it moves to another id.
+# KEYS index, epoch, standing, news, epoch of the site where it is in reach; ARGV handle, what the keys of records
+# begin with -> record, epoch, epoch of the site, standing, news, and the digest of the session with this handle: the
+# living one, else the last that had it. A session keeps its handle when it moves to another id.
 BY_HANDLE = Script(
     """
 local record, digest = false, ''
@@ -71,8 +72,9 @@ for i = 1, #entries, 2 do
     if record or string.sub(entries[i + 1], -9) ~= '|replaced' then digest = entries[i] end
   end
 end
-local site = KEYS[4] and redis.call('GET', KEYS[4]) or false
-return {record, redis.call('GET', KEYS[2]), site, redis.call('GET', KEYS[3]), digest}
+local beside = redis.call('MGET', KEYS[2], KEYS[3], KEYS[4]) -- what is of another type is not there, and no error
+local site = KEYS[5] and redis.call('GET', KEYS[5]) or false
+return {record, beside[1], site, beside[2], beside[3], digest}
 """
 )
 
@@ -110,10 +112,11 @@ end
 """
 )
 
-# KEYS record, index; ARGV digest, handle, idle, created, ends, record without its time, most sessions, what the keys
-# of records begin with -> the handles of sessions that ended for it, or 0 if the key is taken or the end is past. The
-# account's oldest sessions beyond the most end, and the index keeps no more than a hundred that have: one wallet that
-# signs in without pause must not slow Redis down.
+# KEYS record, index, and for an account its news; ARGV digest, handle, idle, created, ends, record without its time,
+# most sessions, what the keys of records begin with, the sign-in as news, most news, seconds kept -> the handles of
+# sessions that ended for it, or 0 if the key is taken or the end is past. The account's oldest sessions beyond the
+# most end, and the index keeps no more than a hundred that have: one wallet that signs in without pause must not slow
+# Redis down.
 CREATE = Script(
     _NOW
     + _ENTER
@@ -124,6 +127,14 @@ if left <= 0 then return 0 end
 local record = string.format('%013.0f', now) .. ARGV[6]
 if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
 enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+if KEYS[3] then
+  local before, news = redis.pcall('GET', KEYS[3]), {ARGV[9]}
+  -- Nobody is kept from signing in by what else may be there.
+  for each in string.gmatch(type(before) == 'string' and before or '', '[^|]+') do
+    if #news < tonumber(ARGV[10]) then table.insert(news, each) end
+  end
+  redis.call('SET', KEYS[3], table.concat(news, '|'), 'EX', ARGV[11])
+end
 local living, ended, over = {}, {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do

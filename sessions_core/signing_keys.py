@@ -1,4 +1,4 @@
-"""The keys that sign session tokens: Ed25519 keys in Redis, sealed, that take turns without anybody's doing.
+"""The keys that sign session tokens: P-256 keys in Redis, sealed, that take turns without anybody's doing.
 
     {signing}:keys   string  sealed: the keys as JWKs, oldest first
 
@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 import msgspec
-from joserfc.jwk import KeyParameters, OKPKey
+from joserfc.jwk import ECKey, KeyParameters
 
 from . import events, scripts
 from .connection import Link
@@ -43,22 +43,22 @@ class SigningKeys:
         self._name = f"{settings.redis_prefix}{{signing}}:keys"
         self._tokens_live = settings.token_seconds * 1000
         self._read_at = float("-inf")
-        self._signer: OKPKey | None = None
-        self._by_id: dict[str, OKPKey] = {}
+        self._signer: ECKey | None = None
+        self._by_id: dict[str, ECKey] = {}
 
-    def signer(self) -> OKPKey:
+    def signer(self) -> ECKey:
         """Return the key that signs now."""
         self._read_unless_newer_than(_KEPT_SECONDS)
         assert self._signer is not None  # noqa: S101  # there is at least one key once they are read
         return self._signer
 
-    def find(self, key_id: str) -> OKPKey | None:
+    def find(self, key_id: str) -> ECKey | None:
         """Return the key with this id (`kid`), or `None`. A flood of made-up ids costs Redis one read a second."""
         self._read_unless_newer_than(_KEPT_SECONDS if key_id in self._by_id else _ASKED_SECONDS)
         return self._by_id.get(key_id)
 
     def public(self) -> list[dict[str, Any]]:
-        """Return the public halves as JWKs (RFC 7517, RFC 8037), oldest first."""
+        """Return the public halves as JWKs (RFC 7517), oldest first."""
         self._read_unless_newer_than(_KEPT_SECONDS)
         return [dict(key.as_dict(private=False)) for key in self._by_id.values()]
 
@@ -66,7 +66,7 @@ class SigningKeys:
         if time.monotonic() - self._read_at < seconds:
             return
         keys, now = self._current()
-        self._by_id = {key.jwk["kid"]: OKPKey.import_key(key.jwk) for key in keys}
+        self._by_id = {key.jwk["kid"]: ECKey.import_key(key.jwk) for key in keys}
         ripe = [key for key in keys if key.created_at + AHEAD <= now]
         # The very first signs at once: there is nobody yet who could have kept a copy without it.
         self._signer = self._by_id[(ripe or keys[:1])[-1].jwk["kid"]]
@@ -100,7 +100,7 @@ class SigningKeys:
     def _turned(self, keys: list[_Key], now: int) -> list[_Key]:
         """Return the keys with a successor if the newest is due for one, and without those that nobody needs."""
         if not keys or keys[-1].created_at + _TURN <= now:
-            parameters: KeyParameters = {"use": "sig", "alg": "EdDSA", "kid": secrets.token_urlsafe(9)}
-            keys = [*keys, _Key(dict(OKPKey.generate_key("Ed25519", parameters).as_dict(private=True)), now)]
+            parameters: KeyParameters = {"use": "sig", "alg": "ES256", "kid": secrets.token_urlsafe(9)}
+            keys = [*keys, _Key(dict(ECKey.generate_key("P-256", parameters).as_dict(private=True)), now)]
         outlived = [later.created_at + AHEAD + self._tokens_live + MINUTE * 1000 <= now for later in keys[1:]]
         return [key for key, gone in zip(keys, [*outlived, False], strict=True) if not gone]

@@ -1,8 +1,8 @@
 """Session tokens: short JWTs derived from a session, for clients without cookies and for services that have no Redis.
 
-The form is that of RFC 9068 (`at+jwt`), signed with Ed25519 (RFC 8037): unlike one of ECDSA, such a signature has one
-spelling. Here a token is never enough: the session that it names is read with each request, so that revoking it
-holds at once. Others learn of it when the token ends, in minutes, or by asking `validate`.
+The form is that of RFC 9068 (`at+jwt`), signed with ES256 (RFC 7518, section 3.4), which every library knows. Here a
+token is never enough: the session that it names is read with each request, so that revoking it holds at once. Others
+learn of it when the token ends, in minutes, or by asking `validate`.
 
 What is checked before a library sees the token stops the attacks on those that choose for themselves: an algorithm
 by the token's own word, keys from its header (`jwk`, `jku`, `x5u`), `crit`, padded or padded-out parts.
@@ -21,6 +21,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from .accounts import parse
+from .curves import P256_ORDER
 from .errors import AccountMalformed, TokenExpired, TokenInvalid
 from .records import Live
 from .settings import Settings
@@ -35,7 +36,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    alg: Literal["EdDSA"]
+    alg: Literal["ES256"]
     typ: Literal["at+jwt"]
     kid: Annotated[str, msgspec.Meta(max_length=64)]
 
@@ -77,7 +78,7 @@ class Tokens:
         self._seconds = settings.token_seconds
         self._keys = keys
         self._clock = clock
-        self._registry = jws.JWSRegistry(algorithms=["EdDSA"])
+        self._registry = jws.JWSRegistry(algorithms=["ES256"])
 
     def issue(self, live: Live, *, session_type: str, network: str, role: str, permissions: Iterable[str]) -> Token:
         """Return a token for a session; it never outlives the session's absolute end. Raises `StoreUnavailable`."""
@@ -99,9 +100,10 @@ class Tokens:
             exp=max(now, min(now + self._seconds, live.ends // 1000)),
         )
         key = self._keys.signer()
-        header = {"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid}
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
         text = jws.serialize_compact(header, msgspec.json.encode(claims), key, registry=self._registry)
-        return Token(text, claims.exp)
+        signed, _, signature = text.rpartition(".")
+        return Token(f"{signed}.{_encode(_low(_canonical(signature)))}", claims.exp)
 
     def open(self, text: str) -> Claims:
         """Return what a token of ours says.
@@ -110,7 +112,9 @@ class Tokens:
         """
         if len(text) > _LONGEST or not _TOKEN.fullmatch(text):
             raise TokenInvalid("not three parts")
-        header, payload, _ = (_canonical(part) for part in text.split("."))
+        header, payload, signature = (_canonical(part) for part in text.split("."))
+        if _low(signature) != signature:
+            raise TokenInvalid("the signature in its other spelling")
         try:
             key = self._keys.find(msgspec.json.decode(header, type=_Header).kid)
             if key is None:
@@ -132,12 +136,22 @@ class Tokens:
         return claims
 
 
+def _low(signature: bytes) -> bytes:
+    """Return r and s with the smaller of the two s that are right: one token, one text."""
+    s = int.from_bytes(signature[32:])
+    return signature if s <= P256_ORDER // 2 else signature[:32] + (P256_ORDER - s).to_bytes(32)
+
+
+def _encode(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
 def _canonical(part: str) -> bytes:
     # One spelling: the last character of a part may carry bits that belong to no byte, and libraries ignore them.
     try:
         value = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError as error:
         raise TokenInvalid("not base64url") from error
-    if base64.urlsafe_b64encode(value).rstrip(b"=").decode() != part:
+    if _encode(value) != part:
         raise TokenInvalid("base64url in another spelling")
     return value

@@ -126,6 +126,7 @@ def test_what_is_shown_as_json_has_no_id_and_no_secret(app: Flask, visitor: Visi
         "absolute_expires_at",
         "warn_seconds",
         "absolute_warn_seconds",
+        "sign_ins_elsewhere",
     }
 
 

@@ -13,6 +13,7 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core import news
 from sessions_core.records import Record, _associated
 from sessions_core.web.services import Services
 
@@ -46,6 +47,8 @@ class TimeMachine:
                 self._age_index(name, milliseconds)
             elif name.endswith(":standing"):
                 self._age_standing(name, milliseconds)
+            elif name.endswith(":news"):
+                self._age_news(name, milliseconds)
             elif name.endswith((":activity", ":routine", ":refusals")):
                 self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
@@ -71,6 +74,12 @@ class TimeMachine:
         standing = self._records.open_standing(key, self._redis.get(key))
         older = msgspec.structs.replace(standing, verified_until=standing.verified_until - milliseconds)
         self._redis.set(key, self._records._keys.seal(self._records._encode(older), key.encode()))
+
+    def _age_news(self, key: str, milliseconds: int) -> None:
+        keys, stored = self._records._keys, self._redis.get(key)
+        told = news.since(keys, key, stored, "", 0)
+        older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
+        self._redis.set(key, b"|".join(news.seal(keys, key, each) for each in older), keepttl=True)
 
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():

@@ -159,7 +159,7 @@ def keep_alive() -> ResponseReturnValue:
 @public(slides=False, csrf=False)
 def logout() -> ResponseReturnValue:
     """Revoke the session of this cookie or token, and with it all its tokens; signing out twice is fine."""
-    if request.content_length:
+    if request.is_json:
         body = bodies.read(request, LogoutRequest)
         if body.refresh_token is not None:
             services().refresh.revoke(body.refresh_token, "signed_out")
@@ -190,6 +190,8 @@ def _token(view: SessionView) -> dict[str, Any]:
 def _state() -> dict[str, Any]:
     view = session_view()
     assert view is not None  # noqa: S101  # signed_in saw to it
+    if wallet_session().claims is not None:
+        return view.as_json()
     # With the token of this session's id, so that the forms of a tab work again after another tab made the id change.
     return view.as_json() | {"csrf_token": generate_csrf()}
 

@@ -1,4 +1,5 @@
 """Where an account is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
+Who was told of a sign-in elsewhere says here that it was theirs.
 
 A session is named by its handle. One that is not of this account answers like one that never was.
 """
@@ -11,9 +12,12 @@ from werkzeug.routing import BaseConverter
 
 from .. import events
 from ..errors import BadRequest, NotFound
+from ..news import KEPT
+from ..records import Record
 from .api import api, success
 from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
+from .origin import safe_path
 from .pages import clear_browser, pages
 from .services import services
 from .view import SessionView
@@ -90,6 +94,16 @@ def name_one(handle: str) -> ResponseReturnValue:
     return redirect(url_for("sessions.devices"), 303)
 
 
+@pages.post("/sessions/<session_handle:handle>/recognise")
+@signed_in
+def recognise_one(handle: str) -> ResponseReturnValue:
+    """Note that the person knows of a sign-in, so that this session no longer tells them. One at a time: who has said
+    so of their own is still told of another's. One that this session is not told of is fine, too.
+    """
+    _recognise(handle)
+    return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+
+
 @pages.get("/sessions/others")
 @signed_in
 def others() -> ResponseReturnValue:
@@ -101,8 +115,7 @@ def others() -> ResponseReturnValue:
 @fresh_required(300, "session.revoke_others")
 def others_post() -> ResponseReturnValue:
     """End all other sessions of this account, those being signed in right now included."""
-    ended = services().store.revoke_others(wallet_session())
-    flash(str(ended), "ended_others")
+    flash(str(_revoke_others()), "ended_others")
     return redirect(url_for("sessions.devices"), 303)
 
 
@@ -155,7 +168,7 @@ def delete_sessions() -> ResponseReturnValue:
     scope = request.args.get("scope")
     if scope == "others":
         ensure_fresh(300, "session.revoke_others")
-        return success({"scope": scope, "ended": services().store.revoke_others(wallet_session())})
+        return success({"scope": scope, "ended": _revoke_others()})
     if scope == "all":
         ensure_fresh(300, "session.revoke_all")
         ended = services().lifecycle.revoke_account(_view().account)
@@ -176,11 +189,35 @@ def _revoke(handle: str) -> bool:
         raise NotFound("no session of this account")  # before anybody is asked to sign for it
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        return ours.lifecycle.revoke_handle(view.account, handle)
+        alive = ours.lifecycle.revoke_handle(view.account, handle)
+        _recognise(handle)
+        return alive
     # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
     alive = ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
     wallet_session().release()
     return alive
+
+
+def _revoke_others() -> int:
+    ended = services().store.revoke_others(wallet_session())
+    view = session_view()
+    if view is not None:
+        _recognise(*(each.handle for each in view.sign_ins_elsewhere))
+    return ended
+
+
+def _recognise(*handles: str) -> None:
+    # After what was done about them: one that is still alive must go on being told of.
+    view = session_view()
+    told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
+
+    def note(record: Record) -> None:
+        # Twice what the news holds. Of one that is still there at most seven older ones were recognised later, and
+        # seven newer ones: what goes here is gone there.
+        record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
+
+    if told:
+        services().store.amend(wallet_session(), note)
 
 
 def _view() -> SessionView:

@@ -30,14 +30,13 @@ class Wanted:
 def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
     """Verify a signed text and start the session of its account.
 
-    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it takes.
-    Without, it is for this browser, and replaces the one that this browser had. Raises `SignInRefused`,
+    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
+    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `SignInRefused`,
     `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
     """
     ours, current = services(), wallet_session()
-    ours.policy.choose(
-        wanted.session_type, verified=True
-    )  # what nobody can have is refused before the nonce is spent
+    # What nobody can have is refused before the nonce is spent.
+    ours.policy.choose(wanted.session_type, verified=True)
     account, proof = ours.challenges.redeem(
         message, challenge, signature, None if family else current.browser, API if family else SIGN_IN
     )

@@ -50,6 +50,8 @@ def wants_json() -> bool:
     answers JSON only to who sends or prefers it.
     """
     accepted = request.accept_mimetypes
+    if wallet_session().token is not None:
+        return True
     if request.path.startswith("/api/"):
         return "text/html" not in accepted.values()
     return request.is_json or accepted["application/json"] > accepted["text/html"]

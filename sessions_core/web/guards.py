@@ -225,16 +225,14 @@ def guard() -> None:
         if request.blueprint in _OUR_BLUEPRINTS:
             _limit_body(request)
     ours.store.load(current, access.slide)
-    if current.claims is not None:
-        _note_use(ours, current)
+    _note_use(ours, current)
     if access.demands and current.account_live is None:
         raise refusal(current)
     if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
         origin.demand_token(ours.csrf)
     if access.slide == "due":
         contract_wallets.check_when_due(ours, current)
-        if current.account_live is not None:
-            _follow(ours, current)
+        _follow(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
 
@@ -260,7 +258,8 @@ def _follow(ours: Services, current: WalletSession) -> None:
     be worth more than it was. Where it is used from is looked at as rarely as activity is written.
     """
     live = current.account_live
-    assert live is not None  # noqa: S101  # the caller looked
+    if live is None:
+        return
     record = live.record
     privilege = ours.privilege(record.account, live.standing, live.now)
     if privilege is not None and privilege != record.privilege:

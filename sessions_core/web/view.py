@@ -9,6 +9,7 @@ from typing import Any
 from .. import policy
 from ..accounts import Account, Chain, Network, parse, stored
 from ..errors import AccountMalformed
+from ..news import SignIn
 from ..records import Live
 from ..standing import Standing
 from .services import Services
@@ -206,6 +207,15 @@ class SessionView:
         """How long before the absolute end to warn."""
         return self._services.settings.absolute_warn_seconds
 
+    @cached_property
+    def sign_ins_elsewhere(self) -> tuple[SignInView, ...]:
+        """The sign-ins to this account in the last day, since that of this session, that its person has not said they
+        know of; newest first, and no more than the last eight are known.
+        """
+        recognised = self.live.record.recognised
+        known = self._services.records.sign_ins_elsewhere(self.live)
+        return tuple(SignInView(each) for each in known if each.handle not in recognised)
+
     def as_row(self, current: str) -> dict[str, Any]:
         """Return what the list of sessions says of one; `current` is the handle of the one that asks."""
         return {
@@ -248,7 +258,29 @@ class SessionView:
             "absolute_expires_at": iso(self.absolute_expires_at),
             "warn_seconds": self.warn_seconds,
             "absolute_warn_seconds": self.absolute_warn_seconds,
+            "sign_ins_elsewhere": [each.as_json() for each in self.sign_ins_elsewhere],
             **professional,
+        }
+
+
+class SignInView:
+    """A sign-in to the account from elsewhere. What is not known of it is empty."""
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self.handle = sign_in.handle
+        self.device = sign_in.device
+        self.ip = sign_in.ip
+        self.wallet = sign_in.wallet
+        self.at = moment(sign_in.at)
+
+    def as_json(self) -> dict[str, str]:
+        """Return what `validate` says of it."""
+        return {
+            "session_id": self.handle,
+            "device": self.device,
+            "ip": self.ip,
+            "wallet": self.wallet,
+            "created_at": iso(self.at),
         }
 
 

@@ -14,6 +14,7 @@ from eth_account import Account
 from flask import Flask
 from redis import Redis
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
 from sessions_core.web.pages import REASONS
@@ -140,6 +141,30 @@ def test_the_wallet_elsewhere(browser: Browser, wallet: WalletInPage, picture: C
         browser.open(path)
         browser.see("account-changed")
         picture(f"account-changed-{name}")
+
+
+def test_a_sign_in_elsewhere(
+    browser: Browser,
+    wallet: WalletInPage,
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    browser.enter(wallet)
+    elsewhere.sign_in(wallet)
+    pass_time(130)
+    for name, path in (("session", "/session"), ("home", "/")):
+        browser.open(path)
+        browser.see("elsewhere")
+        picture(f"elsewhere-{name}")
+    elsewhere.sign_in(wallet, PHONE, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="W" * 40)
+    pass_time(70)
+    browser.open("/activity")
+    browser.see("elsewhere")
+    browser.press(Keys.TAB)
+    picture("elsewhere-more")
+    browser.follow("elsewhere-not-me")
+    picture("elsewhere-devices")
 
 
 def test_a_professional(

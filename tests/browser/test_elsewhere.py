@@ -1,0 +1,132 @@
+"""A sign-in elsewhere: every page of a session tells of it, calmly, until its person has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from . import test_axe
+from .conftest import Elsewhere
+from .pages import FIREFOX, PHONE, Browser
+from .wallet_in_page import WalletInPage
+
+check = test_axe.check
+
+
+@pytest.fixture
+def session(browser: Browser, wallet: WalletInPage) -> Browser:
+    browser.enter(wallet)
+    browser.wait_for_session("active")
+    return browser
+
+
+def what(browser: Browser) -> str:
+    return " ".join(browser.see("elsewhere-what").text.split())
+
+
+def spoken(browser: Browser) -> str:
+    return str(browser.run("return document.querySelector('[data-testid=elsewhere-speech]')?.textContent ?? ''"))
+
+
+def test_a_page_tells_of_it_aloud_and_leaves_the_focus_alone(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
+    assert not session.all("elsewhere")
+    elsewhere.sign_in(wallet)
+    session.open("/session")
+    assert what(session) == "Firefox on Linux, 203.0.113.7, just now, with MetaMask."
+    session.wait(lambda: "New sign-in to your account, from Firefox on Linux" in spoken(session))
+    assert session.focused.tag_name == "body"
+
+
+def test_the_first_key_leads_to_it(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    elsewhere.sign_in(wallet)
+    session.open("/session")
+    session.see("elsewhere")
+    session.press(Keys.TAB)
+    assert session.focused.text == "Skip to the notice of a new sign-in"
+    session.press(Keys.ENTER)
+    session.wait(lambda: session.focused.get_attribute("data-testid") == "elsewhere")
+    assert session.focused.accessible_name == "New sign-in to your account"
+    for test_id in ("elsewhere-me", "elsewhere-not-me"):
+        session.press(Keys.TAB)
+        assert session.focused.get_attribute("data-testid") == test_id
+    described = session.run("return document.activeElement.getAttribute('aria-describedby')")
+    assert "Firefox on Linux" in session.driver.find_element(By.ID, described).text
+
+
+def test_that_was_me_hides_it_in_every_tab_and_stays_on_the_page(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
+    elsewhere.sign_in(wallet)
+    session.open("/sessions", page="1")
+    tab = session.driver.current_window_handle
+    session.new_tab()
+    session.open("/activity")
+    session.see("elsewhere")
+    session.switch_to(tab)
+    session.follow("elsewhere-me")
+    assert session.path == "/sessions?page=1"
+    assert not session.all("elsewhere")
+    session.close_other_tabs()
+    session.open("/activity")
+    session.wait_for_session("active")
+    assert not session.all("elsewhere")
+
+
+def test_each_sign_in_is_asked_about_by_itself(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    for number in range(3):
+        elsewhere.sign_in(wallet, PHONE, f"203.0.113.{number}")
+    session.open("/session")
+    for number, more in ((2, ", and 2 more before it"), (1, ", and 1 more before it"), (0, "")):
+        assert what(session) == f"Safari on iOS, 203.0.113.{number}, just now, with MetaMask{more}."
+        session.follow("elsewhere-me")
+    assert not session.all("elsewhere")
+
+
+def test_it_was_not_me_leads_to_that_session_which_can_be_ended(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
+    elsewhere.sign_in(wallet, PHONE)
+    stranger = elsewhere.sign_in(wallet)
+    session.open("/activity")
+    session.follow("elsewhere-not-me")
+    assert session.path == f"/sessions#{stranger}"
+    row = session.driver.find_element(By.CSS_SELECTOR, "tr:target")
+    assert row.get_attribute("data-handle") == stranger
+    row.find_element(By.CSS_SELECTOR, '[data-testid="session-revoke"]').click()
+    session.wait(lambda: session.see("message").get_attribute("data-message") == "ended")
+    assert not elsewhere.alive(wallet, stranger)
+    assert what(session).startswith("Safari on iOS"), "the other one is still to be answered"
+
+
+def test_it_works_without_script(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    elsewhere.sign_in(wallet)
+    session.scripts(on=False)
+    session.open("/activity")
+    assert session.see("elsewhere")
+    session.click("elsewhere-me")
+    session.wait(lambda: not session.all("elsewhere"))
+    assert session.path == "/activity"
+
+
+def test_hostile_names_are_only_words(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    elsewhere.sign_in(wallet, name="<img src=x onerror=\"document.title='run'\">")
+    session.open("/session")
+    assert "<img src=x" in what(session)
+    assert not session.driver.find_elements(By.CSS_SELECTOR, ".notice img")
+    assert session.driver.title != "run"
+
+
+@pytest.mark.parametrize("path", ["/session", "/sessions", "/nowhere"])
+def test_axe_finds_nothing(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere, check: Callable[[str], None], path: str
+) -> None:
+    elsewhere.sign_in(wallet)
+    elsewhere.sign_in(wallet, FIREFOX, "2001:db8:85a3:1234:5678:8a2e:370:7334", name="W" * 40)
+    session.open(path)
+    session.see("elsewhere")
+    check(path)
