@@ -14,12 +14,14 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
 from .. import chains, clients
-from ..errors import BodyMalformed, SignatureMalformed
+from ..errors import BodyMalformed, SignatureMalformed, TokenExpired, TokenInvalid
 from ..records import Ended, Live
+from ..store import WalletSession, bearer
+from ..tokens import Token
 from . import bodies, confirmations, origin
 from .entrance import Wanted, enter
 from .failures import wants_json
-from .guards import public, refusal, session_view, signed_in, wallet_session
+from .guards import follow, public, refusal, session_view, signed_in, wallet_session
 from .pages import clear_browser, end_session
 from .services import services
 from .view import SessionView, iso
@@ -96,7 +98,7 @@ def create_session() -> ResponseReturnValue:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
     """
-    signature = wallet_session().token
+    signature = bearer(request)  # whatever cookie came along: who is signed in may sign in again
     if signature is None:
         raise SignatureMalformed("no bearer")
     body, ours, current = bodies.read(request, SessionRequest), services(), wallet_session()
@@ -119,21 +121,32 @@ def create_session() -> ResponseReturnValue:
 @public(slides=False, csrf=False)
 def refresh_session() -> ResponseReturnValue:
     """Exchange a refresh token for the next one and a new session token; this counts as activity."""
-    live, token = services().refresh.redeem(bodies.read(request, RefreshRequest).refresh_token)
-    return success(_with_tokens(live, token))
+    ours = services()
+    live, token = ours.refresh.redeem(bodies.read(request, RefreshRequest).refresh_token)
+    # Of the session that the token names, and not of the one whose cookie may have come along.
+    session = WalletSession(sid=None, browser=None, token=token)
+    session.fill(live)
+    follow(ours, session)
+    if session.live is None:
+        raise refusal(session)
+    return success(_with_tokens(session.live, token))
 
 
 @api.post("/sessions/token")
 @signed_in(slides=False)
 def create_token() -> ResponseReturnValue:
-    """Make a session token of this session, to show to another service."""
-    view = session_view()
+    """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
+    stolen token would make the next for as long as the session lives.
+    """
+    view, current = session_view(), wallet_session()
     assert view is not None  # noqa: S101  # signed_in saw to it
+    if current.token is not None and current.claims is not None:
+        return success(_as_json(Token(current.token, current.claims.exp)), 201)
     return success(_token(view), 201)
 
 
 @api.get("/sessions/validate")
-@signed_in(slides=False)
+@signed_in(slides=False, shown=True)
 def validate() -> ResponseReturnValue:
     """Say until when this session lives; asking is no activity."""
     return success(_state())
@@ -159,11 +172,14 @@ def keep_alive() -> ResponseReturnValue:
 @public(slides=False, csrf=False)
 def logout() -> ResponseReturnValue:
     """Revoke the session of this cookie or token, and with it all its tokens; signing out twice is fine."""
-    if request.is_json:
-        body = bodies.read(request, LogoutRequest)
-        if body.refresh_token is not None:
-            services().refresh.revoke(body.refresh_token, "signed_out")
-    end_session()
+    body = bodies.read(request, LogoutRequest) if request.is_json else LogoutRequest()
+    try:
+        end_session()  # first: if it is refused, nothing has ended
+    except (TokenExpired, TokenInvalid):
+        if body.refresh_token is None:
+            raise
+    if body.refresh_token is not None:
+        services().refresh.revoke(body.refresh_token, "signed_out")
     return clear_browser(success({"signed_out": True}))
 
 
@@ -173,13 +189,18 @@ def _with_tokens(live: Live, refresh_token: str) -> dict[str, Any]:
 
 
 def _token(view: SessionView) -> dict[str, Any]:
+    fresh = view.session_type.fresh  # takes a signature each time, which another service can't ask for
     token = services().tokens.issue(
         view.live,
         session_type=view.type,
         network=view.network,
         role=view.role,
-        permissions=view.allowed,
+        permissions=[permission for permission in view.allowed if permission not in fresh],
     )
+    return _as_json(token)
+
+
+def _as_json(token: Token) -> dict[str, Any]:
     return {
         "session_token": token.text,
         "token_type": "Bearer",

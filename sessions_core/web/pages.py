@@ -14,7 +14,7 @@ from .. import errors, wallet_apps
 from ..accounts import Account, chain
 from ..signing_keys import AHEAD
 from . import entrance, failures, origin
-from .guards import public, session_view, sessionless, signed_in, wallet_session
+from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
 from .services import services
 
 pages = Blueprint("sessions", __name__)
@@ -152,8 +152,14 @@ def jwks() -> ResponseReturnValue:
 
 
 def end_session() -> None:
-    """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
+    """Revoke the session of this request, if it has one.
+
+    Raises rather than pretend: `StoreUnavailable`, or `TokenExpired` and `TokenInvalid` for a bearer that does not
+    say which session is meant. That session may well live.
+    """
     ours, current = services(), wallet_session()
+    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
+        raise refusal(current)
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
