@@ -31,6 +31,7 @@ CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
+_ATTEMPTS = 10  # to read what another request moves at the same moment
 
 
 class Proof(NamedTuple):
@@ -213,6 +214,15 @@ class Records:
         """Read a session by the tag of its account and its handle, and so without its id: for bearers of tokens. One
         round trip like `load`; on a Cluster two.
         """
+        for _ in range(_ATTEMPTS):
+            found = self._load_handle(tag, handle, slide)
+            # Moved to another id between the reading and the sliding. Who brings a cookie waits for the next one;
+            # who brings a handle means the session, wherever it is.
+            if found != Ended("replaced"):
+                return found
+        raise StoreUnavailable("the session kept moving", retry_after=1)
+
+    def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         place = self._at(tag, "0" * _DIGEST)
         site = () if self._link.is_cluster else (self._site_epoch,)
         *values, digest = self._link.run(
