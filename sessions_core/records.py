@@ -256,15 +256,20 @@ class Records:
             return Ended("everywhere", live.record.handle)
         if live.site < int(site or 0):
             return Ended("revoked", live.record.handle)
-        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
-            now = self._link.run(scripts.TOUCH, (place.record,))
-            if now == 0:  # it ended in between
-                return self._why(place)
-            live.now = live.active = self._set_clock(now)
-            live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         live.news = told or b""
+        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
+            return self.slide(live)
+        return live
+
+    def slide(self, live: Live) -> Live | Ended:
+        """Start the idle clock of a session again that was read just now."""
+        now = self._link.run(scripts.TOUCH, (live.place.record,))
+        if now == 0:  # it ended in between
+            return self._why(live.place)
+        live.now = live.active = self._set_clock(now)
+        live.slid = True
         return live
 
     def _why(self, place: Place) -> Ended:
