@@ -30,6 +30,8 @@ api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
 
 
 _Text = Annotated[str, msgspec.Meta(max_length=16_000)]
+# Longer than a refresh token: who sends the session token by mistake is told that it is the wrong one.
+_Token = Annotated[str, msgspec.Meta(max_length=8_000)]
 
 
 class SessionRequest(msgspec.Struct):
@@ -49,13 +51,13 @@ class SessionRequest(msgspec.Struct):
 class RefreshRequest(msgspec.Struct):
     """The body of `POST sessions/refresh`."""
 
-    refresh_token: Annotated[str, msgspec.Meta(max_length=200)]
+    refresh_token: _Token
 
 
 class LogoutRequest(msgspec.Struct):
     """The body of `POST sessions/logout`, for a client whose session token has run out."""
 
-    refresh_token: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    refresh_token: _Token | None = None
 
 
 class ChallengeRequest(msgspec.Struct):
