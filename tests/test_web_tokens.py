@@ -24,7 +24,7 @@ from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
 from .servers import Server, commands_run, running
 from .snapshot import refused, unchanged
-from .test_tokens import decode, parts_of
+from .test_tokens import decode, forge, parts_of
 from .time_machine import TimeMachine
 
 SESSIONS = "/api/auth/sessions"
@@ -628,6 +628,23 @@ def test_a_token_of_an_account_is_none_of_another_chain_s(
         live, session_type="standard", network="mainnet", role="member", permissions=[]
     ).text
     assert error_of(used.get("/who", bearer=forged)) == (401, "session_invalid", "unknown")
+
+
+def test_an_account_in_another_spelling_finds_no_session(used: ApiClient, services: Services, wallet: Wallet) -> None:
+    account = wallet.account()
+    for spelling in (
+        account.lower(),
+        account.upper(),
+        account + " ",
+        account.replace("eip155:1:", "eip155:01:"),
+        wallet.address,
+        "",
+        "}{",
+        "\0" * 100,
+    ):
+        forged = forge(services, used.access, claims={"sub": spelling})
+        assert error_of(used.get("/who", bearer=forged)) == (401, "session_invalid", "unknown")
+    assert used.get("/who", bearer=forge(services, used.access)).status_code == 200
 
 
 # -- Tokens that a browser has made to show them to others ----------------------------------------------------
