@@ -45,7 +45,7 @@ REFUSALS = frozenset(
     )
 )
 
-ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed))
+ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed, events.TokenRefreshed))
 
 _KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)

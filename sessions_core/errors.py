@@ -150,6 +150,26 @@ class SessionInvalid(NotSignedIn):
     message = "This session has ended. Sign in again to carry on."
 
 
+class TokenInvalid(SessionInvalid):
+    """The token is not one of ours, or not for this use. `reason` is always "token"."""
+
+    code = "token_invalid"
+    message = "This token can't be used here. Sign in again to get one."
+
+    def __init__(self, *evidence: object, **refinement: Any) -> None:
+        super().__init__(*evidence, **({"reason": "token"} | refinement))
+
+
+class TokenExpired(SessionExpired):
+    """The session token has run out; the session may well live. `reason` is always "token"."""
+
+    code = "token_expired"
+    message = "This session token has run out. Use the refresh token to get a new one."
+
+    def __init__(self, *evidence: object, **refinement: Any) -> None:
+        super().__init__(*evidence, **({"reason": "token"} | refinement))
+
+
 class PermissionDenied(SessionsError):
     """Signed in, but not allowed: `missing` is what the session lacks, `kind` whether that is a permission, a role or
     a session type, and `reason` why it lacks it.

@@ -58,6 +58,24 @@ class SessionRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefreshed(Event):
+    """A client without cookies exchanged its refresh token for the next."""
+
+    name: ClassVar[str] = "token.refreshed"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenReused(Event):
+    """A refresh token came back that somebody had exchanged before: stolen, so its session ends."""
+
+    name: ClassVar[str] = "token.reused"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionNamed(Event):
     """A person gave the session a name of their own, or took it away."""
 

@@ -26,10 +26,13 @@ from .lifecycle import Lifecycle
 from .people import People
 from .policy import PermissionsFor, Policy, SessionType
 from .records import Records
+from .refresh import Refresh
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .shares import Shares
+from .signing_keys import SigningKeys
 from .store import SessionStore
+from .tokens import Tokens
 from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
 from .web.routes import api, devices, pages
@@ -88,7 +91,9 @@ class WalletSessions:
             refuse_unsafe_server(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
-        store = SessionStore(app, records, settings)
+        signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
+        tokens = Tokens(settings, signing_keys, self._clock)
+        store = SessionStore(app, records, settings, tokens)
         contracts = Contracts(settings)
         _configure(app, settings, store)
         policy = Policy(settings, **self._policy)
@@ -98,6 +103,9 @@ class WalletSessions:
             records=records,
             store=store,
             lifecycle=Lifecycle(records),
+            tokens=tokens,
+            refresh=Refresh(records),
+            signing_keys=signing_keys,
             challenges=Challenges(settings, records, contracts, self._clock),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),

@@ -13,7 +13,7 @@ from .accounts import Account, stored
 from .clients import Client
 from .errors import NotFound
 from .policy import Narrowed, SessionType
-from .records import CSRF_KEY, Ended, Live, Proof, Record, Records
+from .records import CSRF_KEY, Ended, Family, Live, Proof, Record, Records
 
 
 class Lifecycle:
@@ -40,14 +40,16 @@ class Lifecycle:
         client: Client | None = None,
         proof: Proof | None = None,
         pregenerated: bool = False,
+        family: Family | None = None,
     ) -> Live:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `client` where it is used from, `proof` what a contract accepted; `pregenerated` says that the wallet
-        lives in that browser. The handle is random and unrelated to the id, so it can be shown and logged.
+        under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
+        `pregenerated` says that the wallet lives in that browser. The handle is random and unrelated to the id, so it
+        can be shown and logged.
         """
         client = client or Client()
         record = Record(
@@ -64,6 +66,7 @@ class Lifecycle:
             ip=client.ip,
             proof=proof,
             pregenerated=pregenerated,
+            family=family,
         )
         absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
         live = self._records.create(record, min(session_type.idle_seconds, absolute), absolute)
@@ -84,7 +87,7 @@ class Lifecycle:
 
     def renew(self, live: Live) -> Live | Ended:
         """Start the idle clock again because the person asked. The absolute end never moves."""
-        renewed = self._records.load(live.id, "now")
+        renewed = self._records.again(live, "now")
         if isinstance(renewed, Live):
             events.publish(events.SessionRenewed(handle=renewed.record.handle, account=renewed.record.account))
         return renewed

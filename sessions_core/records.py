@@ -32,6 +32,7 @@ CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
+_ATTEMPTS = 10  # to read what another request moves at the same moment
 
 
 class Proof(NamedTuple):
@@ -39,6 +40,32 @@ class Proof(NamedTuple):
 
     message: str
     signature: bytes
+
+
+class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The refresh tokens of a session, as `refresh` sees them: hashes of the family's secret, of the newest token's
+    and of the one before, the key from which the next follows, when the newest was made (milliseconds since the
+    epoch), and whether somebody has used the session token that came with it.
+    """
+
+    id: bytes
+    key: bytes
+    current: bytes
+    previous: bytes = b""
+    generation: int = 0
+    moved_at: int = 0
+    used: bool = False
+
+    def moved_on(self, used: bytes, current: bytes, now: int) -> Family:
+        """Return the family after one of its tokens was exchanged for a new one; `used` and `current` are hashes."""
+        return msgspec.structs.replace(
+            self,
+            current=current,
+            previous=used,
+            generation=self.generation + 1,
+            moved_at=now,
+            used=False,
+        )
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True):
@@ -49,9 +76,9 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     action by name, `restarted_at` when that started both clocks again. `privilege` is the role and the verification
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
-    contract has a `proof`, which it last accepted at `checked_at`. `recognised` are the handles of sign-ins elsewhere
-    that its person knows about. `pregenerated` says that the wallet is one of `shares`, and that the browser that
-    signed in holds its other half.
+    contract has a `proof`, which it last accepted at `checked_at`. The session of a client without cookies has a
+    `family` of refresh tokens. `recognised` are the handles of sign-ins elsewhere that its person knows about.
+    `pregenerated` says that the wallet is one of `shares`, and that the browser that signed in holds its other half.
     """
 
     format: Literal[1] = 1
@@ -73,8 +100,12 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     label: str = ""
     proof: Proof | None = None
     checked_at: int = 0
+    family: Family | None = None
     recognised: tuple[str, ...] = ()
     pregenerated: bool = False
+
+
+_Found = tuple[bytes | None, ...]  # record, epochs of account and site, standing, news
 
 
 class Place(NamedTuple):
@@ -92,6 +123,11 @@ class Place(NamedTuple):
     def share(self) -> str:
         """Where the server's half of the account's key is, if the wallet was made here (`shares`)."""
         return self.standing.removesuffix("standing") + "share"
+
+    @property
+    def tag(self) -> str:
+        """The hash tag of the account's keys, which its session ids begin with."""
+        return self.entries[: self.entries.rindex("}")].rpartition("{")[2]
 
     @property
     def siblings(self) -> str:
@@ -183,7 +219,45 @@ class Records:
         once a minute, in a second round trip) or `now` (the person asked).
         """
         place = self._place(session_id)
-        stored, epoch, site, standing, pointer, told = self.read(place)
+        return self._load(session_id, place, self.read(place), slide)
+
+    def load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
+        """Read a session by the tag of its account and its handle, and so without its id: for bearers of tokens. One
+        round trip like `load`; on a Cluster two.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._load_handle(tag, handle, slide)
+            # Moved to another id between the reading and the sliding. Who brings a cookie waits for the next one;
+            # who brings a handle means the session, wherever it is.
+            if found != Ended("replaced"):
+                return found
+        raise StoreUnavailable("the session kept moving", retry_after=1)
+
+    def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
+        place = self._at(tag, "0" * _DIGEST)
+        site = () if self._link.is_cluster else (self._site_epoch,)
+        *values, digest = self._link.run(
+            scripts.BY_HANDLE,
+            (place.entries, place.epoch, place.standing, place.pointer, place.news, *site),
+            handle,
+            place.siblings,
+        )
+        if not digest:
+            return Ended("unknown")
+        if self._link.is_cluster:
+            values[2] = self._link.call("GET", self._site_epoch)
+        found = self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
+        # The index is not sealed: it could name another session of this account in the place of one that has ended.
+        return Ended("unknown") if isinstance(found, Live) and found.record.handle != handle else found
+
+    def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
+        """Read a session once more, in the way in which it was found."""
+        if live.id:
+            return self.load(live.id, slide)
+        return self.load_handle(live.place.tag, live.record.handle, slide)
+
+    def _load(self, session_id: str, place: Place, found: _Found, slide: Slide) -> Live | Ended:
+        stored, epoch, site, standing, pointer, told = found
         if stored is None:
             return self._why(place)
         live = self.open(session_id, place, stored, self.now(place))
@@ -193,17 +267,22 @@ class Records:
             return Ended("everywhere", live.record.handle)
         if live.site < int(site or 0):
             return Ended("revoked", live.record.handle)
-        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
-            now = self._link.run(scripts.TOUCH, (place.record,))
-            if now == 0:  # it ended in between
-                return self._why(place)
-            live.now = live.active = self._set_clock(now)
-            live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         if pointer is not None:
             live.pointer = self.open_pointer(place.pointer, pointer)
         live.news = told or b""
+        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
+            return self.slide(live)
+        return live
+
+    def slide(self, live: Live) -> Live | Ended:
+        """Start the idle clock of a session again that was read just now."""
+        now = self._link.run(scripts.TOUCH, (live.place.record,))
+        if now == 0:  # it ended in between
+            return self._why(live.place)
+        live.now = live.active = self._set_clock(now)
+        live.slid = True
         return live
 
     def _why(self, place: Place) -> Ended:
@@ -287,7 +366,7 @@ class Records:
         """
         if live.record.account:
             live.record.data[CSRF_KEY] = secrets.token_hex(32)
-        session_id = new_id(live.id[:_TAG])
+        session_id = new_id(live.place.tag)
         moved = replace(live, id=session_id, place=self._place(session_id), revision=1)
         if restart_seconds:
             moved.active = live.record.restarted_at = live.now
@@ -416,7 +495,7 @@ class Records:
         """Whether a nonce was spent."""
         return bool(self._link.call("EXISTS", f"{self._prefix}nonce:{nonce}"))
 
-    def read(self, place: Place) -> tuple[bytes | None, ...]:
+    def read(self, place: Place) -> _Found:
         """Return what is stored at a place: the record, the epochs of account and site, standing, pointer, news."""
         # One plain command for all of them: a script would cost a tenth of the whole request. On a Cluster the site's
         # epoch is on another slot, and costs a second round trip.

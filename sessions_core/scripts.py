@@ -61,6 +61,26 @@ return {reason, handle}
 """
 )
 
+# KEYS index, epoch, standing, pointer, news, epoch of the site where it is in reach; ARGV handle, what the keys of
+# records begin with -> record, epoch, epoch of the site, standing, pointer, news, and the digest of the session with
+# this handle: the living one, else the last that had it. A session keeps its handle when it moves to another id.
+BY_HANDLE = Script(
+    """
+local record, digest = false, ''
+local entries = redis.call('HGETALL', KEYS[1])
+for i = 1, #entries, 2 do
+  if not record and string.match(entries[i + 1], '^(.-)|') == ARGV[1] then
+    record = redis.call('GET', ARGV[2] .. entries[i])
+    if record or string.sub(entries[i + 1], -9) ~= '|replaced' then digest = entries[i] end
+  end
+end
+-- What is of another type is not there, and no error.
+local beside = redis.call('MGET', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+local site = KEYS[6] and redis.call('GET', KEYS[6]) or false
+return {record, beside[1], site, beside[2], beside[3], beside[4], digest}
+"""
+)
+
 _ENTER = """
 local function enter(index, digest, handle, created, ends)
   if handle == '' then return end

@@ -110,6 +110,10 @@ class Settings:
     """How long a sign-in request can be signed."""
     confirm_seconds: int = 2 * MINUTE
     """How long the request to confirm an action can be signed."""
+    token_seconds: int = 5 * MINUTE
+    """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
+    token_audience: str = ""
+    """The `aud` of session tokens, which the services that take them compare; empty is the public origin."""
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
@@ -267,6 +271,7 @@ class Settings:
             ("slide_seconds", 1, self.idle_seconds // 2),
             ("challenge_seconds", 30, 15 * MINUTE),
             ("confirm_seconds", 30, 15 * MINUTE),
+            ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
             ("activity_days", 1, 365),
             # No session outlives its wallet, which is used when it starts and whenever its clocks start again.

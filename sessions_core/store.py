@@ -24,9 +24,10 @@ from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
-from .errors import StoreUnavailable
-from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, well_formed
+from .errors import StoreUnavailable, TokenExpired, TokenInvalid
+from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, account_tag, well_formed
 from .settings import Settings
+from .tokens import Claims, Tokens
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
@@ -37,7 +38,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
     `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
-    challenges are bound to it.
+    challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
+    good.
     """
 
     live: Live | None = None
@@ -51,11 +53,13 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
+    claims: Claims | None = None
 
-    def __init__(self, sid: str | None, browser: str | None) -> None:
+    def __init__(self, sid: str | None, browser: str | None, token: str | None = None) -> None:
         super().__init__()
         self.sid: str | None = sid
         self.browser = browser
+        self.token = token
 
     @property
     def account_live(self) -> Live | None:
@@ -82,12 +86,18 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
             self.minted_browser = secrets.token_urlsafe(32)
         return self.browser or self.minted_browser or ""
 
+    def fill(self, live: Live) -> None:
+        """Become what was read."""
+        self.live, self.read = live, live.plaintext
+        dict.update(self, live.record.data)
+
     def adopt(self, live: Live) -> None:
-        """Become this session: its data, its id, and its cookie with the response."""
+        """Become this session: its data, its id, and its cookie with the response, whatever came instead of one."""
         dict.clear(self)
         dict.update(self, live.record.data)
         self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
         self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
+        self.token = self.claims = None
 
     def move(self, live: Live) -> None:
         """Go on under another id, with the CSRF secret that belongs to it; what the view changed is still saved."""
@@ -126,10 +136,11 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     session_class = WalletSession
 
-    def __init__(self, app: Flask, records: Records, settings: Settings) -> None:
+    def __init__(self, app: Flask, records: Records, settings: Settings, tokens: Tokens) -> None:
         # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
         ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
         self.records = records
+        self.tokens = tokens
         self.settings = settings
         self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
         self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
@@ -146,15 +157,18 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         session = WalletSession(
             sid=sids[0] if len(sids) == 1 and well_formed(sids[0]) else None,
             browser=browsers[0] if len(browsers) == 1 and _BROWSER.fullmatch(browsers[0]) else None,
+            # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
+            # but it can have the browser send the cookie.
+            token=None if sids else bearer(request),
         )
         if sids and session.sid is None:
             session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
         return session
 
-    def load(self, session: WalletSession, slide: Slide) -> None:
-        """Fill the session from Redis: one round trip with a session cookie, none without.
+    def load(self, session: WalletSession, slide: Slide, shown: bool = False) -> None:
+        """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
 
-        Raises `StoreUnavailable`.
+        `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
         """
         session.loading = True
         if session.sid is not None:
@@ -163,11 +177,32 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
                 session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
                 session.ended_handle = found.handle
             else:
-                session.live, session.read = found, found.plaintext
-                dict.update(session, found.record.data)
+                session.fill(found)
+        elif session.token is not None:
+            self._load_bearer(session, session.token, slide, shown)
         if session.account_live is None:
             session.seed_csrf()
         session.loaded = True
+
+    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
+        try:
+            claims = self.tokens.open(token)
+        except (TokenInvalid, TokenExpired) as refusal:
+            session.ended = refusal.code
+            return
+        if claims.gen is None and not shown:
+            # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
+            # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
+            session.ended = TokenInvalid.code
+            return
+        found = self.records.load_handle(account_tag(claims.sub), claims.sid, slide)
+        if isinstance(found, Ended):
+            session.ended, session.ended_handle = found.reason, claims.sid
+        elif found.record.account != claims.sub:
+            session.ended = TokenInvalid.code
+        else:
+            session.fill(found)
+            session.claims = claims
 
     # -- Writing ---------------------------------------------------------------------------------------------
 
@@ -190,7 +225,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
                 response.headers["Cache-Control"] = "no-store"
             else:
                 response.headers.add("Vary", "Cookie")
-        if session.cookie_due:
+        if session.cookie_due and session.token is None:  # who brings a token keeps no cookie
             self._set_session_cookie(session, response)
         if session.browser_cookie_due and session.minted_browser:
             response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
@@ -252,7 +287,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.release()
         if session.live is not None:
             self._save(session, data)
-        elif data:
+        elif data and session.token is None:  # without a cookie nobody could come back to it
             record = Record(data=data)
             session.live = self.records.create(record, self.settings.idle_seconds, self.settings.absolute_seconds)
             session.sid, session.cookie_due = session.live.id, True
@@ -281,7 +316,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def _reload(self, session: WalletSession) -> bool:
-        found = self.records.load(cast(Live, session.live).id, "never")
+        found = self.records.again(cast(Live, session.live))
         if isinstance(found, Ended):
             session.lose(found.reason)
             return False
@@ -309,6 +344,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             "httponly": True,
             "samesite": self.settings.cookie_samesite,
         }
+
+
+def bearer(request: Request) -> str | None:
+    """Return what follows `Bearer` in the header Authorization (RFC 6750, section 2.1), or `None`.
+
+    Werkzeug's own reading takes what has an equals sign in it for parameters; signatures of some chains have.
+    """
+    authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _values(cookies: str, name: str) -> list[str]:

@@ -175,7 +175,7 @@ def test_refusals_are_what_anybody_can_cause_and_routine_is_what_a_session_can_d
         "challenge.replayed",
         "request.refused",
     }
-    assert set(ROUTINE) == {"session.renewed", "session.named"}
+    assert set(ROUTINE) == {"session.renewed", "session.named", "token.refreshed"}
 
 
 def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:

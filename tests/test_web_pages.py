@@ -18,7 +18,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import canisters, chains, embedded, errors, events, public, signed_in
-from sessions_core.web.pages import REASONS, display_name
+from sessions_core.web.entrance import display_name
+from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -812,7 +813,7 @@ def test_the_session_cookie_in_another_case_or_place_is_no_session(visitor: Visi
         assert with_cookie(visitor.app, cookie, "/session").status_code == 303
     assert with_cookie(visitor.app, f"{SESSION_COOKIE}={session_id}", "/session").status_code == 200
     path = f"/session?session={session_id}&{SESSION_COOKIE}={session_id}"
-    assert with_cookie(visitor.app, "", path, Authorization=f"Bearer {session_id}").status_code == 303
+    assert with_cookie(visitor.app, "", path, Authorization=f"Bearer {session_id}").status_code == 401
 
 
 @pytest.mark.parametrize("value", ["", "x", "b" * 42, "b" * 44, "b" * 42 + "=", "b" * 5000])

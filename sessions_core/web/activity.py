@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "ends": ("session.ended", "session.revoked_all"),
     "changes": (
         "session.renewed",
+        "token.refreshed",
         "session.rotated",
         "session.named",
         "session.confirmed",
@@ -42,6 +43,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "link.failed",
         "challenge.replayed",
         "session.unreadable",
+        "token.reused",
         "request.refused",
     ),
 }

@@ -17,9 +17,10 @@ from ..errors import BadRequest, NotFound
 from ..news import KEPT
 from ..records import Record
 from .api import api, success
+from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
 from .origin import safe_path
-from .pages import clear_browser, display_name, pages
+from .pages import clear_browser, pages
 from .services import services
 from .view import SessionView
 

@@ -50,6 +50,8 @@ def wants_json() -> bool:
     answers JSON only to who sends or prefers it.
     """
     accepted = request.accept_mimetypes
+    if wallet_session().token is not None:
+        return True
     if request.path.startswith("/api/"):
         return "text/html" not in accepted.values()
     return request.is_json or accepted["application/json"] > accepted["text/html"]
@@ -66,6 +68,8 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
             return elsewhere
     body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    if error.status == 401:  # RFC 6750, section 3: no error is named to who brought no token
+        headers["WWW-Authenticate"] = "Bearer" + (' error="invalid_token"' if wallet_session().token else "")
     return body, error.status, headers
 
 
@@ -73,13 +77,17 @@ def note(error: errors.SessionsError) -> str:
     """Publish the one event of a refusal, log a fault of ours, and return the request id that finds it.
 
     What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
-    that never was a session does.
+    that never was a session does, and a token that is not ours.
     """
     if isinstance(error, errors.StepUpRequired):
         pass  # nothing was refused, or `confirmations` has said so
     elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
-    elif error.reason == "unknown" or not isinstance(error, (errors.NotSignedIn, errors.NotFound)):
+    elif (
+        error.reason == "unknown"
+        or isinstance(error, errors.TokenInvalid)
+        or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
+    ):
         events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
     request_id = secrets.token_hex(8)
     if error.status >= 500:

@@ -22,8 +22,9 @@ from ..errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from .entrance import display_name
 from .guards import ensure_fresh, session_view, signed_in
-from .pages import accepted, display_name, pages, state_after
+from .pages import accepted, pages, state_after
 from .services import services
 from .view import SessionView
 

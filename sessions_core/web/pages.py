@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from .. import errors, policy, wallet_apps
+from .. import errors, wallet_apps
 from ..accounts import Account, chain
-from ..records import CSRF_KEY
-from ..store import WalletSession
-from . import client, failures, origin, share_cookie
-from .guards import public, session_view, signed_in, wallet_session
+from ..signing_keys import AHEAD
+from . import entrance, failures, origin, share_cookie
+from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
 from .services import services
 
 pages = Blueprint("sessions", __name__)
@@ -88,35 +86,22 @@ def phone() -> ResponseReturnValue:
 @public
 def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
-    ours, current, form = services(), wallet_session(), request.form
-    wanted = form.get("session_type", "")
+    form = request.form
     # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
     message = form.get("message", "").replace("\r\n", "\n")
+    wanted = entrance.Wanted(
+        session_type=form.get("session_type", ""),
+        duration=_duration(form),
+        permissions=form.getlist("permissions") or None,
+        wallet=form.get("wallet", ""),
+        remember=form.get("remember") == "1",
+    )
     try:
-        ours.policy.choose(wanted, verified=True)  # what nobody can have is refused before the nonce is spent
-        account, proof = ours.challenges.redeem(
-            message, form.get("challenge", ""), form.get("signature", ""), current.browser
-        )
-        standing, now = ours.directory.standing(account), ours.records.time()
-        session_type = ours.policy.choose(wanted, standing.verified(now))
-        live = ours.lifecycle.start(
-            account,
-            session_type,
-            wallet=display_name(form.get("wallet", "")),
-            remember=form.get("remember") == "1",
-            data=_carried_over(current),
-            replacing=current.live,
-            narrowed=policy.narrow(session_type, _duration(form), form.getlist("permissions") or None),
-            privilege=ours.privilege(str(account), standing, ours.people.pointer(account), now) or "",
-            client=client.current(),
-            proof=proof,
-            # Not by the name that the page gave the wallet: any page can give any name.
-            pregenerated=share_cookie.names(account) and ours.shares.holds(account),
-        )
+        live = entrance.enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
     except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
         return _refused(error)
-    current.adopt(live)
+    wallet_session().adopt(live)
     return redirect(origin.safe_path(form.get("next"), url_for("sessions.status")), 303)
 
 
@@ -166,13 +151,31 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
+@pages.get("/.well-known/jwks.json")
+@sessionless
+def jwks() -> ResponseReturnValue:
+    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
+    signing with it, they may be kept.
+    """
+    response = jsonify(keys=services().signing_keys.public())
+    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
+    return response
+
+
 def end_session(reason: str = "signed_out") -> None:
-    """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
+    """Revoke the session of this request, if it has one.
+
+    Raises rather than pretend: `StoreUnavailable`, or `TokenExpired` and `TokenInvalid` for a bearer that does not
+    say which session is meant. That session may well live.
+    """
     ours, current = services(), wallet_session()
+    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
+        raise refusal(current)
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
-        origin.demand_token(ours.csrf)
+        if current.claims is None:
+            origin.demand_token(ours.csrf)
         ours.lifecycle.revoke(current.account_live, reason)
     elif current.ended == "replaced" and current.ended_sid is not None:
         # Another request of this browser is moving the session to a new id, and its cookie is still on the way.
@@ -202,19 +205,6 @@ def account_of_session() -> Account:
     return view.account
 
 
-def display_name(text: str) -> str:
-    """Return a wallet's name fit for showing: one line, no control, format or bidi characters, at most 40."""
-    visible = "".join(c for c in text[:400] if not unicodedata.category(c).startswith("C"))
-    return " ".join(visible.split())[:40]
-
-
-def _carried_over(current: WalletSession) -> dict[str, Any]:
-    # What a visitor collected stays theirs. What another account stored must not become this one's.
-    if current.account_live is not None:
-        return {}
-    return {key: value for key, value in current.items() if key != CSRF_KEY}
-
-
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
     response = make_response(_sign_in_page(state_after(error), request.form, error=error))
     response.status_code = error.status
@@ -233,7 +223,7 @@ def _sign_in_page(
         error=error,
         reason=reason,
         next=origin.safe_path(fields.get("next"), ""),
-        wallet=display_name(request.form.get("wallet", "")),
+        wallet=entrance.display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
         **accepted(),
         pregenerated=services().settings.pregenerated_chain is not None,

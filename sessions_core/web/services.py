@@ -23,11 +23,14 @@ from ..people import People
 from ..person import Pointer
 from ..policy import Policy
 from ..records import Records
+from ..refresh import Refresh
 from ..sealing import KeyRing
 from ..settings import Settings
 from ..shares import Shares
+from ..signing_keys import SigningKeys
 from ..standing import MEMBER, Standing
 from ..store import SessionStore
+from ..tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,9 @@ class Services:
     records: Records
     store: SessionStore
     lifecycle: Lifecycle
+    tokens: Tokens
+    refresh: Refresh
+    signing_keys: SigningKeys
     challenges: Challenges
     contracts: Contracts
     directory: Directory

@@ -126,6 +126,11 @@ class SessionView:
         """Every permission with the decision on it."""
         return self._services.policy.decisions(self.grounds)
 
+    @property
+    def allowed(self) -> list[str]:
+        """The permissions that the session has now."""
+        return [decision.permission for decision in self.permissions if decision.allowed]
+
     def may(self, permission: str) -> policy.Decision:
         """Decide one permission."""
         return self._services.policy.decide(permission, self.grounds)
@@ -258,7 +263,7 @@ class SessionView:
             "session_type": self.type,
             "network": self.network,
             "role": self.role,
-            "permissions": [decision.permission for decision in self.permissions if decision.allowed],
+            "permissions": self.allowed,
             "now": iso(self.now),
             "expires_at": iso(self.idle_expires_at),
             "time_remaining": max(0, self.live.idle_expires_at - self.live.now) // 1000,

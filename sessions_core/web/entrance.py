@@ -1,0 +1,77 @@
+"""Signing in: what the form and the JSON service have in common, from the signed text to the session."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import policy
+from ..challenges import API, SIGN_IN
+from ..records import CSRF_KEY, Family, Live
+from ..store import WalletSession
+from . import client, share_cookie
+from .guards import wallet_session
+from .services import services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a client asks its session to be; it gets that or less. `duration` is in seconds."""
+
+    session_type: str = ""
+    duration: int | None = None
+    permissions: Iterable[str] | None = None
+    wallet: str = ""
+    remember: bool = False
+
+
+def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
+    """Verify a signed text and start the session of its account.
+
+    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
+    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `SignInRefused`,
+    `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
+    """
+    ours, current = services(), wallet_session()
+    # What nobody can have is refused before the nonce is spent.
+    ours.policy.choose(wanted.session_type, verified=True)
+    account, proof = ours.challenges.redeem(
+        message, challenge, signature, None if family else current.browser, API if family else SIGN_IN
+    )
+    standing, now = ours.directory.standing(account), ours.records.time()
+    pointer = ours.people.pointer(account)
+    session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
+    permissions = list(wanted.permissions) if wanted.permissions is not None else None
+    live = ours.lifecycle.start(
+        account,
+        session_type,
+        wallet=display_name(wanted.wallet),
+        remember=wanted.remember,
+        data=None if family else _carried_over(current),
+        replacing=None if family else current.live,
+        narrowed=policy.narrow(session_type, wanted.duration, permissions),
+        privilege=ours.privilege(str(account), standing, pointer, now) or "",
+        client=client.current(),
+        proof=proof,
+        family=family,
+        # Not by the name that the page gave the wallet: any page can give any name.
+        pregenerated=family is None and share_cookie.names(account) and ours.shares.holds(account),
+    )
+    # As with a session that is read: the answer, and a token, say who it is and what it may do.
+    live.standing, live.pointer = standing, pointer
+    return live
+
+
+def display_name(text: str) -> str:
+    """Return a wallet's name fit for showing: one line, no control, format or bidi characters, at most 40."""
+    visible = "".join(c for c in text[:400] if not unicodedata.category(c).startswith("C"))
+    return " ".join(visible.split())[:40]
+
+
+def _carried_over(current: WalletSession) -> dict[str, Any]:
+    # What a visitor collected stays theirs. What another account stored must not become this one's.
+    if current.account_live is not None:
+        return {}
+    return {key: value for key, value in current.items() if key != CSRF_KEY}
