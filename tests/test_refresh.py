@@ -20,7 +20,7 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import events
+from sessions_core import events, scripts
 from sessions_core.accounts import parse
 from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
 from sessions_core.records import Ended, Live, Records, account_tag
@@ -614,6 +614,28 @@ def test_refreshing_and_rotating_at_once_loses_neither(
         rotation.result()
         assert refresh.redeem(refreshed.token)
     pool.shutdown()
+
+
+def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
+    signed_in: tuple[Live, str], records: Records
+) -> None:
+    """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
+    live, run, moved = signed_in[0], records._link.run, False
+
+    def moving(script: Any, *given: Any) -> Any:
+        nonlocal moved
+        if script is scripts.TOUCH and not moved:
+            moved = True
+            found = read(records, live)
+            assert isinstance(found, Live)
+            assert records.rotate(found) is not None
+        return run(script, *given)
+
+    records._link.run = moving  # type: ignore[method-assign]
+    found = records.load_handle(live.place.tag, live.record.handle, "now")
+    assert moved
+    assert isinstance(found, Live)
+    assert found.place != live.place
 
 
 def test_what_is_revoked_during_a_refresh_stays_dead(
