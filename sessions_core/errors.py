@@ -156,8 +156,8 @@ class TokenInvalid(SessionInvalid):
     code = "token_invalid"
     message = "This token can't be used here. Sign in again to get one."
 
-    def __init__(self, *evidence: object) -> None:
-        super().__init__(*evidence, reason="token")
+    def __init__(self, *evidence: object, **refinement: Any) -> None:
+        super().__init__(*evidence, **({"reason": "token"} | refinement))
 
 
 class TokenExpired(SessionExpired):
@@ -166,8 +166,8 @@ class TokenExpired(SessionExpired):
     code = "token_expired"
     message = "This session token has run out. Use the refresh token to get a new one."
 
-    def __init__(self, *evidence: object) -> None:
-        super().__init__(*evidence, reason="token")
+    def __init__(self, *evidence: object, **refinement: Any) -> None:
+        super().__init__(*evidence, **({"reason": "token"} | refinement))
 
 
 class PermissionDenied(SessionsError):

@@ -84,7 +84,7 @@ class Lifecycle:
 
     def renew(self, live: Live) -> Live | Ended:
         """Start the idle clock again because the person asked. The absolute end never moves."""
-        renewed = self._records.load(live.id, "now")
+        renewed = self._records.again(live, "now")
         if isinstance(renewed, Live):
             events.publish(events.SessionRenewed(handle=renewed.record.handle, account=renewed.record.account))
         return renewed

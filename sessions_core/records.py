@@ -43,7 +43,7 @@ class Proof(NamedTuple):
 class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """The refresh tokens of a session, as `refresh` sees them: hashes of the family's secret, of the newest token's
     and of the one before, the key from which the next follows, when the newest was made (milliseconds since the
-    epoch), and whether somebody has used what came with it.
+    epoch), and whether somebody has used the session token that came with it.
     """
 
     id: bytes
@@ -54,12 +54,12 @@ class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     moved_at: int = 0
     used: bool = False
 
-    def moved_on(self, current: bytes, now: int) -> Family:
-        """Return the family after its newest token was used."""
+    def moved_on(self, used: bytes, current: bytes, now: int) -> Family:
+        """Return the family after one of its tokens was exchanged for a new one; `used` and `current` are hashes."""
         return msgspec.structs.replace(
             self,
             current=current,
-            previous=self.current,
+            previous=used,
             generation=self.generation + 1,
             moved_at=now,
             used=False,
@@ -75,8 +75,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     that the session's id was made under; `narrowed` what the client wanted to be held to. `device`, `agent` and `ip`
     are where it was last used from, as its person is told; `label` is their own name for it. An account that is a
     contract has a `proof`, which it last accepted at `checked_at`. The session of a client without cookies has a
-    `family` of refresh tokens. `recognised` are the handles of sign-ins
-    elsewhere that its person knows about.
+    `family` of refresh tokens. `recognised` are the handles of sign-ins elsewhere that its person knows about.
     """
 
     format: Literal[1] = 1
@@ -226,13 +225,15 @@ class Records:
             return Ended("unknown")
         if self._link.is_cluster:
             values[2] = self._link.call("GET", self._site_epoch)
-        return self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
+        found = self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
+        # The index is not sealed: it could name another session of this account in the place of one that has ended.
+        return Ended("unknown") if isinstance(found, Live) and found.record.handle != handle else found
 
-    def again(self, live: Live) -> Live | Ended:
-        """Read a session once more, without touching its clocks."""
+    def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
+        """Read a session once more, in the way in which it was found."""
         if live.id:
-            return self.load(live.id, "never")
-        return self.load_handle(live.place.tag, live.record.handle, "never")
+            return self.load(live.id, slide)
+        return self.load_handle(live.place.tag, live.record.handle, slide)
 
     def _load(self, session_id: str, place: Place, found: _Found, slide: Slide) -> Live | Ended:
         stored, epoch, site, standing, told = found

@@ -6,8 +6,11 @@ compare-and-swap: of two requests that refresh at once one moves the family on, 
 
 A token names its session and carries two secrets. That of the family tells a token that once was ours from a guess: a
 guess ends nothing. That of the generation says which one it is. Stored are their hashes only. The secret of the next
-generation follows from the present one and a key inside the record, so that the loser of a race, and a client whose
-answer was lost, are given exactly what the winner got.
+generation follows from the present one and a key inside the record, so that the loser of a race is given exactly what
+the winner got.
+
+A client whose answer was lost comes back later, with the token that it still has. It gets another successor, and the
+one that was lost is cut off: should it turn up after all, somebody else got that answer, and the session ends.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from . import events
 from .errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
 from .records import Ended, Family, Live, Records, Slide
 
-GRACE = 20_000  # milliseconds in which the token before is still answered, whatever has happened since
+GRACE = 20_000  # milliseconds in which the token before gets the same answer again
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
 _ATTEMPTS = 100  # each round at least one of the writers gets through
@@ -68,21 +71,29 @@ class Refresh:
         for _ in range(_ATTEMPTS):
             live, family = self._find(parts, "never")
             presented = _hash(parts.secret)
-            successor = _successor(family, parts.secret)
-            if hmac.compare_digest(presented, family.current):
-                live.record.family = family.moved_on(_hash(successor), live.now)
+            newest = hmac.compare_digest(presented, family.current)
+            again = hmac.compare_digest(presented, family.previous)
+            # Both ways: another process may have heard Redis's clock a little later than we did.
+            in_time = abs(live.now - family.moved_at) <= GRACE
+            if not newest and not (again and (in_time or not family.used)):
+                self._end(live)
+            if newest or not in_time:
+                successor = _successor(family, family.generation + 1, parts.secret)
+                live.record.family = family.moved_on(presented, _hash(successor), live.now)
                 if self._records.save(live) != "saved":
                     continue  # another request was first, or the session has ended: look again
                 events.publish(events.TokenRefreshed(handle=live.record.handle, account=live.record.account))
-            elif not hmac.compare_digest(presented, family.previous) or not _may_be_lost(family, live.now):
-                self._end(live)
+            else:
+                successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
             live, _ = self._find(parts, "now")
             return Refreshed(live, self.token(live, parts.family, successor))
         raise StoreUnavailable("the family kept changing", retry_after=1)
 
     def revoke(self, text: str, reason: str) -> None:
-        """End the session of a token. What is no token of a living session has ended already."""
+        """End the session of a token, be it the newest or not. What is no token of a living session has ended
+        already: its holder could do no more about it (RFC 7009, section 2.2).
+        """
         try:
             live, _ = self._find(_parse(text), "never")
         except (TokenInvalid, SessionExpired, SessionInvalid):
@@ -100,19 +111,13 @@ class Refresh:
 
     def _end(self, live: Live) -> NoReturn:
         # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
-        events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
-        self._records.revoke(live, "token_reused")
+        if self._records.revoke(live, "token_reused"):
+            events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason="token_reused")
 
 
-def _may_be_lost(family: Family, now: int) -> bool:
-    # Within the grace, tabs and retries of one client. After it, a client that never got the answer: nobody has used
-    # what was in it. Once somebody has, two hold the family.
-    return now - family.moved_at <= GRACE or not family.used
-
-
-def _successor(family: Family, secret: str) -> str:
-    digest = hmac.new(family.key, secret.encode(), hashlib.sha256).digest()
+def _successor(family: Family, generation: int, secret: str) -> str:
+    digest = hmac.new(family.key, f"{generation}.{secret}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

@@ -38,7 +38,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
     `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
-    challenges are bound to it. A client without cookies brings a token instead; `claims` is what it says.
+    challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
+    good.
     """
 
     live: Live | None = None
@@ -52,7 +53,6 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
-
     claims: Claims | None = None
 
     def __init__(self, sid: str | None, browser: str | None, token: str | None = None) -> None:
@@ -92,11 +92,12 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.update(self, live.record.data)
 
     def adopt(self, live: Live) -> None:
-        """Become this session: its data, its id, and its cookie with the response."""
+        """Become this session: its data, its id, and its cookie with the response, whatever came instead of one."""
         dict.clear(self)
         dict.update(self, live.record.data)
         self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
         self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
+        self.token = self.claims = None
 
     def move(self, live: Live) -> None:
         """Go on under another id, with the CSRF secret that belongs to it; what the view changed is still saved."""
@@ -157,16 +158,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             browser=browsers[0] if len(browsers) == 1 and _BROWSER.fullmatch(browsers[0]) else None,
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
-            token=None if sids else _bearer(request.environ.get("HTTP_AUTHORIZATION", "")),
+            token=None if sids else bearer(request),
         )
         if sids and session.sid is None:
             session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
         return session
 
-    def load(self, session: WalletSession, slide: Slide) -> None:
-        """Fill the session from Redis: one round trip with a session cookie, none without.
+    def load(self, session: WalletSession, slide: Slide, shown: bool = False) -> None:
+        """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
 
-        Raises `StoreUnavailable`.
+        `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
         """
         session.loading = True
         if session.sid is not None:
@@ -177,16 +178,21 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             else:
                 session.fill(found)
         elif session.token is not None:
-            self._load_bearer(session, session.token, slide)
+            self._load_bearer(session, session.token, slide, shown)
         if session.account_live is None:
             session.seed_csrf()
         session.loaded = True
 
-    def _load_bearer(self, session: WalletSession, token: str, slide: Slide) -> None:
+    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
         try:
             claims = self.tokens.open(token)
         except (TokenInvalid, TokenExpired) as refusal:
             session.ended = refusal.code
+            return
+        if claims.gen is None and not shown:
+            # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
+            # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
+            session.ended = TokenInvalid.code
             return
         found = self.records.load_handle(account_tag(claims.sub), claims.sid, slide)
         if isinstance(found, Ended):
@@ -280,7 +286,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.release()
         if session.live is not None:
             self._save(session, data)
-        elif data:
+        elif data and session.token is None:  # without a cookie nobody could come back to it
             record = Record(data=data)
             session.live = self.records.create(record, self.settings.idle_seconds, self.settings.absolute_seconds)
             session.sid, session.cookie_due = session.live.id, True
@@ -338,9 +344,13 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         }
 
 
-def _bearer(authorization: str) -> str | None:
-    # RFC 6750, section 2.1; the scheme in any case (RFC 9110, section 11.1).
-    scheme, _, token = authorization.partition(" ")
+def bearer(request: Request) -> str | None:
+    """Return what follows `Bearer` in the header Authorization (RFC 6750, section 2.1), or `None`.
+
+    Werkzeug's own reading takes what has an equals sign in it for parameters; signatures of some chains have.
+    """
+    authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)
     return token.strip() if scheme.lower() == "bearer" else None
 
 

@@ -27,8 +27,8 @@ from .records import Live
 from .settings import Settings
 from .signing_keys import SigningKeys
 
-_LONGEST = 2048
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,512}\.[A-Za-z0-9_-]{1,1400}\.[A-Za-z0-9_-]{86}", re.ASCII)
+# As much as a server takes in one header, so that a site may have a hundred permissions.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{86}", re.ASCII)
 _CLOCK_SKEW = 30  # seconds that two of our own servers may differ
 
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -44,7 +44,8 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a token says, by the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the session.
 
-    `gen` is the generation of the refresh token that came with it. `iat` and `exp` are seconds since the epoch.
+    `gen` is the generation of the refresh token that came with it, and `None` in a token of a session with a cookie:
+    that one is to be shown to others, and no bearer here. `iat` and `exp` are seconds since the epoch.
     """
 
     iss: str
@@ -57,7 +58,7 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     network: str
     role: str
     permissions: list[str]
-    gen: _Count
+    gen: _Count | None
     iat: _Seconds
     exp: _Seconds
 
@@ -83,7 +84,7 @@ class Tokens:
     def issue(self, live: Live, *, session_type: str, network: str, role: str, permissions: Iterable[str]) -> Token:
         """Return a token for a session; it never outlives the session's absolute end. Raises `StoreUnavailable`."""
         now = int(self._clock())
-        family = live.record.family
+        family, left = live.record.family, (live.ends - live.now) // 1000
         claims = Claims(
             iss=self._issuer,
             aud=self._audience,
@@ -95,9 +96,9 @@ class Tokens:
             network=network,
             role=role,
             permissions=list(permissions),
-            gen=family.generation if family else 0,
+            gen=family.generation if family else None,
             iat=now,
-            exp=max(now, min(now + self._seconds, live.ends // 1000)),
+            exp=now + max(0, min(self._seconds, left)),
         )
         key = self._keys.signer()
         header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
@@ -110,7 +111,7 @@ class Tokens:
 
         Raises `TokenInvalid`, `TokenExpired`, or `StoreUnavailable` if its key has to be read and can't be.
         """
-        if len(text) > _LONGEST or not _TOKEN.fullmatch(text):
+        if not _TOKEN.fullmatch(text):
             raise TokenInvalid("not three parts")
         header, payload, signature = (_canonical(part) for part in text.split("."))
         if _low(signature) != signature:
@@ -121,6 +122,8 @@ class Tokens:
                 raise TokenInvalid("of no key of ours")
             jws.deserialize_compact(text, key, registry=self._registry)
             claims = msgspec.json.decode(payload, type=Claims)
+            if msgspec.json.encode(claims) != payload:
+                raise TokenInvalid("claims in another spelling, or one twice")
         except (JoseError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise TokenInvalid(type(error).__name__) from error
         now = self._clock()

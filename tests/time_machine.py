@@ -6,6 +6,8 @@ is as it would be a minute later, and the injected clock of the application is a
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import time
 
@@ -32,6 +34,7 @@ class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
         services: Services = app.extensions["wallet_sessions"]
         self._records = services.records
+        self._signing_keys = services.signing_keys
         self._redis = redis
         self._clock = clock
 
@@ -49,6 +52,8 @@ class TimeMachine:
                 self._age_standing(name, milliseconds)
             elif name.endswith(":news"):
                 self._age_news(name, milliseconds)
+            elif name.endswith("{signing}:keys"):
+                self._age_signing_keys(name, milliseconds)
             elif name.endswith((":activity", ":routine", ":refusals")):
                 self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
@@ -64,11 +69,20 @@ class TimeMachine:
         record.signed_at -= milliseconds
         record.restarted_at -= milliseconds if record.restarted_at else 0
         record.checked_at -= milliseconds if record.checked_at else 0
+        if record.family is not None:
+            moved_at = record.family.moved_at - milliseconds
+            record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
         record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
         older = b"%013d" % (int(active) - milliseconds)
         self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)
+
+    def _age_signing_keys(self, key: str, milliseconds: int) -> None:
+        keys = json.loads(self._signing_keys._ring.open(self._redis.get(key), key.encode()))
+        older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
+        self._redis.set(key, self._signing_keys._ring.seal(json.dumps(older).encode(), key.encode()))
+        self._signing_keys._read_at = -math.inf  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
         standing = self._records.open_standing(key, self._redis.get(key))

@@ -29,15 +29,18 @@ from ..errors import (
     SignatureMalformed,
     SignInRefused,
     SignOutIncomplete,
+    TokenExpired,
     TokenInvalid,
     family,
 )
 from ..records import Ended, Live
+from ..store import WalletSession, bearer
+from ..tokens import Token
 from . import confirmations, origin
 from .answers import Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
 from .entrance import Wanted, enter
 from .failures import wants_json
-from .guards import public, refusal, session_view, signed_in, wallet_session
+from .guards import follow, public, refusal, session_view, signed_in, wallet_session
 from .operations import operation
 from .pages import clear_browser, end_session
 from .services import services
@@ -121,7 +124,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
     """
-    signature = wallet_session().token
+    signature = bearer(request)  # whatever cookie came along: who is signed in may sign in again
     if signature is None:
         raise SignatureMalformed("no bearer")
     ours, current = services(), wallet_session()
@@ -145,21 +148,33 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 @operation(SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
-    return _with_tokens(*services().refresh.redeem(body.refresh_token))
+    ours = services()
+    live, token = ours.refresh.redeem(body.refresh_token)
+    # Of the session that the token names, and not of the one whose cookie may have come along.
+    session = WalletSession(sid=None, browser=None, token=token)
+    session.fill(live)
+    follow(ours, session)
+    if session.live is None:
+        raise refusal(session)
+    return _with_tokens(session.live, token)
 
 
 @api.post("/sessions/token")
 @signed_in(slides=False)
 @operation(status=201)
 def create_token() -> SessionToken:
-    """Make a session token of this session, to show to another service."""
-    view = session_view()
+    """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
+    stolen token would make the next for as long as the session lives.
+    """
+    view, current = session_view(), wallet_session()
     assert view is not None  # noqa: S101  # signed_in saw to it
+    if current.token is not None and current.claims is not None:
+        return _as_answer(Token(current.token, current.claims.exp))
     return _token(view)
 
 
 @api.get("/sessions/validate")
-@signed_in(slides=False)
+@signed_in(slides=False, shown=True)
 @operation()
 def validate() -> SessionState:
     """Say until when this session lives. Asking is no activity."""
@@ -185,14 +200,19 @@ def keep_alive() -> SessionState | Response:
 
 @api.post("/sessions/logout")
 @public(slides=False, csrf=False)
-@operation(CsrfFailed, SignOutIncomplete)
+@operation(CsrfFailed, SignOutIncomplete, TokenExpired, TokenInvalid)
 def logout(body: LogoutRequest | None) -> SignedOut | Response:
     """Revoke the session of this cookie or token, and with it all its tokens. Signing out twice is fine. A cookie
     that is alive takes its CSRF token.
     """
-    if body is not None and body.refresh_token is not None:
-        services().refresh.revoke(body.refresh_token, "signed_out")
-    end_session()
+    refresh_token = body.refresh_token if body is not None else None
+    try:
+        end_session()  # first: if it is refused, nothing has ended
+    except (TokenExpired, TokenInvalid):
+        if refresh_token is None:
+            raise
+    if refresh_token is not None:
+        services().refresh.revoke(refresh_token, "signed_out")
     return clear_browser(success(SignedOut(True)))
 
 
@@ -203,13 +223,18 @@ def _with_tokens(live: Live, refresh_token: str) -> TokenSession:
 
 
 def _token(view: SessionView) -> SessionToken:
+    fresh = view.session_type.fresh  # takes a signature each time, which another service can't ask for
     token = services().tokens.issue(
         view.live,
         session_type=view.type,
         network=view.network,
         role=view.role,
-        permissions=view.allowed,
+        permissions=[permission for permission in view.allowed if permission not in fresh],
     )
+    return _as_answer(token)
+
+
+def _as_answer(token: Token) -> SessionToken:
     return SessionToken(
         session_token=token.text,
         token_type="Bearer",  # noqa: S106  # it is its kind, and no secret

@@ -69,8 +69,8 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
             return elsewhere
     body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    if isinstance(error, errors.NotSignedIn) and wallet_session().token is not None:
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750, section 3
+    if error.status == 401:  # RFC 6750, section 3: no error is named to who brought no token
+        headers["WWW-Authenticate"] = "Bearer" + (' error="invalid_token"' if wallet_session().token else "")
     return body, error.status, headers
 
 

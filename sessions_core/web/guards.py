@@ -52,14 +52,16 @@ _LARGEST_BODY = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route declared: is the session read, is one demanded, does reading count as activity, is a token due;
-    and which permission, role, session type, and signature (seconds, action) it takes.
+    """What a route declared: is the session read, is one demanded, does reading count as activity, is a CSRF token
+    due, will a token do that was made to be shown to others; and which permission, role, session type, and signature
+    (seconds, action) it takes.
     """
 
     reads: bool = True
     demands: bool = False
     slide: Slide = "due"
     csrf: bool = True
+    shown: bool = False
     permission: str | None = None
     role: str | None = None
     session_type: str | None = None
@@ -79,10 +81,13 @@ def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
 @overload
 def signed_in(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def signed_in(*, slides: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def signed_in(view: Any = None, *, slides: bool = True) -> Any:
-    """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back."""
-    access = Access(demands=True, slide="due" if slides else "never")
+def signed_in(*, slides: bool = True, shown: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def signed_in(view: Any = None, *, slides: bool = True, shown: bool = False) -> Any:
+    """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back.
+
+    `shown=True` is for asking about a token: one will do that a browser had made to show it to other services.
+    """
+    access = Access(demands=True, slide="due" if slides else "never", shown=shown)
     return _declare(access)(view) if view else _declare(access)
 
 
@@ -224,21 +229,22 @@ def guard() -> None:
         origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:
             _limit_body(request)
-    ours.store.load(current, access.slide)
+    ours.store.load(current, access.slide, access.shown)
     _note_use(ours, current)
     if access.demands and current.account_live is None:
         raise refusal(current)
     if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
         origin.demand_token(ours.csrf)
     if access.slide == "due":
-        contract_wallets.check_when_due(ours, current)
-        _follow(ours, current)
+        follow(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:
-    """Note that somebody has used what came with the newest refresh token, once for each (see `refresh`)."""
+    """Note that somebody has used the session token that came with the newest refresh token (see `refresh`): the
+    answer that both were in was not lost. One write for each refresh.
+    """
     live, claims = current.account_live, current.claims
     family = live.record.family if live is not None else None
     if family is None or claims is None or family.used or family.generation != claims.gen:
@@ -251,12 +257,14 @@ def _note_use(ours: Services, current: WalletSession) -> None:
     ours.store.amend(current, use)
 
 
-def _follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session in step with its account and its place.
+def follow(ours: Services, current: WalletSession) -> None:
+    """Keep a session that is in use in step with its contract, its account and its place.
 
-    After a change of role or verification it goes on under a new id: one that somebody else learned before must not
-    be worth more than it was. Where it is used from is looked at as rarely as activity is written.
+    What a contract no longer accepts ends here; `current` is nobody's then. After a change of role or verification it
+    goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
+    from is looked at as rarely as activity is written.
     """
+    contract_wallets.check_when_due(ours, current)
     live = current.account_live
     if live is None:
         return

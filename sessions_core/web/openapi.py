@@ -236,7 +236,7 @@ def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[t
         said += ["", "`reason` says why:", ""]
         said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
         answer["headers"] = {
-            "WWW-Authenticate": {"description": "If a bearer came.", "schema": {"type": "string"}},
+            "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }
     if status in (errors.RateLimited.status, errors.StoreUnavailable.status):
         whole = {"type": "integer", "minimum": 1}

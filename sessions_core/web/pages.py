@@ -15,7 +15,7 @@ from ..accounts import Account, chain
 from ..signing_keys import AHEAD
 from . import entrance, failures, origin
 from .answers import PublicKey, PublicKeys, as_json
-from .guards import public, session_view, sessionless, signed_in, wallet_session
+from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
 from .operations import operation
 from .services import services
 
@@ -155,8 +155,14 @@ def jwks() -> PublicKeys | Response:
 
 
 def end_session() -> None:
-    """Revoke the session of this request, if it has one. Raises `StoreUnavailable` rather than pretend."""
+    """Revoke the session of this request, if it has one.
+
+    Raises rather than pretend: `StoreUnavailable`, or `TokenExpired` and `TokenInvalid` for a bearer that does not
+    say which session is meant. That session may well live.
+    """
     ours, current = services(), wallet_session()
+    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
+        raise refusal(current)
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
