@@ -31,6 +31,7 @@ CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
+_ATTEMPTS = 10  # to read what another request moves at the same moment
 
 
 class Proof(NamedTuple):
@@ -213,6 +214,15 @@ class Records:
         """Read a session by the tag of its account and its handle, and so without its id: for bearers of tokens. One
         round trip like `load`; on a Cluster two.
         """
+        for _ in range(_ATTEMPTS):
+            found = self._load_handle(tag, handle, slide)
+            # Moved to another id between the reading and the sliding. Who brings a cookie waits for the next one;
+            # who brings a handle means the session, wherever it is.
+            if found != Ended("replaced"):
+                return found
+        raise StoreUnavailable("the session kept moving", retry_after=1)
+
+    def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         place = self._at(tag, "0" * _DIGEST)
         site = () if self._link.is_cluster else (self._site_epoch,)
         *values, digest = self._link.run(
@@ -246,15 +256,20 @@ class Records:
             return Ended("everywhere", live.record.handle)
         if live.site < int(site or 0):
             return Ended("revoked", live.record.handle)
-        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
-            now = self._link.run(scripts.TOUCH, (place.record,))
-            if now == 0:  # it ended in between
-                return self._why(place)
-            live.now = live.active = self._set_clock(now)
-            live.slid = True
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         live.news = told or b""
+        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
+            return self.slide(live)
+        return live
+
+    def slide(self, live: Live) -> Live | Ended:
+        """Start the idle clock of a session again that was read just now."""
+        now = self._link.run(scripts.TOUCH, (live.place.record,))
+        if now == 0:  # it ended in between
+            return self._why(live.place)
+        live.now = live.active = self._set_clock(now)
+        live.slid = True
         return live
 
     def _why(self, place: Place) -> Ended:

@@ -24,7 +24,7 @@ from typing import NamedTuple, NoReturn
 
 from . import events
 from .errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from .records import Ended, Family, Live, Records, Slide
+from .records import Ended, Family, Live, Records
 
 GRACE = 20_000  # milliseconds in which the token before gets the same answer again
 _PART = r"[A-Za-z0-9_-]"
@@ -69,7 +69,7 @@ class Refresh:
         """
         parts = _parse(text)
         for _ in range(_ATTEMPTS):
-            live, family = self._find(parts, "never")
+            live, family = self._find(parts)
             presented = _hash(parts.secret)
             newest = hmac.compare_digest(presented, family.current)
             again = hmac.compare_digest(presented, family.previous)
@@ -86,8 +86,9 @@ class Refresh:
             else:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
-            live, _ = self._find(parts, "now")
-            return Refreshed(live, self.token(live, parts.family, successor))
+            slid = self._records.slide(live)
+            if slid != Ended("replaced"):  # or it has just moved to another id: look there
+                return Refreshed(_alive(slid), self.token(live, parts.family, successor))
         raise StoreUnavailable("the family kept changing", retry_after=1)
 
     def revoke(self, text: str, reason: str) -> None:
@@ -95,15 +96,13 @@ class Refresh:
         already: its holder could do no more about it (RFC 7009, section 2.2).
         """
         try:
-            live, _ = self._find(_parse(text), "never")
+            live, _ = self._find(_parse(text))
         except (TokenInvalid, SessionExpired, SessionInvalid):
             return
         self._records.revoke(live, reason)
 
-    def _find(self, parts: _Parts, slide: Slide) -> tuple[Live, Family]:
-        found = self._records.load_handle(parts.tag, parts.handle, slide)
-        if isinstance(found, Ended):
-            raise (SessionExpired if found.reason in ("idle", "absolute") else SessionInvalid)(reason=found.reason)
+    def _find(self, parts: _Parts) -> tuple[Live, Family]:
+        found = _alive(self._records.load_handle(parts.tag, parts.handle, "never"))
         family = found.record.family
         if family is None or not hmac.compare_digest(_hash(parts.family), family.id):
             raise TokenInvalid("of no family")
@@ -114,6 +113,12 @@ class Refresh:
         if self._records.revoke(live, "token_reused"):
             events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason="token_reused")
+
+
+def _alive(found: Live | Ended) -> Live:
+    if isinstance(found, Ended):
+        raise (SessionExpired if found.reason in ("idle", "absolute") else SessionInvalid)(reason=found.reason)
+    return found
 
 
 def _successor(family: Family, generation: int, secret: str) -> str:

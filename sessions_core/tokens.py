@@ -114,7 +114,7 @@ class Tokens:
         if not _TOKEN.fullmatch(text):
             raise TokenInvalid("not three parts")
         header, payload, signature = (_canonical(part) for part in text.split("."))
-        if _low(signature) != signature:
+        if int.from_bytes(signature[32:]) > P256_ORDER // 2:
             raise TokenInvalid("the signature in its other spelling")
         try:
             key = self._keys.find(msgspec.json.decode(header, type=_Header).kid)
@@ -140,7 +140,7 @@ class Tokens:
 
 
 def _low(signature: bytes) -> bytes:
-    """Return r and s with the smaller of the two s that are right: one token, one text."""
+    """Return r and s of a good signature with the smaller of the two s that are right: one token, one text."""
     s = int.from_bytes(signature[32:])
     return signature if s <= P256_ORDER // 2 else signature[:32] + (P256_ORDER - s).to_bytes(32)
 

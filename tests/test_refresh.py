@@ -1,0 +1,752 @@
+"""Refresh tokens: one use each, and what becomes of two who hold the same.
+
+The rounds use `Refresh` over real records from real threads; what the guard adds (that a session token was used) is
+tested over HTTP at the end, with what clients see.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core import events
+from sessions_core.accounts import parse
+from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
+from sessions_core.records import Ended, Live, Records, account_tag
+from sessions_core.refresh import GRACE, Refresh, Refreshed
+from sessions_core.web.services import Services
+
+from .servers import Server, running
+from .snapshot import snapshot, unchanged
+from .stored import ABSOLUTE, ALICE, BOB, IDLE, MINUTE, everything
+from .time_machine import TimeMachine
+
+T = TypeVar("T")
+ROUNDS = 200
+AFTER_GRACE = GRACE / 1000 + 1
+
+
+@pytest.fixture
+def services(make_app: Callable[..., Flask]) -> Services:
+    # Loaded machines answer late, and a timeout would be no violation but an end of the round.
+    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+
+
+@pytest.fixture
+def pass_time(services: Services, redis: Redis, clock: Any, app_of: Flask) -> TimeMachine:
+    return TimeMachine(app_of, redis, clock)
+
+
+@pytest.fixture
+def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
+    """What the time machine takes: an application with these services."""
+    app = make_app()
+    app.extensions["wallet_sessions"] = services
+    return app
+
+
+@pytest.fixture
+def records(services: Services) -> Records:
+    return services.records
+
+
+@pytest.fixture
+def refresh(services: Services) -> Refresh:
+    return services.refresh
+
+
+@pytest.fixture
+def enter(services: Services) -> Callable[..., tuple[Live, str]]:
+    """Sign in without cookies; return the session and its first refresh token."""
+
+    def enter(account: str = ALICE) -> tuple[Live, str]:
+        family, *secrets = services.refresh.start()
+        live = services.lifecycle.start(parse(account), services.policy.standard, family=family)
+        return live, services.refresh.token(live, *secrets)
+
+    return enter
+
+
+@pytest.fixture
+def signed_in(enter: Callable[..., tuple[Live, str]]) -> tuple[Live, str]:
+    return enter()
+
+
+class Crowd:
+    """Threads that do the same thing from the same moment, round after round."""
+
+    def __init__(self, size: int) -> None:
+        self._barrier = Barrier(size)
+        self._pool = ThreadPoolExecutor(size)
+        self.size = size
+
+    def __call__(self, job: Callable[[], T]) -> list[T]:
+        def run() -> T:
+            self._barrier.wait()
+            return job()
+
+        return [each.result() for each in [self._pool.submit(run) for _ in range(self.size)]]
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+@pytest.fixture(params=[2, 10, 100])
+def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
+    crowd = Crowd(request.param)
+    yield crowd
+    crowd.close()
+
+
+def read(records: Records, live: Live) -> Live | Ended:
+    return records.load_handle(account_tag(live.record.account), live.record.handle, "never")
+
+
+def change_family(records: Records, live: Live, **fields: Any) -> None:
+    found = read(records, live)
+    assert isinstance(found, Live)
+    assert found.record.family is not None
+    found.record.family = msgspec.structs.replace(found.record.family, **fields)
+    assert records.save(found) == "saved"
+
+
+def use(records: Records, live: Live) -> None:
+    """What the guard does when the session token comes that was in the newest answer."""
+    change_family(records, live, used=True)
+
+
+def outlast_grace(records: Records, live: Live) -> None:
+    """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
+    found = read(records, live)
+    assert isinstance(found, Live)
+    assert found.record.family is not None
+    change_family(records, live, moved_at=found.record.family.moved_at - GRACE - 1000)
+
+
+def outcome(refresh: Refresh, token: str) -> str:
+    """Return the next token, or why there is none."""
+    try:
+        return refresh.redeem(token).token
+    except SessionInvalid as refusal:
+        return f"{refusal.code}: {refusal.reason}"
+
+
+def names(happened: list[events.Event]) -> Counter[str]:
+    return Counter(event.name for event in happened)
+
+
+# -- One use each --------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_token_names_its_session_and_holds_two_secrets(signed_in: tuple[Live, str], redis: Redis) -> None:
+    live, token = signed_in
+    assert re.fullmatch(r"rt_[A-Za-z0-9_-]{12}sess_[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", token)
+    assert live.record.handle in token
+    assert live.id not in token
+    assert live.record.account not in token
+
+
+def test_each_refresh_gives_another_token_of_the_same_session(
+    signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+) -> None:
+    live, token = signed_in
+    seen = {token}
+    for generation in range(1, 6):
+        refreshed = refresh.redeem(token)
+        token = refreshed.token
+        assert token not in seen
+        seen.add(token)
+        assert refreshed.live.record.handle == live.record.handle
+        assert refreshed.live.record.family is not None
+        assert refreshed.live.record.family.generation == generation
+    assert names(happened) == {"token.refreshed": 5}
+    assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
+
+
+def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine
+) -> None:
+    live, token = signed_in
+    pass_time(IDLE - 60)
+    refreshed = refresh.redeem(token)
+    assert refreshed.live.idle_expires_at - refreshed.live.now >= (IDLE - 1) * 1000
+    assert abs(refreshed.live.ends - (live.ends - (IDLE - 60) * 1000)) <= 1
+    for _ in range(ABSOLUTE // (IDLE - 60) - 1):
+        pass_time(IDLE - 60)
+        refreshed = refresh.redeem(refreshed.token)
+    pass_time(IDLE - 60)
+    with pytest.raises(SessionExpired) as refusal:
+        refresh.redeem(refreshed.token)
+    assert (refusal.value.code, refusal.value.reason) == ("session_expired", "absolute")
+
+
+def test_stored_are_hashes_only(
+    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, services: Services
+) -> None:
+    """Sealed besides: so the records are opened, too, before anything is looked for."""
+    live, token = signed_in
+    tokens = [token]
+    for _ in range(3):
+        tokens.append(refresh.redeem(tokens[-1]).token)
+    found = read(services.records, live)
+    assert isinstance(found, Live)
+    streams = b"".join(redis.dump(key) or b"" for key in redis.keys("*") if redis.type(key) == b"stream")
+    for key in redis.keys("*"):
+        if redis.type(key) not in (b"string", b"hash"):
+            redis.delete(key)  # `everything` reads the others
+    whole = everything(redis) + streams + found.plaintext
+    assert live.record.handle.encode() in whole, "what is looked for here would be found"
+    for each in tokens:
+        for secret in each.split(".")[1:]:
+            assert secret.encode() not in whole
+            assert urlsafe_b64decode(secret + "==") not in whole
+
+
+# -- Races ---------------------------------------------------------------------------------------------------
+
+
+def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
+    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+) -> None:
+    """Tabs that refresh together; and in every other round after an answer that none of them got."""
+    live, token = signed_in
+    for number in range(ROUNDS):
+        lost = None
+        if number % 2:
+            lost = outcome(refresh, token)
+            outlast_grace(records, live)
+        tokens = set(crowd(lambda token=token: outcome(refresh, token)))
+        assert len(tokens) == 1, f"round {number}: {tokens}"
+        [token] = tokens
+        assert token.startswith("rt_"), f"round {number}: {token}"
+        assert token != lost
+        use(records, live)
+    found = read(records, live)
+    assert isinstance(found, Live)
+    assert found.record.family is not None
+    assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
+    assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
+
+
+def test_answers_that_are_lost_again_and_again_sign_nobody_out(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+) -> None:
+    """Within the grace and after it, in every order of four."""
+    live, token = signed_in
+    for number in range(ROUNDS):
+        lost = set()
+        for step in range(4):
+            lost.add(outcome(refresh, token))
+            if number >> step & 1:
+                outlast_grace(records, live)
+        answer = outcome(refresh, token)
+        assert answer.startswith("rt_"), f"round {number}: {answer}"
+        if number >> 3 & 1:
+            assert answer not in lost
+        use(records, live)
+        token = answer
+    assert names(happened)["token.reused"] == 0
+
+
+def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_used(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+) -> None:
+    """Two tabs: the one is quick and goes on, the other one's request was on its way all the time."""
+    live, token = signed_in
+    first = refresh.redeem(token).token
+    use(records, live)
+    pass_time(19)
+    assert refresh.redeem(token).token == first
+
+
+def test_after_the_grace_what_was_used_is_not_answered_again(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+) -> None:
+    live, token = signed_in
+    refresh.redeem(token)
+    use(records, live)
+    pass_time(AFTER_GRACE)
+    assert outcome(refresh, token) == "session_invalid: token_reused"
+    assert read(records, live) == Ended("token_reused")
+
+
+def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+) -> None:
+    _, token = signed_in
+    lost = refresh.redeem(token).token
+    pass_time(AFTER_GRACE)
+    other = refresh.redeem(token).token
+    assert other != lost
+    assert refresh.redeem(token).token == other, "the grace starts again"
+    assert outcome(refresh, lost) == "session_invalid: token_reused"
+
+
+def test_a_clock_that_a_process_hears_late_ends_no_session(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+) -> None:
+    """The winner's process may be some milliseconds ahead of the loser's."""
+    live, token = signed_in
+    first = refresh.redeem(token).token
+    found = read(records, live)
+    assert isinstance(found, Live)
+    change_family(records, live, moved_at=found.now + 900, used=True)
+    assert refresh.redeem(token).token == first
+
+
+def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+) -> None:
+    live, token = signed_in
+    refresh.redeem(token)
+    found = read(records, live)
+    assert isinstance(found, Live)
+    change_family(records, live, moved_at=found.now + 3_600_000, used=True)
+    assert outcome(refresh, token) == "session_invalid: token_reused"
+
+
+# -- Theft ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
+@pytest.mark.parametrize("first", ["thief", "victim"])
+def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
+    enter: Callable[..., tuple[Live, str]],
+    refresh: Refresh,
+    records: Records,
+    happened: list[events.Event],
+    first: str,
+    used: bool,
+) -> None:
+    """Both have the same token. Whoever of them comes second, or third, is the last."""
+    missed = Counter[str]()
+    for number in range(ROUNDS):
+        live, stolen = enter()
+        for _ in range(number % 3):  # stolen at once, or later
+            stolen = refresh.redeem(stolen).token
+            use(records, live)
+        happened.clear()
+        ones = refresh.redeem(stolen).token
+        if used:
+            use(records, live)
+        outlast_grace(records, live)
+        others = outcome(refresh, stolen)
+        if not used:
+            # Nobody can tell this from a lost answer. But now the two hold different tokens.
+            assert others.startswith("rt_")
+            use(records, live)
+            others = outcome(refresh, ones)
+        missed["answered"] += others != "session_invalid: token_reused"
+        missed["alive"] += read(records, live) != Ended("token_reused")
+        missed["untold"] += names(happened)["token.reused"] != 1
+        missed["ended otherwise"] += names(happened)["session.ended"] != 1
+    assert +missed == Counter()
+
+
+def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_of_its_owner(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+) -> None:
+    """They only want tokens to show to other services, and always come first."""
+    missed = 0
+    for _ in range(ROUNDS):
+        live, victims = enter()
+        thiefs = victims
+        happened.clear()
+        for _ in range(2):
+            thiefs = outcome(refresh, thiefs)
+            outlast_grace(records, live) if isinstance(read(records, live), Live) else None
+            victims = outcome(refresh, victims)
+            if isinstance(read(records, live), Live):
+                use(records, live)
+                outlast_grace(records, live)
+        missed += isinstance(read(records, live), Live)
+        missed += names(happened)["token.reused"] != 1
+    assert missed == 0
+
+
+def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_finds_it(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+) -> None:
+    both, missed = Crowd(2), 0
+    for _ in range(ROUNDS):
+        live, stolen = enter()
+        happened.clear()
+        [shared] = set(both(lambda stolen=stolen: outcome(refresh, stolen)))
+        assert shared.startswith("rt_")
+        refresh.redeem(shared)
+        use(records, live)
+        outlast_grace(records, live)
+        missed += outcome(refresh, shared) != "session_invalid: token_reused"
+        missed += names(happened)["token.reused"] != 1
+    both.close()
+    assert missed == 0
+
+
+@pytest.mark.parametrize("age", [2, 3, 10])
+def test_an_older_token_ends_the_session_even_within_the_grace(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event], age: int
+) -> None:
+    live, token = signed_in
+    newest = token
+    for _ in range(age):
+        newest = refresh.redeem(newest).token
+    happened.clear()
+    assert outcome(refresh, token) == "session_invalid: token_reused"
+    assert names(happened) == {"token.reused": 1, "session.ended": 1}
+    [reused] = [event for event in happened if isinstance(event, events.TokenReused)]
+    assert (reused.handle, reused.account) == (live.record.handle, ALICE)
+    assert outcome(refresh, newest) == "session_invalid: token_reused"
+    assert names(happened)["token.reused"] == 1, "told once"
+
+
+def test_many_who_come_with_an_old_token_at_once_are_one_theft(
+    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+) -> None:
+    _, token = signed_in
+    refresh.redeem(refresh.redeem(token).token)
+    assert set(crowd(lambda: outcome(refresh, token))) == {"session_invalid: token_reused"}
+    assert (names(happened)["token.reused"], names(happened)["session.ended"]) == (1, 1)
+
+
+def test_a_theft_ends_no_other_session_of_the_account(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+) -> None:
+    (_, token), (other, others), (_, bobs) = enter(), enter(), enter(BOB)
+    refresh.redeem(refresh.redeem(token).token)
+    assert outcome(refresh, token) == "session_invalid: token_reused"
+    assert isinstance(read(records, other), Live)
+    assert refresh.redeem(others)
+    assert refresh.redeem(bobs)
+
+
+# -- Guesses and garbage -------------------------------------------------------------------------------------
+
+
+def pieces(token: str) -> tuple[str, str, str]:
+    head, family, secret = token.split(".")
+    return head, family, secret
+
+
+def test_a_guess_ends_nothing_and_keeps_nothing_alive(
+    enter: Callable[..., tuple[Live, str]],
+    refresh: Refresh,
+    redis: Redis,
+    pass_time: TimeMachine,
+    happened: list[events.Event],
+) -> None:
+    """Handles are shown in lists and logs: who knows one must not be able to end its session."""
+    (_, token), (_, other) = enter(), enter()
+    head, family, secret = pieces(token)
+    _, others_family, others_secret = pieces(other)
+    pass_time(IDLE - 60)
+    happened.clear()
+    with unchanged(redis):
+        for guess in (
+            f"{head}.{'A' * 22}.{'A' * 43}",
+            f"{head}.{'A' * 22}.{secret}",
+            f"{head}.{others_family}.{secret}",
+            f"{head}.{others_family}.{others_secret}",
+            f"{head}.{family[:-1]}{'A' if family[-1] != 'A' else 'Q'}.{secret}",
+        ):
+            with pytest.raises(TokenInvalid):
+                refresh.redeem(guess)
+            refresh.revoke(guess, "signed_out")
+    assert happened == []
+    assert refresh.redeem(token)
+
+
+def test_who_knows_the_family_but_no_generation_ends_it(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+    """Only somebody who saw one of its tokens can; which one it was does not matter."""
+    head, family, _ = pieces(signed_in[1])
+    assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
+
+
+def test_garbage_is_refused_and_never_reaches_redis(
+    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
+) -> None:
+    _, token = signed_in
+    head, family, secret = pieces(token)
+    redis.config_resetstat()
+    happened.clear()
+    for text in (
+        "",
+        "rt_",
+        "rt_..",
+        token[3:],
+        token[:-1],
+        token + "A",
+        token + "=",
+        token + "\n",
+        " " + token,
+        token.upper(),
+        token.replace("rt_", "RT_"),
+        f"{head}.{family}",
+        f"{head}.{family}.{secret}.{secret}",
+        f"{head}.{secret}.{family}",
+        head.replace("sess_", "sess|") + f".{family}.{secret}",
+        head.replace("sess_", "*_") + f".{family}.{secret}",
+        "rt_" + "é" * 30 + f".{family}.{secret}",
+        "A" * 10_000,
+        "rt_" + "A" * 100_000,
+        "\0" * 100,
+    ):
+        with pytest.raises(TokenInvalid):
+            refresh.redeem(text)
+        refresh.revoke(text, "signed_out")
+    assert redis.info("commandstats").get("cmdstat_evalsha") is None
+    assert happened == []
+    assert refresh.redeem(token)
+
+
+def test_the_token_of_a_session_that_never_was_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+    head, family, secret = pieces(signed_in[1])
+    for other in (head[:-16] + "A" * 16, "rt_" + "A" * 12 + head[15:]):
+        with pytest.raises(SessionInvalid) as refusal:
+            refresh.redeem(f"{other}.{family}.{secret}")
+        assert refusal.value.reason == "unknown"
+
+
+def test_a_session_with_a_cookie_has_no_refresh_token(
+    services: Services, refresh: Refresh, signed_in: tuple[Live, str]
+) -> None:
+    """Whatever secrets come: there is no family that they could be of."""
+    live = services.lifecycle.start(parse(ALICE), services.policy.standard)
+    _, family, secret = pieces(signed_in[1])
+    for text in (refresh.token(live, family, secret), refresh.token(live, "A" * 22, "A" * 43)):
+        with pytest.raises(TokenInvalid):
+            refresh.redeem(text)
+    assert isinstance(services.records.load(live.id, "never"), Live)
+
+
+# -- When the session ends or moves --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "reason"),
+    [
+        (lambda ours, live: ours.lifecycle.revoke(live, "signed_out"), "session_invalid", "signed_out"),
+        (lambda ours, live: ours.lifecycle.revoke(live, "revoked"), "session_invalid", "revoked"),
+        (lambda ours, live: ours.lifecycle.revoke_account(parse(ALICE)), "session_invalid", "everywhere"),
+        (lambda ours, live: ours.lifecycle.revoke_everybody(), "session_invalid", "revoked"),
+    ],
+    ids=["signed out", "revoked", "everywhere", "everybody"],
+)
+def test_the_token_of_a_session_that_has_ended_says_why(
+    services: Services,
+    signed_in: tuple[Live, str],
+    refresh: Refresh,
+    redis: Redis,
+    end: Callable[[Services, Live], Any],
+    code: str,
+    reason: str,
+) -> None:
+    live, token = signed_in
+    newer = refresh.redeem(token).token
+    end(services, live)
+    before = snapshot(redis)
+    for each in (newer, token):
+        with pytest.raises(SessionInvalid) as refusal:
+            refresh.redeem(each)
+        assert (refusal.value.code, refusal.value.reason) == (code, reason)
+    assert snapshot(redis) == before
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
+def test_the_token_of_a_session_whose_clock_ran_out_says_which(
+    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
+) -> None:
+    pass_time(seconds)
+    with pytest.raises(SessionExpired) as refusal:
+        refresh.redeem(signed_in[1])
+    assert (refusal.value.code, refusal.value.reason) == ("session_expired", reason)
+
+
+@pytest.mark.parametrize("restart", [0, 3600], ids=["a change of role", "a step-up"])
+def test_the_family_goes_with_the_session_to_its_new_id(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, restart: int
+) -> None:
+    live, token = signed_in
+    first = refresh.redeem(token).token
+    found = read(records, live)
+    assert isinstance(found, Live)
+    moved = records.rotate(found, restart)
+    assert moved is not None
+    assert refresh.redeem(token).token == first, "the grace goes on"
+    refreshed = refresh.redeem(first)
+    assert refreshed.live.place == moved.place
+    assert outcome(refresh, token) == "session_invalid: token_reused"
+    assert read(records, live) == Ended("token_reused")
+
+
+def test_refreshing_and_rotating_at_once_loses_neither(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+) -> None:
+    pool = ThreadPoolExecutor(2)
+    for _ in range(50):
+        live, token = enter()
+        barrier = Barrier(2)
+
+        def rotate(live: Live = live, barrier: Barrier = barrier) -> None:
+            barrier.wait()
+            while True:
+                found = read(records, live)
+                assert isinstance(found, Live)
+                if records.rotate(found) is not None:
+                    return
+
+        def redeem(token: str = token, barrier: Barrier = barrier) -> Refreshed:
+            barrier.wait()
+            return refresh.redeem(token)
+
+        rotation = pool.submit(rotate)
+        refreshed = pool.submit(redeem).result()
+        rotation.result()
+        assert refresh.redeem(refreshed.token)
+    pool.shutdown()
+
+
+def test_what_is_revoked_during_a_refresh_stays_dead(
+    enter: Callable[..., tuple[Live, str]], services: Services, refresh: Refresh, records: Records
+) -> None:
+    outcomes: Counter[str] = Counter()
+    pool = ThreadPoolExecutor(2)
+    for number in range(ROUNDS):
+        live, token = enter()
+        barrier = Barrier(2)
+        revoke: Callable[[], Any] = (
+            lambda live=live: services.lifecycle.revoke(live, "revoked"),
+            lambda: services.lifecycle.revoke_account(parse(ALICE)),
+        )[number % 2]
+
+        def run(job: Callable[[], Any], barrier: Barrier = barrier) -> Any:
+            barrier.wait()
+            return job()
+
+        redeeming = pool.submit(run, lambda token=token: outcome(refresh, token))
+        pool.submit(run, revoke).result()
+        answer = redeeming.result()
+        outcomes["answered" if answer.startswith("rt_") else "refused"] += 1
+        outcomes["revived"] += isinstance(read(records, live), Live)
+        outcomes["goes on"] += outcome(refresh, answer if answer.startswith("rt_") else token).startswith("rt_")
+    pool.shutdown()
+    assert (outcomes["revived"], outcomes["goes on"]) == (0, 0)
+
+
+def test_signing_out_by_any_token_of_the_family_ends_the_session(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+) -> None:
+    for presented in ("old", "new"):
+        live, token = enter()
+        newer = refresh.redeem(refresh.redeem(token).token).token
+        happened.clear()
+        refresh.revoke(token if presented == "old" else newer, "signed_out")
+        assert read(records, live) == Ended("signed_out")
+        assert names(happened) == {"session.ended": 1}
+        refresh.revoke(newer, "signed_out")
+
+
+# -- Redis ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(Server(tmp_path / "own", "--appendonly", "yes", "--appendfsync", "always")) as server:
+        yield server
+
+
+def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make_app: Callable[..., Flask]) -> None:
+    """It is stopped before each of the commands of one refresh in turn; the client comes back with what it has."""
+    services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
+    refresh, link = services.refresh, services.records._link
+    family, *secrets = refresh.start()
+    live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
+    token = refresh.token(live, *secrets)
+    call, asked, fatal = link.call, 0, 0
+
+    def counted(*command: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == fatal:
+            server.stop()
+        return call(*command)
+
+    link.call = counted  # type: ignore[method-assign]
+    token = refresh.redeem(token).token  # Redis has learned the scripts
+    asked = 0
+    token = refresh.redeem(token).token
+    several = asked
+    for number in range(1, several + 1):
+        asked, fatal = 0, number
+        with pytest.raises(StoreUnavailable):
+            refresh.redeem(token)
+        fatal = 0
+        server.start()
+        link._breaker.succeeded()
+        token = refresh.redeem(token).token  # with the token that the client still has
+    assert several >= 3
+    assert isinstance(read(services.records, live), Live)
+
+
+def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
+    signed_in: tuple[Live, str], refresh: Refresh, records: Records, redis: Redis
+) -> None:
+    """Who writes to Redis can turn a family back, and no further than to what they kept: docs/threats.md."""
+    live, token = signed_in
+    newer = refresh.redeem(token).token
+    old = redis.get(live.place.record)
+    newest = refresh.redeem(newer).token
+    redis.set(live.place.record, old, keepttl=True)
+    assert outcome(refresh, newest) == "session_invalid: token_reused"
+
+
+def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_swept(
+    signed_in: tuple[Live, str], refresh: Refresh, services: Services, redis: Redis
+) -> None:
+    live, token = signed_in
+    refresh.redeem(refresh.redeem(token).token)
+    kept = redis.get(live.place.record)
+    outcome(refresh, token)
+    redis.set(live.place.record, kept, px=60_000)
+    assert services.janitor.sweep()["dead"] == 1
+    assert isinstance(read(services.records, live), Ended)
+
+
+def test_nobody_who_writes_to_redis_can_make_up_a_family(
+    enter: Callable[..., tuple[Live, str]], refresh: Refresh, redis: Redis
+) -> None:
+    (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
+    mines = redis.get(mine.place.record)
+    redis.set(victims.place.record, mines, keepttl=True)
+    _, family, secret = pieces(my_token)
+    with pytest.raises(SessionInvalid) as refusal:
+        refresh.redeem(refresh.token(victims, family, secret))
+    assert refusal.value.reason == "unknown"
+
+
+def test_an_index_that_names_another_session_leads_nowhere(
+    enter: Callable[..., tuple[Live, str]], records: Records, redis: Redis
+) -> None:
+    """The index is not sealed: with it changed, the token of a session that has ended must not be one of another."""
+    (ended, _), (other, _) = enter(), enter()
+    records.revoke(ended, "revoked")
+    entry = redis.hget(other.place.entries, other.place.digest)
+    changed = entry.replace(other.record.handle.encode(), ended.record.handle.encode())
+    redis.hdel(other.place.entries, ended.place.digest)
+    redis.hset(other.place.entries, other.place.digest, changed)
+    assert read(records, ended) == Ended("unknown")
+
+
+def test_the_length_of_the_grace_is_what_the_documents_say() -> None:
+    assert (GRACE, MINUTE) == (20_000, 60)
+    assert "20 seconds" in Path("docs/design.md").read_text()
