@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from sessions_core.web.operations import described, operation
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
 
+ROOT = Path(__file__).parent.parent
 PATH = "/api/openapi.json"
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -185,6 +187,23 @@ def test_a_route_of_the_application_that_is_an_operation_is_described_too(app: F
     for query in ("name=a&name=b", "name=a&name=a"):
         refused = Visitor(app).get(f"/api/greeting?{query}")
         assert (refused.status_code, refused.get_json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_the_route_of_the_documents_is_one_of_the_service(app: Flask, wallet: Wallet) -> None:
+    text = (ROOT / "docs" / "integrate.md").read_text().partition("## The JSON service")[2]
+    code = text.partition("```python\n")[2].partition("```")[0]
+    exec(code, {"app": app})
+    told = document(app).paths["/api/orders"]["post"]
+    assert told["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Order"}
+    assert {"201", "400", "401", "403", "415"} <= told["responses"].keys()
+    visitor = Visitor(app)
+    assert visitor.json("/api/orders", "POST", json={"number": 7}).status_code == 401
+    visitor.sign_in(wallet)
+    answer = visitor.send("POST", "/api/orders", json={"number": 7})
+    assert (answer.status_code, answer.get_json()["data"]) == (201, {"number": 7})
+    for body in ({"number": "7"}, {}, []):
+        refused = visitor.send("POST", "/api/orders", json=body)
+        assert (refused.status_code, refused.get_json()["error"]["code"]) == (400, "body_malformed")
 
 
 def test_a_bare_answer_has_no_envelope(app: Flask) -> None:
