@@ -153,7 +153,7 @@ def client(make_client: Callable[..., Client]) -> Client:
 
 
 def test_the_client_signs_in_calls_and_signs_out(
-    make_client: Callable[..., Client], wallet: Wallet, happened: list[events.Event]
+    make_client: Callable[..., Client], site: Site, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     with make_client() as client:
         assert client.session["account"] == wallet.account()
@@ -168,6 +168,8 @@ def test_the_client_signs_in_calls_and_signs_out(
         client.request("GET", "/profile")
     assert refused.value.reason == "signed_out"
     client.close()  # twice is fine
+    assert site.count("GET /profile") == 1
+    assert site.count("POST /api/auth/sessions/logout") == 1
 
 
 def test_the_first_request_signs_in_by_itself(make_client: Callable[..., Client], site: Site) -> None:

@@ -18,12 +18,13 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from sessions_core import errors
+from sessions_core import embedded, errors
 from sessions_core.web.guards import public, sessionless
 from sessions_core.web.openapi import document
 from sessions_core.web.operations import described, operation
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
+from .time_machine import TimeMachine
 
 ROOT = Path(__file__).parent.parent
 PATH = "/api/openapi.json"
@@ -333,6 +334,65 @@ def test_every_answer_of_a_real_walk_is_as_described(app: Flask, wallet: Wallet,
     assert set(seen) == set(operations(schema.raw_schema))
     assert {name: min(statuses) for name, statuses in seen.items() if min(statuses) >= 300} == {}
     assert seen["GET /api/auth/sessions/validate"] == [200, 200, 401]
+
+
+def test_without_redis_every_route_answers_as_described(
+    make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet
+) -> None:
+    server = embedded.start(tmp_path / "redis")
+    app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
+    visitor, given = Visitor(app), tokens(app, wallet)
+    visitor.sign_in(wallet)
+    headers, text = {"X-CSRFToken": visitor.token("/session")}, visitor.challenge(wallet.account())
+    server.stop()
+    schema = schemathesis.openapi.from_dict(visitor.get(PATH).get_json())
+    bodies = {
+        "/api/auth/challenges": {"account": wallet.account()},
+        "/api/auth/sessions": {"message": text["message"], "challenge": text["challenge"]},
+        "/api/auth/sessions/refresh": {"refresh_token": given["refresh_token"]},
+    }
+    statuses = {}
+    for name in operations(schema.raw_schema):
+        method, _, path = name.partition(" ")
+        options: dict[str, Any] = {"json": bodies[path]} if method == "POST" and path in bodies else {}
+        bearer = (
+            {"Authorization": f"Bearer {wallet.sign(text['message'])}"} if name == "POST /api/auth/sessions" else {}
+        )
+        address = path.replace("{handle}", "sess_AAAAAAAAAAAAAAAA")
+        address += "?scope=others" if name == "DELETE /api/auth/sessions" else ""
+        answer = visitor.client.open(address, method=method, base_url=ORIGIN, headers=headers | bearer, **options)
+        assert schema[path][method].validate_response(answer) is None, name
+        statuses[name] = answer.status_code
+    # Neither needs it: the one never, the other because keys are kept for a while.
+    assert {name for name, status in statuses.items() if status != 503} == {
+        f"GET {PATH}",
+        "GET /.well-known/jwks.json",
+    }
+
+
+def test_a_form_without_its_token_is_refused_as_described(schema: OpenApiSchema, person: Visitor) -> None:
+    for name, told in operations(schema.raw_schema).items():
+        if {"cookie": [], "csrf": []} not in told["security"]:
+            continue
+        method, _, path = name.partition(" ")
+        address = path.replace("{handle}", handle_of(person)) + "?scope=others"
+        answer = person.client.open(address, method=method, base_url=ORIGIN)
+        assert answer.get_json()["error"]["code"] == "csrf_failed", name
+        assert schema[path][method].validate_response(answer) is None, name
+
+
+def test_a_request_that_waits_for_its_signature_is_answered_as_described(
+    schema: OpenApiSchema, person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    pass_time(400)
+    path, told = f"/api/auth/sessions/{handle_of(other)}", schema["/api/auth/sessions/{handle}"]["DELETE"]
+    refused = person.send("DELETE", path)
+    assert (refused.status_code, told.validate_response(refused)) == (403, None)
+    answer = person.send("DELETE", path, headers=person.proof(wallet, refused))
+    assert (answer.status_code, told.validate_response(answer)) == (200, None)
+    malformed = person.send("DELETE", path, headers={"Wallet-Confirmation": "!"})
+    assert malformed.get_json()["error"]["code"] == "confirmation_malformed"
+    assert told.validate_response(malformed) is None
 
 
 def test_an_answer_that_is_not_in_the_document_is_noticed(
