@@ -212,17 +212,17 @@ class ConfirmationMalformed(BadRequest):
 
 
 ENDINGS = {
-    "no_token": "nothing came along that names a session",
+    "no_token": "no session cookie and no bearer came along",
     "idle": "no activity for the idle time",
     "absolute": "the session reached its longest age",
     "signed_out": "somebody signed out with it",
     "replaced": "the same browser signed in again, or the session moved to a new id",
     "everywhere": "the account signed out everywhere",
     "revoked": "it was ended from elsewhere",
-    "limit": "the account signed in once more than it may be at a time, and this was its oldest session",
+    "limit": "newer sessions of the account took its place: 20 at once are the limit",
     "wallet_revoked": "the contract that is the account no longer accepts what was signed",
-    "token_reused": "one of its refresh tokens was used twice: a copy exists",
-    "token": "the bearer is not one of our tokens, or has run out",
+    "token_reused": "one of its refresh tokens came from two: a copy exists",
+    "token": "the token is not one of ours, or not for this use; or it has run out",
     "unknown": "there is no such session, or its record can't be opened",
 }
 """What the `reason` of a 401 says. Code of the application may end sessions for others."""

@@ -177,6 +177,69 @@ class Visitor:
         return options.pop("headers", {})
 
 
+class ApiClient:
+    """A client without cookies: it keeps two tokens, and nothing that an answer sets."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.access = self.refresh_token = ""
+
+    def send(self, method: str, path: str, bearer: str | None = None, **options: Any) -> TestResponse:
+        """Send a request with the session token, or with the bearer that is given; an empty one sends none."""
+        given = self.access if bearer is None else bearer
+        headers = ({"Authorization": f"Bearer {given}"} if given else {}) | options.pop("headers", {})
+        client = self.app.test_client(use_cookies=False)
+        return client.open(path, method=method, base_url=ORIGIN, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.send("POST", path, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self.send("DELETE", path, **options)
+
+    def challenge(self, **body: str) -> dict[str, str]:
+        answer = self.post("/api/auth/challenges", json=body)
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+        return answer.get_json()["data"]
+
+    def attempt(self, wallet: Wallet, bearer: str | None = None, **body: Any) -> TestResponse:
+        """Sign in, with single fields of the body replaced by the test's own."""
+        text = self.challenge(account=wallet.account())
+        sent = {"message": text["message"], "challenge": text["challenge"]} | body
+        signature = wallet.sign(text["message"]) if bearer is None else bearer
+        return self.post("/api/auth/sessions", bearer=signature, json=sent)
+
+    def sign_in(self, wallet: Wallet, **body: Any) -> dict[str, Any]:
+        """Sign in and return what was answered."""
+        return self.keep(self.attempt(wallet, **body), 201)
+
+    def refresh(self) -> dict[str, Any]:
+        """Exchange the refresh token and return what was answered."""
+        return self.keep(self.exchange(self.refresh_token))
+
+    def exchange(self, token: str) -> TestResponse:
+        return self.post("/api/auth/sessions/refresh", bearer="", json={"refresh_token": token})
+
+    def keep(self, answer: TestResponse, status: int = 200) -> dict[str, Any]:
+        """Keep the tokens of an answer."""
+        assert answer.status_code == status, answer.get_data(as_text=True)
+        data: dict[str, Any] = answer.get_json()["data"]
+        self.access, self.refresh_token = data["session_token"], data["refresh_token"]
+        return data
+
+    def proof(self, wallet: Wallet, answer: TestResponse) -> dict[str, str]:
+        """Return the header with which the refused request is sent again."""
+        error = answer.get_json()["error"]
+        assert error["code"] == "step_up_required", error
+        text = self.challenge(request=error["request"])
+        signature = wallet.sign(text["message"])
+        given = {"message": text["message"], "challenge": text["challenge"], "signature": signature}
+        return {"Wallet-Confirmation": as_header(given)}
+
+
 class _Confirm(HTMLParser):
     """Reads the page of `confirm.html`."""
 

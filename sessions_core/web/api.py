@@ -51,7 +51,8 @@ api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
 
 _Text = Annotated[str, Meta(max_length=16_000)]
 _Word = Annotated[str, Meta(max_length=64)]
-_RefreshToken = Annotated[str, Meta(max_length=200)]
+# Longer than a refresh token: who sends the session token by mistake is told that it is the wrong one.
+_Token = Annotated[str, Meta(max_length=8_000)]
 _Account = Annotated[
     str,
     Meta(
@@ -85,13 +86,13 @@ class SessionRequest(msgspec.Struct):
 class RefreshRequest(msgspec.Struct):
     """The newest refresh token of the session."""
 
-    refresh_token: _RefreshToken
+    refresh_token: _Token
 
 
 class LogoutRequest(msgspec.Struct):
     """A refresh token of the session to end, for a client whose session token has run out."""
 
-    refresh_token: _RefreshToken | None = None
+    refresh_token: _Token | None = None
 
 
 @api.post("/challenges")

@@ -43,7 +43,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     standing, now = ours.directory.standing(account), ours.records.time()
     session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
-    return ours.lifecycle.start(
+    live = ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
@@ -56,6 +56,8 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         proof=proof,
         family=family,
     )
+    live.standing = standing  # as with a session that is read: the answer, and a token, say what it may do
+    return live
 
 
 def display_name(text: str) -> str:
