@@ -27,6 +27,7 @@ from sessions_core.client import (
     Client,
     NetworkError,
     PermissionDenied,
+    RateLimited,
     ServiceError,
     SessionExpired,
     SessionInvalid,
@@ -79,7 +80,8 @@ class Site:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
         if trouble.isdigit():
-            start_response(f"{trouble} Trouble", [("Retry-After", "2"), ("Content-Type", "text/html")])
+            wait = "3600" if trouble == "429" else "2"
+            start_response(f"{trouble} Trouble", [("Retry-After", wait), ("Content-Type", "text/html")])
             return [b"<h1>Sorry</h1>"]
         if trouble == "half":
             start_response("200 OK", [("Content-Type", "application/json")])
@@ -371,7 +373,7 @@ def test_a_refresh_whose_answer_was_lost_costs_nothing(
     assert not [event for event in happened if isinstance(event, events.TokenReused)]
 
 
-@pytest.mark.parametrize("trouble", ["lost", "never arrives", "half", "502", "503", "504", "429"])
+@pytest.mark.parametrize("trouble", ["lost", "never arrives", "half", "502", "503", "504"])
 def test_a_refresh_is_tried_again_when_nothing_else_will_do(
     client: Client, site: Site, pass_time: TimeMachine, pauses: list[float], trouble: str
 ) -> None:
@@ -420,6 +422,15 @@ def test_after_the_last_attempt_the_client_says_what_is_wrong(
     with pytest.raises(Unavailable) as refused:
         client.request("GET", "/profile")
     assert (refused.value.status, refused.value.retry_after, len(pauses)) == (503, 2, 4)
+
+
+def test_a_service_that_wants_to_be_left_alone_for_an_hour_is(
+    client: Client, site: Site, pauses: list[float]
+) -> None:
+    site.troubles["/profile"] = ["429"]
+    with pytest.raises(RateLimited) as refused:
+        client.request("GET", "/profile")
+    assert (refused.value.retry_after, pauses) == (3600, [])
 
 
 @pytest.mark.parametrize(("trouble", "sent"), [("lost", 1), ("502", 1), ("503", 2)])
