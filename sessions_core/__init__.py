@@ -28,6 +28,7 @@ from .web.guards import (
     sessionless,
     signed_in,
 )
+from .web.operations import operation
 
 __all__ = [
     "Misconfigured",
@@ -40,6 +41,7 @@ __all__ = [
     "ensure_fresh",
     "events",
     "fresh_required",
+    "operation",
     "public",
     "requires",
     "sessionless",

@@ -211,6 +211,23 @@ class ConfirmationMalformed(BadRequest):
     message = "What was to be confirmed is of another session, or too old. Start again on the page where it began."
 
 
+ENDINGS = {
+    "no_token": "no session cookie and no bearer came along",
+    "idle": "no activity for the idle time",
+    "absolute": "the session reached its longest age",
+    "signed_out": "somebody signed out with it",
+    "replaced": "the same browser signed in again, or the session moved to a new id",
+    "everywhere": "the account signed out everywhere",
+    "revoked": "it was ended from elsewhere",
+    "limit": "newer sessions of the account took its place: 20 at once are the limit",
+    "wallet_revoked": "the contract that is the account no longer accepts what was signed",
+    "token_reused": "one of its refresh tokens came from two: a copy exists",
+    "token": "the token is not one of ours, or not for this use; or it has run out",
+    "unknown": "there is no such session, or its record can't be opened",
+}
+"""What the `reason` of a 401 says. Code of the application may end sessions for others."""
+
+
 # -- Signing in --------------------------------------------------------------------------------------------
 
 
@@ -461,12 +478,13 @@ class SignOutIncomplete(StoreUnavailable):
     message = "We could not reach the session store, so signing out was not completed. Try again in a few seconds."
 
 
+def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
+    """Yield a class and all that refine it."""
+    yield root
+    for branch in root.__subclasses__():
+        yield from family(branch)
+
+
 def catalogue() -> dict[str, type[SessionsError]]:
     """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
-
-    def tree(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
-        yield root
-        for branch in root.__subclasses__():
-            yield from tree(branch)
-
-    return {error.code: error for error in tree(SessionsError)}
+    return {error.code: error for error in family(SessionsError)}

@@ -37,6 +37,10 @@ def test_errors_md_lists_exactly_the_closed_set() -> None:
     assert written == {code: (str(error.status), error.message) for code, error in errors.catalogue().items()}
 
 
+def test_errors_md_lists_the_reasons_of_a_401() -> None:
+    assert {reason: cells[1] for reason, cells in table("docs/errors.md", "reason").items()} == errors.ENDINGS
+
+
 def test_settings_md_lists_exactly_the_settings() -> None:
     fields = Settings.__dataclass_fields__
     rows = table("docs/settings.md", "setting")

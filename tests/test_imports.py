@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 
 # What stands in a row may import its own row and those above. docs/design.md, "The house".
 ROWS = (
-    ("errors",),
+    ("errors", "client"),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("connection", "embedded", "scripts", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
@@ -122,6 +122,12 @@ def test_nothing_above_web_reads_the_request_of_flask() -> None:
                 assert {name.name for name in node.names} & globals_of_flask == set(), path
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "flask":
                 assert node.attr not in globals_of_flask, path
+
+
+def test_the_client_is_of_the_package_and_has_nothing_to_do_with_it() -> None:
+    """People copy it alone."""
+    assert rooms(PACKAGE / "client.py") == set()
+    assert [module_of(path) for path in FILES if ("sessions_core", "client") in imports_of(path)] == []
 
 
 def test_chains_never_import_each_other() -> None:

@@ -1,4 +1,6 @@
-"""JSON bodies, read strictly: each key once, the declared types, nothing that another parser would read otherwise."""
+"""JSON bodies and query strings, read strictly: each key once, the declared types, nothing that another parser would
+read otherwise.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from flask import Request
 
-from ..errors import BodyMalformed, MediaTypeUnsupported
+from ..errors import BadRequest, BodyMalformed, MediaTypeUnsupported
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -33,6 +35,14 @@ def read(request: Request, model: type[T]) -> T:
         return msgspec.convert(value, model)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise BodyMalformed(type(error).__name__) from error
+
+
+def read_query(request: Request, model: type[T]) -> T:
+    """Return the query string as a `model`; raise `BadRequest` for what is none."""
+    try:
+        return msgspec.convert(_each_once(list(request.args.items(multi=True))), model, strict=False)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise BadRequest(str(error)) from error
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

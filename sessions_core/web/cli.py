@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
@@ -374,7 +375,7 @@ def _confirm_replacing(account: Account) -> None:
 
 
 def _session(view: SessionView) -> dict[str, Any]:
-    row = view.as_row("")
+    row: dict[str, Any] = msgspec.to_builtins(view.as_row(""))
     del row["current"]  # nobody asks with a session of their own
     return row
 

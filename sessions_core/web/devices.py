@@ -7,18 +7,24 @@ never was.
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response
 
 from .. import events
 from ..accounts import Account
-from ..errors import BadRequest, NotFound
+from ..errors import NotFound
 from ..news import KEPT
 from ..records import Record
-from .api import api, success
+from .answers import EndedSession, EndedSessions, SessionList, success
+from .api import api
 from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
+from .operations import operation
 from .origin import safe_path
 from .pages import clear_browser, pages
 from .services import services
@@ -145,36 +151,42 @@ def extend() -> ResponseReturnValue:
     return redirect(url_for("sessions.status"), 303)
 
 
+class Scope(msgspec.Struct):
+    """Which sessions to end: all but this one, or this one too."""
+
+    scope: Literal["others", "all"]
+
+
 @api.get("/sessions")
 @signed_in(slides=False)
-def list_sessions() -> ResponseReturnValue:
-    """List the sessions of this person; asking is no activity."""
+@operation()
+def list_sessions() -> SessionList:
+    """List the sessions of this person. Asking is no activity."""
     view = _view()
     rows = sessions_of(*view.person.accounts, current=view.handle)
-    return success({"sessions": [row.as_row(view.handle) for row in rows]})
+    return SessionList([row.as_row(view.handle) for row in rows])
 
 
 @api.delete("/sessions/<session_handle:handle>")
 @signed_in
-def delete_session(handle: str) -> ResponseReturnValue:
-    """End one session of this person; one that has ended already is fine."""
+@operation(NotFound, confirms=True)
+def delete_session(handle: str) -> EndedSession | Response:
+    """End one session of this person. One that has ended already is fine; this one takes no signature."""
     _revoke(handle)
-    answer = success({"session_id": handle, "ended": True})
-    return clear_browser(answer) if session_view() is None else answer
+    ended = EndedSession(handle, True)
+    return clear_browser(success(ended)) if session_view() is None else ended
 
 
 @api.delete("/sessions")
 @signed_in
-def delete_sessions() -> ResponseReturnValue:
-    """End all other sessions (`scope=others`), or all (`scope=all`)."""
-    scope = request.args.get("scope")
-    if scope == "others":
+@operation(confirms=True)
+def delete_sessions(query: Scope) -> EndedSessions | Response:
+    """End all other sessions of this account, or all."""
+    if query.scope == "others":
         ensure_fresh(300, "session.revoke_others")
-        return success({"scope": scope, "ended": _revoke_others()})
-    if scope == "all":
-        ensure_fresh(300, "session.revoke_all")
-        return clear_browser(success({"scope": scope, "ended": _end_all()}))
-    raise BadRequest("scope is neither others nor all")
+        return EndedSessions(query.scope, _revoke_others())
+    ensure_fresh(300, "session.revoke_all")
+    return clear_browser(success(EndedSessions(query.scope, _end_all())))
 
 
 def _ask(scope: str) -> str:

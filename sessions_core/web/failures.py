@@ -6,7 +6,7 @@ import logging
 import secrets
 from typing import Any
 
-from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
+from flask import Flask, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from .. import errors, events
 from ..settings import LOOPBACK
 from . import confirmations, origin
+from .answers import Failure, Problem, as_json
 from .guards import wallet_session
 from .services import services
 
@@ -97,16 +98,16 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, request_id: str) -> Response:
     """Return the JSON form of an error."""
-    detail: dict[str, Any] = {"code": error.code, "message": error.message, "request_id": request_id}
+    problem = Problem(code=error.code, message=error.message, request_id=request_id)
     if error.reason is not None:
-        detail["reason"] = error.reason
+        problem.reason = error.reason
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
-        detail["missing"] = error.missing
+        problem.missing = error.missing
     if isinstance(error, errors.StepUpRequired):
-        detail["request"] = error.request
+        problem.request = error.request
         if error.problem:
-            detail["problem"] = error.problem
-    return jsonify(success=False, error=detail)
+            problem.problem = error.problem
+    return as_json(Failure(False, problem), error.status)
 
 
 def _page(error: errors.SessionsError, request_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
@@ -14,7 +14,9 @@ from .. import errors, wallet_apps
 from ..accounts import Account, chain
 from ..signing_keys import AHEAD
 from . import entrance, failures, origin, share_cookie
+from .answers import PublicKey, PublicKeys, as_json
 from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
+from .operations import operation
 from .services import services
 
 pages = Blueprint("sessions", __name__)
@@ -153,11 +155,12 @@ def signed_out() -> ResponseReturnValue:
 
 @pages.get("/.well-known/jwks.json")
 @sessionless
-def jwks() -> ResponseReturnValue:
+@operation(errors.StoreUnavailable, bare=True)
+def jwks() -> PublicKeys | Response:
     """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
     signing with it, they may be kept.
     """
-    response = jsonify(keys=services().signing_keys.public())
+    response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
     response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
     return response
 

@@ -9,16 +9,27 @@ from __future__ import annotations
 import re
 
 import msgspec
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from .. import events
 from ..accounts import Account
 from ..challenges import CONFIRM, SIGN_IN
-from ..errors import BodyMalformed, ChallengeForeign, NotFound
-from . import bodies, confirmations, share_cookie
-from .api import api, success
+from ..errors import (
+    BodyMalformed,
+    ChallengeForeign,
+    ConfirmationMalformed,
+    NotFound,
+    NotSignedIn,
+    SignInRefused,
+    family,
+)
+from . import confirmations, share_cookie
+from .answers import WalletGone, WalletMade, WalletSignature, success
+from .api import api
 from .guards import ensure_fresh, public, refusal, session_view, signed_in, wallet_session
+from .operations import operation
 from .pages import clear_browser, pages
 from .services import Services, services
 from .view import SessionView
@@ -27,11 +38,11 @@ _SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class Nothing(msgspec.Struct):
-    """The body of `POST wallets`: an empty object."""
+    """An empty object."""
 
 
 class SignRequest(msgspec.Struct):
-    """The body of `POST wallets/sign`: a text of ours as it came, who signs it, and for a step-up what waits."""
+    """A text of ours as it came, who signs it with which half, and for a step-up the `request` that waits."""
 
     account: str
     share: str
@@ -42,19 +53,19 @@ class SignRequest(msgspec.Struct):
 
 @api.post("/wallets")
 @public(slides=False)
-def create_wallet() -> ResponseReturnValue:
+@operation(NotFound, status=201)
+def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
-    ours = _ours()
-    bodies.read(request, Nothing)
-    account, share = ours.shares.create()
-    return share_cookie.give(success({"account": str(account), "share": share.hex()}, 201), account)
+    account, share = _ours().shares.create()
+    return share_cookie.give(success(WalletMade(str(account), share.hex()), 201), account)
 
 
 @api.post("/wallets/sign")
 @public(slides=False, csrf=False)
-def sign_with_wallet() -> ResponseReturnValue:
+@operation(NotFound, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
+def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
-    ours, current, body = _ours(), wallet_session(), bodies.read(request, SignRequest)
+    ours, current = _ours(), wallet_session()
     if not _SHARE.fullmatch(body.share):
         raise BodyMalformed("a share is 64 lower-case hex digits")
     if body.request is None:
@@ -69,15 +80,16 @@ def sign_with_wallet() -> ResponseReturnValue:
     if str(account) != body.account:
         raise ChallengeForeign("of another account")
     signature = ours.shares.sign(account, bytes.fromhex(body.share), body.message)
-    return share_cookie.give(success({"signature": signature}), account)
+    return share_cookie.give(success(WalletSignature(signature)), account)
 
 
 @api.delete("/wallets")
 @signed_in
-def delete_wallet() -> ResponseReturnValue:
+@operation(NotFound, confirms=True)
+def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
     account = _delete()
-    return share_cookie.take(clear_browser(success({"account": str(account), "deleted": True}), keep=False))
+    return share_cookie.take(clear_browser(success(WalletGone(str(account), True)), keep=False))
 
 
 @pages.get("/session/wallet/export")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 from .. import policy
 from ..accounts import Account, Chain, Network, parse, stored
@@ -13,6 +12,7 @@ from ..news import SignIn
 from ..person import Person
 from ..records import Live
 from ..standing import Standing
+from .answers import SessionRow, SessionState, SignInElsewhere
 from .services import Services
 
 
@@ -227,53 +227,50 @@ class SessionView:
         known = self._services.records.sign_ins_elsewhere(self.live)
         return tuple(SignInView(each) for each in known if each.handle not in recognised)
 
-    def as_row(self, current: str) -> dict[str, Any]:
+    def as_row(self, current: str) -> SessionRow:
         """Return what the list of sessions says of one; `current` is the handle of the one that asks."""
-        return {
-            "session_id": self.handle,
-            "current": self.handle == current,
-            "session_type": self.type,
-            "account": str(self.account),
-            "network": self.network,
-            "wallet": self.wallet,
-            "label": self.label,
-            "device": self.device,
-            "user_agent": self.agent,
-            "ip": self.ip,
-            "created_at": iso(self.created_at),
-            "last_activity": iso(self.last_active),
-            "expires_at": iso(self.idle_expires_at),
-            "absolute_expires_at": iso(self.absolute_expires_at),
-        }
+        return SessionRow(
+            session_id=self.handle,
+            current=self.handle == current,
+            session_type=self.type,
+            account=str(self.account),
+            network=self.network,
+            wallet=self.wallet,
+            label=self.label,
+            device=self.device,
+            user_agent=self.agent,
+            ip=self.ip,
+            created_at=iso(self.created_at),
+            last_activity=iso(self.last_active),
+            expires_at=iso(self.idle_expires_at),
+            absolute_expires_at=iso(self.absolute_expires_at),
+        )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what `validate` and `keep-alive` answer."""
-        professional = {}
+    def as_state(self) -> SessionState:
+        """Return what `validate` and `keep-alive` answer, without what belongs to a cookie."""
+        state = SessionState(
+            valid=True,
+            session_id=self.handle,
+            user_id=self.person.id,
+            account=str(self.account),
+            accounts=[str(account) for account in self.person.accounts],
+            session_type=self.type,
+            network=self.network,
+            role=self.role,
+            permissions=self.allowed,
+            now=iso(self.now),
+            expires_at=iso(self.idle_expires_at),
+            time_remaining=max(0, self.live.idle_expires_at - self.live.now) // 1000,
+            idle_expires_at=iso(self.idle_expires_at),
+            absolute_expires_at=iso(self.absolute_expires_at),
+            warn_seconds=self.warn_seconds,
+            absolute_warn_seconds=self.absolute_warn_seconds,
+            sign_ins_elsewhere=[each.as_answer() for each in self.sign_ins_elsewhere],
+        )
         if self.session_type.verified:
-            professional = {
-                "professional_id": self.standing.professional_id if self.verified else None,
-                "verification_level": self.standing.verification_level if self.verified else None,
-            }
-        return {
-            "valid": True,
-            "session_id": self.handle,
-            "user_id": self.person.id,
-            "account": str(self.account),
-            "accounts": [str(account) for account in self.person.accounts],
-            "session_type": self.type,
-            "network": self.network,
-            "role": self.role,
-            "permissions": self.allowed,
-            "now": iso(self.now),
-            "expires_at": iso(self.idle_expires_at),
-            "time_remaining": max(0, self.live.idle_expires_at - self.live.now) // 1000,
-            "idle_expires_at": iso(self.idle_expires_at),
-            "absolute_expires_at": iso(self.absolute_expires_at),
-            "warn_seconds": self.warn_seconds,
-            "absolute_warn_seconds": self.absolute_warn_seconds,
-            "sign_ins_elsewhere": [each.as_json() for each in self.sign_ins_elsewhere],
-            **professional,
-        }
+            state.professional_id = self.standing.professional_id if self.verified else None
+            state.verification_level = self.standing.verification_level if self.verified else None
+        return state
 
 
 class SignInView:
@@ -286,15 +283,9 @@ class SignInView:
         self.wallet = sign_in.wallet
         self.at = moment(sign_in.at)
 
-    def as_json(self) -> dict[str, str]:
+    def as_answer(self) -> SignInElsewhere:
         """Return what `validate` says of it."""
-        return {
-            "session_id": self.handle,
-            "device": self.device,
-            "ip": self.ip,
-            "wallet": self.wallet,
-            "created_at": iso(self.at),
-        }
+        return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
 
 
 def iso(moment: datetime) -> str:

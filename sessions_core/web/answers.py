@@ -1,0 +1,221 @@
+"""What the JSON service answers: `data` of each route, and what stands for it in a refusal.
+
+The views return these, and `openapi` describes them, so that neither can say what the other does not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from flask import current_app
+from msgspec import UNSET, Meta, Struct, UnsetType
+from werkzeug.wrappers import Response
+
+Time = Annotated[
+    str,
+    Meta(
+        description="RFC 3339, in UTC, with milliseconds.",
+        examples=["2026-01-31T12:00:00.000Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+AccountId = Annotated[
+    str,
+    Meta(description="CAIP-10.", examples=["eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"]),
+]
+Handle = Annotated[str, Meta(description="The public name of a session.", examples=["sess_V5eJ0sBz1yQmWk3T"])]
+Seconds = Annotated[int, Meta(description="In seconds.", ge=0)]
+
+
+class Challenge(Struct):
+    """The text to sign, as it is, and what proves that it was written here."""
+
+    account: AccountId
+    message: str
+    challenge: str
+    expires_at: Time
+
+
+class AccountFound(Struct):
+    """The account of a public key."""
+
+    account: AccountId
+
+
+class WalletMade(Struct):
+    """A new wallet, and the half of its key that only the person's browser keeps."""
+
+    account: AccountId
+    share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class WalletSignature(Struct):
+    """What the wallet signed, as a verifier of its chain takes it."""
+
+    signature: str
+
+
+class WalletGone(Struct):
+    """The wallet that signs no more."""
+
+    account: AccountId
+    deleted: Literal[True]
+
+
+class SignInElsewhere(Struct):
+    """A sign-in to the account after that of this session. What is not known of it is empty."""
+
+    session_id: Handle
+    device: str
+    ip: str
+    wallet: str
+    created_at: Time
+
+
+class SessionState(Struct, kw_only=True):
+    """What a session is and may do, and until when it lives. `expires_at` is the end without further activity.
+
+    `csrf_token` is for cookie sessions alone. The last two are of types that take a verification: `null` once it has
+    lapsed.
+    """
+
+    valid: Literal[True]
+    session_id: Handle
+    user_id: Annotated[str, Meta(description="The person: the same for all linked accounts.")]
+    account: AccountId
+    accounts: list[AccountId]
+    session_type: str
+    network: Literal["mainnet", "testnet", "unsupported"]
+    role: str
+    permissions: list[str]
+    now: Time
+    expires_at: Time
+    time_remaining: Seconds
+    idle_expires_at: Time
+    absolute_expires_at: Time
+    warn_seconds: Seconds
+    absolute_warn_seconds: Seconds
+    sign_ins_elsewhere: list[SignInElsewhere]
+    csrf_token: str | UnsetType = UNSET
+    professional_id: str | UnsetType | None = UNSET
+    verification_level: str | UnsetType | None = UNSET
+
+
+class SessionToken(Struct, kw_only=True):
+    """A JWT (RFC 9068) to send as the bearer."""
+
+    session_token: str
+    token_type: Literal["Bearer"]
+    token_expires_at: Time
+
+
+class TokenSession(SessionState, kw_only=True):
+    """A session of a client without cookies: its state, its token, and the refresh token for the next one."""
+
+    session_token: str
+    token_type: Literal["Bearer"]
+    token_expires_at: Time
+    refresh_token: Annotated[str, Meta(description="Good for one use.")]
+
+
+class SessionRow(Struct, kw_only=True):
+    """One session in the list of an account's."""
+
+    session_id: Handle
+    current: bool
+    session_type: str
+    account: AccountId
+    network: Literal["mainnet", "testnet", "unsupported"]
+    wallet: str
+    label: str
+    device: str
+    user_agent: str
+    ip: str
+    created_at: Time
+    last_activity: Time
+    expires_at: Time
+    absolute_expires_at: Time
+
+
+class SessionList(Struct):
+    """The living sessions of an account: the one that asks first, then by last activity."""
+
+    sessions: list[SessionRow]
+
+
+class EndedSession(Struct):
+    """The session that lives no longer."""
+
+    session_id: Handle
+    ended: Literal[True]
+
+
+class EndedSessions(Struct):
+    """How many sessions ended."""
+
+    scope: Literal["others", "all"]
+    ended: Annotated[int, Meta(ge=0)]
+
+
+class SignedOut(Struct):
+    """The session of this cookie or token lives no longer, if there was one."""
+
+    signed_out: Literal[True]
+
+
+class PublicKey(Struct):
+    """One of the keys that sign session tokens (RFC 7517)."""
+
+    kid: str
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: str
+    y: str
+    alg: Literal["ES256"]
+    use: Literal["sig"]
+
+
+class PublicKeys(Struct):
+    """The keys that sign session tokens, oldest first (RFC 7517)."""
+
+    keys: list[PublicKey]
+
+
+class Problem(Struct, kw_only=True):
+    """Why a request was refused. `message` is a sentence for people, `request_id` finds it in the log.
+
+    `reason` refines the code: why a session ended, which action takes a signature. `missing` is the permission, role
+    or session type that is lacking. `request` stands for what waits for a signature, `problem` is the code of the
+    signature that was refused just now.
+    """
+
+    code: str
+    message: str
+    request_id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    reason: str | UnsetType = UNSET
+    missing: str | UnsetType = UNSET
+    request: str | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+
+
+class Failure(Struct):
+    """The envelope of every refusal."""
+
+    success: Literal[False]
+    error: Problem
+
+
+class _Success(Struct):
+    success: Literal[True]
+    data: object
+
+
+def success(data: object, status: int = 200) -> Response:
+    """Return data in the envelope of the service."""
+    return as_json(_Success(True, data), status)
+
+
+def as_json(value: object, status: int = 200) -> Response:
+    """Return a value as JSON, as it is."""
+    return current_app.response_class(msgspec.json.encode(value), status, mimetype="application/json")
