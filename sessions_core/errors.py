@@ -372,6 +372,15 @@ class SignOutIncomplete(StoreUnavailable):
     message = "We could not reach the session store, so signing out was not completed. Try again in a few seconds."
 
 
+class NotReady(SessionsError):
+    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
+
+    code = "not_ready"
+    status = 503
+    title = "Not ready"
+    message = "This server can't take requests right now. Try again in a few seconds, or another server."
+
+
 def catalogue() -> dict[str, type[SessionsError]]:
     """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
 

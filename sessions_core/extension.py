@@ -12,10 +12,11 @@ from flask import Flask, current_app, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import embedded, events, keyfile
+from . import embedded, events, keyfile, metrics
 from .accounts import Account
 from .actions import Actions
 from .audit import Audit
+from .census import Census
 from .chains.contract import Contracts
 from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
@@ -24,12 +25,14 @@ from .errors import Misconfigured
 from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .policy import PermissionsFor, Policy, SessionType
+from .readiness import Readiness
 from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
 from .web import cli, client, failures, guards, origin, view
 from .web.headers import SecurityHeaders
+from .web.health import AnyHost
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
 
@@ -81,12 +84,14 @@ class WalletSessions:
                 raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
-        link = Link(settings.redis_url or _private_redis(app), settings.redis_timeout_ms / 1000)
+        url = settings.redis_url or _private_redis(app)
+        link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         store = SessionStore(app, records, settings)
+        janitor = Janitor(link, keys, records, settings)
         contracts = Contracts(settings)
         _configure(app, settings, store)
         policy = Policy(settings, **self._policy)
@@ -99,8 +104,10 @@ class WalletSessions:
             challenges=Challenges(settings, records, contracts, self._clock),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
-            janitor=Janitor(link, keys, records, settings),
+            janitor=janitor,
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            census=Census(link, janitor, settings),
+            readiness=Readiness(link, keys, settings),
             policy=policy,
             actions=self._actions,
             csrf=_csrf(app),
@@ -109,6 +116,7 @@ class WalletSessions:
             role_for=self._role_for,
         ).install(app)
         _keep_what_happens(app)
+        events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
         app.before_request(guards.guard)
@@ -117,7 +125,7 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        app.wsgi_app = SecurityHeaders(app.wsgi_app, settings)  # type: ignore[method-assign]
+        app.wsgi_app = SecurityHeaders(AnyHost(app.wsgi_app, settings), settings)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

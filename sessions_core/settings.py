@@ -112,6 +112,9 @@ class Settings:
     activity_events: int = 1000
     """How many events are kept of an account; the site keeps ten times as many."""
 
+    metrics_secret: str | None = None
+    """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
+
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
@@ -192,6 +195,10 @@ class Settings:
         if self.redis_url is None and not self.development:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
+            )
+        if self.metrics_secret is not None and len(self.metrics_secret) < 32:
+            raise Misconfigured(
+                f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
             )
         if not self.chains:
             raise Misconfigured(f'{PREFIX}CHAINS is empty. Name at least one chain, such as ("eip155:1",).')

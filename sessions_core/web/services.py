@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from ..accounts import Account, stored
 from ..actions import Actions
 from ..audit import Audit
+from ..census import Census
 from ..chains.contract import Contracts
 from ..challenges import Challenges
 from ..directory import Directory
@@ -20,6 +21,7 @@ from ..errors import SessionsError
 from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
+from ..readiness import Readiness
 from ..records import Records
 from ..sealing import KeyRing
 from ..settings import Settings
@@ -44,6 +46,8 @@ class Services:
     directory: Directory
     janitor: Janitor
     audit: Audit
+    census: Census
+    readiness: Readiness
     policy: Policy
     actions: Actions
     csrf: CSRFProtect
