@@ -23,7 +23,7 @@ TROUBLES = {
 }
 """The closed set of what can be wrong."""
 
-_SECONDS = 0.2
+SECONDS = 0.2
 _KEPT = 2000  # milliseconds
 
 
@@ -48,7 +48,7 @@ class Readiness:
                 threading.Thread(target=self._answer, args=(self._looking,), daemon=True).start()
             looking = self._looking
         try:
-            return looking.result(_SECONDS)
+            return looking.result(SECONDS)
         except TimeoutError:
             return "redis_slow"
 

@@ -196,7 +196,7 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
-        if self.metrics_secret is not None and len(self.metrics_secret) < 32:
+        if self.metrics_secret is not None and not _is_random(self.metrics_secret):
             raise Misconfigured(
                 f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
             )
@@ -309,10 +309,14 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _secret(secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    # A repeated character passes any test of length; 32 random characters never have so few different ones.
-    if not isinstance(text, str) or len(text) < 32 or len(set(text)) < 10:
+    if not isinstance(text, str) or not _is_random(text):
         raise Misconfigured(
             "SECRET_KEY (and each of SECRET_KEY_FALLBACKS) must have at least 32 random characters. "
             "Make one with: openssl rand -base64 32"
         )
     return text
+
+
+def _is_random(text: str) -> bool:
+    # A repeated character passes any test of length; 32 random characters never have so few different ones.
+    return len(text) >= 32 and len(set(text)) >= 10

@@ -25,6 +25,13 @@ PRODUCTION = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN":
 PATHS = ("/livez", "/readyz", "/metrics")
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A busy machine may be slow where it is not slowness that is tested."""
+    monkeypatch.setattr(readiness, "SECONDS", 10)
+    return monkeypatch
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with running(Server(tmp_path, "--appendonly", "yes")) as server:
@@ -62,7 +69,8 @@ def test_ready_says_so(app: Flask) -> None:
     assert (answer.status_code, answer.get_json()) == (200, {"success": True, "data": {"ready": True}})
 
 
-def test_a_redis_that_hangs_is_answered_in_time(make_app: Callable[..., Flask]) -> None:
+def test_a_redis_that_hangs_is_answered_in_time(make_app: Callable[..., Flask], patience: pytest.MonkeyPatch) -> None:
+    patience.undo()
     with Listener() as listener:
         app = make_app(SESSIONS_CORE_REDIS_URL=listener.url, SESSIONS_CORE_REDIS_TIMEOUT_MS=10_000)
         assert ask(app, "/readyz").get_json()["error"]["reason"] == "redis_slow"
