@@ -30,9 +30,10 @@ from .records import Records
 from .sealing import KeyRing
 from .settings import PREFIX, Settings
 from .store import SessionStore
-from .web import cli, client, failures, guards, origin, view
+from .web import cli, client, failures, guards, logs, origin, view
 from .web.headers import SecurityHeaders
 from .web.health import AnyHost
+from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
 
@@ -84,6 +85,7 @@ class WalletSessions:
                 raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
+        logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
         link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
         if not settings.development and settings.redis_check:
@@ -125,7 +127,8 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        app.wsgi_app = SecurityHeaders(AnyHost(app.wsgi_app, settings), settings)  # type: ignore[method-assign]
+        answers = SecurityHeaders(AnyHost(app.wsgi_app, settings), settings)
+        app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
