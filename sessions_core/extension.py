@@ -25,6 +25,7 @@ from .errors import Misconfigured
 from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .policy import PermissionsFor, Policy, SessionType
+from .rate_limits import RateLimits
 from .readiness import Readiness
 from .records import Records
 from .sealing import KeyRing
@@ -110,6 +111,7 @@ class WalletSessions:
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             census=Census(link, janitor, settings),
             readiness=Readiness(link, keys, settings),
+            rate_limits=RateLimits(link, settings),
             policy=policy,
             actions=self._actions,
             csrf=_csrf(app),

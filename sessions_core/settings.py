@@ -105,6 +105,17 @@ class Settings:
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
+    challenges_per_address: str = "600/minute"
+    """How many texts to sign one IPv4 address, or one /64 of IPv6, may ask for; "0" for any number."""
+    challenges_per_browser: str = "60/minute"
+    """The same for one browser."""
+    sign_ins_per_address: str = "300/minute"
+    """How many sign-ins may come from one address, refused ones included."""
+    sign_ins_per_browser: str = "30/minute"
+    """The same for one browser."""
+    refreshes_per_address: str = "1200/minute"
+    """How many refreshes of tokens may come from one address."""
+
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
     activity_days: int = 30

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from .. import chains, clients
 from ..errors import BodyMalformed
 from ..records import Ended
-from . import bodies, confirmations, origin
+from . import bodies, confirmations, limits, origin
 from .failures import wants_json
 from .guards import public, refusal, session_view, signed_in, wallet_session
 from .pages import clear_browser, end_session
@@ -37,6 +37,7 @@ class ChallengeRequest(msgspec.Struct):
 @public(slides=False, csrf=False)
 def create_challenge() -> ResponseReturnValue:
     """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
+    limits.spend("challenges")
     body, ours, current = bodies.read(request, ChallengeRequest), services(), wallet_session()
     if body.request is not None:
         view = session_view()

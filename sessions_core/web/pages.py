@@ -15,7 +15,7 @@ from .. import errors, policy, wallet_apps
 from ..accounts import Account, chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
-from . import client, failures, origin
+from . import client, failures, limits, origin
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
 
@@ -90,6 +90,7 @@ def sign_in_post() -> ResponseReturnValue:
     # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
     message = form.get("message", "").replace("\r\n", "\n")
     try:
+        limits.spend("sign_ins")
         ours.policy.choose(wanted, verified=True)  # what nobody can have is refused before the nonce is spent
         account, proof = ours.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), current.browser
@@ -108,7 +109,7 @@ def sign_in_post() -> ResponseReturnValue:
             client=client.current(),
             proof=proof,
         )
-    except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
+    except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
         return _refused(error)
     current.adopt(live)

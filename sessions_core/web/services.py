@@ -21,6 +21,7 @@ from ..errors import SessionsError
 from ..janitor import Janitor
 from ..lifecycle import Lifecycle
 from ..policy import Policy
+from ..rate_limits import RateLimits
 from ..readiness import Readiness
 from ..records import Records
 from ..sealing import KeyRing
@@ -48,6 +49,7 @@ class Services:
     audit: Audit
     census: Census
     readiness: Readiness
+    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     csrf: CSRFProtect
