@@ -12,8 +12,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.settings import PREFIX, Settings
 
-from .actors import BROWSER_COOKIE, ORIGIN, Visitor, Wallet
+from .actors import BROWSER_COOKIE, Visitor, Wallet
 from .servers import Server, commands_run, running
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -185,7 +186,17 @@ def test_without_redis_texts_are_limited_all_the_same_and_nothing_is_a_500(
         assert int(answers[-1].headers["Retry-After"]) > 0
 
 
-def test_the_limits_of_the_settings_are_never_met_by_the_tests(app: Flask, wallet: Wallet) -> None:
-    for _ in range(5):
-        Visitor(app).sign_in(wallet)
-    assert app.test_client().get("/sign-in", base_url=ORIGIN).status_code == 200
+def test_the_limits_that_come_with_the_settings_let_people_err_many_times(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
+    fields = Settings.__dataclass_fields__
+    limits = {
+        name: field.default for name, field in fields.items() if name.endswith(("_per_address", "_per_browser"))
+    }
+    app = make_app(**{f"{PREFIX}{name.upper()}": limit for name, limit in limits.items()})
+    visitor = at(app, HERE)
+    challenge = visitor.challenge(wallet.account())
+    answers = [visitor.attempt(wallet, challenge, signature="0x").status_code for _ in range(31)]
+    assert answers == [400] * 30 + [429]
+    assert asked(visitor, wallet, 60) == [201] * 59 + [429]  # one was asked for above
+    Visitor(app).sign_in(Wallet())

@@ -36,7 +36,7 @@ class ChallengeRequest(msgspec.Struct):
 @api.post("/challenges")
 @public(slides=False, csrf=False)
 def create_challenge() -> ResponseReturnValue:
-    """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
+    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
     limits.spend("challenges")
     body, ours, current = bodies.read(request, ChallengeRequest), services(), wallet_session()
     if body.request is not None:
