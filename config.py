@@ -73,3 +73,6 @@ SESSIONS_CORE_COOKIE_SECURE = os.environ.get("COOKIE_SECURE", "1") == "1"
 
 # Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
 SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
+
+# What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
+SESSIONS_CORE_METRICS_SECRET = os.environ.get("METRICS_SECRET")

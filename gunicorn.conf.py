@@ -1,6 +1,17 @@
 """How `make run` serves the demo: threads for waiting, two processes, one private Redis for both."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 from config import PORT, SESSIONS_CORE_PUBLIC_ORIGIN
+
+# Where the processes leave their numbers for each other, so that /metrics is right whoever answers. Named before the
+# application is imported, which is when the library looks; one that is given is left to who gave it.
+_METRICS, _OURS = "PROMETHEUS_MULTIPROC_DIR", "wallet-sessions-metrics-"
+if _METRICS not in os.environ:  # a reload keeps what was counted
+    os.environ[_METRICS] = tempfile.mkdtemp(prefix=_OURS)
 
 wsgi_app = "app:create_app()"
 bind = f"localhost:{PORT}"
@@ -21,3 +32,17 @@ def when_ready(server):
 
 # Its administration socket would write into the home folder.
 control_socket_disable = True
+
+
+def child_exit(server, worker):
+    """Drop what only counts while a process lives."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    """Leave nothing behind, unless a new parent goes on with it (SIGUSR2)."""
+    folder = Path(os.environ[_METRICS])
+    if folder.name.startswith(_OURS) and not server.reexec_pid:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -23,8 +23,11 @@ from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
@@ -87,11 +90,19 @@ class Link:
     """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
 
     `url` is `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/db`
-    or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer.
+    or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer. `observe` is told how
+    long each exchange took, in seconds, failed ones included.
     """
 
-    def __init__(self, url: str, timeout: float, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        breaker: Breaker | None = None,
+        observe: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._breaker = breaker or Breaker()
+        self._observe = observe
         self._idle: deque[Any] = deque()
         self._pid = os.getpid()
         self.is_cluster = url.startswith("redis+cluster:")
@@ -104,6 +115,7 @@ class Link:
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
         self._breaker.check()
+        began = time.perf_counter()
         try:
             answer = self._ask_cluster(command) if self.is_cluster else self._exchange(command)
         except NoScriptError:
@@ -117,6 +129,8 @@ class Link:
         except (RedisError, RedisClusterException, OSError) as error:
             self._breaker.failed()
             raise StoreUnavailable(str(error), retry_after=2) from error
+        finally:
+            self._observe(time.perf_counter() - began)
         self._breaker.succeeded()
         return answer
 
@@ -239,16 +253,50 @@ def refuse_unsafe_server(link: Link) -> None:
     version = info.get("redis_version", "")
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
         raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
+    for name, found, wanted in _forgets(info):
+        raise Misconfigured(
+            f"Redis has {name} {found}: a revoked session could come back, or a live one vanish. "
+            f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
+        )
+
+
+def trouble_now(link: Link, must_remember: bool) -> str | None:
+    """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
+
+    After a failover it may be another server than the one that was checked at start. With `must_remember` its
+    append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
+    """
+    try:
+        info = _info(link.call("INFO"))
+    except StoreUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            return None  # it may not be asked, which start-up has warned of
+        raise
+    if info.get("role") == "slave":
+        return "redis_replica"
+    return "redis_forgets" if must_remember and _forgets(info) else None
+
+
+def trouble_of(error: StoreUnavailable) -> str:
+    """Return in one word why Redis did not do what it was asked to."""
+    words: tuple[tuple[type[Exception], str], ...] = (
+        (ReadOnlyError, "redis_replica"),
+        (OutOfMemoryError, "redis_full"),
+        (BusyLoadingError, "redis_loading"),
+        (AuthenticationError, "redis_refuses"),
+        (ResponseError, "redis_refuses"),
+    )
+    return next((word for kind, word in words if isinstance(error.__cause__, kind)), "redis_unreachable")
+
+
+def _forgets(info: dict[str, str]) -> list[tuple[str, str, str]]:
+    # What would lose records, as the name of the setting, its value, and the one it has to have.
     found = {
         "appendonly": "no" if info.get("aof_enabled") == "0" else "yes",
         "maxmemory-policy": info.get("maxmemory_policy", "noeviction"),
     }
-    for name, wanted in (("appendonly", "yes"), ("maxmemory-policy", "noeviction")):
-        if found[name] != wanted:
-            raise Misconfigured(
-                f"Redis has {name} {found[name]}: a revoked session could come back, or a live one vanish. "
-                f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
-            )
+    wanted = (("appendonly", "yes"), ("maxmemory-policy", "noeviction"))
+    return [(name, found[name], value) for name, value in wanted if found[name] != value]
 
 
 def _info(answer: Any) -> dict[str, str]:

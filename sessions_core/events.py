@@ -279,5 +279,5 @@ class RequestRefused(Event):
 
 def publish(event: Event) -> None:
     """Log the event and send it to everybody who connected to `happened`."""
-    logger.info("%s %s", event.name, asdict(event))
+    logger.info("%s %s", event.name, asdict(event), extra={"event": event})
     happened.send(event)

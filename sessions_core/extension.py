@@ -12,10 +12,11 @@ from flask import Flask, current_app, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import canisters, embedded, events, keyfile
+from . import canisters, embedded, events, keyfile, metrics
 from .accounts import Account
 from .actions import Actions
 from .audit import Audit
+from .census import Census
 from .chains.contract import Contracts
 from .challenges import Challenges
 from .connection import Link, refuse_unsafe_server
@@ -25,6 +26,8 @@ from .janitor import Janitor
 from .lifecycle import Lifecycle
 from .people import People
 from .policy import PermissionsFor, Policy, SessionType
+from .rate_limits import RateLimits
+from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
@@ -33,8 +36,10 @@ from .shares import Shares
 from .signing_keys import SigningKeys
 from .store import SessionStore
 from .tokens import Tokens
-from .web import cli, client, failures, guards, origin, view
+from .web import cli, client, failures, guards, logs, origin, view
 from .web.headers import SecurityHeaders
+from .web.health import AnyHost
+from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
 
@@ -86,7 +91,9 @@ class WalletSessions:
                 raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
-        link = Link(settings.redis_url or _private_redis(app), settings.redis_timeout_ms / 1000)
+        logs.set_up(app, settings)
+        url = settings.redis_url or _private_redis(app)
+        link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
@@ -94,6 +101,7 @@ class WalletSessions:
         signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
         tokens = Tokens(settings, signing_keys, self._clock)
         store = SessionStore(app, records, settings, tokens)
+        janitor = Janitor(link, keys, records)
         contracts = Contracts(settings)
         _configure(app, settings, store)
         policy = Policy(settings, **self._policy)
@@ -110,9 +118,12 @@ class WalletSessions:
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
             people=People(link, keys, records, settings),
-            janitor=Janitor(link, keys, records),
+            janitor=janitor,
             shares=Shares(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            census=Census(link, janitor, settings),
+            readiness=Readiness(link, keys, settings),
+            rate_limits=RateLimits(link, settings),
             policy=policy,
             actions=self._actions,
             csrf=_csrf(app),
@@ -121,6 +132,7 @@ class WalletSessions:
             role_for=self._role_for,
         ).install(app)
         _keep_what_happens(app)
+        events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
         app.before_request(guards.guard)
@@ -129,7 +141,8 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        app.wsgi_app = SecurityHeaders(app.wsgi_app, settings)  # type: ignore[method-assign]
+        answers = SecurityHeaders(AnyHost(app.wsgi_app, settings), settings)
+        app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

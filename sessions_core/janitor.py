@@ -36,6 +36,13 @@ class Janitor:
             if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
                 yield live
 
+    def count(self) -> int:
+        """Return how many sessions are stored, those of visitors for whom a view stored something included.
+
+        Nothing is opened: what an epoch has ended and no clock has removed yet counts too.
+        """
+        return sum(1 for _ in self._link.scan(self._records.pattern("session:*")))
+
     def sweep(self) -> dict[str, int]:
         """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
 

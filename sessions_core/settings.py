@@ -117,12 +117,26 @@ class Settings:
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
+    challenges_per_address: str = "600/minute"
+    """How many texts to sign one IPv4 address, or one /64 of IPv6, may ask for; "0" for any number."""
+    challenges_per_browser: str = "60/minute"
+    """The same for one browser."""
+    sign_ins_per_address: str = "300/minute"
+    """How many sign-ins may come from one address, refused ones included."""
+    sign_ins_per_browser: str = "30/minute"
+    """The same for one browser."""
+    refreshes_per_address: str = "1200/minute"
+    """How many refreshes of tokens may come from one address."""
+
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
     activity_days: int = 30
     """How long activity is kept, in days."""
     activity_events: int = 1000
     """How many events are kept of an account; the site keeps ten times as many."""
+
+    metrics_secret: str | None = None
+    """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
@@ -212,6 +226,21 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
+        if self.metrics_secret is not None and not _is_random(self.metrics_secret):
+            raise Misconfigured(
+                f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
+            )
+        self._refuse_unknown_chains()
+        self._refuse_unsafe_nodes()
+        self._refuse_unsafe_identity()
+        if not _STATEMENT.fullmatch(self.statement):
+            raise Misconfigured(
+                f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
+                "wallets stop checking the domain of a text they don't recognise."
+            )
+        self._refuse_unsafe_clocks()
+
+    def _refuse_unknown_chains(self) -> None:
         if not self.chains:
             raise Misconfigured(f'{PREFIX}CHAINS is empty. Name at least one chain, such as ("eip155:1",).')
         for chain_id in self.chains:
@@ -225,14 +254,6 @@ class Settings:
                 f"{PREFIX}PREGENERATED_WALLETS = True needs a chain of Ethereum in {PREFIX}CHAINS, "
                 'such as "eip155:11155111". Add one, or remove it.'
             )
-        self._refuse_unsafe_nodes()
-        self._refuse_unsafe_identity()
-        if not _STATEMENT.fullmatch(self.statement):
-            raise Misconfigured(
-                f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
-                "wallets stop checking the domain of a text they don't recognise."
-            )
-        self._refuse_unsafe_clocks()
 
     def _refuse_unsafe_nodes(self) -> None:
         # The sentences leave the URL out: it may hold a key, and they end up in logs.
@@ -341,10 +362,14 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _secret(secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    # A repeated character passes any test of length; 32 random characters never have so few different ones.
-    if not isinstance(text, str) or len(text) < 32 or len(set(text)) < 10:
+    if not isinstance(text, str) or not _is_random(text):
         raise Misconfigured(
             "SECRET_KEY (and each of SECRET_KEY_FALLBACKS) must have at least 32 random characters. "
             "Make one with: openssl rand -base64 32"
         )
     return text
+
+
+def _is_random(text: str) -> bool:
+    # A repeated character passes any test of length; 32 random characters never have so few different ones.
+    return len(text) >= 32 and len(set(text)) >= 10

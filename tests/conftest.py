@@ -68,6 +68,10 @@ def overrides(redis_url: str) -> dict[str, Any]:
         "SESSIONS_CORE_PUBLIC_ORIGIN": ORIGIN,
         "SESSIONS_CORE_REDIS_URL": redis_url,
         "SESSIONS_CORE_INTERNET_IDENTITY_URL": "",  # no test opens a page of somebody else
+        # Some go through a thousand wrong forms in one browser.
+        "SESSIONS_CORE_SIGN_INS_PER_ADDRESS": "10000/minute",
+        "SESSIONS_CORE_SIGN_INS_PER_BROWSER": "10000/minute",
+        "SESSIONS_CORE_CHALLENGES_PER_BROWSER": "10000/minute",
     }
 
 

@@ -9,10 +9,14 @@ from redis import Redis
 
 from sessions_core import events
 
+# What a refusal enters: the record of what happened, and how often this network asked.
+_ENTERED, _COUNTERS = (b"activity", b"refusals"), b"wallet:limit:"
+
 
 def snapshot(redis: Redis) -> dict[bytes, bytes | None]:
-    """Return every key with its serialised value, without the record of what happened, which a refusal enters."""
-    return {key: redis.dump(key) for key in redis.keys("*") if not key.endswith((b"activity", b"refusals"))}
+    """Return every key with its serialised value, but for those that every refusal enters."""
+    keys = (key for key in redis.keys("*") if not key.endswith(_ENTERED) and not key.startswith(_COUNTERS))
+    return {key: redis.dump(key) for key in keys}
 
 
 @contextmanager

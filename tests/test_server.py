@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,12 +15,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
 import pytest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from sessions_core import embedded
+
+from .actors import Wallet, together
+from .test_metrics import Numbers, read
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.prefix) / "bin"
@@ -29,9 +36,10 @@ PATIENCE = 20
 class Running:
     """A server under test, with all the processes that belong to it."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, temporary: Path) -> None:
         self.process = process
         self.port = port
+        self.temporary = temporary
         self.family: list[psutil.Process] = []
         self.ready = ""
 
@@ -76,6 +84,26 @@ class Running:
             alive = [each for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
         assert alive == []
 
+    def sign_in(self, wallet: Wallet) -> str:
+        """Sign in as a browser does, each request on a connection of its own; return the cookies."""
+        _, headers, page = self.ask("GET", "/sign-in")
+        cookies = _cookies(headers)
+        token = re.search(rb'name="csrf_token" value="([^"]+)"', page)
+        assert token
+        asked = {"Content-Type": "application/json", "Cookie": cookies}
+        body = json.dumps({"account": wallet.account()})
+        challenge = json.loads(self.ask("POST", "/api/auth/challenges", body=body, headers=asked)[2])["data"]
+        form = {"message": challenge["message"], "challenge": challenge["challenge"], "csrf_token": token[1].decode()}
+        form["signature"] = wallet.sign(challenge["message"])
+        sent = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
+        status, headers, _ = self.ask("POST", "/sign-in", body=urlencode(form), headers=sent)
+        assert status == 303
+        return f"{cookies}; {_cookies(headers)}"
+
+    def numbers(self) -> Numbers:
+        """What Prometheus reads, from whichever worker answers."""
+        return read(self.ask("GET", "/metrics")[2])
+
     def ask(self, method: str, path: str, **options: object) -> tuple[int, http.client.HTTPMessage, bytes]:
         connection = http.client.HTTPConnection("localhost", self.port, timeout=PATIENCE)
         connection.request(method, path, **options)  # type: ignore[arg-type]
@@ -83,6 +111,11 @@ class Running:
         body = response.read()
         connection.close()
         return response.status, response.headers, body
+
+
+def _cookies(headers: http.client.HTTPMessage) -> str:
+    jar = SimpleCookie("; ".join(each.partition(";")[0] for each in headers.get_all("Set-Cookie", [])))
+    return "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())
 
 
 def _free_port() -> int:
@@ -121,7 +154,7 @@ def start(checkout: Path) -> Iterator[Callable[[list[str], str], Running]]:
             text=True,
             start_new_session=True,
         )
-        running = Running(process, port)
+        running = Running(process, port, Path(sockets))
         started.append(running)
         running.wait_until(words.format(port=port))
         return running
@@ -178,6 +211,45 @@ def test_sigterm_leaves_no_process(start: Callable[[list[str], str], Running]) -
     server.process.terminate()
     server.demand_gone()
     assert server.process.returncode == 0
+
+
+def test_the_numbers_of_two_workers_agree_with_what_was_done(start: Callable[[list[str], str], Running]) -> None:
+    server = start(GUNICORN, "Ready:")
+    server.wait_for_workers()
+    (folder,) = server.temporary.glob("wallet-sessions-metrics-*")
+
+    def workers_that_counted() -> int:
+        created = 0
+        for file in folder.glob("counter_*.db"):
+            found = MultiProcessCollector.merge([str(file)])
+            created += any(sample.labels.get("outcome") == "success" for each in found for sample in each.samples)
+        return created
+
+    done = 0
+    while workers_that_counted() < 2:
+        assert done < 100, "one worker answered everything"
+        people = [Wallet() for _ in range(4)]
+        cookies = together(*[lambda each=each: server.sign_in(each) for each in people])  # type: ignore[misc]
+        done += len(cookies)
+    for each in cookies[:3]:
+        assert server.ask("POST", "/sign-out", headers={"Cookie": each})[0] == 400  # no token: refused
+    expected = {
+        ("wallet_sign_ins_total", frozenset({("chain", "eip155:1"), ("outcome", "success")})): done,
+        ("wallet_refusals_total", frozenset({("code", "csrf_failed")})): 3,
+        ("wallet_revocations_total", frozenset({("reason", "signed_out")})): 0,
+        ("wallet_sessions_live", frozenset()): done,
+    }
+    for _ in range(10):
+        numbers = server.numbers()
+        assert {key: numbers[key] for key in expected} == expected
+    killed = server.named("gunicorn")[1]
+    killed.kill()
+    killed.wait(PATIENCE)
+    numbers = server.numbers()
+    assert {key: numbers[key] for key in expected} == expected
+    server.process.terminate()
+    server.demand_gone()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,14 @@ def test_samesite_is_lax_or_strict(value: str) -> None:
     assert settings(COOKIE_SAMESITE="Strict").cookie_samesite == "Strict"
 
 
+@pytest.mark.parametrize("secret", ["0123456789abcdef0123456789abcde", "a" * 64, "x"])
+def test_the_secret_of_the_numbers_is_random_or_none(secret: str) -> None:
+    for base in (PRODUCTION, DEVELOPMENT):
+        assert "METRICS_SECRET must have at least 32 random characters" in refusal(base, METRICS_SECRET=secret)
+    assert settings(METRICS_SECRET="0123456789abcdef0123456789abcdef").metrics_secret
+    assert settings(METRICS_SECRET="").metrics_secret is None
+
+
 @pytest.mark.parametrize("weakening", [{"SESSION_COOKIE_HTTPONLY": False}, {"SESSION_COOKIE_SAMESITE": "None"}])
 def test_flasks_own_settings_can_not_weaken_the_cookie(weakening: dict[str, Any]) -> None:
     assert "would weaken the session cookie" in refusal(**weakening)

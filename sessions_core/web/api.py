@@ -25,6 +25,7 @@ from ..errors import (
     LinkRefused,
     NotSignedIn,
     PermissionDenied,
+    RateLimited,
     RpcUnavailable,
     SessionExpired,
     SessionInvalid,
@@ -38,7 +39,7 @@ from ..errors import (
 from ..records import Ended, Live
 from ..store import WalletSession, bearer
 from ..tokens import Token
-from . import confirmations, origin
+from . import confirmations, limits, origin
 from .answers import AccountFound, Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
 from .entrance import Wanted, enter
 from .failures import wants_json
@@ -110,13 +111,15 @@ class LogoutRequest(msgspec.Struct):
 @api.post("/challenges")
 @public(slides=False, csrf=False)
 @operation(
+    RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
     *family(LinkRefused),
     status=201,
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
-    """Write the text for an account to sign. Changes nothing and stores nothing, so it needs no CSRF token."""
+    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
+    limits.spend("challenges")
     ours, current = services(), wallet_session()
     if body.request is not None:
         view = session_view()
@@ -152,7 +155,7 @@ def find_account(body: AccountRequest) -> AccountFound:
 
 @api.post("/sessions")
 @public(slides=False, csrf=False)
-@operation(*family(SignInRefused), PermissionDenied, RpcUnavailable, status=201, by_signature=True)
+@operation(RateLimited, *family(SignInRefused), PermissionDenied, RpcUnavailable, status=201, by_signature=True)
 def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
@@ -178,9 +181,10 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 
 @api.post("/sessions/refresh")
 @public(slides=False, csrf=False)
-@operation(SessionExpired, SessionInvalid, TokenInvalid)
+@operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
+    limits.spend("refreshes")
     ours = services()
     live, token = ours.refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.

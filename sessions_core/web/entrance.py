@@ -11,7 +11,7 @@ from .. import policy
 from ..challenges import API, SIGN_IN
 from ..records import CSRF_KEY, Family, Live
 from ..store import WalletSession
-from . import client, share_cookie
+from . import client, limits, share_cookie
 from .guards import wallet_session
 from .services import services
 
@@ -31,9 +31,11 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     """Verify a signed text and start the session of its account.
 
     With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
-    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `SignInRefused`,
-    `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
+    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
+    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
+    may be spent.
     """
+    limits.spend("sign_ins")
     ours, current = services(), wallet_session()
     # What nobody can have is refused before the nonce is spent.
     ours.policy.choose(wanted.session_type, verified=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Any
 
 from flask import Flask, current_app, redirect, render_template, request, url_for
@@ -14,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from .. import errors, events
 from ..settings import LOOPBACK
-from . import confirmations, origin
+from . import confirmations, origin, request_id
 from .answers import Failure, Problem, as_json
 from .guards import wallet_session
 from .services import services
@@ -62,12 +61,12 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
     if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
-    request_id = note(error)
+    found_by = note(error)
     if not wants_json():
         elsewhere = _elsewhere(error)
         if elsewhere is not None:
             return elsewhere
-    body: str | Response = envelope(error, request_id) if wants_json() else _page(error, request_id)
+    body: str | Response = envelope(error, found_by) if wants_json() else _page(error, found_by)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     if error.status == 401:  # RFC 6750, section 3: no error is named to who brought no token
         headers["WWW-Authenticate"] = "Bearer" + (' error="invalid_token"' if wallet_session().token else "")
@@ -90,15 +89,15 @@ def note(error: errors.SessionsError) -> str:
         or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
     ):
         events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
-    request_id = secrets.token_hex(8)
+    current = request_id.current() or ""
     if error.status >= 500:
-        logger.error("%s (request %s): %s", error.code, request_id, error)
-    return request_id
+        logger.error("%s (request %s): %s", error.code, current, error)
+    return current
 
 
-def envelope(error: errors.SessionsError, request_id: str) -> Response:
-    """Return the JSON form of an error."""
-    problem = Problem(code=error.code, message=error.message, request_id=request_id)
+def envelope(error: errors.SessionsError, found_by: str) -> Response:
+    """Return the JSON form of an error; the request id `found_by` finds it in the log."""
+    problem = Problem(code=error.code, message=error.message, request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
@@ -110,8 +109,8 @@ def envelope(error: errors.SessionsError, request_id: str) -> Response:
     return as_json(Failure(False, problem), error.status)
 
 
-def _page(error: errors.SessionsError, request_id: str) -> str:
-    return render_template("sessions/error.html", error=error, request_id=request_id, back=_back(error))
+def _page(error: errors.SessionsError, found_by: str) -> str:
+    return render_template("sessions/error.html", error=error, request_id=found_by, back=_back(error))
 
 
 def _back(error: errors.SessionsError) -> str | None:

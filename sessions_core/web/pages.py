@@ -100,7 +100,7 @@ def sign_in_post() -> ResponseReturnValue:
     )
     try:
         live = entrance.enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
-    except (errors.SignInRefused, errors.RpcUnavailable, errors.StoreUnavailable) as error:
+    except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
         failures.note(error)
         return _refused(error)
     wallet_session().adopt(live)

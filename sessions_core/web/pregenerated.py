@@ -22,10 +22,11 @@ from ..errors import (
     ConfirmationMalformed,
     NotFound,
     NotSignedIn,
+    RateLimited,
     SignInRefused,
     family,
 )
-from . import confirmations, share_cookie
+from . import confirmations, limits, share_cookie
 from .answers import WalletGone, WalletMade, WalletSignature, success
 from .api import api
 from .guards import ensure_fresh, public, refusal, session_view, signed_in, wallet_session
@@ -53,19 +54,22 @@ class SignRequest(msgspec.Struct):
 
 @api.post("/wallets")
 @public(slides=False)
-@operation(NotFound, status=201)
+@operation(NotFound, RateLimited, status=201)
 def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
-    account, share = _ours().shares.create()
+    ours = _ours()
+    limits.spend("challenges")
+    account, share = ours.shares.create()
     return share_cookie.give(success(WalletMade(str(account), share.hex()), 201), account)
 
 
 @api.post("/wallets/sign")
 @public(slides=False, csrf=False)
-@operation(NotFound, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
+@operation(NotFound, RateLimited, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
     ours, current = _ours(), wallet_session()
+    limits.spend("challenges")
     if not _SHARE.fullmatch(body.share):
         raise BodyMalformed("a share is 64 lower-case hex digits")
     if body.request is None:

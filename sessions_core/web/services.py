@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from ..accounts import Account, stored
 from ..actions import Actions
 from ..audit import Audit
+from ..census import Census
 from ..chains.contract import Contracts
 from ..challenges import Challenges
 from ..directory import Directory
@@ -22,6 +23,8 @@ from ..lifecycle import Lifecycle
 from ..people import People
 from ..person import Pointer
 from ..policy import Policy
+from ..rate_limits import RateLimits
+from ..readiness import Readiness
 from ..records import Records
 from ..refresh import Refresh
 from ..sealing import KeyRing
@@ -55,6 +58,9 @@ class Services:
     janitor: Janitor
     shares: Shares
     audit: Audit
+    census: Census
+    readiness: Readiness
+    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     csrf: CSRFProtect

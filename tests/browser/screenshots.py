@@ -409,6 +409,19 @@ def test_failures(driver: Chrome, browser: Browser, wallet: WalletInPage, pictur
     picture("phone-long-link")
 
 
+def test_too_many_sign_ins(
+    browser: Browser, wallet: WalletInPage, services: Services, picture: Callable[..., None]
+) -> None:
+    panel = ConnectPanel(browser)
+    panel.connect(wallet)
+    for _ in range(300):  # the limit of one address
+        services.rate_limits.spend("sign_ins", "127.0.0.1", None)
+    panel.sign()
+    wallet.approve_sign()
+    panel.wait_for("rate_limited")
+    picture("rate-limited")
+
+
 def test_contract_wallets(browser: Browser, smart_wallet: SmartWallet, picture: Callable[..., None]) -> None:
     panel = ConnectPanel(browser)
     for chain, state in ((1, "contract_wallet"), (137, "network_unreachable")):

@@ -1,0 +1,97 @@
+"""Counting sessions: once a minute for all processes, and right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from sessions_core.census import Census
+from sessions_core.connection import Link
+from sessions_core.janitor import Janitor
+from sessions_core.records import Live
+from sessions_core.sealing import KeyRing
+from sessions_core.settings import Settings
+from sessions_core.web.services import Services
+
+from .conftest import SECRET
+from .servers import Server, cluster, commands_run, running
+
+DUE, COUNTED = "wallet:census:due", "wallet:census"
+
+
+@pytest.fixture
+def census(app: Flask) -> Census:
+    services: Services = app.extensions["wallet_sessions"]
+    return services.census
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[tuple[Server, Census]]:
+    with running(Server(tmp_path)) as server:
+        yield server, of(server.url)
+
+
+def of(url: str) -> Census:
+    """A census of its own."""
+    link, settings, keys = Link(url, 1), Settings(secrets=(SECRET,)), KeyRing((SECRET,), "test")
+    return Census(link, Janitor(link, keys, None, settings), settings)  # type: ignore[arg-type]  # counting opens none
+
+
+def test_nobody_is_counted_as_none(census: Census) -> None:
+    assert census.latest() == 0
+
+
+def test_every_stored_session_is_counted(census: Census, start: Callable[..., Live]) -> None:
+    for number in range(3):
+        start(wallet=str(number))
+    assert census.latest() == 3
+
+
+def test_other_keys_are_not_sessions(census: Census, start: Callable[..., Live], redis: Redis) -> None:
+    start()
+    redis.set("other:{tag}:session:x", 1)
+    redis.set("wallet:nonce:session:", 1)
+    assert census.latest() == 1
+
+
+def test_it_is_counted_once_a_minute_whoever_asks(
+    census: Census, start: Callable[..., Live], redis: Redis, redis_url: str
+) -> None:
+    start()
+    assert census.latest() == 1
+    start(wallet="another")
+    redis.config_resetstat()
+    assert census.latest() == of(redis_url).latest() == 1
+    assert "scan" not in commands_run(redis)
+    assert 55_000 < redis.pttl(DUE) <= 60_000
+    redis.delete(DUE)  # a minute later
+    assert census.latest() == 2
+
+
+def test_what_somebody_wrote_there_is_no_number(census: Census, redis: Redis) -> None:
+    redis.set(DUE, 1)
+    redis.set(COUNTED, "many")
+    assert census.latest() is None
+
+
+def test_while_a_count_is_under_way_elsewhere_the_last_one_stands(census: Census, redis: Redis) -> None:
+    redis.set(DUE, 1)
+    assert census.latest() is None
+    redis.set(COUNTED, 12)
+    assert census.latest() == 12
+
+
+def test_without_redis_it_is_not_known(apart: tuple[Server, Census]) -> None:
+    server, census = apart
+    assert census.latest() == 0
+    server.stop()
+    assert census.latest() is None
+
+
+def test_a_cluster_is_counted_too(tmp_path: Path) -> None:
+    with cluster(tmp_path) as url:
+        assert of(url).latest() == 0

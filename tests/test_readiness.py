@@ -1,0 +1,166 @@
+"""Ready means that Redis keeps what it is told; anything else is named, in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from sessions_core import readiness as module
+from sessions_core.connection import Breaker, Link
+from sessions_core.readiness import SECONDS, TROUBLES, Readiness
+from sessions_core.sealing import KeyRing
+from sessions_core.settings import Settings
+
+from .actors import together
+from .conftest import SECRET
+from .servers import Listener, Server, cluster, commands_run, free_port, frozen, running
+
+LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A busy machine may be slow where it is not slowness that is tested."""
+    monkeypatch.setattr(module, "SECONDS", LONG)
+    return monkeypatch
+
+
+@pytest.fixture
+def in_earnest(patience: pytest.MonkeyPatch) -> None:
+    patience.setattr(module, "SECONDS", SECONDS)
+
+
+def of(url: str, timeout: float = 2.0, **settings: object) -> Readiness:
+    options = {"development": True} | settings
+    return Readiness(Link(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(Server(tmp_path, "--appendonly", "yes")) as server:
+        yield server
+
+
+def test_a_redis_that_keeps_what_it_is_told_is_ready(server: Server) -> None:
+    assert of(server.url, development=False).trouble() is None
+
+
+def test_looking_leaves_nothing_behind(redis: Redis, redis_url: str) -> None:
+    assert of(redis_url).trouble() is None
+    assert redis.keys() == []
+
+
+def test_a_cluster_can_be_ready(tmp_path: Path) -> None:
+    with cluster(tmp_path) as url:
+        assert of(url).trouble() is None
+
+
+def test_a_redis_that_is_gone_is_unreachable_and_ready_once_it_is_back(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    with running(server):
+        readiness = Readiness(
+            Link(server.url, 1, Breaker(iter(range(0, 1000, 10)).__next__)),
+            KeyRing((SECRET,), "test"),
+            Settings(secrets=(SECRET,), development=True),
+        )
+        assert readiness.trouble() is None
+        server.stop()
+        assert [readiness.trouble() for _ in range(5)] == ["redis_unreachable"] * 5
+        server.start()
+        assert readiness.trouble() is None
+
+
+def test_an_open_circuit_is_not_ready_at_once() -> None:
+    link = Link(f"redis://127.0.0.1:{free_port()}", 1, Breaker(lambda: 0.0))
+    readiness = Readiness(link, KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), development=True))
+    assert [readiness.trouble() for _ in range(5)] == ["redis_unreachable"] * 5
+
+
+def test_a_redis_that_hangs_is_slow_after_200_milliseconds_whatever_the_timeouts_are(in_earnest: None) -> None:
+    with Listener() as listener:
+        readiness = of(listener.url, LONG)
+        began = time.monotonic()
+        assert readiness.trouble() == "redis_slow"
+        assert SECONDS == 0.2 <= time.monotonic() - began < LONG / 3
+
+
+def test_a_server_that_is_frozen_is_slow_and_ready_when_it_goes_on(
+    server: Server, in_earnest: None, patience: pytest.MonkeyPatch
+) -> None:
+    readiness = of(server.url, LONG)
+    with frozen(server):
+        assert readiness.trouble() == "redis_slow"
+    patience.setattr(module, "SECONDS", LONG)
+    looking = readiness._looking
+    assert looking is not None
+    assert looking.result(LONG) is None
+    assert readiness.trouble() is None
+
+
+def test_many_who_ask_a_redis_that_hangs_share_one_connection(in_earnest: None) -> None:
+    with Listener() as listener:
+        readiness = of(listener.url, LONG)
+        assert together(*[readiness.trouble] * 8) == ["redis_slow"] * 8
+        assert readiness.trouble() == "redis_slow"
+        assert listener.connections == 1
+
+
+def test_a_full_redis_is_not_ready(server: Server) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+        assert of(server.url).trouble() == "redis_full"
+
+
+def test_a_replica_that_refuses_writes_is_not_ready(server: Server, tmp_path: Path) -> None:
+    with running(Server(tmp_path / "replica")) as replica, replica.client() as client:
+        client.replicaof("127.0.0.1", free_port())
+        assert of(replica.url).trouble() == "redis_replica"
+
+
+def test_a_replica_that_takes_writes_is_not_ready_either(tmp_path: Path) -> None:
+    with running(Server(tmp_path, "--replica-read-only", "no")) as replica, replica.client() as client:
+        client.replicaof("127.0.0.1", free_port())
+        client.set("written", "all the same")
+        assert of(replica.url).trouble() == "redis_replica"
+
+
+@pytest.mark.parametrize(("name", "value"), [("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")])
+def test_a_redis_that_forgets_is_not_ready_in_production(server: Server, name: str, value: str) -> None:
+    with server.client() as client:
+        client.config_set(name, value)
+    assert of(server.url, development=False).trouble() == "redis_forgets"
+    assert of(server.url, development=False, redis_check=False).trouble() is None
+    assert of(server.url).trouble() is None
+
+
+@pytest.mark.parametrize("rules", ["+get", "+getdel +info", "nopass"])
+def test_a_user_who_may_not_write_is_refused(server: Server, rules: str) -> None:
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">right", "~*", *rules.split())
+    password = "wrong" if rules == "nopass" else "right"
+    with server.client() as client:
+        if rules == "nopass":
+            client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">right")
+    path = server.url.removeprefix("unix://")
+    assert of(f"unix://reader:{password}@{path}").trouble() == "redis_refuses"
+
+
+def test_a_redis_that_may_not_be_asked_for_info_is_ready(server: Server) -> None:
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-info")
+        assert of(server.url, development=False).trouble() is None
+
+
+def test_it_costs_three_commands(redis: Redis, redis_url: str) -> None:
+    readiness = of(redis_url)
+    redis.config_resetstat()
+    assert readiness.trouble() is None
+    assert set(commands_run(redis)) == {"set", "getdel"}  # and INFO, which is never counted here
+
+
+def test_every_trouble_has_a_sentence() -> None:
+    assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in TROUBLES.values())
