@@ -20,7 +20,10 @@ from .accounts import CHAINS
 from .errors import catalogue
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-REASONS = ("signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_changed")
+REASONS = (
+    *("signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_changed", "wallet_unlinked"),
+    *("share_gone", "token_reused"),
+)
 SCOPES = ("others", "all", "everybody")
 
 _OTHER = "other"

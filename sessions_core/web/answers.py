@@ -164,6 +164,18 @@ class SignedOut(Struct):
     signed_out: Literal[True]
 
 
+class Alive(Struct):
+    """The process answers."""
+
+    alive: Literal[True]
+
+
+class Ready(Struct):
+    """The process can take requests."""
+
+    ready: Literal[True]
+
+
 class PublicKey(Struct):
     """One of the keys that sign session tokens (RFC 7517)."""
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from flask import current_app, request
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from .. import errors, metrics
 from ..settings import Settings
 from . import failures
-from .answers import success
+from .answers import Alive, Ready
 from .guards import sessionless
+from .operations import operation
 from .pages import pages
 from .services import services
 
@@ -39,19 +41,21 @@ class AnyHost:
 
 @pages.get("/livez")
 @sessionless
-def livez() -> ResponseReturnValue:
+@operation()
+def livez() -> Alive:
     """Say that this process answers. Asks nobody: restarting it would not heal Redis."""
-    return success({"alive": True})
+    return Alive(True)
 
 
 @pages.get("/readyz")
 @sessionless
-def readyz() -> ResponseReturnValue:
+@operation(errors.NotReady)
+def readyz() -> Ready | Response:
     """Say whether requests should be sent here, within 200 milliseconds; what is wrong is a word of a closed set."""
     trouble = services().readiness.trouble()
     if trouble is not None:
         return _refused(errors.NotReady(trouble, reason=trouble))
-    return success({"ready": True})
+    return Ready(True)
 
 
 @pages.get("/metrics")
@@ -72,7 +76,7 @@ def _may_read(settings: Settings) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted)
 
 
-def _refused(error: errors.SessionsError) -> ResponseReturnValue:
+def _refused(error: errors.SessionsError) -> Response:
     response = current_app.make_response(failures.envelope(error, failures.note(error)))
     response.status_code = error.status
     return response
