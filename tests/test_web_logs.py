@@ -35,7 +35,9 @@ def attach(formatter: logging.Formatter) -> Iterator[StringIO]:
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # pytest would collect it too, and can't send half a character from worker to worker
     yield stream
+    logger.propagate = True
     logger.setLevel(level)
     logger.removeHandler(handler)
 
