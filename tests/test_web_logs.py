@@ -24,7 +24,7 @@ from .actors import ORIGIN, Visitor, Wallet
 from .conftest import SECRET
 
 ROOT = Path(__file__).parent.parent
-HOSTILE = 'x"}\n{"event": "session.created"}\r\x1b[2J\u202e\u2028\x9b\x00\ud800'
+HOSTILE = 'x"}\n{"event": "session.created"}\r\x1b[2J\u202e\u2028\x9b\x00'
 ENDED = events.SessionEnded(handle="sess_1", account=None, reason="signed_out")
 
 
@@ -35,9 +35,7 @@ def attach(formatter: logging.Formatter) -> Iterator[StringIO]:
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)
-    logger.propagate = False  # pytest would collect it too, and can't send half a character from worker to worker
     yield stream
-    logger.propagate = True
     logger.setLevel(level)
     logger.removeHandler(handler)
 
@@ -101,6 +99,13 @@ def test_hostile_text_ends_no_line_and_steers_no_terminal(lines: StringIO) -> No
     assert event["data"] == {"code": HOSTILE, "endpoint": HOSTILE}
     assert message["message"] == f"opened at {HOSTILE}"
     assert re.fullmatch(r"[ -~\n]+", lines.getvalue())
+
+
+@pytest.mark.parametrize("formatter", [JsonLines(), Readable()], ids=["json", "readable"])
+def test_half_a_character_is_written_all_the_same(formatter: logging.Formatter) -> None:
+    # Not by a logger: pytest collects what they say, and can't send half a character from one worker to another.
+    record = logging.LogRecord("sessions_core", logging.INFO, __file__, 1, "opened at %s", ("\ud800",), None)
+    assert "\\ud800" in formatter.format(record)
 
 
 def test_a_value_that_json_does_not_know_is_written_all_the_same(lines: StringIO) -> None:
