@@ -354,7 +354,7 @@ class WalletSignIn extends HTMLElement {
   /** The wallet can't sign any more, and the person wants another in its place. */
   #renew() {
     this.#run(async () => {
-      await this.#family.renew?.();
+      await this.#family.renew?.(this.#provider);
       this.#reconnect();
     }, CONNECT_FAILURES);
   }

@@ -289,7 +289,7 @@ def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], No
     browser.click("export-show")
     browser.see("private-key")
     check("the key")
-    browser.module("share-store", "module.remove()")
+    browser.module("share-store", "module.account().then(module.remove)")
     browser.arrive_at("/signed-out")
 
 
