@@ -395,6 +395,13 @@ def test_giving_up_a_forgotten_wallet_spares_the_one_that_another_tab_has_made_s
     assert trial.half == newer
 
 
+def test_the_page_names_no_window_of_a_wallet_that_has_none(browser: Browser, trial: Trial) -> None:
+    trial.choose()
+    assert "This is exactly what will be signed." in browser.text
+    assert "your wallet will ask" not in browser.text
+    assert browser.see("sign-button").text == "Sign this text"
+
+
 def test_of_two_wallets_made_at_once_the_first_stays_and_both_attempts_go_on_with_it(
     browser: Browser, trial: Trial
 ) -> None:
