@@ -514,6 +514,7 @@ def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer)
     assert 'data-testid="server-signs"' in page
     assert "Your wallet shows you this sentence" not in page
     assert "Let this site see" not in page
+    assert "unlocked screen" not in member.get("/sessions/everywhere").get_data(as_text=True)
     assert "Look for the sentence" not in page
 
 

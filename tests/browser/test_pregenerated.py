@@ -408,7 +408,9 @@ def test_of_two_wallets_made_at_once_the_first_stays_and_both_attempts_go_on_wit
     trial.panel.open()
     trial.panel.wait_for("no_wallet")
     site = "{ walletsUrl: '/api/auth/wallets', csrf: document.querySelector('[name=csrf_token]').value }"
-    made = browser.module("pregenerated", f"Promise.all([module.connect({{}}, {site}), module.connect({{}}, {site})])")
+    made = browser.module(
+        "pregenerated", f"Promise.all([module.connect({{}}, {site}), module.connect({{}}, {site})])"
+    )
     address = trial.account.rpartition(":")[2]
     assert made == [[address], [address]]
 
