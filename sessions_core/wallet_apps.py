@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import segno
 
 _MOST = 300  # characters; cameras have trouble with the code of more
+_MASK = 2  # of the eight patterns; to try all of them takes nine tenths of the time, and anybody can ask for a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +59,5 @@ def qr_code(text: str) -> str | None:
     """
     if len(text) > _MOST:
         return None
-    code = segno.make(text, error="m", micro=False)
+    code = segno.make(text, error="m", micro=False, mask=_MASK)
     return code.svg_inline(border=4, omitsize=True, dark="#000", light="#fff", svgclass=None, lineclass=None)

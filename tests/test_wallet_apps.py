@@ -54,6 +54,16 @@ def test_a_code_brings_neither_style_nor_script() -> None:
     assert "href" not in code
 
 
+def test_a_code_that_anybody_may_ask_for_is_drawn_once_and_not_in_eight_patterns_to_choose_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def weigh(*_: object, **__: object) -> None:
+        pytest.fail("patterns were weighed")
+
+    monkeypatch.setattr("segno.encoder.evaluate_mask", weigh)
+    assert wallet_apps.qr_code(HERE) is not None
+
+
 def test_what_fits_no_code_has_none() -> None:
     assert wallet_apps.qr_code("x" * 300) is not None
     assert wallet_apps.qr_code("é" * 300) is not None

@@ -501,6 +501,34 @@ def test_a_session_of_another_wallet_leaves_it_there_as_well(newcomer: Newcomer)
     newcomer.enter()
 
 
+def test_who_signs_out_is_told_that_the_wallet_stays_for_whoever_comes_next(member: Newcomer, app: Flask) -> None:
+    assert 'data-testid="half-stays"' in member.get(member.sign_out().headers["Location"]).get_data(as_text=True)
+    assert "half-stays" not in Newcomer(app).get("/signed-out?reason=signed_out").get_data(as_text=True)
+    member.enter()
+    member.step_up(member.submit(DELETE))
+    assert "half-stays" not in member.get("/signed-out?reason=wallet_deleted").get_data(as_text=True)
+
+
+def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer) -> None:
+    page = member.get(member.submit(DELETE).headers["Location"]).get_data(as_text=True)
+    assert 'data-testid="server-signs"' in page
+    assert "Your wallet shows you this sentence" not in page
+    assert "Let this site see" not in page
+    assert "unlocked screen" not in member.get("/sessions/everywhere").get_data(as_text=True)
+    assert "Look for the sentence" not in page
+
+
+def test_who_linked_a_wallet_before_is_told_what_deleting_this_one_leaves(
+    member: Newcomer, services: Services
+) -> None:
+    lost = "what you did here, and what it holds"
+    assert lost in member.get(DELETE).get_data(as_text=True)
+    services.people.link(parse(Wallet().account()), by=parse(member.account))
+    page = member.get(DELETE).get_data(as_text=True)
+    assert lost not in page
+    assert "you stay the same person with your other wallets" in page
+
+
 def test_a_half_that_is_gone_ends_the_session_and_says_why(
     member: Newcomer, services: Services, redis: Redis, happened: list[events.Event]
 ) -> None:
@@ -561,6 +589,14 @@ def test_where_it_is_off_every_route_answers_that_there_is_nothing(
         assert visitor.get(path).status_code == 404
     assert visitor.submit(DELETE).status_code == 404
     assert visitor.send("DELETE", WALLETS).status_code == 404
+
+
+def test_where_it_was_turned_off_an_exported_key_confirms_with_any_wallet(off: Flask, member: Newcomer) -> None:
+    visitor = Newcomer(off)
+    visitor.session_id = member.session_id
+    page = visitor.get(visitor.submit("/session/extend").headers["Location"]).get_data(as_text=True)
+    assert " data-own" not in page
+    assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 
 def test_in_production_it_is_off_unless_it_is_set(make_app: Callable[..., Flask]) -> None:

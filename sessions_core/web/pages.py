@@ -149,6 +149,7 @@ def signed_out() -> ResponseReturnValue:
         "sessions/signed_out.html",
         reason=_reason(request.args.get("reason")) or "unknown",
         next=origin.safe_path(request.args.get("next"), ""),
+        holds_half=share_cookie.present() and services().settings.pregenerated_chain is not None,
         **_kind(request.args.get("session_type", "")),
     )
 

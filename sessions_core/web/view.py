@@ -105,8 +105,10 @@ class SessionView:
 
     @property
     def pregenerated(self) -> bool:
-        """Whether the wallet was made here, and half of its key is in the browser of this session."""
-        return self.live.record.pregenerated
+        """Whether the wallet was made here, and half of its key is in the browser of this session. Not where such
+        wallets are turned off: nothing signs with the half any more, and who exported the key signs with another.
+        """
+        return self.live.record.pregenerated and self._services.settings.pregenerated_chain is not None
 
     @cached_property
     def grounds(self) -> policy.Grounds:

@@ -41,7 +41,7 @@ import * as stacks from "./stacks.js";
  *   Asks the person to change the network, where a site can ask for that.
  * @property {(provider: Provider, text: string, address: string, challenge: Challenge) => Promise<string>} sign
  *   Asks the person to sign, and returns the signature as the server's verifier takes it. `text` is the challenge's.
- * @property {() => Promise<void>} [renew]
+ * @property {(provider: Provider) => Promise<void>} [renew]
  *   Gives up a wallet that is `gone`; connecting then brings another.
  * @property {(provider: Provider, report: {accounts: (list: string[]) => void,
  *             chain: (chain: string | null) => void}) => () => void} watch

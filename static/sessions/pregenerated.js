@@ -13,7 +13,10 @@ import { WalletError } from "./wallet-answers.js";
 /** @typedef {import("./challenge.js").Challenge} Challenge */
 /** @typedef {import("./families.js").Report} Report */
 /** @typedef {import("./families.js").Site} Site */
-/** @typedef {{walletsUrl: string}} Provider where the server makes wallets, known once the page has connected */
+/**
+ * @typedef {{walletsUrl: string, lost: string}} Provider where the server makes wallets, known once the page has
+ *   connected; and the account that it signs for no more, or "".
+ */
 
 export const NAMESPACE = "eip155";
 /** Its sessions name it, and no other wallet is asked for them. */
@@ -24,7 +27,7 @@ export function find(window, { add, ownName }) {
   /** @param {string} held */
   const report = (held) => {
     const detail = held && shorten(addressOf(held));
-    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, { walletsUrl: "" });
+    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, { walletsUrl: "", lost: "" });
   };
   // Where storage can't be read, pressing the row says so.
   account().then(report, () => report(""));
@@ -42,7 +45,8 @@ export async function connect(provider, { walletsUrl, csrf }) {
   const made = await request(walletsUrl, { method: "POST", json: {}, csrf });
   if (namespaceOf(String(made.account)) !== NAMESPACE) throw new WalletError("malformed", "account", "");
   await stored(keep(made.account, String(made.share)));
-  return [addressOf(made.account)];
+  // Another attempt, or another tab, may have been faster.
+  return accounts(provider);
 }
 
 /** @param {Provider} _ @returns {Promise<string[]>} */
@@ -74,14 +78,15 @@ export async function sign(provider, text, address, challenge) {
     });
     return String(signed.signature);
   } catch (error) {
-    if (error instanceof HttpError && error.code === "share_mismatch") throw gone(error.code);
-    throw error;
+    if (!(error instanceof HttpError && error.code === "share_mismatch")) throw error;
+    provider.lost = half.account;
+    throw gone(error.code);
   }
 }
 
-/** Destroys a half that signs no more, so that connecting makes a new wallet. */
-export async function renew() {
-  await stored(remove());
+/** Destroys a half that signs no more, so that connecting makes a new wallet. @param {Provider} provider */
+export async function renew(provider) {
+  await stored(remove(provider.lost));
 }
 
 /** @param {Provider} provider @param {{accounts: (list: string[]) => void}} report @returns {() => void} */

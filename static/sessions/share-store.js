@@ -20,7 +20,7 @@ const LENGTH = 32;
 export class StorageFailed extends Error {}
 
 /**
- * Keeps a half; one that was here before is gone then.
+ * Keeps a half, unless one is here already: of two that were made at once, the first is not lost for the second.
  * @param {string} account @param {string} hex the share, 64 digits
  * @throws {StorageFailed}
  */
@@ -30,7 +30,11 @@ export async function keep(account, hex) {
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const sealed = await crypto.subtle.encrypt(sealing(iv, account), key, share);
   share.fill(0);
-  await within("readwrite", (store) => store.put({ account, key, iv, sealed }, "half"));
+  await within("readwrite", (store) => {
+    const found = store.get("half");
+    found.onsuccess = () => { if (!found.result) store.put({ account, key, iv, sealed }, "half"); };
+    return found;
+  });
   tell();
 }
 
@@ -51,9 +55,16 @@ export async function read() {
   }
 }
 
-/** Destroys the half that is here. @throws {StorageFailed} */
-export async function remove() {
-  await within("readwrite", (store) => store.delete("half"));
+/**
+ * Destroys the half of an account. That of another one stays, which a tab may have put in its place since.
+ * @param {string} account @throws {StorageFailed}
+ */
+export async function remove(account) {
+  await within("readwrite", (store) => {
+    const found = store.get("half");
+    found.onsuccess = () => { if (found.result?.account === account) store.delete("half"); };
+    return found;
+  });
   tell();
 }
 

@@ -20,7 +20,6 @@ import { discover, imitations, installed, list, printable, providerOf } from "./
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {challenges.Challenge} Challenge */
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
-/** @typedef {import("./families.js").Family} Family */
 
 const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
@@ -213,7 +212,7 @@ class WalletSignIn extends HTMLElement {
     this.#wallet = wallet;
     this.#fill("wallet", wallet.name || unnamed(this));
     const family = familyOf(wallet);
-    this.#drawFamily(family);
+    this.#drawFamily(wallet.family);
     this.#run(async (signal) => {
       this.#show("connecting");
       const accounts = await abandonable(family.connect(provider, this.#site, signal), signal);
@@ -354,7 +353,7 @@ class WalletSignIn extends HTMLElement {
   /** The wallet can't sign any more, and the person wants another in its place. */
   #renew() {
     this.#run(async () => {
-      await this.#family.renew?.();
+      await this.#family.renew?.(this.#provider);
       this.#reconnect();
     }, CONNECT_FAILURES);
   }
@@ -558,8 +557,12 @@ class WalletSignIn extends HTMLElement {
     toggle(this, "aria-busy", this.#state === "verifying");
   }
 
-  /** The networks and the words of one kind of wallet. @param {Family} family */
-  #drawFamily(family) {
+  /** The networks and the words of one kind of wallet. @param {string} name of its family */
+  #drawFamily(name) {
+    const family = this.#family;
+    for (const each of this.querySelectorAll("[data-family]")) {
+      each.toggleAttribute("hidden", !words(each.getAttribute("data-family") ?? "").includes(name));
+    }
     for (const each of this.querySelectorAll("[data-namespace]")) {
       each.toggleAttribute("hidden", !words(each.getAttribute("data-namespace") ?? "").includes(family.NAMESPACE));
     }

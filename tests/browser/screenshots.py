@@ -168,6 +168,9 @@ def test_without_a_wallet(
     trial.panel.wait_for("wallet_list")
     browser.see("try-without-wallet")
     picture("trial-offer-held")
+    browser.open("/signed-out", reason="signed_out")
+    browser.see("half-stays")
+    picture("trial-signed-out")
     with app.app_context():
         services.shares.forget(parse(trial.account))
     trial.choose()

@@ -280,6 +280,14 @@ def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], No
     check("ready_to_sign with a trial wallet")
     panel.sign()
     browser.arrive_at("/session")
+    browser.follow("sign-out")
+    browser.see("half-stays")
+    check("/signed-out with a trial wallet")
+    panel.open()
+    browser.click("try-without-wallet")
+    panel.wait_for("ready_to_sign")
+    panel.sign()
+    browser.arrive_at("/session")
     browser.see("pregenerated")
     check("/session with a trial wallet")
     browser.open("/session/wallet/delete")
@@ -289,7 +297,7 @@ def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], No
     browser.click("export-show")
     browser.see("private-key")
     check("the key")
-    browser.module("share-store", "module.remove()")
+    browser.module("share-store", "module.account().then(module.remove)")
     browser.arrive_at("/signed-out")
 
 

@@ -22,6 +22,8 @@ from .wallet_in_page import WalletInPage
 
 HALF = "module.read().then((half) => half && { account: half.account, share: module.hex(half.share) })"
 
+OTHER = "eip155:11155111:0x52908400098527886E0F7030069857D2E4169EE7"
+
 
 class Trial:
     """The wallet of this browser, and the person who tries the site with it."""
@@ -317,7 +319,7 @@ def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
     other = browser.new_tab()
     browser.open("/activity")
     trial.wait_for_watch("here")
-    browser.module("share-store", "module.remove()")
+    browser.module("share-store", "module.remove(given[0])", account)
     for tab in (other, browser.home):
         browser.switch_to(tab)
         browser.arrive_at("/signed-out")
@@ -372,6 +374,45 @@ def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
     assert trial.account != before
     trial.panel.sign()
     browser.arrive_at("/session")
+
+
+def test_giving_up_a_forgotten_wallet_spares_the_one_that_another_tab_has_made_since(
+    browser: Browser, trial: Trial, app: Flask, services: Services
+) -> None:
+    trial.enter()
+    before = trial.account
+    browser.follow("sign-out")
+    with app.app_context():
+        services.shares.forget(parse(before))
+    trial.choose()
+    trial.panel.sign()
+    trial.panel.wait_for("wallet_gone")
+    newer = {"account": OTHER, "share": "ab" * 32}
+    replace = "module.remove(given[0]).then(() => module.keep(given[1], given[2]))"
+    browser.module("share-store", replace, before, *newer.values())
+    browser.click("wallet-renew")
+    trial.panel.wait_for("ready_to_sign")
+    assert trial.half == newer
+
+
+def test_the_page_names_no_window_of_a_wallet_that_has_none(browser: Browser, trial: Trial) -> None:
+    trial.choose()
+    assert "This is exactly what will be signed." in browser.text
+    assert "your wallet will ask" not in browser.text
+    assert browser.see("sign-button").text == "Sign this text"
+
+
+def test_of_two_wallets_made_at_once_the_first_stays_and_both_attempts_go_on_with_it(
+    browser: Browser, trial: Trial
+) -> None:
+    trial.panel.open()
+    trial.panel.wait_for("no_wallet")
+    site = "{ walletsUrl: '/api/auth/wallets', csrf: document.querySelector('[name=csrf_token]').value }"
+    made = browser.module(
+        "pregenerated", f"Promise.all([module.connect({{}}, {site}), module.connect({{}}, {site})])"
+    )
+    address = trial.account.rpartition(":")[2]
+    assert made == [[address], [address]]
 
 
 # -- Off, and without Redis ------------------------------------------------------------------------------------------
