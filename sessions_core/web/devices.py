@@ -19,7 +19,7 @@ from ..records import Record
 from .api import api, success
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
 from .origin import safe_path
-from .pages import clear_browser, display_name, pages
+from .pages import clear_browser, display_name, own_session, pages
 from .services import services
 from .view import SessionView
 
@@ -51,7 +51,7 @@ def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
 @signed_in
 def devices() -> ResponseReturnValue:
     """List the sessions of this person."""
-    view = _view()
+    view = own_session()
     rows = sessions_of(*view.person.accounts, current=view.handle)
     page, count = page_of(len(rows))
     return render_template(
@@ -148,7 +148,7 @@ def extend() -> ResponseReturnValue:
 @signed_in(slides=False)
 def list_sessions() -> ResponseReturnValue:
     """List the sessions of this person; asking is no activity."""
-    view = _view()
+    view = own_session()
     rows = sessions_of(*view.person.accounts, current=view.handle)
     return success({"sessions": [row.as_row(view.handle) for row in rows]})
 
@@ -177,25 +177,25 @@ def delete_sessions() -> ResponseReturnValue:
 
 
 def _ask(scope: str) -> str:
-    count = len(sessions_of(*_view().person.accounts))
+    count = len(sessions_of(*own_session().person.accounts))
     return render_template("sessions/end.html", scope=scope, others=count - 1)
 
 
 def _end_all() -> int:
-    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(_view().account)
+    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(own_session().account)
     wallet_session().release()
     return ended
 
 
 def _end_linked(reason: str) -> int:
     # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
-    view, lifecycle = _view(), services().lifecycle
+    view, lifecycle = own_session(), services().lifecycle
     return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
 
 
 def _account_of(handle: str) -> Account:
     """Return the account of this person that has, or lately had, a session with this handle."""
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
         if ours.records.knows(str(account), handle):
             return account
@@ -203,7 +203,7 @@ def _account_of(handle: str) -> Account:
 
 
 def _revoke(handle: str) -> bool:
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     account = _account_of(handle)  # before anybody is asked to sign for it
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
@@ -236,9 +236,3 @@ def _recognise(*handles: str) -> None:
 
     if told:
         services().store.amend(wallet_session(), note)
-
-
-def _view() -> SessionView:
-    view = session_view()
-    assert view is not None  # noqa: S101  # the guard saw to it
-    return view

@@ -12,12 +12,13 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from .. import errors, policy, wallet_apps
-from ..accounts import Account, chain
+from ..accounts import chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
 from . import client, failures, origin, share_cookie
 from .guards import public, session_view, signed_in, wallet_session
 from .services import services
+from .view import SessionView
 
 pages = Blueprint("sessions", __name__)
 
@@ -195,11 +196,11 @@ def clear_browser(response: Response, keep: bool = True) -> Response:
     return response
 
 
-def account_of_session() -> Account:
-    """Return the account of this request, on a route that lets nobody in without one."""
+def own_session() -> SessionView:
+    """Return the session of this request, on a route that lets nobody in without one."""
     view = session_view()
     assert view is not None  # noqa: S101  # the guard saw to it
-    return view.account
+    return view
 
 
 def display_name(text: str) -> str:
