@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import events
+from .. import events, messages
 from ..accounts import Account, parse
 from ..challenges import LINK
 from ..errors import (
@@ -40,8 +40,7 @@ def link_wallet() -> ResponseReturnValue:
     """Link the account that has signed, once the account of this session has signed as well."""
     ours, view, form = services(), own_session(), request.form
     account = _account(form.get("account", ""))
-    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-    message = form.get("message", "").replace("\r\n", "\n")
+    message = messages.from_form(form.get("message", ""))
     try:
         ours.people.admit(account, view.person)  # before anybody is asked to sign for it
         ensure_fresh(0, "wallet.link")

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from .. import errors, policy, wallet_apps
+from .. import errors, messages, policy, wallet_apps
 from ..accounts import chain
 from ..records import CSRF_KEY
 from ..store import WalletSession
@@ -91,8 +91,7 @@ def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
     ours, current, form = services(), wallet_session(), request.form
     wanted = form.get("session_type", "")
-    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-    message = form.get("message", "").replace("\r\n", "\n")
+    message = messages.from_form(form.get("message", ""))
     try:
         ours.policy.choose(wanted, verified=True)  # what nobody can have is refused before the nonce is spent
         account, proof = ours.challenges.redeem(
