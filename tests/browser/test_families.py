@@ -584,7 +584,7 @@ def test_the_wallet_of_the_session_confirms(
     if isinstance(family_wallet, Leather):
         family_wallet.approve_connect()
     text = family_wallet.approve_sign()
-    assert f"End the session {other} of this account." in text
+    assert f"End the session {other}." in text
     assert "has ended" in browser.see("message").text
     assert services.records.find(str(account_of(family_wallet)), other) is None
 
