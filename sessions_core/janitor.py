@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from . import scripts
 from .connection import Link
 from .records import Ended, Live, Place, Records
-from .sealing import KeyRing, Unsealable
+from .sealing import KeyRing
 from .settings import LONGEST
 
 
@@ -59,7 +59,7 @@ class Janitor:
         for index in self._link.scan(self._records.pattern("index")):
             found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
         for share in self._link.scan(self._records.pattern("share")):
-            found["shares"] += self._reseal_share(share)
+            found["shares"] += self._reseal(share)
         return found
 
     def _mend(self, place: Place) -> Iterator[str]:
@@ -84,15 +84,11 @@ class Janitor:
         if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
             yield "resealed"
 
-    def _reseal_share(self, key: str) -> int:
-        sealed = self._link.call("GET", key)
-        if sealed is None or self._keys.is_newest(sealed):
-            return 0
-        try:
-            share = self._keys.open(sealed, key.encode())
-        except Unsealable:
-            return 0  # other processes may know its secret; what somebody changed is left to its clock
-        return int(self._link.run(scripts.SWAP, (key,), sealed, self._keys.seal(share, key.encode())))
+    def _reseal(self, key: str) -> int:
+        sealed = self._link.call("GET", key) or b""
+        newest = self._keys.renew(sealed, key.encode())
+        # What somebody changed is left to its clock.
+        return 0 if newest is None else int(self._link.run(scripts.SWAP, (key,), sealed, newest))
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)

@@ -133,6 +133,13 @@ def write(message: SignInMessage) -> str:
     return "\n".join(lines)
 
 
+def from_form(text: str) -> str:
+    """Return a text as it was signed. Browsers send the line feeds of a form field as CR LF (HTML, section
+    4.10.21.4); wallets sign LF alone.
+    """
+    return text.replace("\r\n", "\n")
+
+
 def read(text: str, layouts: Iterable[Layout] = ()) -> SignInMessage:
     """Read a sign-in text by position; raise `MessageMalformed` for anything its layout does not allow.
 

@@ -166,14 +166,10 @@ class People:
         count = 0
         for name in ("accounts", "person"):
             for key in self._link.scan(self._records.pattern(name)):
-                sealed = self._link.call("GET", key)
-                if sealed is None or self._keys.is_newest(sealed):
-                    continue
-                try:
-                    newest = self._keys.seal(self._keys.open(sealed, key.encode()), key.encode())
-                except Unsealable:
-                    continue  # by a secret that others may know
-                count += self._link.run(scripts.SWAP, (key,), sealed, newest)
+                sealed = self._link.call("GET", key) or b""
+                newest = self._keys.renew(sealed, key.encode())
+                if newest is not None:
+                    count += self._link.run(scripts.SWAP, (key,), sealed, newest)
         return count
 
     # -- The record of a person ------------------------------------------------------------------------------

@@ -48,6 +48,17 @@ class KeyRing:
         except (InvalidTag, ValueError) as error:
             raise Unsealable("not what was sealed") from error
 
+    def renew(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """Return a value sealed anew with the newest key; `None` if that sealed it, or if none of ours opens it:
+        other processes may know its secret.
+        """
+        if self.is_newest(sealed):
+            return None
+        try:
+            return self.seal(self.open(sealed, associated), associated)
+        except Unsealable:
+            return None
+
     def knows(self, sealed: bytes) -> bool:
         """Whether a key of the ring is named as the one that sealed this; another process may know more keys."""
         return sealed[:_ID] in self._keys

@@ -19,7 +19,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, Visitor, Wallet
 from .evm import Anvil
 from .evm.nodes import Relay
-from .stored import ABSOLUTE, ALICE, IDLE
+from .stored import ABSOLUTE, ALICE, ANOTHER, IDLE
 from .time_machine import Clock, TimeMachine
 
 SECRET = "a test secret of 32 characters or more, 0123456789"
@@ -110,6 +110,18 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def services(app: Flask) -> Services:
     return app.extensions["wallet_sessions"]
+
+
+@pytest.fixture
+def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callable[..., Services]:
+    """An application with another secret, which by default still knows the one of before."""
+
+    def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> Services:
+        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
+        found: Services = app.extensions["wallet_sessions"]
+        return found
+
+    return rotated
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 """Redis servers that a test may stop, starve and kill: a plain one, a one-node cluster, a master with its sentinel.
+And applications on ports, for Chromium to open.
 
 All of them listen on a Unix socket or on the loopback interface only, and end with the tests, also when those are
 killed.
@@ -17,11 +18,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sessions_core import embedded
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class Server:
@@ -206,6 +211,23 @@ def sentinel(directory: Path) -> Iterator[str]:
         running(SentinelServer(directory / "sentinel", port, master_port)),
     ):
         yield f"redis+sentinel://127.0.0.1:{port}/sessions/0"
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(application: WSGIApplication) -> Iterator[int]:
+    """An application on a port of its own, which is returned, with a thread for each request."""
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield int(server.port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def commands_run(client: Redis) -> dict[str, int]:

@@ -251,74 +251,62 @@ def test_an_entry_that_was_made_up_is_left_out(
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callable[..., Directory]:
-    """The directory of an application with another secret, which by default still knows the one of before."""
-
-    def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> Directory:
-        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
-        found: Directory = app.extensions["wallet_sessions"].directory
-        return found
-
-    return rotated
-
-
 def test_a_new_secret_keeps_every_standing_and_resealing_lets_the_old_one_go(
-    people: Directory, rotated: Callable[..., Directory]
+    people: Directory, rotated: Callable[..., Services]
 ) -> None:
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_1", "licensed", 30)
     expected = sorted(people.decided(), key=lambda member: member.account)
-    during = rotated()
+    during = rotated().directory
     assert sorted(during.decided(), key=lambda member: member.account) == expected
     assert during.reseal() == 5, "two that were decided, their standings, and one name"
     assert during.reseal() == 0
-    after = rotated(())
+    after = rotated(()).directory
     assert sorted(after.decided(), key=lambda member: member.account) == expected
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
-def test_without_resealing_roles_go_with_the_secret(people: Directory, rotated: Callable[..., Directory]) -> None:
+def test_without_resealing_roles_go_with_the_secret(people: Directory, rotated: Callable[..., Services]) -> None:
     people.appoint(ALICE, "admin")
-    assert rotated(()).decided() == []
-    assert rotated(()).standing(ALICE) == Standing()
+    assert rotated(()).directory.decided() == []
+    assert rotated(()).directory.standing(ALICE) == Standing()
 
 
 def test_resealing_without_the_right_secret_destroys_nothing(
-    people: Directory, rotated: Callable[..., Directory], redis: Redis
+    people: Directory, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.appoint(ALICE, "admin")
     people.saw(str(ALICE))
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).reseal() == 0
+    assert rotated(()).directory.reseal() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
-    during = rotated()
+    during = rotated().directory
     redis.hset("wallet:{directory}:decided", directory.account_tag(str(ALICE)), during._sealed(str(ALICE)))
-    assert rotated(()).reseal() == 0
+    assert rotated(()).directory.reseal() == 0
     assert people.standing(ALICE).role == "admin"
 
 
 def test_an_account_whose_name_an_old_secret_had_sealed_is_seen_again(
-    people: Directory, rotated: Callable[..., Directory]
+    people: Directory, rotated: Callable[..., Services]
 ) -> None:
     people.saw(str(ALICE))
-    after = rotated(())
+    after = rotated(()).directory
     assert after.seen() == []
     after.saw(str(ALICE))
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
 def test_a_role_that_is_given_while_all_is_resealed_is_kept(
-    people: Directory, rotated: Callable[..., Directory]
+    people: Directory, rotated: Callable[..., Services]
 ) -> None:
-    during = rotated()
+    during = rotated().directory
     for number in range(30):
         account = accounts.parse(some_account(number))
         people.verify(account, "lic_1", "licensed", 30)
         together(during.reseal, lambda account=account: during.appoint(account, "admin"))  # type: ignore[misc]
-        standing = rotated(()).standing(account) if number % 10 == 0 else during.standing(account)
+        standing = rotated(()).directory.standing(account) if number % 10 == 0 else during.standing(account)
         assert (standing.role, standing.professional_id) == ("admin", "lic_1")
 
 

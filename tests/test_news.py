@@ -260,16 +260,6 @@ def test_reading_a_session_is_still_one_round_trip_and_no_write(
     assert commands_run(redis) == {"mget": 1}
 
 
-@pytest.fixture
-def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callable[..., Services]:
-    def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> Services:
-        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
-        found: Services = app.extensions["wallet_sessions"]
-        return found
-
-    return rotated
-
-
 def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_without_harm(
     begin: Callable[..., Live], rotated: Callable[..., Services]
 ) -> None:

@@ -507,46 +507,34 @@ def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(peopl
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callable[..., People]:
-    """The people of an application with another secret, which by default still knows the one of before."""
-
-    def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> People:
-        app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
-        found: People = app.extensions["wallet_sessions"].people
-        return found
-
-    return rotated
-
-
 def test_a_new_secret_keeps_everybody_and_resealing_lets_the_old_one_go(
-    people: People, rotated: Callable[..., People]
+    people: People, rotated: Callable[..., Services]
 ) -> None:
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=ALICE)
     people.unlink(ALICE, by=BOB)
     expected = [people.of(each) for each in (ALICE, BOB, CAROL)]
-    during = rotated()
+    during = rotated().people
     assert [during.of(each) for each in (ALICE, BOB, CAROL)] == expected
     assert during.reseal() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
     assert during.reseal() == 0
-    assert [rotated(()).of(each) for each in (ALICE, BOB, CAROL)] == expected
+    assert [rotated(()).people.of(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
 def test_resealing_without_the_right_secret_destroys_nothing(
-    people: People, rotated: Callable[..., People], redis: Redis
+    people: People, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).reseal() == 0
+    assert rotated(()).people.reseal() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
 def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
-    people: People, rotated: Callable[..., People], happened: list[events.Event]
+    people: People, rotated: Callable[..., Services], happened: list[events.Event]
 ) -> None:
     before = people.link(BOB, by=ALICE)
-    after = rotated(())
+    after = rotated(()).people
     happened.clear()
     assert alone(after, ALICE)
     assert alone(after, BOB)
@@ -556,15 +544,15 @@ def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
     consistent(after, ALICE, BOB)
 
 
-def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotated: Callable[..., People]) -> None:
-    during = rotated()
+def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotated: Callable[..., Services]) -> None:
+    during = rotated().people
     for number in range(20):
         own, one, other = (some_account(3 * number + part) for part in range(3))
         people.link(one, by=own)
         together(during.reseal, lambda own=own, other=other: during.link(other, by=own))
         assert set(during.of(own).accounts) == {own, one, other}
     during.reseal()
-    assert len(rotated(()).of(own).accounts) == 3
+    assert len(rotated(()).people.of(own).accounts) == 3
 
 
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------

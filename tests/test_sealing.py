@@ -71,6 +71,16 @@ def test_the_newest_key_seals() -> None:
         KeyRing((OLD,), "test 1").open(sealed, PLACE)
 
 
+def test_only_what_an_older_secret_sealed_is_renewed() -> None:
+    ring = KeyRing((OLD, NEW), "test 1")
+    renewed = ring.renew(KeyRing((OLD,), "test 1").seal(b"a record", PLACE), PLACE)
+    assert renewed is not None
+    assert KeyRing((NEW,), "test 1").open(renewed, PLACE) == b"a record"
+    assert ring.renew(renewed, PLACE) is None
+    assert KeyRing((OLD,), "test 1").renew(renewed, PLACE) is None
+    assert ring.renew(b"", PLACE) is None
+
+
 def test_a_value_of_a_retired_secret_does_not_open() -> None:
     sealed = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
     with pytest.raises(Unsealable, match="unknown key"):

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from ..audit import Entry, Page
 from .guards import signed_in
-from .pages import account_of_session, pages
+from .pages import own_session, pages
 from .services import services
 from .view import iso, moment
 
@@ -55,7 +55,7 @@ COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 @signed_in
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
-    account = str(account_of_session())
+    account = str(own_session().account)
     return page_of_entries("sessions/activity.html", partial(services().audit.account, account))
 
 
@@ -63,14 +63,14 @@ def activity() -> ResponseReturnValue:
 @signed_in
 def activity_csv() -> ResponseReturnValue:
     """Download all that is kept, as CSV."""
-    return as_csv(services().audit.iterate(str(account_of_session())), "activity")
+    return as_csv(services().audit.iterate(str(own_session().account)), "activity")
 
 
 @pages.get("/activity.json")
 @signed_in
 def activity_json() -> ResponseReturnValue:
     """Download all that is kept, as JSON."""
-    return as_json(services().audit.iterate(str(account_of_session())), "activity")
+    return as_json(services().audit.iterate(str(own_session().account)), "activity")
 
 
 def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page]) -> str:

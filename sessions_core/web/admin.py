@@ -17,7 +17,7 @@ from ..errors import AccountMalformed, BadRequest, NotFound, PermissionDenied
 from .activity import as_csv, as_json, page_of_entries
 from .devices import PER_PAGE, page_of, sessions_of
 from .guards import ensure_fresh, fresh_required, requires, wallet_session
-from .pages import account_of_session, clear_browser, pages
+from .pages import clear_browser, own_session, pages
 from .services import services
 
 _OPEN = (15 * 60, "admin.open")
@@ -63,7 +63,7 @@ def admin_account(account: str) -> ResponseReturnValue:
         standing=ours.directory.standing(found),
         now=ours.records.time(),
         roles=tuple(ours.policy.roles),
-        own=found == account_of_session(),
+        own=found == own_session().account,
         rows=rows[(page - 1) * PER_PAGE : page * PER_PAGE],
         total=len(rows),
         page=page,
@@ -80,7 +80,7 @@ def admin_role(account: str) -> ResponseReturnValue:
         return _again(found, "role")
     _refuse_own(found)
     ensure_fresh(0, "admin.role")
-    changed = ours.directory.appoint(found, role, by=str(account_of_session()))
+    changed = ours.directory.appoint(found, role, by=str(own_session().account))
     flash(role, "role_given" if changed else "role_kept")
     return _to(found)
 
@@ -98,7 +98,7 @@ def admin_verify(account: str) -> ResponseReturnValue:
     if not re.fullmatch(r"[1-9][0-9]{0,3}", days, re.ASCII) or int(days) > MOST_DAYS:
         return _again(found, "days")
     ensure_fresh(0, "admin.verify")
-    ours.directory.verify(found, professional_id, level, int(days), by=str(account_of_session()))
+    ours.directory.verify(found, professional_id, level, int(days), by=str(own_session().account))
     flash(level, "verified")
     return _to(found)
 
@@ -109,7 +109,7 @@ def admin_withdraw(account: str) -> ResponseReturnValue:
     """Take the verification of an account away."""
     found = _account(account)
     ensure_fresh(0, "admin.withdraw")
-    services().directory.withdraw(found, by=str(account_of_session()))
+    services().directory.withdraw(found, by=str(own_session().account))
     flash("", "withdrawn")
     return _to(found)
 
@@ -134,7 +134,7 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
     found = _account(account)
     ensure_fresh(0, "admin.revoke_account")
     ended = services().lifecycle.revoke_account(found, "revoked")
-    if found == account_of_session():
+    if found == own_session().account:
         return _signed_out()
     flash(str(ended), "ended_all_by_admin")
     return _to(found)
@@ -193,7 +193,7 @@ def _account(text: str) -> Account:
 
 
 def _refuse_own(account: Account) -> None:
-    if account == account_of_session():
+    if account == own_session().account:
         # Nobody locks the last administrator out with one click; the command line can.
         raise PermissionDenied("admin", kind="role", reason="own_account")
 

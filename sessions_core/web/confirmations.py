@@ -20,7 +20,8 @@ import msgspec
 from flask import Request, render_template
 from werkzeug.datastructures import FileStorage
 
-from .. import events
+from .. import events, messages
+from ..challenges import CONFIRM
 from ..errors import (
     BodyMalformed,
     BodyTooLarge,
@@ -106,10 +107,8 @@ def redeem(
     view = _view(ours, current)
     account = str(view.account)
     try:
-        # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-        signed = ours.challenges.redeem(
-            message.replace("\r\n", "\n"), challenge, signature, pending.binding, "confirm"
-        )
+        text = messages.from_form(message)
+        signed = ours.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
     except (RpcUnavailable, SignInRefused) as error:

@@ -26,7 +26,7 @@ from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
 from .operations import operation
 from .origin import safe_path
-from .pages import clear_browser, pages
+from .pages import clear_browser, own_session, pages
 from .services import services
 from .view import SessionView
 
@@ -58,7 +58,7 @@ def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
 @signed_in
 def devices() -> ResponseReturnValue:
     """List the sessions of this person."""
-    view = _view()
+    view = own_session()
     rows = sessions_of(*view.person.accounts, current=view.handle)
     page, count = page_of(len(rows))
     return render_template(
@@ -162,7 +162,7 @@ class Scope(msgspec.Struct):
 @operation()
 def list_sessions() -> SessionList:
     """List the sessions of this person. Asking is no activity."""
-    view = _view()
+    view = own_session()
     rows = sessions_of(*view.person.accounts, current=view.handle)
     return SessionList([row.as_row(view.handle) for row in rows])
 
@@ -190,25 +190,25 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
 
 
 def _ask(scope: str) -> str:
-    count = len(sessions_of(*_view().person.accounts))
+    count = len(sessions_of(*own_session().person.accounts))
     return render_template("sessions/end.html", scope=scope, others=count - 1)
 
 
 def _end_all() -> int:
-    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(_view().account)
+    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(own_session().account)
     wallet_session().release()
     return ended
 
 
 def _end_linked(reason: str) -> int:
     # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
-    view, lifecycle = _view(), services().lifecycle
+    view, lifecycle = own_session(), services().lifecycle
     return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
 
 
 def _account_of(handle: str) -> Account:
     """Return the account of this person that has, or lately had, a session with this handle."""
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
         if ours.records.knows(str(account), handle):
             return account
@@ -216,7 +216,7 @@ def _account_of(handle: str) -> Account:
 
 
 def _revoke(handle: str) -> bool:
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     account = _account_of(handle)  # before anybody is asked to sign for it
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
@@ -249,9 +249,3 @@ def _recognise(*handles: str) -> None:
 
     if told:
         services().store.amend(wallet_session(), note)
-
-
-def _view() -> SessionView:
-    view = session_view()
-    assert view is not None  # noqa: S101  # the guard saw to it
-    return view

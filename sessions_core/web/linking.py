@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import events
+from .. import events, messages
 from ..accounts import Account, parse
 from ..challenges import LINK
 from ..errors import (
@@ -23,10 +23,9 @@ from ..errors import (
     SignInRefused,
 )
 from .entrance import display_name
-from .guards import ensure_fresh, session_view, signed_in
-from .pages import accepted, pages, state_after
+from .guards import ensure_fresh, signed_in
+from .pages import accepted, own_session, pages, state_after
 from .services import services
-from .view import SessionView
 
 
 @pages.get("/session/wallets/link")
@@ -40,10 +39,9 @@ def link() -> ResponseReturnValue:
 @signed_in
 def link_wallet() -> ResponseReturnValue:
     """Link the account that has signed, once the account of this session has signed as well."""
-    ours, view, form = services(), _view(), request.form
+    ours, view, form = services(), own_session(), request.form
     account = _account(form.get("account", ""))
-    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-    message = form.get("message", "").replace("\r\n", "\n")
+    message = messages.from_form(form.get("message", ""))
     try:
         ours.people.admit(account, view.person)  # before anybody is asked to sign for it
         ensure_fresh(0, "wallet.link")
@@ -66,7 +64,7 @@ def link_wallet() -> ResponseReturnValue:
 @signed_in
 def unlink_wallet() -> ResponseReturnValue:
     """Take an account from this person, and end its sessions."""
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     account = _account(request.form.get("account", ""))
     if account == view.account:
         raise AccountInUse(str(account)) if len(view.person.accounts) > 1 else AccountLast(str(account))
@@ -82,7 +80,7 @@ def unlink_wallet() -> ResponseReturnValue:
 @signed_in
 def prefer_wallet() -> ResponseReturnValue:
     """Make an account the primary one of this person."""
-    ours, view = services(), _view()
+    ours, view = services(), own_session()
     account = _account(request.form.get("account", ""))
     if account not in view.person.accounts:
         raise NotFound("no account of this person")
@@ -112,9 +110,3 @@ def _account(text: str) -> Account:
         # One account, one spelling: what is signed names the account as the field has it.
         raise BadRequest("not in its canonical form")
     return found
-
-
-def _view() -> SessionView:
-    view = session_view()
-    assert view is not None  # noqa: S101  # the guard saw to it
-    return view

@@ -10,14 +10,15 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from .. import errors, wallet_apps
-from ..accounts import Account, chain
+from .. import errors, messages, wallet_apps
+from ..accounts import chain
 from ..signing_keys import AHEAD
 from . import entrance, failures, origin, share_cookie
 from .answers import PublicKey, PublicKeys, as_json
 from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
 from .operations import operation
 from .services import services
+from .view import SessionView
 
 pages = Blueprint("sessions", __name__)
 
@@ -89,8 +90,7 @@ def phone() -> ResponseReturnValue:
 def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
     form = request.form
-    # Browsers send the line feeds of a form field as CR LF (HTML, section 4.10.21.4); wallets sign LF alone.
-    message = form.get("message", "").replace("\r\n", "\n")
+    message = messages.from_form(form.get("message", ""))
     wanted = entrance.Wanted(
         session_type=form.get("session_type", ""),
         duration=_duration(form),
@@ -202,11 +202,11 @@ def clear_browser(response: Response, keep: bool = True) -> Response:
     return response
 
 
-def account_of_session() -> Account:
-    """Return the account of this request, on a route that lets nobody in without one."""
+def own_session() -> SessionView:
+    """Return the session of this request, on a route that lets nobody in without one."""
     view = session_view()
     assert view is not None  # noqa: S101  # the guard saw to it
-    return view.account
+    return view
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:

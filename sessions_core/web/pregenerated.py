@@ -29,9 +29,9 @@ from ..errors import (
 from . import confirmations, limits, share_cookie
 from .answers import WalletGone, WalletMade, WalletSignature, success
 from .api import api
-from .guards import ensure_fresh, public, refusal, session_view, signed_in, wallet_session
+from .guards import ensure_fresh, public, refusal, signed_in, wallet_session
 from .operations import operation
-from .pages import clear_browser, pages
+from .pages import clear_browser, own_session, pages
 from .services import Services, services
 from .view import SessionView
 
@@ -144,8 +144,7 @@ def _ours() -> Services:
 def _view() -> SessionView:
     """Return the session of this request, if its wallet is a pre-generated one; raise `NotFound` if not."""
     _ours()
-    view = session_view()
-    assert view is not None  # noqa: S101  # the guard saw to it
+    view = own_session()
     if not view.pregenerated:
         raise NotFound("the wallet of this session was not made here")
     return view

@@ -5,6 +5,7 @@
  *
  * The module touches no DOM and keeps no state.
  */
+import { toHex } from "./bytes.js";
 import { MAX_ACCOUNTS, explain as explainBy, malformed } from "./wallet-answers.js";
 
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
@@ -161,8 +162,8 @@ export async function switchChain(provider, chainId) {
  * @returns {Promise<string>}
  */
 export async function sign(provider, text, address) {
-  const hex = Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, "0"));
-  const answer = await ask(provider, "personal_sign", [`0x${hex.join("")}`, address]);
+  const hex = toHex(new TextEncoder().encode(text));
+  const answer = await ask(provider, "personal_sign", [`0x${hex}`, address]);
   // The server judges the signature; here only what could never be one is stopped.
   if (typeof answer !== "string" || !/^0x[0-9a-f]{2,8192}$/i.test(answer)) {
     throw malformed("personal_sign", answer);

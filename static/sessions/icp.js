@@ -10,6 +10,7 @@
  *
  * The module touches no DOM; it keeps what was delegated to this page.
  */
+import { toHex } from "./bytes.js";
 import { request } from "./http.js";
 import { InternetIdentity } from "./internet-identity.js";
 import { WalletError, abandonable, explain as explainBy, malformed } from "./wallet-answers.js";
@@ -217,5 +218,5 @@ function hex(value) {
     : new Uint8Array(ArrayBuffer.isView(value) ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
       : /** @type {ArrayBuffer} */ (value));
   if (!data.length || data.length > MAX_BYTES) throw new RangeError();
-  return Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(data);
 }

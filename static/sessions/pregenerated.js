@@ -6,8 +6,9 @@
  * The module touches no DOM.
  */
 import { addressOf, chainOf, namespaceOf, shorten } from "./accounts.js";
+import { toHex } from "./bytes.js";
 import { HttpError, request } from "./http.js";
-import { account, hex, keep, read, remove, watch as watchStore } from "./share-store.js";
+import { account, keep, read, remove, watch as watchStore } from "./share-store.js";
 import { WalletError } from "./wallet-answers.js";
 
 /** @typedef {import("./challenge.js").Challenge} Challenge */
@@ -69,7 +70,7 @@ export async function chain(_) {
 export async function sign(provider, text, address, challenge) {
   const half = await stored(read());
   if (!half || addressOf(half.account) !== address) throw gone("no half in this browser");
-  const json = { account: half.account, share: hex(half.share), message: text, challenge: challenge.challenge };
+  const json = { account: half.account, share: toHex(half.share), message: text, challenge: challenge.challenge };
   half.share.fill(0);
   try {
     const signed = await request(`${provider.walletsUrl}/sign`, {

@@ -3,7 +3,8 @@
  * `<share-export>` (templates/sessions/wallet_export.html) puts the two halves of a key together when the person asks for
  * it, and takes the key out of the page again when they leave. The key is sent nowhere.
  */
-import { bytes, hex, read } from "./share-store.js";
+import { toHex } from "./bytes.js";
+import { bytes, read } from "./share-store.js";
 import { announce, part, show } from "./wallet-panel.js";
 
 class ShareExport extends HTMLElement {
@@ -29,7 +30,7 @@ class ShareExport extends HTMLElement {
       if (!half || half.account !== this.dataset.account) return this.#show("gone");
       const theirs = bytes(this.#theirs);
       const key = half.share.map((byte, at) => byte ^ theirs[at]);
-      part(this, "key").textContent = `0x${hex(key)}`;
+      part(this, "key").textContent = `0x${toHex(key)}`;
       key.fill(0);
       half.share.fill(0);
       this.#show("shown");

@@ -79,11 +79,6 @@ export function watch(changed) {
   return () => channel.close();
 }
 
-/** @param {Uint8Array} share @returns {string} */
-export function hex(share) {
-  return Array.from(share, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** @param {string} text 64 digits @returns {Uint8Array<ArrayBuffer>} */
 export function bytes(text) {
   if (!/^[0-9a-f]{64}$/.test(text)) throw new StorageFailed("not a share");

@@ -15,7 +15,9 @@ import { StrangeText, ask } from "./challenge.js";
 import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
 import { WalletError, abandonable, explain } from "./wallet-answers.js";
-import { button, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
+import {
+  button, drawWallets, fill, firstShown, part, say, show, showTechnical, toggle, unnamed,
+} from "./wallet-panel.js";
 import { discover, list, printable, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
@@ -244,9 +246,7 @@ class WalletConfirm extends HTMLElement {
     }
     this.#part("letter").hidden = !this.#challenge;
     this.#part("preview").textContent = this.#challenge?.message ?? "";
-    const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
-    this.#part("technical").hidden = !trouble;
-    fill(this, "technical", trouble);
+    showTechnical(this, technical);
     this.#drawButtons();
     say(this);
     const lost = this.contains(focused) && focused?.closest("[hidden]");
@@ -265,11 +265,7 @@ class WalletConfirm extends HTMLElement {
     }
   }
 
-  #focusNext() {
-    const next = Array.from(this.querySelectorAll("form button, form a"))
-      .find((each) => each.closest("[hidden]") === null);
-    if (next instanceof HTMLElement) next.focus();
-  }
+  #focusNext() { firstShown(this, "form button, form a")?.focus(); }
 
   /** @param {string} message @param {string} challenge @param {string} signature */
   #write(message, challenge, signature) {

@@ -52,6 +52,25 @@ export function show(panel, state, also = {}) {
 }
 
 /**
+ * The first of the elements that nothing hides.
+ * @param {Element} panel @param {string} selector @returns {HTMLElement | undefined}
+ */
+export function firstShown(panel, selector) {
+  const all = /** @type {NodeListOf<HTMLElement>} */ (panel.querySelectorAll(selector));
+  return Array.from(all).find((each) => each.closest("[hidden]") === null);
+}
+
+/**
+ * What went wrong in the words of machines: codes of the server or of a wallet, and what it said.
+ * @param {Element} panel @param {unknown[]} said
+ */
+export function showTechnical(panel, said) {
+  const text = said.filter((each) => each !== undefined && each !== "").join(" · ");
+  part(panel, "technical").hidden = !text;
+  fill(panel, "technical", text);
+}
+
+/**
  * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
  * only where several have wallets that somebody installed, and what was used last in this browser first.
  * @param {Element} panel

@@ -12,9 +12,15 @@ import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
 import { familyOf } from "./families.js";
 import { HttpError } from "./http.js";
+import {
+  BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
+  UNCONNECTED, afterRefusal,
+} from "./sign-in-states.js";
 import { WalletError, abandonable, explain } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
-import { announce, button, copy, drawTile, drawWallets, fill, part, say, show, toggle, unnamed } from "./wallet-panel.js";
+import {
+  announce, button, copy, drawTile, drawWallets, fill, firstShown, part, say, show, showTechnical, toggle, unnamed,
+} from "./wallet-panel.js";
 import { discover, imitations, installed, list, printable, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
@@ -25,53 +31,6 @@ const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
 const DEFAULT_RETRY_SECONDS = 60;
-
-/** A request is open somewhere: one button pending, the others disabled. */
-const BUSY = new Set(["connecting", "connect_slow", "switching", "preparing", "signing", "verifying"]);
-/** The page waits for nothing and holds nothing. */
-const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
-/** Step 1 waits for another network. */
-const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
-/** To sign, the wallet has to be connected again. */
-const UNCONNECTED = new Set(["wallet_locked", "sign_unsupported", "delegation_expired", "wallet_gone"]);
-/** Nothing can be done on this page. */
-const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
-/** What the server says before anybody signs, each with words in the template; another account may do. */
-const LINK_REFUSALS = new Set(["account_linked", "accounts_too_many"]);
-
-/** @type {Record<Kind, string>} */
-const CONNECT_FAILURES = {
-  rejected: "rejected_connect",
-  pending: "request_pending",
-  locked: "wallet_locked",
-  disconnected: "wallet_disconnected",
-  blocked: "popup_blocked",
-  restricted: "delegation_restricted",
-  expired: "delegation_expired",
-  unknown_chain: "connect_failed",
-  unsupported: "connect_failed",
-  malformed: "connect_failed",
-  failed: "connect_failed",
-  gone: "wallet_gone",
-};
-/** @type {Record<Kind, string>} */
-const SWITCH_FAILURES = {
-  ...CONNECT_FAILURES,
-  rejected: "switch_rejected",
-  unknown_chain: "unknown_chain",
-  unsupported: "switch_unsupported",
-  malformed: "switch_unsupported",
-  failed: "switch_unsupported",
-};
-/** @type {Record<Kind, string>} */
-const SIGN_FAILURES = {
-  ...CONNECT_FAILURES,
-  rejected: "rejected_sign",
-  unsupported: "sign_unsupported",
-  unknown_chain: "sign_failed",
-  malformed: "sign_failed",
-  failed: "sign_failed",
-};
 
 class WalletSignIn extends HTMLElement {
   /** The running attempt. Aborting it makes every answer that is still to come a stranger's. */
@@ -422,20 +381,13 @@ class WalletSignIn extends HTMLElement {
   /** @param {HttpError} error */
   #serverRefused(error) {
     const technical = [error.code, error.status || "", error.requestId ?? ""];
-    if (error.code === "rate_limited" || error.status === 429) {
-      return this.#show("rate_limited", { technical, retryAfter: error.retryAfter ?? DEFAULT_RETRY_SECONDS });
-    }
-    if (this.#linking && LINK_REFUSALS.has(error.code)) {
-      this.#disconnect();
-      return this.#show(error.code, { technical });
-    }
-    if (error.code === "chain_unsupported") {
+    const state = afterRefusal(error, this.#linking);
+    if (LINK_REFUSALS.has(state)) this.#disconnect();
+    if (state === "wrong_network") {
       this.#chain = "";
       this.#part("chain-number").hidden = true;
-      return this.#show("wrong_network", { technical });
     }
-    if (error.code === "canister_signature_unsupported") return this.#show("identity_unsupported", { technical });
-    this.#show(error.unreachable ? "server_unreachable" : "nonce_failed", { technical });
+    this.#show(state, { technical, retryAfter: error.retryAfter ?? DEFAULT_RETRY_SECONDS });
   }
 
   // ---- The page ---------------------------------------------------------------------------------
@@ -481,9 +433,7 @@ class WalletSignIn extends HTMLElement {
     this.dataset.state = state;
     this.dataset.phase = this.#phase;
     show(this, state, { phase: this.#phase });
-    const trouble = technical.filter((each) => each !== undefined && each !== "").join(" · ");
-    this.#part("technical").hidden = !trouble;
-    this.#fill("technical", trouble);
+    showTechnical(this, technical);
     // Where no wallet is installed, some may need no installing.
     const without = ["no_wallet", "in_app_browser"].includes(state);
     const hosted = list().some((wallet) => wallet.hosted);
@@ -601,24 +551,20 @@ class WalletSignIn extends HTMLElement {
    * @param {Element | null} focused @param {string | undefined} phaseBefore
    */
   #moveFocus(focused, phaseBefore) {
-    const heading = Array.from(this.querySelectorAll("[data-focus]")).find((each) => each.closest("[hidden]") === null);
+    const heading = firstShown(this, "[data-focus]");
     if (phaseBefore === undefined) return;
-    if (heading instanceof HTMLElement) return heading.focus();
+    if (heading) return heading.focus();
     if (phaseBefore !== this.#phase) return this.#part(`${this.#phase}-heading`).focus();
     const lost = focused === null || focused === document.body || !focused.isConnected
       || focused.closest("[hidden]") !== null || (focused instanceof HTMLButtonElement && focused.disabled);
     if (!lost || focused === null || RESTING.has(this.#state)) return;
-    const next = Array.from(this.querySelectorAll("[data-testid='error'] button, [data-part='accounts'] button"))
-      .find((each) => each.closest("[hidden]") === null);
-    if (next instanceof HTMLElement) next.focus();
-    else this.#part(`${this.#phase}-heading`).focus();
+    const next = firstShown(this, "[data-testid='error'] button, [data-part='accounts'] button");
+    (next ?? this.#part(`${this.#phase}-heading`)).focus();
   }
 
   #focusMessage() {
-    const message = ["[data-focus]", "[data-testid='error']"]
-      .flatMap((selector) => Array.from(this.querySelectorAll(selector)))
-      .find((each) => each.closest("[hidden]") === null);
-    if (!(message instanceof HTMLElement)) return;
+    const message = firstShown(this, "[data-focus]") ?? firstShown(this, "[data-testid='error']");
+    if (!message) return;
     if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
     message.focus();
   }
@@ -631,9 +577,8 @@ class WalletSignIn extends HTMLElement {
   /** Back to the list, at the place where the person was. @param {string} [chosen] */
   #rest(chosen) {
     this.#show(resting());
-    const row = Array.from(this.querySelectorAll("[data-wallet-id]"))
-      .find((each) => each.getAttribute("data-wallet-id") === chosen && each.closest("[hidden]") === null);
-    if (row instanceof HTMLElement) row.focus();
+    const row = chosen && firstShown(this, `[data-wallet-id="${CSS.escape(chosen)}"]`);
+    if (row) row.focus();
     else this.#focusFirstWallet();
   }
 

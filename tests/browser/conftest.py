@@ -10,13 +10,13 @@ import pytest
 from flask import Flask, request
 from flask.ctx import RequestContext
 from selenium.webdriver import Chrome, ChromeOptions
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sessions_core import accounts, events
 from sessions_core.web import client
 from sessions_core.web.services import Services
 
-from .identity_page import InternetIdentity, MakeSigner, SignerInPage, serving
+from ..servers import serving
+from .identity_page import PAGE, InternetIdentity, MakeSigner, SignerInPage
 from .pages import FIREFOX, Browser
 from .wallet_in_page import WalletInPage
 
@@ -37,11 +37,6 @@ FLAGS = (
     "--disable-backgrounding-occluded-windows",
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        pass
 
 
 class Site:
@@ -104,14 +99,9 @@ def hold(interrupt: Interruption) -> Iterator[Hold]:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     site = Site()
-    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=Quiet)
-    site.origin = f"http://localhost:{server.port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield site
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(site) as port:
+        site.origin = f"http://localhost:{port}"
+        yield site
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +157,7 @@ def wallet(browser: Browser) -> Iterator[WalletInPage]:
 @pytest.fixture(scope="session")
 def identity_port() -> Iterator[int]:
     """Where Internet Identity is; an application offers it when its settings say so."""
-    with serving() as port:
+    with serving(PAGE) as port:
         yield port
 
 

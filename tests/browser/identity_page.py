@@ -8,45 +8,25 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from selenium.common.exceptions import NoSuchWindowException
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from ..signers import IcpSigner
 
 HERE = Path(__file__).parent
-PAGE = (HERE / "identity_page.html").read_text()
+PAGE = Response((HERE / "identity_page.html").read_text(), mimetype="text/html")
 SCRIPT = (HERE / "injected_signer.js").read_text()
 PATIENCE = 20
 Chain = dict[str, Any]
 """What `DelegationChain.toJSON()` gives."""
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def serving() -> Iterator[int]:
-    """Serve the page of Internet Identity, and return its port."""
-    server = make_server("127.0.0.1", 0, Response(PAGE, mimetype="text/html"), threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield int(server.port)
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class Delegating:

@@ -20,7 +20,7 @@ from .conftest import account_of
 from .pages import Browser, ConfirmPanel, ConnectPanel
 from .wallet_in_page import WalletInPage
 
-HALF = "module.read().then((half) => half && { account: half.account, share: module.hex(half.share) })"
+HALF = "module.read().then((half) => half && { account: half.account, share: Array.from(half.share) })"
 
 OTHER = "eip155:11155111:0x52908400098527886E0F7030069857D2E4169EE7"
 
@@ -36,7 +36,7 @@ class Trial:
     def half(self) -> dict[str, str] | None:
         """What this browser keeps."""
         found = self.browser.module("share-store", HALF)
-        return dict(found) if found else None
+        return {"account": found["account"], "share": bytes(found["share"]).hex()} if found else None
 
     @property
     def account(self) -> str:

@@ -887,7 +887,7 @@ def test_a_sign_in_in_another_tab_shows_here(browser: Browser, panel: ConnectPan
 
 def test_the_reason_for_the_visit_is_told(browser: Browser, panel: ConnectPanel) -> None:
     panel.open(reason="idle")
-    assert "You had not used this page for 30 minutes" in browser.see("notice").text
+    assert "You had not used this site for 30 minutes" in browser.see("notice").text
     panel.open(reason="nonsense")
     assert browser.shown("notice") is None
 
