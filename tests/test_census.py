@@ -12,7 +12,7 @@ from redis import Redis
 from sessions_core.census import Census
 from sessions_core.connection import Link
 from sessions_core.janitor import Janitor
-from sessions_core.records import Live
+from sessions_core.records import Live, Records
 from sessions_core.sealing import KeyRing
 from sessions_core.settings import Settings
 from sessions_core.web.services import Services
@@ -38,7 +38,7 @@ def apart(tmp_path: Path) -> Iterator[tuple[Server, Census]]:
 def of(url: str) -> Census:
     """A census of its own."""
     link, settings, keys = Link(url, 1), Settings(secrets=(SECRET,)), KeyRing((SECRET,), "test")
-    return Census(link, Janitor(link, keys, None, settings), settings)  # type: ignore[arg-type]  # counting opens none
+    return Census(link, Janitor(link, keys, Records(link, keys, settings)), settings)
 
 
 def test_nobody_is_counted_as_none(census: Census) -> None:
