@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sessions_core"
 
-# What stands in a row may import its own row and those above. docs/design.md, "The house".
+# What stands in a row may import its own row and those above. docs/design.md, "Imports point one way".
 ROWS = (
     ("errors", "client"),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
