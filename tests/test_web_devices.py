@@ -806,3 +806,65 @@ def test_a_restricted_person_still_sees_and_ends_their_sessions(
     assert len(listed(person)) == 2
     assert person.send("DELETE", f"/api/auth/sessions/{handle_of(other)}").status_code == 200
     assert not other.signed_in
+
+
+# -- As JSON: naming, recognising, extending -------------------------------------------------------------------------
+
+
+def test_a_client_names_a_session_and_takes_the_name_away(person: Visitor, wallet: Wallet) -> None:
+    path = f"/api/auth/sessions/{handle_of(person)}"
+    answer = person.send("PATCH", path, json={"label": " At\u202e \n work " + "x" * 60})
+    assert answer.status_code == 200
+    row = answer.get_json()["data"]
+    assert row["label"] == ("At work " + "x" * 60)[:40]
+    assert row["current"] is True
+    assert person.json("/api/auth/sessions").get_json()["data"]["sessions"][0]["label"] == row["label"]
+    assert person.send("PATCH", path, json={"label": ""}).get_json()["data"]["label"] == ""
+
+
+@pytest.mark.parametrize("body", [{}, {"label": None}, {"label": 7}, {"label": "x" * 401}, []], ids=str)
+def test_a_name_that_is_none_changes_nothing(person: Visitor, body: Any) -> None:
+    answer = person.send("PATCH", f"/api/auth/sessions/{handle_of(person)}", json=body)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_malformed")
+
+
+def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) -> None:
+    stranger = Visitor(app)
+    stranger.sign_in(Wallet())
+    answer = stranger.send("PATCH", f"/api/auth/sessions/{handle_of(person)}", json={"label": "mine"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
+    assert person.json("/api/auth/sessions").get_json()["data"]["sessions"][0]["label"] == ""
+
+
+def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visitor, wallet: Wallet) -> None:
+    elsewhere = Visitor(app)
+    elsewhere.sign_in(wallet)
+    told = person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"]
+    assert [each["session_id"] for each in told] == [handle_of(elsewhere)]
+    answer = person.send("POST", f"/api/auth/sessions/{handle_of(elsewhere)}/recognise")
+    assert answer.status_code == 200
+    assert answer.get_json()["data"]["sign_ins_elsewhere"] == []
+    assert person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"] == []
+
+
+def test_extending_takes_a_signature_of_its_own_and_starts_both_clocks_again(
+    person: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    pass_time(600)
+    refused = person.send("POST", "/api/auth/sessions/extend")
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "step_up_required")
+    before = person.session_id
+    proof = person.proof(wallet, refused)
+    answer = person.send("POST", "/api/auth/sessions/extend", headers=proof)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert person.session_id != before
+    assert answer.get_json()["data"]["time_remaining"] >= 1798
+    again = person.send("POST", "/api/auth/sessions/extend", headers=proof)
+    assert again.status_code == 403, "one signature counts once"
+
+
+def test_none_of_them_works_without_the_token_of_the_page(person: Visitor) -> None:
+    own = f"/api/auth/sessions/{handle_of(person)}"
+    for method, path in (("PATCH", own), ("POST", f"{own}/recognise"), ("POST", "/api/auth/sessions/extend")):
+        answer = person.send(method, path, json={"label": "x"}, headers={"X-CSRFToken": "wrong"})
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "csrf_failed")

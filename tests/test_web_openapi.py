@@ -333,6 +333,10 @@ def walk(app: Flask, wallet: Wallet) -> Iterator[tuple[str, str, Any]]:
     yield "DELETE", "/api/auth/sessions", person.send("DELETE", "/api/auth/sessions?scope=others")
     yield ask("GET", "/api/auth/sessions/validate")  # it was one of them
     own = f"/api/auth/sessions/{handle_of(person)}"
+    yield "PATCH", "/api/auth/sessions/{handle}", person.send("PATCH", own, json={"label": "At work"})
+    yield "POST", "/api/auth/sessions/{handle}/recognise", person.send("POST", f"{own}/recognise")
+    confirmed = person.proof(wallet, person.send("POST", "/api/auth/sessions/extend"))
+    yield "POST", "/api/auth/sessions/extend", person.send("POST", "/api/auth/sessions/extend", headers=confirmed)
     yield "DELETE", "/api/auth/sessions/{handle}", person.send("DELETE", own)
     yield "POST", "/api/auth/sessions/logout", person.json("/api/auth/sessions/logout", "POST")
     yield from trial(Visitor(app))

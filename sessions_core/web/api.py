@@ -173,7 +173,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     )
     if current.browser is not None:
         current.adopt(enter(body.message, body.challenge, signature, wanted))
-        return _state()
+        return current_state()
     tokens, *secrets = ours.refresh.start()
     live = enter(body.message, body.challenge, signature, wanted, tokens)
     return _with_tokens(live, ours.refresh.token(live, *secrets))
@@ -215,7 +215,7 @@ def create_token() -> SessionToken:
 @operation()
 def validate() -> SessionState:
     """Say until when this session lives. Asking is no activity."""
-    return _state()
+    return current_state()
 
 
 @api.post("/sessions/keep-alive")
@@ -232,7 +232,7 @@ def keep_alive() -> SessionState | Response:
     current.live = renewed
     if not wants_json():
         return redirect(origin.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
-    return _state()
+    return current_state()
 
 
 @api.post("/sessions/logout")
@@ -279,10 +279,11 @@ def _as_answer(token: Token) -> SessionToken:
     )
 
 
-def _state() -> SessionState:
-    view = session_view()
-    assert view is not None  # noqa: S101  # signed_in saw to it
-    state = view.as_state()
+def current_state() -> SessionState:
+    """Return what a client is told of the session of this request, as it is by now."""
+    live = wallet_session().account_live
+    assert live is not None  # noqa: S101  # the guard saw to it
+    state = SessionView(live, services()).as_state()
     if wallet_session().claims is None:
         # With the token of this session's id, so that the forms of a tab work again after another tab made the id
         # change.

@@ -7,7 +7,7 @@ never was.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from flask import flash, redirect, render_template, request, url_for
@@ -19,9 +19,9 @@ from .. import events
 from ..accounts import Account
 from ..errors import NotFound
 from ..news import KEPT
-from ..records import Record
-from .answers import EndedSession, EndedSessions, SessionList, success
-from .api import api
+from ..records import Live, Record
+from .answers import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
+from .api import api, current_state
 from .entrance import display_name
 from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
 from .operations import operation
@@ -90,15 +90,8 @@ def revoke_one(handle: str) -> ResponseReturnValue:
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
     """Give a session of this person a name of one's own; an empty one takes it away."""
-    ours = services()
-    account = str(_account_of(handle))
-    found = ours.records.find(account, handle)
-    if found is None:
-        raise NotFound("that session has ended")
-    found.record.label = display_name(request.form.get("label", ""))
-    # Lost only to a change in the same instant: the page that follows shows what holds.
-    if ours.records.save(found) == "saved":
-        events.publish(events.SessionNamed(handle=handle, account=account))
+    found, saved = _name(handle, request.form.get("label", ""))
+    if saved:
         flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
     return redirect(url_for("sessions.devices"), 303)
 
@@ -167,6 +160,38 @@ def list_sessions() -> SessionList:
     return SessionList([row.as_row(view.handle) for row in rows])
 
 
+class NameRequest(msgspec.Struct):
+    """The person's own name for a session; an empty one takes it away."""
+
+    label: Annotated[str, msgspec.Meta(max_length=400)]
+
+
+@api.patch("/sessions/<session_handle:handle>")
+@signed_in
+@operation(NotFound)
+def name_session(handle: str, body: NameRequest) -> SessionRow:
+    """Give a session of this person a name of one's own: one line, at most 40 characters of it."""
+    found, _ = _name(handle, body.label)
+    return SessionView(found, services()).as_row(own_session().handle)
+
+
+@api.post("/sessions/<session_handle:handle>/recognise")
+@signed_in
+@operation(NotFound)
+def recognise_session(handle: str) -> SessionState:
+    """Note that the person knows of a sign-in, so that this session no longer tells of it."""
+    _recognise(handle)
+    return current_state()
+
+
+@api.post("/sessions/extend")
+@fresh_required(0, "session.extend")
+@operation()
+def extend_session() -> SessionState:
+    """Start both clocks again. The signature that lets this request in does it."""
+    return current_state()
+
+
 @api.delete("/sessions/<session_handle:handle>")
 @signed_in
 @operation(NotFound, confirms=True)
@@ -187,6 +212,22 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
         return EndedSessions(query.scope, _revoke_others())
     ensure_fresh(300, "session.revoke_all")
     return clear_browser(success(EndedSessions(query.scope, _end_all())))
+
+
+def _name(handle: str, label: str) -> tuple[Live, bool]:
+    """Name a session of this person; return it, and whether that was stored. It is lost only to a change in the same
+    instant: who looks next sees what holds.
+    """
+    ours = services()
+    account = str(_account_of(handle))
+    found = ours.records.find(account, handle)
+    if found is None:
+        raise NotFound("that session has ended")
+    found.record.label = display_name(label)
+    saved = ours.records.save(found) == "saved"
+    if saved:
+        events.publish(events.SessionNamed(handle=handle, account=account))
+    return found, saved
 
 
 def _ask(scope: str) -> str:
