@@ -94,37 +94,44 @@ def test_nothing_logs_a_secret(path: Path, caplog: pytest.LogCaptureFixture) -> 
 
 def test_of_processes_that_make_and_rotate_it_at_once_none_loses_a_secret_of_another(path: Path) -> None:
     script = """
-import sys
+import itertools, sys
 from pathlib import Path
 from sessions_core import keyfile
-path = Path(sys.argv[1])
+path, enough = map(Path, sys.argv[1:])
 sys.stdin.readline()
 keyfile.read(path)
-for _ in range(25):
+for count in itertools.count(1):
     keyfile.rotate(path)
+    if count >= 25 and enough.exists():
+        break
+print(count)
 """
     path.parent.mkdir()
-    command = [sys.executable, "-c", script, str(path)]
-    others = [subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(4)]
+    enough = path.with_name("enough")
+    command = [sys.executable, "-c", script, str(path), str(enough)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    others = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(4)]  # type: ignore[call-overload]
     seen: list[list[str]] = []
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
             seen.append(keyfile.read(path))
+            if len({len(each) for each in seen}) > 3:  # it was read while it was written
+                enough.touch()
 
     reader = threading.Thread(target=look)
     reader.start()
     for each in others:
         assert each.stdin is not None
-        each.stdin.write(b"\n")
-        each.stdin.close()
-    assert [each.wait(timeout=60) for each in others] == [0] * 4
+        each.stdin.write("\n")
+        each.stdin.flush()
+    counts = [int(each.communicate(timeout=60)[0]) for each in others]
     done.set()
     reader.join()
     final = keyfile.read(path)
-    assert len(final) == len(set(final)) == 1 + 4 * 25
-    assert len({len(each) for each in seen}) > 3, "it was read while it was written"
+    assert len(final) == len(set(final)) == 1 + sum(counts)
+    assert min(counts) >= 25
     assert all(each == final[: len(each)] for each in seen), (
         "each reader saw a whole file, with all secrets until then"
     )
