@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from sessions_core import events
 from sessions_core.settings import PREFIX, Settings
 
-from .actors import BROWSER_COOKIE, Visitor, Wallet
+from .actors import BROWSER_COOKIE, ApiClient, Visitor, Wallet
 from .servers import Server, commands_run, running
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -200,3 +200,47 @@ def test_the_limits_that_come_with_the_settings_let_people_err_many_times(
     assert answers == [400] * 30 + [429]
     assert asked(visitor, wallet, 60) == [201] * 59 + [429]  # one was asked for above
     Visitor(app).sign_in(Wallet())
+
+
+# -- Every way in is counted -----------------------------------------------------------------------------------------
+
+
+def test_a_sign_in_as_json_counts_like_one_by_the_form_and_spends_no_challenge(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
+    app = make_app(SESSIONS_CORE_SIGN_INS_PER_ADDRESS="2/minute")
+    client = ApiClient(app)
+    client.sign_in(wallet)
+    client.sign_in(wallet)
+    text = client.challenge(account=wallet.account())
+    body = {"message": text["message"], "challenge": text["challenge"]}
+    signature = wallet.sign(text["message"])
+    answer = client.post("/api/auth/sessions", bearer=signature, json=body)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_too_many_refreshes_are_refused_and_the_family_lives_on(
+    make_app: Callable[..., Flask], wallet: Wallet
+) -> None:
+    client = ApiClient(make_app(SESSIONS_CORE_REFRESHES_PER_ADDRESS="1/minute"))
+    client.sign_in(wallet)
+    client.refresh()
+    refused = client.post("/api/auth/sessions/refresh", json={"refresh_token": client.refresh_token})
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (429, "rate_limited")
+    assert client.get("/api/auth/sessions/validate").status_code == 200
+
+
+def test_making_trial_wallets_and_signing_with_them_counts_as_texts_do(make_app: Callable[..., Flask]) -> None:
+    app = make_app(SESSIONS_CORE_CHALLENGES_PER_ADDRESS="3/minute")
+    visitor = Visitor(app)
+    token = {"X-CSRFToken": visitor.token()}
+    made = visitor.json("/api/auth/wallets", "POST", json={}, headers=token)
+    assert made.status_code == 201
+    half = made.get_json()["data"]
+    text = visitor.challenge(half["account"])
+    body = half | {"message": text["message"], "challenge": text["challenge"]}
+    assert visitor.json("/api/auth/wallets/sign", "POST", json=body).status_code == 200
+    for path, sent in (("/api/auth/wallets/sign", body), ("/api/auth/wallets", {})):
+        answer = visitor.json(path, "POST", json=sent, headers=token)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (429, "rate_limited")

@@ -966,3 +966,19 @@ def test_tokens_tell_nothing_of_the_session_s_id(used: ApiClient, wallet: Wallet
         assert live.place.digest.encode() not in piece
     assert account_tag(wallet.account()) in used.refresh_token
     assert ORIGIN.encode() in decode(payload)
+
+
+def test_a_bearer_of_a_linked_account_is_the_same_person_as_the_other_account(
+    app: Flask, client: ApiClient, wallet: Wallet, services: Services
+) -> None:
+    other, linked = ApiClient(app), Wallet()
+    client.sign_in(wallet)
+    other.sign_in(linked)
+    with app.app_context():
+        person = services.people.link(parse(linked.account()), by=parse(wallet.account()))
+    for each in (client, other):
+        data = each.get("/api/auth/sessions/validate").get_json()["data"]
+        assert data["user_id"] == person.id
+        assert data["accounts"] == [wallet.account(), linked.account()]
+    fresh = ApiClient(app)
+    assert fresh.sign_in(linked)["user_id"] == person.id, "the answer to a sign-in says so already"

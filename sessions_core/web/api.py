@@ -45,7 +45,7 @@ from .entrance import Wanted, enter
 from .failures import wants_json
 from .guards import follow, public, refusal, session_view, signed_in, wallet_session
 from .operations import operation
-from .pages import clear_browser, end_session
+from .pages import clear_browser, end_session, own_session
 from .services import services
 from .view import SessionView, iso
 
@@ -203,11 +203,10 @@ def create_token() -> SessionToken:
     """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
     stolen token would make the next for as long as the session lives.
     """
-    view, current = session_view(), wallet_session()
-    assert view is not None  # noqa: S101  # signed_in saw to it
+    current = wallet_session()
     if current.token is not None and current.claims is not None:
         return _as_answer(Token(current.token, current.claims.exp))
-    return _token(view)
+    return _token(own_session())
 
 
 @api.get("/sessions/validate")

@@ -148,6 +148,13 @@ def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> 
 
 
 @pytest.fixture
+def page(browser: Browser) -> Browser:
+    """The least of all pages, for tests that import a plain module into it."""
+    browser.open("/livez")
+    return browser
+
+
+@pytest.fixture
 def wallet(browser: Browser) -> Iterator[WalletInPage]:
     wallet = WalletInPage(browser.driver)
     yield wallet

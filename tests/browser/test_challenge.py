@@ -5,16 +5,14 @@ from __future__ import annotations
 from .pages import Browser
 
 
-def test_the_header_of_a_text_tells_who_asks_and_for_whom(browser: Browser) -> None:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
+def test_the_header_of_a_text_tells_who_asks_and_for_whom(page: Browser) -> None:
     text = "http://localhost:5000 wants you to sign in\n0xabc\n\nURI: x\nIssued At: 2026-01-01T00:00:00.000Z"
-    header = browser.module("challenge", "module.readHeader(given[0])", text)
+    header = page.module("challenge", "module.readHeader(given[0])", text)
     assert header == {"domain": "localhost:5000", "address": "0xabc", "issuedAt": 1767225600000}
-    assert browser.module("challenge", "module.readHeader('').domain") == ""
+    assert page.module("challenge", "module.readHeader('').domain") == ""
 
 
-def test_accounts_are_compared_as_their_chains_spell_them(browser: Browser) -> None:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
+def test_accounts_are_compared_as_their_chains_spell_them(page: Browser) -> None:
     upper, lower = "0x" + "Ab" * 20, "0x" + "ab" * 20
     pairs = [
         (upper, lower, True),
@@ -23,5 +21,5 @@ def test_accounts_are_compared_as_their_chains_spell_them(browser: Browser) -> N
         ("7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv", "7s3p4hxjpyyiggzodywhtcxzyuqe9jibmhyrwxaraakv", False),
         ("SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7", "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7", True),
     ]
-    same = browser.module("accounts", "given[0].map(([one, other]) => module.same(one, other))", pairs)
+    same = page.module("accounts", "given[0].map(([one, other]) => module.same(one, other))", pairs)
     assert same == [expected for *_, expected in pairs]

@@ -9,12 +9,6 @@ import pytest
 from .pages import Browser
 
 
-@pytest.fixture
-def page(browser: Browser) -> Browser:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
-    return browser
-
-
 def wallet(answer: str) -> str:
     return f"{{ request: (call) => {answer} }}"
 

@@ -357,39 +357,37 @@ def test_without_storage_nobody_is_given_a_wallet_that_they_can_t_keep(browser: 
         assert "Trial wallet could not connect" in trial.panel.error
 
 
-def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
-    browser: Browser, trial: Trial, services: Services, app: Flask
-) -> None:
+@pytest.fixture
+def forgotten(browser: Browser, trial: Trial, services: Services, app: Flask) -> str:
+    """The account of a wallet that the server has forgotten, as the page has just found out."""
     trial.enter()
-    before = trial.account
+    account = trial.account
     browser.follow("sign-out")
     with app.app_context():
-        services.shares.forget(parse(before))
+        services.shares.forget(parse(account))
     trial.choose()
     trial.panel.sign()
     trial.panel.wait_for("wallet_gone")
-    assert trial.account == before, "nothing is thrown away unasked"
+    return account
+
+
+def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
+    browser: Browser, trial: Trial, forgotten: str
+) -> None:
+    assert trial.account == forgotten, "nothing is thrown away unasked"
     browser.click("wallet-renew")
     trial.panel.wait_for("ready_to_sign")
-    assert trial.account != before
+    assert trial.account != forgotten
     trial.panel.sign()
     browser.arrive_at("/session")
 
 
 def test_giving_up_a_forgotten_wallet_spares_the_one_that_another_tab_has_made_since(
-    browser: Browser, trial: Trial, app: Flask, services: Services
+    browser: Browser, trial: Trial, forgotten: str
 ) -> None:
-    trial.enter()
-    before = trial.account
-    browser.follow("sign-out")
-    with app.app_context():
-        services.shares.forget(parse(before))
-    trial.choose()
-    trial.panel.sign()
-    trial.panel.wait_for("wallet_gone")
     newer = {"account": OTHER, "share": "ab" * 32}
     replace = "module.remove(given[0]).then(() => module.keep(given[1], given[2]))"
-    browser.module("share-store", replace, before, *newer.values())
+    browser.module("share-store", replace, forgotten, *newer.values())
     browser.click("wallet-renew")
     trial.panel.wait_for("ready_to_sign")
     assert trial.half == newer

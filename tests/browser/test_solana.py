@@ -35,12 +35,6 @@ const trap = { get() { throw new Error('trap'); } };
 """
 
 
-@pytest.fixture
-def page(browser: Browser) -> Browser:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
-    return browser
-
-
 def run(page: Browser, body: str, *given: Any) -> Any:
     return page.module("solana", f"(async () => {{ {HELPERS} {body} }})()", *given)
 

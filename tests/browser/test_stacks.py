@@ -28,12 +28,6 @@ const kind = (promise) => promise.then(() => 'fine', (error) => error.name === '
 """
 
 
-@pytest.fixture
-def page(browser: Browser) -> Browser:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
-    return browser
-
-
 def run(page: Browser, body: str, *given: Any) -> Any:
     return page.module("stacks", f"(async () => {{ {HELPERS} {body} }})()", *given)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from .pages import Browser
 
 
-def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(browser: Browser) -> None:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
-    outcome = browser.module(
+def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(page: Browser) -> None:
+    outcome = page.module(
         "wallet-answers",
         "(async () => { const attempt = new AbortController(); let answer;"
         " const waiting = module.abandonable(new Promise((resolve) => { answer = resolve }), attempt.signal);"

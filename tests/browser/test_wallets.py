@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from .pages import Browser
-
-
-@pytest.fixture
-def page(browser: Browser) -> Browser:
-    browser.open("/livez")  # the least of all pages: a module is imported into it
-    return browser
-
 
 NAMES: list[tuple[Any, str]] = [
     ("MetaMask", "MetaMask"),
