@@ -41,6 +41,7 @@ REFUSALS = frozenset(
         events.ConfirmationFailed,
         events.LinkFailed,
         events.ChallengeReplayed,
+        events.FormerIdRefused,
         events.RequestRefused,
     )
 )

@@ -105,6 +105,7 @@ _BY_CODE: dict[str, type[ServiceError]] = {
     "no_token": NotSignedIn,
     "session_expired": SessionExpired,
     "session_invalid": SessionInvalid,
+    "session_ended_during_request": SessionInvalid,
     "token_invalid": TokenRefused,
     "token_expired": TokenRefused,
     "permission_denied": PermissionDenied,

@@ -150,6 +150,20 @@ class SessionInvalid(NotSignedIn):
     message = "This session has ended. Sign in again to carry on."
 
 
+class SessionEndedDuringRequest(SessionInvalid):
+    """The session was ended while the view ran, and what it wrote to `flask.session` was not kept.
+
+    What the view did elsewhere has happened, so neither its own answer nor "nothing was changed" would be true.
+    """
+
+    code = "session_ended_during_request"
+    title = "Your session ended while we were working on this"
+    message = (
+        "Your session ended while we were working on this. What you sent may have been done, but nothing more was "
+        "kept in your session. Sign in again and check before you repeat it."
+    )
+
+
 class TokenInvalid(SessionInvalid):
     """The token is not one of ours, or not for this use. `reason` is always "token"."""
 
@@ -216,7 +230,8 @@ ENDINGS = {
     "idle": "no activity for the idle time",
     "absolute": "the session reached its longest age",
     "signed_out": "somebody signed out with it",
-    "replaced": "the same browser signed in again, or the session moved to a new id",
+    "replaced": "the same browser signed in again",
+    "rotated": "the session got a new id, and the former one is good no more or came from another browser",
     "everywhere": "the account signed out everywhere",
     "revoked": "it was ended from elsewhere",
     "limit": "newer sessions of the account took its place: 20 at once are the limit",

@@ -58,6 +58,15 @@ class SessionRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormerIdRefused(Event):
+    """An id that the session had before came from another browser than the one that started it: it may be stolen."""
+
+    name: ClassVar[str] = "session.former_id_refused"
+    handle: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRefreshed(Event):
     """A client without cookies exchanged its refresh token for the next."""
 

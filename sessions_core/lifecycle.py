@@ -13,7 +13,7 @@ from .accounts import Account, stored
 from .clients import Client
 from .errors import NotFound
 from .policy import Narrowed, SessionType
-from .records import CSRF_KEY, Ended, Family, Live, Proof, Record, Records
+from .records import CSRF_KEY, Ended, Family, Live, Proof, Record, Records, browser_digest
 
 
 class Lifecycle:
@@ -40,6 +40,7 @@ class Lifecycle:
         client: Client | None = None,
         proof: Proof | None = None,
         pregenerated: bool = False,
+        browser: str | None = None,
         family: Family | None = None,
     ) -> Live:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
@@ -48,8 +49,8 @@ class Lifecycle:
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
         under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
-        `pregenerated` says that the wallet lives in that browser. The handle is random and unrelated to the id, so it
-        can be shown and logged.
+        `browser` is that browser's cookie, `pregenerated` says that the wallet lives there. The handle is random and
+        unrelated to the id, so it can be shown and logged.
         """
         client = client or Client()
         record = Record(
@@ -66,6 +67,7 @@ class Lifecycle:
             ip=client.ip,
             proof=proof,
             pregenerated=pregenerated,
+            browser=browser_digest(browser),
             family=family,
         )
         absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
@@ -73,13 +75,26 @@ class Lifecycle:
         if replacing is not None:
             # After creating: if Redis fails in between, the person keeps the session they had, and nobody knows the
             # new id.
-            self.revoke(replacing, "replaced")
+            self._replace(replacing, live)
         events.publish(
             events.SessionCreated(handle=record.handle, account=record.account, session_type=record.session_type)
         )
         if replacing is not None and replacing.record.account not in ("", record.account):
             _publish_change(account, replacing.record.account)
         return live
+
+    def _replace(self, former: Live, live: Live) -> None:
+        if former.record.account:
+            self.revoke(former, "replaced")
+            return
+        # What a visitor collected goes with them, and so does what another of their requests stores meanwhile.
+        while not self._records.revoke_visitor(former):
+            found = self._records.again(former)
+            if isinstance(found, Ended):
+                return
+            former = found
+            live.record.data = former.record.data | {CSRF_KEY: live.record.data[CSRF_KEY]}
+            self._records.save(live)
 
     def touch(self, session_id: str) -> Live | Ended:
         """Read a session because of activity: its idle clock starts again, written at most once a minute."""
@@ -100,9 +115,11 @@ class Lifecycle:
         """End a session for `reason`; no request in flight can bring it back. Return whether it was still alive."""
         return self._records.revoke(live, reason)
 
-    def revoke_moved(self, session_id: str, reason: str) -> bool:
-        """End the session that had this id before it was rotated. Return whether it was still alive."""
-        return self._records.revoke_moved(session_id, reason)
+    def revoke_former(self, session_id: str, browser: str | None, reason: str) -> bool:
+        """End the session that had this id before it got a new one, for the browser that started it. Return whether
+        it has ended.
+        """
+        return self._records.revoke_former(session_id, browser, reason)
 
     def revoke_handle(self, account: Account, handle: str, reason: str = "revoked") -> bool:
         """End the session of an account that has this handle; what has ended already is ended.

@@ -7,13 +7,15 @@ bytes), both base64url. Redis holds the SHA-256 of the id: who reads the databas
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import math
 import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -29,10 +31,13 @@ from .standing import UNKNOWN, Standing
 
 Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
+GRACE = 20_000  # milliseconds in which what was exchanged for something new still leads to it
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
 _ATTEMPTS = 10  # to read what another request moves at the same moment
+_FORMER_IDS = 8  # of a session are remembered, the latest
+_FORMER_IDS_KEPT = 15 * 60_000  # milliseconds: as long as a request may wait for its signature
 
 
 class Proof(NamedTuple):
@@ -68,6 +73,18 @@ class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
         )
 
 
+class FormerId(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """An id that the session had until `at` (milliseconds since the epoch), as a digest, with its CSRF secret.
+
+    `key` leads from it to the id that followed: whoever has the former id alone can't work that out.
+    """
+
+    digest: bytes
+    key: bytes
+    csrf: str
+    at: int
+
+
 class Record(msgspec.Struct, array_like=True, kw_only=True):
     """What is sealed. Times are milliseconds since the epoch by Redis's clock; `data` is what views put in
     `flask.session`.
@@ -79,6 +96,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     contract has a `proof`, which it last accepted at `checked_at`. The session of a client without cookies has a
     `family` of refresh tokens. `recognised` are the handles of sign-ins elsewhere that its person knows about.
     `pregenerated` says that the wallet is one of `shares`, and that the browser that signed in holds its other half.
+    `browser` is a digest of the browser cookie that the session was started with, `formers` are its latest former
+    ids: together they hand the session over to a browser that has not received its new id yet.
     """
 
     format: Literal[1] = 1
@@ -103,6 +122,26 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     family: Family | None = None
     recognised: tuple[str, ...] = ()
     pregenerated: bool = False
+    browser: bytes = b""
+    formers: tuple[FormerId, ...] = ()
+
+    def started_by(self, browser: str | None) -> bool:
+        """Whether this is the browser cookie that the session was started with."""
+        return bool(self.browser and browser) and hmac.compare_digest(browser_digest(browser), self.browser)
+
+    def successor(self, former_id: str, now: int) -> str | None:
+        """Return the id that the session has now, for one that it had at most `GRACE` before `now`."""
+        digest, session_id = _short_digest(former_id), None
+        for former in self.formers:
+            if session_id is None and former.digest == digest and now - former.at <= GRACE:
+                session_id = former_id
+            if session_id is not None:
+                session_id = _following(session_id, former.key)
+        return session_id
+
+    def former_csrf(self, since: int) -> list[str]:
+        """Return the CSRF secrets that the session had until `since` (milliseconds since the epoch) or later."""
+        return [former.csrf for former in self.formers if former.at >= since]
 
 
 _Found = tuple[bytes | None, ...]  # record, epochs of account and site, standing, news
@@ -141,7 +180,8 @@ class Live:
 
     `active` is when activity was last written, up to a minute before the real one, and `slid` says that it was by
     this reading; `ends` is the absolute end. In a list `id` is empty: nobody, we included, can use a session that
-    they only look at. `news` are the account's last sign-ins as they are stored.
+    they only look at. `news` are the account's last sign-ins as they are stored. `browser` is the browser cookie that
+    came with the id.
     """
 
     id: str
@@ -159,6 +199,7 @@ class Live:
     pointer: Pointer = UNLINKED
     slid: bool = False
     news: bytes = b""
+    browser: str | None = None
 
     @property
     def idle_expires_at(self) -> int:
@@ -177,6 +218,10 @@ class Ended:
     handle: str = field(default="", compare=False)
 
 
+ROTATED = Ended("rotated")
+"""The session goes on under another id."""
+
+
 def account_tag(account: str) -> str:
     """Return the tag that all sessions of an account share. 72 bits: two accounts never meet by chance."""
     return urlsafe_b64encode(
@@ -187,6 +232,11 @@ def account_tag(account: str) -> str:
 def new_id(tag: str | None = None) -> str:
     """Return a fresh session id with the given tag, or a random one for a visitor."""
     return (tag or secrets.token_urlsafe(9)) + secrets.token_urlsafe(32)
+
+
+def browser_digest(browser: str | None) -> bytes:
+    """Return what a record keeps of a browser cookie; nothing if there is none."""
+    return hashlib.sha256(b"browser" + browser.encode()).digest()[:16] if browser else b""
 
 
 def well_formed(session_id: str) -> bool:
@@ -211,15 +261,36 @@ class Records:
         self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
         self._ahead, self._ask_again = 0.0, -math.inf
 
-    def load(self, session_id: str, slide: Slide) -> Live | Ended:
+    def load(self, session_id: str, slide: Slide, browser: str | None = None) -> Live | Ended:
         """Read a session, both epochs, the account's standing and its pointer in one round trip (two once a minute,
         to hear Redis's clock).
 
         `slide` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at most
-        once a minute, in a second round trip) or `now` (the person asked).
+        once a minute, in a second round trip) or `now` (the person asked). An id that the session had until just now
+        leads to it if the `browser` cookie is the one that it was started with; the session's id is then the new one.
         """
+        found = self._load_id(session_id, slide)
+        if isinstance(found, Live):
+            found.browser = browser
+        elif found == ROTATED:
+            return self._hand_over(session_id, found, slide, browser)
+        return found
+
+    def _load_id(self, session_id: str, slide: Slide) -> Live | Ended:
         place = self._place(session_id)
         return self._load(session_id, place, self.read(place), slide)
+
+    def _hand_over(self, former_id: str, rotated: Ended, slide: Slide, browser: str | None) -> Live | Ended:
+        # The answer with the new id may have been lost, or be on its way to a page whose requests came all at once.
+        live = self.load_handle(former_id[:_TAG], rotated.handle, "never")
+        if isinstance(live, Ended):
+            return live  # both ids end together
+        if not live.record.started_by(browser):
+            # Whoever knows a former id and not the browser's own cookie may have stolen it.
+            events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
+            return rotated
+        successor = live.record.successor(former_id, live.now)
+        return self.load(successor, slide, browser) if successor else rotated
 
     def load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         """Read a session by the tag of its account and its handle, and so without its id: for bearers of tokens. One
@@ -227,9 +298,7 @@ class Records:
         """
         for _ in range(_ATTEMPTS):
             found = self._load_handle(tag, handle, slide)
-            # Moved to another id between the reading and the sliding. Who brings a cookie waits for the next one;
-            # who brings a handle means the session, wherever it is.
-            if found != Ended("replaced"):
+            if found != ROTATED:  # else it moved to another id between the reading and the sliding
                 return found
         raise StoreUnavailable("the session kept moving", retry_after=1)
 
@@ -251,10 +320,17 @@ class Records:
         return Ended("unknown") if isinstance(found, Live) and found.record.handle != handle else found
 
     def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
-        """Read a session once more, in the way in which it was found."""
-        if live.id:
-            return self.load(live.id, slide)
-        return self.load_handle(live.place.tag, live.record.handle, slide)
+        """Read a session once more. If another request has moved it meanwhile, its `id` is the new one, or empty if
+        that must not be told to the browser that asks.
+        """
+        found = self._load_id(live.id, slide) if live.id else ROTATED
+        if found == ROTATED:  # what was let in by its id means the session, wherever it is now
+            found = self.load_handle(live.place.tag, live.record.handle, slide)
+            if isinstance(found, Live) and live.id and found.record.started_by(live.browser):
+                found.id = found.record.successor(live.id, found.now) or ""
+        if isinstance(found, Live):
+            found.browser = live.browser
+        return found
 
     def _load(self, session_id: str, place: Place, found: _Found, slide: Slide) -> Live | Ended:
         stored, epoch, site, standing, pointer, told = found
@@ -358,18 +434,30 @@ class Records:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
 
-    def rotate(self, live: Live, restart_seconds: int = 0) -> Live | None:
+    def rotate(
+        self, live: Live, change: Callable[[Record], None] | None = None, restart_seconds: int = 0
+    ) -> Live | None:
         """Move the record to a new id in one step, so that the old id is dead when the new one lives.
 
-        Both clocks go on, or start again with an absolute one of `restart_seconds`. An account's session gets a new
-        CSRF secret with its new id. Returns `None` if the session was revoked or changed meanwhile.
+        `change` is made to the record in the same step. Both clocks go on, or start again with an absolute one of
+        `restart_seconds`. An account's session gets a new CSRF secret with its new id. Returns `None` if the session
+        was revoked or changed meanwhile.
         """
-        if live.record.account:
-            live.record.data[CSRF_KEY] = secrets.token_hex(32)
-        session_id = new_id(live.place.tag)
-        moved = replace(live, id=session_id, place=self._place(session_id), revision=1)
+        record = copy(live.record)
+        if change is not None:
+            change(record)
+        # Another key for each attempt: two rotations at once lead to two ids, and only one of them comes about.
+        key = secrets.token_bytes(32)
+        session_id = _following(live.id, key) if live.id else new_id(live.place.tag)
+        if record.account:
+            csrf = record.data.get(CSRF_KEY, "")
+            former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=live.now)
+            kept = [each for each in record.formers if live.now - each.at <= _FORMER_IDS_KEPT]
+            record.formers = (*kept, former)[-_FORMER_IDS:]
+            record.data = record.data | {CSRF_KEY: secrets.token_hex(32)}
+        moved = replace(live, id=session_id, place=self._place(session_id), record=record, revision=1)
         if restart_seconds:
-            moved.active = live.record.restarted_at = live.now
+            moved.active = record.restarted_at = live.now
             moved.ends = live.now + restart_seconds * 1000
         outcome = self._link.run(
             scripts.ROTATE,
@@ -394,12 +482,20 @@ class Records:
         """End a session for good and announce it; return whether it was still alive."""
         return self._revoke(live.place, live.record.handle, live.record.account or None, reason) == 1
 
-    def revoke_moved(self, session_id: str, reason: str) -> bool:
-        """End the session that had this id before it was rotated; return whether it was still alive."""
-        place = self._place(session_id)
-        entry = self._link.call("HGET", place.entries, place.digest)
-        handle = entry.partition(b"|")[0].decode() if entry else ""
-        return bool(handle) and self._revoke(place, handle, None, reason) == 1
+    def revoke_former(self, session_id: str, browser: str | None, reason: str) -> bool:
+        """End the session that had this id before, however long ago, for the browser that started it; return whether
+        it has ended.
+        """
+        why = self._why(self._place(session_id))
+        live = self.load_handle(session_id[:_TAG], why.handle, "never") if why == ROTATED else why
+        if isinstance(live, Live) and live.record.started_by(browser):
+            self.revoke(live, reason)
+            return True
+        return isinstance(live, Ended)
+
+    def revoke_visitor(self, live: Live) -> bool:
+        """End a visitor's session, unless it was written to since it was read; return whether it has ended."""
+        return bool(self._link.run(scripts.REVOKE_VISITOR, (live.place.record,), live.revision) != -1)
 
     def revoke_handle(self, account: str, handle: str, reason: str) -> bool | None:
         """End the session of an account that has this handle.
@@ -565,6 +661,16 @@ class Records:
     @staticmethod
     def _sibling(place: Place, digest: str) -> Place:
         return place._replace(digest=digest, record=place.siblings + digest)
+
+
+def _short_digest(session_id: str) -> bytes:
+    return hashlib.sha256(session_id.encode()).digest()[:16]
+
+
+def _following(session_id: str, key: bytes) -> str:
+    """Return the id that follows from this one by a key that only the record holds."""
+    digest = hmac.new(key, session_id.encode(), hashlib.sha256).digest()
+    return session_id[:_TAG] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:

@@ -24,9 +24,8 @@ from typing import NamedTuple, NoReturn
 
 from . import events
 from .errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from .records import Ended, Family, Live, Records
+from .records import GRACE, ROTATED, Ended, Family, Live, Records
 
-GRACE = 20_000  # milliseconds in which the token before gets the same answer again
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
 _ATTEMPTS = 100  # each round at least one of the writers gets through
@@ -87,7 +86,7 @@ class Refresh:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
             slid = self._records.slide(live)
-            if slid != Ended("replaced"):  # or it has just moved to another id: look there
+            if slid != ROTATED:  # or it has just moved to another id: look there
                 return Refreshed(_alive(slid), self.token(live, parts.family, successor))
         raise StoreUnavailable("the family kept changing", retry_after=1)
 

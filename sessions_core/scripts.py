@@ -71,7 +71,7 @@ local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
   if not record and string.match(entries[i + 1], '^(.-)|') == ARGV[1] then
     record = redis.call('GET', ARGV[2] .. entries[i])
-    if record or string.sub(entries[i + 1], -9) ~= '|replaced' then digest = entries[i] end
+    if record or string.sub(entries[i + 1], -8) ~= '|rotated' then digest = entries[i] end
   end
 end
 -- What is of another type is not there, and no error.
@@ -176,6 +176,17 @@ return 1
 """
 )
 
+# KEYS record of a visitor; ARGV revision read -> 1 ended, 0 gone, -1 written to since it was read.
+REVOKE_VISITOR = Script(
+    """
+local revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^%d+|(%d+)|')
+if not revision then return 0 end
+if revision ~= ARGV[1] then return -1 end
+redis.call('DEL', KEYS[1])
+return 1
+"""
+)
+
 # KEYS old record, index, new record, epoch; ARGV revision read, epoch seen, old digest, digest, handle, created,
 # ends, record without its time, idle if the clocks start again or 0 -> 1 moved, 0 gone, -1 changed since it was read.
 ROTATE = Script(
@@ -198,7 +209,7 @@ if left <= 0 then return 0 end
 redis.call('SET', KEYS[3], active .. ARGV[8], 'PX', left)
 redis.call('DEL', KEYS[1])
 local entry = redis.call('HGET', KEYS[2], ARGV[3])
-if entry then close(KEYS[2], ARGV[3], entry, 'replaced') end
+if entry then close(KEYS[2], ARGV[3], entry, 'rotated') end
 enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 return 1
 """

@@ -17,6 +17,8 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -24,8 +26,8 @@ from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
-from .errors import StoreUnavailable, TokenExpired, TokenInvalid
-from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, account_tag, well_formed
+from .errors import SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
+from .records import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
 from .settings import Settings
 from .tokens import Claims, Tokens
 
@@ -87,8 +89,9 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         return self.browser or self.minted_browser or ""
 
     def fill(self, live: Live) -> None:
-        """Become what was read."""
-        self.live, self.read = live, live.plaintext
+        """Become what was read. Its id is another one if the browser came with one from before."""
+        self.cookie_due = bool(self.sid) and live.id != self.sid
+        self.sid, self.live, self.read = live.id or self.sid, live, live.plaintext
         dict.update(self, live.record.data)
 
     def adopt(self, live: Live) -> None:
@@ -100,8 +103,12 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.token = self.claims = None
 
     def move(self, live: Live) -> None:
-        """Go on under another id, with the CSRF secret that belongs to it; what the view changed is still saved."""
-        self.sid, self.live, self.cookie_due = live.id, live, True
+        """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
+        changed is still saved.
+        """
+        if live.id and live.id != self.sid:
+            self.sid, self.cookie_due = live.id, True
+        self.live = live
         if live.record.account:
             dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
 
@@ -172,7 +179,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         """
         session.loading = True
         if session.sid is not None:
-            found = self.records.load(session.sid, slide)
+            found = self.records.load(session.sid, slide, session.browser)
             if isinstance(found, Ended):
                 session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
                 session.ended_handle = found.handle
@@ -216,7 +223,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if session.modified:
                 session.modified = False
                 self._write(session)
-        except StoreUnavailable as error:
+                if session.lost:
+                    raise SessionEndedDuringRequest(reason=session.ended)
+        except (StoreUnavailable, SessionEndedDuringRequest) as error:
             # The view's answer claims a change that was not stored.
             _replace(response, app.make_response(app.handle_user_exception(error)))
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
@@ -238,17 +247,23 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         `change` is made to the record in the same step; with `restart_seconds` both clocks start again, the absolute
         one with that length.
         """
-        if session.live is None:
-            return
         for _ in range(_MERGE_ATTEMPTS):
-            if change is not None:
-                change(session.live.record)
-            moved = self.records.rotate(session.live, restart_seconds)
+            if session.live is None:
+                return
+            if session.sid and not session.live.id:
+                # Another request has moved it, and this browser is not the one that may learn where to.
+                session.lose(ROTATED.reason)
+                return
+            moved = self.records.rotate(session.live, change, restart_seconds)
             if moved is not None:
                 session.move(moved)
                 return
-            if not self._reload(session):
-                return
+            self._reload(session)
+            if change is not None and session.live is not None and not restart_seconds:
+                wanted = copy(session.live.record)
+                change(wanted)
+                if wanted == session.live.record:
+                    return  # of requests that came at once, another has done the same
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def revoke_others(self, session: WalletSession) -> int:
@@ -261,8 +276,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             ended = self.records.revoke_others(session.live)
             if ended is not None:
                 return ended
-            if not self._reload(session):
-                return 0
+            self._reload(session)
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def amend(self, session: WalletSession, change: Callable[[Record], None]) -> None:
@@ -272,9 +286,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         for _ in range(_MERGE_ATTEMPTS):
             if session.live is None:
                 return
-            change(session.live.record)
-            if self.records.save(session.live) == "saved" or not self._reload(session):
+            changed = replace(session.live, record=copy(session.live.record))
+            change(changed.record)
+            if self.records.save(changed) == "saved":
+                session.live = changed
                 return
+            self._reload(session)
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
     def _write(self, session: WalletSession) -> None:
@@ -295,33 +312,34 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def _save(self, session: WalletSession, data: dict[str, Any]) -> None:
         # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
         # lost.
-        live = cast(Live, session.live)
         before: dict[str, Any] = msgspec.msgpack.decode(session.read, type=Record).data
         # By what would be stored: to Python, True and 1 and 1.0 are equal.
         encode = msgspec.msgpack.encode
+        data = {key: value for key, value in data.items() if key != CSRF_KEY}  # that goes with the id
         changed = {
             key: value for key, value in data.items() if key not in before or encode(before[key]) != encode(value)
         }
-        removed = before.keys() - data.keys()
+        removed = before.keys() - data.keys() - {CSRF_KEY}
         if not changed and not removed:
             return
         for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return
+            live = replace(session.live, record=copy(session.live.record))
             live.record.data = {key: value for key, value in live.record.data.items() if key not in removed} | changed
-            outcome = self.records.save(live)
-            if outcome == "saved":
+            if self.records.save(live) == "saved":
+                session.live = live
                 return
-            if not self._reload(session):
-                return
-            live = cast(Live, session.live)
+            self._reload(session)
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
-    def _reload(self, session: WalletSession) -> bool:
+    def _reload(self, session: WalletSession) -> None:
+        """Read the session of this request once more: another has changed, moved or ended it."""
         found = self.records.again(cast(Live, session.live))
         if isinstance(found, Ended):
             session.lose(found.reason)
-            return False
-        session.live = found
-        return True
+        else:
+            session.move(found)
 
     # -- Cookies ---------------------------------------------------------------------------------------------
 
@@ -335,6 +353,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         # Without Max-Age the browser forgets the cookie when it closes.
         age = (live.ends - live.now) // 1000 if live.record.remember else None
         response.set_cookie(self.cookie_name, live.id, max_age=age, **self.cookie_attributes())
+        if age is not None and session.browser is not None:
+            # The session is handed over to the browser that has both: one must not outlive the other.
+            response.set_cookie(self.browser_cookie_name, session.browser, max_age=age, **self.cookie_attributes())
 
     def cookie_attributes(self) -> dict[str, Any]:
         """Return what all our cookies have in common; one is only deleted with the same."""

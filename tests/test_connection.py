@@ -848,7 +848,7 @@ def test_a_session_lives_its_whole_life_on_cluster_and_sentinel(other_app: Flask
     assert person.session_id != first
     thief = Visitor(other_app)
     thief.session_id = first
-    assert thief.json("/api/auth/sessions/validate").get_json()["error"]["reason"] == "replaced"
+    assert thief.json("/api/auth/sessions/validate").get_json()["error"]["reason"] == "rotated"
     token = person.token("/session")
     assert person.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": token}).status_code == 200
     assert person.sign_out().status_code == 303

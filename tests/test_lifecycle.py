@@ -239,13 +239,16 @@ def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
     rotated = lifecycle.rotate(live)
     assert rotated is not None
     assert rotated.id != live.id
-    assert records.load(live.id, "now") == Ended("replaced")
+    assert records.load(live.id, "now") == Ended("rotated")
     found = records.load(rotated.id, "never")
     assert isinstance(found, Live)
     assert found.record.data["a"] == 1
     assert found.record.data["csrf_token"] != secret
     assert found.record.handle == live.record.handle
-    assert happened == [events.SessionRotated(handle=live.record.handle, account=str(ALICE))]
+    assert happened == [
+        events.SessionRotated(handle=live.record.handle, account=str(ALICE)),
+        events.FormerIdRefused(handle=live.record.handle, account=str(ALICE)),
+    ]
 
 
 def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(

@@ -197,7 +197,7 @@ def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_
             outcomes[outcome] += 1
             violations["lost"] += outcome == "saved" and key not in new.record.data
             violations["smuggled in"] += outcome == "gone" and key in new.record.data
-        violations["old id"] += records.load(old.id, "never") != Ended("replaced")
+        violations["old id"] += records.load(old.id, "never") != Ended("rotated")
         violations["handle"] += new.record.handle != old.record.handle
         violations["two lives"] += len(records.living(str(account))) != 1
     assert +violations == Counter()
@@ -216,8 +216,8 @@ def test_reads_under_way_never_bring_an_old_id_back(
             *(lambda old=old, slide=slide: records.load(old.id, slide) for slide in ("now", "due", "now", "never")),
         )
         assert moved is not None
-        assert {each.reason for each in read if isinstance(each, Ended)} <= {"replaced"}
-        revived += records.load(old.id, "now") != Ended("replaced")
+        assert {each.reason for each in read if isinstance(each, Ended)} <= {"rotated"}
+        revived += records.load(old.id, "now") != Ended("rotated")
         revived += not isinstance(records.load(moved.id, "now"), Live)
     assert revived == 0
 

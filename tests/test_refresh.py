@@ -580,7 +580,7 @@ def test_the_family_goes_with_the_session_to_its_new_id(
     first = refresh.redeem(token).token
     found = read(records, live)
     assert isinstance(found, Live)
-    moved = records.rotate(found, restart)
+    moved = records.rotate(found, restart_seconds=restart)
     assert moved is not None
     assert refresh.redeem(token).token == first, "the grace goes on"
     refreshed = refresh.redeem(first)

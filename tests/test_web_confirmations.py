@@ -824,7 +824,7 @@ def test_with_the_signature_the_id_changes_and_the_old_one_is_dead(
     thief = Visitor(app)
     thief.session_id = before
     error = thief.json("/api/auth/sessions/validate").get_json()["error"]
-    assert (error["code"], error["reason"]) == ("session_invalid", "replaced")
+    assert (error["code"], error["reason"]) == ("session_invalid", "rotated")
     assert len(redis.keys("*:session:*")) == 1
 
 

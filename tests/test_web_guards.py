@@ -686,7 +686,7 @@ def test_a_role_that_is_given_changes_the_id_of_each_living_session_with_its_nex
     for session_id in before:
         thief = Visitor(desk)
         thief.session_id = session_id
-        assert thief.json("/office").get_json()["error"]["reason"] == "replaced"
+        assert thief.json("/office").get_json()["error"]["reason"] == "rotated"
     assert people[0].post("/office", data={"csrf_token": old_token}).status_code == 400
 
 

@@ -668,7 +668,7 @@ def test_every_living_session_of_the_person_goes_on_under_a_new_id_after_each_ch
             assert each.session_id == session_id
             assert each.get("/page").status_code == 200
             assert each.session_id != session_id
-            assert reason(app, session_id) == "replaced"
+            assert reason(app, session_id) == "rotated"
         after = [each.session_id for each in others]
         for each in others:
             each.get("/page")

@@ -72,6 +72,9 @@ class TimeMachine:
         if record.family is not None:
             moved_at = record.family.moved_at - milliseconds
             record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
+        record.formers = tuple(
+            msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
+        )
         record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))

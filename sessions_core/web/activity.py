@@ -43,6 +43,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "link.failed",
         "challenge.replayed",
         "session.unreadable",
+        "session.former_id_refused",
         "token.reused",
         "request.refused",
     ),

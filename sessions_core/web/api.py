@@ -228,7 +228,7 @@ def keep_alive() -> SessionState | Response:
     if isinstance(renewed, Ended):
         current.lose(renewed.reason)
         raise refusal(current)
-    current.live = renewed
+    current.move(renewed)
     if not wants_json():
         return redirect(origin.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
     return current_state()

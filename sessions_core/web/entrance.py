@@ -57,6 +57,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         privilege=ours.privilege(str(account), standing, pointer, now) or "",
         client=client.current(),
         proof=proof,
+        browser=None if family else current.browser,
         family=family,
         # Not by the name that the page gave the wallet: any page can give any name.
         pregenerated=family is None and share_cookie.names(account) and ours.shares.holds(account),

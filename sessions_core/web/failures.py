@@ -128,6 +128,8 @@ def _back(error: errors.SessionsError) -> str | None:
 
 def _elsewhere(error: errors.SessionsError) -> Response | None:
     """Return the way to the page on which the person can do something about it, if there is one."""
+    if isinstance(error, errors.SessionEndedDuringRequest):
+        return None  # the person has to read what may have been done before they go anywhere
     if isinstance(error, errors.NotSignedIn):
         return _to_sign_in(error)
     if isinstance(error, errors.StepUpRequired):

@@ -24,7 +24,7 @@ pages = Blueprint("sessions", __name__)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "share_gone", "wallet_deleted"),
+    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
 )
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
@@ -54,7 +54,7 @@ _STATES = {
 def sign_in() -> ResponseReturnValue:
     """Show the connect panel; who is signed in already may go on, or use another account."""
     reason = _reason(request.args.get("reason"))
-    if session_view() is not None and reason == "replaced":
+    if session_view() is not None and reason in ("replaced", "rotated"):
         # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
         return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
@@ -169,8 +169,9 @@ def jwks() -> PublicKeys | Response:
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`, or `TokenExpired` and `TokenInvalid` for a bearer that does not
-    say which session is meant. That session may well live.
+    Raises rather than pretend: `StoreUnavailable`; `TokenExpired` and `TokenInvalid` for a bearer that does not say
+    which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That session
+    may well live.
     """
     ours, current = services(), wallet_session()
     if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
@@ -181,9 +182,12 @@ def end_session(reason: str = "signed_out") -> None:
         if current.claims is None:
             origin.demand_token(ours.csrf)
         ours.lifecycle.revoke(current.account_live, reason)
-    elif current.ended == "replaced" and current.ended_sid is not None:
-        # Another request of this browser is moving the session to a new id, and its cookie is still on the way.
-        ours.lifecycle.revoke_moved(current.ended_sid, reason)
+    elif (
+        current.ended == "rotated"
+        and current.ended_sid is not None
+        and not ours.lifecycle.revoke_former(current.ended_sid, current.browser, reason)
+    ):
+        raise refusal(current)
     current.release()
 
 

@@ -10,8 +10,11 @@ const PATIENCE_MS = 10_000;
 /** The answer that moved a session to a new id reaches the browser at most this much later than ours. */
 const MOVING_MS = 500;
 
+/** The reasons that a request meets while the browser's cookie changes. */
+const MOVING = new Set(["replaced", "rotated"]);
+
 /** The codes with which the server says that this browser has no live session. */
-const SIGNED_OUT_CODES = new Set(["session_expired", "session_invalid", "no_token"]);
+const SIGNED_OUT_CODES = new Set(["session_expired", "session_invalid", "session_ended_during_request", "no_token"]);
 
 /** A request that brought no data: refused by the server, or not answered at all. */
 export class HttpError extends Error {
@@ -56,8 +59,8 @@ export async function request(url, options = {}) {
   try {
     return await ask(url, options);
   } catch (error) {
-    if (!(error instanceof HttpError && error.signedOut && error.reason === "replaced")) throw error;
-    // Another tab has just moved the session to a new id, and its cookie is still on the way. Nothing was done.
+    if (!(error instanceof HttpError && error.signedOut && MOVING.has(error.reason))) throw error;
+    // Another tab has just moved to a new session or a new id, and its cookie is still on the way. Nothing was done.
     await new Promise((resolve) => { setTimeout(resolve, MOVING_MS); });
     return ask(url, options);
   }

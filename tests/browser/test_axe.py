@@ -51,7 +51,7 @@ STATES = (
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
-    "replaced", "limit", "share_gone", "wallet_deleted", "unknown",
+    "replaced", "rotated", "limit", "share_gone", "wallet_deleted", "unknown",
 )  # fmt: skip
 
 
