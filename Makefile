@@ -17,6 +17,10 @@ test: .venv/test-installed ## Install a browser where possible, then run every t
 	@sh tests/browser/install.sh
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
+.PHONY: faults
+faults: .venv/test-installed ## Lose answers, kill workers and fail over in rounds, and print what it cost
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults/rounds_*.py
+
 .PHONY: check
 check: .venv/test-installed ## Lint, format check and strict types
 	@$(BIN)/ruff check .
