@@ -24,6 +24,7 @@ from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
+from . import cookies
 from .errors import StoreUnavailable, TokenExpired, TokenInvalid
 from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, account_tag, well_formed
 from .settings import Settings
@@ -150,13 +151,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     def open_session(self, app: Flask, request: Request) -> WalletSession:
         """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
-        cookies: str = request.environ.get("HTTP_COOKIE", "")
-        sids = _values(cookies, self.cookie_name)
-        browsers = _values(cookies, self.browser_cookie_name)
-        # Two cookies of one name: somebody planted one (a subdomain without __Host-, a proxy). Trust neither.
+        sids = cookies.values(request, self.cookie_name)
+        browsers = cookies.values(request, self.browser_cookie_name)
+        prefixed = self.settings.cookie_secure
         session = WalletSession(
-            sid=sids[0] if len(sids) == 1 and well_formed(sids[0]) else None,
-            browser=browsers[0] if len(browsers) == 1 and _BROWSER.fullmatch(browsers[0]) else None,
+            sid=cookies.ours(sids, well_formed, prefixed=prefixed),
+            browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
             token=None if sids else bearer(request),
@@ -354,11 +354,6 @@ def bearer(request: Request) -> str | None:
     authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _values(cookies: str, name: str) -> list[str]:
-    # Our values never need quoting, so splitting is enough, and a sixth of the cost of `request.cookies`.
-    return [value for part in cookies.split(";") for key, _, value in (part.strip().partition("="),) if key == name]
 
 
 def _replace(response: Response, other: Response) -> None:

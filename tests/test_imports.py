@@ -17,7 +17,7 @@ ROWS = (
     ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("connection", "embedded", "scripts", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
     ("census", "rate_limits"),
-    ("signing_keys", "tokens", "store"),
+    ("signing_keys", "tokens", "cookies", "store"),
     ("challenges", "lifecycle", "refresh"),
     ("audit", "metrics", "readiness"),
     ("web",),
