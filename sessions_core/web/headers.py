@@ -49,7 +49,9 @@ class SecurityHeaders:
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:
-            self._headers.append(("Strict-Transport-Security", "max-age=31536000"))
+            # With it nobody on the network can answer for a subdomain over plain http, and plant cookies from there.
+            subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
+            self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
         self._names = {name.lower() for name, _ in self._headers}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
