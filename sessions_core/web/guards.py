@@ -222,10 +222,11 @@ def guard() -> None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
         if isinstance(request.routing_exception, SecurityError):
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
-        access = Access(slide="never")  # 404 and 405: their page shows who is signed in
+        # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
+        access = Access(slide="never", csrf=False)
     if not access.reads:
         return
-    unsafe = request.method not in origin.SAFE_METHODS
+    unsafe = request.method not in origin.SAFE_METHODS and endpoint is not None
     if unsafe:
         origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:
@@ -235,7 +236,7 @@ def guard() -> None:
     if access.demands and current.account_live is None:
         raise refusal(current)
     if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
-        origin.demand_token(ours.csrf)
+        origin.demand_token(request, app.config, current)
     if access.slide == "due":
         follow(ours, current)
     if access.demands:

@@ -41,7 +41,7 @@ class SecurityHeaders:
             # Wallets may open a window of their own that talks back to ours.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
-            # Flask-WTF wants a Referer over https, so not "no-referrer".
+            # Not "no-referrer": error pages lead back to the page whose form failed (`failures`).
             ("Referrer-Policy", "same-origin"),
             ("Permissions-Policy", _DENIED_FEATURES),
             ("X-Frame-Options", "DENY"),
