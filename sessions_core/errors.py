@@ -108,7 +108,9 @@ class RateLimited(SessionsError):
 
 
 class CrossSiteRequest(SessionsError):
-    """Another site's page sent this request (Sec-Fetch-Site or Origin says so)."""
+    """Another site's page sent this request (Sec-Fetch-Site or Origin says so). With `reason` "origin_hidden" the
+    browser hides which site's page it was (`Origin: null`, and no Sec-Fetch-Site).
+    """
 
     code = "cross_site_request"
     status = 403
@@ -119,12 +121,20 @@ class CrossSiteRequest(SessionsError):
 
 
 class CsrfFailed(SessionsError):
-    """The form's token is missing, old, or of another session."""
+    """The request did not bring the CSRF token of its session or browser. `reason` is one of `CSRF_REASONS`."""
 
     code = "csrf_failed"
     status = 400
-    title = "This page was open for too long"
-    message = "The form had expired, so nothing was changed. Open the page again and repeat what you did."
+    title = "This form can't be used any more"
+    message = "The request had no valid form token, so nothing was changed. Open the page again and repeat it."
+
+
+CSRF_REASONS = {
+    "token_missing": "neither the field `csrf_token` nor the header `X-CSRFToken` was there",
+    "token_wrong": "the token belongs to another session, has expired, or is not one of this site",
+    "cookie_missing": "the token came without any cookie of this site: cookies are blocked, or were cleared",
+}
+"""What the `reason` of `csrf_failed` says."""
 
 
 class NotSignedIn(SessionsError):

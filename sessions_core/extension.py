@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, has_app_context, has_request_context
+from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -104,6 +105,7 @@ class WalletSessions:
         janitor = Janitor(link, keys, records)
         contracts = Contracts(settings)
         _configure(app, settings, store)
+        _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, self._actions)
         Services(
@@ -126,7 +128,6 @@ class WalletSessions:
             rate_limits=RateLimits(link, settings),
             policy=policy,
             actions=self._actions,
-            csrf=_csrf(app),
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
@@ -176,6 +177,11 @@ def _keep_what_happens(app: Flask) -> None:
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
+    if type(app.session_interface) is not SecureCookieSessionInterface:
+        raise Misconfigured(
+            f"{type(app.session_interface).__name__} keeps flask.session already. Remove Session(app), or what else "
+            "sets it up: WalletSessions(app) keeps flask.session in Redis."
+        )
     app.session_interface = store
     app.config.update(
         SESSION_COOKIE_NAME=store.cookie_name,
@@ -188,12 +194,14 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
         app.config["TRUSTED_HOSTS"] = [settings.host]
 
 
-def _csrf(app: Flask) -> CSRFProtect:
-    # The guard calls it in its own order; the token lives as long as the session's secret.
+def _csrf(app: Flask, settings: Settings) -> None:
+    # Flask-WTF makes the tokens, and `web/origin.py` checks them. They live as long as the session's secret.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # an application that made its own CSRFProtect has set it to True
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
-    csrf = app.extensions.get("csrf")
-    return csrf if isinstance(csrf, CSRFProtect) else CSRFProtect(app)
+    # The newest signs, all are accepted: a rotation of SECRET_KEY leaves open forms alone.
+    app.config.setdefault("WTF_CSRF_SECRET_KEY", [each.encode("utf-8", "surrogatepass") for each in settings.secrets])
+    if "csrf" not in app.extensions:
+        CSRFProtect(app)
 
 
 def _templates(app: Flask, settings: Settings) -> None:

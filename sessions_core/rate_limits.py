@@ -98,7 +98,9 @@ class RateLimits:
 
     def __init__(self, link: Link, settings: Settings) -> None:
         self._strategy = FixedWindowRateLimiter(Counters(link, f"{settings.redis_prefix}limit:"))
-        self._key = hashlib.sha256(b"rate limits" + settings.secrets[-1].encode("utf-8", "surrogatepass")).digest()
+        # Not the newest: during a rotation, processes that know the same secrets in another order count together.
+        secret = min(settings.secrets).encode("utf-8", "surrogatepass")
+        self._key = hashlib.sha256(b"rate limits" + secret).digest()
         self._limits = {
             "challenges": _Limits(
                 _parse("challenges_per_address", settings.challenges_per_address),

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from . import events, news, scripts
+from . import events, news, scripts, session_data
 from .connection import Link
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
@@ -32,12 +32,12 @@ from .standing import UNKNOWN, Standing
 Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
 GRACE = 20_000  # milliseconds in which what was exchanged for something new still leads to it
+CONFIRMING_GRACE = 15 * 60_000  # the same for a request that waits for its signature
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
 _ATTEMPTS = 10  # to read what another request moves at the same moment
 _FORMER_IDS = 8  # of a session are remembered, the latest
-_FORMER_IDS_KEPT = 15 * 60_000  # milliseconds: as long as a request may wait for its signature
 
 
 class Proof(NamedTuple):
@@ -256,7 +256,7 @@ class Records:
         self._site_epoch = f"{self._prefix}epoch"
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(Record).decode
+        self.decode = msgspec.msgpack.Decoder(Record, ext_hook=session_data.read_extension).decode
         self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
         self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
         self._ahead, self._ask_again = 0.0, -math.inf
@@ -348,9 +348,11 @@ class Records:
         if pointer is not None:
             live.pointer = self.open_pointer(place.pointer, pointer)
         live.news = told or b""
-        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
-            return self.slide(live)
-        return live
+        return self.slide(live) if self.is_due(live, slide) else live
+
+    def is_due(self, live: Live, slide: Slide) -> bool:
+        """Whether a reading for this purpose starts the idle clock again."""
+        return slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms)
 
     def slide(self, live: Live) -> Live | Ended:
         """Start the idle clock of a session again that was read just now."""
@@ -452,7 +454,7 @@ class Records:
         if record.account:
             csrf = record.data.get(CSRF_KEY, "")
             former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=live.now)
-            kept = [each for each in record.formers if live.now - each.at <= _FORMER_IDS_KEPT]
+            kept = [each for each in record.formers if live.now - each.at <= CONFIRMING_GRACE]
             record.formers = (*kept, former)[-_FORMER_IDS:]
             record.data = record.data | {CSRF_KEY: secrets.token_hex(32)}
         moved = replace(live, id=session_id, place=self._place(session_id), record=record, revision=1)
@@ -606,7 +608,7 @@ class Records:
         try:
             active, *header, sealed = stored.split(b"|", 6)
             plaintext = self._keys.open(sealed, _associated(place.record, header))
-            record = self._decode(plaintext)
+            record = self.decode(plaintext)
             revision, idle, ends, epoch, site = map(int, header)
             live = Live(session_id, place, record, plaintext, now, int(active), revision, idle, ends, epoch, site)
         except (Unsealable, msgspec.MsgspecError, ValueError):
@@ -620,8 +622,8 @@ class Records:
     def _sealed(self, live: Live) -> bytes:
         """Seal the record; return what is stored, without the time of the last activity in front."""
         header = [b"%d" % number for number in (live.revision, live.idle, live.ends, live.epoch, live.site)]
-        live.plaintext = self._encode(live.record)
-        self._decode(live.plaintext)  # what can't be read back (a key that is no string) must fail here, not sign out
+        data = session_data.to_stored(live.record.data)  # what can't be kept must fail here, and not sign out
+        live.plaintext = self._encode(msgspec.structs.replace(live.record, data=data))
         return b"|".join((b"", *header, self._keys.seal(live.plaintext, _associated(live.place.record, header))))
 
     def now(self, place: Place) -> int:

@@ -142,6 +142,8 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    hsts_subdomains: bool = False
+    """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     trusted_proxies: int = 0
     """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
 

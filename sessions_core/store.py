@@ -19,19 +19,22 @@ import secrets
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
+from functools import partial, wraps
 from typing import Any, cast
 
-import msgspec
 from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
+from . import cookies
 from .errors import SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
 from .records import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
+from .session_data import same, to_stored
 from .settings import Settings
 from .tokens import Claims, Tokens
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_FLASHES = "_flashes"  # where Flask keeps what `flash` is given
 _MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
 
 
@@ -42,6 +45,9 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
     challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
     good.
+
+    The guard reads the session before each view. Code that runs earlier, or without the guard, has it read at the
+    first look: a hook that asks for the account must never take a user for a visitor.
     """
 
     live: Live | None = None
@@ -57,11 +63,23 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     browser_cookie_due = False
     claims: Claims | None = None
 
-    def __init__(self, sid: str | None, browser: str | None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        sid: str | None,
+        browser: str | None,
+        token: str | None = None,
+        reader: Callable[[WalletSession], None] | None = None,
+    ) -> None:
         super().__init__()
         self.sid: str | None = sid
         self.browser = browser
         self.token = token
+        self._reader = reader
+
+    def ensure_read(self) -> None:
+        """Read the session from Redis unless that was tried already. May raise `StoreUnavailable`."""
+        if not self.loading and self._reader is not None:
+            self._reader(self)
 
     @property
     def account_live(self) -> Live | None:
@@ -69,9 +87,30 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         return self.live if self.live is not None and self.live.record.account else None
 
     def __getitem__(self, key: str) -> Any:
+        self.ensure_read()
         if key == CSRF_KEY and self.account_live is None:
             self.bind_browser()  # a form was made for a visitor: the secret must be the same when it comes back
         return super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.ensure_read()
+        to_stored({key: value})  # what can't be kept is refused at the line that wanted it kept
+        super().__setitem__(key, value)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, which gets the default if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys."""
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> WalletSession:
+        self.update(other)
+        return self
 
     def seed_csrf(self) -> None:
         """Give a visitor the CSRF secret of their browser."""
@@ -138,6 +177,24 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         pass
 
 
+def _reading_first(name: str) -> Callable[..., Any]:
+    method = getattr(ServerSideSession, name)
+
+    @wraps(method)
+    def reads(self: WalletSession, *args: Any, **kwargs: Any) -> Any:
+        self.ensure_read()
+        return method(self, *args, **kwargs)
+
+    return reads
+
+
+for _name in (
+    *("__bool__", "__contains__", "__delitem__", "__eq__", "__iter__", "__len__", "__ne__", "__or__", "__repr__"),
+    *("__reversed__", "__ror__", "copy", "get", "items", "keys", "pop", "popitem", "values"),
+):
+    setattr(WalletSession, _name, _reading_first(_name))
+
+
 class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_session is untyped
     """The session interface: cookies on one side, `Records` on the other."""
 
@@ -157,16 +214,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     def open_session(self, app: Flask, request: Request) -> WalletSession:
         """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
-        cookies: str = request.environ.get("HTTP_COOKIE", "")
-        sids = _values(cookies, self.cookie_name)
-        browsers = _values(cookies, self.browser_cookie_name)
-        # Two cookies of one name: somebody planted one (a subdomain without __Host-, a proxy). Trust neither.
+        sids = cookies.values(request, self.cookie_name)
+        browsers = cookies.values(request, self.browser_cookie_name)
+        prefixed = self.settings.cookie_secure
         session = WalletSession(
-            sid=sids[0] if len(sids) == 1 and well_formed(sids[0]) else None,
-            browser=browsers[0] if len(browsers) == 1 and _BROWSER.fullmatch(browsers[0]) else None,
+            sid=cookies.ours(sids, well_formed, prefixed=prefixed),
+            browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
             token=None if sids else bearer(request),
+            reader=partial(self.load, slide="never"),
         )
         if sids and session.sid is None:
             session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
@@ -177,6 +234,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
         `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
         """
+        if session.loaded:
+            self._load_again(session, slide, shown)
+            return
         session.loading = True
         if session.sid is not None:
             found = self.records.load(session.sid, slide, session.browser)
@@ -190,6 +250,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.account_live is None:
             session.seed_csrf()
         session.loaded = True
+
+    def _load_again(self, session: WalletSession, slide: Slide, shown: bool) -> None:
+        # A hook has had it read before the guard knew what the route needs.
+        if session.live is not None and self.records.is_due(session.live, slide):
+            self._reload(session, slide)
+        elif session.token is not None and session.live is None and shown:
+            session.ended = None
+            self._load_bearer(session, session.token, slide, shown)
+        if session.account_live is None:
+            session.seed_csrf()
 
     def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
         try:
@@ -216,9 +286,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
         """Write what changed, if the session still exists, and set a cookie only if its id is new."""
         if not session.loaded:
-            if session.modified and not session.loading:
-                raise RuntimeError("flask.session was written where it is not read: declare the route @public.")
-            return
+            return  # it was not looked at, or could not be read; `modified` alone, set by a hook, stores nothing
         try:
             if session.modified:
                 session.modified = False
@@ -312,12 +380,10 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def _save(self, session: WalletSession, data: dict[str, Any]) -> None:
         # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
         # lost.
-        before: dict[str, Any] = msgspec.msgpack.decode(session.read, type=Record).data
-        # By what would be stored: to Python, True and 1 and 1.0 are equal.
-        encode = msgspec.msgpack.encode
+        before = self.records.decode(session.read).data
         data = {key: value for key, value in data.items() if key != CSRF_KEY}  # that goes with the id
         changed = {
-            key: value for key, value in data.items() if key not in before or encode(before[key]) != encode(value)
+            key: value for key, value in data.items() if key not in before or not same(key, before[key], value)
         }
         removed = before.keys() - data.keys() - {CSRF_KEY}
         if not changed and not removed:
@@ -326,16 +392,20 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if session.live is None:
                 return
             live = replace(session.live, record=copy(session.live.record))
-            live.record.data = {key: value for key, value in live.record.data.items() if key not in removed} | changed
+            now = self.records.decode(live.plaintext).data  # the view may have changed its lists and dicts in place
+            live.record.data = {key: value for key, value in now.items() if key not in removed} | changed
+            if _FLASHES in changed or _FLASHES in removed:
+                flashes = _merge_flashes(*(each.get(_FLASHES, []) for each in (before, data, now)))
+                live.record.data |= {_FLASHES: flashes}
             if self.records.save(live) == "saved":
                 session.live = live
                 return
             self._reload(session)
         raise StoreUnavailable("the record kept changing", retry_after=1)
 
-    def _reload(self, session: WalletSession) -> None:
+    def _reload(self, session: WalletSession, slide: Slide = "never") -> None:
         """Read the session of this request once more: another has changed, moved or ended it."""
-        found = self.records.again(cast(Live, session.live))
+        found = self.records.again(cast(Live, session.live), slide)
         if isinstance(found, Ended):
             session.lose(found.reason)
         else:
@@ -367,6 +437,13 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         }
 
 
+def _merge_flashes(read: list[Any], mine: list[Any], now: list[Any]) -> list[Any]:
+    """Return what is stored `now`, without what this request took and with what it added since it `read` them."""
+    taken = mine[: len(read)] != read  # `get_flashed_messages` takes all there are
+    left = [each for each in now if each not in read] if taken else now
+    return left + (mine if taken else mine[len(read) :])
+
+
 def bearer(request: Request) -> str | None:
     """Return what follows `Bearer` in the header Authorization (RFC 6750, section 2.1), or `None`.
 
@@ -375,11 +452,6 @@ def bearer(request: Request) -> str | None:
     authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _values(cookies: str, name: str) -> list[str]:
-    # Our values never need quoting, so splitting is enough, and a sixth of the cost of `request.cookies`.
-    return [value for part in cookies.split(";") for key, _, value in (part.strip().partition("="),) if key == name]
 
 
 def _replace(response: Response, other: Response) -> None:

@@ -13,13 +13,19 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from redis import Redis
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -219,15 +225,36 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(application: WSGIApplication) -> Iterator[int]:
+def serving(application: WSGIApplication, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """An application on a port of its own, which is returned, with a thread for each request."""
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet, ssl_context=tls)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield int(server.port)
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def tls_for(directory: Path, host: str) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for `host` that nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, SHA256())
+    )
+    file = directory / f"{host}.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
 
 
 def commands_run(client: Redis) -> dict[str, int]:

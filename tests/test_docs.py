@@ -41,6 +41,12 @@ def test_errors_md_lists_the_reasons_of_a_401() -> None:
     assert {reason: cells[1] for reason, cells in table("docs/errors.md", "reason").items()} == errors.ENDINGS
 
 
+def test_errors_md_lists_the_reasons_of_csrf_failed() -> None:
+    assert {
+        reason: cells[0] for reason, cells in table("docs/errors.md", "csrf reason").items()
+    } == errors.CSRF_REASONS
+
+
 def test_settings_md_lists_exactly_the_settings() -> None:
     fields = Settings.__dataclass_fields__
     rows = table("docs/settings.md", "setting")

@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).parent.parent / "sessions_core"
 
 # What stands in a row may import its own row and those above. docs/design.md, "Imports point one way".
 ROWS = (
-    ("errors", "client"),
+    ("errors", "client", "session_data"),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("connection", "embedded", "scripts", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
     ("census", "rate_limits"),
-    ("signing_keys", "tokens", "store"),
+    ("signing_keys", "tokens", "cookies", "store"),
     ("challenges", "lifecycle", "refresh"),
     ("audit", "metrics", "readiness"),
     ("web",),

@@ -16,14 +16,15 @@ from sessions_core.settings import Settings
 from .actors import together
 from .conftest import SECRET
 from .servers import Listener, Server, cluster, commands_run, running, sentinel
+from .stored import ANOTHER
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
 COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 
-def of(link: Link, **limits: str) -> RateLimits:
+def of(link: Link, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, Settings(secrets=(SECRET,), **(none | limits)))  # type: ignore[arg-type]
+    return RateLimits(link, Settings(secrets=secrets, **(none | limits)))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -190,6 +191,13 @@ def test_processes_count_together(two: RateLimits, redis_url: str) -> None:
     assert not refused(two)
     another = of(Link(redis_url, 2), challenges_per_address="2/minute")
     assert many(2, another) == [False, True]
+
+
+def test_processes_count_together_while_the_secret_changes(link: Link) -> None:
+    """One has swapped the new secret and the former one, the other not yet."""
+    one = of(link, (SECRET, ANOTHER), challenges_per_address="2/minute")
+    other = of(link, (ANOTHER, SECRET), challenges_per_address="2/minute")
+    assert [refused(one), refused(other), refused(one), refused(other)] == [False, False, True, True]
 
 
 def test_a_limit_is_one_round_trip(link: Link, redis: Redis) -> None:

@@ -180,7 +180,7 @@ def test_data_that_could_not_be_read_back_is_refused_when_it_is_written(
 ) -> None:
     live = start(data={"kept": 1})
     live.record.data = {1: "a key that is no string"}  # type: ignore[dict-item]
-    with pytest.raises(ValueError, match="str"):
+    with pytest.raises(TypeError, match="has to be text"):
         store.save(live)
     found = store.load(live.id, "never")
     assert isinstance(found, Live)

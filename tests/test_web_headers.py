@@ -161,6 +161,16 @@ def test_hsts_only_where_people_come_by_https(make_app: Callable[..., Flask]) ->
         assert int(policy.removeprefix("max-age=").partition(";")[0]) >= 31_536_000
 
 
+def test_hsts_covers_subdomains_only_if_the_site_says_so(make_app: Callable[..., Flask]) -> None:
+    """Off by default: a subdomain without https could not be reached any more."""
+    origin = "https://app.example.org"
+    settings = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN": origin}
+    for said, expected in (({}, False), ({"SESSIONS_CORE_HSTS_SUBDOMAINS": True}, True)):
+        client = make_app(**settings, **said).test_client()
+        (policy,) = client.get("/", base_url=origin).headers.getlist("Strict-Transport-Security")
+        assert ("includeSubDomains" in [part.strip() for part in policy.split(";")]) is expected
+
+
 def test_a_view_may_set_a_header_itself_and_it_comes_once(make_app: Callable[..., Flask]) -> None:
     app = make_app()
 

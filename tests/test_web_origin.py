@@ -36,6 +36,7 @@ def test_a_change_from_elsewhere_is_refused(method: str, headers: dict[str, str]
         {"Sec-Fetch-Site": "none"},
         {"Origin": "http://localhost:5000"},
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:5000"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     ],
     ids=str,
 )
@@ -51,6 +52,18 @@ def test_one_header_that_is_right_does_not_excuse_the_other() -> None:
     ):
         with pytest.raises(CrossSiteRequest):
             refuse_cross_site(request(**headers), SETTINGS)
+
+
+def test_a_hidden_origin_is_not_called_another_site() -> None:
+    """`Origin: null` alone: a browser without Sec-Fetch-Site, on a page with `Referrer-Policy: no-referrer`."""
+    for headers, reason in (
+        ({"Origin": "null"}, "origin_hidden"),
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, None),
+        ({"Origin": "https://evil.example"}, None),
+    ):
+        with pytest.raises(CrossSiteRequest) as refusal:
+            refuse_cross_site(request(**headers), SETTINGS)
+        assert refusal.value.reason == reason
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

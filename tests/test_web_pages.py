@@ -200,24 +200,35 @@ def test_a_development_browser_without_secure_cookies_has_other_names(
     assert visitor.signed_in
 
 
-def test_an_https_site_signs_people_in(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://app.example.org", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "https://app.example.org"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("referer", [None, "https://app.example.org/sign-in", "https://other.example/"])
+def test_an_https_site_signs_people_in(
+    make_app: Callable[..., Flask], wallet: Wallet, headers: dict[str, str], referer: str | None
+) -> None:
+    """A Referer decides nothing: proxies and browsers leave it out, and Origin and Sec-Fetch-Site say more."""
     origin = "https://app.example.org"
-    plain = origin.startswith("http://")
-    client = make_app(SESSIONS_CORE_DEVELOPMENT=plain, SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
+    headers = headers | ({"Referer": referer} if referer else {})
+    client = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN=origin).test_client()
     page = client.get("/sign-in", base_url=origin).get_data(as_text=True)
     token = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert token
     challenge = client.post(
-        "/api/auth/challenges", base_url=origin, json={"account": wallet.account()}, headers={"Origin": origin}
+        "/api/auth/challenges", base_url=origin, json={"account": wallet.account()}, headers=headers
     ).get_json()["data"]
     form = challenge | {"signature": wallet.sign(challenge["message"]), "csrf_token": token[1]}
-    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-    assert client.post("/sign-in", base_url=origin, data=form, headers=headers).status_code == 400  # no Referer
-    headers["Referer"] = origin + "/sign-in"
-    challenge = client.post(
-        "/api/auth/challenges", base_url=origin, json={"account": wallet.account()}, headers={"Origin": origin}
-    ).get_json()["data"]
-    form = challenge | {"signature": wallet.sign(challenge["message"]), "csrf_token": token[1]}
+    assert (
+        client.post("/sign-in", base_url=origin, data=form | {"csrf_token": ""}, headers=headers).status_code == 400
+    )
     response = client.post("/sign-in", base_url=origin, data=form, headers=headers)
     assert response.status_code == 303
     assert "Secure" in response.headers["Set-Cookie"]
@@ -541,7 +552,8 @@ CROSS_SITE: list[dict[str, str]] = [
     {"Sec-Fetch-Site": "SAME-ORIGIN"},
     {"Sec-Fetch-Site": "same-origin, cross-site"},
     {"Origin": "https://evil.example"},
-    {"Origin": "null"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "null", "Sec-Fetch-Site": "none"},
     {"Origin": ""},
     {"Origin": "https://localhost:5000"},
     {"Origin": "http://localhost"},
@@ -788,9 +800,9 @@ def test_a_malformed_cookie_never_reaches_redis(app: Flask, redis: Redis) -> Non
 def test_two_session_cookies_are_none(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
-    """Somebody planted one, and which of the two is ours can't be known."""
+    """Somebody planted one, and which of the two is ours can't be known; `test_cookies.py` has those that can."""
     session_id = visitor.sign_in(wallet)
-    for planted in (session_id, "A" * 55, "x", ""):
+    for planted in ("A" * 55, session_id.swapcase()):
         for cookies in ((session_id, planted), (planted, session_id)):
             header = "; ".join(f"{SESSION_COOKIE}={value}" for value in cookies)
             with refused(redis, happened, "session_invalid"):

@@ -17,6 +17,7 @@ from redis import Redis
 
 from sessions_core import news
 from sessions_core.records import Record, _associated
+from sessions_core.session_data import to_stored
 from sessions_core.web.services import Services
 
 
@@ -64,7 +65,7 @@ class TimeMachine:
 
     def _age_record(self, key: str, milliseconds: int) -> None:
         active, *header, sealed = self._redis.get(key).split(b"|", 6)
-        record: Record = self._records._decode(self._records._keys.open(sealed, _associated(key, header)))
+        record: Record = self._records.decode(self._records._keys.open(sealed, _associated(key, header)))
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
         record.restarted_at -= milliseconds if record.restarted_at else 0
@@ -77,6 +78,7 @@ class TimeMachine:
         )
         record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
+        record.data = to_stored(record.data)
         sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
         older = b"%013d" % (int(active) - milliseconds)
         self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)

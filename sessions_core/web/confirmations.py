@@ -39,7 +39,7 @@ from . import contract_wallets, origin
 from .services import Services
 from .view import SessionView
 
-HEADER = "Wallet-Confirmation"
+HEADER = origin.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
 
 _PROOF = ("confirm_message", "confirm_challenge", "confirm_signature")

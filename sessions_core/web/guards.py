@@ -222,10 +222,11 @@ def guard() -> None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
         if isinstance(request.routing_exception, SecurityError):
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
-        access = Access(slide="never")  # 404 and 405: their page shows who is signed in
+        # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
+        access = Access(slide="never", csrf=False)
     if not access.reads:
         return
-    unsafe = request.method not in origin.SAFE_METHODS
+    unsafe = request.method not in origin.SAFE_METHODS and endpoint is not None
     if unsafe:
         origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:
@@ -235,7 +236,7 @@ def guard() -> None:
     if access.demands and current.account_live is None:
         raise refusal(current)
     if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
-        origin.demand_token(ours.csrf)
+        origin.demand_token(request, app.config, current)
     if access.slide == "due":
         follow(ours, current)
     if access.demands:
@@ -352,13 +353,21 @@ def refusal(current: WalletSession) -> NotSignedIn:
 
 
 def wallet_session() -> WalletSession:
-    """Return `flask.session` as what it is."""
-    return cast(WalletSession, request_ctx.session)
+    """Return `flask.session` as what it is; raise `Misconfigured` if another extension has replaced it."""
+    session = request_ctx.session
+    if not isinstance(session, WalletSession):
+        raise Misconfigured(
+            f"flask.session is a {type(session).__name__} here, which does not know who is signed in. Remove what "
+            "replaces it: Session(app) of Flask-Session, or write SocketIO(app, manage_session=False)."
+        )
+    return session
 
 
 def session_view() -> SessionView | None:
-    """Return the session of this request, or `None` for a visitor."""
-    live = wallet_session().account_live
+    """Return the session of this request, or `None` for a visitor. Has it read first if nobody has yet."""
+    session = wallet_session()
+    session.ensure_read()
+    live = session.account_live
     if live is None:
         return None
     view: SessionView | None = g.get("wallet_session_view")

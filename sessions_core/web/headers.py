@@ -41,7 +41,7 @@ class SecurityHeaders:
             # Wallets may open a window of their own that talks back to ours.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
-            # Flask-WTF wants a Referer over https, so not "no-referrer".
+            # Not "no-referrer": error pages lead back to the page whose form failed (`failures`).
             ("Referrer-Policy", "same-origin"),
             ("Permissions-Policy", _DENIED_FEATURES),
             ("X-Frame-Options", "DENY"),
@@ -49,7 +49,9 @@ class SecurityHeaders:
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:
-            self._headers.append(("Strict-Transport-Security", "max-age=31536000"))
+            # With it nobody on the network can answer for a subdomain over plain http, and plant cookies from there.
+            subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
+            self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
         self._names = {name.lower() for name, _ in self._headers}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

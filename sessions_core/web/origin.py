@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
-from flask import Request
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask import Request, g
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from ..errors import CrossSiteRequest, CsrfFailed
+from ..records import CONFIRMING_GRACE, CSRF_KEY, GRACE
 from ..settings import Settings
+from ..store import WalletSession
+
+CONFIRMATION_HEADER = "Wallet-Confirmation"
+"""Where a client of the JSON service puts the proof that confirms a request (see `confirmations`)."""
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 # Path, query and fragment in the characters RFC 3986 allows: no backslash (browsers read it as a slash), no control
@@ -22,6 +30,9 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
 
     Browsers say where a request comes from in headers that no page can set: Sec-Fetch-Site, and Origin in those that
     do not know it. A client that sends neither is no browser, or an old one, which the token stops.
+
+    Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with forms (Fetch, "append a request `Origin`
+    header"). Then Sec-Fetch-Site decides alone. For sandboxed frames and data: pages it is "cross-site".
     """
     if request.method in SAFE_METHODS:
         return
@@ -29,16 +40,53 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
     if site is not None and site not in ("same-origin", "none"):
         raise CrossSiteRequest("Sec-Fetch-Site", site)
     origin = request.headers.get("Origin")
-    if origin is not None and origin != settings.public_origin:
-        raise CrossSiteRequest("Origin", origin)
+    if origin is None or origin == settings.public_origin or (origin == "null" and site == "same-origin"):
+        return
+    raise CrossSiteRequest("Origin", origin, reason="origin_hidden" if origin == "null" and site is None else None)
 
 
-def demand_token(csrf: CSRFProtect) -> None:
-    """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`."""
+def demand_token(request: Request, config: Mapping[str, Any], current: WalletSession) -> None:
+    """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`.
+
+    Flask-WTF makes the tokens and this checks them. Its own check looks at POST, PUT, PATCH and DELETE only. Over
+    https it also demands a Referer, which says less than the headers that `refuse_cross_site` looks at.
+    """
+    given = _token_of(request, config)
+    if given is None:
+        raise CsrfFailed("neither a field csrf_token nor a header X-CSRFToken", reason="token_missing")
+    wanted = _csrf_secrets(request, current)
+    # WTF_CSRF_SECRET_KEY holds all secrets (see `extension`): a form that was open before a rotation still works.
+    serializer = URLSafeTimedSerializer(config["WTF_CSRF_SECRET_KEY"], salt="wtf-csrf-token")
     try:
-        csrf.protect()
-    except CSRFError as error:
-        raise CsrfFailed(error.description) from error
+        found = str(serializer.loads(given, max_age=config["WTF_CSRF_TIME_LIMIT"]))
+    except BadData as error:
+        raise CsrfFailed(str(error), reason="token_wrong") from error
+    if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
+        # A token of ours, but the cookie that it belongs to did not come along: cookies are blocked, or were cleared.
+        cookieless = current.sid is None and current.browser is None and current.ended is None
+        raise CsrfFailed("of another session", reason="cookie_missing" if cookieless else "token_wrong")
+    g.csrf_valid = True  # a FlaskForm in the view need not check it again
+
+
+def _csrf_secrets(request: Request, current: WalletSession) -> list[str]:
+    """Return the secrets that a token may hold: that of the session, or of a visitor's browser; and those that the
+    session had until its id changed just now.
+    """
+    secrets = [current[CSRF_KEY]] if CSRF_KEY in current else []
+    live = current.account_live
+    if live is not None:
+        # A client that brings a signature was told to send the same request again, and the wallet takes its time. A
+        # page of another site can't set that header.
+        grace = CONFIRMING_GRACE if CONFIRMATION_HEADER in request.headers else GRACE
+        secrets += live.record.former_csrf(since=live.now - grace)
+    return secrets
+
+
+def _token_of(request: Request, config: Mapping[str, Any]) -> str | None:
+    # A FlaskForm with a prefix puts that before the name of each field.
+    prefixed = (value for name, value in request.form.items() if name.endswith(CSRF_KEY))
+    headers = (request.headers.get(name) for name in config["WTF_CSRF_HEADERS"])
+    return next((token for token in (request.form.get(CSRF_KEY), *prefixed, *headers) if token), None)
 
 
 def address_of(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
@@ -180,7 +180,7 @@ def end_session(reason: str = "signed_out") -> None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
         if current.claims is None:
-            origin.demand_token(ours.csrf)
+            origin.demand_token(request, current_app.config, current)
         ours.lifecycle.revoke(current.account_live, reason)
     elif (
         current.ended == "rotated"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from flask import Flask, current_app
-from flask_wtf.csrf import CSRFProtect
 
 from ..accounts import Account, stored
 from ..actions import Actions
@@ -63,7 +62,6 @@ class Services:
     rate_limits: RateLimits
     policy: Policy
     actions: Actions
-    csrf: CSRFProtect
     requests: KeyRing
     clock: Callable[[], float]
     role_for: Callable[[Account], str] | None

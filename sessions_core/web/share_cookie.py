@@ -10,6 +10,7 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
+from .. import cookies
 from ..accounts import Account
 from ..records import account_tag
 from ..settings import DAY
@@ -18,12 +19,12 @@ from .services import services
 
 def present() -> bool:
     """Whether this browser holds half of some wallet."""
-    return services().store.share_cookie_name in request.cookies
+    return bool(_values())
 
 
 def names(account: Account) -> bool:
     """Whether this browser holds half of the wallet of this account."""
-    return request.cookies.get(services().store.share_cookie_name) == account_tag(str(account))
+    return account_tag(str(account)) in _values()
 
 
 def give(response: Response, account: Account) -> Response:
@@ -41,3 +42,7 @@ def take(response: Response) -> Response:
     store = services().store
     response.delete_cookie(store.share_cookie_name, **store.cookie_attributes())
     return response
+
+
+def _values() -> list[str]:
+    return cookies.values(request, services().store.share_cookie_name)

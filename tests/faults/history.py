@@ -28,4 +28,4 @@ class Table:
     def _print(first: str, cells: object) -> None:
         assert isinstance(cells, (list, tuple))
         # Past pytest's own capture: the table is what is run for.
-        print(f"\n| {first:{_WIDTH}} |" + "|".join(f" {cell!s:>13} " for cell in cells) + "|", end="", file=sys.stderr)
+        print(f"\n| {first:{_WIDTH}} | {' | '.join(f'{cell!s:>13}' for cell in cells)} |", end="", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Two hundred rounds of each thing that can happen while the id of a session changes, and what they cost.
 
-Nothing that was acknowledged may be lost, nobody may be signed out, a thief who knows only the former id gets nothing,
-and what was revoked stays dead. Run by `make faults`, which prints the counts.
+No acknowledged write may be lost, no user signed out, a thief who knows only the former id gets nothing, and what was
+revoked stays dead. Run by `make faults`, which prints the counts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Answer(NamedTuple):
 
 
 class Person:
-    """A browser with one session cookie for all its tabs, whose requests can be sent at once or lose their answers."""
+    """A user's browser: all tabs have one session cookie, and requests run at once or lose their answers."""
 
     def __init__(self, app: Flask, services: Services) -> None:
         self.wallet = Wallet()
@@ -63,10 +63,8 @@ class Person:
         tab = Visitor(self._app)
         tab.session_id = self.session_id
         tab.client.set_cookie(BROWSER_COOKIE, self.browser, secure=True)
-        if method == "GET":
-            found = tab.json(path)
-        else:
-            found = tab.json(path, "POST", data={"csrf_token": self.token, **form})
+        fields = {"csrf_token": self.token, **form}
+        found = tab.json(path) if method == "GET" else tab.json(path, method, data=fields)
         new = re.search(rf"{SESSION_COOKIE}=([^;]+)", str(found.headers.getlist("Set-Cookie")))
         answer = Answer(found.status_code, found.get_data(as_text=True), new[1] if new else None)
         if answer.cookie and not lost:
@@ -267,7 +265,7 @@ def test_killed_worker(
 ) -> None:
     """The worker dies between Redis's answer and its own: a real server, and SIGKILL."""
     relay.on_answer = kill
-    with serve(f"unix://{relay.path}", tmp_path) as ask:
+    with Gunicorn(f"unix://{relay.path}", tmp_path) as ask:
 
         def play(person: Person) -> Counter[str]:
             person.change_role()
@@ -285,8 +283,8 @@ def test_killed_worker(
     assert relay.met == ROUNDS
 
 
-class serve:  # noqa: N801  # used as a context manager
-    """Run gunicorn with one worker on this Redis; as a context, return what asks it for a person's page."""
+class Gunicorn:
+    """A server with one worker on this Redis; as a context, it returns what asks it for a person's page."""
 
     def __init__(self, redis_url: str, directory: Path) -> None:
         self._port = free_port()
