@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask, Response, jsonify, session
 
-from sessions_core import events, public, signed_in
+from sessions_core import events, fresh_required, public, signed_in
 from sessions_core.accounts import parse
 from sessions_core.records import GRACE, Live
 from sessions_core.web.services import Services
@@ -284,3 +284,27 @@ def test_former_ids_are_bounded(
     [live] = services.records.living(wallet.account())
     assert isinstance(live, Live)
     assert len(live.record.formers) == 8
+
+
+def test_json_client_repeats_the_refused_request_unchanged(
+    make_app: Callable[..., Flask], wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    """The refused request met a change of role, so its id and its CSRF secret changed while the wallet was asked."""
+    app = make_app({"actions": {"invoice.pay": "Pay the invoice."}})
+
+    @app.post("/pay")
+    @fresh_required(0, "invoice.pay")
+    def pay() -> str:
+        return "paid"
+
+    person = Visitor(app)
+    person.sign_in(wallet)
+    headers = {"X-CSRFToken": person.token("/session")}
+    services: Services = app.extensions["wallet_sessions"]
+    services.directory.appoint(parse(wallet.account()), "admin")
+    answer = person.json("/pay", "POST", json={}, headers=headers)
+    assert answer.get_json()["error"]["code"] == "step_up_required"
+    proof = person.proof(wallet, answer)
+    pass_time(60)
+    assert person.json("/pay", "POST", json={}, headers=headers).status_code == 400, "a former token alone"
+    assert person.json("/pay", "POST", json={}, headers=headers | proof).text == "paid"

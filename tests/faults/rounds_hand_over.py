@@ -218,13 +218,19 @@ def test_revocation_in_the_middle(table: Table, enter: Callable[[], Person], ser
     found: Counter[str] = Counter()
     for _ in range(ROUNDS):
         person = enter()
-        former = person.session_id
+        former, begun = person.session_id, threading.Event()
         person.change_role()
-        together(
-            lambda person=person: person.send("GET", "/page"),
-            lambda person=person: [person.write() for _ in range(3)],
-            lambda person=person: services.lifecycle.revoke_handle(person.account, person.handle),
-        )
+
+        def write(person: Person = person, begun: threading.Event = begun) -> None:
+            for _ in range(4):
+                person.write()
+                begun.set()
+
+        def revoke(person: Person = person, begun: threading.Event = begun) -> None:
+            assert begun.wait(20)
+            services.lifecycle.revoke_handle(person.account, person.handle)
+
+        together(lambda person=person: person.send("GET", "/page"), write, write, revoke)
         found["rounds"] += 1
         found["writes"] += len(person.written)
         for session_id in (former, person.session_id):
