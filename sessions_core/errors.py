@@ -25,6 +25,8 @@ class SessionsError(Exception):
     status = 500
     title = "Something went wrong"
     message = "An error on our side stopped this request. Try again in a moment."
+    said = ""
+    """What the application said when it aborted, for the page to show in place of its own words."""
 
     def __init__(self, *evidence: object, reason: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(*evidence)

@@ -124,16 +124,17 @@ def test_a_view_that_breaks_does_not_sign_anybody_out(
         (503, "internal_error"),
     ],
 )
-def test_a_view_may_abort_and_gets_the_site_s_look(
+def test_abort_gets_the_look_of_the_site_and_its_own_words(
     site: Flask, visitor: Visitor, caplog: pytest.LogCaptureFixture, status: int, code: str
 ) -> None:
     response = visitor.get(f"/abort/{status}")
     assert (response.status_code, response.mimetype) == (status, "text/html")
     text = response.get_data(as_text=True)
     assert f'data-code="{code}"' in text
-    assert "hunter2" not in text
+    assert DETAIL in text, "what the application says to people is for people"
     answer = visitor.json(f"/abort/{status}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+    assert answer.get_json()["error"]["message"] == DETAIL
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable, TooManyRequests])

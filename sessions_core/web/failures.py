@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, SecurityError
 from werkzeug.wrappers import Response
 
 from .. import errors, events
@@ -38,23 +38,33 @@ _SIGN_OUTS = ("sessions.sign_out_post", "sessions_api.logout")
 
 
 def register(app: Flask) -> None:
-    """Answer all errors of the application in its own look."""
+    """Answer our own refusals, and the application's errors where it has no handler of its own."""
     app.register_error_handler(errors.SessionsError, answer)
-    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(SecurityError, _wrong_host)
+    if HTTPException not in app.error_handler_spec[None][None]:
+        app.register_error_handler(HTTPException, _answer_http)
 
 
 def wants_json() -> bool:
-    """Whether this client reads JSON rather than pages.
+    """Whether this request reads JSON rather than pages.
 
-    The JSON service answers pages only to who names them (a form in a browser without script); everything else
-    answers JSON only to who sends or prefers it.
+    A navigation gets a page. A script gets JSON: it would follow a redirect to the sign-in page and take that
+    page's 200 for success. An Authorization header alone decides nothing, since proxies add one to every request.
     """
-    accepted = request.accept_mimetypes
-    if wallet_session().token is not None:
-        return True
+    headers, accepted = request.headers, request.accept_mimetypes
+    named = set(accepted.values())
     if request.path.startswith("/api/"):
-        return "text/html" not in accepted.values()
-    return request.is_json or accepted["application/json"] > accepted["text/html"]
+        return "text/html" not in named  # a form in a browser without script names it
+    if request.is_json or wallet_session().claims is not None:
+        return True
+    if "text/html" in named:
+        return accepted["application/json"] > accepted["text/html"]
+    by_script = (
+        headers.get("X-Requested-With") == "XMLHttpRequest"  # jQuery, and others that send `Accept: */*`
+        or headers.get("Sec-Fetch-Dest") == "empty"  # fetch and XMLHttpRequest (Fetch Metadata, section 2.1)
+        or wallet_session().token is not None  # a client with a token that ran out, say
+    )
+    return by_script or "application/json" in named
 
 
 def answer(error: errors.SessionsError) -> ResponseReturnValue:
@@ -161,8 +171,6 @@ def _to_sign_in(error: errors.NotSignedIn) -> Response:
 def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:
         return error  # a redirect that Werkzeug raises, to the path with its slash
-    if isinstance(error, SecurityError):
-        return _wrong_host()
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
@@ -170,6 +178,13 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     otherwise = errors.BadRequest if status < 500 else errors.SessionsError
     refusal = _BY_STATUS.get(status, otherwise)(error.name)
     refusal.status = status  # a view that aborts with 409 or 503 means it
+    if "description" in vars(error) and error.description:
+        refusal.message = refusal.said = error.description  # the application's own words
+    elif isinstance(error, RequestEntityTooLarge) and request.max_content_length is not None:
+        from humanize import naturalsize  # 20 ms to import
+
+        size = naturalsize(request.max_content_length, binary=True)
+        refusal.message = refusal.said = f"What you sent is larger than this address accepts: at most {size}."
     response = current_app.make_response(answer(refusal))
     for name, value in error.get_headers():  # Allow, Retry-After, Content-Range …
         if name not in ("Content-Type", "Content-Length"):
@@ -177,7 +192,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _wrong_host() -> ResponseReturnValue:
+def _wrong_host(_: SecurityError) -> ResponseReturnValue:
     settings = services().settings
     # Flask routes nothing for a host it refuses; the links of our page are those of the configured origin.
     request_ctx.url_adapter = current_app.url_map.bind(settings.domain)

@@ -14,7 +14,11 @@ const MOVING_MS = 500;
 const MOVING = new Set(["replaced", "rotated"]);
 
 /** The codes with which the server says that this browser has no live session. */
-const SIGNED_OUT_CODES = new Set(["session_expired", "session_invalid", "session_ended_during_request", "no_token"]);
+const SIGNED_OUT_CODES = new Set([
+  "no_token", "session_expired", "session_invalid", "session_ended_during_request",
+  // Of a token that a proxy adds to each request: without a session cookie, that token is all there is.
+  "token_expired", "token_invalid",
+]);
 
 /** A request that brought no data: refused by the server, or not answered at all. */
 export class HttpError extends Error {
