@@ -13,13 +13,28 @@ signature or a secret: what is published here ends up in logs.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from blinker import Signal
+from blinker import ANY, Signal
 
 logger = logging.getLogger(__name__)
-happened: Signal = Signal("Sent with every event as the sender.")
+
+Receiver = TypeVar("Receiver", bound=Callable[..., Any])
+
+
+class Happened(Signal):
+    """The signal of all events, each of which is its sender."""
+
+    def connect(self, receiver: Receiver, sender: Any = ANY, weak: bool = False) -> Receiver:
+        """Call `receiver` for every event. It is kept, unlike with other signals: a function made inside an
+        application factory would be collected, and silently never called.
+        """
+        return super().connect(receiver, sender, weak)
+
+
+happened = Happened()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, has_app_context, has_request_context
 from flask.sessions import SecureCookieSessionInterface
@@ -51,6 +53,28 @@ _NEEDED = {
     "nacl": "PyNaCl is missing: run pip install pynacl. "
     "It checks the keys and signatures of Solana and the Internet Computer.",
 }
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+# What Flask or Flask-Session would go by, and what counts here instead.
+_IGNORED = {
+    "PERMANENT_SESSION_LIFETIME": "set SESSIONS_CORE_IDLE_SECONDS and SESSIONS_CORE_ABSOLUTE_SECONDS",
+    "SESSION_PERMANENT": "the user decides that on the sign-in page",
+    "SESSION_COOKIE_NAME": "the cookie is called __Host-session, which other hosts can't set",
+    "SESSION_COOKIE_DOMAIN": "a __Host- cookie belongs to one host",
+    "SESSION_COOKIE_PATH": "a __Host- cookie is for the whole host",
+    "SESSION_COOKIE_SAMESITE": "set SESSIONS_CORE_COOKIE_SAMESITE",
+    "SESSION_TYPE": "sessions are kept in Redis; set SESSIONS_CORE_REDIS_URL",
+    "SESSION_REDIS": "set SESSIONS_CORE_REDIS_URL",
+    "SESSION_KEY_PREFIX": "set SESSIONS_CORE_REDIS_PREFIX",
+    "WTF_CSRF_METHODS": "every method but GET, HEAD, OPTIONS and TRACE takes the token",
+}
+
+_METHODS_OF_FLASK_WTF = {"POST", "PUT", "PATCH", "DELETE"}  # what it sets by itself
 
 
 class WalletSessions:
@@ -146,7 +170,25 @@ class WalletSessions:
         app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
-            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+            proxies = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+            app.wsgi_app = _SafePrefix(proxies)  # type: ignore[method-assign]
+
+
+class _SafePrefix:
+    """Drops an X-Forwarded-Prefix that is no path: one that begins with two slashes would be another host in links.
+
+    A proxy that sets none passes on what the client sent.
+    """
+
+    _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?", re.ASCII)
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not self._PATH.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "/none")):
+            del environ["HTTP_X_FORWARDED_PREFIX"]
+        return self._app(environ, start_response)
 
 
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
@@ -170,10 +212,9 @@ def _keep_what_happens(app: Flask) -> None:
         if isinstance(event, events.SessionCreated):
             ours.directory.saw(event.account)
 
-    events.happened.connect(keep)
-    app.extensions["wallet_sessions_keeper"] = (
-        keep  # the signal holds it weakly, so that it ends with the application
-    )
+    # Held weakly, and by the application: it ends with that.
+    events.happened.connect(keep, weak=True)
+    app.extensions["wallet_sessions_keeper"] = keep
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
@@ -182,6 +223,9 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
             f"{type(app.session_interface).__name__} keeps flask.session already. Remove Session(app), or what else "
             "sets it up: WalletSessions(app) keeps flask.session in Redis."
         )
+    for name, ours in _IGNORED.items():
+        if app.config.get(name) not in (Flask.default_config.get(name), _METHODS_OF_FLASK_WTF):
+            logger.warning("%s is set and has no effect: %s.", name, ours)
     app.session_interface = store
     app.config.update(
         SESSION_COOKIE_NAME=store.cookie_name,

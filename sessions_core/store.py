@@ -14,6 +14,7 @@ record for a visitor is made only when a view writes to `flask.session`.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from .records import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, acc
 from .session_data import same, to_stored
 from .settings import Settings
 from .tokens import Claims, Tokens
+
+logger = logging.getLogger(__name__)
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
@@ -57,6 +60,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     ended_handle = ""
     loading = loaded = False
     lost = False
+    saved = False  # the response has begun: what is changed now comes too late
     cleared = False
     cookie_due = False
     minted_browser: str | None = None
@@ -71,10 +75,16 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         reader: Callable[[WalletSession], None] | None = None,
     ) -> None:
         super().__init__()
+        self.on_update = type(self)._changed
         self.sid: str | None = sid
         self.browser = browser
         self.token = token
         self._reader = reader
+
+    def _changed(self) -> None:
+        self.modified = self.accessed = True
+        if self.saved:
+            logger.warning("flask.session was changed after its response had begun, in a stream; that is not kept.")
 
     def ensure_read(self) -> None:
         """Read the session from Redis unless that was tried already. May raise `StoreUnavailable`."""
@@ -285,6 +295,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
         """Write what changed, if the session still exists, and set a cookie only if its id is new."""
+        session.saved = True
         if not session.loaded:
             return  # it was not looked at, or could not be read; `modified` alone, set by a hook, stores nothing
         try:

@@ -169,6 +169,7 @@ def test_an_account_nobody_knows_has_an_empty_page(log: Audit) -> None:
 
 def test_refusals_are_what_anybody_can_cause_and_routine_is_what_a_session_can_do_without_end() -> None:
     assert set(REFUSALS) == {
+        "session.former_id_refused",
         "signin.failed",
         "confirmation.failed",
         "link.failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 from typing import Any
 
@@ -50,6 +51,25 @@ def test_hostile_text_in_an_event_can_not_write_a_line_of_its_own_into_the_log(
         events.publish(events.RequestRefused(code="not_found\nroot logged in", endpoint="\r\x1b[2J"))
     assert "\n" not in caplog.text.strip("\n")
     assert "\x1b" not in caplog.text
+
+
+def test_receiver_made_in_a_factory_is_kept() -> None:
+    heard: list[Event] = []
+
+    def factory() -> None:
+        @events.happened.connect
+        def note(event: Event, **_: Any) -> None:
+            heard.append(event)
+
+    factory()
+    gc.collect()
+    before = set(events.happened.receivers)
+    events.publish(events.SessionsRevoked(account=None, scope="everybody"))
+    assert len(heard) == 1
+    for receiver in list(events.happened.receivers_for(None)):
+        if "test_receiver_made_in_a_factory" in receiver.__qualname__:
+            events.happened.disconnect(receiver)
+    assert len(events.happened.receivers) == len(before) - 1
 
 
 def test_who_disconnects_hears_nothing_more() -> None:

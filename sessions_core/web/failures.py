@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
@@ -31,7 +32,7 @@ _BY_STATUS: dict[int, type[errors.SessionsError]] = {
 }
 
 
-_LONGEST_IN_ADDRESS = 3000  # gunicorn takes request lines of 4094 bytes
+_LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
 # A sign-out that fails must not read like one that worked.
 _SIGN_OUTS = ("sessions.sign_out_post", "sessions_api.logout")
@@ -155,7 +156,8 @@ def _elsewhere(error: errors.SessionsError) -> Response | None:
 
 def _target() -> dict[str, Any]:
     path = request.script_root + origin.address_of(request)
-    return {"next": path} if request.method == "GET" and origin.is_safe_path(path) else {}
+    returns = request.method == "GET" and origin.is_safe_path(path) and len(quote(path)) <= _LONGEST_IN_ADDRESS
+    return {"next": path} if returns else {}
 
 
 def _to_sign_in(error: errors.NotSignedIn) -> Response:

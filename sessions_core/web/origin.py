@@ -22,7 +22,7 @@ CONFIRMATION_HEADER = "Wallet-Confirmation"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 # Path, query and fragment in the characters RFC 3986 allows: no backslash (browsers read it as a slash), no control
 # characters.
-_PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,511}", re.ASCII)
+_PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,4000}", re.ASCII)
 
 
 def refuse_cross_site(request: Request, settings: Settings) -> None:

@@ -1,0 +1,113 @@
+"""What an application brings along that was there before: its settings, its proxies, its long addresses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, Response, session
+from flask_wtf.csrf import CSRFProtect
+
+from sessions_core import WalletSessions, public, signed_in
+
+from .actors import ORIGIN, Visitor
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("PERMANENT_SESSION_LIFETIME", timedelta(days=7), "SESSIONS_CORE_ABSOLUTE_SECONDS"),
+        ("SESSION_COOKIE_NAME", "shop", "__Host-session"),
+        ("SESSION_COOKIE_DOMAIN", ".example.org", "one host"),
+        ("SESSION_COOKIE_PATH", "/shop", "whole host"),
+        ("SESSION_TYPE", "filesystem", "SESSIONS_CORE_REDIS_URL"),
+        ("WTF_CSRF_METHODS", ["PUT"], "takes the token"),
+    ],
+)
+def test_setting_without_effect_is_named_at_start(
+    make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture, name: str, value: Any, instead: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        make_app(**{name: value})
+    assert f"{name} is set and has no effect" in caplog.text
+    assert instead in caplog.text
+
+
+def test_ordinary_app_is_warned_of_nothing(overrides: dict[str, Any], redis: Any, caplog: Any) -> None:
+    app = Flask("ordinary")
+    app.config.update(overrides)
+    CSRFProtect(app)
+    with caplog.at_level(logging.WARNING):
+        WalletSessions(app)
+    assert "no effect" not in caplog.text
+
+
+def test_csrf_methods_of_the_app_switch_nothing_off(make_app: Callable[..., Flask]) -> None:
+    app = make_app(WTF_CSRF_METHODS=["PUT"])
+
+    @app.post("/pay")
+    @public
+    def pay() -> str:
+        return "paid"
+
+    assert Visitor(app).json("/pay", "POST").get_json()["error"]["code"] == "csrf_failed"
+
+
+@pytest.mark.parametrize("length", [520, 2000, 3500])
+def test_long_address_survives_the_sign_in(visitor: Visitor, length: int) -> None:
+    address = "/session?" + "a" * (length - 9)
+    answer = visitor.get(address)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].endswith(address.partition("?")[2])
+    assert f'name="next" value="{address}"' in visitor.get(answer.headers["Location"]).get_data(as_text=True)
+
+
+def test_address_too_long_for_a_redirect_is_left_out(visitor: Visitor) -> None:
+    """gunicorn and others refuse a request line of more than 4094 bytes: the sign-in page has to be reachable."""
+    answer = visitor.get("/session?" + "%20" * 1300)
+    assert answer.headers["Location"] == "/sign-in"
+
+
+@pytest.fixture
+def proxied(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app(SESSIONS_CORE_TRUSTED_PROXIES=1)
+
+    @app.get("/members")
+    @signed_in
+    def members() -> str:
+        return "members"
+
+    return app
+
+
+def test_prefix_of_a_proxy_is_in_every_link(proxied: Flask) -> None:
+    answer = proxied.test_client().get("/members", base_url=ORIGIN, headers={"X-Forwarded-Prefix": "/shop"})
+    assert answer.headers["Location"] == "/shop/sign-in?next=/shop/members"
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "https://evil.example", "/a b", "/\\evil.example", "/<b>", ""])
+def test_prefix_that_is_no_path_is_dropped(proxied: Flask, prefix: str) -> None:
+    answer = proxied.test_client().get("/members", base_url=ORIGIN, headers={"X-Forwarded-Prefix": prefix})
+    assert answer.headers["Location"] == "/sign-in?next=/members"
+
+
+def test_write_inside_a_stream_is_logged(make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+
+    @app.get("/stream")
+    @public
+    def stream() -> Response:
+        def parts() -> Iterator[str]:
+            yield "first"
+            session["seen"] = True
+            yield "second"
+
+        from flask import stream_with_context
+
+        return Response(stream_with_context(parts()))
+
+    assert Visitor(app).get("/stream").text == "firstsecond"
+    assert "flask.session was changed after its response had begun" in caplog.text
