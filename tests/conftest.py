@@ -67,6 +67,7 @@ def overrides(redis_url: str) -> dict[str, Any]:
         "SESSIONS_CORE_DEVELOPMENT": True,
         "SESSIONS_CORE_PUBLIC_ORIGIN": ORIGIN,
         "SESSIONS_CORE_REDIS_URL": redis_url,
+        "SESSIONS_CORE_REDIS_TIMEOUT_MS": 5000,  # a busy machine answers late, which has tests of its own
         "SESSIONS_CORE_INTERNET_IDENTITY_URL": "",  # no test opens a page of somebody else
         # Some go through a thousand wrong forms in one browser.
         "SESSIONS_CORE_SIGN_INS_PER_ADDRESS": "10000/minute",

@@ -308,3 +308,27 @@ def test_json_client_repeats_the_refused_request_unchanged(
     pass_time(60)
     assert person.json("/pay", "POST", json={}, headers=headers).status_code == 400, "a former token alone"
     assert person.json("/pay", "POST", json={}, headers=headers | proof).text == "paid"
+
+
+def test_name_given_while_the_id_changes_is_kept(
+    app: Flask, person: Visitor, services: Services, wallet: Wallet
+) -> None:
+    """The name is written to a record that another request rotates at the same moment, by its handle."""
+    handle = handle_of(person)
+    for number, role in enumerate(["admin", "member"] * 10):
+        services.directory.appoint(parse(wallet.account()), role)
+        browser = person.client.get_cookie(BROWSER_COOKIE)
+        assert browser
+        tab = thief_with(app, person.session_id, browser.value)
+        token = {"X-CSRFToken": person.token("/sign-out")}
+        path = f"/api/auth/sessions/{handle}"
+        named, _ = together(
+            lambda path=path, token=token, number=number: person.client.patch(
+                path, json={"label": f"name {number}"}, base_url=person.site, headers=token
+            ),
+            lambda tab=tab: tab.get("/page"),
+        )
+        assert named.status_code == 200
+        [live] = services.records.living(wallet.account())
+        assert live.record.label == f"name {number}"
+        person.session_id = tab.session_id

@@ -342,7 +342,7 @@ def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
     monkeypatch.setattr(services.records, "find", and_then_end)
     assert person.submit(f"/sessions/{live.record.handle}/name", label="Laptop").status_code == 303
     assert len(redis.keys("*:session:*")) == 1
-    assert message(person.get("/sessions")) is None
+    assert message(person.get("/sessions")) == "ended_already"
 
 
 # -- Ending one ----------------------------------------------------------------------------------------------------

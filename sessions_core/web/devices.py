@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from .. import events
 from ..accounts import Account
-from ..errors import NotFound
+from ..errors import NotFound, StoreUnavailable
 from ..news import KEPT
 from ..records import Live, Record
 from .answers import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
@@ -31,6 +31,7 @@ from .services import services
 from .view import SessionView
 
 PER_PAGE = 25
+_ATTEMPTS = 100  # to name a session that other requests change; each round one of the writers gets through
 
 
 class HandleConverter(BaseConverter):
@@ -90,8 +91,10 @@ def revoke_one(handle: str) -> ResponseReturnValue:
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
     """Give a session of this person a name of one's own; an empty one takes it away."""
-    found, saved = _name(handle, request.form.get("label", ""))
-    if saved:
+    found = _name(handle, request.form.get("label", ""))
+    if found is None:
+        flash("", "ended_already")
+    else:
         flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
     return redirect(url_for("sessions.devices"), 303)
 
@@ -171,7 +174,9 @@ class NameRequest(msgspec.Struct):
 @operation(NotFound)
 def name_session(handle: str, body: NameRequest) -> SessionRow:
     """Give a session of this person a name of one's own: one line, at most 40 characters of it."""
-    found, _ = _name(handle, body.label)
+    found = _name(handle, body.label)
+    if found is None:
+        raise NotFound("that session has ended")
     return SessionView(found, services()).as_row(own_session().handle)
 
 
@@ -214,20 +219,21 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
     return clear_browser(success(EndedSessions(query.scope, _end_all())))
 
 
-def _name(handle: str, label: str) -> tuple[Live, bool]:
-    """Name a session of this person; return it, and whether that was stored. It is lost only to a change in the same
-    instant: who looks next sees what holds.
+def _name(handle: str, label: str) -> Live | None:
+    """Name a session of this person and return it, or `None` if it has ended. Raises `NotFound` for another's, and
+    `StoreUnavailable` if the record keeps changing.
     """
     ours = services()
     account = str(_account_of(handle))
-    found = ours.records.find(account, handle)
-    if found is None:
-        raise NotFound("that session has ended")
-    found.record.label = display_name(label)
-    saved = ours.records.save(found) == "saved"
-    if saved:
-        events.publish(events.SessionNamed(handle=handle, account=account))
-    return found, saved
+    for _ in range(_ATTEMPTS):
+        found = ours.records.find(account, handle)
+        if found is None:
+            return None
+        found.record.label = display_name(label)
+        if ours.records.save(found) == "saved":
+            events.publish(events.SessionNamed(handle=handle, account=account))
+            return found
+    raise StoreUnavailable("the record kept changing", retry_after=1)
 
 
 def _ask(scope: str) -> str:
