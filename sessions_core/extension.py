@@ -218,7 +218,7 @@ def _keep_what_happens(app: Flask) -> None:
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
-    if type(app.session_interface) is not SecureCookieSessionInterface:
+    if type(app.session_interface) not in (SecureCookieSessionInterface, SessionStore):
         raise Misconfigured(
             f"{type(app.session_interface).__name__} keeps flask.session already. Remove Session(app), or what else "
             "sets it up: WalletSessions(app) keeps flask.session in Redis."

@@ -18,6 +18,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial, wraps
@@ -90,6 +91,17 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         """Read the session from Redis unless that was tried already. May raise `StoreUnavailable`."""
         if not self.loading and self._reader is not None:
             self._reader(self)
+
+    def close(self) -> None:
+        """Leave the session unread, whoever looks: the route has none."""
+        self._reader = None
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Leave the session unread within the block, and for good if the block fails."""
+        reader, self._reader = self._reader, None
+        yield
+        self._reader = reader
 
     @property
     def account_live(self) -> Live | None:
@@ -296,8 +308,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
         """Write what changed, if the session still exists, and set a cookie only if its id is new."""
         session.saved = True
-        if not session.loaded:
-            return  # it was not looked at, or could not be read; `modified` alone, set by a hook, stores nothing
+        if not session.loaded:  # nobody looked, or it could not be read
+            if dict.keys(session) - {CSRF_KEY}:
+                logger.warning(
+                    "flask.session was written on a route without one; declare it @public to have it kept."
+                )
+            return
         try:
             if session.modified:
                 session.modified = False

@@ -28,7 +28,9 @@ def unchanged(redis: Redis, *, spent: int = 0) -> Iterator[None]:
     after = snapshot(redis)
     burnt = {key for key in after.keys() - before.keys() if key.startswith(b"wallet:nonce:")}
     assert len(burnt) == spent
-    assert {key: value for key, value in after.items() if key not in burnt} == before
+    now = {key: value for key, value in after.items() if key not in burnt}
+    changed = {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}
+    assert changed == set(), changed
     for key, left in clocks.items():
         assert redis.pttl(key) <= left or left == -1, f"{key!r} lives longer than before"
 

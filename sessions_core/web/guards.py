@@ -225,10 +225,12 @@ def guard() -> None:
         # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
         access = Access(slide="never", csrf=False)
     if not access.reads:
+        current.close()
         return
     unsafe = request.method not in origin.SAFE_METHODS and endpoint is not None
     if unsafe:
-        origin.refuse_cross_site(request, ours.settings)
+        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
+            origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:
             _limit_body(request)
     ours.store.load(current, access.slide, access.shown)
