@@ -310,9 +310,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         session.saved = True
         if not session.loaded:  # nobody looked, or it could not be read
             if dict.keys(session) - {CSRF_KEY}:
-                logger.warning(
-                    "flask.session was written on a route without one; declare it @public to have it kept."
-                )
+                logger.warning("flask.session was written on a route without one; declare it @public to keep it.")
             return
         try:
             if session.modified:
@@ -423,7 +421,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             live.record.data = {key: value for key, value in now.items() if key not in removed} | changed
             if _FLASHES in changed or _FLASHES in removed:
                 flashes = _merge_flashes(*(each.get(_FLASHES, []) for each in (before, data, now)))
-                live.record.data |= {_FLASHES: flashes}
+                live.record.data.pop(_FLASHES, None)
+                live.record.data |= {_FLASHES: flashes} if flashes else {}
             if self.records.save(live) == "saved":
                 session.live = live
                 return
