@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from .errors import BadRequest, Misconfigured
 from .settings import STATEMENT_CHARACTER
@@ -53,6 +53,9 @@ class Actions:
 
     def __contains__(self, name: str) -> bool:
         return name in self._sentences
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sentences)
 
     def sentence(self, name: str, values: Mapping[str, str]) -> str:
         """Return the sentence of an action with the values of this request in it.

@@ -13,7 +13,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -36,12 +36,15 @@ from ..records import Record
 from ..sealing import Unsealable
 from ..store import WalletSession
 from . import contract_wallets, origin
+from .checks import checks_of
 from .services import Services
 from .view import SessionView
 
 HEADER = "Wallet-Confirmation"
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
 
+NO_END = "A page is opened again once it was signed for, and would ask again, without end."
+_READING = ("GET", "HEAD")
 _PROOF = ("confirm_message", "confirm_challenge", "confirm_signature")
 _NOT_THE_REQUEST = (*_PROOF, "csrf_token")
 _WAITING = 10 * 60  # seconds to read the page before the wallet is asked
@@ -89,15 +92,38 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     """
     if action not in ours.actions:
         raise Misconfigured(f"The action {action!r} has no sentence: WalletSessions(app, actions={{…}}) takes one.")
-    view = _view(ours, current)
+    if seconds <= 0 and request.method in _READING:
+        raise Misconfigured(f"A page asks for a signature for {action!r} each time that it is opened. {NO_END}")
+    view, done = _view(ours, current), checks_of(request)
+    what = (view.handle, action)
+    if what in done.fresh and done.fresh[what] <= max(seconds, 0):
+        return  # the same was asked before in this request: its signature is spent
     message, challenge, signature = proof(request)
-    if not signature and view.fresh(seconds, action):
+    if done.signature is not None:
+        signature = ""
+    fresh = view.fresh(seconds, action)
+    pending = _of(ours, view, request, action) if signature or not fresh else None
+    if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
         contract_wallets.check(ours, current)
+        if current.account_live is not None:  # or its contract has ended it, and the guard says so
+            done.fresh[what] = seconds
         return
-    pending = _of(ours, view, request, action)
+    assert pending is not None  # noqa: S101  # it is None only for what is fresh
     if not signature:
+        if done.signature is not None and done.signature[1] <= 0:
+            raise Misconfigured(
+                f"This request was signed for {done.signature[0]!r}, and {action!r} takes a signature, too. "
+                "A request carries one. Use one action for both; or give one of them seconds, and ask for it first."
+            )
         raise StepUpRequired(action, to_token(ours, pending))
     redeem(ours, current, pending, message, challenge, signature)
+    done.signature, done.fresh[what] = (action, seconds), 0
+
+
+def _is_for_another(ours: Services, pending: Pending, challenge: str) -> bool:
+    """Whether a proof is for this very request, and for another action that is asked for later on."""
+    others = (replace(pending, action=each) for each in ours.actions if each != pending.action)
+    return ours.challenges.is_for(challenge, (each.binding for each in others), CONFIRM)
 
 
 def redeem(
