@@ -36,6 +36,7 @@ from ..errors import (
     TokenInvalid,
     family,
 )
+from ..policy import OWN_WALLETS
 from ..records import Ended, Live
 from ..store import WalletSession, bearer
 from ..tokens import Token
@@ -43,7 +44,7 @@ from . import confirmations, limits, origin
 from .answers import AccountFound, Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
 from .entrance import Wanted, enter
 from .failures import wants_json
-from .guards import follow, public, refusal, session_view, signed_in, wallet_session
+from .guards import ensure_permitted, follow, public, refusal, session_view, signed_in, wallet_session
 from .operations import operation
 from .pages import clear_browser, end_session, own_session
 from .services import services
@@ -115,6 +116,7 @@ class LogoutRequest(msgspec.Struct):
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
     *family(LinkRefused),
+    PermissionDenied,
     status=201,
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
@@ -131,6 +133,7 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
         view = session_view()
         if view is None:
             raise refusal(current)
+        ensure_permitted(OWN_WALLETS)
         statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
         issued = ours.challenges.issue_link(body.account, statement, view.handle)
         ours.people.admit(issued.account, view.person)

@@ -436,7 +436,8 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
     if view is None:  # ended while this request ran
         raise refusal(current)
     if access.role is not None and view.role != access.role:
-        raise PermissionDenied(access.role, kind="role", reason="role")
+        reason = "narrowed" if view.account_role == access.role else "role"
+        raise PermissionDenied(access.role, kind="role", reason=reason)
     if access.session_type is not None and view.type != access.session_type:
         raise PermissionDenied(access.session_type, kind="session_type", reason="session_type")
     due = [access.fresh] if access.fresh is not None else []
@@ -457,6 +458,11 @@ def ensure_fresh(seconds: int, action: str) -> None:
         confirmations.demand(ours, current, request_ctx.request, seconds, action)
     if current.account_live is None:
         raise refusal(current)
+
+
+def ensure_permitted(permission: str) -> None:
+    """Do in a view what `requires(permission)` does before it."""
+    _demand_rights(services(), wallet_session(), Access(demands=True, permission=permission))
 
 
 def _limit_body(current: Request) -> None:
