@@ -322,6 +322,17 @@ def test_a_class_is_no_function_to_guard(declare: Callable[..., Any]) -> None:
             declare(wrapped)
 
 
+def test_two_open_declarations_have_to_agree() -> None:
+    """A view class of an extension may bring one of its own."""
+    assert declared(public(public(helper))) == declared(public(helper))
+    open_ = (public, public(csrf=False), public(slides=False), sessionless)
+    for outer in open_:
+        for inner in open_:
+            if outer is not inner:
+                with pytest.raises(Misconfigured, match="says twice who may use it"):
+                    outer(inner(helper))
+
+
 def test_a_guarded_function_runs_in_requests_only(app: Flask) -> None:
     with (
         app.app_context(),

@@ -157,6 +157,10 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
         rights = declared(view)
         if rights is None:
             return _guarded(view, access)
+        if not (access.demands or rights.demands):
+            if access != rights:
+                raise Misconfigured(f"{_name(view)} says twice who may use it, each time differently. Keep one.")
+            return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
         slide: Slide = "never" if "never" in (rights.slide, access.slide) else "due"
