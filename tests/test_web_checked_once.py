@@ -43,10 +43,13 @@ def test_what_the_guard_did_is_not_done_again(app: Flask, visitor: Visitor, wall
     visitor.sign_in(wallet)
     token = {"X-CSRFToken": visitor.token("/session")}
 
-    def cost(path: str) -> int:
+    def once(path: str) -> int:
         before = commands(redis)
         assert visitor.json(path, "POST", headers=token).status_code == 200
         return commands(redis) - before
+
+    def cost(path: str) -> int:
+        return min(once(path) for _ in range(5))  # some open a connection, or note activity
 
     assert cost("/often") == cost("/once")
 
