@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from .errors import BadRequest, Misconfigured
+from .errors import ConfirmationUnclear, Misconfigured
 from .settings import STATEMENT_CHARACTER
 
 ACTIONS: dict[str, str] = {
@@ -37,6 +37,10 @@ ACTIONS: dict[str, str] = {
 _LONGEST_VALUE = 120
 _LONGEST = 300
 _STRANGE = re.compile(f"(?!{STATEMENT_CHARACTER}).", re.ASCII | re.DOTALL)
+# What can't be taken for words of the sentence: a number, a handle, a CAIP-10 account.
+_WORD = re.compile(r"[A-Za-z0-9_-]+(?:[.:][A-Za-z0-9_-]+)*", re.ASCII)
+_BEFORE_WORD = re.compile(r"(?:|.*[^A-Za-z0-9_.:-])", re.ASCII)
+_AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
 
 
 class Actions:
@@ -54,24 +58,46 @@ class Actions:
     def __contains__(self, name: str) -> bool:
         return name in self._sentences
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sentences)
+
+    def fields(self, name: str) -> list[str]:
+        """Return the values that the sentence of an action names."""
+        return [field for _, field, _, _ in string.Formatter().parse(self._sentences[name]) if field]
+
     def sentence(self, name: str, values: Mapping[str, str]) -> str:
         """Return the sentence of an action with the values of this request in it.
 
-        Characters that a wallet would not show as they are become `?`; the request itself is bound by its digest.
-        Raises `BadRequest` if a value is missing or too long to be read before signing.
+        A value that is more than a word stands in brackets, which none has itself, so that it can't go on with the
+        sentence. Raises `ConfirmationUnclear` if one is missing, too long to be read before signing, or in characters
+        that a wallet would not show as they are.
         """
-        shown = {field: _STRANGE.sub("?", value) for field, value in self.named(name, values).items()}
-        sentence = self._sentences[name].format_map(shown)
+        shown = self.named(name, values)
+        parts = list(string.Formatter().parse(self._sentences[name]))
+        sentence = ""
+        for number, (words, field, _, _) in enumerate(parts):
+            sentence += words
+            if field:
+                before = words if words or number == 0 else sentence
+                after = parts[number + 1][0] if number + 1 < len(parts) else ""
+                last = number + 1 == len(parts)
+                alone = _BEFORE_WORD.fullmatch(before) and (after or last) and _AFTER_WORD.match(after)
+                value = shown[field]
+                sentence += value if alone and _WORD.fullmatch(value) else f"[{value}]"
         if len(sentence) > _LONGEST:
-            raise BadRequest("the text would be too long to read", name)
+            raise ConfirmationUnclear("the text would be too long to read", name)
         return sentence
 
     def named(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
-        """Return those of the values that the sentence of an action names; raise `BadRequest` as above."""
-        wanted = [field for _, field, _, _ in string.Formatter().parse(self._sentences[name]) if field]
-        if any(not values.get(field) or len(values[field]) > _LONGEST_VALUE for field in wanted):
-            raise BadRequest("a value that the signed text names is missing or too long", name)
-        return {field: values[field] for field in wanted}
+        """Return those of the values that the sentence of an action names; raise as above."""
+        found = {field: values.get(field, "") for field in self.fields(name)}
+        for field, value in found.items():
+            if not 0 < len(value) <= _LONGEST_VALUE:
+                raise ConfirmationUnclear("missing, given twice, or too long", name, field)
+            # Wallets and browsers show several blanks as one.
+            if _STRANGE.search(value) or "[" in value or "]" in value or value != " ".join(value.split()):
+                raise ConfirmationUnclear("can't be shown as it is", name, field)
+        return found
 
 
 def _can_be_shown(sentence: str) -> bool:

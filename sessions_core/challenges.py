@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -168,6 +168,16 @@ class Challenges:
             error.account = claims["a"]
             raise
         return account
+
+    def is_for(self, challenge: str, bindings: Iterable[str], purpose: str) -> bool:
+        """Whether a challenge was issued here for one of these; nothing else is looked at, and nothing spent."""
+        if len(challenge) > _MAX_CHALLENGE:
+            return False
+        try:
+            claims = self._claims(challenge)
+        except ChallengeMalformed:
+            return False
+        return claims["p"] == purpose and claims.get("b") in {_digest(each) for each in bindings}
 
     def _spend(
         self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str

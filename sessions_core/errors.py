@@ -69,6 +69,11 @@ class BodyTooLarge(SessionsError):
     title = "That was too large"
     message = "The request is larger than this address accepts. Send less than 16 kB."
 
+    def __init__(self, *evidence: object, limit: int | None = None, **refinement: Any) -> None:
+        super().__init__(*evidence, **refinement)
+        if limit is not None:  # in bytes, where it is another one
+            self.message = f"The request is larger than this address accepts. Send less than {limit // 1024} kB."
+
 
 class MediaTypeUnsupported(SessionsError):
     """The body is of another media type than the endpoint takes."""
@@ -235,6 +240,17 @@ class ConfirmationMalformed(BadRequest):
     code = "confirmation_malformed"
     title = "That can't be confirmed any more"
     message = "What was to be confirmed is of another session, or too old. Start again on the page where it began."
+
+
+class ConfirmationUnclear(BadRequest):
+    """A value that the signed text has to name is missing, or can't be shown to the person as it is."""
+
+    code = "confirmation_unclear"
+    title = "That can't be signed for"
+    message = (
+        "A value that your wallet has to show is missing, given twice, too long, or in characters that wallets don't "
+        "show. Correct it and try again."
+    )
 
 
 ENDINGS = {

@@ -28,6 +28,12 @@ NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
 }
 ALL_NETWORK_PERMISSIONS = ("transact", "sign", "test-only")
 
+# What a narrowed session may still do with the account itself only if its client asked for it by name. Every other
+# session may.
+OWN_SESSIONS = "own:sessions"
+OWN_WALLETS = "own:wallets"
+OWN_RIGHTS = (OWN_SESSIONS, OWN_WALLETS)
+
 # What a role leaves of that; `None` is everything. A role takes away, and opens routes that ask for it by name
 # (`@requires(role="admin")`). One that is not in the table leaves nothing: a misspelt role must not be a free pass.
 ROLES: dict[str, tuple[str, ...] | None] = {
@@ -183,15 +189,24 @@ class Policy:
 
     def decide(self, permission: str, grounds: Grounds) -> Decision:
         """Decide one permission."""
-        return self._decide(permission, grounds, frozenset(self._permissions_for(grounds)))
+        granted = () if _is_reserved(permission) else self._permissions_for(grounds)
+        return self._decide(permission, grounds, frozenset(granted))
 
     def decisions(self, grounds: Grounds) -> tuple[Decision, ...]:
-        """Decide every permission that a session of this type could have, on any network."""
+        """Decide every permission that a session of this type could have, on any network, and what a narrowed one
+        asked for of its role and its account.
+        """
         granted = tuple(self._permissions_for(grounds))
-        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *grounds.session_type.permissions, *granted))
+        named = sorted(each for each in grounds.narrowed or () if _is_reserved(each))
+        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *grounds.session_type.permissions, *granted, *named))
         return tuple(self._decide(name, grounds, frozenset(granted)) for name in names)
 
     def _decide(self, permission: str, grounds: Grounds, granted: Collection[str]) -> Decision:
+        if _is_reserved(permission):
+            if permission not in OWN_RIGHTS and permission != role_right(grounds.role):
+                return Denied(permission, "role")
+            kept = grounds.narrowed is None or permission in grounds.narrowed
+            return Allowed(permission) if kept else Denied(permission, "narrowed")
         obstacle = self._obstacle(permission, grounds)
         if permission in ALL_NETWORK_PERMISSIONS and obstacle is not None:
             return Denied(permission, obstacle)
@@ -221,15 +236,31 @@ class Narrowed:
     permissions: tuple[str, ...] | None
 
 
-def narrow(session_type: SessionType, duration: int | None, permissions: Iterable[str] | None) -> Narrowed:
+def role_right(role: str) -> str:
+    """Return the name by which a client that narrows its session asks for its role: `role:admin`."""
+    return f"role:{role}"
+
+
+def _is_reserved(permission: str) -> bool:
+    return permission in OWN_RIGHTS or permission.startswith("role:")
+
+
+def narrow(
+    session_type: SessionType,
+    duration: int | None,
+    permissions: Iterable[str] | None,
+    roles: Iterable[str] = tuple(ROLES),
+) -> Narrowed:
     """Hold a client to less than its type grants; what it asked for beyond that is dropped without a word.
 
-    `duration` is in seconds. The answer says what was granted, so a client that asked for more can see it.
+    `duration` is in seconds. A session that is held to `permissions` has no role, and leaves the account's other
+    sessions and its wallets alone, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The
+    answer says what was granted, so a client that asked for more can see it.
     """
     seconds = session_type.absolute_seconds
     if duration is not None:
         seconds = max(SHORTEST, min(duration, seconds))
-    known = {*session_type.permissions, *ALL_NETWORK_PERMISSIONS}
+    known = {*session_type.permissions, *ALL_NETWORK_PERMISSIONS, *OWN_RIGHTS, *map(role_right, roles)}
     return Narrowed(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
 
 
@@ -242,6 +273,9 @@ def _refuse_unsafe(session_type: SessionType, settings: Settings) -> None:
         )
     if not (settings.warn_seconds < idle and settings.absolute_warn_seconds < absolute):
         raise Misconfigured(f"The session type {name!r} would be over before its warning. Make its clocks longer.")
+    taken = [each for each in session_type.permissions if _is_reserved(each)]
+    if taken:
+        raise Misconfigured(f"The session type {name!r} gives {taken[0]!r}, which every session has. Rename it.")
     if not re.fullmatch(r"[a-z]{1,16}_", session_type.handle_prefix, re.ASCII):
         raise Misconfigured(
             f"The handles of session type {name!r} must begin with a word of a to z and an underscore."

@@ -110,6 +110,8 @@ class Settings:
     """How long a sign-in request can be signed."""
     confirm_seconds: int = 2 * MINUTE
     """How long the request to confirm an action can be signed."""
+    confirm_body_bytes: int = 1024 * 1024
+    """How large a body may be, forms apart, while its request waits for a signature. Larger ones get 413."""
     token_seconds: int = 5 * MINUTE
     """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
     token_audience: str = ""
@@ -294,6 +296,7 @@ class Settings:
             ("slide_seconds", 1, self.idle_seconds // 2),
             ("challenge_seconds", 30, 15 * MINUTE),
             ("confirm_seconds", 30, 15 * MINUTE),
+            ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
             ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
             ("activity_days", 1, 365),

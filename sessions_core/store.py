@@ -316,7 +316,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if session.modified:
                 session.modified = False
                 self._write(session)
-                if session.lost:
+                if session.lost and response.status_code < 400:
                     raise SessionEndedDuringRequest(reason=session.ended)
         except (StoreUnavailable, SessionEndedDuringRequest) as error:
             # The view's answer claims a change that was not stored.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from sessions_core import Misconfigured, messages
 from sessions_core.accounts import parse
 from sessions_core.actions import ACTIONS, Actions
-from sessions_core.errors import BadRequest
+from sessions_core.errors import ConfirmationUnclear
 from sessions_core.policy import Policy
 from sessions_core.settings import Settings
 
@@ -111,42 +110,72 @@ def test_a_sentence_that_wallets_would_not_show_as_it_is_stops_the_start(sentenc
         "\uff17\u0667\U0001f600",
         "\x00\x1b[2J\x7f",
         "\ud800",
+        "{account}",
+        "7]. Pay [8",
+        "[7]",
+        " 7",
+        "7 ",
+        "7  8",
+        " ",
     ],
     ids=ascii,
 )
-def test_a_value_stays_on_its_line_and_in_plain_ascii(value: str) -> None:
+def test_a_value_that_can_not_be_shown_is_refused(value: str) -> None:
+    """Replaced, it would read like another one."""
+    actions = Actions({"pay": "Pay {number}."})
+    for read in (actions.sentence, actions.named):
+        with pytest.raises(ConfirmationUnclear):
+            read("pay", {"number": value})
+
+
+@pytest.mark.parametrize("value", ["7", "-7", "12.50", "sess_a-_b", "eip155:1:0xAb", "a.b:c"])
+def test_a_word_stands_as_it_is(value: str) -> None:
+    assert Actions({"pay": "Pay #{number}."}).sentence("pay", {"number": value}) == f"Pay #{value}."
+
+
+@pytest.mark.parametrize(
+    "value", ["7 and give all to 8", "7. And 8", "7.", ".7", "7, 8", "7 (paid)", "a/b", "7: 8", "it's", "a=b&c=d"]
+)
+def test_several_words_can_not_go_on_with_the_sentence(value: str) -> None:
     sentence = Actions({"pay": "Pay {number}."}).sentence("pay", {"number": value})
+    assert sentence == f"Pay [{value}]."
     assert text_with(sentence).statement == sentence
-    assert len(sentence) == len(value) + 5, "each character is one, so that none hides another"
-    assert re.fullmatch(r"[\x20-\x7e]+", sentence)
-    shown = [(one, other) for one, other in zip(value, sentence[4:], strict=False) if one != other]
-    assert {other for _, other in shown} == {"?"}
 
 
-def test_braces_in_a_value_name_nothing() -> None:
-    actions = Actions({"pay": "Pay {number} to {account}."})
-    assert actions.sentence("pay", {"number": "{account}", "account": "{number.__class__}"}) == (
-        "Pay ?account? to ?number.__class__?."
-    )
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("{a} is paid to {b}: now.", "1 is paid to 2: now."),
+        ("Pay {a}, {b}; ({a}) ${b}", "Pay 1, 2; (1) $2"),
+        ("Pay {a}{b}.", "Pay [1]2."),
+        ("Pay {a}{b}{a}.", "Pay [1][2]1."),
+        ("Pay {a}.{b}.", "Pay 1.[2]."),
+        ("Pay {a}0 to x{b}", "Pay [1]0 to x[2]"),
+        ("Pay {a}-{b}", "Pay [1]-[2]"),
+    ],
+)
+def test_two_values_never_run_into_each_other(words: str, sentence: str) -> None:
+    """Else 1 and 23 would be signed for like 12 and 3."""
+    assert Actions({"pay": words}).sentence("pay", {"a": "1", "b": "2"}) == sentence
 
 
 @pytest.mark.parametrize("values", [{}, {"number": ""}, {"Number": "7"}, {"number": "7" * 121}], ids=str)
 def test_a_value_that_is_missing_or_too_long_to_be_read_is_refused(values: dict[str, str]) -> None:
     actions = Actions({"pay": "Pay {number}."})
-    with pytest.raises(BadRequest):
+    with pytest.raises(ConfirmationUnclear):
         actions.sentence("pay", values)
-    with pytest.raises(BadRequest):
+    with pytest.raises(ConfirmationUnclear):
         actions.named("pay", values)
 
 
 def test_a_sentence_too_long_to_be_read_is_refused() -> None:
     actions = Actions({"pay": "Pay {a} {b} {c}."})
     assert len(actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 53})) == 300
-    with pytest.raises(BadRequest):
+    with pytest.raises(ConfirmationUnclear):
         actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 54})
 
 
 def test_only_what_the_sentence_names_is_kept_and_as_it_was() -> None:
     actions = Actions({"pay": "Pay {number}."})
-    assert actions.named("pay", {"number": "7\n\u00e9", "secret": "x", "password": "y"}) == {"number": "7\n\u00e9"}
+    assert actions.named("pay", {"number": "7 of 8", "secret": "x", "password": "y"}) == {"number": "7 of 8"}
     assert actions.named("session.extend", {"secret": "x"}) == {}

@@ -111,3 +111,27 @@ def test_write_inside_a_stream_is_logged(make_app: Callable[..., Flask], caplog:
 
     assert Visitor(app).get("/stream").text == "firstsecond"
     assert "flask.session was changed after its response had begun" in caplog.text
+
+
+def test_preflight_is_answered_without_a_session(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+
+    @app.post("/items")
+    @signed_in
+    def items() -> str:
+        return "saved"
+
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST", "Sec-Fetch-Mode": "cors"}
+    answer = app.test_client().options("/items", base_url=ORIGIN, headers=headers)
+    assert answer.status_code == 200
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+def test_prefetch_keeps_no_session_alive(app: Flask, person: Visitor, redis: Any) -> None:
+    [record] = redis.keys("*:session:*")
+    earlier = f"{int(redis.get(record)[:13]) - 120_000:013d}".encode()
+    redis.setrange(record, 0, earlier)
+    assert person.get("/session", headers={"Sec-Purpose": "prefetch;prerender"}).status_code == 200
+    assert redis.get(record)[:13] == earlier
+    assert person.get("/session").status_code == 200
+    assert redis.get(record)[:13] > earlier

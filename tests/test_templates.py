@@ -76,6 +76,6 @@ def test_every_permission_role_and_network_is_named(app: Flask) -> None:
     rules = app.extensions["wallet_sessions"].policy
     granted = {name for each in rules.types.values() for name in each.permissions}
     words = words_of(app, "_words")
-    assert set(words.permission_words) == granted | set(policy.ALL_NETWORK_PERMISSIONS)
+    assert set(words.permission_words) == granted | {*policy.ALL_NETWORK_PERMISSIONS, *policy.OWN_RIGHTS}
     assert set(words.role_words) == set(policy.ROLES)
     assert set(words.network_words) == set(policy.NETWORK_PERMISSIONS)

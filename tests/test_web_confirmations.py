@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, request, session
@@ -113,6 +114,20 @@ class Shop:
         @fresh_required(0, "shop.open")
         def odd() -> str:
             return self._do({name: values for name, values in request.form.lists() if name in ODD_FIELDS})
+
+        @app.post("/decode")
+        @signed_in
+        def decode() -> str:
+            read = request.get_data()
+            ensure_fresh(0, "invoice.pay")
+            return self._do(read)
+
+        @app.post("/stream")
+        @signed_in
+        def stream() -> str:
+            read = request.stream.read()
+            ensure_fresh(0, "shop.open")
+            return self._do(read)
 
         @app.post("/forgotten")
         @signed_in
@@ -292,22 +307,30 @@ HOSTILE = [
     "\uff17\u00b2\u0667",
     "{number}{0}%s${x}",
     "7\ud83d\ude00\u00e9",
-    "_" * 120,
+    "7]. Pay [8",
+    " 7",
 ]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=ascii)
-def test_no_value_forges_the_text_that_is_signed(shop: Shop, person: Visitor, wallet: Wallet, value: str) -> None:
+def test_no_value_forges_the_text_that_is_signed(shop: Shop, person: Visitor, redis: Redis, value: str) -> None:
+    """One that a wallet would not show as it is can't be signed for: replaced, it would read like another."""
     value = value.encode("utf-16", "surrogatepass").decode("utf-16")
-    asked = person.submit("/pay", number=as_browsers_send(value))
+    token = person.token("/session")
+    with unchanged(redis):
+        for path in ("/pay", "/pay?" + urlencode({"number": value})):
+            fields = {"number": as_browsers_send(value)} if path == "/pay" else {}
+            answer = person.json(path, "POST", data=fields | {"csrf_token": token})
+            assert (answer.status_code, code_of(answer)) == (400, "confirmation_unclear")
+    assert shop.done == []
+
+
+def test_a_value_can_not_go_on_with_the_sentence(shop: Shop, person: Visitor, wallet: Wallet) -> None:
+    asked = person.submit("/pay", number="7. Keep this session for its full time again")
     text = person.text_for(person.waiting(asked).request)["message"]
-    lines = messages.read(text)
-    assert len(text.split("\n")) == 12
-    assert (lines.uri, lines.version, lines.domain) == (ORIGIN + "/", "1", "localhost:5000")
-    shown = re.sub(r"[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]", "?", as_browsers_send(value))
-    assert lines.statement == f"Pay invoice {shown}."
+    assert messages.read(text).statement == "Pay invoice [7. Keep this session for its full time again]."
     assert person.confirm(wallet, asked).status_code == 200
-    assert shop.done == [as_browsers_send(value)]
+    assert shop.done == ["7. Keep this session for its full time again"]
 
 
 @pytest.mark.parametrize("fields", [{}, {"number": ""}, {"number": "7" * 121}, {"Number": "7"}], ids=str)
@@ -345,9 +368,9 @@ def test_a_field_of_the_form_can_not_stand_in_for_what_the_address_names(shop: S
     [
         ({"number": 7}, "Pay invoice 7."),
         ({"number": "7", "more": [1, {"number": "8"}]}, "Pay invoice 7."),
-        ({"number": ["7"]}, "Pay invoice ['7']."),
-        ({"number": None}, "Pay invoice None."),
-        ({"number": "\ud800"}, "Pay invoice ?."),
+        ({"number": True}, "Pay invoice true."),
+        ({"number": 7.5}, "Pay invoice 7.5."),
+        ({"number": "7 of 8"}, "Pay invoice [7 of 8]."),
     ],
     ids=ascii,
 )
@@ -363,8 +386,12 @@ def test_the_values_of_a_json_body_are_named_as_they_are(
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"7", b'"number"', b'{"number"', b"\xff\xfe", b'{"n":7}', b"[" * 101, b'{"a":' * 16_000],
-    ids=lambda body: ascii(body[:20]),
+    [
+        *(b"", b"[]", b"7", b'"number"', b'{"number"', b"\xff\xfe", b'{"n":7}', b"[" * 101, b'{"a":' * 16_000),
+        *(b'{"number":null}', b'{"number":["7"]}', b'{"number":{"a":7}}', b'{"number":"\\ud800"}', b'{"number":NaN}'),
+        *(b'{"number":7,"number":8}', '{"number":7}'.encode("utf-16")),
+    ],
+    ids=lambda body: ascii(body[:30]),
 )
 def test_a_body_that_names_nothing_is_refused_and_never_a_fault(
     shop: Shop, person: Visitor, redis: Redis, body: bytes

@@ -555,6 +555,8 @@ def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visi
     services.directory.appoint(account, "admin")
     assert lacks(visitor, "/all") == ("professional", "session_type")
     visitor.sign_in(wallet, session_type="professional", permissions="write:therapy_notes")
+    assert lacks(visitor, "/all") == ("admin", "narrowed")
+    visitor.sign_in(wallet, session_type="professional", permissions="role:admin")
     assert lacks(visitor, "/all") == ("read:all_profiles", "narrowed")
     visitor.sign_in(wallet, session_type="professional")
     assert lacks(visitor, "/all") is None

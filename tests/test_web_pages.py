@@ -115,13 +115,18 @@ def test_the_form_may_ask_for_fewer_permissions_and_gets_none_beyond_its_type(
 def test_a_kind_of_session_that_the_account_may_not_have_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event], kind: str
 ) -> None:
-    """An anonymous one takes a proof that names no account: nobody gets it for a wallet's signature."""
-    form = form_of(visitor, wallet) | {"session_type": kind}
-    with refused(redis, happened, "permission_denied", spent=kind == "professional"):  # whose account has to be known
-        answer = visitor.post("/sign-in", data=form)
+    """An anonymous one takes a proof that names no account: nobody gets it for a wallet's signature.
+
+    What was signed is still good for a session of another kind.
+    """
+    form = form_of(visitor, wallet)
+    with refused(redis, happened, "permission_denied"):
+        answer = visitor.post("/sign-in", data=form | {"session_type": kind})
     assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (303, [])
     assert answer.headers["Location"] == f"/unauthorized?session_type={quote_plus(kind)}"
     assert not visitor.signed_in
+    assert visitor.post("/sign-in", data=form).status_code == 303
+    assert visitor.signed_in
 
 
 def test_the_line_feeds_of_a_form_may_be_those_of_a_browser(visitor: Visitor, wallet: Wallet) -> None:

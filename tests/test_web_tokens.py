@@ -164,8 +164,39 @@ def test_types_that_the_account_may_not_have_are_refused(
         with refused(redis, happened, "permission_denied"):
             answer = client.attempt(wallet, session_type=kind)
         assert error_of(answer) == (403, "permission_denied", "session_type")
-    with refused(redis, happened, "permission_denied", spent=1):
+    with refused(redis, happened, "permission_denied"):
         answer = client.attempt(wallet, session_type="professional")
+    assert error_of(answer) == (403, "permission_denied", "verification")
+
+
+def test_a_type_is_refused_before_the_wallet_is_asked(
+    client: ApiClient, wallet: Wallet, services: Services, redis: Redis, happened: list[events.Event]
+) -> None:
+    def ask(kind: str, **body: str) -> TestResponse:
+        sent = {"account": wallet.account(), "session_type": kind} | body
+        return client.post("/api/auth/challenges", json=sent)
+
+    for kind, reason in (("anonymous", "session_type"), ("root", "session_type"), ("professional", "verification")):
+        with refused(redis, happened, "permission_denied"):
+            answer = ask(kind)
+        assert error_of(answer) == (403, "permission_denied", reason)
+    assert ask("standard").status_code == ask("").status_code == 201
+    with refused(redis, happened, "account_malformed"):
+        assert ask("professional", account="nobody").status_code == 400
+    services.directory.verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
+    assert ask("professional").status_code == 201
+
+
+def test_a_type_that_was_lost_meanwhile_is_refused_too(
+    client: ApiClient, wallet: Wallet, services: Services, redis: Redis
+) -> None:
+    """The challenge was for one that the account could have; what it can have is decided when it signs in."""
+    account = parse(wallet.account())
+    services.directory.verify(account, "lic_2041_77", "licensed", 30)
+    text = client.challenge(account=wallet.account(), session_type="professional")
+    services.directory.withdraw(account)
+    sent = {"message": text["message"], "challenge": text["challenge"], "session_type": "professional"}
+    answer = client.post("/api/auth/sessions", bearer=wallet.sign(text["message"]), json=sent)
     assert error_of(answer) == (403, "permission_denied", "verification")
 
 

@@ -13,7 +13,8 @@ from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from ..audit import Entry, Page
-from .guards import signed_in
+from ..policy import OWN_SESSIONS
+from .guards import requires
 from .pages import own_session, pages
 from .services import services
 from .view import iso, moment
@@ -53,7 +54,7 @@ COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
 
 @pages.get("/activity")
-@signed_in
+@requires(OWN_SESSIONS)
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
     account = str(own_session().account)
@@ -61,14 +62,14 @@ def activity() -> ResponseReturnValue:
 
 
 @pages.get("/activity.csv")
-@signed_in
+@requires(OWN_SESSIONS)
 def activity_csv() -> ResponseReturnValue:
     """Download all that is kept, as CSV."""
     return as_csv(services().audit.iterate(str(own_session().account)), "activity")
 
 
 @pages.get("/activity.json")
-@signed_in
+@requires(OWN_SESSIONS)
 def activity_json() -> ResponseReturnValue:
     """Download all that is kept, as JSON."""
     return as_json(services().audit.iterate(str(own_session().account)), "activity")

@@ -36,14 +36,15 @@ from ..errors import (
     TokenInvalid,
     family,
 )
+from ..policy import OWN_WALLETS
 from ..records import Ended, Live
 from ..store import WalletSession, bearer
 from ..tokens import Token
 from . import confirmations, limits, origin
 from .answers import AccountFound, Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
-from .entrance import Wanted, enter
+from .entrance import Wanted, enter, refuse_type
 from .failures import wants_json
-from .guards import follow, public, refusal, session_view, signed_in, wallet_session
+from .guards import ensure_permitted, follow, public, refusal, session_view, signed_in, wallet_session
 from .operations import operation
 from .pages import clear_browser, end_session, own_session
 from .services import services
@@ -67,12 +68,14 @@ _Account = Annotated[
 
 class ChallengeRequest(msgspec.Struct):
     """An account to sign in with, or with `purpose` "link" to link to the one of this session; or the `request` of a
-    403 `step_up_required` to confirm.
+    403 `step_up_required` to confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    not have is refused before anything is signed.
     """
 
     account: _Account | None = None
     purpose: Literal["sign-in", "link"] = "sign-in"
     request: str | None = None
+    session_type: _Word = ""
 
 
 class AccountRequest(msgspec.Struct):
@@ -115,6 +118,7 @@ class LogoutRequest(msgspec.Struct):
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
     *family(LinkRefused),
+    PermissionDenied,
     status=201,
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
@@ -131,11 +135,13 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
         view = session_view()
         if view is None:
             raise refusal(current)
+        ensure_permitted(OWN_WALLETS)
         statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
         issued = ours.challenges.issue_link(body.account, statement, view.handle)
         ours.people.admit(issued.account, view.person)
     elif body.account is not None:
         issued = ours.challenges.issue(body.account, current.browser)
+        refuse_type(body.session_type, lambda: issued.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)

@@ -24,7 +24,14 @@ def read(request: Request, model: type[T]) -> T:
     """
     if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
         raise MediaTypeUnsupported(request.mimetype)
-    data = request.get_data()
+    try:
+        return msgspec.convert(parse(request.get_data()), model)
+    except msgspec.ValidationError as error:
+        raise BodyMalformed(type(error).__name__) from error
+
+
+def parse(data: bytes) -> Any:
+    """Return what JSON says, if no other parser would read anything else; raise `BodyMalformed` if not."""
     if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
         # py_ecc, which eth-account imports, lifts Python's recursion limit to 100 000: depth would end in a crash of
         # the worker rather than in a RecursionError.
@@ -32,9 +39,9 @@ def read(request: Request, model: type[T]) -> T:
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate can't be written down again
-        return msgspec.convert(value, model)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise BodyMalformed(type(error).__name__) from error
+    return value
 
 
 def read_query(request: Request, model: type[T]) -> T:

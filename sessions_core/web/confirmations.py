@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from flask import Request, render_template
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import HTTPException
 
 from .. import events, messages
 from ..challenges import CONFIRM
 from ..errors import (
+    BadRequest,
     BodyMalformed,
     BodyTooLarge,
     ConfirmationMalformed,
+    MediaTypeUnsupported,
     Misconfigured,
     RpcUnavailable,
     SignInRefused,
@@ -35,13 +39,16 @@ from ..errors import (
 from ..records import Record
 from ..sealing import Unsealable
 from ..store import WalletSession
-from . import contract_wallets, origin
+from . import bodies, contract_wallets, origin
+from .checks import checks_of
 from .services import Services
 from .view import SessionView
 
 HEADER = origin.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
 
+NO_END = "A page is opened again once it was signed for, and would ask again, without end."
+_READING = ("GET", "HEAD")
 _PROOF = ("confirm_message", "confirm_challenge", "confirm_signature")
 _NOT_THE_REQUEST = (*_PROOF, "csrf_token")
 _WAITING = 10 * 60  # seconds to read the page before the wallet is asked
@@ -49,7 +56,7 @@ _CLOCK_SKEW = 30  # seconds that two of our own servers may differ
 _PLACE = b"waiting request"
 _LONGEST_PROOF = 8 * 1024  # of the header; gunicorn takes no longer one
 _LONGEST_TOKEN = 16_000  # it has to fit into the 16 kB that asking for the text may have
-_MOST_BRACKETS = 100  # in JSON whose values are to be named; see `bodies`
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _REMEMBERED = 8  # actions whose last signature a session remembers
 
 
@@ -89,15 +96,38 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     """
     if action not in ours.actions:
         raise Misconfigured(f"The action {action!r} has no sentence: WalletSessions(app, actions={{…}}) takes one.")
-    view = _view(ours, current)
+    if seconds <= 0 and request.method in _READING:
+        raise Misconfigured(f"A page asks for a signature for {action!r} each time that it is opened. {NO_END}")
+    view, done = _view(ours, current), checks_of(request)
+    what = (view.handle, action)
+    if what in done.fresh and done.fresh[what] <= max(seconds, 0):
+        return  # the same was asked before in this request: its signature is spent
     message, challenge, signature = proof(request)
-    if not signature and view.fresh(seconds, action):
+    if done.signature is not None:
+        signature = ""
+    fresh = view.fresh(seconds, action)
+    pending = _of(ours, view, request, action) if signature or not fresh else None
+    if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
         contract_wallets.check(ours, current)
+        if current.account_live is not None:  # or its contract has ended it, and the guard says so
+            done.fresh[what] = seconds
         return
-    pending = _of(ours, view, request, action)
+    assert pending is not None  # noqa: S101  # it is None only for what is fresh
     if not signature:
+        if done.signature is not None and done.signature[1] <= 0:
+            raise Misconfigured(
+                f"This request was signed for {done.signature[0]!r}, and {action!r} takes a signature, too. "
+                "A request carries one. Use one action for both; or give one of them seconds, and ask for it first."
+            )
         raise StepUpRequired(action, to_token(ours, pending))
     redeem(ours, current, pending, message, challenge, signature)
+    done.signature, done.fresh[what] = (action, seconds), 0
+
+
+def _is_for_another(ours: Services, pending: Pending, challenge: str) -> bool:
+    """Whether a proof is for this very request, and for another action that is asked for later on."""
+    others = (replace(pending, action=each) for each in ours.actions if each != pending.action)
+    return ours.challenges.is_for(challenge, (each.binding for each in others), CONFIRM)
 
 
 def redeem(
@@ -204,10 +234,11 @@ def _view(ours: Services, current: WalletSession) -> SessionView:
 
 
 def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pending:
+    _limit_body(request, ours.settings.confirm_body_bytes)
     path = origin.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
-    values = _values(request)
+    values = _values(request, ours.actions.fields(action))
     return Pending(
         handle=view.handle,
         action=action,
@@ -220,36 +251,96 @@ def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pen
     )
 
 
+def _limit_body(request: Request, most: int) -> None:
+    """Refuse a body that is too large to be held in memory while its request waits; raise `BodyTooLarge`.
+
+    Forms have bounds of their own: Werkzeug keeps their files on disk.
+    """
+    if request.mimetype in _FORMS:
+        return
+    if request.content_length is not None:
+        if request.content_length > most:
+            raise BodyTooLarge("to wait for a signature", limit=most)
+        return
+    read = b""  # in chunks, so how much will come is not known
+    try:
+        while len(read) <= most and (part := request.stream.read(most + 1 - len(read))):
+            read += part
+    except HTTPException:
+        raise
+    except Exception as error:  # each server has its own for a malformed chunk
+        raise BadRequest("malformed chunks") from error
+    if len(read) > most:
+        raise BodyTooLarge("chunked, to wait for a signature", limit=most)
+    if read:
+        request.stream = io.BytesIO(read)
+
+
 def _body(request: Request, fields: list[tuple[str, str]]) -> Any:
     files = [(name, each.filename, each.mimetype, _digest(each)) for name, each in request.files.items(multi=True)]
     data = request.get_data()
     if data:
         return hashlib.sha256(data).hexdigest()
+    if request.content_length and request.mimetype not in _FORMS:
+        raise Misconfigured(
+            "The body was read from request.stream before a signature was asked for, so it would not be covered. "
+            "Ask first, or read it with request.get_data()."
+        )
     # By name alone: of a field that comes twice, a view may take the first.
     return [sorted(fields, key=lambda field: field[0]), files]
 
 
 def _digest(file: FileStorage) -> str:
-    found = hashlib.sha256(file.read()).hexdigest()
+    found = hashlib.sha256()
+    while part := file.read(1 << 16):
+        found.update(part)
     file.seek(0)
-    return found
+    return found.hexdigest()
 
 
-def _values(request: Request) -> Mapping[str, str]:
-    """Return what the request names, as text: what its path says, else what comes once, or always the same."""
-    given = [*request.args.items(multi=True), *request.form.items(multi=True), *_top_level(request)]
+def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
+    """Return the values that a sentence names, from where the view takes them as well: what the path says, else what
+    comes once, or always the same, in query and body.
+
+    Raises `MediaTypeUnsupported` for a body whose values only the view could read: it might name another one.
+    """
+    named = {name: str(value) for name, value in (request.view_args or {}).items()}
+    missing = [field for field in fields if field not in named]
+    given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing else []
     found: dict[str, str] = {}
     for name, value in given:
-        text = str(value).encode("utf-8", "replace").decode()
         # Of two different ones the view may take the one that was not signed for: named as empty, it is refused.
-        found[name] = text if found.get(name, text) == text else ""
+        found[name] = value if found.get(name, value) == value else ""
     # The path last: a field of the form can't stand in for what the address names.
-    return {**found, **{name: str(value) for name, value in (request.view_args or {}).items()}}
+    return {**found, **named}
 
 
-def _top_level(request: Request) -> Iterable[tuple[str, Any]]:
-    data = request.get_data() if request.is_json else b""
-    if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
-        raise BodyMalformed("nested too deeply")
-    body = request.get_json(silent=True) if data else None
-    return body.items() if isinstance(body, dict) else ()
+def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str, str]]:
+    data = request.get_data()
+    if request.mimetype in _FORMS:
+        if data.lstrip()[:1] in (b"{", b"["):  # kept by what looked at it first, and the view may read it as JSON
+            raise MediaTypeUnsupported("JSON as a form")
+        return request.form.items(multi=True)
+    if not data:
+        return ()
+    if not request.is_json:
+        raise MediaTypeUnsupported(request.mimetype)
+    body = bodies.parse(data)
+    if not isinstance(body, dict):
+        raise BodyMalformed("no object")
+    deeper = _keys_below(body)
+    top = [(name, _as_text(value)) for name, value in body.items()]
+    # What the query names, and the body further down: which one the view takes is not known.
+    return [*top, *((name, "") for name in fields if name in deeper and name not in body)]
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, (dict, list)) else json.dumps(value)
+
+
+def _keys_below(value: Any, *, top: bool = True) -> set[str]:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    own = set() if top or not isinstance(value, dict) else set(value)
+    return own.union(*(_keys_below(each, top=False) for each in below))

@@ -17,13 +17,14 @@ from werkzeug.wrappers import Response
 
 from .. import events
 from ..accounts import Account
-from ..errors import NotFound, StoreUnavailable
+from ..errors import NotFound, PermissionDenied, StoreUnavailable
 from ..news import KEPT
+from ..policy import OWN_SESSIONS
 from ..records import Live, Record
 from .answers import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
 from .api import api, current_state
 from .entrance import display_name
-from .guards import ensure_fresh, fresh_required, session_view, signed_in, wallet_session
+from .guards import ensure_fresh, ensure_permitted, fresh_required, requires, session_view, signed_in, wallet_session
 from .operations import operation
 from .origin import safe_path
 from .pages import clear_browser, own_session, pages
@@ -56,7 +57,7 @@ def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
 
 
 @pages.get("/sessions")
-@signed_in
+@requires(OWN_SESSIONS)
 def devices() -> ResponseReturnValue:
     """List the sessions of this person."""
     view = own_session()
@@ -110,7 +111,7 @@ def recognise_one(handle: str) -> ResponseReturnValue:
 
 
 @pages.get("/sessions/others")
-@signed_in
+@requires(OWN_SESSIONS)
 def others() -> ResponseReturnValue:
     """Ask whether to end all other sessions."""
     return _ask("others")
@@ -118,6 +119,7 @@ def others() -> ResponseReturnValue:
 
 @pages.post("/sessions/others", endpoint="others_post")
 @fresh_required(300, "session.revoke_others")
+@requires(OWN_SESSIONS)
 def others_post() -> ResponseReturnValue:
     """End all other sessions of this person, those being signed in right now included."""
     flash(str(_revoke_others()), "ended_others")
@@ -125,7 +127,7 @@ def others_post() -> ResponseReturnValue:
 
 
 @pages.get("/sessions/everywhere")
-@signed_in
+@requires(OWN_SESSIONS)
 def everywhere() -> ResponseReturnValue:
     """Ask whether to end all sessions, this one too."""
     return _ask("everywhere")
@@ -133,6 +135,7 @@ def everywhere() -> ResponseReturnValue:
 
 @pages.post("/sessions/everywhere", endpoint="everywhere_post")
 @fresh_required(300, "session.revoke_all")
+@requires(OWN_SESSIONS)
 def everywhere_post() -> ResponseReturnValue:
     """End all sessions of this person, this one too."""
     _end_all()
@@ -155,6 +158,7 @@ class Scope(msgspec.Struct):
 
 @api.get("/sessions")
 @signed_in(slides=False)
+@requires(OWN_SESSIONS)
 @operation()
 def list_sessions() -> SessionList:
     """List the sessions of this person. Asking is no activity."""
@@ -171,7 +175,7 @@ class NameRequest(msgspec.Struct):
 
 @api.patch("/sessions/<session_handle:handle>")
 @signed_in
-@operation(NotFound)
+@operation(NotFound, PermissionDenied)
 def name_session(handle: str, body: NameRequest) -> SessionRow:
     """Give a session of this person a name of one's own: one line, at most 40 characters of it."""
     found = _name(handle, body.label)
@@ -199,7 +203,7 @@ def extend_session() -> SessionState:
 
 @api.delete("/sessions/<session_handle:handle>")
 @signed_in
-@operation(NotFound, confirms=True)
+@operation(NotFound, PermissionDenied, confirms=True)
 def delete_session(handle: str) -> EndedSession | Response:
     """End one session of this person. One that has ended already is fine; this one takes no signature."""
     _revoke(handle)
@@ -208,7 +212,7 @@ def delete_session(handle: str) -> EndedSession | Response:
 
 
 @api.delete("/sessions")
-@signed_in
+@requires(OWN_SESSIONS)
 @operation(confirms=True)
 def delete_sessions(query: Scope) -> EndedSessions | Response:
     """End all other sessions of this account, or all."""
@@ -256,6 +260,8 @@ def _end_linked(reason: str) -> int:
 def _account_of(handle: str) -> Account:
     """Return the account of this person that has, or lately had, a session with this handle."""
     ours, view = services(), own_session()
+    if handle != view.handle:
+        ensure_permitted(OWN_SESSIONS)
     for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
         if ours.records.knows(str(account), handle):
             return account

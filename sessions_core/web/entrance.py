@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .. import policy
+from ..accounts import Account
 from ..challenges import API, SIGN_IN
+from ..errors import ChallengeUsed
 from ..records import CSRF_KEY, Family, Live
 from ..store import WalletSession
 from . import client, limits, share_cookie
@@ -37,11 +39,10 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     """
     limits.spend("sign_ins")
     ours, current = services(), wallet_session()
-    # What nobody can have is refused before the nonce is spent.
-    ours.policy.choose(wanted.session_type, verified=True)
-    account, proof = ours.challenges.redeem(
-        message, challenge, signature, None if family else current.browser, API if family else SIGN_IN
-    )
+    binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
+    # What the account can't have is refused before the nonce is spent: the same signature does for another type.
+    refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
+    account, proof = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     standing, now = ours.directory.standing(account), ours.records.time()
     pointer = ours.people.pointer(account)
     session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
@@ -53,7 +54,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         remember=wanted.remember,
         data=None if family else _carried_over(current),
         replacing=None if family else current.live,
-        narrowed=policy.narrow(session_type, wanted.duration, permissions),
+        narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privilege(str(account), standing, pointer, now) or "",
         client=client.current(),
         proof=proof,
@@ -65,6 +66,23 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     # As with a session that is read: the answer, and a token, say who it is and what it may do.
     live.standing, live.pointer = standing, pointer
     return live
+
+
+def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
+    try:
+        return services().challenges.check(message, challenge, binding, purpose)
+    except ChallengeUsed:
+        return None  # `redeem` refuses it, and notes it as a replay
+
+
+def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
+    """Raise `PermissionDenied` for a type of session that nobody can have, or that this account can't.
+
+    The account is asked for, and looked up in Redis, for types alone that not every account can have.
+    """
+    ours = services()
+    if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
+        ours.policy.choose(name, ours.directory.standing(found).verified(ours.records.time()))
 
 
 def display_name(text: str) -> str:

@@ -8,17 +8,24 @@
 (health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a signature
 of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare below the
 route, as above. Reading counts as activity unless `slides=False`.
+
+A declaration is a check wherever it stands: each call of a function that has one is checked, be it a route, a method
+of a view class, a helper, or a function that runs before requests. What a route declares is checked by `guard` before
+anything else runs, and not again when the view is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 import msgspec
-from flask import Flask, Request, g
+from flask import Flask, Request, g, has_request_context
+from flask.ctx import RequestContext
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.local import LocalProxy
@@ -40,6 +47,7 @@ from ..person import Person
 from ..records import Record, Slide
 from ..store import WalletSession
 from . import client, confirmations, contract_wallets, origin
+from .checks import checks_of
 from .services import EXTENSION, Services, services
 from .view import SessionView
 
@@ -47,6 +55,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _MARK = "__sessions_access__"
+_WRAPPER = "__sessions_wrapper__"
 _OUR_BLUEPRINTS = ("sessions", "sessions_api")
 _LARGEST_BODY = 16 * 1024
 
@@ -76,7 +85,7 @@ def public(*, slides: bool = True, csrf: bool = True) -> Callable[[Callable[P, R
 def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
     """Let everybody in. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
     access = Access(slide="due" if slides else "never", csrf=csrf)
-    return _declare(access)(view) if view else _declare(access)
+    return _declare(access)(view) if view is not None else _declare(access)
 
 
 @overload
@@ -89,7 +98,7 @@ def signed_in(view: Any = None, *, slides: bool = True, shown: bool = False) -> 
     `shown=True` is for asking about a token: one will do that a browser had made to show it to other services.
     """
     access = Access(demands=True, slide="due" if slides else "never", shown=shown)
-    return _declare(access)(view) if view else _declare(access)
+    return _declare(access)(view) if view is not None else _declare(access)
 
 
 def sessionless(view: Callable[P, R]) -> Callable[P, R]:
@@ -104,6 +113,12 @@ def requires(
 
     Decided on each request. A permission whose type wants fresh signatures for it (`SessionType.fresh`) gets one.
     """
+    for name in (permission, role, session_type):
+        if name is not None and not (isinstance(name, str) and name):
+            # Without its brackets, or empty like the role of an account that has none.
+            raise Misconfigured(f"requires({name!r}) names nothing. Write @requires('read:profile'), for example.")
+    if permission is role is session_type is None:
+        raise Misconfigured("requires() names no permission, role or session type. Write @signed_in for none.")
     return _demand(permission=permission, role=role, session_type=session_type)
 
 
@@ -113,22 +128,26 @@ def fresh_required(seconds: int, action: str) -> Callable[[Callable[P, R]], Call
     With 0 each request brings a signature of its own. Who has none is sent to `/confirm` and, once the wallet has
     signed, back into this request.
     """
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 0:
+        raise Misconfigured(f"fresh_required({seconds!r}, …) takes whole seconds, or 0 for a signature each time.")
+    if not (isinstance(action, str) and action):
+        raise Misconfigured(f"fresh_required(…, {action!r}) takes the name of an action, as in actions={{…}}.")
     return _demand(fresh=(seconds, action))
 
 
 def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    given = {name: value for name, value in rights.items() if value is not None}
+
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         access = declared(view)
         if access is None:
-            return _declare(Access(demands=True, **rights))(view)
+            return _guarded(view, Access(demands=True, **given))
         if not access.demands:
-            raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
-        given = {name: value for name, value in rights.items() if value is not None}
+            raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
         for name in given:
             if getattr(access, name) is not None:  # the one below would be gone without a word
-                raise Misconfigured(f"{view.__name__} asks for {name} twice. Ask for one of them in the view.")
-        setattr(view, _MARK, replace(access, **given))
-        return view
+                raise Misconfigured(f"{_name(view)} asks for {name} twice. Ask for one of them in the view.")
+        return _guarded(view, replace(access, **given))
 
     return declare
 
@@ -136,23 +155,91 @@ def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         rights = declared(view)
-        if rights is not None:
-            if not (access.demands and rights.demands):
-                raise Misconfigured(f"{view.__name__} can't be open to everybody and ask for rights. Remove @public.")
-            setattr(view, _MARK, replace(rights, slide=access.slide))
-            return view
+        if rights is None:
+            return _guarded(view, access)
+        if not (access.demands or rights.demands):
+            if access != rights:
+                raise Misconfigured(f"{_name(view)} says twice who may use it, each time differently. Keep one.")
+            return _guarded(view, rights)
+        if not (access.demands and rights.demands):
+            raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
+        slide: Slide = "never" if "never" in (rights.slide, access.slide) else "due"
+        return _guarded(view, replace(rights, slide=slide, shown=rights.shown or access.shown))
+
+    return declare
+
+
+def _guarded(view: Callable[P, R], access: Access) -> Callable[P, R]:
+    """Return `view` such that each call of it is checked against `access`, wherever it is called from.
+
+    The guard knows the declarations of routes alone. A method of a view class, a helper, a function that runs before
+    requests: what stands on these is checked here, and nowhere else.
+    """
+    if isinstance(view, type):
+        raise Misconfigured(
+            f"{view.__name__} is a class, and only functions can be guarded. "
+            "Write decorators = [signed_in] in it, or guard its methods."
+        )
+    if isinstance(view, (staticmethod, classmethod, property)) or not callable(view):
+        raise Misconfigured(
+            f"A {type(view).__name__} can't be guarded. Put the declaration below it, right above the function."
+        )
+    if getattr(view, _WRAPPER, None) is view:
+        view = view.__wrapped__  # one of ours: `access` has all that it declares
+    guarded: Any
+    if inspect.iscoroutinefunction(view):
+
+        @wraps(view)
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+            _enforce(view, access)
+            return await view(*args, **kwargs)
+
+    else:
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            # The guard has run before; this stops an application that copied the decorators and forgot `init_app`.
-            if not isinstance(request_ctx.session, WalletSession):
-                raise Misconfigured("Create WalletSessions(app) before you guard routes with it.")
+            _enforce(view, access)
             return view(*args, **kwargs)
 
-        setattr(guarded, _MARK, access)
-        return guarded
+    setattr(guarded, _MARK, access)
+    setattr(guarded, _WRAPPER, guarded)  # a copy of it on another function, as functools.wraps makes, is not itself
+    return cast("Callable[P, R]", guarded)
 
-    return declare
+
+def _enforce(view: Callable[..., Any], access: Access) -> None:
+    if not has_request_context():
+        raise RuntimeError(
+            f"{_name(view)} says who may use it, so it can only be called in a request. "
+            "Move what commands and jobs need into a function without a declaration."
+        )
+    context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+    if not isinstance(context.session, WalletSession):
+        raise Misconfigured("Create WalletSessions(app) before you guard routes with it.")
+    done = checks_of(context.request)
+    if not done.guard:
+        guard()  # called before it, by a function that was registered first
+    if access is done.access and context.session.live is done.live:
+        return
+    try:
+        _admit(context, access)
+    except NotSignedIn as error:
+        if _is_way_in(context):
+            raise Misconfigured(
+                f"{_name(view)} demands a session on the pages that sign people in, so nobody could. "
+                "Use it on a blueprint of your own, or leave out the blueprints "
+                f"{_OUR_BLUEPRINTS[0]!r} and {_OUR_BLUEPRINTS[1]!r}."
+            ) from error
+        raise
+
+
+def _is_way_in(context: RequestContext) -> bool:
+    """Whether the request is for a page or a service of ours that visitors need."""
+    access = declared(context.app.view_functions.get(context.request.endpoint or ""))
+    return context.request.blueprint in _OUR_BLUEPRINTS and access is not None and not access.demands
+
+
+def _name(view: Any) -> str:
+    return str(getattr(view, "__qualname__", None) or getattr(view, "__name__", None) or view)
 
 
 def declared(view: Callable[..., Any] | None) -> Access | None:
@@ -181,18 +268,53 @@ def demand_declarations(app: Flask) -> None:
 
 def _demand_declaration(app: Flask, endpoint: str) -> None:
     view = app.view_functions.get(endpoint)
-    access = declared(view)
-    if access is not None and access.fresh and access.fresh[1] not in app.extensions[EXTENSION].actions:
-        raise Misconfigured(
-            f"The route {endpoint!r} asks for a signature for {access.fresh[1]!r}, which has no sentence. "
-            f"Give it one: WalletSessions(app, actions={{{access.fresh[1]!r}: 'What will be done.'}})."
-        )
-    if view is None or _is_static(app, endpoint) or access:
+    if view is None or _is_static(app, endpoint):
         return
-    raise Misconfigured(
-        f"The route {endpoint!r} does not say who may use it. "
-        "Put @public, @signed_in or @sessionless between its route and its function."
-    )
+    if declared(view) is None:
+        raise Misconfigured(
+            f"The route {endpoint!r} does not say who may use it. "
+            "Put @public, @signed_in or @sessionless between its route and its function."
+        )
+    for handler, methods in _handlers(app, endpoint, view):
+        access = declared(handler)
+        if access is not None and access.fresh is not None:
+            _refuse_unfit_signature(app, endpoint, methods, *access.fresh)
+        if inspect.iscoroutinefunction(handler):
+            _demand_event_loop(app, endpoint)
+
+
+def _handlers(app: Flask, endpoint: str, view: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], set[str]]]:
+    """Yield the functions that answer a route, each with the methods that it does it for."""
+    rules = (rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint)
+    accepted = {method for rule in rules for method in rule.methods or ()}
+    yield view, accepted
+    view_class = getattr(view, "view_class", None)
+    for method in accepted if view_class is not None else ():
+        handler = getattr(view_class, method.lower(), None)
+        if handler is not None:
+            yield handler, {method}
+
+
+def _refuse_unfit_signature(app: Flask, endpoint: str, methods: set[str], seconds: int, action: str) -> None:
+    if action not in app.extensions[EXTENSION].actions:
+        raise Misconfigured(
+            f"The route {endpoint!r} asks for a signature for {action!r}, which has no sentence. "
+            f"Give it one: WalletSessions(app, actions={{{action!r}: 'What will be done.'}})."
+        )
+    if seconds == 0 and "GET" in methods:
+        raise Misconfigured(
+            f"The route {endpoint!r} asks for a new signature each time, and takes GET. {confirmations.NO_END} "
+            f"Write fresh_required(60, {action!r}), or take what it does by POST alone."
+        )
+
+
+def _demand_event_loop(app: Flask, endpoint: str) -> None:
+    own = "async_to_sync" in vars(app) or type(app).async_to_sync is not Flask.async_to_sync
+    if not own and importlib.util.find_spec("asgiref") is None:
+        raise Misconfigured(
+            f"The route {endpoint!r} is answered by an async function, and asgiref is missing: "
+            "run pip install 'flask[async]'."
+        )
 
 
 def _is_static(app: Flask, endpoint: str | None) -> bool:
@@ -211,12 +333,16 @@ def guard() -> None:
     context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # once: each proxy costs a look-up
     app: Flask = context.app
     request: Request = context.request
-    current: WalletSession = context.session
-    ours: Services = app.extensions[EXTENSION]
+    if checks_of(request).guard:
+        return  # a guarded function that runs before requests was there first
     endpoint = request.endpoint
+    if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
+        checks_of(request).guard = True  # Flask answers by itself what the route takes; a preflight has no cookies
+        return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None:
         if _is_static(app, endpoint):
+            checks_of(request).guard = True
             return
         if endpoint is not None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
@@ -224,25 +350,55 @@ def guard() -> None:
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
         # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
         access = Access(slide="never", csrf=False)
+    _admit(context, access, route=True)
+    checks_of(request).guard = True
+
+
+def _admit(context: RequestContext, access: Access, *, route: bool = False) -> None:
+    """Let the request in for what `access` declares; `route` is whether that is what its route declares.
+
+    What an earlier declaration has had done for this request is not done again.
+    """
+    current = cast(WalletSession, context.session)
     if not access.reads:
-        current.close()
+        if route:
+            current.close()
         return
-    unsafe = request.method not in origin.SAFE_METHODS and endpoint is not None
-    if unsafe:
+    request: Request = context.request
+    ours: Services = context.app.extensions[EXTENSION]
+    done = checks_of(request)
+    unsafe = request.method not in origin.SAFE_METHODS and request.endpoint is not None
+    if unsafe and not done.site:
         with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
             origin.refuse_cross_site(request, ours.settings)
         if request.blueprint in _OUR_BLUEPRINTS:
             _limit_body(request)
-    ours.store.load(current, access.slide, access.shown)
-    _note_use(ours, current)
-    if access.demands and current.account_live is None:
-        raise refusal(current)
-    if unsafe and access.csrf and current.claims is None:  # no page of another site can set the header of a token
-        origin.demand_token(request, app.config, current)
-    if access.slide == "due":
+        done.site = True
+    slide = "never" if _is_prefetch(request) else access.slide
+    first = not current.loaded
+    if first or route:  # a hook may have had it read before the guard knew what the route needs
+        ours.store.load(current, slide, access.shown)
+        _note_use(ours, current)
+    if access.demands:
+        if current.account_live is None:
+            raise refusal(current)
+        if current.claims is not None and current.claims.gen is None and not access.shown:
+            raise TokenInvalid()  # read for a declaration that takes it; this one does not
+    if unsafe and access.csrf and current.claims is None and not done.token:
+        # No page of another site can set the header of a token.
+        origin.demand_token(request, context.app.config, current)
+        done.token = True  # a new id has another one
+    if slide == "due" and (route or first) and not done.followed:
         follow(ours, current)
+        done.followed = True
     if access.demands:
         _demand_rights(ours, current, access)
+    done.access, done.live = access, current.live
+
+
+def _is_prefetch(request: Request) -> bool:
+    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose").
+    return "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:
@@ -298,18 +454,19 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
     if view is None:  # ended while this request ran
         raise refusal(current)
     if access.role is not None and view.role != access.role:
-        raise PermissionDenied(access.role, kind="role", reason="role")
+        reason = "narrowed" if view.account_role == access.role else "role"
+        raise PermissionDenied(access.role, kind="role", reason=reason)
     if access.session_type is not None and view.type != access.session_type:
         raise PermissionDenied(access.session_type, kind="session_type", reason="session_type")
-    fresh = access.fresh
+    due = [access.fresh] if access.fresh is not None else []
     if access.permission is not None:
         decision = view.may(access.permission)
         if decision.reason is not None:
             raise PermissionDenied(access.permission, reason=decision.reason)
-        if fresh is None and access.permission in view.session_type.fresh:
-            fresh = (ours.settings.fresh_seconds, access.permission)
-    if fresh is not None:
-        ensure_fresh(*fresh)
+        if access.permission in view.session_type.fresh:
+            due.append((ours.settings.fresh_seconds, access.permission))
+    for seconds, action in sorted(due, reverse=True):  # one that is for this request alone comes last
+        ensure_fresh(seconds, action)
 
 
 def ensure_fresh(seconds: int, action: str) -> None:
@@ -319,6 +476,11 @@ def ensure_fresh(seconds: int, action: str) -> None:
         confirmations.demand(ours, current, request_ctx.request, seconds, action)
     if current.account_live is None:
         raise refusal(current)
+
+
+def ensure_permitted(permission: str) -> None:
+    """Do in a view what `requires(permission)` does before it."""
+    _demand_rights(services(), wallet_session(), Access(demands=True, permission=permission))
 
 
 def _limit_body(current: Request) -> None:

@@ -22,21 +22,22 @@ from ..errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from ..policy import OWN_WALLETS
 from .entrance import display_name
-from .guards import ensure_fresh, signed_in
+from .guards import ensure_fresh, requires
 from .pages import accepted, own_session, pages, state_after
 from .services import services
 
 
 @pages.get("/session/wallets/link")
-@signed_in
+@requires(OWN_WALLETS)
 def link() -> ResponseReturnValue:
     """Show the panel that connects another wallet."""
     return _page()
 
 
 @pages.post("/session/wallets")
-@signed_in
+@requires(OWN_WALLETS)
 def link_wallet() -> ResponseReturnValue:
     """Link the account that has signed, once the account of this session has signed as well."""
     ours, view, form = services(), own_session(), request.form
@@ -61,7 +62,7 @@ def link_wallet() -> ResponseReturnValue:
 
 
 @pages.post("/session/wallets/unlink")
-@signed_in
+@requires(OWN_WALLETS)
 def unlink_wallet() -> ResponseReturnValue:
     """Take an account from this person, and end its sessions."""
     ours, view = services(), own_session()
@@ -77,7 +78,7 @@ def unlink_wallet() -> ResponseReturnValue:
 
 
 @pages.post("/session/wallets/primary")
-@signed_in
+@requires(OWN_WALLETS)
 def prefer_wallet() -> ResponseReturnValue:
     """Make an account the primary one of this person."""
     ours, view = services(), own_session()

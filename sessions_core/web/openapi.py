@@ -215,7 +215,8 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
     if access.permission or access.role or access.session_type:
         yield errors.PermissionDenied
     if told.confirms or access.fresh is not None:
-        yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.RpcUnavailable, errors.BodyMalformed)
+        yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
+        yield from (errors.RpcUnavailable, errors.BodyMalformed)
     if told.query is not None:
         yield errors.BadRequest
     if told.body is not None:

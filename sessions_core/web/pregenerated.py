@@ -26,10 +26,11 @@ from ..errors import (
     SignInRefused,
     family,
 )
+from ..policy import OWN_WALLETS
 from . import confirmations, limits, share_cookie
 from .answers import WalletGone, WalletMade, WalletSignature, success
 from .api import api
-from .guards import ensure_fresh, public, refusal, signed_in, wallet_session
+from .guards import ensure_fresh, public, refusal, requires, wallet_session
 from .operations import operation
 from .pages import clear_browser, own_session, pages
 from .services import Services, services
@@ -88,7 +89,7 @@ def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
 
 
 @api.delete("/wallets")
-@signed_in
+@requires(OWN_WALLETS)
 @operation(NotFound, confirms=True)
 def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
@@ -97,7 +98,7 @@ def delete_wallet() -> WalletGone | Response:
 
 
 @pages.get("/session/wallet/export")
-@signed_in
+@requires(OWN_WALLETS)
 def export_wallet() -> ResponseReturnValue:
     """Hand out the server's half; the browser puts the key together, so that it never travels whole."""
     view = _view()
@@ -108,7 +109,7 @@ def export_wallet() -> ResponseReturnValue:
 
 
 @pages.get("/session/wallet/delete")
-@signed_in
+@requires(OWN_WALLETS)
 def ask_to_delete_wallet() -> ResponseReturnValue:
     """Say what is lost, and ask."""
     _view()
@@ -116,7 +117,7 @@ def ask_to_delete_wallet() -> ResponseReturnValue:
 
 
 @pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
-@signed_in
+@requires(OWN_WALLETS)
 def delete_wallet_post() -> ResponseReturnValue:
     """Delete the wallet and end every session of its account; the answer clears this browser's half."""
     _delete()

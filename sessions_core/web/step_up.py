@@ -57,4 +57,4 @@ def unauthorized() -> ResponseReturnValue:
 
 def _known(rules: policy.Policy) -> set[str]:
     own = {name for each in rules.types.values() for name in each.permissions}
-    return own | set(policy.ALL_NETWORK_PERMISSIONS)
+    return own | {*policy.ALL_NETWORK_PERMISSIONS, *policy.OWN_RIGHTS}

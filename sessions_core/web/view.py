@@ -11,7 +11,7 @@ from ..errors import AccountMalformed
 from ..news import SignIn
 from ..person import Person
 from ..records import Live
-from ..standing import Standing
+from ..standing import MEMBER, Standing
 from .answers import SessionRow, SessionState, SignInElsewhere
 from .services import Services
 
@@ -94,9 +94,17 @@ class SessionView:
         return moment(self.standing.verified_until)
 
     @cached_property
-    def role(self) -> str:
+    def account_role(self) -> str:
         """The role of the account, asked anew on each request."""
         return self._services.role(self.live.record.account, self.standing)
+
+    @property
+    def role(self) -> str:
+        """The role that the session has: that of its account. A narrowed session has none, and this is empty, unless
+        its client asked for the role by name; `member` is everybody's.
+        """
+        narrowed, role = self.live.record.narrowed, self.account_role
+        return role if narrowed is None or role == MEMBER or policy.role_right(role) in narrowed else ""
 
     @property
     def wallet(self) -> str:
@@ -118,7 +126,7 @@ class SessionView:
             account=self.account,
             session_type=self.session_type,
             network=self.network,
-            role=self.role,
+            role=self.account_role,
             verified=self.verified,
             narrowed=None if narrowed is None else frozenset(narrowed),
         )
@@ -223,8 +231,10 @@ class SessionView:
     @cached_property
     def sign_ins_elsewhere(self) -> tuple[SignInView, ...]:
         """The sign-ins to this account in the last day, since that of this session, that its person has not said they
-        know of; newest first, and no more than the last eight are known.
+        know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
         """
+        if not self.may(policy.OWN_SESSIONS).allowed:
+            return ()
         recognised = self.live.record.recognised
         known = self._services.records.sign_ins_elsewhere(self.live)
         return tuple(SignInView(each) for each in known if each.handle not in recognised)

@@ -28,7 +28,7 @@ export class StrangeText extends Error {
 
 /**
  * @param {string} url
- * @param {{account?: string, request?: string}} body what the server is asked for
+ * @param {{account?: string, request?: string, purpose?: string, session_type?: string}} body what the server is asked for
  * @param {{account: string, host: string, signal: AbortSignal}} expected who signs (CAIP-10), and where
  * @returns {Promise<Challenge>}
  * @throws {import("./http.js").HttpError | StrangeText}

@@ -241,7 +241,10 @@ class WalletSignIn extends HTMLElement {
     const account = accountId(this.#chain, this.#address);
     const url = this.dataset.challengeUrl ?? "";
     const { purpose } = this.dataset;
-    this.#challenge = await challenges.ask(url, { account, purpose }, { account, host: location.host, signal });
+    const kind = this.#form.elements.namedItem("session_type");
+    const session_type = kind instanceof HTMLInputElement ? kind.value : undefined;
+    const body = { account, purpose, session_type };
+    this.#challenge = await challenges.ask(url, body, { account, host: location.host, signal });
     this.#address = this.#challenge.address;
     this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");
@@ -380,6 +383,8 @@ class WalletSignIn extends HTMLElement {
 
   /** @param {HttpError} error */
   #serverRefused(error) {
+    // A kind of session that this account may not have: that page says how to get it.
+    if (error.code === "permission_denied" && this.dataset.refusedUrl) return location.assign(this.dataset.refusedUrl);
     const technical = [error.code, error.status || "", error.requestId ?? ""];
     const state = afterRefusal(error, this.#linking);
     if (LINK_REFUSALS.has(state)) this.#disconnect();
