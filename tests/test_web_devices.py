@@ -759,7 +759,7 @@ def test_each_change_needs_the_token_of_this_session(
         {"Origin": "https://evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
-        {"Origin": "null"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
     ],
     ids=str,
 )
