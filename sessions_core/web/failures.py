@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError, SecurityError
 from werkzeug.wrappers import Response
 
 from .. import errors, events
@@ -161,6 +161,8 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
         return error  # a redirect that Werkzeug raises, to the path with its slash
     if isinstance(error, SecurityError):
         return _wrong_host()
+    if isinstance(error, ClientDisconnected):
+        return answer(errors.BodyIncomplete("the body ended early"))
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
