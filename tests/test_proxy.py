@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from .actors import together
@@ -20,7 +21,7 @@ from .stored import ANOTHER
 from .test_server import BIN, PATIENCE, ROOT, Running, checkout, start  # noqa: F401  # fixtures
 
 HOST = "app.example.org"
-SLOW = 90
+SLOW, THREADS = 90, 2
 
 
 def documented() -> str:
@@ -33,7 +34,7 @@ class Proxy:
     """An nginx on a port of its own, and a client that believes its certificate."""
 
     def __init__(self, folder: Path, port: int, app_port: int) -> None:
-        self.port = port
+        self.port, self._app_port = port, app_port
         tls_for(folder, HOST)
         self._trust = ssl.create_default_context(cafile=str(folder / f"{HOST}.pem"))
         block = documented()
@@ -84,6 +85,10 @@ class Proxy:
         except subprocess.TimeoutExpired:
             return
 
+    def connections_to_the_app(self) -> int:
+        open_ = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
+        return sum(each.raddr.port == self._app_port for each in open_)
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(PATIENCE)
@@ -103,7 +108,7 @@ def proxy(
         "REDIS_URL": redis_url,
         "TRUSTED_PROXIES": "1",
     }
-    command = [str(BIN / "gunicorn"), "--workers", "1", "--threads", "2"]
+    command = [str(BIN / "gunicorn"), "--workers", "1", "--threads", str(THREADS)]
     app = start(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
     proxy = Proxy(tmp_path, port, app.port)
     try:
@@ -115,11 +120,14 @@ def proxy(
 
 def test_the_documented_proxy_stops_slow_requests(proxy: Proxy) -> None:
     """They wait in nginx. The application, which has two threads, hears nothing of them."""
-    head = f"POST /sign-in HTTP/1.1\r\nHost: {HOST}:{proxy.port}\r\nContent-Length: 9000\r\n\r\na".encode()
+    form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\na"
+    head = f"POST /sign-in HTTP/1.1\r\nHost: {HOST}:{proxy.port}\r\n{form}".encode()
     slow = [proxy.connect() for _ in range(SLOW)]
     try:
         for connection in slow:
             connection.sendall(head)
+        assert proxy.get("/livez")[0] == 404  # nginx answers that itself, after it has read what came before
+        assert proxy.connections_to_the_app() == 0
         answers = together(*[lambda: proxy.get("/sign-in")[0]] * 8)
         assert answers == [200] * 8
     finally:

@@ -28,7 +28,7 @@ SLOW = {
         b" ",
     ),
     "chunks": (b"POST /sign-in HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
-    "silence": (b"POST /sign-in HTTP/1.1\r\n{host}Content-Length: 9000\r\n\r\n", b""),
+    "silence": (b"POST /sign-in HTTP/1.1\r\n{host}Content-Type: {form}\r\nContent-Length: 9000\r\n\r\n", b""),
 }
 
 
