@@ -60,11 +60,13 @@ class BodyMalformed(BadRequest):
 
 
 class BodyIncomplete(BadRequest):
-    """The connection ended, or was closed for being too slow, before the whole body had arrived."""
+    """The connection ended, or was closed for being too slow, before the whole body had arrived; or its chunks are
+    malformed.
+    """
 
     code = "body_incomplete"
     title = "The request broke off"
-    message = "Your request did not arrive in full, or not in time, so nothing was changed. Send it again."
+    message = "Your request did not arrive whole, so nothing was changed. Send it again."
 
 
 class BodyTooLarge(SessionsError):

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import pytest
 from flask import Flask, request
+from gunicorn.http.errors import InvalidHeader
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from sessions_core import public
@@ -116,16 +117,20 @@ def taken(app: Flask) -> list[dict[str, str]]:
 
 
 class Broken(io.BytesIO):
-    """Chunks that end without their last one, as gunicorn reports it."""
+    """Chunks that end without their last one. Each server reports it in its own way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(b"amount=10")
+        self._error = error
 
     def read(self, size: int | None = -1) -> bytes:
         found = super().read(size)
         if not found:
-            raise OSError("no more data")
+            raise self._error
         return found
 
     def readinto(self, buffer: object) -> int:
-        raise OSError("no more data")
+        raise self._error
 
 
 def pay(app: Flask, stream: io.BytesIO, **headers: str) -> TestResponse:
@@ -141,9 +146,10 @@ def pay(app: Flask, stream: io.BytesIO, **headers: str) -> TestResponse:
     [
         ({"CONTENT_LENGTH": "11"}, io.BytesIO(b"amount=10")),
         ({"CONTENT_LENGTH": "11"}, io.BytesIO(b"")),
-        ({"HTTP_TRANSFER_ENCODING": "chunked"}, Broken(b"amount=10")),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, Broken(OSError("no more data"))),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, Broken(InvalidHeader("in the trailers"))),
     ],
-    ids=["half", "nothing", "chunks"],
+    ids=["half", "nothing", "chunks", "trailers"],
 )
 def test_half_a_form_is_not_taken_for_all_of_it(
     app: Flask, taken: list[dict[str, str]], headers: dict[str, str], stream: io.BytesIO

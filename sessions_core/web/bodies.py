@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wsgi import LimitedStream
 
 from ..errors import BadRequest, BodyMalformed, MediaTypeUnsupported
@@ -35,9 +36,18 @@ class WholeBodies:
         if environ.get("CONTENT_LENGTH"):
             environ.pop("wsgi.input_terminated", None)
         elif "HTTP_TRANSFER_ENCODING" in environ:
-            # Broken chunks are an error of the server's own; this makes it that of a client who went away.
-            environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], sys.maxsize, is_max=True)
+            environ["wsgi.input"] = _Chunks(environ["wsgi.input"], sys.maxsize, is_max=True)
         return self._app(environ, start_response)
+
+
+class _Chunks(LimitedStream):
+    def readinto(self, b: Any) -> int | None:
+        try:
+            return super().readinto(b)
+        except HTTPException:
+            raise
+        except Exception as error:  # each server has its own for chunks that break off, or are malformed
+            raise ClientDisconnected from error
 
 
 def read(request: Request, model: type[T]) -> T:
