@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import select
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -91,12 +93,19 @@ def test_slow_requests_do_not_stop_the_site(
 def test_a_kept_connection_outlives_the_limit(
     start: Callable[[list[str], str], Running],  # noqa: F811
 ) -> None:
-    """Each request of a connection has its own time."""
-    server = start(ONE_PROCESS, "Ready:")
-    with socket.create_connection(("localhost", server.port), timeout=PATIENCE) as connection:
-        for _ in range(3):
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % server.port)
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    """What has been answered is not late: the limit is on the request that is arriving, not on the connection."""
+    limit = ["env", "REQUEST_ARRIVAL_SECONDS=0.5"]
+    server = start([*limit, *ONE_PROCESS, "--keep-alive", "60"], "Ready:")
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
+    connection.connect()
+    kept = connection.sock
+    for _ in range(2):
+        connection.request("GET", "/livez")
+        response = connection.getresponse()
+        assert (response.status, b"alive" in response.read()) == (200, True)
+        assert connection.sock is kept
+        assert select.select([kept], [], [], 2.5)[0] == [], "the server closed the connection"
+    connection.close()
 
 
 # -- A body that breaks off --------------------------------------------------------------------------------------
