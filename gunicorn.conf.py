@@ -15,7 +15,8 @@ if _METRICS not in os.environ:  # a reload keeps what was counted
 
 wsgi_app = "app:create_app()"
 bind = f"localhost:{PORT}"
-worker_class = "gthread"
+# Threads, and no client holds one for longer than ten seconds with a request that does not arrive.
+worker_class = "sessions_core.web.gunicorn_worker.Worker"
 workers = 2
 threads = 16
 # The private Redis is started once, by the parent, and ends with it.

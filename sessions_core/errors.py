@@ -61,6 +61,16 @@ class BodyMalformed(BadRequest):
     message = "Send one JSON object with the documented fields, each once, in UTF-8."
 
 
+class BodyIncomplete(BadRequest):
+    """The connection ended, or was closed for being too slow, before the whole body had arrived; or its chunks are
+    malformed.
+    """
+
+    code = "body_incomplete"
+    title = "The request broke off"
+    message = "Your request did not arrive whole, so nothing was changed. Send it again."
+
+
 class BodyTooLarge(SessionsError):
     """The body, a field or the number of fields is over the limit."""
 

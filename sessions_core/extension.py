@@ -40,6 +40,7 @@ from .signing_keys import SigningKeys
 from .store import SessionStore
 from .tokens import Tokens
 from .web import cli, client, failures, guards, logs, origin, view
+from .web.bodies import WholeBodies
 from .web.headers import SecurityHeaders
 from .web.health import AnyHost
 from .web.request_id import RequestIds
@@ -166,7 +167,7 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        answers = SecurityHeaders(AnyHost(app.wsgi_app, settings), settings)
+        answers = SecurityHeaders(AnyHost(WholeBodies(app.wsgi_app), settings), settings)
         app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies

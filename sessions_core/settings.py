@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -29,6 +30,13 @@ _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 _FRAGMENT = re.compile(r"[A-Za-z0-9._~/?=&-]*", re.ASCII)
+# What secrets say that were copied from an example, in letters alone. Long enough never to occur by chance.
+_PLACEHOLDERS = (
+    *("changeme", "changethis", "changeit", "pleasechange", "replaceme", "replacethis", "replacewith", "placeholder"),
+    *("yoursecret", "mysecret", "oursecret", "secretkey", "supersecret", "topsecret", "verysecret", "notsecret"),
+    *("notasecret", "insecure", "unsafesecret", "defaultsecret", "examplesecret", "secrethere", "keyhere"),
+    *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
+)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
@@ -170,7 +178,8 @@ class Settings:
         fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
         if not isinstance(fallbacks, (list, tuple)):
             raise Misconfigured("SECRET_KEY_FALLBACKS must be a list of the former secrets, oldest first.")
-        secrets = tuple(_secret(secret) for secret in (*fallbacks, config.get("SECRET_KEY")))
+        former = [_secret(f"SECRET_KEY_FALLBACKS[{place}]", each) for place, each in enumerate(fallbacks)]
+        secrets = (*former, _secret("SECRET_KEY", config.get("SECRET_KEY")))
         settings = cls(secrets=secrets, **values)
         settings._refuse_unsafe(config)
         return settings
@@ -213,6 +222,11 @@ class Settings:
             raise Misconfigured(
                 f"{PREFIX}DEVELOPMENT = True is for localhost only, and {PREFIX}PUBLIC_ORIGIN is "
                 f"{self.public_origin}. Remove it, and set SECRET_KEY and {PREFIX}REDIS_URL."
+            )
+        if config.get("DEBUG") and not self.development:
+            raise Misconfigured(
+                "FLASK_DEBUG=1 shows visitors the source and a console. Remove it: unset FLASK_DEBUG, and leave out "
+                f"DEBUG = True and --debug. For work on this machine, set {PREFIX}DEVELOPMENT = True."
             )
         if not self.cookie_secure and not self.development:
             raise Misconfigured(f"{PREFIX}COOKIE_SECURE = False is for {PREFIX}DEVELOPMENT = True only. Remove it.")
@@ -365,16 +379,25 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     raise Misconfigured(f"{key} must be {wanted}, not {value!r}.")
 
 
-def _secret(secret: Any) -> str:
+def _secret(name: str, secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
     if not isinstance(text, str) or not _is_random(text):
         raise Misconfigured(
-            "SECRET_KEY (and each of SECRET_KEY_FALLBACKS) must have at least 32 random characters. "
-            "Make one with: openssl rand -base64 32"
+            f"{name} must have at least 32 random characters, and be no placeholder: "
+            "who guesses it can make sessions. Make one with: openssl rand -base64 32"
         )
     return text
 
 
 def _is_random(text: str) -> bool:
-    # A repeated character passes any test of length; 32 random characters never have so few different ones.
-    return len(text) >= 32 and len(set(text)) >= 10
+    """Whether a secret can be base64, hex or a long passphrase. A closer look would refuse some of those."""
+    if len(text) < 32 or len(set(text)) < 8:
+        return False
+    # "abcdefghijabcdefghij…": 32 random hex digits have 25 different triples at least, a repeated text few.
+    if len({text[place : place + 3] for place in range(len(text) - 2)}) < 20:
+        return False
+    # "abcdefghijklmnop…": the steps from one character to the next are all the same.
+    if len({ord(after) - ord(before) for before, after in pairwise(text)}) < 6:
+        return False
+    letters = "".join(filter(str.isalpha, text.lower()))
+    return not any(each in letters for each in _PLACEHOLDERS)

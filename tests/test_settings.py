@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import string
+from collections.abc import Callable
+from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from sessions_core.errors import Misconfigured
-from sessions_core.settings import DAY, PREFIX, Settings
+from sessions_core.settings import DAY, PREFIX, Settings, _secret
 
 SECRET = "kq3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa"
 PRODUCTION = {
@@ -17,6 +22,20 @@ PRODUCTION = {
     "SESSIONS_CORE_REDIS_URL": "rediss://redis.internal:6379/0",
 }
 DEVELOPMENT = {"SECRET_KEY": SECRET, "SESSIONS_CORE_DEVELOPMENT": True}
+
+
+# How people make a secret: openssl, the module `secrets`, uuidgen, a password manager.
+SECRETS: dict[str, Callable[[Random], str | bytes]] = {
+    "openssl rand -base64 32": lambda random: base64.b64encode(random.randbytes(32)).decode(),
+    "token_urlsafe": lambda random: base64.urlsafe_b64encode(random.randbytes(32)).decode().rstrip("="),
+    "token_hex(32)": lambda random: random.randbytes(32).hex(),
+    "token_hex(16)": lambda random: random.randbytes(16).hex(),
+    "token_bytes": lambda random: random.randbytes(32),
+    "base32": lambda random: base64.b32encode(random.randbytes(20)).decode(),
+    "uuid": lambda random: str(UUID(int=random.getrandbits(128), version=4)),
+    "lower case": lambda random: "".join(random.choices(string.ascii_lowercase, k=32)),
+    "printable": lambda random: "".join(random.choices(string.printable[:94], k=32)),
+}
 
 
 def settings(base: dict[str, Any] = PRODUCTION, **changes: Any) -> Settings:
@@ -218,7 +237,17 @@ def test_numbers_outside_their_range_are_refused_and_the_limits_are_not(name: st
         SECRET[:31].encode(),
         "x" * 64,
         "changeme" * 8,
-        "0123456780" * 0 + "01234567" * 8,
+        "01234567" * 8,
+        "change-me-please-change-me-please-1",
+        "Replace this with 32 random characters!",
+        "your-secret-key-goes-right-here-please",
+        "django-insecure-8#v!q3z@kx5w1m7p0r2t6y9u4o",
+        "SuperSecret_2026_production_flask_app_!",
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "0123456789abcdef" * 4,
+        "qwertyuiopasdfghjklzxcvbnm1234567890",
+        "abcdefghij" * 5,
+        bytes(range(64)),
         32,
         True,
         [SECRET],
@@ -232,7 +261,40 @@ def test_a_weak_secret_is_refused_with_the_command_that_makes_one(secret: Any) -
 
 
 def test_a_former_secret_must_be_as_strong() -> None:
-    assert "openssl rand" in refusal(SECRET_KEY_FALLBACKS=["weak"])
+    for weak in ("weak", "change-me-please-change-me-please-1"):
+        sentence = refusal(SECRET_KEY_FALLBACKS=[SECRET, weak])
+        assert sentence.startswith("SECRET_KEY_FALLBACKS[1] ")
+        assert "openssl rand" in sentence
+
+
+@pytest.mark.parametrize("make", SECRETS.values(), ids=SECRETS)
+def test_a_secret_made_at_random_is_never_refused(make: Callable[[Random], str | bytes]) -> None:
+    """Ten thousand of each kind that people make. The seed is fixed, so the test says the same each time."""
+    random = Random(7)
+    for _ in range(10_000):
+        secret = make(random)
+        assert _secret("SECRET_KEY", secret), secret
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "my grandmother keeps seven blue parrots in the attic",
+        "correct horse battery staple correct horse battery staple",
+        "Über allen Gipfeln ist Ruh, in allen Wipfeln spürest du",
+        "the cat sat on the mat and the rat ate the hat",
+    ],
+)
+def test_a_long_passphrase_is_a_secret(phrase: str) -> None:
+    assert settings(SECRET_KEY=phrase).secrets == (phrase,)
+
+
+def test_the_debugger_is_refused_in_production() -> None:
+    """FLASK_DEBUG=1 is `DEBUG` in the configuration: tracebacks and a console for visitors."""
+    sentence = refusal(PRODUCTION | {"DEBUG": True})
+    assert "unset FLASK_DEBUG" in sentence
+    assert Settings.from_config(PRODUCTION | {"DEBUG": False})
+    assert Settings.from_config(DEVELOPMENT | {"DEBUG": True})
 
 
 @pytest.mark.parametrize("fallbacks", [SECRET, SECRET.encode(), 5, {SECRET: 1}, True])
@@ -243,7 +305,8 @@ def test_former_secrets_that_are_not_a_list_are_refused(fallbacks: Any) -> None:
 def test_secrets_are_kept_newest_last_and_may_be_bytes() -> None:
     former = SECRET[::-1]
     assert settings(SECRET_KEY=SECRET.encode(), SECRET_KEY_FALLBACKS=[former]).secrets == (former, SECRET)
-    assert settings(SECRET_KEY=bytes(range(224, 256))).secrets == ("".join(map(chr, range(224, 256))),)
+    binary = Random(1).randbytes(32)
+    assert settings(SECRET_KEY=binary).secrets == ("".join(map(chr, binary)),)
 
 
 def test_the_secrets_do_not_show_in_a_refusal_of_something_else() -> None:
@@ -322,11 +385,11 @@ def test_samesite_is_lax_or_strict(value: str) -> None:
     assert settings(COOKIE_SAMESITE="Strict").cookie_samesite == "Strict"
 
 
-@pytest.mark.parametrize("secret", ["0123456789abcdef0123456789abcde", "a" * 64, "x"])
+@pytest.mark.parametrize("secret", ["5a1c9e07d3b8f2645a1c9e07d3b8f26", "a" * 64, "x"])
 def test_the_secret_of_the_numbers_is_random_or_none(secret: str) -> None:
     for base in (PRODUCTION, DEVELOPMENT):
         assert "METRICS_SECRET must have at least 32 random characters" in refusal(base, METRICS_SECRET=secret)
-    assert settings(METRICS_SECRET="0123456789abcdef0123456789abcdef").metrics_secret
+    assert settings(METRICS_SECRET="5a1c9e07d3b8f264e0917b3d6c25fa48").metrics_secret
     assert settings(METRICS_SECRET="").metrics_secret is None
 
 

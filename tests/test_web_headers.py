@@ -89,7 +89,10 @@ RESPONSES: dict[str, tuple[int, Callable[[Visitor], TestResponse]]] = {
     "400 as JSON": (400, lambda visitor: visitor.json("/api/auth/challenges", "POST", json={})),
     "400 for a spoofed host": (400, lambda visitor: visitor.client.get("/", base_url="http://evil.example")),
     "401": (401, lambda visitor: visitor.json("/api/auth/sessions/validate")),
-    "403": (403, lambda visitor: visitor.post("/sign-in", headers={"Origin": "null"})),
+    "403": (
+        403,
+        lambda visitor: visitor.post("/sign-in", headers={"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
+    ),
     "404": (404, lambda visitor: visitor.get("/nothing")),
     "404 as JSON": (404, lambda visitor: visitor.json("/nothing")),
     "404 for a file": (404, lambda visitor: visitor.get("/static/nothing")),

@@ -108,10 +108,7 @@ def test_machines_leave_no_trace_and_get_no_cookie(app: Flask, redis: Redis, pat
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_changed_there(app: Flask, path: str, method: str) -> None:
     answer = app.test_client().open(path, method=method, base_url=ORIGIN, headers={"Origin": ORIGIN})
-    assert answer.status_code == 400  # the guard: no token
-    visitor = Visitor(app)
-    headers = {"Origin": ORIGIN, "X-CSRFToken": visitor.token()}
-    assert visitor.client.open(path, method=method, base_url=ORIGIN, headers=headers).status_code == 405
+    assert answer.status_code == 405
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])

@@ -1,20 +1,53 @@
 """JSON bodies and query strings, read strictly: each key once, the declared types, nothing that another parser would
-read otherwise.
+read otherwise. And bodies of every kind are read whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wsgi import LimitedStream
 
 from ..errors import BadRequest, BodyMalformed, MediaTypeUnsupported
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MOST_BRACKETS = 100
+
+
+class WholeBodies:
+    """Has Werkzeug refuse a body that breaks off (`ClientDisconnected`).
+
+    Servers that say `wsgi.input_terminated`, as gunicorn does, just end the stream when the connection is lost, or
+    was too slow. Then half a form would count as all of it: `amount=1000` could arrive as `amount=10`.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Call the application with a stream whose length is checked."""
+        if environ.get("CONTENT_LENGTH"):
+            environ.pop("wsgi.input_terminated", None)
+        elif "HTTP_TRANSFER_ENCODING" in environ:
+            environ["wsgi.input"] = _Chunks(environ["wsgi.input"], sys.maxsize, is_max=True)
+        return self._app(environ, start_response)
+
+
+class _Chunks(LimitedStream):
+    def readinto(self, b: Any) -> int | None:
+        try:
+            return super().readinto(b)
+        except HTTPException:
+            raise
+        except Exception as error:  # each server has its own for chunks that break off, or are malformed
+            raise ClientDisconnected from error
 
 
 def read(request: Request, model: type[T]) -> T:

@@ -9,7 +9,13 @@ from urllib.parse import quote
 from flask import Flask, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, SecurityError
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    InternalServerError,
+    RequestEntityTooLarge,
+    SecurityError,
+)
 from werkzeug.wrappers import Response
 
 from .. import errors, events
@@ -42,6 +48,7 @@ def register(app: Flask) -> None:
     """Answer our own refusals, and the application's errors where it has no handler of its own."""
     app.register_error_handler(errors.SessionsError, answer)
     app.register_error_handler(SecurityError, _wrong_host)
+    app.register_error_handler(ClientDisconnected, _body_incomplete)
     if HTTPException not in app.error_handler_spec[None][None]:
         app.register_error_handler(HTTPException, _answer_http)
 
@@ -192,6 +199,10 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
     return response
+
+
+def _body_incomplete(_: ClientDisconnected) -> ResponseReturnValue:
+    return answer(errors.BodyIncomplete("the body ended early"))
 
 
 def _wrong_host(_: SecurityError) -> ResponseReturnValue:

@@ -27,13 +27,12 @@ import msgspec
 from flask import Flask, Request, g, has_request_context
 from flask.ctx import RequestContext
 from flask.globals import request_ctx
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
 from .. import events
 from ..accounts import Account
 from ..errors import (
-    BadRequest,
     BodyTooLarge,
     Misconfigured,
     NotSignedIn,
@@ -492,13 +491,7 @@ def _limit_body(current: Request) -> None:
 
 
 def _refuse_chunks(current: Request) -> None:
-    try:
-        size = len(current.get_data())
-    except HTTPException:
-        raise
-    except Exception as error:  # each server has its own for a malformed chunk; gunicorn's is no OSError
-        raise BadRequest("malformed chunks") from error
-    if size >= _LARGEST_BODY:
+    if len(current.get_data()) >= _LARGEST_BODY:
         # Werkzeug stops reading at the limit without a word, and half a body would count as all.
         raise BodyTooLarge("chunked")
 
