@@ -238,6 +238,10 @@ def guard() -> None:
         origin.demand_token(ours.csrf)
     if access.slide == "due":
         follow(ours, current)
+    elif access.demands or not unsafe:
+        # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
+        # ends a session, or asks for a text to sign, needs no node.
+        contract_wallets.check_when_due(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
 
