@@ -22,6 +22,7 @@ from sessions_core import embedded
 from sessions_core.errors import Misconfigured
 
 from .actors import together
+from .servers import hearing_signals
 
 # Imports the one module, and not the whole package with Flask: these tests start many processes.
 OWNER = """
@@ -73,7 +74,7 @@ def assert_gone(*processes: psutil.Process) -> None:
 def own(directory: Path, **environment: str) -> tuple[subprocess.Popen[str], str]:
     """Start another process that starts the server, or joins it, and ends when its input does."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(directory), str(Path(embedded.__file__).parent)],
+        hearing_signals([sys.executable, "-c", OWNER, str(directory), str(Path(embedded.__file__).parent)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

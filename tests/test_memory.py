@@ -14,7 +14,7 @@ from sessions_core.settings import DAY
 
 from .actors import Visitor, Wallet
 
-OPERATIONS = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
+OPERATIONS = " ".join((Path(__file__).parent.parent / "docs" / "operations.md").read_text().split())
 SIGN_INS = 300 * 60 * 24  # a day, at the default limit of one address
 
 
