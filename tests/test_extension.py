@@ -99,6 +99,21 @@ def test_a_missing_library_is_refused_with_the_command_that_installs_it(
         WalletSessions(bare(tmp_path))
 
 
+def test_trial_wallets_of_others_are_not_signed_for_in_python(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
+) -> None:
+    """On Python 3.14 coincurve has no wheel. Signing in Python takes a time that depends on the key."""
+    from sessions_core import extension
+
+    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
+    monkeypatch.setattr(extension, "_NEEDED", {})
+    config = {"SECRET_KEY": SECRET, "SESSIONS_CORE_REDIS_URL": redis_url}
+    config |= {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
+    WalletSessions(bare(tmp_path, **config))
+    with pytest.raises(Misconfigured, match="PREGENERATED_WALLETS needs coincurve"):
+        WalletSessions(bare(tmp_path, **config, SESSIONS_CORE_PREGENERATED_WALLETS=True))
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [

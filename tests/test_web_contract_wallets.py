@@ -38,6 +38,7 @@ def overrides(overrides: dict[str, Any], node: Relay) -> dict[str, Any]:
     return overrides | {
         "SESSIONS_CORE_CHAINS": ("eip155:1", CHAIN),
         "SESSIONS_CORE_RPC_URLS": {CHAIN: node.url + KEY},
+        "SESSIONS_CORE_RPC_TIMEOUT_MS": 10_000,  # a busy machine may be slow
     }
 
 
