@@ -40,6 +40,16 @@ screenshots: .venv/test-installed ## Make the pictures of README, and all others
 lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --upgrade --extra run pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --upgrade --extra run --extra test pyproject.toml -o requirements/test.txt
+	@$(MAKE) wheels
+
+.PHONY: wheels
+wheels: ## Check that the locks install without a compiler everywhere we say (needs uv and the network)
+	@for python in 3.11 3.12 3.13 3.14; do \
+	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin; do \
+	for lock in requirements/run.txt requirements/test.txt; do \
+	uv pip compile -q --no-deps --only-binary :all: --python-version $$python --python-platform $$platform $$lock >/dev/null \
+	|| { echo "$$lock does not install on Python $$python, $$platform" >&2; exit 1; }; \
+	done; done; done
 
 .PHONY: clean
 clean: ## Remove what the other targets made, development sessions included

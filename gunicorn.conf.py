@@ -19,7 +19,7 @@ bind = f"localhost:{PORT}"
 worker_class = "sessions_core.web.gunicorn_worker.Worker"
 workers = 2
 threads = 16
-# The private Redis is started once, by the parent, and ends with it.
+# The private Redis is started once, by the parent, and ends with the last process.
 preload_app = True
 # Ctrl-C just as a request arrives can deadlock a thread worker in its signal handler; then it is killed after this.
 graceful_timeout = 5

@@ -52,13 +52,14 @@ _KINDS = ("refusals", "routine", "activity")  # in the order in which they are s
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)
 _CHUNK = 100  # entries in one answer of Redis: 25 kB
 _LONGEST = 200  # characters of one field
+_DAYS_NEW = 3  # days that the activity of an account is kept which has not come back on another day
 _BITS = 64  # of a number in msgpack, with its sign, and of each half of an id in Redis
 
-# KEYS stream, and for an account a stream that must be there, unless it is the same, and a spare key; ARGV seconds
-# kept, most entries, entry.
+# KEYS stream, and for an account a stream that must be there, unless it is the same, a spare key, and its activity;
+# ARGV seconds kept, most entries, entry, seconds kept of an account that has not come back.
 # Refusals need activity beside them: anybody could fill Redis with refusals of accounts that were never here.
 # Redis gives the first entry of a stream 4 kB, and a copy of it what it needs: a wallet costs nothing to make, and
-# what it leaves behind here stays for a month.
+# what it leaves behind must not stay for a month. Who did something on two days has come back.
 _WRITE = Script("""
 if KEYS[2] and KEYS[2] ~= KEYS[1] and redis.call('EXISTS', KEYS[2]) == 0 then return end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -69,7 +70,13 @@ if KEYS[3] and not last then
   redis.call('COPY', KEYS[1], KEYS[3], 'REPLACE')
   redis.call('RENAME', KEYS[3], KEYS[1])
 end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
+local kept = tonumber(ARGV[1])
+if KEYS[4] then
+  local first = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
+  local came_back = first and redis.call('TIME')[1] - string.match(first[1], '^%d+') / 1000 >= 86400
+  if not came_back then kept = math.max(tonumber(ARGV[4]), redis.call('TTL', KEYS[1])) end
+end
+redis.call('EXPIRE', KEYS[1], kept)
 """)
 
 # KEYS any -> seconds since the epoch. A script, so that a Cluster knows whom to ask. The entries themselves are read
@@ -125,6 +132,7 @@ class Audit:
         self._keys = keys
         self._prefix = settings.redis_prefix
         self._seconds = settings.activity_days * DAY
+        self._seconds_new = min(self._seconds, _DAYS_NEW * DAY)
         self._most = settings.activity_events
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], str, str]).decode
@@ -143,7 +151,7 @@ class Audit:
             for account in accounts:
                 base = self._base(account)
                 needed = "activity" if kind == "refusals" else kind
-                self._write(entry, most, base + kind, base + needed, f"{base}spare")
+                self._write(entry, most, base + kind, base + needed, f"{base}spare", f"{base}activity")
             self._write(entry, most * 10, self._base(None) + kind)
         except StoreUnavailable as error:
             logger.warning("%s could not be written down: %s", event.name, error)
@@ -170,7 +178,7 @@ class Audit:
 
     def _write(self, entry: bytes, most: int, stream: str, *beside: str) -> None:
         sealed = self._keys.seal(entry, stream.encode())
-        self._link.run(_WRITE, (stream, *beside), self._seconds, most, sealed)
+        self._link.run(_WRITE, (stream, *beside), self._seconds, most, sealed, self._seconds_new)
 
     def _page(self, found: Iterator[Entry], limit: int) -> Page:
         entries: list[Entry] = []

@@ -8,8 +8,12 @@ libraries are imported by the first signature that needs them: see `warm`.
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .errors import SignatureMalformed, SignatureMismatch
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve
 
 # The orders: SEC 2, section 2.4.1; FIPS 186-4, section D.1.2.3; RFC 8032, section 5.1.
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -46,50 +50,57 @@ def p256(key: bytes, signed: bytes, signature: bytes) -> None:
 
     s may be high or low: the keys of browsers (WebCrypto) make both, and nothing here takes a signature for a name.
     """
-    r, s = _numbers(signature, P256_ORDER, P256_ORDER - 1)
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-    from cryptography.hazmat.primitives.hashes import SHA256
+    numbers = _numbers(signature, P256_ORDER, P256_ORDER - 1)
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
-    try:
-        point = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\4" + key)
-        point.verify(encode_dss_signature(r, s), signed, ECDSA(SHA256()))
-    except (ValueError, InvalidSignature):
-        raise SignatureMismatch("signed by another key") from None
+    _ecdsa(SECP256R1(), key, signed, numbers)
 
 
 def secp256k1(key: bytes, signed: bytes, signature: bytes) -> None:
     """Check an ECDSA signature on secp256k1 over SHA-256: `key` is x and y of the point, `signature` r and low s."""
-    r, s = _numbers(signature, SECP256K1_ORDER, SECP256K1_ORDER // 2)
-    from coincurve import PublicKey
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+    numbers = _numbers(signature, SECP256K1_ORDER, SECP256K1_ORDER // 2)
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1
 
-    try:
-        valid = PublicKey(b"\4" + key).verify(encode_dss_signature(r, s), signed)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise SignatureMismatch("signed by another key")
+    _ecdsa(SECP256K1(), key, signed, numbers)
 
 
 def recover_secp256k1(digest: bytes, signature: bytes) -> bytes:
-    """Return the compressed key that signed a digest of 32 bytes: `signature` is r, low s, and v from 0 to 3."""
+    """Return the compressed key that signed a digest of 32 bytes: `signature` is r, low s, and v from 0 to 3.
+
+    eth-keys recovers: with coincurve where it is installed, else in Python. A v of 2 or 3 is refused as a mismatch.
+    It needs an r below 2^129, which no signer ever finds.
+    """
     _numbers(signature[:64], SECP256K1_ORDER, SECP256K1_ORDER // 2)
     if len(signature) != 65 or signature[64] > 3:
         raise SignatureMalformed("v is none of 0 to 3")
-    from coincurve import PublicKey
+    from eth_keys.datatypes import Signature
+    from eth_keys.exceptions import BadSignature
+    from eth_utils.exceptions import ValidationError
 
     try:
-        return PublicKey.from_signature_and_message(signature, digest, hasher=None).format()
-    except ValueError:
+        signer = Signature(signature_bytes=signature).recover_public_key_from_msg_hash(digest)
+    except (BadSignature, ValidationError):
         raise SignatureMismatch("no key signed this") from None
+    return bytes(signer.to_compressed_bytes())
 
 
 def warm() -> None:
     """Import what is slow to import."""
-    for library in ("coincurve", "cryptography.hazmat.primitives.asymmetric.ec", "nacl.signing"):
+    for library in ("eth_keys.datatypes", "cryptography.hazmat.primitives.asymmetric.ec", "nacl.signing"):
         importlib.import_module(library)
+
+
+def _ecdsa(curve: EllipticCurve, key: bytes, signed: bytes, numbers: tuple[int, int]) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        point = EllipticCurvePublicKey.from_encoded_point(curve, b"\4" + key)
+        point.verify(encode_dss_signature(*numbers), signed, ECDSA(SHA256()))
+    except (ValueError, InvalidSignature):
+        raise SignatureMismatch("signed by another key") from None
 
 
 def _numbers(signature: bytes, order: int, largest_s: int) -> tuple[int, int]:

@@ -1,8 +1,13 @@
-"""The private Redis server of development and tests: on a Unix socket, append-only file on, gone with its owner.
+"""The private Redis server of development and tests: on a Unix socket, append-only file on, gone with its last user.
 
-A shell stands between us and the server and reads from a pipe whose other end only we hold. However we end, `kill -9`
-included, the pipe closes and the shell ends the server; when the server ends, so does the shell. Several processes on
-one directory share one server: the first starts it.
+Several processes on one directory share one server; the first starts it. Each holds a shared lock on the file `users`
+while it lives. A holder, which is no child of any user but the first, waits for that lock alone: it gets it when the
+last user has ended, however that happened, `kill -9` included. Then it ends the server, and whoever comes meanwhile
+waits for the lock, finds no server and starts one.
+
+Between the holder and the server stands a shell that reads from a pipe. Should the holder be killed, the pipe closes
+and the shell ends the server; when the server ends, so do both. The server itself keeps the file `server` locked, so
+that there is never a second one on the directory, not even where the first can't be reached.
 """
 
 from __future__ import annotations
@@ -16,7 +21,8 @@ import shutil
 import socket
 import stat
 import subprocess
-import tempfile
+import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,21 +37,60 @@ exec 3<&0
 wait "$server"
 kill "$reader" 2>/dev/null
 """
+_HOLDER = """
+import contextlib, fcntl, os, subprocess, sys, threading
+folder, place, *command = sys.argv[1:]
+users = open(os.path.join(folder, "users"), "a")
+server = os.open(os.path.join(folder, "server"), os.O_RDWR | os.O_CREAT, 0o600)
+try:
+    fcntl.flock(server, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit(3)
+keeper = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(server,))
+os.close(server)
+threading.Thread(target=lambda: (keeper.wait(), os._exit(1)), daemon=True).start()
+fcntl.flock(users, fcntl.LOCK_EX)
+keeper.stdin.close()
+keeper.wait()
+with contextlib.suppress(OSError):
+    os.rmdir(place)
+os._exit(0)
+"""
+_IN_USE = 3  # what the holder ends with if a server has the directory
+# Not `tempfile.gettempdir`: processes with another TMPDIR must find the same socket.
+_SOCKETS = Path("/tmp")  # noqa: S108  # each folder in it is checked: see `_socket_directory`
 
 
 class EmbeddedRedis:
-    """A running server; `url` is what to connect to. `stop` ends it if this process started it."""
+    """A running server that this process uses; `url` is what to connect to. Unless `stop` is called, until exit."""
 
-    def __init__(self, path: Path, keeper: subprocess.Popen[bytes] | None) -> None:
+    def __init__(self, directory: Path, path: Path, use: int, holder: subprocess.Popen[bytes] | None) -> None:
         self.url = f"unix://{path}"
-        self._keeper = keeper
+        self._directory = directory
+        self._path = path
+        self._use: int | None = use
+        self._holder = holder
+
+    @property
+    def answers(self) -> bool:
+        """Whether the server is still there."""
+        return _answers(self._path)
 
     def stop(self) -> None:
-        """End the server and wait until it is gone."""
-        if self._keeper is not None and self._keeper.stdin is not None:
-            self._keeper.stdin.close()
-            self._keeper.wait(timeout=10)
-            self._keeper = None
+        """Stop using the server. If nobody else does, return once it is gone."""
+        if self._use is None:
+            return
+        os.close(self._use)
+        self._use = None
+        deadline = time.monotonic() + 10
+        while not _lock(self._directory, fcntl.LOCK_SH) or self.answers:
+            if not _lock(self._directory, fcntl.LOCK_EX) and _lock(self._directory, fcntl.LOCK_SH):
+                return  # somebody else uses it
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.url} did not end")
+            threading.Event().wait(0.005)
+        if self._holder is not None:
+            self._holder.wait(timeout=10)
 
 
 def start(directory: Path) -> EmbeddedRedis:
@@ -54,12 +99,47 @@ def start(directory: Path) -> EmbeddedRedis:
     Raises `Misconfigured` when no server binary is to be found, or it does not start.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = _socket_directory(directory) / "redis.sock"
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _answers(path):
-            return EmbeddedRedis(path, None)
-        return EmbeddedRedis(path, _spawn(binary(), directory, path))
+    use = os.open(directory / "users", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(use, fcntl.LOCK_SH)  # waits for a server that is about to end
+        path = _socket_directory(directory) / "redis.sock"
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            holder = None if _answers(path) else _spawn(binary(), directory, path)
+    except BaseException:
+        os.close(use)
+        raise
+    return EmbeddedRedis(directory, path, use, holder)
+
+
+_holders: list[subprocess.Popen[bytes]] = []  # to be reaped when they have ended
+_kept: dict[Path, EmbeddedRedis] = {}
+_keeping = threading.Lock()
+
+
+def keep(directory: Path) -> EmbeddedRedis:
+    """Start or join the server of `directory` and use it until this process ends, whichever app asked first."""
+    directory = directory.resolve()
+    with _keeping:
+        server = _kept.get(directory)
+        if server is None or not server.answers:
+            server = start(directory)
+            before, _kept[directory] = _kept.get(directory), server
+            if before is not None:
+                before.stop()
+        return server
+
+
+def _lock(directory: Path, kind: int) -> bool:
+    """Whether this kind of lock on the users can be had just now."""
+    try:
+        with (directory / "users").open("r+") as users:
+            fcntl.flock(users, kind | fcntl.LOCK_NB)
+    except FileNotFoundError:  # the whole directory was removed
+        return True
+    except BlockingIOError:
+        return False
+    return True
 
 
 def binary() -> str:
@@ -90,7 +170,7 @@ def _socket_directory(directory: Path) -> Path:
     # A socket's path may have about 100 bytes, a checkout's may have more. The name in the shared temporary directory
     # can be guessed, so the folder must be ours alone, or anybody on this machine could serve us sessions.
     name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    place = Path(tempfile.gettempdir()) / f"wallet-sessions-{os.getuid()}-{name}"
+    place = _SOCKETS / f"wallet-sessions-{os.getuid()}-{name}"
     with contextlib.suppress(FileExistsError):
         place.mkdir(mode=0o700)
     status = place.lstat()
@@ -112,23 +192,30 @@ def _spawn(server: str, directory: Path, path: Path) -> subprocess.Popen[bytes]:
         "daemonize": "no",
     }
     command = [server, *(part for key, value in options.items() for part in (f"--{key}", value))]
-    keeper = subprocess.Popen(  # noqa: S603
-        ["/bin/sh", "-c", _KEEPER, "sh", *command],
-        stdin=subprocess.PIPE,
+    _holders[:] = [each for each in _holders if each.poll() is None]
+    keeper = ["/bin/sh", "-c", _KEEPER, "sh", *command]
+    holder = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-I", "-S", "-c", _HOLDER, str(directory), str(path.parent), *keeper],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for us; the server goes when we have gone
     )
+    _holders.append(holder)
     deadline = time.monotonic() + 10
     while not _answers(path):
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            if keeper.stdin is not None:
-                keeper.stdin.close()
-            keeper.wait()
+        if holder.poll() == _IN_USE:
+            raise Misconfigured(
+                f"A private Redis server runs on {directory} already, and {path} does not reach it: it was "
+                "started in a container, or with another /tmp. End it first, or set SESSIONS_CORE_REDIS_URL."
+            )
+        if holder.poll() is not None or time.monotonic() > deadline:
+            holder.terminate()
+            holder.wait()
             raise Misconfigured(f"The private Redis server did not start; {directory / 'redis.log'} says why.")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            keeper.wait(timeout=0.005)
-    return keeper
+            holder.wait(timeout=0.005)
+    return holder
 
 
 def _answers(path: Path) -> bool:

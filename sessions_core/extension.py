@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -49,11 +50,14 @@ from .web.services import EXTENSION, Services
 
 # What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
 _NEEDED = {
-    "coincurve": "coincurve is missing: run pip install coincurve. "
-    "Without it a flood of signatures stops the server.",
     "nacl": "PyNaCl is missing: run pip install pynacl. "
     "It checks the keys and signatures of Solana and the Internet Computer.",
 }
+# coincurve has no wheel for Python 3.14 and later. There eth-keys recovers signers in Python, in 5 ms.
+if sys.version_info < (3, 14):
+    _NEEDED["coincurve"] = (
+        "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
+    )
 
 
 if TYPE_CHECKING:
@@ -117,6 +121,7 @@ class WalletSessions:
                 raise Misconfigured(sentence)
         _development_secret(app)
         settings = Settings.from_config(app.config)
+        _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
         link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
@@ -190,6 +195,16 @@ class _SafePrefix:
         if not self._PATH.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "/none")):
             del environ["HTTP_X_FORWARDED_PREFIX"]
         return self._app(environ, start_response)
+
+
+def _refuse_slow_signing(settings: Settings) -> None:
+    # Without coincurve the keys of trial wallets would sign in Python, whose time depends on the key.
+    serves_others = settings.pregenerated_chain is not None and not settings.development
+    if serves_others and importlib.util.find_spec("coincurve") is None:
+        raise Misconfigured(
+            "SESSIONS_CORE_PREGENERATED_WALLETS needs coincurve outside development: use Python 3.13 or earlier, or "
+            "run pip install coincurve, which needs a C compiler."
+        )
 
 
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
@@ -269,9 +284,7 @@ def _believes_identity(settings: Settings) -> bool:
 
 
 def _private_redis(app: Flask) -> str:
-    server = embedded.start(Path(app.instance_path) / "redis")
-    app.extensions["wallet_sessions_redis"] = server  # it ends when nobody holds it
-    return server.url
+    return embedded.keep(Path(app.instance_path) / "redis").url
 
 
 def _development_secret(app: Flask) -> None:

@@ -58,6 +58,8 @@ class Janitor:
                 found[wrong] += 1
         for index in self._link.scan(self._records.pattern("index")):
             found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
+        for epoch in self._link.scan(self._records.pattern("epoch")):
+            self._link.run(scripts.BOUND, (epoch,), scripts.EPOCH_SECONDS * 1000)  # from before they had a clock
         for share in self._link.scan(self._records.pattern("share")):
             found["shares"] += self._reseal(share)
         return found

@@ -2,6 +2,7 @@
 
     {usr_…}:accounts   string  sealed: the accounts of a person, the primary one first
     {tag}:person       string  sealed: the person that an account points to; read with each request of its sessions
+    linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
 An account belongs to a person if both say so. To link, it is listed first and pointed last; to unlink, it is struck
 off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a pointer, that
@@ -11,7 +12,9 @@ means nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -28,7 +31,7 @@ from .errors import (
     StoreUnavailable,
 )
 from .person import Person, Pointer, Roll, born_id, new_id
-from .records import Records
+from .records import Records, account_tag
 from .sealing import KeyRing, Unsealable
 from .settings import Settings
 
@@ -38,6 +41,8 @@ MOST = 8
 """How many accounts a person may have; each is looked at when the person is."""
 
 _ATTEMPTS = 100  # each round at least one of the writers gets through
+_HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
+_WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
 
 class People:
@@ -93,6 +98,10 @@ class People:
         An account that is alone is taken with the id it had, which nobody has any more. Raises what `admit` raises,
         or `AccountLinkedElsewhere` for one that belongs to somebody together with others.
         """
+        with self._hold(account, by):
+            return self._link_held(account, by)
+
+    def _link_held(self, account: Account, by: Account) -> Person:
         before = self.of(account)
         person_id, roll = self._list(account, by)
         # The account that asks first: a person is made of it, and the other one comes to them. The last of these
@@ -114,6 +123,10 @@ class People:
         It goes on alone, under an id that nobody has had. Raises `NotFound` for an account that is not this
         person's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
         """
+        with self._hold(account, by):
+            self._unlink_held(account, by)
+
+    def _unlink_held(self, account: Account, by: Account) -> None:
         for _ in range(_ATTEMPTS):
             person = self.of(by)
             if account not in person.accounts:
@@ -171,6 +184,29 @@ class People:
                 if newest is not None:
                     count += self._link.run(scripts.SWAP, (key,), sealed, newest)
         return count
+
+    @contextmanager
+    def _hold(self, *accounts: Account) -> Iterator[None]:
+        """Let nobody else link or unlink these accounts meanwhile; wait for those who are at it.
+
+        Without this, two people who link each other at once would each point the other's account to themselves. All
+        take accounts in the same order, so one of them gets both; the others find what was done.
+        """
+        began, held = time.monotonic(), []
+        try:
+            for account in sorted(set(map(str, accounts))):
+                key = f"{self._prefix}linking:{account_tag(account)}"
+                while self._link.call("SET", key, 1, "NX", "EX", _HELD) is None:
+                    if time.monotonic() > began + _WAIT:
+                        raise StoreUnavailable("an account is being linked or unlinked elsewhere", retry_after=_HELD)
+                    time.sleep(0.01)
+                held.append((key, time.monotonic()))
+            yield
+        finally:
+            for key, since in held:
+                if time.monotonic() < since + _HELD / 2:  # later, it may be somebody else's
+                    with suppress(StoreUnavailable):
+                        self._link.call("DEL", key)
 
     # -- The record of a person ------------------------------------------------------------------------------
 

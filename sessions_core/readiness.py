@@ -43,10 +43,17 @@ class Readiness:
         # In a thread, since a connection takes as long as it takes: timeouts count each step, and none the look-up of
         # a name. One at a time: a Redis that hangs must not fill the process with threads that wait for it.
         with self._lock:
-            if self._looking is None or self._looking.done():
-                self._looking = Future()
-                threading.Thread(target=self._answer, args=(self._looking,), daemon=True).start()
-            looking = self._looking
+            looking, first = self._looking, self._looking is None or self._looking.done()
+            if first:
+                looking = self._looking = Future()
+        assert looking is not None  # noqa: S101  # made above
+        if first:
+            # Not under the lock: a thread that starts is waited for. Where gevent came after the lock was made, that
+            # lets others run, and the first of them to ask for the lock would stop the process for ever.
+            try:
+                threading.Thread(target=self._answer, args=(looking,), daemon=True).start()
+            except RuntimeError as error:  # no more threads: the next one tries again
+                looking.set_exception(error)
         try:
             return looking.result(SECONDS)
         except TimeoutError:

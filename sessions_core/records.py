@@ -520,7 +520,8 @@ class Records:
 
         Returns how many there were, or `None` if this one was revoked or changed meanwhile.
         """
-        successor = replace(live, epoch=live.epoch + 1, revision=live.revision + 1)
+        # From the time, as in the script EVERYWHERE: an epoch that was gone must not begin at one again.
+        successor = replace(live, epoch=max(live.epoch + 1, live.now), revision=live.revision + 1)
         announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
         ended = self._link.run(
             scripts.OTHERS,
@@ -532,6 +533,8 @@ class Records:
             self.channel,
             json.dumps(announcement),
             live.place.siblings,
+            successor.epoch,
+            scripts.EPOCH_SECONDS,
         )
         if ended == -1:
             return None
@@ -545,7 +548,7 @@ class Records:
         """
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
-        arguments = (self.channel, announcement, place.siblings, reason)
+        arguments = (self.channel, announcement, place.siblings, reason, scripts.EPOCH_SECONDS)
         return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
 
     def revoke_everybody(self) -> None:

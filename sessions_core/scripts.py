@@ -3,7 +3,7 @@
 All keys of one account share the hash tag `{tag}`, so a script runs on one slot of a Redis Cluster:
 
     {tag}:session:<digest>   string  active|revision|idle|ends|epoch|site|sealed
-    {tag}:epoch              number  a record that saw a smaller one is dead
+    {tag}:epoch              number  a record that saw a smaller one is dead; gone after the longest session
     {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
     {tag}:person             string  sealed: the person that the account belongs to
@@ -19,6 +19,11 @@ Index entries outlive their session by a day, to tell the browser that comes bac
 from __future__ import annotations
 
 from .connection import Script
+from .settings import DAY, LONGEST
+
+EPOCH_SECONDS = LONGEST + DAY
+"""How long an account's epoch stays: every record that is older than it has met its absolute end by then, whatever
+the settings are or become, since no session is longer than `LONGEST`; a day is for what was under way."""
 
 _NOW = """
 local t = redis.call('TIME')
@@ -241,15 +246,16 @@ return 1
 )
 
 # KEYS record, index, epoch; ARGV revision read, epoch seen, digest, record without its time that has seen the next
-# epoch, channel, announcement, what the keys of records begin with -> how many others were alive, or -1 if the record
-# changed or is gone. The epoch ends them all, those being signed in included; only this record has seen the new one.
+# epoch, channel, announcement, what the keys of records begin with, the next epoch, seconds it stays -> how many
+# others were alive, or -1 if the record changed or is gone. The epoch ends them all, those being signed in included;
+# only this record has seen the new one.
 OTHERS = Script(
     _END_ALL
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active or revision ~= ARGV[1] then return -1 end
-if tonumber(ARGV[2]) ~= tonumber(redis.call('GET', KEYS[3]) or 0) then return -1 end
-redis.call('INCR', KEYS[3])
+if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[3]) or 0) then return -1 end
+redis.call('SET', KEYS[3], ARGV[8], 'EX', ARGV[9])
 redis.call('SET', KEYS[1], active .. ARGV[4], 'KEEPTTL')
 local ended = end_all(KEYS[2], ARGV[7], 'revoked', ARGV[3])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
@@ -257,13 +263,16 @@ return ended
 """
 )
 
-# KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with, reason -> how many were alive.
-# The epoch alone ends them all, those being signed in included; the rest tidies up, and lets each returning browser
-# hear the reason.
+# KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with, reason, seconds the epoch stays
+# -> how many were alive. The epoch alone ends them all, those being signed in included; the rest tidies up, and lets
+# each returning browser hear the reason. It counts on from the time: one that was gone must not begin at one again,
+# below what living records have seen of it.
 EVERYWHERE = Script(
-    _END_ALL
+    _NOW
+    + _END_ALL
     + """
-redis.call('INCR', KEYS[1])
+local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) + 1, now)
+redis.call('SET', KEYS[1], string.format('%.0f', epoch), 'EX', ARGV[5])
 local ended = end_all(KEYS[2], ARGV[3], ARGV[4])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return ended

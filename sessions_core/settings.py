@@ -141,7 +141,7 @@ class Settings:
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
     activity_days: int = 30
-    """How long activity is kept, in days."""
+    """How long activity is kept, in days; three for an account that has not come back on another day."""
     activity_events: int = 1000
     """How many events are kept of an account; the site keeps ten times as many."""
 

@@ -15,8 +15,9 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +122,20 @@ class SentinelServer(Server):
         return self
 
 
+def hearing_signals(command: Sequence[str]) -> list[str]:
+    """Return the command, so that it hears Ctrl-C and SIGTERM however the suite was started.
+
+    A shell without job control has what it starts in the background ignore SIGINT, and children inherit that.
+    """
+    code = (
+        "import os, signal, sys\n"
+        "for each in (signal.SIGINT, signal.SIGTERM): signal.signal(each, signal.SIG_DFL)\n"
+        "signal.pthread_sigmask(signal.SIG_SETMASK, [])\n"
+        "os.execvp(sys.argv[1], sys.argv[1:])\n"
+    )
+    return [sys.executable, "-I", "-S", "-c", code, *command]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -153,6 +168,7 @@ class Listener:
         self._answer = answer
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._serving: list[threading.Thread] = []
         self.connections = 0
         self.closed = threading.Semaphore(0)
         self.port = int(self._socket.getsockname()[1])
@@ -165,8 +181,15 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
+        self._thread.join()
         self._socket.close()
+        # Shut down first, and closed once nobody uses it: a thread that still reads, writes or selects would meet a
+        # descriptor that is gone, or by now somebody else's.
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._serving:
+            thread.join(timeout=20)
         for connection in self._open:
             connection.close()
 
@@ -178,7 +201,8 @@ class Listener:
                 return
             self.connections += 1
             self._open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            self._serving.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+            self._serving[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -263,11 +263,43 @@ def test_even_the_smallest_setting_keeps_a_refusal(redis: Redis, make: Callable[
 
 def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_days=7)
-    log.note(created(), HERE)
+    plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
+    log.note(created(handle="sess_2"), HERE)
     log.note(failed(), HERE)
     keys = redis.keys("*")
     assert len(keys) == 4
     assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
+
+
+def test_activity_of_an_account_that_never_came_back_ages_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
+    """A wallet costs nothing to make. Only one that is used on another day is worth a month of memory."""
+    kinds, log = ("activity", "routine", "refusals"), make()
+    for event in (created(), renewed(), failed(), created(handle="sess_2")):
+        log.note(event, HERE)
+    assert all(3 * DAY - 60 < redis.ttl(key(kind, ALICE)) <= 3 * DAY for kind in kinds)
+    assert all(30 * DAY - 60 < redis.ttl(key(kind)) <= 30 * DAY for kind in kinds)
+    make(activity_days=1).note(created(BOB), HERE)
+    assert redis.ttl(key("activity", BOB)) <= DAY
+
+
+def test_activity_of_who_came_back_is_kept_for_good(redis: Redis, log: Audit) -> None:
+    for ago, days in ((DAY - 60, 3), (DAY, 30)):
+        redis.flushall()
+        plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - ago) * 1000}-0", created())
+        for event in (created(handle="sess_2"), renewed(), failed()):
+            log.note(event, HERE)
+        for kind in ("activity", "routine", "refusals"):
+            assert days * DAY - 60 < redis.ttl(key(kind, ALICE)) <= days * DAY, kind
+
+
+def test_a_new_event_never_shortens_what_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
+    """The stream was cut to its latest entries, which are all of today."""
+    log = make(activity_events=10)
+    plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
+    for number in range(12):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    assert redis.xlen(key("activity", ALICE)) == 10
+    assert redis.ttl(key("activity", ALICE)) > 30 * DAY - 60
 
 
 def test_what_is_older_than_the_setting_is_not_shown_and_goes_with_the_next_write(redis: Redis, log: Audit) -> None:

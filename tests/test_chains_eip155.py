@@ -241,5 +241,5 @@ def test_warming_up_refuses_a_slow_backend(monkeypatch: pytest.MonkeyPatch) -> N
     from eth_keys.backends import NativeECCBackend
 
     monkeypatch.setattr(EthAccount, "_keys", KeyAPI(NativeECCBackend()))
-    with pytest.raises(RuntimeError, match="install coincurve"):
+    with pytest.raises(RuntimeError, match="unset ECC_BACKEND_CLASS"):
         eip155.Eip155().warm()

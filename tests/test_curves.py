@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -73,11 +74,18 @@ def test_another_text_or_key_is_a_mismatch(check: Check, vector: tuple[str, str]
             check(other_key, other_text, signature)
 
 
-def test_a_recovered_key_is_the_one_that_signed() -> None:
+@pytest.mark.parametrize("backend", ["CoinCurveECCBackend", "NativeECCBackend"])
+def test_a_recovered_key_is_the_one_that_signed(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    """With coincurve, and without it as on Python 3.14."""
+    if backend == "NativeECCBackend" or sys.version_info < (3, 14):
+        monkeypatch.setenv("ECC_BACKEND_CLASS", f"eth_keys.backends.{backend}")
     digest = hashlib.sha256(b"Satoshi Nakamoto").digest()
     signature = bytes.fromhex(SECP256K1[1])
     found = [curves.recover_secp256k1(digest, signature + bytes([v])) for v in (0, 1)]
     assert bytes.fromhex("02" + SECP256K1[0][:64]) in found
+    for v in (2, 3):  # r would be larger than the field
+        with pytest.raises(SignatureMismatch):
+            curves.recover_secp256k1(digest, signature + bytes([v]))
     for v in (4, 27, 255):
         with pytest.raises(SignatureMalformed):
             curves.recover_secp256k1(digest, signature + bytes([v]))

@@ -1,4 +1,4 @@
-"""The private server: one per directory, ours alone, and gone with its owner however that ends."""
+"""The private server: one per directory, ours alone, and gone with its last user however that ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,9 @@ from redis import Redis
 
 from sessions_core import embedded
 from sessions_core.errors import Misconfigured
+
+from .actors import together
+from .servers import hearing_signals
 
 # Imports the one module, and not the whole package with Flask: these tests start many processes.
 OWNER = """
@@ -37,8 +39,8 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def _temporary_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Sockets are put where temporary files are; each test gets a place of its own, and a short one.
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("t")))
+    # Each test gets a place of its own for sockets, and a short one.
+    monkeypatch.setattr(embedded, "_SOCKETS", tmp_path_factory.mktemp("t"))
 
 
 @pytest.fixture
@@ -69,15 +71,14 @@ def assert_gone(*processes: psutil.Process) -> None:
             os.close(descriptor)
 
 
-def own(directory: Path) -> tuple[subprocess.Popen[str], str]:
+def own(directory: Path, **environment: str) -> tuple[subprocess.Popen[str], str]:
     """Start another process that starts the server, or joins it, and ends when its input does."""
-    environment = os.environ | {"TMPDIR": tempfile.gettempdir()}
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(directory), str(Path(embedded.__file__).parent)],
+        hearing_signals([sys.executable, "-c", OWNER, str(directory), str(Path(embedded.__file__).parent)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=os.environ | environment,
     )
     assert owner.stdout is not None
     return owner, owner.stdout.readline().strip()
@@ -178,23 +179,24 @@ def test_it_ends_with_an_owner_that_is_killed(directory: Path, how: signal.Signa
     assert_gone(*family)
 
 
-def test_it_ends_with_its_owner_even_if_its_keeper_was_killed(directory: Path) -> None:
+@pytest.mark.parametrize("which", ["the holder", "the shell"])
+def test_no_server_outlives_its_keepers(directory: Path, which: str) -> None:
     owner, url = own(directory)
     server = process_of(url)
-    [keeper] = psutil.Process(owner.pid).children()
-    keeper.kill()
-    end(owner)
+    [holder] = psutil.Process(owner.pid).children()
+    [shell] = holder.children()
+    (holder if which == "the holder" else shell).kill()
     assert_gone(server)
+    end(owner)
 
 
 def test_no_keeper_outlives_its_server(directory: Path) -> None:
     server = embedded.start(directory)
-    keeper = server._keeper
-    assert keeper is not None
-    family = psutil.Process(keeper.pid).children()
+    assert server._holder is not None
+    holder = psutil.Process(server._holder.pid)
+    family = holder.children(recursive=True)
     process_of(server.url).kill()
-    keeper.wait(timeout=10)
-    assert_gone(*family)
+    assert_gone(holder, *family)
     server.stop()
 
 
@@ -213,15 +215,12 @@ def test_a_child_of_the_owner_does_not_keep_the_server_alive(directory: Path) ->
     child.communicate()
 
 
-def test_a_child_that_was_started_by_the_owner_holds_no_end_of_the_pipe(server: embedded.EmbeddedRedis) -> None:
-    assert server._keeper is not None
-    assert server._keeper.stdin is not None
-    assert not os.get_inheritable(server._keeper.stdin.fileno())
-
-
-def test_a_second_process_joins_the_same_server_and_does_not_end_it(directory: Path) -> None:
+def test_a_second_process_joins_the_same_server(directory: Path, tmp_path: Path) -> None:
+    """Also one with another place for temporary files: two servers on one folder would each forget what the other
+    was told.
+    """
     owner, url = own(directory)
-    guest, same = own(directory)
+    guest, same = own(directory, TMPDIR=str(tmp_path))
     assert url == same
     assert psutil.Process(guest.pid).children() == []
     end(guest)
@@ -230,6 +229,87 @@ def test_a_second_process_joins_the_same_server_and_does_not_end_it(directory: P
     server = process_of(url)
     end(owner)
     assert_gone(server)
+
+
+def test_server_lives_until_its_last_user_ends(directory: Path) -> None:
+    """`flask shell` starts it, the site joins it, the shell is closed."""
+    first, url = own(directory)
+    server = process_of(url)
+    second, _ = own(directory)
+    first.kill()
+    first.wait(timeout=20)
+    with Redis.from_url(url) as client:
+        client.set("a session", "alive")
+    third, same = own(directory)
+    assert same == url
+    end(second)
+    with Redis.from_url(url) as client:
+        assert client.get("a session") == b"alive"
+    end(third)
+    end(first)
+    assert_gone(server)
+
+
+def test_users_that_come_and_go_always_find_a_server(directory: Path) -> None:
+    """Somebody who comes while the server ends, since its last user has gone, waits and starts another."""
+    failures: list[object] = []
+
+    def come_and_go() -> None:
+        for _ in range(8):
+            server = embedded.start(directory)
+            try:
+                with Redis.from_url(server.url) as client:
+                    client.incr("visits")
+            except Exception as error:
+                failures.append(error)
+            os.close(server._use)  # as a process that ends
+            server._use = None
+
+    together(*[come_and_go] * 3)
+    assert failures == []
+    last = embedded.start(directory)
+    with Redis.from_url(last.url) as client:
+        assert client.get("visits") == b"24"
+    last.stop()
+
+
+def test_no_second_server_starts_on_a_directory_in_use(
+    server: embedded.EmbeddedRedis, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes with different /tmp, as systemd's PrivateTmp makes them."""
+    monkeypatch.setattr(embedded, "_SOCKETS", tmp_path)
+    with pytest.raises(Misconfigured, match=r"runs on .* already, and .* does not reach it"):
+        embedded.start(directory)
+    with Redis.from_url(server.url) as client:
+        assert client.ping()
+
+
+def test_kept_server_outlives_the_app_that_started_it(directory: Path) -> None:
+    code = """
+import gc, sys
+from pathlib import Path
+from flask import Flask
+from redis import Redis
+from sessions_core import WalletSessions, embedded
+def app():
+    made = Flask("app", instance_path=sys.argv[1])
+    made.config["SESSIONS_CORE_DEVELOPMENT"] = True
+    WalletSessions(made)
+    return made
+for _ in range(3):
+    app()
+    gc.collect()
+[server] = embedded._kept.values()
+with Redis.from_url(server.url) as client:
+    print(client.ping(), client.info("server")["process_id"])
+    client.shutdown(nosave=True)
+kept = app()
+print(embedded._kept[Path(sys.argv[1], "redis").resolve()].answers)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(directory)], capture_output=True, text=True, check=True)
+    alive, pid, again = done.stdout.split()
+    assert (alive, again) == ("True", "True")
+    assert not psutil.pid_exists(int(pid))
 
 
 def test_stopping_a_server_that_was_joined_leaves_it_to_its_owner(
@@ -255,7 +335,7 @@ def test_concurrent_starts_give_one_server(directory: Path) -> None:
         thread.join()
     try:
         assert len({process_of(server.url).pid for server in servers}) == 1
-        assert sum(server._keeper is not None for server in servers) == 1
+        assert sum(server._holder is not None for server in servers) == 1
         assert len(servers) == 8
     finally:
         for server in servers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from flask import Flask
 from redis import Redis
 
 import sessions_core
-from sessions_core import Misconfigured, WalletSessions
+from sessions_core import Misconfigured, WalletSessions, embedded
 from sessions_core.store import SessionStore
 from sessions_core.web.services import Services
 
@@ -85,7 +86,9 @@ def test_the_pages_are_where_they_are_named(app: Flask) -> None:
     }
 
 
-@pytest.mark.parametrize(("module", "package"), [("coincurve", "coincurve"), ("nacl", "pynacl")])
+@pytest.mark.parametrize(
+    ("module", "package"), [("nacl", "pynacl")] + [("coincurve", "coincurve")] * (sys.version_info < (3, 14))
+)
 def test_a_missing_library_is_refused_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
 ) -> None:
@@ -94,6 +97,21 @@ def test_a_missing_library_is_refused_with_the_command_that_installs_it(
     monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == module else name)
     with pytest.raises(Misconfigured, match=f"pip install {package}"):
         WalletSessions(bare(tmp_path))
+
+
+def test_trial_wallets_of_others_are_not_signed_for_in_python(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
+) -> None:
+    """On Python 3.14 coincurve has no wheel. Signing in Python takes a time that depends on the key."""
+    from sessions_core import extension
+
+    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
+    monkeypatch.setattr(extension, "_NEEDED", {})
+    config = {"SECRET_KEY": SECRET, "SESSIONS_CORE_REDIS_URL": redis_url}
+    config |= {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
+    WalletSessions(bare(tmp_path, **config))
+    with pytest.raises(Misconfigured, match="PREGENERATED_WALLETS needs coincurve"):
+        WalletSessions(bare(tmp_path, **config, SESSIONS_CORE_PREGENERATED_WALLETS=True))
 
 
 @pytest.mark.parametrize(
@@ -208,9 +226,7 @@ def test_production_makes_no_secret(redis_url: str, tmp_path: Path) -> None:
     assert not (tmp_path / "instance").exists()
 
 
-def test_development_without_a_redis_starts_a_private_one_that_ends_with_the_application(
-    tmp_path: Path, wallet: Wallet
-) -> None:
+def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet: Wallet) -> None:
     app = Flask("own", instance_path=str(tmp_path / "instance"), root_path=str(Path(__file__).parent.parent))
     app.config.update(SESSIONS_CORE_DEVELOPMENT=True, SESSIONS_CORE_PUBLIC_ORIGIN=ORIGIN)
     WalletSessions(app)
@@ -222,7 +238,7 @@ def test_development_without_a_redis_starts_a_private_one_that_ends_with_the_app
             (tmp_path / "instance" / "redis").glob("*.aof")
         )
     finally:
-        app.extensions["wallet_sessions_redis"].stop()
+        embedded._kept.pop((tmp_path / "instance" / "redis").resolve()).stop()
     assert visitor.get("/session").status_code == 503
 
 

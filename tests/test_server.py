@@ -26,6 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from sessions_core import embedded
 
 from .actors import Wallet, together
+from .servers import hearing_signals
 from .test_metrics import Numbers, read
 
 ROOT = Path(__file__).parent.parent
@@ -145,7 +146,7 @@ def start(checkout: Path) -> Iterator[Callable[[list[str], str], Running]]:
         port = _free_port()
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         process = subprocess.Popen(
-            command,
+            hearing_signals(command),
             cwd=checkout,
             env=kept | {"PORT": str(port), "TMPDIR": sockets, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

@@ -444,6 +444,21 @@ def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -
     assert sorted(len(who(visitor)["accounts"]) for visitor in visitors) == [1, 2]
 
 
+def test_of_two_people_who_link_each_other_one_is_told(app: Flask) -> None:
+    for _ in range(5):
+        wallets = [Wallet(), Wallet()]
+        visitors = [elsewhere(app, wallet) for wallet in wallets]
+        jobs = []
+        for visitor, own, other in zip(visitors, wallets, reversed(wallets), strict=True):
+            target, form = visitor.signed_form(own, visitor.submit("/session/wallets", **signed(visitor, other)))
+            jobs.append(partial(visitor.post, target, data=form))
+        answers = together(*jobs)
+        assert sorted(answer.status_code for answer in answers) == [303, 409]
+        [told] = [answer for answer in answers if answer.status_code == 409]
+        assert code_of(told) == "account_linked"
+        assert who(visitors[0])["accounts"] == who(visitors[1])["accounts"]
+
+
 def test_two_tabs_that_link_at_once_do_not_undo_each_other(person: Visitor, wallet: Wallet, app: Flask) -> None:
     other = elsewhere(app, wallet)
     seconds = [Wallet(), Wallet()]

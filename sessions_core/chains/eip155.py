@@ -7,6 +7,7 @@ canonical encoding is demanded first: otherwise the same approval would have sev
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 from ..accounts import Account
 from ..errors import SignatureMalformed, SignatureMismatch
@@ -37,12 +38,12 @@ class Eip155:
             raise SignatureMismatch("signed by another key")
 
     def warm(self) -> None:
-        """Import eth-account, and make sure that it found coincurve."""
+        """Import eth-account, and make sure that it uses coincurve where that is installed."""
         from eth_account import Account as Recovery
 
         backend = type(Recovery._keys.backend).__name__
-        if "CoinCurve" not in backend:
-            raise RuntimeError(f"eth-keys uses {backend}, 29 times slower than coincurve: install coincurve")
+        if "CoinCurve" not in backend and find_spec("coincurve"):
+            raise RuntimeError(f"eth-keys uses {backend}, 100 times slower than coincurve: unset ECC_BACKEND_CLASS")
 
 
 def _canonical(signature: str) -> bytes:

@@ -1,7 +1,8 @@
 """Sessions of contract wallets: whether the contract still stands by what was signed (EIP-4361, "Server").
 
 A contract can change its mind: an owner is removed, a key replaced. Nobody tells us, so it is asked again: on a
-schedule while the session is in use, and before anything that takes a fresh signature and would pass without one.
+schedule while anybody asks about the session, and before anything that takes a fresh signature and would pass without
+one.
 """
 
 from __future__ import annotations

@@ -390,6 +390,10 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     if slide == "due" and (route or first) and not done.followed:
         follow(ours, current)
         done.followed = True
+    elif access.demands or not unsafe:
+        # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
+        # ends a session, or asks for a text to sign, needs no node.
+        contract_wallets.check_when_due(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
     done.access, done.live = access, current.live

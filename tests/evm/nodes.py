@@ -86,6 +86,10 @@ class Relay(Stranger):
         self.gate = threading.Event()  # while it is shut, calls are heard and not answered
         self.gate.set()
 
+    def __exit__(self, *error: object) -> None:
+        self.gate.set()  # who still waits there would keep the rest from ending
+        super().__exit__(*error)
+
     def _pass_on(self, connection: socket.socket, call: Call) -> None:
         assert self.gate.wait(20)
         if self.down:
