@@ -97,9 +97,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        idle = app.extensions["wallet_sessions"].records._link._idle
-        while idle:
-            idle.pop().disconnect()
+        app.extensions["wallet_sessions"].records._link.close()
 
 
 @pytest.fixture

@@ -97,18 +97,21 @@ class Server:
 
 
 class SentinelServer(Server):
-    """A sentinel that watches a master under the name `sessions`."""
+    """A sentinel that watches a master under the name `sessions`; so many of them must agree that it is down."""
 
-    def __init__(self, directory: Path, port: int, master_port: int) -> None:
+    def __init__(self, directory: Path, port: int, master_port: int, quorum: int = 1) -> None:
         super().__init__(directory, socket_name=None, port=port)
+        self.port = port
         self._master_port = master_port
+        self._quorum = quorum
 
     def start(self, ready: bytes | None = b"+monitor master sessions") -> SentinelServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "sentinel.conf"
         config.write_text(
             f"port {self._port}\nbind 127.0.0.1\ndir {self.directory}\n"
-            f"sentinel monitor sessions 127.0.0.1 {self._master_port} 1\n"
+            f"sentinel monitor sessions 127.0.0.1 {self._master_port} {self._quorum}\n"
+            f"sentinel down-after-milliseconds sessions 1000\nsentinel failover-timeout sessions 5000\n"
         )
         self._spawn([embedded.binary(), str(config), "--sentinel"])
         self.wait_for_log(ready or b"")

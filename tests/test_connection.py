@@ -269,7 +269,7 @@ def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: Li
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(link._idle) > 1
+    assert len(link._server._idle) > 1
     for kill in range(3):
         raw.client_kill_filter(_type="normal", skipme=True)
         assert [link.call("ECHO", f"{kill} {n}") for n in range(8)] == [f"{kill} {n}".encode() for n in range(8)]
@@ -543,7 +543,7 @@ class Site:
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
         self.records: Records = self.services.records
-        self.records._link._breaker = Breaker(self.now)
+        self.records._link._breaker.clock = self.now
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
