@@ -19,9 +19,10 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sessions_core import embedded
 from sessions_core.cluster import slot_of
 
-from .servers import SentinelServer, Server, free_port
+from .servers import Server, free_port
 
 SLOTS = 16384
 NODE_TIMEOUT = 1000  # milliseconds until a master counts as failed
@@ -75,6 +76,28 @@ class Member(Server):
             os.kill(self.process, signal.SIGCONT)
 
 
+class SentinelServer(Server):
+    """A sentinel that watches a master under the name `sessions`; so many of them must agree that it is down."""
+
+    def __init__(self, directory: Path, port: int, master_port: int, quorum: int = 1) -> None:
+        super().__init__(directory, socket_name=None, port=port)
+        self.port = port
+        self._master_port = master_port
+        self._quorum = quorum
+
+    def start(self, ready: bytes | None = b"+monitor master sessions") -> SentinelServer:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "sentinel.conf"
+        config.write_text(
+            f"port {self._port}\nbind 127.0.0.1\ndir {self.directory}\n"
+            f"sentinel monitor sessions 127.0.0.1 {self._master_port} {self._quorum}\n"
+            f"sentinel down-after-milliseconds sessions 1000\nsentinel failover-timeout sessions 5000\n"
+        )
+        self._spawn([embedded.binary(), str(config), "--sentinel"])
+        self.wait_for_log(ready or b"")
+        return self
+
+
 class Cluster:
     """Three masters, the slots in equal parts, each with one replica: `nodes[n + 3]` begins as that of `nodes[n]`."""
 
@@ -125,6 +148,10 @@ class Cluster:
             return True
 
         wait_until(whole)
+
+    def masters(self) -> list[Member]:
+        """Return the masters that have slots."""
+        return list(dict.fromkeys(self.master_of(slot) for slot in (0, SLOTS // 2, SLOTS - 1)))
 
     def owner(self, key: str) -> Member:
         """Return the master that has a key now."""
@@ -220,6 +247,9 @@ class Sentinels:
         ports = wait_until(lambda: len(found := {self.state(each)["port"] for each in self.sentinels}) == 1 and found)
         return next(server for server in self.servers if server.port in ports)
 
+    def masters(self) -> list[Member]:
+        return [self.master()]
+
     def fail_over(self) -> None:
         """Have a replica promoted, as an administrator does before maintenance. It has only begun."""
         with Redis(port=self.sentinels[0].port, socket_timeout=5) as client:
@@ -240,6 +270,13 @@ def sentinel(directory: Path, replicas: int = 1, *options: str) -> Iterator[Sent
         made = Sentinels(directory, replicas, *options)
         stack.callback(made.stop)
         yield made.start()
+
+
+def empty(made: Cluster | Sentinels) -> None:
+    """Delete everything, on the replicas too, so that no replica is behind."""
+    for master in made.masters():
+        master.ask("FLUSHALL")
+        master.ask("WAIT", 1, 5000)
 
 
 def _part(number: int) -> range:
