@@ -76,6 +76,8 @@ class Link:
         self._observe = observe
         self._timeout = timeout
         self._replicas = replicas
+        # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
+        self._wait_ms = max(int(timeout * 1000) - 150, int(timeout * 250), 1)
         self.is_cluster = url.startswith("redis+cluster:")
         self.is_sentinel = url.startswith("redis+sentinel:")
         self._open = _opener(url, timeout)
@@ -152,8 +154,7 @@ class Link:
         rest: tuple[Command, ...] = ()
         if self._replicas:
             marker = keys[0] + ":mark" if "{" in keys[0] else f"{{{keys[0]}}}:mark"
-            wait = max(1, int(self._timeout * 800))  # milliseconds, fewer than the socket waits
-            rest = (("EVAL", _MARK.text, 1, marker), ("WAIT", self._replicas, wait))
+            rest = (("EVAL", _MARK.text, 1, marker), ("WAIT", self._replicas, self._wait_ms))
         whole = (len(keys), *keys, *arguments)
         try:
             answers, settled = self._settling((("EVALSHA", script.sha, *whole), *rest))

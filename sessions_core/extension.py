@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, has_app_context, has_request_context
+from flask import Flask, current_app, g, has_app_context, has_request_context
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -93,7 +93,12 @@ class WalletSessions:
         settings = Settings.from_config(app.config)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
+        link = Link(
+            url,
+            settings.redis_timeout_ms / 1000,
+            observe=metrics.redis_seconds.observe,
+            replicas=settings.revocation_replicas,
+        )
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
@@ -163,6 +168,10 @@ def _keep_what_happens(app: Flask) -> None:
         if isinstance(event, events.RequestRefused):
             return  # anybody can cause these without end; they are in the log, and cost Redis nothing
         if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]
+            return
+        if isinstance(event, events.RevocationUnconfirmed):
+            # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
+            g.revocation_pending = g.get("revocation_pending", False) or event.reason not in ("replaced", "limit")
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, client.current())

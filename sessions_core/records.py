@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from . import events, news, scripts
-from .connection import Link
+from .connection import Link, Script
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
 from .sealing import KeyRing, Unsealable
@@ -412,7 +412,7 @@ class Records:
     def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
         announcement = json.dumps({"handle": handle, "reason": reason})
         arguments = (place.digest, reason, self.channel, announcement, handle, place.siblings)
-        outcome = int(self._link.run(scripts.REVOKE, (place.record, place.entries), *arguments))
+        outcome = int(self._end(account, reason, scripts.REVOKE, (place.record, place.entries), *arguments))
         if outcome == 1 and handle:
             events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
         return outcome
@@ -424,7 +424,9 @@ class Records:
         """
         successor = replace(live, epoch=live.epoch + 1, revision=live.revision + 1)
         announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
-        ended = self._link.run(
+        ended = self._end(
+            live.record.account,
+            "revoked",
             scripts.OTHERS,
             (live.place.record, live.place.entries, live.place.epoch),
             live.revision,
@@ -448,11 +450,20 @@ class Records:
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason)
-        return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
+        return int(self._end(account, reason, scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
-        self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
+        announcement = json.dumps({"reason": "revoked"})
+        self._end(None, "revoked", scripts.BUMP, (self._site_epoch,), self.channel, announcement)
+
+    def _end(
+        self, account: str | None, reason: str, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+    ) -> Any:
+        answer, confirmed = self._link.revoke(script, keys, *arguments)
+        if not confirmed:
+            events.publish(events.RevocationUnconfirmed(account=account, reason=reason))
+        return answer
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""

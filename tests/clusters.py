@@ -121,7 +121,7 @@ class Cluster:
         for master, replica in zip(self.nodes[:3], self.nodes[3:], strict=True):
             identity = master.ask("CLUSTER", "MYID")
             wait_until(lambda r=replica, i=identity: r.ask("CLUSTER", "REPLICATE", i))
-        self.wait_until_whole()
+        wait_until(self.whole)
         return self
 
     def stop(self) -> None:
@@ -132,22 +132,17 @@ class Cluster:
         """Return the nodes as one of them sees them."""
         return node.ask("CLUSTER NODES")
 
-    def wait_until_whole(self) -> None:
-        """Wait until all six serve: each master with its replica, and everybody knows."""
-
-        def whole() -> bool:
-            for node in self.nodes:
-                if node.ask("CLUSTER INFO")["cluster_state"] != "ok":
-                    return False
-                if any(flag in each["flags"] for each in self.view(node).values() for flag in ("fail", "handshake")):
-                    return False
-                replication = node.ask("INFO", "replication")
-                linked = replication.get("master_link_status") == "up" or replication.get("connected_slaves") == 1
-                if not linked:
-                    return False
-            return True
-
-        wait_until(whole)
+    def whole(self) -> bool:
+        """Whether all six serve: each master with its replica, and everybody knows."""
+        for node in self.nodes:
+            if node.ask("CLUSTER INFO")["cluster_state"] != "ok":
+                return False
+            if any(flag in each["flags"] for each in self.view(node).values() for flag in ("fail", "handshake")):
+                return False
+            replication = node.ask("INFO", "replication")
+            if replication.get("master_link_status") != "up" and replication["connected_slaves"] != 1:
+                return False
+        return True
 
     def masters(self) -> list[Member]:
         """Return the masters that have slots."""
@@ -215,7 +210,7 @@ class Sentinels:
         wait_until(lambda: self.replicas_of(self.servers[0]) == len(self.servers) - 1)
         for sentinel in self.sentinels:
             sentinel.start()
-        wait_until(self.settled)
+        wait_until(self.whole)
         return self
 
     def stop(self) -> None:
@@ -226,7 +221,7 @@ class Sentinels:
     def replicas_of(server: Member) -> int:
         return int(server.ask("INFO", "replication")["connected_slaves"])
 
-    def settled(self) -> bool:
+    def whole(self) -> bool:
         """Whether each sentinel knows the others and all replicas, and a failover could begin."""
         states = [self.state(each) for each in self.sentinels]
         return all(

@@ -207,7 +207,7 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
     if access.reads:
         yield errors.StoreUnavailable
     if access.reads and _unsafe(method):
-        yield from (errors.CrossSiteRequest, errors.BadRequest, errors.BodyTooLarge)
+        yield from (errors.CrossSiteRequest, errors.BadRequest, errors.BodyTooLarge, errors.RevocationPending)
         if access.csrf:
             yield errors.CsrfFailed
     if access.demands:
