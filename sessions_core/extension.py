@@ -31,6 +31,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
+from .sentinel import warn_of_lost_writes
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -101,6 +102,8 @@ class WalletSessions:
         )
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
+            if link.is_sentinel and not settings.revocation_replicas:
+                warn_of_lost_writes(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)

@@ -167,8 +167,7 @@ def _answer(connection: Any) -> Any:
 
 def _takes_no_writes(answer: Any) -> bool:
     # A former master that has become a replica, or has lost its replicas and is told not to write without them
-    # (min-replicas-to-write). Redis 6.2 wraps the first into the error of the script.
-    if not isinstance(answer, ResponseError):
-        return False
-    text = str(answer)
-    return text.startswith("NOREPLICAS") or "You can't write against a read only replica" in text
+    # (min-replicas-to-write). Redis 6.2 wraps what it says into the error of the script.
+    return isinstance(answer, ResponseError) and any(
+        words in str(answer) for words in ("You can't write against a read only replica", "NOREPLICAS Not enough")
+    )

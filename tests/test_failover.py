@@ -1,0 +1,161 @@
+"""Sentinel and Cluster replace a master: nothing that was acknowledged afterwards is undone, and nobody gets an error
+once it is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from sessions_core.connection import Link, Script
+from sessions_core.errors import StoreUnavailable
+
+from . import clusters
+from .actors import Visitor, Wallet
+from .clusters import Cluster, Member, Sentinels, wait_until
+from .servers import free_port
+
+WRITE = Script("redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], ARGV[1])")
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[Sentinels]:
+    """A Sentinel service of this test alone."""
+    with clusters.sentinel(tmp_path) as made:
+        yield made
+
+
+def sign_outs_during(
+    sentinels: Sentinels, make_app: Callable[..., Flask], begin: Callable[[], object], count: int, seconds: float
+) -> dict[str, Any]:
+    """Sign out one user after another from `begin` on; return what was answered, and what came of it."""
+    app = make_app(SESSIONS_CORE_REDIS_URL=sentinels.url)
+    # Another process, with a connection to the master that it has used before.
+    watcher = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))
+    people = [Visitor(app) for _ in range(count)]
+    cookies = [person.sign_in(Wallet()) for person in people]
+    tokens = [person.token("/sign-out") for person in people]
+    watcher.session_id = cookies[0]
+    assert watcher.signed_in
+    former, answers, seen, pause = sentinels.master(), Counter[int](), Counter[int](), threading.Event()
+    acknowledged: list[str] = []
+    begin()
+    began, over = time.monotonic(), 0.0
+    for person, cookie, token in zip(people, cookies, tokens, strict=True):
+        pause.wait(seconds / count)
+        status = person.post("/sign-out", data={"csrf_token": token}).status_code
+        answers[status] += 1
+        watcher.session_id = cookie
+        if status == 303:
+            acknowledged.append(cookie)
+            seen[watcher.json("/api/auth/sessions/validate").status_code] += 1
+        if not over and former.port not in {sentinels.state(each)["port"] for each in sentinels.sentinels}:
+            over = time.monotonic() - began
+    wait_until(lambda: sentinels.master() is not former)
+    later = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))  # knows the new master only
+    alive = 0
+    for cookie in acknowledged:
+        later.session_id = cookie
+        answer = wait_until(lambda: (found := later.json("/api/auth/sessions/validate")).status_code != 503 and found)
+        alive += answer.status_code == 200
+    return {
+        "sign-outs": count,
+        "acknowledged": answers[303],
+        "refused (503)": answers[503],
+        "seen alive elsewhere at once": seen[200],
+        "alive after the failover": alive,
+        "over after (s)": round(over, 1),
+    }
+
+
+def test_sign_outs_survive_a_planned_failover(broken: Sentinels, make_app: Callable[..., Flask]) -> None:
+    found = sign_outs_during(broken, make_app, broken.fail_over, count=8, seconds=3)
+    assert (found["alive after the failover"], found["seen alive elsewhere at once"]) == (0, 0)
+    assert found["acknowledged"] >= 6
+
+
+def test_no_request_fails_once_a_failover_is_over(broken: Sentinels, make_app: Callable[..., Flask]) -> None:
+    """A process that was idle meanwhile has connections to a master that is dead."""
+    app = make_app(SESSIONS_CORE_REDIS_URL=broken.url)
+    person = Visitor(app)
+    person.sign_in(Wallet())
+    former = broken.master()
+    former.crash()
+    wait_until(lambda: broken.master() is not former)
+    assert [person.get("/session").status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_frozen_former_master_is_left_at_once(broken: Sentinels) -> None:
+    link = Link(broken.url, 0.5)
+    link.call("SET", "a", "1")
+    former = broken.master()
+    with former.frozen():
+        wait_until(lambda: broken.master() is not former)
+        assert link.call("GET", "a") == b"1"
+    link.close()
+
+
+def test_idle_connections_leave_a_former_master(broken: Sentinels) -> None:
+    """The former master still takes writes when the sentinels name another: they would be thrown away."""
+    link = Link(broken.url, 1.0)
+    link.call("SET", "a", "1")
+    former = broken.master()
+    broken.fail_over()
+    wait_until(lambda: broken.master() is not former)
+    assert link._master is not None
+    link._master._ask_again = 0.0  # a tenth of a second has passed
+    link.call("SET", "a", "2")
+    assert broken.master().ask("GET", "a") == b"2"
+    link.close()
+
+
+@pytest.mark.parametrize("words", ["NOREPLICAS", "read only replica"])
+def test_master_that_takes_no_writes_is_left_at_once(tmp_path: Path, words: str) -> None:
+    """Both say that this is the master no longer, in the error of a script as well."""
+    member = Member(tmp_path, free_port()).start()
+    link = Link(f"redis://127.0.0.1:{member.port}", 1.0)
+    try:
+        first = link.call("CLIENT", "ID")
+        if words == "NOREPLICAS":
+            member.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+        else:
+            member.ask("REPLICAOF", "127.0.0.1", free_port())
+        with pytest.raises(StoreUnavailable, match=words):
+            link.run(WRITE, ("k",), "x")
+        assert link.call("CLIENT", "ID") not in (first, first + 1)
+    finally:
+        link.close()
+        member.stop()
+
+
+def test_sentinel_without_min_replicas_is_warned_of(
+    sentinels: Sentinels, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    production = {
+        "SESSIONS_CORE_DEVELOPMENT": False,
+        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
+        "SESSIONS_CORE_REDIS_URL": sentinels.url,
+    }
+    with caplog.at_level(logging.WARNING):
+        make_app(**production, SESSIONS_CORE_REVOCATION_REPLICAS=1)
+        sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 1)
+        make_app(**production)
+        assert "min-replicas-to-write" not in caplog.text
+        sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 0)
+        make_app(**production)
+    assert "without min-replicas-to-write" in caplog.text
+
+
+@pytest.fixture
+def shaken(tmp_path: Path) -> Iterator[Cluster]:
+    """A Cluster of this test alone."""
+    with clusters.cluster(tmp_path, "--cluster-require-full-coverage", "no") as made:
+        yield made
