@@ -30,6 +30,7 @@ from .nodes import Breaker, Command, Node, new_connection
 _SLOTS = 16384
 _REDIRECTIONS = 8
 _REST = 0.2  # seconds between two looks at the table of slots: an outage must not make a storm of them
+_PATIENCE = 0.1  # seconds that a script waits for its keys, some of which have moved, to be together again
 _ASKING: Command = ("ASKING",)
 
 
@@ -41,9 +42,8 @@ class Cluster:
     while none of them answers.
     """
 
-    def __init__(self, open_client: Callable[[], Any], timeout: float, breaker: Breaker) -> None:
+    def __init__(self, open_client: Callable[[], Any], breaker: Breaker) -> None:
         self._open_client = open_client
-        self._timeout = timeout
         self.breaker = breaker
         self.client: Any = None
         self._nodes: dict[str, Node] = {}
@@ -63,7 +63,7 @@ class Cluster:
             return self._anywhere(commands)
         slot = slot_of(key)
         node, asking, lost, redirections = self._owner(slot), False, False, 0
-        until = time.monotonic() + self._timeout
+        until = time.monotonic() + _PATIENCE
         while True:
             try:
                 answers = _ask(node, commands) if asking else node.exchange(commands)
@@ -83,7 +83,7 @@ class Cluster:
                 return [self._one_by_one(commands[0][1:])]
             elif isinstance(refusal, TryAgainError) and time.monotonic() < until:
                 time.sleep(0.01)
-                node, asking = self._owner(slot), False
+                node, asking, redirections = self._owner(slot), False, 0
             else:
                 return answers
 
@@ -122,7 +122,10 @@ class Cluster:
                 return node.exchange(commands)
             except (RedisError, OSError, StoreUnavailable) as error:
                 failure = error
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback has this frame
 
     def _owner(self, slot: int) -> Node:
         node = self._owners.get(slot)

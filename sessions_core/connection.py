@@ -83,7 +83,7 @@ class Link:
         self._open = _opener(url, timeout)
         self._master: Master | None = None
         if self.is_cluster:
-            self._server: Node | Cluster = Cluster(self._open, timeout, self._breaker)
+            self._server: Node | Cluster = Cluster(self._open, self._breaker)
             return
         self._client = self._open()
         self._pool = self._client.connection_pool
@@ -136,9 +136,12 @@ class Link:
                     break
 
     def one_key_for_each_master(self, prefix: str) -> list[str]:
-        """Return random keys that begin with `prefix`, one on each master. May raise `StoreUnavailable`."""
+        """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
+        May raise `StoreUnavailable`.
+        """
         if isinstance(self._server, Cluster):
-            return [self._server.key_on(node, prefix) for node in self._nodes()]
+            nodes = sorted(self._nodes(), key=lambda node: node.breaker.failing)
+            return [self._server.key_on(node, prefix) for node in nodes]
         return [prefix + secrets.token_hex(8)]
 
     def close(self) -> None:

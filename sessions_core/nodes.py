@@ -39,6 +39,11 @@ class Breaker:
         self._next_try = 0.0
         self._lock = threading.Lock()  # taken only in trouble
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last exchange failed."""
+        return self._failures > 0
+
     def check(self) -> None:
         """Raise `StoreUnavailable` while it is not this caller's turn to try."""
         if self._failures >= 3:
@@ -162,7 +167,7 @@ def _answer(connection: Any) -> Any:
     try:
         return connection.read_response()
     except ResponseError as error:  # the answer, all of it
-        return error
+        return error.with_traceback(None)  # which would keep the connection alive with it
 
 
 def _takes_no_writes(answer: Any) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from redis.exceptions import TryAgainError
 
 from . import events, news, scripts
 from .connection import Link, Script
@@ -236,12 +237,13 @@ class Records:
     def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         place = self._at(tag, "0" * _DIGEST)
         site = () if self._link.is_cluster else (self._site_epoch,)
-        *values, digest = self._link.run(
-            scripts.BY_HANDLE,
-            (place.entries, place.epoch, place.standing, place.pointer, place.news, *site),
-            handle,
-            place.siblings,
-        )
+        keys = (place.entries, place.epoch, place.standing, place.pointer, place.news, *site)
+        try:
+            *values, digest = self._link.run(scripts.BY_HANDLE, keys, handle, place.siblings)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, TryAgainError):
+                raise
+            *values, digest = self._by_handle_while_moving(place, handle)
         if not digest:
             return Ended("unknown")
         if self._link.is_cluster:
@@ -249,6 +251,18 @@ class Records:
         found = self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
         # The index is not sealed: it could name another session of this account in the place of one that has ended.
         return Ended("unknown") if isinstance(found, Live) and found.record.handle != handle else found
+
+    def _by_handle_while_moving(self, place: Place, handle: str) -> list[bytes | None]:
+        # What BY_HANDLE does, key by key: while its slot moves to another master of a Cluster, no script can.
+        mine = [digest for digest, entry in self._entries(place) if entry.partition(b"|")[0] == handle.encode()]
+        for digest in mine:
+            stored, epoch, _, *more = self.read(self._sibling(place, digest.decode()))
+            if stored is not None:
+                return [stored, epoch, None, *more, digest]
+        return [None, None, None, None, None, None, mine[-1] if mine else b""]
+
+    def _entries(self, place: Place) -> Iterator[tuple[bytes, bytes]]:
+        return _pairs(self._link.call("HGETALL", place.entries))
 
     def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
         """Read a session once more, in the way in which it was found."""

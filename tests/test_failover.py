@@ -159,3 +159,92 @@ def shaken(tmp_path: Path) -> Iterator[Cluster]:
     """A Cluster of this test alone."""
     with clusters.cluster(tmp_path, "--cluster-require-full-coverage", "no") as made:
         yield made
+
+
+class Accounts:
+    """One account on each master of a Cluster, and somebody signed in as each."""
+
+    def __init__(self, cluster: Cluster, app: Flask) -> None:
+        self.cluster = cluster
+        self.app = app
+        self.link: Link = app.extensions["wallet_sessions"].records._link
+        self.by_master: dict[int, Visitor] = {}
+        while len(self.by_master) < 3:
+            person, wallet = Visitor(app), Wallet()
+            person.sign_in(wallet)
+            self.by_master.setdefault(self.master_of(person).port, person)
+
+    def master_of(self, person: Visitor) -> Member:
+        return self.cluster.owner(f"wallet:{{{person.session_id[:12]}}}:epoch")
+
+
+@pytest.fixture
+def accounts(shaken: Cluster, make_app: Callable[..., Flask]) -> Accounts:
+    return Accounts(shaken, make_app(SESSIONS_CORE_REDIS_URL=shaken.url))
+
+
+def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
+    """With one circuit breaker for all, a third of the accounts would take the others with them."""
+    cluster, app = accounts.cluster, accounts.app
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    unlucky = accounts.by_master[lost.port]
+    lucky = [person for port, person in accounts.by_master.items() if port != lost.port]
+    cluster.replica_of(lost).crash()
+    lost.crash()
+    statuses: dict[str, Counter[int]] = {"lost": Counter(), "living": Counter()}
+    for _ in range(30):
+        statuses["lost"][unlucky.get("/session").status_code] += 1
+        for person in lucky:
+            statuses["living"][person.get("/session").status_code] += 1
+    assert statuses == {"lost": Counter({503: 30}), "living": Counter({200: 60})}
+    found = [Visitor(app).json("/readyz") for _ in range(10)]
+    assert {each.status_code for each in found} == {200}
+    assert {each.get_json()["data"]["trouble"] for each in found} == {"redis_partial"}
+
+
+def test_a_lost_master_of_everybody_is_not_ready(accounts: Accounts) -> None:
+    """Every request reads the site's epoch: without its master no account can be served."""
+    cluster = accounts.cluster
+    lost = cluster.owner("wallet:epoch")
+    cluster.replica_of(lost).crash()
+    lost.crash()
+    assert [person.get("/session").status_code for person in accounts.by_master.values()] == [503] * 3
+    answer = Visitor(accounts.app).json("/readyz")
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (503, "redis_unreachable")
+
+
+def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
+    """A master that hangs takes longer than the answer may: those that did answer decide."""
+    cluster = accounts.cluster
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    replica = cluster.replica_of(lost)
+    with lost.frozen(), replica.frozen():
+        assert accounts.by_master[lost.port].get("/session").status_code == 503
+        answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
+        assert answer.get_json()["data"]["trouble"] == "redis_partial"
+    looking = accounts.app.extensions["wallet_sessions"].readiness._looking
+    looking.result(10)  # its thread has connections
+
+
+def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:
+    """A process that was idle meanwhile has connections to a master that is dead."""
+    cluster = accounts.cluster
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    person = accounts.by_master[lost.port]
+    heir = cluster.replica_of(lost)
+    lost.crash()
+    wait_until(lambda: heir in cluster.masters())
+    wait_until(lambda: all("fail?" not in str(each["flags"]) for each in cluster.view(heir).values()))
+    assert [person.get("/session").status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_planned_cluster_failover_costs_nothing(accounts: Accounts) -> None:
+    cluster = accounts.cluster
+    statuses: Counter[int] = Counter()
+    for master in cluster.masters():
+        heir = cluster.replica_of(master)
+        heir.ask("CLUSTER", "FAILOVER")
+        while heir not in cluster.masters():
+            statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
+        statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
+    assert set(statuses) == {200}
