@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -137,7 +139,11 @@ class Cluster:
         for node in self.nodes:
             if node.ask("CLUSTER INFO")["cluster_state"] != "ok":
                 return False
-            if any(flag in each["flags"] for each in self.view(node).values() for flag in ("fail", "handshake")):
+            flags = [each["flags"] for each in self.view(node).values()]
+            if (
+                any("fail" in each or "handshake" in each for each in flags)
+                or sum("slave" in each for each in flags) != 3
+            ):
                 return False
             replication = node.ask("INFO", "replication")
             if replication.get("master_link_status") != "up" and replication["connected_slaves"] != 1:
@@ -279,7 +285,10 @@ def _part(number: int) -> range:
 
 
 def _bus_port() -> int:
-    port = free_port()
-    while port > 55535:  # the bus of the cluster listens 10000 above
-        port = free_port()
-    return port
+    # The bus of the Cluster listens 10000 above. Both are below what the kernel gives to clients (32768 and up).
+    while True:
+        port = random.randint(11_000, 22_000)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 10_000))
+            return port
