@@ -7,6 +7,7 @@ the loss of one costs nothing to those whose sessions are on another.
 from __future__ import annotations
 
 import binascii
+import os
 import secrets
 import threading
 import time
@@ -50,6 +51,7 @@ class Cluster:
         self._owners: dict[int, Node] = {}
         self._lock = threading.Lock()  # held while the table is read
         self._looked_at = 0.0
+        self._pid = os.getpid()
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands to the master that has the key of the first one, in one piece, and return their answers.
@@ -146,6 +148,8 @@ class Cluster:
 
     def _look(self, known: dict[int, Node]) -> None:
         """Read the table of slots, unless another thread has while we waited, or one just did."""
+        if self._pid != os.getpid():  # a thread of the parent may have held the lock when it forked
+            self._lock, self._pid = threading.Lock(), os.getpid()
         with self._lock:
             if self._owners is not known or (known and time.monotonic() < self._looked_at + _REST):
                 return

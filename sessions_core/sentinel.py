@@ -7,6 +7,7 @@ thrown away, and it says nothing. So connections to it have to go when the senti
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,12 @@ class Master:
         self._ask_again = 0.0
         self._resting: dict[int, float] = {}
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def is_at(self, connection: Any) -> bool:
         """Whether an idle connection leads to the master, as a sentinel said at most a tenth of a second ago."""
+        if self._pid != os.getpid():  # a thread of the parent may have held the lock when it forked
+            self._lock, self._pid = threading.Lock(), os.getpid()
         if time.monotonic() >= self._ask_again and self._lock.acquire(blocking=False):
             try:
                 self._address = next((address for address, _ in self._asked()), self._address)

@@ -5,6 +5,8 @@ once it is over.
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -237,8 +239,8 @@ def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None
     assert [person.get("/session").status_code for _ in range(5)] == [200] * 5
 
 
-def test_a_planned_cluster_failover_costs_nothing(accounts: Accounts) -> None:
-    cluster = accounts.cluster
+def test_a_planned_cluster_failover_costs_nothing(cluster: Cluster, make_app: Callable[..., Flask]) -> None:
+    accounts = Accounts(cluster, make_app(SESSIONS_CORE_REDIS_URL=cluster.url))
     statuses: Counter[int] = Counter()
     for master in cluster.masters():
         heir = cluster.replica_of(master)
@@ -247,3 +249,28 @@ def test_a_planned_cluster_failover_costs_nothing(accounts: Accounts) -> None:
             statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
         statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
     assert set(statuses) == {200}
+    wait_until(cluster.whole)
+
+
+def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels) -> None:
+    """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
+    script = """
+import os, sys
+from sessions_core.connection import Link
+link = Link(sys.argv[1], 1.0)
+before = link.call("CLIENT", "ID")
+(link._master or link._server)._lock.acquire()
+if link._master:
+    link._master._ask_again = 0.0
+else:
+    link._server._owners = {}
+reader, writer = os.pipe()
+if os.fork() == 0:
+    ours = link.call("CLIENT", "ID")
+    os.write(writer, b"%d" % (ours != before and link.call("GET", "absent") is None))
+    os._exit(0)
+os.wait()
+assert os.read(reader, 1) == b"1"
+"""
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", script, several.url], cwd=root, check=True, timeout=30)
