@@ -101,14 +101,19 @@ class Cluster:
         """Return the masters that have slots, once each."""
         if not self._owners:
             self._look(self._owners)
-        return list(dict.fromkeys(self._owners.values()))
+        return list(dict.fromkeys(list(self._owners.values())))  # a copy: another thread may follow a redirection
 
-    def key_on(self, node: Node, prefix: str) -> str:
-        """Return a random key that begins with `prefix` and is on that master."""
-        while True:
+    def one_key_for_each_master(self, prefix: str) -> list[str]:
+        """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last."""
+        missing, owners, found = set(self.masters()), self._owners.copy(), dict[Node, str]()
+        missing &= set(owners.values())
+        while missing:
             key = prefix + secrets.token_hex(8)
-            if self._owners.get(slot_of(key)) is node:
-                return key
+            node = owners.get(slot_of(key))
+            if node in missing:
+                missing.remove(node)
+                found[node] = key
+        return [found[node] for node in sorted(found, key=lambda node: node.breaker.failing)]
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -140,8 +140,8 @@ class Link:
         May raise `StoreUnavailable`.
         """
         if isinstance(self._server, Cluster):
-            nodes = sorted(self._nodes(), key=lambda node: node.breaker.failing)
-            return [self._server.key_on(node, prefix) for node in nodes]
+            keys: list[str] = self._timed(self._server.one_key_for_each_master, prefix)
+            return keys
         return [prefix + secrets.token_hex(8)]
 
     def close(self) -> None:
