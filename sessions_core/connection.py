@@ -96,7 +96,11 @@ class Link:
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
-        return self._first(self._exchange((command,)))
+        answers = self._exchange((command,))
+        if isinstance(answers[0], NoScriptError) and command[0] != "EVALSHA":
+            # Something between us and Redis answers for it.
+            raise StoreUnavailable(str(answers[0]), retry_after=2) from answers[0]
+        return self._first(answers)
 
     def run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """Run a script and return its answer; raise `StoreUnavailable` when there is none.
