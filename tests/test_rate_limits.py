@@ -30,8 +30,7 @@ def of(link: Link, **limits: str) -> RateLimits:
 def link(redis: Redis, redis_url: str) -> Iterator[Link]:
     link = Link(redis_url, 2)
     yield link
-    while link._idle:
-        link._idle.pop().disconnect()
+    link.close()
 
 
 @pytest.fixture
