@@ -19,7 +19,7 @@ test: .venv/test-installed ## Install a browser where possible, then run every t
 
 .PHONY: faults
 faults: .venv/test-installed ## Lose answers, kill workers and fail over in rounds, and print what it cost
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults/rounds_*.py
+	@$(BIN)/python -m pytest -q -s -p no:cacheprovider tests/faults
 
 .PHONY: check
 check: .venv/test-installed ## Lint, format check and strict types

@@ -53,6 +53,10 @@ SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ.get("INTERNET_IDENTITY_URL", "h
 # nobody can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
 
+# How many replicas of that Redis must confirm a sign-out before it is called done; 0. Without any, a failover in the
+# same instant can bring the session back.
+SESSIONS_CORE_REVOCATION_REPLICAS = _number("REVOCATION_REPLICAS", 0)
+
 # Seconds without activity after which a session ends; 1800 (30 minutes).
 SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
 

@@ -1,31 +1,26 @@
-"""One way to Redis: short timeouts, no waiting retries, a circuit breaker, and `StoreUnavailable` for all that fails.
+"""One way to Redis: short timeouts, no waiting retries, circuit breakers, and `StoreUnavailable` for all that fails.
 
-`redis.Redis.execute_command` spends more time in Python than Redis does in answering, so the path that every request
-takes sends commands over redis-py's own connections from a stack without locks (`benchmarks/request.py` measures it).
-Sentinel and Cluster keep redis-py's discovery of nodes.
+`nodes` sends commands to a single server, `cluster` to the one that has their key, `sentinel` knows which one is the
+master now.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import threading
+import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-import hiredis
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    ConnectionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -36,7 +31,10 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from .cluster import Cluster
 from .errors import Misconfigured, StoreUnavailable
+from .nodes import Breaker, Command, Node, new_connection
+from .sentinel import Master
 
 logger = logging.getLogger(__name__)
 
@@ -49,41 +47,12 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Breaker:
-    """Spares a Redis that fails: after three failures in a row, one caller a second tries and the others fail at
-    once.
+# KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT
+# counts from the last write of its connection, and ending a session that has ended writes nothing. DEL comes first
+# since a Redis out of memory refuses SET as the first write of a script.
+_MARK = Script("redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '', 'PX', 1)")
 
-    Without it every request would wait for the timeout, and the workers would be full of waiting.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._next_try = 0.0
-        self._lock = threading.Lock()  # taken only in trouble
-
-    def check(self) -> None:
-        """Raise `StoreUnavailable` while it is not this caller's turn to try."""
-        if self._failures >= 3:
-            with self._lock:
-                now = self._clock()
-                if now < self._next_try:
-                    raise StoreUnavailable("circuit open", retry_after=2)
-                self._next_try = now + 1.0
-
-    def succeeded(self) -> None:
-        """Close the circuit."""
-        self._failures = 0
-
-    def failed(self) -> None:
-        """Count a failure."""
-        with self._lock:
-            self._failures += 1
-            opened = self._failures == 3
-            if opened:
-                self._next_try = self._clock() + 1.0
-        if opened:
-            logger.error("Redis failed three times in a row; requests get 503 until it answers again")
+_FAILOVER = 3.0  # seconds that a revocation waits for a failover under way; a planned one takes one or two
 
 
 class Link:
@@ -91,7 +60,8 @@ class Link:
 
     `url` is `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/db`
     or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer. `observe` is told how
-    long each exchange took, in seconds, failed ones included.
+    long each exchange took, in seconds, failed ones included. `replicas` is how many replicas must confirm what ends
+    a session (`revoke`).
     """
 
     def __init__(
@@ -100,39 +70,37 @@ class Link:
         timeout: float,
         breaker: Breaker | None = None,
         observe: Callable[[float], None] = lambda seconds: None,
+        replicas: int = 0,
     ) -> None:
         self._breaker = breaker or Breaker()
         self._observe = observe
-        self._idle: deque[Any] = deque()
-        self._pid = os.getpid()
+        self._timeout = timeout
+        self._replicas = replicas
+        # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
+        self._wait_ms = max(int(timeout * 1000) - 150, int(timeout * 250), 1)
         self.is_cluster = url.startswith("redis+cluster:")
+        self.is_sentinel = url.startswith("redis+sentinel:")
         self._open = _opener(url, timeout)
-        self._client: Any = None
-        if not self.is_cluster:  # a Cluster is asked for its nodes with the first command: we start while it is down
-            self._client = self._open()
-            self._pool = self._client.connection_pool
+        self._master: Master | None = None
+        if self.is_cluster:
+            self._server: Node | Cluster = Cluster(self._open, self._breaker)
+            return
+        self._client = self._open()
+        self._pool = self._client.connection_pool
+        connect = partial(new_connection, self._pool)
+        if self.is_sentinel:
+            self._master = Master(self._pool.sentinel_manager.sentinels, self._pool.service_name)
+            self._server = Node(connect, self._breaker, self._master.is_at)
+        else:
+            self._server = Node(connect, self._breaker)
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
-        self._breaker.check()
-        began = time.perf_counter()
-        try:
-            answer = self._ask_cluster(command) if self.is_cluster else self._exchange(command)
-        except NoScriptError:
-            self._breaker.succeeded()
-            raise
-        except ResponseError as error:
-            # It refuses this command (out of memory, a replica, not permitted) and is not slow to say so: nobody is
-            # spared anything by failing what it would answer.
-            self._breaker.succeeded()
-            raise StoreUnavailable(str(error), retry_after=2) from error
-        except (RedisError, RedisClusterException, OSError) as error:
-            self._breaker.failed()
-            raise StoreUnavailable(str(error), retry_after=2) from error
-        finally:
-            self._observe(time.perf_counter() - began)
-        self._breaker.succeeded()
-        return answer
+        answers = self._exchange((command,))
+        if isinstance(answers[0], NoScriptError) and command[0] != "EVALSHA":
+            # Something between us and Redis answers for it.
+            raise StoreUnavailable(str(answers[0]), retry_after=2) from answers[0]
+        return self._first(answers)
 
     def run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """Run a script and return its answer; raise `StoreUnavailable` when there is none.
@@ -144,61 +112,94 @@ class Link:
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
+    def revoke(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> tuple[Any, bool]:
+        """Run a script that ends sessions; return its answer, and whether that is confirmed.
+
+        It is not while fewer than `replicas` replicas have it, nor, with Sentinel, if a failover did not end in time
+        that began before it was answered: what the former master took is thrown away, so the new one is told again.
+        Asking again confirms what has been done already.
+        """
+        answer, confirmed, settled = self._revoke(script, keys, arguments)
+        until = time.monotonic() + _FAILOVER
+        while not settled and time.monotonic() < until:
+            time.sleep(0.05)
+            again, confirmed, settled = self._revoke(script, keys, arguments)
+            # -1 is "not on this record", and then the caller has to read it anew.
+            answer = again if again == -1 else max(answer, again)
+        return answer, confirmed and settled
+
     def scan(self, pattern: str) -> Iterator[str]:
         """Go through all keys that match, without stopping Redis for it; a key may come twice."""
-        if self.is_cluster:
-            self.call("PING")  # finds the nodes
-            try:
-                yield from (key.decode() for key in self._client.scan_iter(match=pattern, count=500))
-            except (RedisError, RedisClusterException, OSError) as error:
-                raise StoreUnavailable(str(error), retry_after=2) from error
-            return
-        cursor = b"0"
-        while True:
-            cursor, keys = self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
-            yield from (key.decode() for key in keys)
-            if cursor == b"0":
-                return
+        for node in self._nodes():
+            cursor = b"0"
+            while True:
+                command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
+                cursor, keys = self._first(self._timed(node.exchange, (command,)))
+                yield from (key.decode() for key in keys)
+                if cursor == b"0":
+                    break
 
-    def _ask_cluster(self, command: tuple[str | bytes | int, ...]) -> Any:
-        if self._client is None:
-            self._client = self._open()
-        return self._client.execute_command(*command)
+    def one_key_for_each_master(self, prefix: str) -> list[str]:
+        """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
+        May raise `StoreUnavailable`.
+        """
+        if isinstance(self._server, Cluster):
+            keys: list[str] = self._timed(self._server.one_key_for_each_master, prefix)
+            return keys
+        return [prefix + secrets.token_hex(8)]
 
-    def _exchange(self, command: tuple[str | bytes | int, ...]) -> Any:
-        if self._pid != os.getpid():  # a forked worker must not share its parent's sockets
-            self._idle, self._pid = deque(), os.getpid()
-        packed = [hiredis.pack_command(command)]  # type: ignore[arg-type]  # its stub takes one-element tuples
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._server.close()
+
+    def _nodes(self) -> list[Node]:
+        return self._timed(self._server.masters) if isinstance(self._server, Cluster) else [self._server]
+
+    def _revoke(self, script: Script, keys: Sequence[str], arguments: Command) -> tuple[Any, bool, bool]:
+        if not self._replicas and self._master is None:
+            return self.run(script, keys, *arguments), True, True
+        rest: tuple[Command, ...] = ()
+        if self._replicas:
+            marker = keys[0] + ":mark" if "{" in keys[0] else f"{{{keys[0]}}}:mark"
+            rest = (("EVAL", _MARK.text, 1, marker), ("WAIT", self._replicas, self._wait_ms))
+        whole = (len(keys), *keys, *arguments)
         try:
-            connection, reused = self._idle.pop(), True
-        except IndexError:
-            connection, reused = self._connection(), False
-        while True:
-            try:
-                connection.send_packed_command(packed, check_health=False)
-                answer = connection.read_response()
-            except BaseException as error:
-                if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
-                    self._idle.append(connection)  # this was the answer, all of it
-                    raise
-                # Whatever happened, an answer may still be under way on this socket, and it is somebody's session.
-                connection.disconnect()
-                if reused and isinstance(error, (ConnectionError, ReadOnlyError)):
-                    # Closed while idle by a restart, or a master no longer after a failover. Scripts can be sent
-                    # twice: creating and burning fail closed, saving compares revisions, rotating sees that it was
-                    # done.
-                    connection, reused = self._connection(), False
-                    continue
-                raise
-            self._idle.append(connection)
-            return answer
+            answers, settled = self._settling((("EVALSHA", script.sha, *whole), *rest))
+            answer = self._first(answers)
+        except NoScriptError:
+            answers, settled = self._settling((("EVAL", script.text, *whole), *rest))
+            answer = self._first(answers)
+        refused = any(isinstance(each, ResponseError) for each in answers)
+        return answer, not rest or (not refused and int(answers[-1]) >= self._replicas), settled
 
-    def _connection(self) -> Any:
-        # Not `pool.make_connection()`: it counts what it made, gives up for good at 100, and never hears of the ones
-        # we drop. An outage of two minutes would end only with a restart.
-        connection = self._pool.connection_class(**self._pool.connection_kwargs)
-        connection.connect()  # sending would connect as well, but past Sentinel, to localhost
-        return connection
+    def _settling(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+        if self._master is None or not isinstance(self._server, Node):
+            return self._exchange(commands), True
+        answers, connection = self._timed(self._server.exchange_with, commands)
+        return answers, self._master.settled_at(connection)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        answers: list[Any] = self._timed(self._server.exchange, commands)
+        return answers
+
+    def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            found = step(*arguments)
+        except (RedisError, RedisClusterException, OSError) as error:
+            self._observe(time.perf_counter() - began)
+            raise StoreUnavailable(str(error), retry_after=2) from error
+        self._observe(time.perf_counter() - began)
+        return found
+
+    @staticmethod
+    def _first(answers: list[Any]) -> Any:
+        answer = answers[0]
+        if isinstance(answer, NoScriptError):
+            raise answer
+        if isinstance(answer, ResponseError):
+            raise StoreUnavailable(str(answer), retry_after=2) from answer
+        return answer
 
 
 def _opener(url: str, timeout: float) -> Callable[[], Any]:

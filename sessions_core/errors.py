@@ -534,6 +534,20 @@ class SignOutIncomplete(StoreUnavailable):
     message = "We could not reach the session store, so signing out was not completed. Try again in a few seconds."
 
 
+class RevocationPending(SessionsError):
+    """Sessions were ended, but too few replicas have confirmed it (`SESSIONS_CORE_REVOCATION_REPLICAS`), or a
+    failover began meanwhile: they could come back.
+    """
+
+    code = "revocation_pending"
+    status = 503
+    title = "Ended, but not confirmed yet"
+    message = (
+        "What you ended has ended, but the copies of our session store have not confirmed it yet. If a server fails "
+        "now, it could come back. Do it again in a few seconds to be sure."
+    )
+
+
 class NotReady(SessionsError):
     """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
 

@@ -144,6 +144,17 @@ class SessionsRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationUnconfirmed(Event):
+    """Sessions have ended, but too few replicas have confirmed it: a failover now could bring them back. `account` is
+    `None` where everybody was signed out, or where it is not known.
+    """
+
+    name: ClassVar[str] = "session.unconfirmed"
+    account: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordUnreadable(Event):
     """A stored record could not be opened: tampered with, of another key, or of another format."""
 

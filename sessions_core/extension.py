@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, current_app, has_app_context, has_request_context
+from flask import Flask, current_app, g, has_app_context, has_request_context
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -35,6 +35,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
+from .sentinel import warn_of_lost_writes
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -124,9 +125,16 @@ class WalletSessions:
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
+        link = Link(
+            url,
+            settings.redis_timeout_ms / 1000,
+            observe=metrics.redis_seconds.observe,
+            replicas=settings.revocation_replicas,
+        )
         if not settings.development and settings.redis_check:
             refuse_unsafe_server(link)
+            if link.is_sentinel and not settings.revocation_replicas:
+                warn_of_lost_writes(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
@@ -222,6 +230,10 @@ def _keep_what_happens(app: Flask) -> None:
         if isinstance(event, events.RequestRefused):
             return  # anybody can cause these without end; they are in the log, and cost Redis nothing
         if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]
+            return
+        if isinstance(event, events.RevocationUnconfirmed):
+            # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
+            g.revocation_pending = g.get("revocation_pending", False) or event.reason not in ("replaced", "limit")
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, client.current())

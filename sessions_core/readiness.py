@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from concurrent.futures import Future
 
@@ -19,16 +18,30 @@ TROUBLES = {
     "redis_full": "Redis is out of memory.",
     "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
     "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
+    "redis_partial": "Some masters of the Cluster do not answer: part of the accounts get 503, the others none.",
     "keys_unusable": "What was sealed a moment ago could not be opened.",
 }
 """The closed set of what can be wrong."""
+
+READY = ("redis_partial",)
+"""What is wrong and yet no reason to send requests elsewhere: every process would say the same, and a load balancer
+that believed them all would turn everybody away, those included whom nothing is the matter with.
+"""
 
 SECONDS = 0.2
 _KEPT = 2000  # milliseconds
 
 
+class _Looking(Future[str | None]):
+    """One round; `found` is what is wrong with each master that has answered so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str | None] = []
+
+
 class Readiness:
-    """Asks Redis to keep a sealed value and to give it back."""
+    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back."""
 
     def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
         self._link = link
@@ -36,7 +49,7 @@ class Readiness:
         self._prefix = settings.redis_prefix
         self._must_remember = settings.redis_check and not settings.development
         self._lock = threading.Lock()
-        self._looking: Future[str | None] | None = None
+        self._looking: _Looking | None = None
 
     def trouble(self) -> str | None:
         """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, whatever Redis does."""
@@ -45,7 +58,7 @@ class Readiness:
         with self._lock:
             looking, first = self._looking, self._looking is None or self._looking.done()
             if first:
-                looking = self._looking = Future()
+                looking = self._looking = _Looking()
         assert looking is not None  # noqa: S101  # made above
         if first:
             # Not under the lock: a thread that starts is waited for. Where gevent came after the lock was made, that
@@ -57,24 +70,35 @@ class Readiness:
         try:
             return looking.result(SECONDS)
         except TimeoutError:
-            return "redis_slow"
+            return "redis_partial" if None in looking.found else "redis_slow"
 
-    def _answer(self, looking: Future[str | None]) -> None:
+    def _answer(self, looking: _Looking) -> None:
         try:
-            looking.set_result(self._look())
+            looking.set_result(self._look(looking.found))
         except BaseException as error:  # whoever waits must hear of it
             looking.set_exception(error)
 
-    def _look(self) -> str | None:
-        key = f"{self._prefix}ready:{secrets.token_hex(8)}"  # on a Cluster, another slot each time
+    def _look(self, found: list[str | None]) -> str | None:
         try:
-            self._link.call("SET", key, self._keys.seal(b"ready", key.encode()), "PX", _KEPT)
-            kept = self._link.call("GETDEL", key)
+            if self._link.is_cluster:  # every request reads it, whatever master its account is on
+                self._link.call("GET", f"{self._prefix}epoch")
+            for key in self._link.one_key_for_each_master(f"{self._prefix}ready:"):
+                found.append(self._look_at(key))
+            if None not in found:
+                return found[0]
             trouble = trouble_now(self._link, self._must_remember)
         except StoreUnavailable as error:
             return trouble_of(error)
-        if trouble is not None or kept is None:
-            return trouble or "redis_forgets"
+        return trouble or ("redis_partial" if any(found) else None)
+
+    def _look_at(self, key: str) -> str | None:
+        try:
+            self._link.call("SET", key, self._keys.seal(b"ready", key.encode()), "PX", _KEPT)
+            kept = self._link.call("GETDEL", key)
+        except StoreUnavailable as error:
+            return trouble_of(error)
+        if kept is None:
+            return "redis_forgets"
         try:
             self._keys.open(kept, key.encode())
         except Unsealable:

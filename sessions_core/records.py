@@ -20,9 +20,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from redis.exceptions import TryAgainError
 
 from . import events, news, scripts, session_data
-from .connection import Link
+from .connection import Link, Script
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
 from .sealing import KeyRing, Unsealable
@@ -305,12 +306,13 @@ class Records:
     def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         place = self._at(tag, "0" * _DIGEST)
         site = () if self._link.is_cluster else (self._site_epoch,)
-        *values, digest = self._link.run(
-            scripts.BY_HANDLE,
-            (place.entries, place.epoch, place.standing, place.pointer, place.news, *site),
-            handle,
-            place.siblings,
-        )
+        keys = (place.entries, place.epoch, place.standing, place.pointer, place.news, *site)
+        try:
+            *values, digest = self._link.run(scripts.BY_HANDLE, keys, handle, place.siblings)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, TryAgainError):
+                raise
+            *values, digest = self._by_handle_while_moving(place, handle)
         if not digest:
             return Ended("unknown")
         if self._link.is_cluster:
@@ -318,6 +320,18 @@ class Records:
         found = self._load("", self._sibling(place, digest.decode()), tuple(values), slide)
         # The index is not sealed: it could name another session of this account in the place of one that has ended.
         return Ended("unknown") if isinstance(found, Live) and found.record.handle != handle else found
+
+    def _by_handle_while_moving(self, place: Place, handle: str) -> list[bytes | None]:
+        # What BY_HANDLE does, key by key: while its slot moves to another master of a Cluster, no script can.
+        mine = [digest for digest, entry in self._entries(place) if entry.partition(b"|")[0] == handle.encode()]
+        for digest in mine:
+            stored, epoch, _, *more = self.read(self._sibling(place, digest.decode()))
+            if stored is not None:
+                return [stored, epoch, None, *more, digest]
+        return [None, None, None, None, None, None, mine[-1] if mine else b""]
+
+    def _entries(self, place: Place) -> Iterator[tuple[bytes, bytes]]:
+        return _pairs(self._link.call("HGETALL", place.entries))
 
     def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
         """Read a session once more. If another request has moved it meanwhile, its `id` is the new one, or empty if
@@ -510,7 +524,7 @@ class Records:
     def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
         announcement = json.dumps({"handle": handle, "reason": reason})
         arguments = (place.digest, reason, self.channel, announcement, handle, place.siblings)
-        outcome = int(self._link.run(scripts.REVOKE, (place.record, place.entries), *arguments))
+        outcome = int(self._end(account, reason, scripts.REVOKE, (place.record, place.entries), *arguments))
         if outcome == 1 and handle:
             events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
         return outcome
@@ -523,7 +537,9 @@ class Records:
         # From the time, as in the script EVERYWHERE: an epoch that was gone must not begin at one again.
         successor = replace(live, epoch=max(live.epoch + 1, live.now), revision=live.revision + 1)
         announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
-        ended = self._link.run(
+        ended = self._end(
+            live.record.account,
+            "revoked",
             scripts.OTHERS,
             (live.place.record, live.place.entries, live.place.epoch),
             live.revision,
@@ -549,11 +565,20 @@ class Records:
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason, scripts.EPOCH_SECONDS)
-        return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
+        return int(self._end(account, reason, scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
-        self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
+        announcement = json.dumps({"reason": "revoked"})
+        self._end(None, "revoked", scripts.BUMP, (self._site_epoch,), self.channel, announcement)
+
+    def _end(
+        self, account: str | None, reason: str, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+    ) -> Any:
+        answer, confirmed = self._link.revoke(script, keys, *arguments)
+        if not confirmed:
+            events.publish(events.RevocationUnconfirmed(account=account, reason=reason))
+        return answer
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""

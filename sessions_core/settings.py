@@ -91,6 +91,8 @@ class Settings:
     """What every key begins with."""
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""
+    revocation_replicas: int = 0
+    """How many replicas must confirm that sessions have ended before an answer says so (WAIT); 0 asks none."""
     redis_check: bool = True
     """Whether production start-up refuses a Redis without append-only file or with eviction."""
 
@@ -318,6 +320,7 @@ class Settings:
             ("pregenerated_days", -(-max(getattr(self, f"{kind}absolute_seconds") for kind in KINDS) // DAY), 365),
             ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
+            ("revocation_replicas", 0, 10),
             ("rpc_timeout_ms", 100, 10_000),
             ("contract_check_seconds", MINUTE, DAY),
             ("trusted_proxies", 0, 10),

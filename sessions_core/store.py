@@ -24,12 +24,12 @@ from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, cast
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, g
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
 from . import cookies
-from .errors import SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
+from .errors import RevocationPending, SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
 from .records import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
 from .session_data import same, to_stored
 from .settings import Settings
@@ -318,9 +318,15 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
                 self._write(session)
                 if session.lost and response.status_code < 400:
                     raise SessionEndedDuringRequest(reason=session.ended)
-        except (StoreUnavailable, SessionEndedDuringRequest) as error:
-            # The view's answer claims a change that was not stored.
+            if g.pop("revocation_pending", False) and response.status_code < 400:
+                raise RevocationPending("too few replicas confirm it", retry_after=2)
+        except (StoreUnavailable, SessionEndedDuringRequest, RevocationPending) as error:
+            # The view's answer claims a change that was not stored, or not confirmed. What it has the browser forget
+            # goes all the same in the second case: it has ended.
+            kept = _pairs(response) if isinstance(error, RevocationPending) else iter(())
+            forget = [pair for pair in kept if pair[0] in ("Set-Cookie", "Clear-Site-Data")]
             _replace(response, app.make_response(app.handle_user_exception(error)))
+            response.headers.extend(forget)
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
                 # Whatever the view thought of its page: what belongs to one person must not be kept for all.

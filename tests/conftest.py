@@ -16,7 +16,9 @@ from sessions_core import embedded, events
 from sessions_core.records import Live, Record, Records
 from sessions_core.web.services import Services
 
+from . import clusters
 from .actors import ORIGIN, Visitor, Wallet
+from .clusters import Cluster, Sentinels
 from .evm import Anvil
 from .evm.nodes import Relay
 from .stored import ABSOLUTE, ALICE, ANOTHER, IDLE
@@ -37,6 +39,44 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with clusters.cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with clusters.sentinel(tmp_path_factory.mktemp("sentinels")) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    """A Cluster of three masters and three replicas for all tests: empty, and to be left whole."""
+    clusters.empty(_cluster)
+    return _cluster
+
+
+@pytest.fixture
+def sentinels(_sentinels: Sentinels) -> Sentinels:
+    """A master, a replica and three sentinels for all tests: empty, and to be left as they are."""
+    clusters.empty(_sentinels)
+    return _sentinels
+
+
+@pytest.fixture(params=["cluster", "sentinels"])
+def several(request: pytest.FixtureRequest) -> Cluster | Sentinels:
+    """What is not a single Redis: a Cluster, then a Sentinel service."""
+    made: Cluster | Sentinels = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+def other_url(several: Cluster | Sentinels) -> str:
+    return several.url
 
 
 @pytest.fixture(scope="session")
@@ -98,9 +138,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        idle = app.extensions["wallet_sessions"].records._link._idle
-        while idle:
-            idle.pop().disconnect()
+        app.extensions["wallet_sessions"].records._link.close()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Redis servers that a test may stop, starve and kill: a plain one, a one-node cluster, a master with its sentinel.
-And applications on ports, for Chromium to open.
+"""Redis servers that a test may stop, starve and kill, and applications on ports, for Chromium to open. `clusters`
+makes Clusters and Sentinel services of them.
 
 All of them listen on a Unix socket or on the loopback interface only, and end with the tests, also when those are
 killed.
@@ -103,25 +103,6 @@ class Server:
         self._keeper = None
 
 
-class SentinelServer(Server):
-    """A sentinel that watches a master under the name `sessions`."""
-
-    def __init__(self, directory: Path, port: int, master_port: int) -> None:
-        super().__init__(directory, socket_name=None, port=port)
-        self._master_port = master_port
-
-    def start(self, ready: bytes | None = b"+monitor master sessions") -> SentinelServer:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        config = self.directory / "sentinel.conf"
-        config.write_text(
-            f"port {self._port}\nbind 127.0.0.1\ndir {self.directory}\n"
-            f"sentinel monitor sessions 127.0.0.1 {self._master_port} 1\n"
-        )
-        self._spawn([embedded.binary(), str(config), "--sentinel"])
-        self.wait_for_log(ready or b"")
-        return self
-
-
 def hearing_signals(command: Sequence[str]) -> list[str]:
     """Return the command, so that it hears Ctrl-C and SIGTERM however the suite was started.
 
@@ -216,31 +197,6 @@ class Listener:
                 connection.shutdown(socket.SHUT_RDWR)
                 return
             connection.sendall(answer)
-
-
-@contextmanager
-def cluster(directory: Path) -> Iterator[str]:
-    """A cluster of one node that holds all slots."""
-    port = free_port()
-    while port > 55535:  # the cluster bus listens 10000 above
-        port = free_port()
-    server = Server(directory, "--cluster-enabled", "yes", "--appendonly", "yes", port=port)
-    with running(server):
-        with server.client() as client:
-            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-        server.wait_for_log(b"Cluster state changed: ok")
-        yield f"redis+cluster://127.0.0.1:{port}"
-
-
-@contextmanager
-def sentinel(directory: Path) -> Iterator[str]:
-    """A master and the sentinel that knows where it is."""
-    master_port, port = free_port(), free_port()
-    with (
-        running(Server(directory / "master", "--appendonly", "yes", port=master_port)),
-        running(SentinelServer(directory / "sentinel", port, master_port)),
-    ):
-        yield f"redis+sentinel://127.0.0.1:{port}/sessions/0"
 
 
 class _Quiet(WSGIRequestHandler):

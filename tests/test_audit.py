@@ -23,8 +23,9 @@ from sessions_core.records import account_tag
 from sessions_core.sealing import KeyRing
 from sessions_core.settings import DAY, Settings
 
+from .clusters import Cluster
 from .conftest import SECRET
-from .servers import Listener, Server, cluster, commands_run, frozen, running
+from .servers import Listener, Server, commands_run, frozen, running
 from .stored import ALICE, BOB, together
 from .test_events import _all
 
@@ -785,14 +786,13 @@ for number in range(300):
         assert len(set(numbers)) == len(numbers)
 
 
-def test_it_works_on_a_cluster(tmp_path: Path, make: Callable[..., Audit]) -> None:
-    with cluster(tmp_path / "c") as url:
-        log = make(url)
-        for account in (ALICE, BOB):
-            log.note(created(account), HERE)
-            log.note(failed(account), THERE)
-        log.note(failed(STRANGER), THERE)
-        for found in (log.account(ALICE), log.iterate(BOB)):
-            assert sorted(names(found)) == ["session.created", "signin.failed"]
-        assert log.account(STRANGER) == Page((), "")
-        assert [len(page.entries) for page in pages(log.site, limit=2)] == [2, 2, 1]
+def test_it_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
+    log = make(cluster.url)
+    for account in (ALICE, BOB):
+        log.note(created(account), HERE)
+        log.note(failed(account), THERE)
+    log.note(failed(STRANGER), THERE)
+    for found in (log.account(ALICE), log.iterate(BOB)):
+        assert sorted(names(found)) == ["session.created", "signin.failed"]
+    assert log.account(STRANGER) == Page((), "")
+    assert [len(page.entries) for page in pages(log.site, limit=2)] == [2, 2, 1]

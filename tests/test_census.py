@@ -17,8 +17,9 @@ from sessions_core.sealing import KeyRing
 from sessions_core.settings import Settings
 from sessions_core.web.services import Services
 
+from .clusters import Cluster
 from .conftest import SECRET
-from .servers import Server, cluster, commands_run, running
+from .servers import Server, commands_run, running
 
 DUE, COUNTED = "wallet:census:due", "wallet:census"
 
@@ -92,6 +93,5 @@ def test_without_redis_it_is_not_known(apart: tuple[Server, Census]) -> None:
     assert census.latest() is None
 
 
-def test_a_cluster_is_counted_too(tmp_path: Path) -> None:
-    with cluster(tmp_path) as url:
-        assert of(url).latest() == 0
+def test_a_cluster_is_counted_too(cluster: Cluster) -> None:
+    assert of(cluster.url).latest() == 0

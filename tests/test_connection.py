@@ -24,7 +24,8 @@ from sessions_core.records import Records
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
-from .servers import Listener, Server, cluster, free_port, frozen, running, sentinel
+from .clusters import Cluster, Sentinels
+from .servers import Listener, Server, free_port, frozen, running
 
 TIMEOUT = 0.25
 BUSY = 15  # what a machine with other work may add; without limits each of these would take longer still
@@ -270,7 +271,7 @@ def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: Li
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(link._idle) > 1
+    assert len(link._server._idle) > 1
     for kill in range(3):
         raw.client_kill_filter(_type="normal", skipme=True)
         assert [link.call("ECHO", f"{kill} {n}") for n in range(8)] == [f"{kill} {n}".encode() for n in range(8)]
@@ -544,7 +545,7 @@ class Site:
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
         self.records: Records = self.services.records
-        self.records._link._breaker = Breaker(self.now)
+        self.records._link._breaker.clock = self.now
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -813,12 +814,6 @@ def test_scripts_that_redis_forgot_and_connections_that_it_closed_go_unnoticed(s
 # -- Cluster and Sentinel --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[cluster, sentinel], ids=["cluster", "sentinel"])
-def other_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with request.param(tmp_path_factory.mktemp("other")) as url:
-        yield url
-
-
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
@@ -877,18 +872,15 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
 
 
 def test_cluster_and_sentinel_forget_scripts_and_close_connections_unnoticed(
-    other_app: Flask, other_url: str, wallet: Wallet
+    several: Cluster | Sentinels, other_app: Flask, wallet: Wallet
 ) -> None:
     person = Visitor(other_app)
     person.sign_in(wallet)
-    link: Link = other_app.extensions["wallet_sessions"].records._link
-    host, port = (
-        ("127.0.0.1", int(other_url.rpartition(":")[2])) if link.is_cluster else link._pool.get_master_address()
-    )
-    with Redis(host=host, port=port) as raw:
-        for step in range(3):
-            raw.script_flush()
-            raw.client_kill_filter(_type="normal", skipme=True)
-            assert person.get("/note").text == f"noted {step + 1}"
-            raw.client_kill_filter(_type="normal", skipme=True)
-            assert person.signed_in
+    for step in range(3):
+        for master in several.masters():
+            master.ask("SCRIPT", "FLUSH")
+            master.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert person.get("/note").text == f"noted {step + 1}"
+        for master in several.masters():
+            master.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert person.signed_in

@@ -5,7 +5,7 @@ clear.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
-from .servers import Server, cluster, running, sentinel
+from .servers import Server, running
 from .stored import ANOTHER, everything
 from .time_machine import TimeMachine
 
@@ -311,12 +311,6 @@ def test_a_role_that_is_given_while_all_is_resealed_is_kept(
 
 
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=[cluster, sentinel], ids=["cluster", "sentinel"])
-def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with request.param(tmp_path / "other") as url:
-        yield url
 
 
 def test_it_works_on_cluster_and_sentinel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sessions_core.sealing import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
-from .servers import Server, cluster, commands_run, running, sentinel
+from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .stored import ALICE, ANOTHER, BOB, DAY
 from .time_machine import TimeMachine
@@ -275,12 +275,6 @@ def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_w
     found = after.records.load(live.id, "never")
     assert isinstance(found, Live)
     assert [each.handle for each in after.records.sign_ins_elsewhere(found)] == [newer.record.handle]
-
-
-@pytest.fixture(params=[cluster, sentinel], ids=["cluster", "sentinel"])
-def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with request.param(tmp_path / "other") as url:
-        yield url
 
 
 def test_it_works_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from sessions_core.records import Ended, Live
 from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
-from .servers import cluster, sentinel
 from .stored import ALICE as ALICE_TEXT
 from .stored import ANOTHER, everything, together
 
@@ -603,12 +601,6 @@ def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotat
 
 
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=[cluster, sentinel], ids=["cluster", "sentinel"])
-def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with request.param(tmp_path / "other") as url:
-        yield url
 
 
 def test_it_works_on_cluster_and_sentinel(

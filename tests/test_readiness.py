@@ -17,8 +17,9 @@ from sessions_core.sealing import KeyRing
 from sessions_core.settings import Settings
 
 from .actors import together
+from .clusters import Cluster
 from .conftest import SECRET
-from .servers import Listener, Server, cluster, commands_run, free_port, frozen, running
+from .servers import Listener, Server, commands_run, free_port, frozen, running
 
 LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps
 
@@ -55,9 +56,8 @@ def test_looking_leaves_nothing_behind(redis: Redis, redis_url: str) -> None:
     assert redis.keys() == []
 
 
-def test_a_cluster_can_be_ready(tmp_path: Path) -> None:
-    with cluster(tmp_path) as url:
-        assert of(url).trouble() is None
+def test_a_cluster_can_be_ready(cluster: Cluster) -> None:
+    assert of(cluster.url).trouble() is None
 
 
 def test_a_redis_that_is_gone_is_unreachable_and_ready_once_it_is_back(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from sessions_core.web.view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .conftest import SECRET
-from .servers import Server, cluster, running, sentinel
+from .servers import Server, running
 from .time_machine import TimeMachine
 
 ROOT = Path(__file__).parent.parent
@@ -943,12 +943,9 @@ def test_a_file_that_can_not_be_written_is_told(
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[cluster, sentinel], ids=["cluster", "sentinel"])
-def elsewhere(
-    request: pytest.FixtureRequest, tmp_path: Path, make_app: Callable[..., Flask]
-) -> Iterator[Callable[..., Flask]]:
-    with request.param(tmp_path / "other") as url:
-        yield lambda **settings: make_app(SESSIONS_CORE_REDIS_URL=url, **settings)
+@pytest.fixture
+def elsewhere(other_url: str, make_app: Callable[..., Flask]) -> Callable[..., Flask]:
+    return lambda **settings: make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings)
 
 
 def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:

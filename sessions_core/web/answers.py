@@ -171,9 +171,12 @@ class Alive(Struct):
 
 
 class Ready(Struct):
-    """The process can take requests."""
+    """The process can take requests. `trouble` says what is wrong all the same: "redis_partial" is that the sessions
+    of part of the accounts are out of reach.
+    """
 
     ready: Literal[True]
+    trouble: str | UnsetType = UNSET
 
 
 class PublicKey(Struct):

@@ -24,14 +24,14 @@ from typing import Any
 
 import click
 import msgspec
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask.cli import AppGroup
 
 from .. import accounts, events, keyfile
 from ..accounts import Account
 from ..audit import Entry
 from ..directory import Member
-from ..errors import AccountMalformed, BadRequest, NotFound, SessionsError, StoreUnavailable
+from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
 from ..records import Live
 from ..standing import MEMBER
 from .activity import KINDS, as_row
@@ -146,6 +146,7 @@ def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
     else:
         owner = _account(account)
         alive = _revoke_handle(owner, handle)
+    _demand_confirmation()
     said = f"{handle} has ended." if alive else f"{handle} had ended already."
     _answer({"session_id": handle, "account": str(owner), "ended": alive} if as_json else [said], as_json)
 
@@ -162,11 +163,13 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
     if account is None:
         _confirm("Sign everybody out?", yes)
         services().lifecycle.revoke_everybody()
+        _demand_confirmation()
         _answer({"scope": "everybody"} if as_json else ["Everybody is signed out."], as_json)
         return
     found = _account(account)
     _confirm(f"Sign {found} out everywhere?", yes)
     ended = services().lifecycle.revoke_account(found, "revoked")
+    _demand_confirmation()
     shown = {"scope": "all", "account": str(found), "ended": ended}
     _answer(shown if as_json else [f"{found} is signed out everywhere. Sessions that ended: {ended}."], as_json)
 
@@ -344,6 +347,13 @@ def _revoke_handle(account: Account, handle: str) -> bool:
         return services().lifecycle.revoke_handle(account, handle)
     except NotFound as error:
         raise NotFound("This account has no session with this handle.") from error
+
+
+def _demand_confirmation() -> None:
+    if g.pop("revocation_pending", False):
+        raise RevocationPending(
+            "What was ended has ended, but too few replicas have confirmed it. Run the command again to be sure."
+        )
 
 
 def _refuse_malformed(handle: str) -> None:

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from .. import errors, metrics
+from ..readiness import READY
 from ..settings import Settings
 from . import failures
 from .answers import Alive, Ready
@@ -53,6 +54,8 @@ def livez() -> Alive:
 def readyz() -> Ready | Response:
     """Say whether requests should be sent here, within 200 milliseconds; what is wrong is a word of a closed set."""
     trouble = services().readiness.trouble()
+    if trouble in READY:
+        return Ready(True, trouble)
     if trouble is not None:
         return _refused(errors.NotReady(trouble, reason=trouble))
     return Ready(True)

@@ -208,6 +208,7 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.StoreUnavailable
     if access.reads and _unsafe(method):
         yield from (errors.CrossSiteRequest, errors.BadRequest, errors.BodyIncomplete, errors.BodyTooLarge)
+        yield errors.RevocationPending
         if access.csrf:
             yield errors.CsrfFailed
     if access.demands:

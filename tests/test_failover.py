@@ -1,0 +1,276 @@
+"""Sentinel and Cluster replace a master: nothing that was acknowledged afterwards is undone, and nobody gets an error
+once it is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from sessions_core.connection import Link, Script
+from sessions_core.errors import StoreUnavailable
+
+from . import clusters
+from .actors import Visitor, Wallet
+from .clusters import Cluster, Member, Sentinels, wait_until
+from .servers import free_port
+
+WRITE = Script("redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], ARGV[1])")
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[Sentinels]:
+    """A Sentinel service of this test alone."""
+    with clusters.sentinel(tmp_path) as made:
+        yield made
+
+
+def sign_outs_during(
+    sentinels: Sentinels, make_app: Callable[..., Flask], begin: Callable[[], object], count: int, seconds: float
+) -> dict[str, Any]:
+    """Sign out one user after another from `begin` on; return what was answered, and what came of it."""
+    app = make_app(SESSIONS_CORE_REDIS_URL=sentinels.url)
+    # Another process, with a connection to the master that it has used before.
+    watcher = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))
+    people = [Visitor(app) for _ in range(count)]
+    cookies = [person.sign_in(Wallet()) for person in people]
+    tokens = [person.token("/sign-out") for person in people]
+    watcher.session_id = cookies[0]
+    assert watcher.signed_in
+    former, answers, seen, pause = sentinels.master(), Counter[int](), Counter[int](), threading.Event()
+    acknowledged: list[str] = []
+    begin()
+    began, over = time.monotonic(), 0.0
+    for person, cookie, token in zip(people, cookies, tokens, strict=True):
+        pause.wait(seconds / count)
+        status = person.post("/sign-out", data={"csrf_token": token}).status_code
+        answers[status] += 1
+        watcher.session_id = cookie
+        if status == 303:
+            acknowledged.append(cookie)
+            seen[watcher.json("/api/auth/sessions/validate").status_code] += 1
+        if not over and former.port not in {sentinels.state(each)["port"] for each in sentinels.sentinels}:
+            over = time.monotonic() - began
+    wait_until(lambda: sentinels.master() is not former)
+    later = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))  # knows the new master only
+    alive = 0
+    for cookie in acknowledged:
+        later.session_id = cookie
+        answer = wait_until(lambda: (found := later.json("/api/auth/sessions/validate")).status_code != 503 and found)
+        alive += answer.status_code == 200
+    return {
+        "sign-outs": count,
+        "acknowledged": answers[303],
+        "refused (503)": answers[503],
+        "seen alive elsewhere at once": seen[200],
+        "alive after the failover": alive,
+        "over after (s)": round(over, 1),
+    }
+
+
+def test_sign_outs_survive_a_planned_failover(broken: Sentinels, make_app: Callable[..., Flask]) -> None:
+    found = sign_outs_during(broken, make_app, broken.fail_over, count=8, seconds=3)
+    assert (found["alive after the failover"], found["seen alive elsewhere at once"]) == (0, 0)
+    assert found["acknowledged"] >= 6
+
+
+def test_no_request_fails_once_a_failover_is_over(broken: Sentinels, make_app: Callable[..., Flask]) -> None:
+    """A process that was idle meanwhile has connections to a master that is dead."""
+    app = make_app(SESSIONS_CORE_REDIS_URL=broken.url)
+    person = Visitor(app)
+    person.sign_in(Wallet())
+    former = broken.master()
+    former.crash()
+    wait_until(lambda: broken.master() is not former)
+    assert [person.get("/session").status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_frozen_former_master_is_left_at_once(broken: Sentinels) -> None:
+    link = Link(broken.url, 0.5)
+    link.call("SET", "a", "1")
+    former = broken.master()
+    with former.frozen():
+        wait_until(lambda: broken.master() is not former)
+        assert link.call("GET", "a") == b"1"
+    link.close()
+
+
+def test_idle_connections_leave_a_former_master(broken: Sentinels) -> None:
+    """The former master still takes writes when the sentinels name another: they would be thrown away."""
+    link = Link(broken.url, 1.0)
+    link.call("SET", "a", "1")
+    former = broken.master()
+    broken.fail_over()
+    wait_until(lambda: broken.master() is not former)
+    assert link._master is not None
+    link._master._ask_again = 0.0  # a tenth of a second has passed
+    link.call("SET", "a", "2")
+    assert broken.master().ask("GET", "a") == b"2"
+    link.close()
+
+
+@pytest.mark.parametrize("words", ["NOREPLICAS", "read only replica"])
+def test_master_that_takes_no_writes_is_left_at_once(tmp_path: Path, words: str) -> None:
+    """Both say that this is the master no longer, in the error of a script as well."""
+    member = Member(tmp_path, free_port()).start()
+    link = Link(f"redis://127.0.0.1:{member.port}", 1.0)
+    try:
+        first = link.call("CLIENT", "ID")
+        if words == "NOREPLICAS":
+            member.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+        else:
+            member.ask("REPLICAOF", "127.0.0.1", free_port())
+        with pytest.raises(StoreUnavailable, match=words):
+            link.run(WRITE, ("k",), "x")
+        assert link.call("CLIENT", "ID") not in (first, first + 1)
+    finally:
+        link.close()
+        member.stop()
+
+
+def test_sentinel_without_min_replicas_is_warned_of(
+    sentinels: Sentinels, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    production = {
+        "SESSIONS_CORE_DEVELOPMENT": False,
+        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
+        "SESSIONS_CORE_REDIS_URL": sentinels.url,
+    }
+    with caplog.at_level(logging.WARNING):
+        make_app(**production, SESSIONS_CORE_REVOCATION_REPLICAS=1)
+        sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 1)
+        make_app(**production)
+        assert "min-replicas-to-write" not in caplog.text
+        sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 0)
+        make_app(**production)
+    assert "without min-replicas-to-write" in caplog.text
+
+
+@pytest.fixture
+def shaken(tmp_path: Path) -> Iterator[Cluster]:
+    """A Cluster of this test alone."""
+    with clusters.cluster(tmp_path, "--cluster-require-full-coverage", "no") as made:
+        yield made
+
+
+class Accounts:
+    """One account on each master of a Cluster, and somebody signed in as each."""
+
+    def __init__(self, cluster: Cluster, app: Flask) -> None:
+        self.cluster = cluster
+        self.app = app
+        self.link: Link = app.extensions["wallet_sessions"].records._link
+        self.by_master: dict[int, Visitor] = {}
+        while len(self.by_master) < 3:
+            person, wallet = Visitor(app), Wallet()
+            person.sign_in(wallet)
+            self.by_master.setdefault(self.master_of(person).port, person)
+
+    def master_of(self, person: Visitor) -> Member:
+        return self.cluster.owner(f"wallet:{{{person.session_id[:12]}}}:epoch")
+
+
+@pytest.fixture
+def accounts(shaken: Cluster, make_app: Callable[..., Flask]) -> Accounts:
+    return Accounts(shaken, make_app(SESSIONS_CORE_REDIS_URL=shaken.url))
+
+
+def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
+    """With one circuit breaker for all, a third of the accounts would take the others with them."""
+    cluster, app = accounts.cluster, accounts.app
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    unlucky = accounts.by_master[lost.port]
+    lucky = [person for port, person in accounts.by_master.items() if port != lost.port]
+    cluster.replica_of(lost).crash()
+    lost.crash()
+    statuses: dict[str, Counter[int]] = {"lost": Counter(), "living": Counter()}
+    for _ in range(10):
+        statuses["lost"].update(unlucky.get("/session").status_code for _ in range(4))
+        statuses["living"].update(person.get("/session").status_code for person in lucky)
+    assert statuses == {"lost": Counter({503: 40}), "living": Counter({200: 20})}
+    found = [Visitor(app).json("/readyz") for _ in range(10)]
+    assert {each.status_code for each in found} == {200}
+    assert {each.get_json()["data"]["trouble"] for each in found} == {"redis_partial"}
+
+
+def test_a_lost_master_of_everybody_is_not_ready(accounts: Accounts) -> None:
+    """Every request reads the site's epoch: without its master no account can be served."""
+    cluster = accounts.cluster
+    lost = cluster.owner("wallet:epoch")
+    cluster.replica_of(lost).crash()
+    lost.crash()
+    assert [person.get("/session").status_code for person in accounts.by_master.values()] == [503] * 3
+    answer = Visitor(accounts.app).json("/readyz")
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (503, "redis_unreachable")
+
+
+def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
+    """A master that hangs takes longer than the answer may: those that did answer decide."""
+    cluster = accounts.cluster
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    replica = cluster.replica_of(lost)
+    with lost.frozen(), replica.frozen():
+        assert accounts.by_master[lost.port].get("/session").status_code == 503
+        answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
+        assert answer.get_json()["data"]["trouble"] == "redis_partial"
+    looking = accounts.app.extensions["wallet_sessions"].readiness._looking
+    looking.result(10)  # its thread has connections
+
+
+def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:
+    """A process that was idle meanwhile has connections to a master that is dead."""
+    cluster = accounts.cluster
+    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    person = accounts.by_master[lost.port]
+    heir = cluster.replica_of(lost)
+    lost.crash()
+    wait_until(lambda: heir in cluster.masters())
+    wait_until(lambda: all("fail?" not in str(each["flags"]) for each in cluster.view(heir).values()))
+    assert [person.get("/session").status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_planned_cluster_failover_costs_nothing(cluster: Cluster, make_app: Callable[..., Flask]) -> None:
+    accounts = Accounts(cluster, make_app(SESSIONS_CORE_REDIS_URL=cluster.url))
+    statuses: Counter[int] = Counter()
+    for master in cluster.masters():
+        heir = cluster.replica_of(master)
+        heir.ask("CLUSTER", "FAILOVER")
+        while heir not in cluster.masters():
+            statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
+        statuses.update(person.get("/session").status_code for person in accounts.by_master.values())
+    assert set(statuses) == {200}
+    wait_until(cluster.whole)
+
+
+def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels) -> None:
+    """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
+    script = """
+import os, sys
+from sessions_core.connection import Link
+link = Link(sys.argv[1], 1.0)
+before = link.call("CLIENT", "ID")
+(link._master or link._server)._lock.acquire()
+if link._master:
+    link._master._ask_again = 0.0
+else:
+    link._server._owners = {}
+reader, writer = os.pipe()
+if os.fork() == 0:
+    ours = link.call("CLIENT", "ID")
+    os.write(writer, b"%d" % (ours != before and link.call("GET", "absent") is None))
+    os._exit(0)
+os.wait()
+assert os.read(reader, 1) == b"1"
+"""
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", script, several.url], cwd=root, check=True, timeout=30)
