@@ -14,29 +14,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
 import hiredis
-from redis import Redis, RedisCluster
-from redis.backoff import NoBackoff
-from redis.connection import parse_url
 from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
     ConnectionError,
     NoScriptError,
-    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
 )
-from redis.retry import Retry
-from redis.sentinel import Sentinel
 
-from .errors import Misconfigured, StoreUnavailable
+from .errors import StoreUnavailable
+from .redis_url import opener
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +97,7 @@ class Link:
         self._idle: deque[Any] = deque()
         self._pid = os.getpid()
         self.is_cluster = url.startswith("redis+cluster:")
-        self._open = _opener(url, timeout)
+        self._open = opener(url, timeout)
         self._client: Any = None
         if not self.is_cluster:  # a Cluster is asked for its nodes with the first command: we start while it is down
             self._client = self._open()
@@ -118,8 +109,10 @@ class Link:
         began = time.perf_counter()
         try:
             answer = self._ask_cluster(command) if self.is_cluster else self._exchange(command)
-        except NoScriptError:
+        except NoScriptError as error:
             self._breaker.succeeded()
+            if command[0] != "EVALSHA":  # something between us and Redis answers for it
+                raise StoreUnavailable(str(error), retry_after=2) from error
             raise
         except ResponseError as error:
             # It refuses this command (out of memory, a replica, not permitted) and is not slow to say so: nobody is
@@ -199,108 +192,3 @@ class Link:
         connection = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()  # sending would connect as well, but past Sentinel, to localhost
         return connection
-
-
-def _opener(url: str, timeout: float) -> Callable[[], Any]:
-    options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-    scheme, _, rest = url.partition("://")
-    try:
-        if scheme == "redis+sentinel":
-            return _sentinel_opener(url, options)
-        plain = f"redis://{rest}" if scheme == "redis+cluster" else url
-        parse_url(plain)  # type: ignore[no-untyped-call]
-        return partial((RedisCluster if scheme == "redis+cluster" else Redis).from_url, plain, **options)
-    except (ValueError, IndexError) as error:
-        raise Misconfigured(f"SESSIONS_CORE_REDIS_URL can't be used: {error}") from error
-
-
-def _sentinel_opener(url: str, options: dict[str, Any]) -> Callable[[], Any]:
-    # By hand: some versions of urlsplit refuse a list of hosts with an IPv6 address in it.
-    location, _, query = url.partition("://")[2].partition("?")
-    netloc, _, path = location.partition("/")
-    service, _, database = path.strip("/").partition("/")
-    credentials, _, hosts = netloc.rpartition("@")
-    username, _, password = credentials.partition(":")
-    nodes = [(host.strip("[]"), int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
-    if not service:
-        raise ValueError("name the service, as in redis+sentinel://host:26379/service")
-    extra = {
-        "username": unquote(username) or None,
-        "password": unquote(password) or None,
-        **dict(parse_qsl(query)),
-    }
-    sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-    return partial(sentinel.master_for, service, db=int(database or 0), **options, **extra)
-
-
-def refuse_unsafe_server(link: Link) -> None:
-    """Refuse a production Redis that forgets: raise `Misconfigured` with the line that fixes it.
-
-    Without the append-only file a restart loads an older snapshot, in which revoked sessions are alive again. With
-    eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that can't be asked is only
-    logged.
-    """
-    try:
-        info = _info(link.call("INFO"))
-    except StoreUnavailable as error:
-        logger.warning("Redis can't be checked (%s); make sure of appendonly and noeviction yourself", error)
-        return
-    version = info.get("redis_version", "")
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
-        raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
-    for name, found, wanted in _forgets(info):
-        raise Misconfigured(
-            f"Redis has {name} {found}: a revoked session could come back, or a live one vanish. "
-            f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
-        )
-
-
-def trouble_now(link: Link, must_remember: bool) -> str | None:
-    """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
-
-    After a failover it may be another server than the one that was checked at start. With `must_remember` its
-    append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
-    """
-    try:
-        info = _info(link.call("INFO"))
-    except StoreUnavailable as error:
-        if isinstance(error.__cause__, ResponseError):
-            return None  # it may not be asked, which start-up has warned of
-        raise
-    if info.get("role") == "slave":
-        return "redis_replica"
-    return "redis_forgets" if must_remember and _forgets(info) else None
-
-
-def trouble_of(error: StoreUnavailable) -> str:
-    """Return in one word why Redis did not do what it was asked to."""
-    words: tuple[tuple[type[Exception], str], ...] = (
-        (ReadOnlyError, "redis_replica"),
-        (OutOfMemoryError, "redis_full"),
-        (BusyLoadingError, "redis_loading"),
-        (AuthenticationError, "redis_refuses"),
-        (ResponseError, "redis_refuses"),
-    )
-    return next((word for kind, word in words if isinstance(error.__cause__, kind)), "redis_unreachable")
-
-
-def _forgets(info: dict[str, str]) -> list[tuple[str, str, str]]:
-    # What would lose records, as the name of the setting, its value, and the one it has to have.
-    found = {
-        "appendonly": "no" if info.get("aof_enabled") == "0" else "yes",
-        "maxmemory-policy": info.get("maxmemory_policy", "noeviction"),
-    }
-    wanted = (("appendonly", "yes"), ("maxmemory-policy", "noeviction"))
-    return [(name, found[name], value) for name, value in wanted if found[name] != value]
-
-
-def _info(answer: Any) -> dict[str, str]:
-    if isinstance(answer, dict):  # redis-py has parsed it, for a Cluster
-        return {str(key): str(value) for key, value in answer.items()}
-    lines = (line.partition(":") for line in bytes(answer).decode().splitlines())
-    return {key: value for key, _, value in lines}

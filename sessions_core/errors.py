@@ -470,7 +470,10 @@ class StoreUnavailable(SessionsError):
     code = "store_unavailable"
     status = 503
     title = "Sessions are out of reach for a moment"
-    message = "We can't reach the session store right now. Nothing was changed. Try again in a few seconds."
+    message = (
+        "We can't reach the session store right now, so your last change may not have been made. "
+        "Try again in a few seconds."
+    )
 
 
 class SignOutIncomplete(StoreUnavailable):

@@ -19,7 +19,7 @@ from .audit import Audit
 from .census import Census
 from .chains.contract import Contracts
 from .challenges import Challenges
-from .connection import Link, refuse_unsafe_server
+from .connection import Link
 from .directory import Directory
 from .errors import Misconfigured
 from .janitor import Janitor
@@ -31,6 +31,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
+from .server_checks import refuse_unsafe_server
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys

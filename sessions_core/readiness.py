@@ -6,9 +6,10 @@ import secrets
 import threading
 from concurrent.futures import Future
 
-from .connection import Link, trouble_now, trouble_of
+from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
+from .server_checks import trouble_now, trouble_of
 from .settings import Settings
 
 TROUBLES = {

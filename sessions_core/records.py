@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import re
 import secrets
@@ -23,9 +24,13 @@ from . import events, news, scripts
 from .connection import Link
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
+from .replies import items, number
 from .sealing import KeyRing, Unsealable
+from .server_checks import takes_no_writes
 from .settings import Settings
 from .standing import UNKNOWN, Standing
+
+logger = logging.getLogger(__name__)
 
 Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
@@ -210,6 +215,7 @@ class Records:
         self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
         self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
         self._ahead, self._ask_again = 0.0, -math.inf
+        self._told: set[str] = set()  # troubles that were logged, each until it is over
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
         """Read a session, both epochs, the account's standing and its pointer in one round trip (two once a minute,
@@ -236,11 +242,14 @@ class Records:
     def _load_handle(self, tag: str, handle: str, slide: Slide) -> Live | Ended:
         place = self._at(tag, "0" * _DIGEST)
         site = () if self._link.is_cluster else (self._site_epoch,)
-        *values, digest = self._link.run(
-            scripts.BY_HANDLE,
-            (place.entries, place.epoch, place.standing, place.pointer, place.news, *site),
-            handle,
-            place.siblings,
+        *values, digest = items(
+            self._link.run(
+                scripts.BY_HANDLE,
+                (place.entries, place.epoch, place.standing, place.pointer, place.news, *site),
+                handle,
+                place.siblings,
+            ),
+            7,
         )
         if not digest:
             return Ended("unknown")
@@ -263,41 +272,77 @@ class Records:
         live = self.open(session_id, place, stored, self.now(place))
         if isinstance(live, Ended):
             return live
-        if live.epoch < int(epoch or 0):
-            return Ended("everywhere", live.record.handle)
-        if live.site < int(site or 0):
-            return Ended("revoked", live.record.handle)
+        reason = self._ended_by_epoch(live, epoch, site)
+        if reason is not None:
+            return Ended(reason, live.record.handle)
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         if pointer is not None:
             live.pointer = self.open_pointer(place.pointer, pointer)
         live.news = told or b""
-        if slide == "now" or (slide == "due" and live.now - live.active >= self._slide_ms):
+        if slide == "now":
             return self.slide(live)
+        if slide == "due" and live.now - live.active >= self._slide_ms:
+            return self._slide_if_possible(live)
         return live
 
     def slide(self, live: Live) -> Live | Ended:
         """Start the idle clock of a session again that was read just now."""
-        now = self._link.run(scripts.TOUCH, (live.place.record,))
+        place = live.place
+        now = number(self._link.run(scripts.TOUCH, (place.record, place.entries, place.epoch), place.digest))
         if now == 0:  # it ended in between
-            return self._why(live.place)
+            return self._why(place)
         live.now = live.active = self._set_clock(now)
         live.slid = True
         return live
 
+    def _slide_if_possible(self, live: Live) -> Live | Ended:
+        # A Redis that takes no writes (a replica during a failover, a full disk) still answers, and then everybody
+        # goes on reading: until the idle end that was last written, and not longer, since Redis drops the record
+        # then, and a session without a clock must not come of a failure.
+        try:
+            slid = self.slide(live)
+        except StoreUnavailable as error:
+            if not takes_no_writes(error) or live.now >= live.idle_expires_at:
+                raise
+            self._tell("slide", "Redis takes no writes, so idle clocks can't start again: %s", error)
+            return live
+        self._told.discard("slide")
+        return slid
+
     def _why(self, place: Place) -> Ended:
-        reason, handle = self._link.run(scripts.WHY, (place.entries,), place.digest)
+        reason, handle = items(self._link.run(scripts.WHY, (place.entries,), place.digest), 2)
         return Ended(reason.decode(), handle.decode())
+
+    def _ended_by_epoch(self, live: Live, epoch: bytes | None, site: bytes | None) -> str | None:
+        if live.epoch < self._epoch(live.place.epoch, epoch, live.epoch):
+            return "everywhere"
+        return "revoked" if live.site < self._epoch(self._site_epoch, site, live.site) else None
+
+    def _epoch(self, key: str, stored: bytes | None, seen: int) -> int:
+        """Return the number of an epoch that was read with MGET; raise `StoreUnavailable` if it can't be read.
+
+        To MGET a value of another type is none. A record that saw an epoch has GET say which of the two it is.
+        """
+        if stored is None and seen:
+            stored = self._link.call("GET", key)
+        return number(stored or 0, key)
+
+    def _tell(self, what: str, sentence: str, *details: object) -> None:
+        """Log a trouble once: it meets every request."""
+        if what not in self._told:
+            self._told.add(what)
+            logger.warning(sentence, *details)
 
     def living(self, account: str) -> list[Live]:
         """Return the living sessions of an account, in no order and without their ids. Three round trips."""
         place = self.place_of(account)
-        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
-        site = int(self._link.call("GET", self._site_epoch) or 0)
+        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
+        site = number(self._link.call("GET", self._site_epoch) or 0, self._site_epoch)
         entries = _pairs(self._link.call("HGETALL", place.entries))
         living = [digest for digest, entry in entries if entry.endswith(b"|")]
         places = [self._sibling(place, digest.decode()) for digest in living]
-        stored = self._link.call("MGET", *(each.record for each in places)) if places else []
+        stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
         found = (self.open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
         return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
 
@@ -316,8 +361,8 @@ class Records:
         """
         session_id = new_id(account_tag(record.account) if record.account else None)
         place = self._place(session_id)
-        site = int(self._link.call("GET", self._site_epoch) or 0)
-        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
+        site = number(self._link.call("GET", self._site_epoch) or 0, self._site_epoch)
+        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
         self._set_clock(now)
         record.created_at = now
         if record.account:
@@ -343,11 +388,27 @@ class Records:
         )
         if over == 0:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
-        for handle in over:
+        for handle in items(over):
             ended = events.SessionEnded(handle=handle.decode(), account=record.account, reason="limit")
-            self._link.call("PUBLISH", self.channel, json.dumps({"handle": ended.handle, "reason": ended.reason}))
+            try:
+                self._link.call("PUBLISH", self.channel, json.dumps({"handle": ended.handle, "reason": ended.reason}))
+            except StoreUnavailable as error:
+                self._announced(str(error))
             events.publish(ended)
         return live
+
+    def _announced(self, trouble: str) -> None:
+        """Note whether subscribers were told of an end. It holds all the same: what Redis holds decides."""
+        if trouble:
+            self._tell(
+                "announce",
+                "Ended sessions are not announced to subscribers: %s. If it is a permission: "
+                "ACL SETUSER <user> &%s +publish",
+                trouble,
+                self.channel,
+            )
+        else:
+            self._told.discard("announce")
 
     def save(self, live: Live) -> Literal["saved", "gone", "changed"]:
         """Write the record back if it still exists at the revision that was read."""
@@ -412,10 +473,11 @@ class Records:
     def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
         announcement = json.dumps({"handle": handle, "reason": reason})
         arguments = (place.digest, reason, self.channel, announcement, handle, place.siblings)
-        outcome = int(self._link.run(scripts.REVOKE, (place.record, place.entries), *arguments))
+        outcome, trouble = items(self._link.run(scripts.REVOKE, (place.record, place.entries), *arguments), 2)
         if outcome == 1 and handle:
+            self._announced(trouble.decode())
             events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
-        return outcome
+        return number(outcome)
 
     def revoke_others(self, live: Live) -> int | None:
         """End every session of the account but this one, those being signed in right now included. One write.
@@ -424,7 +486,7 @@ class Records:
         """
         successor = replace(live, epoch=live.epoch + 1, revision=live.revision + 1)
         announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
-        ended = self._link.run(
+        reply = self._link.run(
             scripts.OTHERS,
             (live.place.record, live.place.entries, live.place.epoch),
             live.revision,
@@ -435,11 +497,13 @@ class Records:
             json.dumps(announcement),
             live.place.siblings,
         )
+        ended, trouble = items(reply, 2)
         if ended == -1:
             return None
+        self._announced(trouble.decode())
         live.epoch, live.revision, live.plaintext = successor.epoch, successor.revision, successor.plaintext
         events.publish(events.SessionsRevoked(account=live.record.account, scope="others"))
-        return int(ended)
+        return number(ended)
 
     def revoke_account(self, account: str, reason: str = "everywhere") -> int:
         """End every session of an account, those being signed in right now included; return how many lived. One
@@ -448,11 +512,15 @@ class Records:
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason)
-        return int(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
+        ended, trouble = items(self._link.run(scripts.EVERYWHERE, (place.epoch, place.entries), *arguments), 2)
+        self._announced(trouble.decode())
+        return number(ended)
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
-        self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
+        reply = self._link.run(scripts.BUMP, (self._site_epoch,), self.channel, json.dumps({"reason": "revoked"}))
+        _, trouble = items(reply, 2)
+        self._announced(trouble.decode())
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
@@ -485,10 +553,16 @@ class Records:
 
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
-        return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
+        return number(items(self._link.run(scripts.MOMENT, (self._site_epoch,)), 2)[0])
 
-    def spend(self, nonce: str, seconds: int) -> bool:
-        """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
+    def spend(self, nonce: str, seconds: int, when_full: bool = False) -> bool:
+        """Spend a nonce, for all workers and for `seconds`; return False if it was spent before.
+
+        With `when_full` it works when Redis is out of memory: for signatures that end sessions.
+        """
+        if when_full:
+            key = f"{self._prefix}nonce:{nonce}"
+            return number(self._link.run(scripts.SPEND, (key,), max(1, seconds))) == 1
         return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
 
     def spent(self, nonce: str) -> bool:
@@ -501,9 +575,9 @@ class Records:
         # epoch is on another slot, and costs a second round trip.
         of_account = (place.standing, place.pointer, place.news)
         if self._link.is_cluster:
-            stored, epoch, *more = self._link.call("MGET", place.record, place.epoch, *of_account)
+            stored, epoch, *more = items(self._link.call("MGET", place.record, place.epoch, *of_account), 5)
             return stored, epoch, self._link.call("GET", self._site_epoch), *more
-        return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, *of_account))
+        return tuple(items(self._link.call("MGET", place.record, place.epoch, self._site_epoch, *of_account), 6))
 
     def open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
         """Open a stored record; `now` is in milliseconds since the epoch."""
@@ -533,7 +607,7 @@ class Records:
         # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
         # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
         if time.monotonic() >= self._ask_again:
-            return self._set_clock(self._link.run(scripts.MOMENT, (place.epoch,))[0])
+            return self._set_clock(number(items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)[0]))
         return int(time.time() * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:
@@ -569,7 +643,10 @@ class Records:
 
 def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
     # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
-    return iter(flat.items()) if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
+    if isinstance(flat, dict):
+        return iter(flat.items())
+    found = items(flat)
+    return zip(found[::2], found[1::2], strict=False)
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

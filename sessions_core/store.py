@@ -14,6 +14,7 @@ record for a visitor is made only when a view writes to `flask.session`.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ from .records import CSRF_KEY, Ended, Live, Record, Records, Slide, account_tag,
 from .settings import Settings
 from .tokens import Claims, Tokens
 
+logger = logging.getLogger(__name__)
+
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
 
@@ -39,7 +42,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
     `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
     challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
-    good.
+    good. `done` says that the request did what can't be taken back: it stays a success, even if what it leaves in
+    `flask.session` can't be stored.
     """
 
     live: Live | None = None
@@ -50,6 +54,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     loading = loaded = False
     lost = False
     cleared = False
+    done = False
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
@@ -217,8 +222,10 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
                 session.modified = False
                 self._write(session)
         except StoreUnavailable as error:
-            # The view's answer claims a change that was not stored.
-            _replace(response, app.make_response(app.handle_user_exception(error)))
+            if session.done:
+                logger.warning("What a request left in flask.session could not be stored: %s", error)
+            else:  # the view's answer claims a change that was not stored
+                _replace(response, app.make_response(app.handle_user_exception(error)))
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
                 # Whatever the view thought of its page: what belongs to one person must not be kept for all.

@@ -7,6 +7,7 @@ never was.
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from .. import events
 from ..accounts import Account
-from ..errors import NotFound
+from ..errors import NotFound, StoreUnavailable
 from ..news import KEPT
 from ..records import Live, Record
 from .answers import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
@@ -29,6 +30,8 @@ from .origin import safe_path
 from .pages import clear_browser, own_session, pages
 from .services import services
 from .view import SessionView
+
+logger = logging.getLogger(__name__)
 
 PER_PAGE = 25
 
@@ -262,6 +265,7 @@ def _revoke(handle: str) -> bool:
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
         alive = ours.lifecycle.revoke_handle(account, handle)
+        wallet_session().done = True
         _recognise(handle)
         return alive
     # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
@@ -272,6 +276,7 @@ def _revoke(handle: str) -> bool:
 
 def _revoke_others() -> int:
     ended = _end_linked("revoked") + services().store.revoke_others(wallet_session())
+    wallet_session().done = True
     view = session_view()
     if view is not None:
         _recognise(*(each.handle for each in view.sign_ins_elsewhere))
@@ -288,5 +293,11 @@ def _recognise(*handles: str) -> None:
         # seven newer ones: what goes here is gone there.
         record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
 
-    if told:
+    if not told:
+        return
+    try:
         services().store.amend(wallet_session(), note)
+    except StoreUnavailable as error:
+        if not wallet_session().done:
+            raise
+        logger.warning("The sign-ins of sessions that ended are still told of: %s", error)

@@ -1,0 +1,27 @@
+"""Checks the shape of what Redis answered.
+
+A proxy, a renamed command or a key that somebody wrote by hand may have it answer anything. That is an outage (503).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import StoreUnavailable
+
+
+def number(reply: Any, key: str = "") -> int:
+    """Return a whole number from a reply, or from the value of `key`; raise `StoreUnavailable` if it is none."""
+    try:
+        if isinstance(reply, (int, bytes)):
+            return int(reply)
+    except ValueError:
+        pass
+    raise StoreUnavailable(f"{key or 'a reply of Redis'} holds no number", retry_after=2)
+
+
+def items(reply: Any, count: int | None = None) -> list[Any]:
+    """Return the items of a reply, `count` of them if it is given; raise `StoreUnavailable` if it has others."""
+    if not isinstance(reply, list) or (count is not None and len(reply) != count):
+        raise StoreUnavailable("a reply of Redis has another shape than its command answers", retry_after=2)
+    return reply
