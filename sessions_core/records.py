@@ -14,7 +14,6 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +23,7 @@ from . import events, news, scripts
 from .connection import Link
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
-from .replies import items, number
+from .replies import items, number, pairs
 from .sealing import KeyRing, Unsealable
 from .server_checks import takes_no_writes
 from .settings import Settings
@@ -272,7 +271,7 @@ class Records:
         live = self.open(session_id, place, stored, self.now(place))
         if isinstance(live, Ended):
             return live
-        reason = self._ended_by_epoch(live, epoch, site)
+        reason = self.ended_by_epoch(live, epoch, site)
         if reason is not None:
             return Ended(reason, live.record.handle)
         if standing is not None:
@@ -314,19 +313,18 @@ class Records:
         reason, handle = items(self._link.run(scripts.WHY, (place.entries,), place.digest), 2)
         return Ended(reason.decode(), handle.decode())
 
-    def _ended_by_epoch(self, live: Live, epoch: bytes | None, site: bytes | None) -> str | None:
+    def ended_by_epoch(self, live: Live, epoch: bytes | None, site: bytes | None) -> str | None:
+        """Return the reason if the epoch of the account or of the site, as `read` found them, ended a record.
+
+        Raises `StoreUnavailable` if one can't be read: no session may live because of that.
+        """
         if live.epoch < self._epoch(live.place.epoch, epoch, live.epoch):
             return "everywhere"
         return "revoked" if live.site < self._epoch(self._site_epoch, site, live.site) else None
 
     def _epoch(self, key: str, stored: bytes | None, seen: int) -> int:
-        """Return the number of an epoch that was read with MGET; raise `StoreUnavailable` if it can't be read.
-
-        To MGET a value of another type is none. A record that saw an epoch has GET say which of the two it is.
-        """
-        if stored is None and seen:
-            stored = self._link.call("GET", key)
-        return number(stored or 0, key)
+        # To MGET a value of another type is none. For a record that saw an epoch, GET says which of the two it is.
+        return _as_epoch(key, self._link.call("GET", key) if stored is None and seen else stored)
 
     def _tell(self, what: str, sentence: str, *details: object) -> None:
         """Log a trouble once: it meets every request."""
@@ -338,8 +336,8 @@ class Records:
         """Return the living sessions of an account, in no order and without their ids. Three round trips."""
         place = self.place_of(account)
         now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
-        site = number(self._link.call("GET", self._site_epoch) or 0, self._site_epoch)
-        entries = _pairs(self._link.call("HGETALL", place.entries))
+        site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
+        entries = pairs(self._link.call("HGETALL", place.entries))
         living = [digest for digest, entry in entries if entry.endswith(b"|")]
         places = [self._sibling(place, digest.decode()) for digest in living]
         stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
@@ -352,7 +350,7 @@ class Records:
 
     def knows(self, account: str, handle: str) -> bool:
         """Whether an account has, or lately had, a session with this handle."""
-        entries = _pairs(self._link.call("HGETALL", self.place_of(account).entries))
+        entries = pairs(self._link.call("HGETALL", self.place_of(account).entries))
         return any(entry.partition(b"|")[0].decode() == handle for _, entry in entries)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
@@ -361,7 +359,7 @@ class Records:
         """
         session_id = new_id(account_tag(record.account) if record.account else None)
         place = self._place(session_id)
-        site = number(self._link.call("GET", self._site_epoch) or 0, self._site_epoch)
+        site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
         now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
         self._set_clock(now)
         record.created_at = now
@@ -563,7 +561,10 @@ class Records:
         if when_full:
             key = f"{self._prefix}nonce:{nonce}"
             return number(self._link.run(scripts.SPEND, (key,), max(1, seconds))) == 1
-        return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
+        reply = self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds))
+        if reply not in (None, b"OK", True):
+            raise StoreUnavailable("Redis did not say whether a nonce is new", retry_after=2)
+        return reply is not None
 
     def spent(self, nonce: str) -> bool:
         """Whether a nonce was spent."""
@@ -641,12 +642,11 @@ class Records:
         return place._replace(digest=digest, record=place.siblings + digest)
 
 
-def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
-    # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
-    if isinstance(flat, dict):
-        return iter(flat.items())
-    found = items(flat)
-    return zip(found[::2], found[1::2], strict=False)
+def _as_epoch(key: str, stored: Any) -> int:
+    epoch = 0 if stored is None else number(stored, key)
+    if epoch < 0:
+        raise StoreUnavailable(f"{key} holds no epoch", retry_after=2)
+    return epoch
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

@@ -5,6 +5,7 @@ A proxy, a renamed command or a key that somebody wrote by hand may have it answ
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .errors import StoreUnavailable
@@ -25,3 +26,11 @@ def items(reply: Any, count: int | None = None) -> list[Any]:
     if not isinstance(reply, list) or (count is not None and len(reply) != count):
         raise StoreUnavailable("a reply of Redis has another shape than its command answers", retry_after=2)
     return reply
+
+
+def pairs(reply: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Return the fields and values of a hash: a list in turns, of which redis-py has made a dict for a Cluster."""
+    if isinstance(reply, dict):
+        return iter(reply.items())
+    found = items(reply)
+    return zip(found[::2], found[1::2], strict=False)
