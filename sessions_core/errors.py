@@ -226,7 +226,7 @@ ENDINGS = {
     "wallet_deleted": "its pre-generated wallet was deleted",
     "token_reused": "one of its refresh tokens came from two: a copy exists",
     "token": "the token is not one of ours, or not for this use; or it has run out",
-    "unknown": "there is no such session, or its record can't be opened",
+    "unknown": "there is no such session, its record was lost, or can't be opened",
 }
 """What the `reason` of a 401 says. Code of the application may end sessions for others."""
 

@@ -24,7 +24,7 @@ pages = Blueprint("sessions", __name__)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "share_gone", "wallet_deleted"),
+    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "share_gone", "wallet_deleted", "unknown"),
 )
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
