@@ -27,7 +27,7 @@ from redis.exceptions import (
 )
 
 from .errors import StoreUnavailable
-from .redis_url import opener
+from .redis_url import read
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +80,8 @@ class Breaker:
 class Link:
     """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
 
-    `url` is `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/db`
-    or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer. `observe` is told how
-    long each exchange took, in seconds, failed ones included.
+    `url` is one of those that `redis_url` reads. `timeout` is in seconds, for connecting and for each answer.
+    `observe` is told how long each exchange took, in seconds, failed ones included.
     """
 
     def __init__(
@@ -96,8 +95,9 @@ class Link:
         self._observe = observe
         self._idle: deque[Any] = deque()
         self._pid = os.getpid()
-        self.is_cluster = url.startswith("redis+cluster:")
-        self._open = opener(url, timeout)
+        self.target = read(url, timeout)
+        self.is_cluster = self.target.kind == "cluster"
+        self._open = self.target.open
         self._client: Any = None
         if not self.is_cluster:  # a Cluster is asked for its nodes with the first command: we start while it is down
             self._client = self._open()

@@ -357,7 +357,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
         return value
     wanted = "a list of strings" if hint == tuple[str, ...] else getattr(hint, "__name__", str(hint))
-    raise Misconfigured(f"{key} must be {wanted}, not {value!r}.")
+    secret = key.endswith(("_URL", "_URLS", "_SECRET"))  # or holds one
+    raise Misconfigured(f"{key} must be {wanted}, not {type(value).__name__ if secret else repr(value)}.")
 
 
 def _secret(secret: Any) -> str:
