@@ -31,7 +31,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
-from .server_checks import refuse_unsafe_server
+from .server_checks import refuse_other_secret, refuse_unsafe_server
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -96,7 +96,8 @@ class WalletSessions:
         url = settings.redis_url or _private_redis(app)
         link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
         if not settings.development and settings.redis_check:
-            refuse_unsafe_server(link)
+            refuse_unsafe_server(link, settings.redis_prefix)
+            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)

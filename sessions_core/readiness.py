@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
+import time
 from concurrent.futures import Future
 
 from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
-from .server_checks import trouble_now, trouble_of
+from .server_checks import trouble_anywhere, trouble_now, trouble_of
 from .settings import Settings
 
 TROUBLES = {
     "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
     "redis_slow": "Redis did not answer everything within 200 milliseconds.",
     "redis_loading": "Redis is still reading its file.",
-    "redis_refuses": "Redis refuses to write: a password, a permission, or a disk that is full.",
+    "redis_refuses": "Redis refuses a command: a password, a permission (the log names it), or a full disk.",
     "redis_full": "Redis is out of memory.",
     "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
     "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
@@ -26,10 +28,11 @@ TROUBLES = {
 
 SECONDS = 0.2
 _KEPT = 2000  # milliseconds
+_EVERY = 10.0  # seconds between two looks at the rights and at all servers
 
 
 class Readiness:
-    """Asks Redis to keep a sealed value and to give it back."""
+    """Asks Redis to keep a sealed value and to give it back, and now and then each server what it would lose."""
 
     def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
         self._link = link
@@ -38,6 +41,8 @@ class Readiness:
         self._must_remember = settings.redis_check and not settings.development
         self._lock = threading.Lock()
         self._looking: Future[str | None] | None = None
+        self._last_look = -math.inf
+        self._elsewhere: str | None = None  # what was wrong at the last look at all servers
 
     def trouble(self) -> str | None:
         """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, whatever Redis does."""
@@ -73,4 +78,17 @@ class Readiness:
             self._keys.open(kept, key.encode())
         except Unsealable:
             return "keys_unusable"
-        return None
+        self._look_at_all()
+        return self._elsewhere
+
+    def _look_at_all(self) -> None:
+        if time.monotonic() < self._last_look + _EVERY:
+            return
+        self._last_look = time.monotonic()
+        if self._link.target.kind == "server":
+            self._note_all()
+        else:  # one of many that hangs must not make all processes slow
+            threading.Thread(target=self._note_all, daemon=True).start()
+
+    def _note_all(self) -> None:
+        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember)
