@@ -36,6 +36,7 @@ CSRF_KEY = "csrf_token"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
+_JUMP = 1.0  # seconds between two clocks of ours after which neither is believed
 _ATTEMPTS = 10  # to read what another request moves at the same moment
 
 
@@ -213,7 +214,7 @@ class Records:
         self._decode = msgspec.msgpack.Decoder(Record).decode
         self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
         self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
-        self._ahead, self._ask_again = 0.0, -math.inf
+        self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
         self._told: set[str] = set()  # troubles that were logged, each until it is over
 
     def load(self, session_id: str, slide: Slide) -> Live | Ended:
@@ -606,13 +607,17 @@ class Records:
     def now(self, place: Place) -> int:
         """Return the time in milliseconds since the epoch, by Redis's clock as we last heard it."""
         # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
-        # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
-        if time.monotonic() >= self._ask_again:
+        # from what it said. Not the monotonic one alone: it stands still while a machine sleeps, and nothing would
+        # slide. Not the wall clock alone either: it is set by people and by NTP, and everybody would be signed out,
+        # or stay signed in. Where the two disagree, Redis is asked.
+        wall, steady = time.time(), time.monotonic()
+        if steady >= self._ask_again or abs(wall - steady - self._steady) > _JUMP:
             return self._set_clock(number(items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)[0]))
-        return int(time.time() * 1000 + self._ahead)
+        return int(wall * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:
-        self._ahead, self._ask_again = now - time.time() * 1000, time.monotonic() + 60
+        wall, steady = time.time(), time.monotonic()
+        self._ahead, self._ask_again, self._steady = now - wall * 1000, steady + 60, wall - steady
         return now
 
     def _place(self, session_id: str) -> Place:
