@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from redis import Redis
 
+from sessions_core.connection import Link
 from sessions_core.records import Ended
+from sessions_core.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
@@ -109,3 +113,24 @@ def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Red
     raw.set(services.records.place_of(wallet.account()).entries, "no hash")
     assert Visitor(app).attempt(wallet).status_code == 503
     assert raw.keys("*:session:*") == []
+
+
+def test_the_documented_rights_suffice(
+    server: Server, raw: Redis, make_app: Callable[..., Flask], wallet: Wallet, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    [line] = re.findall(r"^ACL SETUSER app .*$", text, re.MULTILINE)
+    raw.execute_command(*line.replace(">password", ">secret").split())
+    url = server.url.replace("unix://", "unix://app:secret@")
+    refuse_unsafe_server(Link(url, 1), "wallet:")
+    app = make_app(SESSIONS_CORE_REDIS_URL=url)
+    person, other = Visitor(app), Visitor(app)
+    other.sign_in(wallet)
+    person.sign_in(wallet)
+    paths = ("/session", "/sessions", "/activity", "/readyz")
+    assert [person.get(path).status_code for path in paths] == [200] * 4
+    assert person.submit("/sessions/others").status_code == 303
+    services: Services = app.extensions["wallet_sessions"]
+    assert services.janitor.sweep()["dead"] == 0
+    assert person.sign_out().status_code == 303
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
