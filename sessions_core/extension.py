@@ -95,8 +95,8 @@ class WalletSessions:
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
         link = Link(url, settings.redis_timeout_ms / 1000, observe=metrics.redis_seconds.observe)
-        if not settings.development and settings.redis_check:
-            refuse_unsafe_server(link, settings.redis_prefix)
+        if not settings.development:
+            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
             refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)

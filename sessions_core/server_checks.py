@@ -106,8 +106,9 @@ class Server(NamedTuple):
     slots: frozenset[int] = frozenset()
 
 
-def refuse_unsafe_server(link: Link, prefix: str = "wallet:") -> None:
+def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = True) -> None:
     """Refuse a production Redis that forgets, refuses us, or lacks a right: raise `Misconfigured` with what to do.
+    Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
 
     Without the append-only file a restart loads an older snapshot, in which revoked sessions are alive again. With
     eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that does not answer now is
@@ -132,9 +133,15 @@ def refuse_unsafe_server(link: Link, prefix: str = "wallet:") -> None:
                 error,
             )
         else:
-            _refuse_forgetful(server.name, info)
+            _refuse_forgetful(server.name, info, strict)
         if server.master:
-            _refuse_missing_rights(server, prefix)
+            _refuse_missing_rights(server, prefix, strict)
+
+
+def _refuse(sentence: str, strict: bool) -> None:
+    if strict:
+        raise Misconfigured(sentence)
+    logger.warning("%s", sentence)
 
 
 def _refuse_credentials(error: StoreUnavailable) -> None:
@@ -148,27 +155,28 @@ def _refuse_credentials(error: StoreUnavailable) -> None:
             ) from None
 
 
-def _refuse_forgetful(name: str, info: dict[str, str]) -> None:
+def _refuse_forgetful(name: str, info: dict[str, str], strict: bool) -> None:
     version = info.get("redis_version", "")
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
-        raise Misconfigured(f"{name} {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
+        _refuse(f"{name} {version} is too old: sessions need Redis 6.2 or later, or Valkey.", strict)
     for setting, found, wanted in _forgets(info):
-        raise Misconfigured(
+        _refuse(
             f"{name} has {setting} {found}: a revoked session could come back, or a live one vanish. "
             f"Run: redis-cli CONFIG SET {setting} {wanted} (and write it into redis.conf), or set it where your "
             "provider has you set it. If that is not possible, SESSIONS_CORE_REDIS_CHECK = False starts all the "
-            f"same, at your risk: {_RISKS[setting]}."
+            f"same, at your risk: {_RISKS[setting]}.",
+            strict,
         )
 
 
-def _refuse_missing_rights(server: Server, prefix: str) -> None:
+def _refuse_missing_rights(server: Server, prefix: str, strict: bool) -> None:
     try:
         missing = _missing_rights(server, prefix, f"{prefix}ended")
     except StoreUnavailable as error:
         logger.warning("%s does not answer (%s): its rights were not checked", server.name, error)
         return
     if missing:
-        raise Misconfigured(f"{server.name} lacks what sessions need: {' '.join(missing)}")
+        _refuse(f"{server.name} lacks what sessions need: {' '.join(missing)}", strict)
 
 
 def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:

@@ -141,6 +141,19 @@ def test_a_wrong_or_missing_password_is_refused(
     make_app(**PRODUCTION, SESSIONS_CORE_REDIS_URL=server.url.replace("unix://", "unix://:right@"))
 
 
+def test_without_the_check_a_wrong_password_is_still_refused(
+    server: Server, raw: Redis, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The setting is for a Redis that can't be changed, and says so in the log."""
+    raw.config_set("appendonly", "no")
+    unchecked = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False, "SESSIONS_CORE_REDIS_URL": server.url}
+    make_app(**unchecked)
+    assert "Redis has appendonly no" in caplog.text
+    raw.config_set("requirepass", "right")
+    with pytest.raises(Misconfigured, match="refuses the user or the password"):
+        make_app(**unchecked)
+
+
 def test_a_server_that_is_down_is_truthfully_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     refuse_unsafe_server(Link(f"redis://127.0.0.1:{free_port()}", 1), PREFIX)
     assert "does not answer" in caplog.text
