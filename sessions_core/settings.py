@@ -84,7 +84,7 @@ class Settings:
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""
     redis_check: bool = True
-    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right; False warns."""
+    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right."""
 
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
