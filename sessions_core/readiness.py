@@ -38,6 +38,7 @@ class Readiness:
         self._link = link
         self._keys = keys
         self._prefix = settings.redis_prefix
+        self._strict = settings.redis_check
         self._must_remember = settings.redis_check and not settings.development
         self._lock = threading.Lock()
         self._looking: Future[str | None] | None = None
@@ -91,4 +92,4 @@ class Readiness:
             threading.Thread(target=self._note_all, daemon=True).start()
 
     def _note_all(self) -> None:
-        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember)
+        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember, self._strict)

@@ -409,11 +409,14 @@ class Records:
         else:
             self._told.discard("announce")
 
-    def save(self, live: Live) -> Literal["saved", "gone", "changed"]:
-        """Write the record back if it still exists at the revision that was read."""
+    def save(self, live: Live, when_full: bool = False) -> Literal["saved", "gone", "changed"]:
+        """Write the record back if it still exists at the revision that was read.
+
+        With `when_full` a Redis out of memory takes it even if it has grown: for changes of a few bytes.
+        """
         read = live.revision
         live.revision = read + 1
-        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live))
+        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live), int(when_full))
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"

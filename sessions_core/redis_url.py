@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +96,7 @@ class Target:
     """The service that a URL names. `open` returns a client of redis-py; that of a Cluster connects to do so."""
 
     kind: Kind
-    open: Callable[[], Any]
+    open: Callable[[], Any] = field(repr=False)  # it holds the password
 
 
 def read(url: str, timeout: float) -> Target:

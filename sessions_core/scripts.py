@@ -219,16 +219,16 @@ return over
 """
 )
 
-# KEYS record; ARGV revision read, record without its time -> 1 saved, 0 gone, -1 changed since it was read. Writes
-# nothing unless the record still exists: a session revoked during a request stays revoked. What does not grow is
-# saved on a full Redis too: a refresh token that moves on, a record that a new secret encrypts.
+# KEYS record; ARGV revision read, record without its time, 1 if a full Redis is to take it -> 1 saved, 0 gone, -1
+# changed since it was read. Writes nothing unless the record still exists: a session revoked during a request stays
+# revoked. A full Redis takes what does not grow as well, such as a record that a new secret encrypts.
 SAVE = Script(
     _ALLOW_WHEN_FULL
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
-if #active + #ARGV[2] <= redis.call('STRLEN', KEYS[1]) then allow_when_full(KEYS[1]) end
+if ARGV[3] == '1' or #active + #ARGV[2] <= redis.call('STRLEN', KEYS[1]) then allow_when_full(KEYS[1]) end
 redis.call('SET', KEYS[1], active .. ARGV[2], 'KEEPTTL')
 return 1
 """

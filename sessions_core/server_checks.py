@@ -228,8 +228,9 @@ def trouble_now(link: Link, must_remember: bool) -> str | None:
     return _trouble(info, must_remember, master=True)
 
 
-def trouble_anywhere(link: Link, prefix: str, must_remember: bool) -> str | None:
-    """Return in one word what keeps one of all servers from holding sessions: forgetting, or a missing right.
+def trouble_anywhere(link: Link, prefix: str, must_remember: bool, strict: bool = True) -> str | None:
+    """Return in one word what keeps one of all servers from holding sessions: forgetting, or a missing right, which
+    is only logged unless `strict`.
 
     It takes as long as it takes. Servers that don't answer are left out: whether requests are answered is asked by
     others.
@@ -240,8 +241,8 @@ def trouble_anywhere(link: Link, prefix: str, must_remember: bool) -> str | None
                 trouble = _trouble(_info(server.ask("INFO")), must_remember, server.master)
             except StoreUnavailable:
                 trouble = None
-            if trouble is None and server.master:
-                trouble = _lacks_rights(server, prefix)
+            if trouble is None and server.master and _lacks_rights(server, prefix) and strict:
+                trouble = "redis_refuses"
             if trouble is not None:
                 return trouble
     except StoreUnavailable:
@@ -255,14 +256,14 @@ def _trouble(info: dict[str, str], must_remember: bool, master: bool) -> str | N
     return "redis_forgets" if must_remember and _forgets(info) else None
 
 
-def _lacks_rights(server: Server, prefix: str) -> str | None:
+def _lacks_rights(server: Server, prefix: str) -> bool:
     try:
         missing = _missing_rights(server, prefix)
     except StoreUnavailable:
-        return None
+        return False
     if missing:
         logger.error("%s lacks what sessions need: %s", server.name, " ".join(missing))
-    return "redis_refuses" if missing else None
+    return bool(missing)
 
 
 def trouble_of(error: StoreUnavailable) -> str:

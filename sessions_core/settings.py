@@ -36,7 +36,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 class Settings:
     """All settings of the package. Durations are whole seconds unless the name says milliseconds."""
 
-    secrets: tuple[str, ...]
+    # What shows the locals of a traceback shows no secret.
+    secrets: tuple[str, ...] = field(repr=False)
     """SECRET_KEY_FALLBACKS and SECRET_KEY, newest last."""
 
     development: bool = False
@@ -63,7 +64,7 @@ class Settings:
     )
     """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
 
-    rpc_urls: Mapping[str, str] = field(default_factory=dict)
+    rpc_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
     rpc_timeout_ms: int = 3000
     """How long one question to a node may take in all, in milliseconds."""
@@ -77,7 +78,7 @@ class Settings:
     internet_identity_url: str = "https://id.ai/#authorize"
     """The page of Internet Identity that sign-in opens in a window; empty does not offer it."""
 
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
     redis_prefix: str = "wallet:"
     """What every key begins with."""
@@ -135,7 +136,7 @@ class Settings:
     activity_events: int = 1000
     """How many events are kept of an account; the site keeps ten times as many."""
 
-    metrics_secret: str | None = None
+    metrics_secret: str | None = field(default=None, repr=False)
     """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     cookie_secure: bool = True

@@ -124,8 +124,8 @@ def test_reuse_of_a_refresh_token_ends_its_session_when_full(app: Flask, raw: Re
 def test_a_refresh_token_moves_on_when_full(app: Flask, raw: Redis) -> None:
     client = ApiClient(app)
     client.sign_in(Wallet())
-    client.refresh()
     fill(raw)
+    client.refresh()
     client.refresh()
     assert client.get("/api/auth/sessions/validate").status_code == 200
 

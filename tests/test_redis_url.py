@@ -12,6 +12,7 @@ from flask import Flask
 from sessions_core.connection import Link
 from sessions_core.errors import Misconfigured, StoreUnavailable
 from sessions_core.redis_url import read
+from sessions_core.settings import Settings
 
 from .actors import Visitor, Wallet
 from .servers import Server, free_port, running
@@ -105,6 +106,20 @@ def test_credentials_are_percent_decoded_once() -> None:
     for url in ("redis://us%25er:p%2F%2540@h/3", "redis://h/3?username=us%25er&password=p%2F%2540"):
         kwargs = read(url, 1).open().connection_pool.connection_kwargs
         assert (kwargs["username"], kwargs["password"], kwargs["db"]) == ("us%er", "p/%40", 3)
+
+
+def test_settings_and_targets_show_no_secret() -> None:
+    """Error trackers print the locals of every frame."""
+    settings = Settings(
+        secrets=(SECRET,),
+        redis_url=f"redis://:{SECRET}@localhost",
+        metrics_secret=SECRET,
+        rpc_urls={"eip155:1": f"https://rpc.example.org/{SECRET}"},
+    )
+    assert SECRET not in repr(settings)
+    assert settings.public_origin in repr(settings)
+    for url in ("redis://:hunter@h", "redis+cluster://:hunter@h", "redis+sentinel://:hunter@h:1/s"):
+        assert SECRET not in repr(read(url, 1))
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey", "REDIS"])
