@@ -297,9 +297,9 @@ class Records:
         return live
 
     def _slide_if_possible(self, live: Live) -> Live | Ended:
-        # A Redis that takes no writes (a replica during a failover, a full disk) still answers, and then everybody
-        # goes on reading: until the idle end that was last written, and not longer, since Redis drops the record
-        # then, and a session without a clock must not come of a failure.
+        # A Redis that takes no writes (a replica during a failover, a full disk) still answers. Reading goes on until
+        # the idle end that was last written, and not longer: Redis drops the record then, and a failure must not
+        # make a session without an idle clock.
         try:
             slid = self.slide(live)
         except StoreUnavailable as error:

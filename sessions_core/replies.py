@@ -1,6 +1,6 @@
 """Checks the shape of what Redis answered.
 
-A proxy, a renamed command or a key that somebody wrote by hand may have it answer anything. That is an outage (503).
+A proxy, a renamed command or a key that was written by hand can change it. That is an outage (503).
 """
 
 from __future__ import annotations

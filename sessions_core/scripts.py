@@ -97,7 +97,7 @@ return now
 )
 
 # KEYS index; ARGV digest -> why there is no such session, and the handle it had. One that neither clock had ended was
-# lost, and nobody knows how. A second is for Redis's own clock, which may have been set back that far by a failover.
+# lost, for an unknown reason. A second is for Redis's own clock, which may have been set back that far by a failover.
 WHY = Script(
     _NOW
     + _PARTS

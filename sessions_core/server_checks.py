@@ -1,5 +1,5 @@
 """Checks of the Redis servers, at start and at `/readyz`: do they keep what they are told, may we use every command,
-and does everybody under this prefix have the same secret. Also: in one word why Redis refused something.
+and do all applications under this prefix have the same secret. Also: in one word why Redis refused something.
 
 All servers are asked: the masters and replicas of a Cluster, the master and replicas of a Sentinel service. A replica
 is the next master.
@@ -125,7 +125,7 @@ def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = Tru
             info = _info(server.ask("INFO"))
         except StoreUnavailable as error:
             _refuse_credentials(error)
-            reason = "lets us not ask INFO" if isinstance(error.__cause__, ResponseError) else "does not answer"
+            reason = "does not let us ask INFO" if isinstance(error.__cause__, ResponseError) else "does not answer"
             logger.warning(
                 "%s %s (%s), so it can't be checked: make sure of appendonly and noeviction yourself",
                 server.name,
@@ -183,8 +183,8 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
     """Refuse to start beside an application that has another secret under the same prefix, such as staging beside
     production: they would end each other's sessions and replace each other's signing keys.
 
-    Redis keeps a value that each secret in use has sealed, the latest four of them. Whoever opens one of them adds
-    their own, so that processes with the former secret start during a rotation too.
+    Redis keeps a value that each secret in use has sealed, the latest four of them. An application that opens one
+    of them adds its own, so that processes with the former secret start during a rotation too.
     """
     key = f"{prefix}secret"
     try:
@@ -294,7 +294,7 @@ def takes_no_writes(error: StoreUnavailable) -> bool:
 
 
 def _servers(link: Link) -> Iterator[Server]:
-    """Go through all servers of the service. Raises `StoreUnavailable` if nobody can say which they are."""
+    """Go through all servers of the service. Raises `StoreUnavailable` if they can't be found."""
     if link.target.kind == "server":
         yield Server("Redis", link.call, True)
     elif link.target.kind == "cluster":

@@ -1,4 +1,4 @@
-"""A record that eviction, FLUSHALL or a failover took is not "idle": nobody knows why, and the page says so."""
+"""A record that eviction, FLUSHALL or a failover took is not "idle": its reason is unknown, and the page says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that is really full (`noeviction`): nobody new comes in, and every way to end a session works."""
+"""A Redis that is really full (`noeviction`): new sign-ins are refused, and every way to end a session works."""
 
 from __future__ import annotations
 

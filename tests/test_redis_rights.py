@@ -36,7 +36,7 @@ def raw(server: Server) -> Iterator[Redis]:
 
 @pytest.fixture
 def user(server: Server, raw: Redis) -> Callable[..., str]:
-    """Make the user `app` and return its URL. Redis 7 gives nobody a channel; Redis 6 has to be told."""
+    """Make the user `app` and return its URL. By default a user of Redis 7 has no channel."""
 
     def user(*rules: str) -> str:
         raw.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", "resetchannels", *rules)

@@ -178,7 +178,7 @@ def test_a_replica_that_is_gone_does_not_stop_the_start(
     replica.execute_command("ACL", "SETUSER", "default", "-info")
     try:
         refuse_unsafe_server(Link(sentinel_service.url, 2))
-        assert "lets us not ask INFO" in caplog.text
+        assert "does not let us ask INFO" in caplog.text
     finally:
         replica.execute_command("ACL", "SETUSER", "default", "+@all")
 

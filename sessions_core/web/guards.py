@@ -265,7 +265,7 @@ def _note_use(ours: Services, current: WalletSession) -> None:
 
 
 def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
-    """Change the record if Redis takes writes; return whether it did. Who only reads must not need it."""
+    """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
     try:
         ours.store.amend(current, change)
     except StoreUnavailable as error:
