@@ -114,28 +114,30 @@ def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = Tru
     eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that does not answer now is
     only logged: we start while Redis is down.
     """
-    servers: list[Server] = []
     try:
-        servers = list(_servers(link))
+        for server in _servers(link):
+            _check(server, prefix, strict)
     except StoreUnavailable as error:
         _refuse_credentials(error)
         logger.warning("Redis does not answer (%s): its persistence, eviction and rights were not checked", error)
-    for server in servers:
-        try:
-            info = _info(server.ask("INFO"))
-        except StoreUnavailable as error:
-            _refuse_credentials(error)
-            reason = "does not let us ask INFO" if isinstance(error.__cause__, ResponseError) else "does not answer"
-            logger.warning(
-                "%s %s (%s), so it can't be checked: make sure of appendonly and noeviction yourself",
-                server.name,
-                reason,
-                error,
-            )
-        else:
-            _refuse_forgetful(server.name, info, strict)
-        if server.master:
-            _refuse_missing_rights(server, prefix, strict)
+
+
+def _check(server: Server, prefix: str, strict: bool) -> None:
+    try:
+        info = _info(server.ask("INFO"))
+    except StoreUnavailable as error:
+        _refuse_credentials(error)
+        reason = "does not let us ask INFO" if isinstance(error.__cause__, ResponseError) else "does not answer"
+        logger.warning(
+            "%s %s (%s), so it can't be checked: make sure of appendonly and noeviction yourself",
+            server.name,
+            reason,
+            error,
+        )
+    else:
+        _refuse_forgetful(server.name, info, strict)
+    if server.master:
+        _refuse_missing_rights(server, prefix, strict)
 
 
 def _refuse(sentence: str, strict: bool) -> None:
