@@ -64,6 +64,8 @@ class Readiness:
             looking.set_result(self._look())
         except BaseException as error:  # whoever waits must hear of it
             looking.set_exception(error)
+        else:
+            self._look_at_all()  # after the answer, which one server that hangs must not hold up
 
     def _look(self) -> str | None:
         key = f"{self._prefix}ready:{secrets.token_hex(8)}"  # on a Cluster, another slot each time
@@ -79,17 +81,13 @@ class Readiness:
             self._keys.open(kept, key.encode())
         except Unsealable:
             return "keys_unusable"
-        self._look_at_all()
         return self._elsewhere
 
     def _look_at_all(self) -> None:
         if time.monotonic() < self._last_look + _EVERY:
             return
         self._last_look = time.monotonic()
-        if self._link.target.kind == "server":
-            self._note_all()
-        else:  # one of many that hangs must not make all processes slow
-            threading.Thread(target=self._note_all, daemon=True).start()
+        self._note_all()
 
     def _note_all(self) -> None:
         self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember, self._strict)
