@@ -57,6 +57,14 @@ SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
 # same instant can bring the session back.
 SESSIONS_CORE_REVOCATION_REPLICAS = _number("REVOCATION_REPLICAS", 0)
 
+# What every key begins with; "wallet:". Staging and production on one Redis need one each: start-up refuses two
+# secrets under one prefix.
+SESSIONS_CORE_REDIS_PREFIX = os.environ.get("REDIS_PREFIX") or "wallet:"
+
+# "0" starts on a Redis without append-only file, with eviction, or with missing rights; "1". After a restart revoked
+# sessions may live again, and under memory pressure sessions vanish: for a managed Redis that can't be changed.
+SESSIONS_CORE_REDIS_CHECK = os.environ.get("REDIS_CHECK", "1") == "1"
+
 # Seconds without activity after which a session ends; 1800 (30 minutes).
 SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
 

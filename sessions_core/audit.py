@@ -29,6 +29,7 @@ from .clients import Client
 from .connection import Link, Script
 from .errors import StoreUnavailable
 from .records import account_tag
+from .replies import items, number
 from .sealing import KeyRing, Unsealable
 from .settings import DAY, Settings
 
@@ -195,7 +196,7 @@ class Audit:
 
     def _newest_first(self, base: str, names: Collection[str], before: str) -> Iterator[Entry]:
         cursor = _position(before)
-        oldest = (self._link.run(_CLOCK, (f"{base}activity",)) - self._seconds) * 1000
+        oldest = (number(self._link.run(_CLOCK, (f"{base}activity",))) - self._seconds) * 1000
         kinds = {_kind(name) for name in names} if names else _KINDS
         streams = [self._stream(base, kind, cursor, oldest) for kind in kinds]
         merged = heapq.merge(*streams, key=lambda found: found[0], reverse=True)
@@ -210,7 +211,7 @@ class Audit:
             start = f"{'' if rank < cursor.kind else '('}{cursor.at}-{cursor.number}"
         told = False
         while True:
-            rows = self._link.call("XREVRANGE", key, start, oldest, "COUNT", _CHUNK)
+            rows = items(self._link.call("XREVRANGE", key, start, oldest, "COUNT", _CHUNK))
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
                 position = _Position(at, number, rank)

@@ -184,7 +184,9 @@ class Challenges:
     ) -> Signed:
         account, text, now = self._read(claims, message, signature, binding, purpose)
         remaining = messages.seconds(text.expiration_time or text.issued_at) - now
-        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW):
+        # New sign-ins are refused when Redis is full. A signature that ends sessions must still work.
+        when_full = purpose == CONFIRM
+        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         try:

@@ -13,27 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
-from redis import Redis, RedisCluster
-from redis.backoff import NoBackoff
-from redis.connection import parse_url
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-)
-from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, TryAgainError
 
 from .cluster import Cluster
-from .errors import Misconfigured, StoreUnavailable
+from .errors import StoreUnavailable
 from .nodes import Breaker, Command, Node, new_connection
+from .redis_url import read
 from .sentinel import Master
 
 logger = logging.getLogger(__name__)
@@ -58,10 +44,9 @@ _FAILOVER = 3.0  # seconds that a revocation waits for a failover under way; a p
 class Link:
     """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
 
-    `url` is `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/db`
-    or `redis+cluster://host:port`. `timeout` is in seconds, for connecting and for each answer. `observe` is told how
-    long each exchange took, in seconds, failed ones included. `replicas` is how many replicas must confirm what ends
-    a session (`revoke`).
+    `url` is one of those that `redis_url` reads. `timeout` is in seconds, for connecting and for each answer.
+    `observe` is told how long each exchange took, in seconds, failed ones included. `replicas` is how many replicas
+    must confirm what ends a session (`revoke`).
     """
 
     def __init__(
@@ -78,9 +63,10 @@ class Link:
         self._replicas = replicas
         # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
         self._wait_ms = max(int(timeout * 1000) - 150, int(timeout * 250), 1)
-        self.is_cluster = url.startswith("redis+cluster:")
-        self.is_sentinel = url.startswith("redis+sentinel:")
-        self._open = _opener(url, timeout)
+        self.target = read(url, timeout)
+        self.is_cluster = self.target.kind == "cluster"
+        self.is_sentinel = self.target.kind == "sentinel"
+        self._open = self.target.open
         self._master: Master | None = None
         if self.is_cluster:
             self._server: Node | Cluster = Cluster(self._open, self._breaker)
@@ -125,7 +111,7 @@ class Link:
             time.sleep(0.05)
             again, confirmed, settled = self._revoke(script, keys, arguments)
             # -1 is "not on this record", and then the caller has to read it anew.
-            answer = again if again == -1 else max(answer, again)
+            answer = again if again[0] == -1 else max(answer, again)
         return answer, confirmed and settled
 
     def scan(self, pattern: str) -> Iterator[str]:
@@ -202,106 +188,6 @@ class Link:
         return answer
 
 
-def _opener(url: str, timeout: float) -> Callable[[], Any]:
-    options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-    scheme, _, rest = url.partition("://")
-    try:
-        if scheme == "redis+sentinel":
-            return _sentinel_opener(url, options)
-        plain = f"redis://{rest}" if scheme == "redis+cluster" else url
-        parse_url(plain)  # type: ignore[no-untyped-call]
-        return partial((RedisCluster if scheme == "redis+cluster" else Redis).from_url, plain, **options)
-    except (ValueError, IndexError) as error:
-        raise Misconfigured(f"SESSIONS_CORE_REDIS_URL can't be used: {error}") from error
-
-
-def _sentinel_opener(url: str, options: dict[str, Any]) -> Callable[[], Any]:
-    # By hand: some versions of urlsplit refuse a list of hosts with an IPv6 address in it.
-    location, _, query = url.partition("://")[2].partition("?")
-    netloc, _, path = location.partition("/")
-    service, _, database = path.strip("/").partition("/")
-    credentials, _, hosts = netloc.rpartition("@")
-    username, _, password = credentials.partition(":")
-    nodes = [(host.strip("[]"), int(port)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
-    if not service:
-        raise ValueError("name the service, as in redis+sentinel://host:26379/service")
-    extra = {
-        "username": unquote(username) or None,
-        "password": unquote(password) or None,
-        **dict(parse_qsl(query)),
-    }
-    sentinel = Sentinel(nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-    return partial(sentinel.master_for, service, db=int(database or 0), **options, **extra)
-
-
-def refuse_unsafe_server(link: Link) -> None:
-    """Refuse a production Redis that forgets: raise `Misconfigured` with the line that fixes it.
-
-    Without the append-only file a restart loads an older snapshot, in which revoked sessions are alive again. With
-    eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that can't be asked is only
-    logged.
-    """
-    try:
-        info = _info(link.call("INFO"))
-    except StoreUnavailable as error:
-        logger.warning("Redis can't be checked (%s); make sure of appendonly and noeviction yourself", error)
-        return
-    version = info.get("redis_version", "")
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
-        raise Misconfigured(f"Redis {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
-    for name, found, wanted in _forgets(info):
-        raise Misconfigured(
-            f"Redis has {name} {found}: a revoked session could come back, or a live one vanish. "
-            f"Run: redis-cli CONFIG SET {name} {wanted} (and write it into redis.conf)."
-        )
-
-
-def trouble_now(link: Link, must_remember: bool) -> str | None:
-    """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
-
-    After a failover it may be another server than the one that was checked at start. With `must_remember` its
-    append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
-    """
-    try:
-        info = _info(link.call("INFO"))
-    except StoreUnavailable as error:
-        if isinstance(error.__cause__, ResponseError):
-            return None  # it may not be asked, which start-up has warned of
-        raise
-    if info.get("role") == "slave":
-        return "redis_replica"
-    return "redis_forgets" if must_remember and _forgets(info) else None
-
-
-def trouble_of(error: StoreUnavailable) -> str:
-    """Return in one word why Redis did not do what it was asked to."""
-    words: tuple[tuple[type[Exception], str], ...] = (
-        (ReadOnlyError, "redis_replica"),
-        (OutOfMemoryError, "redis_full"),
-        (BusyLoadingError, "redis_loading"),
-        (AuthenticationError, "redis_refuses"),
-        (ResponseError, "redis_refuses"),
-    )
-    return next((word for kind, word in words if isinstance(error.__cause__, kind)), "redis_unreachable")
-
-
-def _forgets(info: dict[str, str]) -> list[tuple[str, str, str]]:
-    # What would lose records, as the name of the setting, its value, and the one it has to have.
-    found = {
-        "appendonly": "no" if info.get("aof_enabled") == "0" else "yes",
-        "maxmemory-policy": info.get("maxmemory_policy", "noeviction"),
-    }
-    wanted = (("appendonly", "yes"), ("maxmemory-policy", "noeviction"))
-    return [(name, found[name], value) for name, value in wanted if found[name] != value]
-
-
-def _info(answer: Any) -> dict[str, str]:
-    if isinstance(answer, dict):  # redis-py has parsed it, for a Cluster
-        return {str(key): str(value) for key, value in answer.items()}
-    lines = (line.partition(":") for line in bytes(answer).decode().splitlines())
-    return {key: value for key, _, value in lines}
+def slot_is_moving(error: StoreUnavailable) -> bool:
+    """Whether a Cluster refused keys together that are on two masters, while their slot moves to another."""
+    return isinstance(error.__cause__, TryAgainError)

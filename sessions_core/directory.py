@@ -20,6 +20,7 @@ from .accounts import Account
 from .connection import Link
 from .errors import StoreUnavailable
 from .records import Records, account_tag
+from .replies import items, pairs
 from .sealing import KeyRing, Unsealable
 from .settings import DAY, Settings
 from .standing import MEMBER, Standing
@@ -100,15 +101,14 @@ class Directory:
 
     def decided(self) -> list[Member]:
         """Return every account whose standing is not the ordinary one."""
-        sealed = self._link.call("HGETALL", self._decided)
-        values = sealed.values() if isinstance(sealed, dict) else sealed[1::2]
+        values = (sealed for _, sealed in pairs(self._link.call("HGETALL", self._decided)))
         members = [self._member(account) for account in map(self._opened, values) if account]
         return [each for each in members if each.standing != Standing()]
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
         """Return the accounts that signed in last, newest first."""
-        tags = self._link.call("ZREVRANGE", self._seen, offset, offset + limit - 1)
-        names = self._link.call("HMGET", self._names, *tags) if tags else []
+        tags = items(self._link.call("ZREVRANGE", self._seen, offset, offset + limit - 1))
+        names = items(self._link.call("HMGET", self._names, *tags), len(tags)) if tags else []
         return [self._member(account) for account in map(self._opened, names) if account]
 
     def reseal(self) -> int:
@@ -117,8 +117,7 @@ class Directory:
         """
         count = 0
         for key in (self._decided, self._names):
-            flat = self._link.call("HGETALL", key)
-            for tag, sealed in flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True):
+            for tag, sealed in pairs(self._link.call("HGETALL", key)):
                 account = self._opened(sealed)
                 if account and not self._keys.is_newest(sealed):
                     count += self._link.run(scripts.SWAP_FIELD, (key,), tag, sealed, self._sealed(account))

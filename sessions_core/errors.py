@@ -279,7 +279,7 @@ ENDINGS = {
     "wallet_deleted": "its pre-generated wallet was deleted",
     "token_reused": "one of its refresh tokens came from two: a copy exists",
     "token": "the token is not one of ours, or not for this use; or it has run out",
-    "unknown": "there is no such session, or its record can't be opened",
+    "unknown": "there is no such session, its record was lost, or can't be opened",
 }
 """What the `reason` of a 401 says. Code of the application may end sessions for others."""
 
@@ -523,7 +523,10 @@ class StoreUnavailable(SessionsError):
     code = "store_unavailable"
     status = 503
     title = "Sessions are out of reach for a moment"
-    message = "We can't reach the session store right now. Nothing was changed. Try again in a few seconds."
+    message = (
+        "We can't reach the session store right now, so your last change may not have been made. "
+        "Try again in a few seconds."
+    )
 
 
 class SignOutIncomplete(StoreUnavailable):

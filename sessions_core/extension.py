@@ -23,7 +23,7 @@ from .audit import Audit
 from .census import Census
 from .chains.contract import Contracts
 from .challenges import Challenges
-from .connection import Link, refuse_unsafe_server
+from .connection import Link
 from .directory import Directory
 from .errors import Misconfigured
 from .janitor import Janitor
@@ -35,7 +35,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
-from .sentinel import warn_of_lost_writes
+from .server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -131,9 +131,10 @@ class WalletSessions:
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
-        if not settings.development and settings.redis_check:
-            refuse_unsafe_server(link)
-            if link.is_sentinel and not settings.revocation_replicas:
+        if not settings.development:
+            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
+            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
+            if settings.redis_check and link.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
@@ -233,7 +234,9 @@ def _keep_what_happens(app: Flask) -> None:
             return
         if isinstance(event, events.RevocationUnconfirmed):
             # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
-            g.revocation_pending = g.get("revocation_pending", False) or event.reason not in ("replaced", "limit")
+            if event.reason not in ("replaced", "limit"):
+                told: Any = guards.wallet_session() if has_request_context() else g
+                told.revocation_pending = True
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, client.current())

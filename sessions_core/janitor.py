@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from . import scripts
 from .connection import Link
 from .records import Ended, Live, Place, Records
+from .replies import items, number
 from .sealing import KeyRing
 from .settings import LONGEST
 
@@ -33,7 +34,7 @@ class Janitor:
             if stored is None or self._foreign(stored):
                 continue
             live = self._records.open("", place, stored, self._records.now(place))
-            if isinstance(live, Live) and live.epoch >= int(epoch or 0) and live.site >= int(site or 0):
+            if isinstance(live, Live) and self._records.ended_by_epoch(live, epoch, site) is None:
                 yield live
 
     def count(self) -> int:
@@ -57,7 +58,7 @@ class Janitor:
             for wrong in self._mend(self._records.place_at(key)):
                 found[wrong] += 1
         for index in self._link.scan(self._records.pattern("index")):
-            found["entries"] += int(self._link.run(scripts.TIDY, (index,)))
+            found["entries"] += number(self._link.run(scripts.TIDY, (index,)))
         for epoch in self._link.scan(self._records.pattern("epoch")):
             self._link.run(scripts.BOUND, (epoch,), scripts.EPOCH_SECONDS * 1000)  # from before they had a clock
         for share in self._link.scan(self._records.pattern("share")):
@@ -65,7 +66,7 @@ class Janitor:
         return found
 
     def _mend(self, place: Place) -> Iterator[str]:
-        stored, _, site, *_ = self._records.read(place)
+        stored, epoch, site, *_ = self._records.read(place)
         if stored is None:
             return
         if self._foreign(stored):
@@ -79,9 +80,9 @@ class Janitor:
             yield "unreadable"
             return
         arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
-        reason = "revoked" if live.site < int(site or 0) else ""
+        reason = "revoked" if self._records.ended_by_epoch(live, epoch, site) == "revoked" else ""
         keys = (place.record, place.entries, place.epoch)
-        wrong = [each.decode() for each in self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason)]
+        wrong = [each.decode() for each in items(self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason))]
         yield from wrong
         if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
             yield "resealed"
@@ -90,7 +91,7 @@ class Janitor:
         sealed = self._link.call("GET", key) or b""
         newest = self._keys.renew(sealed, key.encode())
         # What somebody changed is left to its clock.
-        return 0 if newest is None else int(self._link.run(scripts.SWAP, (key,), sealed, newest))
+        return 0 if newest is None else number(self._link.run(scripts.SWAP, (key,), sealed, newest))
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)

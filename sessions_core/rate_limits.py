@@ -19,6 +19,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from .connection import Link, Script
 from .errors import Misconfigured, RateLimited, StoreUnavailable
+from .replies import number
 from .settings import DAY, PREFIX, Settings
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
@@ -54,21 +55,21 @@ class Counters(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a counter that lives for `expiry` seconds from its first count; return what it is then."""
         try:
-            return int(self._link.run(_COUNT, (self._prefix + key,), expiry, amount))
+            return number(self._link.run(_COUNT, (self._prefix + key,), expiry, amount))
         except StoreUnavailable:
             return self._memory.incr(key, expiry, amount)
 
     def get(self, key: str) -> int:
         """Return what a counter is."""
         try:
-            return int(self._link.call("GET", self._prefix + key) or 0)
+            return number(self._link.call("GET", self._prefix + key) or 0)
         except StoreUnavailable:
             return self._memory.get(key)
 
     def get_expiry(self, key: str) -> float:
         """Return when a counter begins anew, in seconds since the epoch."""
         try:
-            return time.time() + max(0, int(self._link.call("PTTL", self._prefix + key))) / 1000
+            return time.time() + max(0, number(self._link.call("PTTL", self._prefix + key))) / 1000
         except StoreUnavailable:
             return self._memory.get_expiry(key)
 

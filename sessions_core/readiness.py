@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from concurrent.futures import Future
 
-from .connection import Link, trouble_now, trouble_of
+from .connection import Link
 from .errors import StoreUnavailable
 from .sealing import KeyRing, Unsealable
+from .server_checks import trouble_anywhere, trouble_now, trouble_of
 from .settings import Settings
 
 TROUBLES = {
     "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
     "redis_slow": "Redis did not answer everything within 200 milliseconds.",
     "redis_loading": "Redis is still reading its file.",
-    "redis_refuses": "Redis refuses to write: a password, a permission, or a disk that is full.",
+    "redis_refuses": "Redis refuses a command: a password, a permission (the log names it), or a full disk.",
     "redis_full": "Redis is out of memory.",
     "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
     "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
@@ -30,6 +33,7 @@ that believed them all would turn everybody away, those included whom nothing is
 
 SECONDS = 0.2
 _KEPT = 2000  # milliseconds
+_EVERY = 10.0  # seconds between two looks at the rights and at all servers
 
 
 class _Looking(Future[str | None]):
@@ -41,15 +45,20 @@ class _Looking(Future[str | None]):
 
 
 class Readiness:
-    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back."""
+    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back. Now and then also each
+    server what it would lose.
+    """
 
     def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
         self._link = link
         self._keys = keys
         self._prefix = settings.redis_prefix
+        self._strict = settings.redis_check
         self._must_remember = settings.redis_check and not settings.development
         self._lock = threading.Lock()
         self._looking: _Looking | None = None
+        self._last_look = -math.inf
+        self._elsewhere: str | None = None  # what was wrong at the last look at all servers
 
     def trouble(self) -> str | None:
         """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, whatever Redis does."""
@@ -77,6 +86,8 @@ class Readiness:
             looking.set_result(self._look(looking.found))
         except BaseException as error:  # whoever waits must hear of it
             looking.set_exception(error)
+        else:
+            self._look_at_all()  # after the answer, which one server that hangs must not hold up
 
     def _look(self, found: list[str | None]) -> str | None:
         try:
@@ -89,7 +100,7 @@ class Readiness:
             trouble = trouble_now(self._link, self._must_remember)
         except StoreUnavailable as error:
             return trouble_of(error)
-        return trouble or ("redis_partial" if any(found) else None)
+        return trouble or self._elsewhere or ("redis_partial" if any(found) else None)
 
     def _look_at(self, key: str) -> str | None:
         try:
@@ -104,3 +115,9 @@ class Readiness:
         except Unsealable:
             return "keys_unusable"
         return None
+
+    def _look_at_all(self) -> None:
+        if time.monotonic() < self._last_look + _EVERY:
+            return
+        self._last_look = time.monotonic()
+        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember, self._strict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import math
 import re
 import secrets
@@ -20,15 +21,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from redis.exceptions import TryAgainError
 
 from . import events, news, scripts, session_data
-from .connection import Link, Script
+from .connection import Link, Script, slot_is_moving
 from .errors import StoreUnavailable
 from .person import UNLINKED, Pointer, derived_id
+from .replies import items, number, pairs
 from .sealing import KeyRing, Unsealable
+from .server_checks import takes_no_writes
 from .settings import Settings
 from .standing import UNKNOWN, Standing
+
+logger = logging.getLogger(__name__)
 
 Slide = Literal["never", "due", "now"]
 CSRF_KEY = "csrf_token"
@@ -37,6 +41,7 @@ CONFIRMING_GRACE = 15 * 60_000  # the same for a request that waits for its sign
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _TAG, _DIGEST = 12, 64
+_JUMP = 1.0  # seconds between two clocks of ours after which neither is believed
 _ATTEMPTS = 10  # to read what another request moves at the same moment
 _FORMER_IDS = 8  # of a session are remembered, the latest
 
@@ -260,7 +265,8 @@ class Records:
         self.decode = msgspec.msgpack.Decoder(Record, ext_hook=session_data.read_extension).decode
         self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
         self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
-        self._ahead, self._ask_again = 0.0, -math.inf
+        self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
+        self._told: set[str] = set()  # troubles that were logged, each until it is over
 
     def load(self, session_id: str, slide: Slide, browser: str | None = None) -> Live | Ended:
         """Read a session, both epochs, the account's standing and its pointer in one round trip (two once a minute,
@@ -308,9 +314,9 @@ class Records:
         site = () if self._link.is_cluster else (self._site_epoch,)
         keys = (place.entries, place.epoch, place.standing, place.pointer, place.news, *site)
         try:
-            *values, digest = self._link.run(scripts.BY_HANDLE, keys, handle, place.siblings)
+            *values, digest = items(self._link.run(scripts.BY_HANDLE, keys, handle, place.siblings), 7)
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, TryAgainError):
+            if not slot_is_moving(error):
                 raise
             *values, digest = self._by_handle_while_moving(place, handle)
         if not digest:
@@ -331,7 +337,7 @@ class Records:
         return [None, None, None, None, None, None, mine[-1] if mine else b""]
 
     def _entries(self, place: Place) -> Iterator[tuple[bytes, bytes]]:
-        return _pairs(self._link.call("HGETALL", place.entries))
+        return pairs(self._link.call("HGETALL", place.entries))
 
     def again(self, live: Live, slide: Slide = "never") -> Live | Ended:
         """Read a session once more. If another request has moved it meanwhile, its `id` is the new one, or empty if
@@ -353,16 +359,17 @@ class Records:
         live = self.open(session_id, place, stored, self.now(place))
         if isinstance(live, Ended):
             return live
-        if live.epoch < int(epoch or 0):
-            return Ended("everywhere", live.record.handle)
-        if live.site < int(site or 0):
-            return Ended("revoked", live.record.handle)
+        reason = self.ended_by_epoch(live, epoch, site)
+        if reason is not None:
+            return Ended(reason, live.record.handle)
         if standing is not None:
             live.standing = self.open_standing(place.standing, standing)
         if pointer is not None:
             live.pointer = self.open_pointer(place.pointer, pointer)
         live.news = told or b""
-        return self.slide(live) if self.is_due(live, slide) else live
+        if slide == "now":
+            return self.slide(live)
+        return self._slide_if_possible(live) if self.is_due(live, slide) else live
 
     def is_due(self, live: Live, slide: Slide) -> bool:
         """Whether a reading for this purpose starts the idle clock again."""
@@ -370,26 +377,60 @@ class Records:
 
     def slide(self, live: Live) -> Live | Ended:
         """Start the idle clock of a session again that was read just now."""
-        now = self._link.run(scripts.TOUCH, (live.place.record,))
+        place = live.place
+        now = number(self._link.run(scripts.TOUCH, (place.record, place.entries, place.epoch), place.digest))
         if now == 0:  # it ended in between
-            return self._why(live.place)
+            return self._why(place)
         live.now = live.active = self._set_clock(now)
         live.slid = True
         return live
 
+    def _slide_if_possible(self, live: Live) -> Live | Ended:
+        # A Redis that takes no writes (a replica during a failover, a full disk) still answers. Reading goes on until
+        # the idle end that was last written, and not longer: Redis drops the record then, and a failure must not
+        # make a session without an idle clock.
+        try:
+            slid = self.slide(live)
+        except StoreUnavailable as error:
+            if not takes_no_writes(error) or live.now >= live.idle_expires_at:
+                raise
+            self._tell("slide", "Redis takes no writes, so idle clocks can't start again: %s", error)
+            return live
+        self._told.discard("slide")
+        return slid
+
     def _why(self, place: Place) -> Ended:
-        reason, handle = self._link.run(scripts.WHY, (place.entries,), place.digest)
+        reason, handle = items(self._link.run(scripts.WHY, (place.entries,), place.digest), 2)
         return Ended(reason.decode(), handle.decode())
+
+    def ended_by_epoch(self, live: Live, epoch: bytes | None, site: bytes | None) -> str | None:
+        """Return the reason if the epoch of the account or of the site, as `read` found them, ended a record.
+
+        Raises `StoreUnavailable` if one can't be read: no session may live because of that.
+        """
+        if live.epoch < self._epoch(live.place.epoch, epoch, live.epoch):
+            return "everywhere"
+        return "revoked" if live.site < self._epoch(self._site_epoch, site, live.site) else None
+
+    def _epoch(self, key: str, stored: bytes | None, seen: int) -> int:
+        # To MGET a value of another type is none. For a record that saw an epoch, GET says which of the two it is.
+        return _as_epoch(key, self._link.call("GET", key) if stored is None and seen else stored)
+
+    def _tell(self, what: str, sentence: str, *details: object) -> None:
+        """Log a trouble once: it meets every request."""
+        if what not in self._told:
+            self._told.add(what)
+            logger.warning(sentence, *details)
 
     def living(self, account: str) -> list[Live]:
         """Return the living sessions of an account, in no order and without their ids. Three round trips."""
         place = self.place_of(account)
-        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
-        site = int(self._link.call("GET", self._site_epoch) or 0)
-        entries = _pairs(self._link.call("HGETALL", place.entries))
+        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
+        site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
+        entries = pairs(self._link.call("HGETALL", place.entries))
         living = [digest for digest, entry in entries if entry.endswith(b"|")]
         places = [self._sibling(place, digest.decode()) for digest in living]
-        stored = self._link.call("MGET", *(each.record for each in places)) if places else []
+        stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
         found = (self.open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
         return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
 
@@ -399,7 +440,7 @@ class Records:
 
     def knows(self, account: str, handle: str) -> bool:
         """Whether an account has, or lately had, a session with this handle."""
-        entries = _pairs(self._link.call("HGETALL", self.place_of(account).entries))
+        entries = pairs(self._link.call("HGETALL", self.place_of(account).entries))
         return any(entry.partition(b"|")[0].decode() == handle for _, entry in entries)
 
     def create(self, record: Record, idle_seconds: int, absolute_seconds: int) -> Live:
@@ -408,8 +449,8 @@ class Records:
         """
         session_id = new_id(account_tag(record.account) if record.account else None)
         place = self._place(session_id)
-        site = int(self._link.call("GET", self._site_epoch) or 0)
-        now, epoch = self._link.run(scripts.MOMENT, (place.epoch,))
+        site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
+        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
         self._set_clock(now)
         record.created_at = now
         if record.account:
@@ -435,17 +476,36 @@ class Records:
         )
         if over == 0:
             raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
-        for handle in over:
+        for handle in items(over):
             ended = events.SessionEnded(handle=handle.decode(), account=record.account, reason="limit")
-            self._link.call("PUBLISH", self.channel, json.dumps({"handle": ended.handle, "reason": ended.reason}))
+            try:
+                self._link.call("PUBLISH", self.channel, json.dumps({"handle": ended.handle, "reason": ended.reason}))
+            except StoreUnavailable as error:
+                self._announced(str(error))
             events.publish(ended)
         return live
 
-    def save(self, live: Live) -> Literal["saved", "gone", "changed"]:
-        """Write the record back if it still exists at the revision that was read."""
+    def _announced(self, trouble: str) -> None:
+        """Note whether subscribers were told of an end. It holds all the same: what Redis holds decides."""
+        if trouble:
+            self._tell(
+                "announce",
+                "Ended sessions are not announced to subscribers: %s. If it is a permission: "
+                "ACL SETUSER <user> &%s +publish",
+                trouble,
+                self.channel,
+            )
+        else:
+            self._told.discard("announce")
+
+    def save(self, live: Live, when_full: bool = False) -> Literal["saved", "gone", "changed"]:
+        """Write the record back if it still exists at the revision that was read.
+
+        With `when_full` a Redis out of memory takes it even if it has grown: for changes of a few bytes.
+        """
         read = live.revision
         live.revision = read + 1
-        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live))
+        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live), int(when_full))
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
@@ -524,7 +584,7 @@ class Records:
     def _revoke(self, place: Place, handle: str, account: str | None, reason: str) -> int:
         announcement = json.dumps({"handle": handle, "reason": reason})
         arguments = (place.digest, reason, self.channel, announcement, handle, place.siblings)
-        outcome = int(self._end(account, reason, scripts.REVOKE, (place.record, place.entries), *arguments))
+        outcome = self._end(account, reason, scripts.REVOKE, (place.record, place.entries), *arguments)
         if outcome == 1 and handle:
             events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
         return outcome
@@ -556,7 +616,7 @@ class Records:
             return None
         live.epoch, live.revision, live.plaintext = successor.epoch, successor.revision, successor.plaintext
         events.publish(events.SessionsRevoked(account=live.record.account, scope="others"))
-        return int(ended)
+        return ended
 
     def revoke_account(self, account: str, reason: str = "everywhere") -> int:
         """End every session of an account, those being signed in right now included; return how many lived. One
@@ -565,7 +625,7 @@ class Records:
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason, scripts.EPOCH_SECONDS)
-        return int(self._end(account, reason, scripts.EVERYWHERE, (place.epoch, place.entries), *arguments))
+        return self._end(account, reason, scripts.EVERYWHERE, (place.epoch, place.entries), *arguments)
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
@@ -574,11 +634,14 @@ class Records:
 
     def _end(
         self, account: str | None, reason: str, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
-    ) -> Any:
-        answer, confirmed = self._link.revoke(script, keys, *arguments)
+    ) -> int:
+        """Run a script that ends sessions; return the number it answers."""
+        reply, confirmed = self._link.revoke(script, keys, *arguments)
         if not confirmed:
             events.publish(events.RevocationUnconfirmed(account=account, reason=reason))
-        return answer
+        ended, trouble = items(reply, 2)
+        self._announced(trouble.decode())
+        return number(ended)
 
     def open_standing(self, key: str, sealed: bytes | None) -> Standing:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
@@ -611,11 +674,20 @@ class Records:
 
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
-        return int(self._link.run(scripts.MOMENT, (self._site_epoch,))[0])
+        return number(items(self._link.run(scripts.MOMENT, (self._site_epoch,)), 2)[0])
 
-    def spend(self, nonce: str, seconds: int) -> bool:
-        """Spend a nonce, for all workers and for `seconds`; return False if it was spent before."""
-        return self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds)) is not None
+    def spend(self, nonce: str, seconds: int, when_full: bool = False) -> bool:
+        """Spend a nonce, for all workers and for `seconds`; return False if it was spent before.
+
+        With `when_full` it works when Redis is out of memory: for signatures that end sessions.
+        """
+        if when_full:
+            key = f"{self._prefix}nonce:{nonce}"
+            return number(self._link.run(scripts.SPEND, (key,), max(1, seconds))) == 1
+        reply = self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds))
+        if reply not in (None, b"OK", True):
+            raise StoreUnavailable("Redis did not say whether a nonce is new", retry_after=2)
+        return reply is not None
 
     def spent(self, nonce: str) -> bool:
         """Whether a nonce was spent."""
@@ -627,9 +699,9 @@ class Records:
         # epoch is on another slot, and costs a second round trip.
         of_account = (place.standing, place.pointer, place.news)
         if self._link.is_cluster:
-            stored, epoch, *more = self._link.call("MGET", place.record, place.epoch, *of_account)
+            stored, epoch, *more = items(self._link.call("MGET", place.record, place.epoch, *of_account), 5)
             return stored, epoch, self._link.call("GET", self._site_epoch), *more
-        return tuple(self._link.call("MGET", place.record, place.epoch, self._site_epoch, *of_account))
+        return tuple(items(self._link.call("MGET", place.record, place.epoch, self._site_epoch, *of_account), 6))
 
     def open(self, session_id: str, place: Place, stored: bytes, now: int) -> Live | Ended:
         """Open a stored record; `now` is in milliseconds since the epoch."""
@@ -657,13 +729,17 @@ class Records:
     def now(self, place: Place) -> int:
         """Return the time in milliseconds since the epoch, by Redis's clock as we last heard it."""
         # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
-        # from what it said. Not the monotonic one: it stands still while a machine sleeps, and nothing would slide.
-        if time.monotonic() >= self._ask_again:
-            return self._set_clock(self._link.run(scripts.MOMENT, (place.epoch,))[0])
-        return int(time.time() * 1000 + self._ahead)
+        # from what it said. Not the monotonic one alone: it stands still while a machine sleeps, and nothing would
+        # slide. Not the wall clock alone either: it is set by people and by NTP, and everybody would be signed out,
+        # or stay signed in. Where the two disagree, Redis is asked.
+        wall, steady = time.time(), time.monotonic()
+        if steady >= self._ask_again or abs(wall - steady - self._steady) > _JUMP:
+            return self._set_clock(number(items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)[0]))
+        return int(wall * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:
-        self._ahead, self._ask_again = now - time.time() * 1000, time.monotonic() + 60
+        wall, steady = time.time(), time.monotonic()
+        self._ahead, self._ask_again, self._steady = now - wall * 1000, steady + 60, wall - steady
         return now
 
     def _place(self, session_id: str) -> Place:
@@ -703,9 +779,11 @@ def _following(session_id: str, key: bytes) -> str:
     return session_id[:_TAG] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
-    # A hash as Redis sends it; redis-py has made a dict of it for a Cluster.
-    return iter(flat.items()) if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
+def _as_epoch(key: str, stored: Any) -> int:
+    epoch = 0 if stored is None else number(stored, key)
+    if epoch < 0:
+        raise StoreUnavailable(f"{key} holds no epoch", retry_after=2)
+    return epoch
 
 
 def _associated(key: str, header: list[bytes]) -> bytes:

@@ -79,7 +79,7 @@ class Refresh:
             if newest or not in_time:
                 successor = _successor(family, family.generation + 1, parts.secret)
                 live.record.family = family.moved_on(presented, _hash(successor), live.now)
-                if self._records.save(live) != "saved":
+                if self._records.save(live, when_full=True) != "saved":
                     continue  # another request was first, or the session has ended: look again
                 events.publish(events.TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:

@@ -4,7 +4,7 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
 
     {tag}:session:<digest>   string  active|revision|idle|ends|epoch|site|sealed
     {tag}:epoch              number  a record that saw a smaller one is dead; gone after the longest session
-    {tag}:index              hash    digest -> handle|created|ends|reason; no reason while the session lives
+    {tag}:index              hash    digest -> handle|created|ends|idle end|reason; no reason while the session lives
     {tag}:standing           string  sealed: the account's role and verification
     {tag}:person             string  sealed: the person that the account belongs to
     {tag}:share              string  sealed: the server's half of a pre-generated wallet's key
@@ -13,7 +13,11 @@ All keys of one account share the hash tag `{tag}`, so a script runs on one slot
 
 The TTL of a record is its idle clock, never past `ends`, its absolute one. `active` is when activity was last
 written: 13 digits, so that it can be written in place. All times are milliseconds by Redis's own clock.
-Index entries outlive their session by a day, to tell the browser that comes back why it is signed out.
+Index entries outlive their session by a day, to tell the browser that comes back why it is signed out. The idle end
+of an entry tells a record that ran out of time from one that was lost (eviction, FLUSHALL, a failover).
+
+A script can fail at any of its commands, and nothing is undone then. So each reads first, then writes what must hold,
+and does the rest (index, announcement) in a way that can't fail: an error means that nothing was done.
 """
 
 from __future__ import annotations
@@ -30,38 +34,85 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
+# A Redis out of memory refuses a script whose first write may need memory, and no write after one that needs none.
+# This one needs none and changes nothing: ending sessions must work when Redis is full.
+_ALLOW_WHEN_FULL = """
+local function allow_when_full(key)
+  local ttl = redis.call('PTTL', key)
+  if ttl > 0 then redis.call('PEXPIRE', key, ttl) else redis.call('PERSIST', key) end
+end
+"""
+
+# A session must not live because the epoch that ended it can't be read: anything but a number is an error.
+_EPOCH = """
+local function epoch_of(key)
+  local stored = redis.call('GET', key) or '0'
+  if not string.match(stored, '^%d+$') then error(key .. ' holds no number') end
+  return tonumber(stored)
+end
+"""
+
+# The handle, start, absolute end, idle end and reason of an entry; nothing if it is none. Entries of earlier versions
+# have no idle end.
+_PARTS = """
+local function parts(entry)
+  local handle, created, ends, idles, reason = string.match(entry, '^(.-)|(%d+)|(%d+)|(%d+)|(.*)$')
+  if not handle then handle, created, ends, reason = string.match(entry, '^(.-)|(%d+)|(%d+)|(.*)$') end
+  return handle, tonumber(created), tonumber(ends), tonumber(idles), reason
+end
+"""
+
+# Tell subscribers; return why that failed, or ''. A user of Redis 7 has no channels unless its rules name them.
+_ANNOUNCE = """
+local function announce(channel, message)
+  local sent = redis.pcall('PUBLISH', channel, message)
+  return type(sent) == 'table' and sent.err or ''
+end
+"""
+
 # KEYS epoch -> now, epoch. Read before a record is sealed: the record carries the epochs it saw, so that a revocation
 # in between is newer than the record and wins.
 MOMENT = Script(
     _NOW
+    + _EPOCH
     + """
-return {now, tonumber(redis.call('GET', KEYS[1]) or 0)}
+return {now, epoch_of(KEYS[1])}
 """
 )
 
-# KEYS record -> now, or 0 if it is gone. The idle clock starts again, never past the absolute end.
+# KEYS record, index, epoch; ARGV digest -> now, or 0 if it is gone. The idle clock starts again, never past the
+# absolute end.
 TOUCH = Script(
     _NOW
+    + _EPOCH
     + """
-local idle, ends = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^%d+|%d+|(%d+)|(%d+)|')
-if not idle then return 0 end
+local idle, ends, seen = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^%d+|%d+|(%d+)|(%d+)|(%d+)|')
+-- MGET, which every request reads by, takes an epoch of another type for none: here it is an error.
+if not idle or tonumber(seen) < epoch_of(KEYS[3]) then return 0 end
 local left = math.min(tonumber(idle), tonumber(ends) - now)
 if left <= 0 then redis.call('DEL', KEYS[1]) return 0 end
 -- In this order: a Redis out of memory would refuse SETRANGE as the first write of a script, and all reading with it.
 redis.call('PEXPIRE', KEYS[1], left)
 redis.call('SETRANGE', KEYS[1], 0, string.format('%013.0f', now))
+local entry = redis.pcall('HGET', KEYS[2], ARGV[1])
+local head = type(entry) == 'string' and string.match(entry, '^(.-|%d+|%d+|)%d*|?$') -- if it has no reason
+if head then redis.pcall('HSET', KEYS[2], ARGV[1], head .. string.format('%.0f', now + left) .. '|') end
 return now
 """
 )
 
-# KEYS index; ARGV digest -> why there is no such session, and the handle it had.
+# KEYS index; ARGV digest -> why there is no such session, and the handle it had. One that neither clock had ended was
+# lost, for an unknown reason. A second is for Redis's own clock, which may have been set back that far by a failover.
 WHY = Script(
     _NOW
+    + _PARTS
     + """
 local entry = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-local handle, ends, reason = string.match(entry, '^(.-)|%d+|(%d+)|(.*)$')
-if not ends then return {'unknown', ''} end
-if reason == '' then reason = now >= tonumber(ends) and 'absolute' or 'idle' end
+local handle, _, ends, idles, reason = parts(entry)
+if not handle then return {'unknown', ''} end
+if reason == '' then
+  reason = now >= ends and 'absolute' or now + 1000 >= (idles or 0) and 'idle' or 'unknown'
+end
 return {reason, handle}
 """
 )
@@ -79,17 +130,19 @@ for i = 1, #entries, 2 do
     if record or string.sub(entries[i + 1], -8) ~= '|rotated' then digest = entries[i] end
   end
 end
+local epoch = redis.call('GET', KEYS[2])
 -- What is of another type is not there, and no error.
-local beside = redis.call('MGET', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+local beside = redis.call('MGET', KEYS[3], KEYS[4], KEYS[5])
 local site = KEYS[6] and redis.call('GET', KEYS[6]) or false
-return {record, beside[1], site, beside[2], beside[3], beside[4], digest}
+return {record, epoch, site, beside[1], beside[2], beside[3], digest}
 """
 )
 
 _ENTER = """
-local function enter(index, digest, handle, created, ends)
+local function enter(index, digest, handle, created, ends, left)
   if handle == '' then return end
-  redis.call('HSET', index, digest, handle .. '|' .. created .. '|' .. ends .. '|')
+  local idles = string.format('%.0f', now + left)
+  redis.call('HSET', index, digest, table.concat({handle, created, ends, idles, ''}, '|'))
   local keep = tonumber(ends) - now + 86400000
   if redis.call('PTTL', index) < keep then redis.call('PEXPIRE', index, keep) end
 end
@@ -98,7 +151,7 @@ end
 # How an entry of the index gets its reason: everything up to the last bar stays.
 _CLOSE = """
 local function close(index, digest, entry, reason)
-  redis.call('HSET', index, digest, (string.match(entry, '^(.*|)') or '|0|0|') .. reason)
+  redis.pcall('HSET', index, digest, (string.match(entry, '^(.*|)') or '|0|0|0|') .. reason)
 end
 """
 
@@ -108,7 +161,7 @@ _END_ALL = (
     + """
 local function end_all(index, records, reason, but)
   local ended = 0
-  local entries = redis.call('HGETALL', index)
+  local entries = redis.pcall('HGETALL', index) -- an epoch has ended them already
   for i = 1, #entries, 2 do
     if entries[i] ~= but and redis.call('DEL', records .. entries[i]) == 1 then
       close(index, entries[i], entries[i + 1], reason)
@@ -129,12 +182,14 @@ CREATE = Script(
     _NOW
     + _ENTER
     + _CLOSE
+    + _PARTS
     + """
 local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[5]) - now)
 if left <= 0 then return 0 end
+redis.call('HLEN', KEYS[2]) -- an index that can't be used fails here, before anything was written
 local record = string.format('%013.0f', now) .. ARGV[6]
 if not redis.call('SET', KEYS[1], record, 'NX', 'PX', left) then return 0 end
-enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+enter(KEYS[2], ARGV[1], ARGV[2], ARGV[4], ARGV[5], left)
 if KEYS[3] then
   local before, news = redis.pcall('GET', KEYS[3]), {ARGV[9]}
   -- Nobody is kept from signing in by what else may be there.
@@ -146,11 +201,11 @@ end
 local living, ended, over = {}, {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
-  local handle, created, ends, reason = string.match(entries[i + 1], '^(.-)|(%d+)|(%d+)|(.*)$')
+  local handle, created, ends, _, reason = parts(entries[i + 1])
   if reason == '' and redis.call('EXISTS', ARGV[8] .. entries[i]) == 1 then
-    table.insert(living, {tonumber(created), entries[i], entries[i + 1], handle})
+    table.insert(living, {created, entries[i], entries[i + 1], handle})
   else
-    table.insert(ended, {tonumber(ends or 0), entries[i]})
+    table.insert(ended, {ends or 0, entries[i]})
   end
 end
 -- The newest is never the one to go, even if a clock was set back.
@@ -169,13 +224,16 @@ return over
 """
 )
 
-# KEYS record; ARGV revision read, record without its time -> 1 saved, 0 gone, -1 changed since it was read. Writes
-# nothing unless the record still exists: a session revoked during a request stays revoked.
+# KEYS record; ARGV revision read, record without its time, 1 if a full Redis is to take it -> 1 saved, 0 gone, -1
+# changed since it was read. Writes nothing unless the record still exists: a session revoked during a request stays
+# revoked. A full Redis takes what does not grow as well, such as a record that a new secret encrypts.
 SAVE = Script(
-    """
+    _ALLOW_WHEN_FULL
+    + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
+if ARGV[3] == '1' or #active + #ARGV[2] <= redis.call('STRLEN', KEYS[1]) then allow_when_full(KEYS[1]) end
 redis.call('SET', KEYS[1], active .. ARGV[2], 'KEEPTTL')
 return 1
 """
@@ -196,6 +254,7 @@ return 1
 # ends, record without its time, idle if the clocks start again or 0 -> 1 moved, 0 gone, -1 changed since it was read.
 ROTATE = Script(
     _NOW
+    + _EPOCH
     + _ENTER
     + _CLOSE
     + """
@@ -203,7 +262,7 @@ if redis.call('EXISTS', KEYS[3]) == 1 then return 1 end -- sent twice, since the
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
-if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[4]) or 0) then return 0 end
+if tonumber(ARGV[2]) < epoch_of(KEYS[4]) then return 0 end
 local left, ttl, idle = tonumber(ARGV[7]) - now, redis.call('PTTL', KEYS[1]), tonumber(ARGV[9])
 if idle > 0 then
   active, left = string.format('%013.0f', now), math.min(left, idle)
@@ -211,20 +270,22 @@ elseif ttl > 0 then -- it has one, unless somebody took it off
   left = math.min(left, ttl)
 end
 if left <= 0 then return 0 end
-redis.call('SET', KEYS[3], active .. ARGV[8], 'PX', left)
-redis.call('DEL', KEYS[1])
 local entry = redis.call('HGET', KEYS[2], ARGV[3])
+redis.call('DEL', KEYS[1]) -- first, since a full Redis allows no other first write
+redis.call('SET', KEYS[3], active .. ARGV[8], 'PX', left)
 if entry then close(KEYS[2], ARGV[3], entry, 'rotated') end
-enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7], left)
 return 1
 """
 )
 
 # KEYS record, index; ARGV digest, reason, channel, announcement, handle, what the keys of records begin with -> 1 if
-# it was alive, 0 if it had ended, -1 if this account never had it. Without a digest, or if another request moved the
-# session to another id in the same slot, it is found by its handle: a sign-out ends it all the same.
+# it was alive, 0 if it had ended, -1 if this account never had it; and why it could not be announced, or ''. Without
+# a digest, or if another request moved the session to another id in the same slot, it is found by its handle: a
+# sign-out ends it all the same.
 REVOKE = Script(
     _CLOSE
+    + _ANNOUNCE
     + """
 local digest, known = ARGV[1], -1
 if digest == '' or redis.call('DEL', KEYS[1]) == 0 then
@@ -236,46 +297,50 @@ if digest == '' or redis.call('DEL', KEYS[1]) == 0 then
       if redis.call('DEL', ARGV[6] .. entries[i]) == 1 then digest = entries[i] end
     end
   end
-  if not digest then return known end
+  if not digest then return {known, ''} end
 end
-local entry = redis.call('HGET', KEYS[2], digest)
-if entry then close(KEYS[2], digest, entry, ARGV[2]) end
-if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end -- a visitor's session is nobody's business
-return 1
+local entry = redis.pcall('HGET', KEYS[2], digest)
+if type(entry) == 'string' then close(KEYS[2], digest, entry, ARGV[2]) end
+-- A visitor's session is nobody's business.
+return {1, ARGV[5] ~= '' and announce(ARGV[3], ARGV[4]) or ''}
 """
 )
 
 # KEYS record, index, epoch; ARGV revision read, epoch seen, digest, record without its time that has seen the next
 # epoch, channel, announcement, what the keys of records begin with, the next epoch, seconds it stays -> how many
-# others were alive, or -1 if the record changed or is gone. The epoch ends them all, those being signed in included;
-# only this record has seen the new one.
+# others were alive, or -1 if the record changed or is gone, and why it could not be announced, or ''. The epoch ends
+# them all, those being signed in included; only this record has seen the new one.
 OTHERS = Script(
-    _END_ALL
+    _ALLOW_WHEN_FULL
+    + _EPOCH
+    + _END_ALL
+    + _ANNOUNCE
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
-if not active or revision ~= ARGV[1] then return -1 end
-if tonumber(ARGV[2]) < tonumber(redis.call('GET', KEYS[3]) or 0) then return -1 end
+if not active or revision ~= ARGV[1] then return {-1, ''} end
+if tonumber(ARGV[2]) < epoch_of(KEYS[3]) then return {-1, ''} end
+allow_when_full(KEYS[3])
 redis.call('SET', KEYS[3], ARGV[8], 'EX', ARGV[9])
 redis.call('SET', KEYS[1], active .. ARGV[4], 'KEEPTTL')
-local ended = end_all(KEYS[2], ARGV[7], 'revoked', ARGV[3])
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return ended
+return {end_all(KEYS[2], ARGV[7], 'revoked', ARGV[3]), announce(ARGV[5], ARGV[6])}
 """
 )
 
 # KEYS epoch, index; ARGV channel, announcement, what the keys of records begin with, reason, seconds the epoch stays
-# -> how many were alive. The epoch alone ends them all, those being signed in included; the rest tidies up, and lets
-# each returning browser hear the reason. It counts on from the time: one that was gone must not begin at one again,
-# below what living records have seen of it.
+# -> how many were alive, and why it could not be announced, or ''. The epoch alone ends them all, those being signed
+# in included; the rest tidies up, and lets each returning browser hear the reason. It counts on from the time: one
+# that was gone must not begin at one again, below what living records have seen of it.
 EVERYWHERE = Script(
-    _NOW
+    _ALLOW_WHEN_FULL
+    + _NOW
+    + _EPOCH
     + _END_ALL
+    + _ANNOUNCE
     + """
-local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) + 1, now)
+local epoch = math.max(epoch_of(KEYS[1]) + 1, now)
+allow_when_full(KEYS[1])
 redis.call('SET', KEYS[1], string.format('%.0f', epoch), 'EX', ARGV[5])
-local ended = end_all(KEYS[2], ARGV[3], ARGV[4])
-redis.call('PUBLISH', ARGV[1], ARGV[2])
-return ended
+return {end_all(KEYS[2], ARGV[3], ARGV[4]), announce(ARGV[1], ARGV[2])}
 """
 )
 
@@ -286,15 +351,19 @@ return ended
 # since it was read is in use and left alone: "end all others" may just have given it the epoch that it lacks here.
 MEND = Script(
     _NOW
+    + _ALLOW_WHEN_FULL
+    + _EPOCH
     + _ENTER
     + _CLOSE
+    + _PARTS
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active or revision ~= ARGV[1] then return {} end
 local entry = redis.call('HGET', KEYS[2], ARGV[2])
 local reason = ARGV[8]
-if reason == '' and tonumber(ARGV[7]) < tonumber(redis.call('GET', KEYS[3]) or 0) then reason = 'everywhere' end
-local known = entry and string.match(entry, '^[^|]*|%d+|%d+|(.+)$')
+if reason == '' and tonumber(ARGV[7]) < epoch_of(KEYS[3]) then reason = 'everywhere' end
+local handle, created, ends, _, noted = parts(entry or '')
+local known = handle and noted ~= '' and noted
 local ttl = redis.call('PTTL', KEYS[1])
 local left = tonumber(ARGV[5]) - now
 if ttl == -1 then left = math.min(left, tonumber(active) + tonumber(ARGV[6]) - now) end
@@ -308,8 +377,9 @@ if ttl == -1 then
   redis.call('PEXPIRE', KEYS[1], left)
   table.insert(wrong, 'clock')
 end
-if ARGV[3] ~= '' and entry ~= table.concat({ARGV[3], ARGV[4], ARGV[5], ''}, '|') then
-  enter(KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+if ARGV[3] ~= '' and (handle ~= ARGV[3] or created ~= tonumber(ARGV[4]) or ends ~= tonumber(ARGV[5])) then
+  allow_when_full(KEYS[1])
+  enter(KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ttl > 0 and ttl or left)
   table.insert(wrong, 'lost')
 end
 return wrong
@@ -343,8 +413,10 @@ return dropped
 # KEYS value; ARGV expected, new -> 1 if it was as expected and now is the new one, with the clock that the other had.
 # An empty expected is "not there".
 SWAP = Script(
-    """
+    _ALLOW_WHEN_FULL
+    + """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if #ARGV[2] <= #ARGV[1] then allow_when_full(KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 """
@@ -376,11 +448,23 @@ return 1
 """
 )
 
-# KEYS epoch; ARGV channel, announcement -> the new epoch. One write, whatever the number of sessions.
+# KEYS nonce; ARGV seconds -> 1 if it was not spent before. For a signature that ends sessions: it works when Redis is
+# full.
+SPEND = Script(
+    _ALLOW_WHEN_FULL
+    + """
+allow_when_full(KEYS[1])
+return redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) and 1 or 0
+"""
+)
+
+# KEYS epoch; ARGV channel, announcement -> the new epoch, and why it could not be announced, or ''. One write,
+# whatever the number of sessions.
 BUMP = Script(
-    """
-local epoch = redis.call('INCR', KEYS[1])
-redis.call('PUBLISH', ARGV[1], ARGV[2])
-return epoch
+    _ALLOW_WHEN_FULL
+    + _ANNOUNCE
+    + """
+allow_when_full(KEYS[1])
+return {redis.call('INCR', KEYS[1]), announce(ARGV[1], ARGV[2])}
 """
 )

@@ -40,7 +40,7 @@ class KeyRing:
 
     def open(self, sealed: bytes, associated: bytes) -> bytes:
         """Return the plaintext; raise `Unsealable` for anything that was not sealed for exactly this place."""
-        key = self._keys.get(sealed[:_ID])
+        key = self._keys.get(sealed[:_ID]) if isinstance(sealed, bytes) else None
         if key is None:
             raise Unsealable("sealed with an unknown key")
         try:

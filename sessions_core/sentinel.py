@@ -10,14 +10,9 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.exceptions import RedisError
-
-from .errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from .connection import Link
 
 logger = logging.getLogger(__name__)
 
@@ -74,21 +69,3 @@ class Master:
                 self._resting[number] = time.monotonic() + _REST
                 continue
             yield (state["ip"], int(state["port"])), "failover_in_progress" in state["flags"]
-
-
-def warn_of_lost_writes(link: Link) -> None:
-    """Log what a failover can undo, if the master goes on alone when its replicas are cut off.
-
-    Not refused: with one replica, `min-replicas-to-write` stops all writing whenever that replica is restarted, and
-    which of the two is worse is the adopter's to decide.
-    """
-    try:
-        replication = bytes(link.call("INFO", "replication"))
-    except StoreUnavailable:
-        return  # `refuse_unsafe_server` has said so
-    if b"min_slaves_good_slaves:" not in replication:  # only there if the setting is
-        logger.warning(
-            "Redis runs under Sentinel without min-replicas-to-write: a master that is cut off goes on taking "
-            "writes, and a failover throws them away, sign-outs included. Set min-replicas-to-write 1 and "
-            "min-replicas-max-lag 10, or SESSIONS_CORE_REVOCATION_REPLICAS = 1 to have revocations confirmed."
-        )

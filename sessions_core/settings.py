@@ -44,7 +44,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 class Settings:
     """All settings of the package. Durations are whole seconds unless the name says milliseconds."""
 
-    secrets: tuple[str, ...]
+    # What shows the locals of a traceback shows no secret.
+    secrets: tuple[str, ...] = field(repr=False)
     """SECRET_KEY_FALLBACKS and SECRET_KEY, newest last."""
 
     development: bool = False
@@ -71,7 +72,7 @@ class Settings:
     )
     """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
 
-    rpc_urls: Mapping[str, str] = field(default_factory=dict)
+    rpc_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
     rpc_timeout_ms: int = 3000
     """How long one question to a node may take in all, in milliseconds."""
@@ -85,7 +86,7 @@ class Settings:
     internet_identity_url: str = "https://id.ai/#authorize"
     """The page of Internet Identity that sign-in opens in a window; empty does not offer it."""
 
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
     redis_prefix: str = "wallet:"
     """What every key begins with."""
@@ -94,7 +95,7 @@ class Settings:
     revocation_replicas: int = 0
     """How many replicas must confirm that sessions have ended before an answer says so (WAIT); 0 asks none."""
     redis_check: bool = True
-    """Whether production start-up refuses a Redis without append-only file or with eviction."""
+    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right."""
 
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
@@ -147,7 +148,7 @@ class Settings:
     activity_events: int = 1000
     """How many events are kept of an account; the site keeps ten times as many."""
 
-    metrics_secret: str | None = None
+    metrics_secret: str | None = field(default=None, repr=False)
     """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     cookie_secure: bool = True
@@ -379,7 +380,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
         return value
     wanted = "a list of strings" if hint == tuple[str, ...] else getattr(hint, "__name__", str(hint))
-    raise Misconfigured(f"{key} must be {wanted}, not {value!r}.")
+    secret = key.endswith(("_URL", "_URLS", "_SECRET"))  # or holds one
+    raise Misconfigured(f"{key} must be {wanted}, not {type(value).__name__ if secret else repr(value)}.")
 
 
 def _secret(name: str, secret: Any) -> str:

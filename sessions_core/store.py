@@ -24,7 +24,7 @@ from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, cast
 
-from flask import Flask, Request, Response, g
+from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
@@ -48,7 +48,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
     `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
     challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
-    good.
+    good. `done` says that the request did what can't be taken back: it stays a success, even if what it leaves in
+    `flask.session` can't be stored.
 
     The guard reads the session before each view. Code that runs earlier, or without the guard, has it read at the
     first look: a hook that asks for the account must never take a user for a visitor.
@@ -63,6 +64,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     lost = False
     saved = False  # the response has begun: what is changed now comes too late
     cleared = False
+    done = False
+    revocation_pending = False  # sessions have ended, and too few replicas have confirmed it
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
@@ -312,21 +315,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if dict.keys(session) - {CSRF_KEY}:
                 logger.warning("flask.session was written on a route without one; declare it @public to keep it.")
             return
-        try:
-            if session.modified:
-                session.modified = False
-                self._write(session)
-                if session.lost and response.status_code < 400:
-                    raise SessionEndedDuringRequest(reason=session.ended)
-            if g.pop("revocation_pending", False) and response.status_code < 400:
-                raise RevocationPending("too few replicas confirm it", retry_after=2)
-        except (StoreUnavailable, SessionEndedDuringRequest, RevocationPending) as error:
-            # The view's answer claims a change that was not stored, or not confirmed. What it has the browser forget
-            # goes all the same in the second case: it has ended.
-            kept = _pairs(response) if isinstance(error, RevocationPending) else iter(())
-            forget = [pair for pair in kept if pair[0] in ("Set-Cookie", "Clear-Site-Data")]
-            _replace(response, app.make_response(app.handle_user_exception(error)))
-            response.headers.extend(forget)
+        self._write_and_tell(app, session, response)
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
                 # Whatever the view thought of its page: what belongs to one person must not be kept for all.
@@ -337,6 +326,26 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             self._set_session_cookie(session, response)
         if session.browser_cookie_due and session.minted_browser:
             response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
+
+    def _write_and_tell(self, app: Flask, session: WalletSession, response: Response) -> None:
+        """Write what changed; put a refusal in the place of an answer that claims what is not so."""
+        try:
+            if session.modified:
+                session.modified = False
+                self._write(session)
+                if session.lost and response.status_code < 400:
+                    raise SessionEndedDuringRequest(reason=session.ended)
+        except (StoreUnavailable, SessionEndedDuringRequest) as error:
+            if session.done:
+                logger.warning("What a request left in flask.session could not be stored: %s", error)
+            else:
+                _replace(response, app.make_response(app.handle_user_exception(error)))
+        if session.revocation_pending and response.status_code < 400:
+            # What the answer has the browser forget goes all the same: it has ended.
+            forget = [pair for pair in _pairs(response) if pair[0] in ("Set-Cookie", "Clear-Site-Data")]
+            pending = RevocationPending("too few replicas confirm it", retry_after=2)
+            _replace(response, app.make_response(app.handle_user_exception(pending)))
+            response.headers.extend(forget)
 
     def regenerate(
         self, session: WalletSession, change: Callable[[Record], None] | None = None, restart_seconds: int = 0

@@ -18,9 +18,10 @@ from flask import Flask, session
 from redis import Redis
 
 from sessions_core import connection, signed_in
-from sessions_core.connection import Breaker, Link, Script, refuse_unsafe_server
+from sessions_core.connection import Breaker, Link, Script
 from sessions_core.errors import Misconfigured, StoreUnavailable
 from sessions_core.records import Records
+from sessions_core.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet

@@ -15,7 +15,8 @@ ROWS = (
     ("errors", "client", "session_data"),
     ("encodings", "curves", "canisters", "accounts", "settings", "sealing", "keyfile"),
     ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
-    ("connection", "embedded", "scripts", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
+    ("redis_url", "nodes", "cluster", "sentinel", "connection", "replies"),
+    ("embedded", "scripts", "server_checks", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
     ("census", "rate_limits"),
     ("signing_keys", "tokens", "cookies", "store"),
     ("challenges", "lifecycle", "refresh"),
@@ -25,7 +26,7 @@ ROWS = (
     ("__init__",),
 )
 DOMAIN = tuple(module for row in ROWS[:3] for module in row)
-KNOWS_REDIS = ("connection",)
+KNOWS_REDIS = ("cluster", "connection", "nodes", "redis_url", "sentinel", "server_checks")
 KNOWS_FLASK_SESSION = ("store",)
 
 ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}

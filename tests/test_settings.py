@@ -164,7 +164,10 @@ WRONG_TYPES: list[tuple[str, Any]] = [
 def test_a_wrong_type_is_refused_and_named(key: str, value: Any) -> None:
     sentence = refusal(**{key: value})
     assert sentence.startswith(f"SESSIONS_CORE_{key} must be ")
-    assert repr(value) in sentence
+    if key == "REDIS_URL":  # it may hold a password
+        assert (type(value).__name__ in sentence, str(value) in sentence) == (True, False)
+    else:
+        assert repr(value) in sentence
 
 
 def test_chains_may_be_a_list() -> None:

@@ -123,6 +123,7 @@ def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
         raise NotFound("no session of this account")
     ensure_fresh(0, "admin.revoke")
     alive = ours.lifecycle.revoke_handle(found, handle)
+    wallet_session().done = True
     flash(handle, "ended_by_admin" if alive else "ended_already")
     return _to(found)
 
@@ -136,6 +137,7 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
     ended = services().lifecycle.revoke_account(found, "revoked")
     if found == own_session().account:
         return _signed_out()
+    wallet_session().done = True
     flash(str(ended), "ended_all_by_admin")
     return _to(found)
 

@@ -7,6 +7,7 @@ never was.
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,6 +31,8 @@ from .origin import safe_path
 from .pages import clear_browser, own_session, pages
 from .services import services
 from .view import SessionView
+
+logger = logging.getLogger(__name__)
 
 PER_PAGE = 25
 _ATTEMPTS = 100  # to name a session that other requests change; each round one of the writers gets through
@@ -274,6 +277,7 @@ def _revoke(handle: str) -> bool:
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
         alive = ours.lifecycle.revoke_handle(account, handle)
+        wallet_session().done = True
         _recognise(handle)
         return alive
     # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
@@ -284,6 +288,7 @@ def _revoke(handle: str) -> bool:
 
 def _revoke_others() -> int:
     ended = _end_linked("revoked") + services().store.revoke_others(wallet_session())
+    wallet_session().done = True
     view = session_view()
     if view is not None:
         _recognise(*(each.handle for each in view.sign_ins_elsewhere))
@@ -300,5 +305,11 @@ def _recognise(*handles: str) -> None:
         # seven newer ones: what goes here is gone there.
         record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
 
-    if told:
+    if not told:
+        return
+    try:
         services().store.amend(wallet_session(), note)
+    except StoreUnavailable as error:
+        if not wallet_session().done:
+            raise
+        logger.warning("The sign-ins of sessions that ended are still told of: %s", error)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -39,16 +40,20 @@ from ..errors import (
     PermissionDenied,
     SessionExpired,
     SessionInvalid,
+    StoreUnavailable,
     TokenExpired,
     TokenInvalid,
 )
 from ..person import Person
 from ..records import Record, Slide
+from ..server_checks import trouble_of
 from ..store import WalletSession
 from . import client, confirmations, contract_wallets, origin
 from .checks import checks_of
 from .services import EXTENSION, Services, services
 from .view import SessionView
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -417,7 +422,20 @@ def _note_use(ours: Services, current: WalletSession) -> None:
         if record.family is not None and record.family.generation == claims.gen:
             record.family = msgspec.structs.replace(record.family, used=True)
 
-    ours.store.amend(current, use)
+    # Without Redis's writes there is no refresh either: the next request notes it.
+    _try_to_amend(ours, current, use)
+
+
+def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
+    """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
+    try:
+        ours.store.amend(current, change)
+    except StoreUnavailable as error:
+        if trouble_of(error) not in ("redis_full", "redis_replica", "redis_refuses"):
+            raise
+        logger.warning("The use of a session could not be noted: %s", error)
+        return False
+    return True
 
 
 def follow(ours: Services, current: WalletSession) -> None:
@@ -448,8 +466,9 @@ def follow(ours: Services, current: WalletSession) -> None:
             def move(record: Record) -> None:
                 record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
 
-            ours.store.amend(current, move)
-            events.publish(events.ClientChanged(handle=record.handle, account=record.account, changed=changed))
+            if _try_to_amend(ours, current, move):
+                handle, account = record.handle, record.account
+                events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
 
 
 def _demand_rights(ours: Services, current: WalletSession, access: Access) -> None:

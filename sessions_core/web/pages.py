@@ -25,6 +25,7 @@ pages = Blueprint("sessions", __name__)
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
     *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
+    "unknown",
 )
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.

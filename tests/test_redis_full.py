@@ -1,0 +1,174 @@
+"""A Redis that is really full (`noeviction`): new sign-ins are refused, and every way to end a session works."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from redis import Redis
+from redis.exceptions import OutOfMemoryError
+
+from sessions_core.errors import SessionInvalid, StoreUnavailable
+from sessions_core.records import Ended, Live, Record
+from sessions_core.web.services import Services
+
+from .actors import ApiClient, Visitor, Wallet
+from .servers import Server, running
+from .stored import ABSOLUTE, ALICE, IDLE
+from .time_machine import Clock, TimeMachine
+
+
+@pytest.fixture
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    server = Server(tmp_path_factory.mktemp("full"), "--appendonly", "yes")
+    with running(server), server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def pass_time(app: Flask, raw: Redis, clock: Clock) -> TimeMachine:
+    return TimeMachine(app, raw, clock)
+
+
+@pytest.fixture
+def app(raw: Redis, make_app: Callable[..., Flask]) -> Flask:
+    url = f"unix://{raw.connection_pool.connection_kwargs['path']}"
+    return make_app(SESSIONS_CORE_REDIS_URL=url)
+
+
+def fill(raw: Redis) -> None:
+    """Write until Redis has no room, and let it find none again."""
+    raw.config_set("maxmemory-policy", "noeviction")
+    raw.config_set("maxmemory", raw.info("memory")["used_memory"] + 1_000_000)
+    with contextlib.suppress(OutOfMemoryError):
+        for number in range(1_000):
+            raw.set(f"filler:{number}", "x" * 10_000)
+    raw.config_set("maxmemory", raw.info("memory")["used_memory"] - 200_000)  # its own buffers come and go
+    with pytest.raises(OutOfMemoryError):
+        raw.set("one more", "byte")
+
+
+def start(services: Services, **fields: str) -> Live:
+    record = Record(
+        **{"handle": "sess_aaaaaaaaaaaaaaaa", "account": ALICE, "session_type": "standard", "data": {}} | fields
+    )
+    return services.records.create(record, IDLE, ABSOLUTE)
+
+
+def test_every_way_to_end_a_session_works_when_full(raw: Redis, services: Services) -> None:
+    records = services.records
+    ids = [start(services, handle=f"sess_{number:016}").id for number in range(5)]
+    mine = records.load(ids[0], "never")
+    fill(raw)
+    assert isinstance(mine, Live)
+    assert records.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
+    assert records.load(ids[4], "never") == Ended("revoked")
+    assert records.revoke_others(mine) == 3
+    assert [records.load(each, "never") for each in ids[1:4]] == [Ended("revoked")] * 3
+    assert isinstance(records.load(ids[0], "never"), Live), "the one that asked goes on"
+    assert records.revoke_account(ALICE) == 1
+    assert records.load(ids[0], "never") == Ended("everywhere")
+
+
+def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: Services) -> None:
+    """Nothing can be deleted then, so the epoch is the first write, and sign-ins in flight depend on it."""
+    fill(raw)
+    assert services.records.revoke_account(ALICE) == 0
+    assert int(raw.get(services.records.place_of(ALICE).epoch) or 0) > 0
+
+
+def test_everybody_is_signed_out_when_full(raw: Redis, services: Services) -> None:
+    session_id = start(services).id
+    fill(raw)
+    services.records.revoke_everybody()
+    assert services.records.load(session_id, "never") == Ended("revoked")
+
+
+def test_sweep_works_when_full(raw: Redis, services: Services) -> None:
+    dead, lost = start(services, handle="sess_dddddddddddddddd"), start(services, account="eip155:1:0xb")
+    raw.hdel(lost.place.entries, lost.place.digest)
+    raw.incr(dead.place.epoch)
+    fill(raw)
+    found = services.janitor.sweep()
+    assert (found["dead"], found["lost"]) == (1, 1)
+    assert raw.exists(dead.place.record) == 0
+
+
+def test_a_new_secret_encrypts_records_anew_when_full(
+    raw: Redis, services: Services, rotated: Callable[..., Services], overrides: dict[str, object]
+) -> None:
+    session_id = start(services).id
+    overrides["SESSIONS_CORE_REDIS_URL"] = services.settings.redis_url
+    later = rotated()
+    fill(raw)
+    assert later.janitor.sweep()["resealed"] == 1
+    assert isinstance(later.records.load(session_id, "never"), Live)
+
+
+def test_reuse_of_a_refresh_token_ends_its_session_when_full(app: Flask, raw: Redis, services: Services) -> None:
+    client = ApiClient(app)
+    client.sign_in(Wallet())
+    first = client.refresh_token
+    client.refresh()
+    assert client.get("/api/auth/sessions/validate").status_code == 200  # somebody has the successor
+    client.refresh()
+    fill(raw)
+    with pytest.raises(SessionInvalid) as refused:
+        services.refresh.redeem(first)
+    assert refused.value.reason == "token_reused"
+    assert client.get("/api/auth/sessions/validate").status_code == 401
+
+
+def test_a_refresh_token_moves_on_when_full(app: Flask, raw: Redis) -> None:
+    client = ApiClient(app)
+    client.sign_in(Wallet())
+    fill(raw)
+    client.refresh()
+    client.refresh()
+    assert client.get("/api/auth/sessions/validate").status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["others", "everywhere"])
+def test_pages_end_sessions_when_full(app: Flask, raw: Redis, wallet: Wallet, scope: str) -> None:
+    """The ends, and the message about them in `flask.session`: each is a write."""
+    person, other = Visitor(app), Visitor(app)
+    other.sign_in(wallet)
+    person.sign_in(wallet)
+    fill(raw)
+    answer = person.submit(f"/sessions/{scope}")
+    assert answer.status_code == 303, answer.text
+    assert not other.signed_in
+    assert person.signed_in is (scope == "others")
+
+
+def test_a_signature_for_ending_counts_when_full(
+    app: Flask, raw: Redis, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    person, other = Visitor(app), Visitor(app)
+    other.sign_in(wallet)
+    person.sign_in(wallet)
+    pass_time(301)
+    asked = person.submit("/sessions/others")
+    fill(raw)
+    answer = person.confirm(wallet, asked)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
+    assert person.signed_in
+    assert not other.signed_in
+
+
+def test_sign_out_works_when_full(app: Flask, raw: Redis, wallet: Wallet) -> None:
+    person = Visitor(app)
+    person.sign_in(wallet)
+    fill(raw)
+    assert person.sign_out().status_code == 303
+    assert not person.signed_in
+
+
+def test_nobody_new_signs_in_when_full(app: Flask, raw: Redis, services: Services) -> None:
+    fill(raw)
+    with pytest.raises(StoreUnavailable):
+        start(services)
+    assert raw.keys("*:session:*") == []
+    assert Visitor(app).attempt(Wallet()).status_code == 503
