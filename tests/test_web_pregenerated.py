@@ -295,7 +295,7 @@ def test_a_confirmation_is_signed_in_its_own_session_only(member: Newcomer, app:
 
 def test_a_confirmation_is_signed_for_its_own_request_only(member: Newcomer, redis: Redis) -> None:
     one = member.waiting(member.submit("/session/extend"))
-    two = member.waiting(member.submit(DELETE))
+    two = member.waiting(member.submit(DELETE, word="delete"))
     sign_refused(member, redis, "challenge_foreign", member.text_for(one.request), request=two.request)
 
 
@@ -372,7 +372,7 @@ def test_a_note_in_the_browser_is_not_enough(newcomer: Newcomer, services: Servi
 def test_an_ordinary_session_has_nothing_to_export_or_delete(visitor: Visitor, wallet: Wallet, path: str) -> None:
     visitor.sign_in(wallet)
     assert visitor.get(path).status_code == 404
-    assert visitor.submit(DELETE).status_code == 404
+    assert visitor.submit(DELETE, word="delete").status_code == 404
     assert visitor.send("DELETE", WALLETS).status_code == 404
     assert 'data-testid="pregenerated"' not in visitor.get("/session").get_data(as_text=True)
 
@@ -435,7 +435,7 @@ def test_deleting_takes_a_signature_of_its_own_and_then_nothing_is_left(
 ) -> None:
     elsewhere = Visitor(app)
     elsewhere.attempt(exported(services, member), elsewhere.challenge(member.account))
-    asked = member.submit(DELETE)
+    asked = member.submit(DELETE, word="delete")
     assert member.waiting(asked).sentence == "Delete this wallet: its key is lost for good."
     assert shares(redis)
     answer = member.step_up(asked)
@@ -452,10 +452,27 @@ def test_deleting_takes_a_signature_of_its_own_and_then_nothing_is_left(
     assert code(member.ask(member.challenge(member.account))) == "share_mismatch"
 
 
+@pytest.mark.parametrize("word", ["", "no", "delete it", "\u0434elete", "deletedelete", "\0delete"])
+def test_deleting_takes_the_typed_word(member: Newcomer, redis: Redis, word: str) -> None:
+    """Such a wallet asks nobody before it signs, so two stray or lured clicks must not be enough."""
+    answer = member.submit(DELETE, word=word)
+    assert answer.headers["Location"] == DELETE
+    page = member.get(DELETE).get_data(as_text=True)
+    assert "That is not the word “delete”. Nothing was deleted." in page
+    assert "delete-wrong" not in member.get(DELETE).get_data(as_text=True), "said once"
+    assert shares(redis)
+    assert member.signed_in
+
+
+@pytest.mark.parametrize("word", ["delete", " Delete ", "DELETE"])
+def test_the_typed_word_may_have_another_case(member: Newcomer, word: str) -> None:
+    assert member.waiting(member.submit(DELETE, word=word)).sentence.startswith("Delete this wallet")
+
+
 def test_a_stolen_cookie_deletes_no_wallet(member: Newcomer, redis: Redis) -> None:
     """Nor right after the sign-in, when other things that matter need no further signature."""
     with unchanged(redis):
-        assert member.submit(DELETE).status_code == 303
+        assert member.submit(DELETE, word="delete").status_code == 303
         answer = member.send("DELETE", WALLETS)
         assert code(answer) == "step_up_required"
         assert code(member.send("DELETE", WALLETS, headers={"X-CSRFToken": "x"})) == "csrf_failed"
@@ -505,12 +522,12 @@ def test_who_signs_out_is_told_that_the_wallet_stays_for_whoever_comes_next(memb
     assert 'data-testid="half-stays"' in member.get(member.sign_out().headers["Location"]).get_data(as_text=True)
     assert "half-stays" not in Newcomer(app).get("/signed-out?reason=signed_out").get_data(as_text=True)
     member.enter()
-    member.step_up(member.submit(DELETE))
+    member.step_up(member.submit(DELETE, word="delete"))
     assert "half-stays" not in member.get("/signed-out?reason=wallet_deleted").get_data(as_text=True)
 
 
 def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer) -> None:
-    page = member.get(member.submit(DELETE).headers["Location"]).get_data(as_text=True)
+    page = member.get(member.submit(DELETE, word="delete").headers["Location"]).get_data(as_text=True)
     assert 'data-testid="server-signs"' in page
     assert "Your wallet shows you this sentence" not in page
     assert "Let this site see" not in page
@@ -587,7 +604,7 @@ def test_where_it_is_off_every_route_answers_that_there_is_nothing(
     visitor.session_id = member.session_id
     for path in (EXPORT, DELETE):
         assert visitor.get(path).status_code == 404
-    assert visitor.submit(DELETE).status_code == 404
+    assert visitor.submit(DELETE, word="delete").status_code == 404
     assert visitor.send("DELETE", WALLETS).status_code == 404
 
 
@@ -634,7 +651,7 @@ def test_deleting_without_redis_is_a_503_and_the_wallet_is_still_there(
     member = Newcomer(make_app(SESSIONS_CORE_REDIS_URL=server.url))
     member.make()
     member.enter()
-    waiting = member.waiting(member.submit(DELETE))
+    waiting = member.waiting(member.submit(DELETE, word="delete"))
     text = member.text_for(waiting.request)
     signature = member.ask(text, request=waiting.request).get_json()["data"]["signature"]
     proof = {

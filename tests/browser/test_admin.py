@@ -276,7 +276,8 @@ def test_one_session_of_somebody_is_ended(
     handle = elsewhere.sign_in(member, FIREFOX)
     open_account(admin, member)
     assert len(admin.all("session-row")) == 2
-    admin.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{handle}'] [data-testid=admin-revoke]").click()
+    row = admin.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{handle}'] [data-testid=admin-revoke]")
+    admin.settled(row).click()
     panel.arrive("admin.revoke")
     assert "Firefox on Linux" in admin.see("confirm-facts").text
     assert member.address in admin.see("confirm-facts").text

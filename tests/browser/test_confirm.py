@@ -632,7 +632,7 @@ def test_two_tabs_confirm_one_after_the_other(
     with other_tab(browser, wallet, "/sessions") as twin:
         tab = browser.driver.current_window_handle
         row = browser.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{second}']")
-        row.find_element(By.CSS_SELECTOR, "[data-testid=session-revoke]").click()
+        browser.settled(row.find_element(By.CSS_SELECTOR, "[data-testid=session-revoke]")).click()
         panel.arrive("session.revoke")
         before = token(browser)
         browser.switch_to(browser.home)

@@ -261,6 +261,7 @@ def test_exporting_later_takes_a_signature(browser: Browser, trial: Trial, pass_
 
 def delete(browser: Browser, trial: Trial) -> None:
     browser.follow("wallet-delete")
+    browser.see("delete-word").send_keys("delete")
     browser.follow("delete-confirm")
     panel = ConfirmPanel(browser)
     panel.arrive("wallet.delete")
