@@ -95,7 +95,8 @@ def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
 def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
     account = _delete()
-    return share_cookie.take(clear_browser(success(WalletGone(str(account), True)), keep=False))
+    answer = success(WalletGone(str(account), True))
+    return share_cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
 
 
 @pages.get("/session/wallet/export")
@@ -121,16 +122,16 @@ def ask_to_delete_wallet() -> ResponseReturnValue:
 @pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
 @signed_in
 def delete_wallet_post() -> ResponseReturnValue:
-    """Delete the wallet and end every session of its account, if the word was typed; the answer clears this browser's
-    half.
+    """Delete the wallet and end every session of its account, if the word was typed. The page that follows deletes
+    this browser's half, which is worth nothing any more.
     """
     _view()
     if request.form.get("word", "").strip().casefold() != _WORD:
         flash("word", "invalid")
         return redirect(url_for("sessions.ask_to_delete_wallet"), 303)
-    _delete()
-    answer = redirect(url_for("sessions.signed_out", reason="wallet_deleted"), 303)
-    return share_cookie.take(clear_browser(answer, keep=False))
+    account = _delete()
+    answer = redirect(url_for("sessions.signed_out"), 303)
+    return share_cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
 
 
 def _delete() -> Account:
