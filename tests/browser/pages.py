@@ -218,11 +218,15 @@ class Browser:
 
     def enter(self, wallet: WalletInPage) -> None:
         """Be signed in, at /session, without going there: for tests whose subject comes after the sign-in."""
-        attributes = {"url": self.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
-        self.cdp("Network.setCookie", name="__Host-session", value=self._start(wallet), **attributes)
+        self.take_cookie(wallet)
         wallet.connected = True
         wallet.install()
         self.open("/session")
+
+    def take_cookie(self, wallet: WalletInPage) -> None:
+        """Have the cookie of a session, in all tabs."""
+        attributes = {"url": self.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
+        self.cdp("Network.setCookie", name="__Host-session", value=self._start(wallet), **attributes)
 
     def sign_in(self, wallet: WalletInPage, **query: str) -> None:
         """The whole way, as a person goes it."""

@@ -458,13 +458,14 @@ def test_axe_on_what_is_missing(browser: Browser, make_wallet: MakeWallet, check
 
 
 def test_axe_on_the_sign_in_for_a_professional_session(
-    browser: Browser, wallet: WalletInPage, check: Callable[[str], None]
+    browser: Browser, wallet: WalletInPage, check: Callable[[str], None], end: Callable[[str], None]
 ) -> None:
     panel = ConnectPanel(browser)
+    end("limit")
     panel.open(session_type="professional", reason="limit")
     panel.wait_for("wallet_list")
     check("professional")
-    browser.open("/signed-out", reason="limit")
+    browser.open("/signed-out")
     check("limit")
     browser.sign_in(wallet)
     panel.open(session_type="professional")
