@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from .. import errors, events
 from ..settings import LOOPBACK
-from . import confirmations, origin, request_id
+from . import confirmations, lacking, origin, request_id
 from .answers import Failure, Problem, as_json
 from .guards import wallet_session
 from .services import services
@@ -136,8 +136,10 @@ def _elsewhere(error: errors.SessionsError) -> Response | None:
             return current_app.make_response((page, error.status))
         return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
     if isinstance(error, errors.PermissionDenied) and error.reason not in (None, "own_account"):
-        lacking: dict[str, Any] = {error.kind: error.missing, **_target()}
-        return redirect(url_for("sessions.unauthorized", **lacking), 303)
+        named: dict[str, Any] = {error.kind: error.missing, **_target()}
+        if origin.linked_from_elsewhere(request):  # `/unauthorized` could not tell whether that site made it up
+            return current_app.make_response((lacking.page(named), error.status))
+        return redirect(url_for("sessions.unauthorized", **named), 303)
     return None
 
 

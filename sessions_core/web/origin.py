@@ -33,6 +33,11 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
         raise CrossSiteRequest("Origin", origin)
 
 
+def linked_from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site led here, by a link or a redirect. Old browsers don't say."""
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+
+
 def demand_token(csrf: CSRFProtect) -> None:
     """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`."""
     try:
