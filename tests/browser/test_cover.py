@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from ..time_machine import TimeMachine
 from .conftest import Hold, Interruption
 from .pages import Browser
-from .test_session import IDLE, VALIDATE
+from .test_session import VALIDATE, WATCH, let_pass, warn
 from .wallet_in_page import WalletInPage
 
 
@@ -161,10 +161,13 @@ def test_at_the_end_the_warning_goes_and_so_does_the_page(
     hold: Hold,
 ) -> None:
     """The page behind the warning's backdrop could be read until the server had answered."""
-    pass_time(IDLE - 3)
-    session.look_again()
-    session.see("timeout-dialog")
+    with session.before_scripts(WATCH):
+        session.driver.refresh()
+    session.wait_for_session("active")
+    warn(session, pass_time, left=60)
     hold(*VALIDATE)
+    pass_time(61)
+    let_pass(session, 61)
     session.see("cover")
     assert session.shown("timeout-dialog") is None
     assert wallet.address[:6] not in session.text

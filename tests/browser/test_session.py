@@ -424,10 +424,12 @@ def test_without_an_answer_the_session_ends(session: Browser, wallet: WalletInPa
     assert "next=/session" in session.path
 
 
-def test_the_clock_of_the_page_itself_ends_the_session(session: Browser, pass_time: TimeMachine) -> None:
-    warn(session, pass_time, left=3)
-    session.arrive_at("/signed-out")
-    assert session.see("signed-out").get_attribute("data-reason") == "idle"
+def test_the_clock_of_the_page_itself_ends_the_session(watched: Browser, pass_time: TimeMachine) -> None:
+    warn(watched, pass_time, left=60)
+    pass_time(61)
+    let_pass(watched, 61)
+    watched.arrive_at("/signed-out")
+    assert watched.see("signed-out").get_attribute("data-reason") == "idle"
 
 
 def test_an_answer_that_was_true_when_it_left_does_not_leave_the_page_waiting(
