@@ -134,6 +134,7 @@ def test_the_page_leaves_out_the_watch_of_the_wallet(panel: ConfirmPanel) -> Non
 
 
 def test_the_keyboard_alone_confirms(panel: ConfirmPanel, wallet: WalletInPage) -> None:
+    panel.browser.settled(panel.browser.see("confirm-button"))
     panel.browser.run("document.querySelector('main').focus()")
     panel.browser.press(Keys.TAB, Keys.ENTER)
     panel.wait_for("signing")
