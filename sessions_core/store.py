@@ -233,6 +233,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.settings = settings
         self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
         self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
+        self.ended_cookie_name = "__Host-ended" if settings.cookie_secure else "ended"
         self.share_cookie_name = "__Host-share" if settings.cookie_secure else "share"
 
     # -- Reading ---------------------------------------------------------------------------------------------

@@ -135,8 +135,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
         link: Link = strange.extensions["wallet_sessions"].records._link
-        while link._idle:
-            link._idle.pop().disconnect()
+        link.close()
 
 
 @pytest.mark.parametrize("name", ["decided", "seen", "names"])

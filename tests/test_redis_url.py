@@ -129,7 +129,7 @@ def test_a_plain_url_reaches_its_server(tmp_path: Path, scheme: str) -> None:
         link = Link(f"{scheme}://127.0.0.1:{port}/2?client_name=us", 1)
         assert b"db=2" in link.call("CLIENT", "INFO")
         assert link.call("CLIENT", "GETNAME") == b"us"
-        link._idle.pop().disconnect()
+        link.close()
 
 
 # -- TLS, with a certificate of the test's own ---------------------------------------------------------------------

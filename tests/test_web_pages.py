@@ -18,11 +18,12 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import canisters, chains, embedded, errors, events, public, signed_in
+from sessions_core.accounts import parse
 from sessions_core.web.entrance import display_name
 from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 
-from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
+from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .snapshot import refused, snapshot, unchanged
 from .test_chains_eip155 import TestEip155 as Eip155
 from .test_challenges import CHANGES
@@ -66,7 +67,7 @@ def test_a_wallet_signs_in_lives_in_a_session_and_signs_out(visitor: Visitor, wa
     assert wallet.address in page.get_data(as_text=True)
     response = visitor.sign_out()
     assert response.status_code == 303
-    assert response.headers["Location"] == "/signed-out?reason=signed_out"
+    assert response.headers["Location"] == "/signed-out"
     assert visitor.client.get_cookie(SESSION_COOKIE) is None
     assert not visitor.signed_in
 
@@ -175,12 +176,16 @@ def test_a_page_that_only_reads_sets_no_cookie(visitor: Visitor, wallet: Wallet)
 def test_a_signed_out_cookie_is_deleted_with_the_attributes_it_was_set_with(visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     response = visitor.sign_out()
-    (cookie,) = response.headers.getlist("Set-Cookie")
-    assert cookie.startswith("__Host-session=;")
-    for attribute in ("Max-Age=0", "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
-        assert attribute in cookie
-    assert "Domain" not in cookie
-    assert response.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
+    cookies = {cookie.partition("=")[0]: cookie for cookie in response.headers.getlist("Set-Cookie")}
+    assert set(cookies) == {"__Host-session", "__Host-browser", "__Host-ended"}
+    for name, cookie in cookies.items():
+        assert cookie.startswith(f"{name}=;") == (name != "__Host-ended")
+        age = "Max-Age=3600" if name == "__Host-ended" else "Max-Age=0"
+        for attribute in (age, "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+            assert attribute in cookie
+        assert "Domain" not in cookie
+    # It would empty what the application stored, and hold the answer up while a full cache is emptied.
+    assert "Clear-Site-Data" not in response.headers
 
 
 def test_strict_cookies_by_setting(make_app: Callable[..., Flask], wallet: Wallet) -> None:
@@ -272,7 +277,7 @@ def test_a_replayed_form_is_refused(
 ) -> None:
     form = form_of(visitor, wallet)
     assert visitor.post("/sign-in", data=form).status_code == 303
-    visitor.sign_out()
+    visitor.client.delete_cookie(SESSION_COOKIE)
     form["csrf_token"] = visitor.token()
     with refused(redis, happened, "challenge_used"):
         response = visitor.post("/sign-in", data=form)
@@ -921,9 +926,9 @@ def test_signing_out_twice_is_fine(
     happened.clear()
     for _ in range(3):
         response = visitor.post("/sign-out", data={"csrf_token": token})
-        assert (response.status_code, response.headers["Location"]) == (303, "/signed-out?reason=signed_out")
+        assert (response.status_code, response.headers["Location"]) == (303, "/signed-out")
     assert [event.name for event in happened] == ["session.ended"]
-    assert visitor.get("/sign-out").headers["Location"] == "/signed-out?reason=signed_out"
+    assert visitor.get("/sign-out").headers["Location"] == "/signed-out"
 
 
 def test_a_copied_cookie_is_dead_after_sign_out(app: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
@@ -937,16 +942,75 @@ def test_a_copied_cookie_is_dead_after_sign_out(app: Flask, visitor: Visitor, wa
     assert response.headers["Location"] == "/sign-in?next=/session&reason=signed_out"
 
 
-@pytest.mark.parametrize("reason", [*REASONS, "unknown", "", "<script>", "x" * 5000, "\0", "__class__"])
-def test_every_reason_has_its_own_words_and_nothing_else_is_repeated(visitor: Visitor, reason: str) -> None:
-    response = visitor.get("/signed-out", query_string={"reason": reason})
+def told(page: str) -> str | None:
+    """The reason that a page gives for the end of a session, if it gives one."""
+    found = re.search(r'data-reason="([^"]*)"', page)
+    return found[1] if found else None
+
+
+@pytest.mark.parametrize("path", ["/signed-out", "/sign-in"])
+@pytest.mark.parametrize("reason", [*REASONS, "", "<script>", "x" * 500, "\0", "__class__"])
+def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path: str, reason: str) -> None:
+    """Anybody can write an address: "ended from elsewhere" would send people to look for thieves."""
+    with unchanged(redis):
+        response = visitor.get(path, query_string={"reason": reason})
     assert response.status_code == 200
-    page = response.get_data(as_text=True)
-    shown = re.search(r'data-reason="([^"]*)"', page)
-    assert shown
-    assert shown[1] == (reason if reason in REASONS else "unknown")
-    assert "<script>alert" not in page
-    assert "x" * 200 not in page
+    assert told(response.get_data(as_text=True)) == ("unknown" if path == "/signed-out" else None)
+    assert "Clear-Site-Data" not in response.headers
+    assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-browser" not in each] == []
+
+
+@pytest.mark.parametrize("reason", [*REASONS, "a reason of the application"])
+def test_the_page_says_why_the_session_of_its_cookie_ended(
+    visitor: Visitor, wallet: Wallet, services: Services, reason: str
+) -> None:
+    handle = handle_of_session(visitor, wallet)
+    services.lifecycle.revoke_handle(parse(wallet.account()), handle, reason)
+    expected = reason if reason in REASONS else "unknown"
+    for path in ("/signed-out", "/signed-out?reason=absolute", "/signed-out?session_type=professional"):
+        assert told(visitor.get(path).get_data(as_text=True)) == expected
+    shown = expected if expected != "unknown" else None
+    assert told(visitor.get("/sign-in?reason=absolute").get_data(as_text=True)) == shown
+    assert told(visitor.get("/sign-in").get_data(as_text=True)) is None
+
+
+def handle_of_session(visitor: Visitor, wallet: Wallet) -> str:
+    visitor.sign_in(wallet)
+    return handle_of(visitor)
+
+
+def test_the_limits_on_the_page_are_those_of_what_ended(
+    visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    visitor.sign_in(wallet)
+    pass_time(1800)
+    page = visitor.get("/signed-out?session_type=professional").get_data(as_text=True)
+    assert "for 30 minutes" in page
+
+
+def test_the_answer_that_signs_out_is_remembered_for_an_hour(
+    visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    visitor.sign_in(wallet)
+    visitor.sign_out()
+    assert told(visitor.get("/signed-out").get_data(as_text=True)) == "signed_out"
+    pass_time(3601)
+    assert told(visitor.get("/signed-out").get_data(as_text=True)) == "unknown"
+
+
+@pytest.mark.parametrize("value", ["", "x", "AAAA", "wallet_deleted", "!" * 80, "A" * 400, "\xff\xfe"])
+def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None:
+    visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
+    page = visitor.get("/signed-out").get_data(as_text=True)
+    assert told(page) == "unknown"
+    assert "data-deleted" not in page
+
+
+def test_who_is_signed_in_is_led_on_from_every_such_link(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+    visitor.sign_in(wallet)
+    response = visitor.get("/signed-out?reason=revoked")
+    assert (response.status_code, response.headers["Location"]) == (303, "/session")
+    assert visitor.signed_in
 
 
 @pytest.mark.parametrize("seconds", [1800, 43_200])

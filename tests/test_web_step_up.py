@@ -223,3 +223,26 @@ def test_what_is_no_right_of_ours_and_no_path_is_not_repeated(visitor: Visitor, 
 def test_the_page_shows_no_account_but_one_s_own(person: Visitor, wallet: Wallet) -> None:
     page = person.get("/unauthorized?role=admin").get_data(as_text=True)
     assert set(re.findall(r"eip155:\d+:0x[0-9a-fA-F]{40}", page)) == {wallet.account()}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_from_another_site_names_nothing(person: Visitor, site: str) -> None:
+    """It could have people ask an administrator for a role that nothing takes."""
+    answer = person.get("/unauthorized?role=admin&next=/admin", headers={"Sec-Fetch-Site": site})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 403
+    assert state(page) == ("unknown", "", "")
+    assert "This takes the role" not in page
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_from_another_site_to_a_page_says_what_that_lacks(person: Visitor, site: str) -> None:
+    answer = person.get("/admin", headers={"Sec-Fetch-Site": site})
+    assert (answer.status_code, state(answer.get_data(as_text=True))) == (403, ("missing", "role", "admin"))
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none", None])
+def test_the_sites_own_pages_are_believed(person: Visitor, site: str | None) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    page = person.get("/unauthorized?role=admin", headers=headers).get_data(as_text=True)
+    assert state(page) == ("missing", "role", "admin")

@@ -211,4 +211,4 @@ def _to(account: Account) -> ResponseReturnValue:
 
 def _signed_out() -> ResponseReturnValue:
     wallet_session().release()
-    return clear_browser(redirect(url_for("sessions.signed_out", reason="revoked"), 303))
+    return clear_browser(redirect(url_for("sessions.signed_out"), 303), "revoked")

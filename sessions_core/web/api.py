@@ -255,7 +255,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
             raise
     if refresh_token is not None:
         services().refresh.revoke(refresh_token, "signed_out")
-    return clear_browser(success(SignedOut(True)))
+    return clear_browser(success(SignedOut(True)), "signed_out")
 
 
 def _with_tokens(live: Live, refresh_token: str) -> TokenSession:

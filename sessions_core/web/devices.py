@@ -83,7 +83,7 @@ def revoke_one(handle: str) -> ResponseReturnValue:
     found = services().records.find(str(_account_of(handle)), handle)
     alive = _revoke(handle)
     if session_view() is None:
-        return clear_browser(redirect(url_for("sessions.signed_out", reason="signed_out"), 303))
+        return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
     if alive and found is not None:
         flash(found.record.label or found.record.device, "ended")
     else:
@@ -142,7 +142,7 @@ def everywhere() -> ResponseReturnValue:
 def everywhere_post() -> ResponseReturnValue:
     """End all sessions of this person, this one too."""
     _end_all()
-    return clear_browser(redirect(url_for("sessions.signed_out", reason="everywhere"), 303))
+    return clear_browser(redirect(url_for("sessions.signed_out"), 303), "everywhere")
 
 
 @pages.post("/session/extend")
@@ -211,7 +211,7 @@ def delete_session(handle: str) -> EndedSession | Response:
     """End one session of this person. One that has ended already is fine; this one takes no signature."""
     _revoke(handle)
     ended = EndedSession(handle, True)
-    return clear_browser(success(ended)) if session_view() is None else ended
+    return clear_browser(success(ended), "signed_out") if session_view() is None else ended
 
 
 @api.delete("/sessions")
@@ -223,7 +223,7 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
         ensure_fresh(300, "session.revoke_others")
         return EndedSessions(query.scope, _revoke_others())
     ensure_fresh(300, "session.revoke_all")
-    return clear_browser(success(EndedSessions(query.scope, _end_all())))
+    return clear_browser(success(EndedSessions(query.scope, _end_all())), "everywhere")
 
 
 def _name(handle: str, label: str) -> Live | None:

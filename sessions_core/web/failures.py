@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 
 from .. import errors, events
 from ..settings import LOOPBACK
-from . import confirmations, origin, request_id
+from . import confirmations, lacking, origin, request_id
 from .answers import Failure, Problem, as_json
 from .guards import wallet_session
 from .services import services
@@ -146,18 +146,19 @@ def _back(error: errors.SessionsError) -> str | None:
 
 def _elsewhere(error: errors.SessionsError) -> Response | None:
     """Return the way to the page on which the person can do something about it, if there is one."""
-    if isinstance(error, errors.SessionEndedDuringRequest):
-        return None  # the person has to read what may have been done before they go anywhere
     if isinstance(error, errors.NotSignedIn):
-        return _to_sign_in(error)
+        # What may have been done has to be read before the person goes anywhere.
+        return None if isinstance(error, errors.SessionEndedDuringRequest) else _to_sign_in(error)
     if isinstance(error, errors.StepUpRequired):
         if len(error.request) > _LONGEST_IN_ADDRESS:
             page = confirmations.page(services(), wallet_session(), error.request, error.problem)
             return current_app.make_response((page, error.status))
         return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
     if isinstance(error, errors.PermissionDenied) and error.reason not in (None, "own_account"):
-        lacking: dict[str, Any] = {error.kind: error.missing, **_target()}
-        return redirect(url_for("sessions.unauthorized", **lacking), 303)
+        named: dict[str, Any] = {error.kind: error.missing, **_target()}
+        if origin.linked_from_elsewhere(request):  # `/unauthorized` could not tell whether that site made it up
+            return current_app.make_response((lacking.page(named), error.status))
+        return redirect(url_for("sessions.unauthorized", **named), 303)
     return None
 
 

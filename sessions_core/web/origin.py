@@ -45,6 +45,11 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
     raise CrossSiteRequest("Origin", origin, reason="origin_hidden" if origin == "null" and site is None else None)
 
 
+def linked_from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site led here, by a link or a redirect. Old browsers don't say."""
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+
+
 def demand_token(request: Request, config: Mapping[str, Any], current: WalletSession) -> None:
     """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`.
 

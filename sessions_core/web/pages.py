@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from .. import errors, messages, wallet_apps
 from ..accounts import chain
 from ..signing_keys import AHEAD
-from . import entrance, failures, origin, share_cookie
+from . import ending, entrance, failures, origin, share_cookie
 from .answers import PublicKey, PublicKeys, as_json
 from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
 from .operations import operation
@@ -27,6 +27,7 @@ REASONS = (
     *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
     "unknown",
 )
+"""Those that people are told in words of their own."""
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -53,11 +54,15 @@ _STATES = {
 @pages.get("/sign-in")
 @public
 def sign_in() -> ResponseReturnValue:
-    """Show the connect panel; who is signed in already may go on, or use another account."""
-    reason = _reason(request.args.get("reason"))
-    if session_view() is not None and reason in ("replaced", "rotated"):
+    """Show the connect panel; who is signed in already may go on, or use another account.
+
+    `reason` only says that a page was left because its session had ended. Why is what the server knows.
+    """
+    told = request.args.get("reason")
+    if session_view() is not None and told in ("replaced", "rotated"):
         # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
         return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
+    reason = _known(wallet_session().ended) if told else None
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=reason)
@@ -120,7 +125,7 @@ def status() -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     """Ask whether to sign out; links can't sign anybody out."""
     if session_view() is None:
-        return redirect(url_for("sessions.signed_out", reason="signed_out"), 303)
+        return redirect(url_for("sessions.signed_out"), 303)
     return render_template("sessions/sign_out.html")
 
 
@@ -136,22 +141,30 @@ def sign_out_post() -> ResponseReturnValue:
     # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
     gone = reason == "share_gone" and view is not None and share_cookie.names(view.account)
     end_session(reason)
-    answer = clear_browser(redirect(url_for("sessions.signed_out", reason=reason), 303))
+    answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), reason)
     return share_cookie.take(answer) if gone else answer
 
 
 @pages.get("/signed-out")
 @public
 def signed_out() -> ResponseReturnValue:
-    """Say why the session ended and what to do; who is signed in after all is not told so."""
+    """Say why the session ended and what to do; who is signed in after all is not told so.
+
+    A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
+    session of this browser's cookie ended, or what the answer noted that deleted the cookie.
+    """
+    current, ours, noted = wallet_session(), services(), ending.noted()
     if session_view() is not None:
         return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
+    reason = _known(current.ended) or _known(noted.reason if noted else None) or "unknown"
+    ended_type = ours.policy.type_of_handle(current.ended_handle)
     return render_template(
         "sessions/signed_out.html",
-        reason=_reason(request.args.get("reason")) or "unknown",
+        reason=reason,
+        deleted=noted.account if noted and reason == "wallet_deleted" else "",
         next=origin.safe_path(request.args.get("next"), ""),
-        holds_half=share_cookie.present() and services().settings.pregenerated_chain is not None,
-        **_kind(request.args.get("session_type", "")),
+        holds_half=share_cookie.present() and ours.settings.pregenerated_chain is not None,
+        **_kind(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
     )
 
 
@@ -192,19 +205,16 @@ def end_session(reason: str = "signed_out") -> None:
     current.release()
 
 
-def clear_browser(response: Response, keep: bool = True) -> Response:
-    """Tell the browser to forget what it stored for this site.
+def clear_browser(response: Response, reason: str, account: str = "") -> Response:
+    """Take our cookies of a session from the browser, and note why the session ended (`ending.note`).
 
-    With `keep`, a browser that holds half of a pre-generated wallet keeps it: clearing its storage would destroy a
-    key. The cookies of a session go one by one then, and the page that follows clears what else is stored.
+    Nothing else: `Clear-Site-Data` would reach what the application stored, cookies of other applications below the
+    same domain, and the half of a wallet's key, and emptying a full cache holds the answer up for a second. The page
+    that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
     """
-    if keep and share_cookie.present():
-        store = services().store
-        response.headers["Clear-Site-Data"] = '"cache"'
-        response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
-    else:
-        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
-    return response
+    store = services().store
+    response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
+    return ending.note(response, reason, account)
 
 
 def own_session() -> SessionView:
@@ -269,5 +279,5 @@ def _kind(name: str) -> dict[str, str | int]:
     }
 
 
-def _reason(text: str | None) -> str | None:
-    return text if text in REASONS else None
+def _known(reason: str | None) -> str | None:
+    return reason if reason in REASONS else None

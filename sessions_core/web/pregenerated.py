@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import msgspec
-from flask import redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -37,6 +37,8 @@ from .services import Services, services
 from .view import SessionView
 
 _SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_WORD = "delete"
+"""What people type before a wallet is deleted: it asks nobody before it signs, so two stray clicks would do."""
 
 
 class Nothing(msgspec.Struct):
@@ -94,7 +96,8 @@ def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
 def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
     account = _delete()
-    return share_cookie.take(clear_browser(success(WalletGone(str(account), True)), keep=False))
+    answer = success(WalletGone(str(account), True))
+    return share_cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
 
 
 @pages.get("/session/wallet/export")
@@ -113,16 +116,23 @@ def export_wallet() -> ResponseReturnValue:
 def ask_to_delete_wallet() -> ResponseReturnValue:
     """Say what is lost, and ask."""
     _view()
-    return render_template("sessions/wallet_delete.html", pregenerated_days=services().settings.pregenerated_days)
+    days = services().settings.pregenerated_days
+    return render_template("sessions/wallet_delete.html", pregenerated_days=days, word=_WORD)
 
 
 @pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
 @requires(OWN_WALLETS)
 def delete_wallet_post() -> ResponseReturnValue:
-    """Delete the wallet and end every session of its account; the answer clears this browser's half."""
-    _delete()
-    answer = redirect(url_for("sessions.signed_out", reason="wallet_deleted"), 303)
-    return share_cookie.take(clear_browser(answer, keep=False))
+    """Delete the wallet and end every session of its account, if the word was typed. The page that follows deletes
+    this browser's half, which is worth nothing any more.
+    """
+    _view()
+    if request.form.get("word", "").strip().casefold() != _WORD:
+        flash("word", "invalid")
+        return redirect(url_for("sessions.ask_to_delete_wallet"), 303)
+    account = _delete()
+    answer = redirect(url_for("sessions.signed_out"), 303)
+    return share_cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
 
 
 def _delete() -> Account:

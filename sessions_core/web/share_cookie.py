@@ -1,7 +1,7 @@
 """A cookie that says which pre-generated wallet this browser holds half of, so that signing out leaves it there.
 
 It is no secret and proves nothing: its value is the tag of an account, which whoever knows the account can make. What
-it decides concerns this browser alone: what is cleared at its sign-out, and whether its session ends when the half is
+it decides concerns this browser alone: what is said at its sign-out, and whether its session ends when the half is
 gone. The half itself is in the browser's own storage, which no server can look into.
 """
 

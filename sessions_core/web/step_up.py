@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import policy
 from ..errors import ConfirmationMalformed
-from . import confirmations, origin
-from .guards import public, session_view, signed_in, wallet_session
+from . import confirmations, lacking, origin
+from .guards import public, signed_in, wallet_session
 from .pages import pages
 from .services import services
 
@@ -36,25 +35,8 @@ def confirm_post() -> ResponseReturnValue:
 @pages.get("/unauthorized")
 @public
 def unauthorized() -> ResponseReturnValue:
-    """Name what is missing, and how to get it. Who was let in meanwhile may go on."""
-    ours, view, args = services(), session_view(), request.args
-    role = args.get("role") if args.get("role") in ours.policy.roles else None
-    kind = args.get("session_type") if args.get("session_type") in ours.policy.types else None
-    permission = args.get("permission") if args.get("permission") in _known(ours.policy) else None
-    decision = view.may(permission) if view and permission else None
-    granting = [each for each in ours.policy.types.values() if each.by_wallet and permission in each.permissions]
-    page = render_template(
-        "sessions/unauthorized.html",
-        role=role,
-        session_type=ours.policy.types[kind] if kind else None,
-        decision=decision,
-        permission=permission,
-        granting=granting[0] if granting else None,
-        next=origin.safe_path(args.get("next"), ""),
-    )
-    return page, 403
+    """Name what is missing, and how to get it. Who was let in meanwhile may go on.
 
-
-def _known(rules: policy.Policy) -> set[str]:
-    own = {name for each in rules.types.values() for name in each.permissions}
-    return own | {*policy.ALL_NETWORK_PERMISSIONS, *policy.OWN_RIGHTS}
+    Of an address that another site has written nothing is repeated.
+    """
+    return lacking.page({} if origin.linked_from_elsewhere(request) else request.args), 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -32,6 +33,12 @@ class SessionView:
     def account(self) -> Account:
         """The CAIP-10 account that signed."""
         return stored(self.live.record.account)
+
+    @property
+    def account_tag(self) -> str:
+        """What a page may keep in the browser to notice another account. It names none, and is no part of an id."""
+        account = self.live.record.account.encode()
+        return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
 
     @cached_property
     def person(self) -> Person:

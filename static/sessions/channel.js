@@ -1,22 +1,17 @@
 // @ts-check
 /**
- * The tabs of one browser tell each other what happened to their session. A message is a hint, never a proof: anybody
- * can open /signed-out?reason=… in a tab, so whoever hears of a sign-out asks the server before it acts.
+ * The tabs of one browser tell each other that something happened to their session. A message is a hint, never a proof:
+ * everything that runs on this origin can send one, so it carries no values, and who hears it asks the server.
  */
 
 const NAME = "wallet-session";
 
 /**
- * @typedef {{type: "extended", session: string, idle: number, absolute: number, at: number}
- *         | {type: "signing_out"}
- *         | {type: "signed_out", reason: string}
- *         | {type: "acknowledged", absolute: string}
- *         | {type: "cleared"}} Message
- *   `extended` carries milliseconds left when it was sent (`at`, epoch ms). `cleared` is never sent: it is how
- *   Clear-Site-Data in another tab shows here.
+ * @typedef {{type: "extended" | "signing_out" | "signed_out" | "cleared"}} Message
+ *   `cleared` is never sent: the storage of the site was cleared.
  */
 
-const TYPES = new Set(["extended", "signing_out", "signed_out", "acknowledged"]);
+const TYPES = new Set(["extended", "signing_out", "signed_out"]);
 
 /**
  * @param {(message: Message) => void} hear
@@ -25,7 +20,7 @@ const TYPES = new Set(["extended", "signing_out", "signed_out", "acknowledged"])
 export function openChannel(hear) {
   /** @param {any} message */
   const accept = (message) => {
-    if (message && TYPES.has(message.type)) hear(message);
+    if (message && TYPES.has(message.type)) hear({ type: message.type });
   };
 
   /** @param {StorageEvent} event */

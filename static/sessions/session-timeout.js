@@ -4,20 +4,21 @@
  * warns before them, keeps the session alive while the person really does something, keeps all tabs in step, and
  * leaves for the signed-out page when, and only when, the server says that the session is over.
  */
+import { watchActivity } from "./activity.js";
 import { openChannel } from "./channel.js";
 import { after, fill, sessionClock as clock, step, timeOfDay } from "./clock.js";
+import { Cover } from "./cover.js";
 import { HttpError, request } from "./http.js";
+import { sessionEnded } from "./own-storage.js";
 
 /** Activity is reported at most this often. */
 const REPORT_MS = 60_000;
-/** Between two questions at the end, when the first answer was not the last word. */
-const ASK_AGAIN_MS = 500;
+/** The server is asked at most this often, whatever other tabs, or scripts that pretend to be one, say. */
+const ASK_AGAIN_MS = 1_000;
 /** While the server can't be reached: ask again after 2 s, 4 s, … up to this. */
 const LONGEST_RETRY_MS = 60_000;
 /** A sign-out in another tab needs this long until the server surely knows of it. */
 const SIGN_OUT_MS = 3_000;
-/** Storage is cleared this much earlier than the page that says why can speak up. */
-const HEARSAY_MS = 500;
 /** A live region that is filled at the moment it appears is not read out. */
 const QUIET_MS = 1_000;
 /** Two ends closer than this are one: the idle clock has met the absolute one. */
@@ -33,6 +34,7 @@ const ACKNOWLEDGED = "wallet-session-acknowledged";
 
 class SessionTimeout extends HTMLElement {
   /** @type {HTMLDialogElement} */ #dialog = /** @type {any} */ (null);
+  /** @type {Cover} */ #cover = /** @type {any} */ (null);
   /** @type {Map<string, HTMLElement>} */ #parts = new Map();
   /** @type {ReturnType<typeof openChannel> | null} */ #channel = null;
   #listening = new AbortController();
@@ -42,11 +44,13 @@ class SessionTimeout extends HTMLElement {
   #retries = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retryTimer;
   /** @type {Promise<void> | null} */ #checking = null;
+  #askedAt = -Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #askTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #signOutTimer;
   /** @type {Promise<void> | null} */ #extending = null;
 
   #askedAtTheEnd = false;
   #gone = false;
-  /** What another tab said of how the session ended. @type {string | null} */ #hearsay = null;
   #acknowledged = "";
 
   #openedAt = 0;
@@ -63,6 +67,7 @@ class SessionTimeout extends HTMLElement {
     for (const part of this.querySelectorAll("[data-part]")) {
       this.#parts.set(/** @type {HTMLElement} */ (part).dataset.part ?? "", /** @type {HTMLElement} */ (part));
     }
+    this.#cover = new Cover(/** @type {HTMLDialogElement} */ (this.#part("cover")));
     this.#acknowledged = remembered();
     this.#listen();
     this.#openChannel();
@@ -89,7 +94,12 @@ class SessionTimeout extends HTMLElement {
       for (const type of types.split(" ")) target.addEventListener(type, run, { signal, ...options });
     };
 
-    on(clock, "tick", () => this.#update());
+    const lookForFrames = watchActivity(() => this.#active(), signal);
+    on(clock, "tick", () => {
+      this.#update();
+      this.#cover.hold();
+      lookForFrames();
+    });
     on(clock, "drift", () => this.#check());
     on(window, "focus online", () => this.#check());
     on(window, "offline", () => this.#lose("offline"));
@@ -101,7 +111,7 @@ class SessionTimeout extends HTMLElement {
 
     // Covered on the way out already: the back/forward cache paints before any script runs again.
     on(window, "pagehide", (event) => {
-      if (event.persisted) this.#cover("checking");
+      if (event.persisted) this.#hidePage("checking");
       this.#channel?.close();
       this.#channel = null;
     });
@@ -110,11 +120,10 @@ class SessionTimeout extends HTMLElement {
       this.#gone = false;
       this.#askedAtTheEnd = true;
       this.#openChannel();
-      this.#cover("checking");
+      this.#hidePage("checking");
       this.#check();
     });
 
-    on(document, "keydown pointerdown", () => this.#active(), { capture: true, passive: true });
     // Another element of the page was told that there is no session.
     on(document, "session-doubted", () => this.#check());
     on(document, "submit", (event) => this.#submitted(event));
@@ -132,12 +141,21 @@ class SessionTimeout extends HTMLElement {
   /** Ask whether the session lives, without extending it. */
   #check() {
     if (this.#gone) return;
-    this.#checking ??= this.#ask(this.dataset.validateUrl ?? "", "GET")
+    const wait = this.#checking ? ASK_AGAIN_MS : this.#askedAt + ASK_AGAIN_MS - performance.now();
+    if (wait > 0) {
+      this.#askTimer ??= after(wait, () => {
+        this.#askTimer = undefined;
+        this.#check();
+      });
+      return;
+    }
+    this.#askedAt = performance.now();
+    this.#checking = this.#ask(this.dataset.validateUrl ?? "", "GET")
       .then(() => {}, () => {})
       .finally(() => {
         this.#checking = null;
         // Time ran out while the answer was on its way, and it still said "alive": the end is the server's to tell.
-        if (!this.#lost && clock.left() <= 0) after(ASK_AGAIN_MS, () => this.#check());
+        if (!this.#lost && clock.left() <= 0) this.#check();
       });
   }
 
@@ -181,7 +199,7 @@ class SessionTimeout extends HTMLElement {
     try {
       this.#alive(method === "POST" ? await this.#post(url) : await request(url), askedAt);
     } catch (error) {
-      if (error instanceof HttpError && error.signedOut) this.#leave(error.reason);
+      if (error instanceof HttpError && error.signedOut) this.#leave();
       else this.#lose(navigator.onLine ? "unreachable" : "offline");
       throw error;
     }
@@ -217,7 +235,6 @@ class SessionTimeout extends HTMLElement {
       return;
     }
     if (answer.csrf_token) takeToken(answer.csrf_token);
-    this.#hearsay = null;
     this.#askedAtTheEnd = false;
     this.#retries = 0;
     clearTimeout(this.#retryTimer);
@@ -225,9 +242,14 @@ class SessionTimeout extends HTMLElement {
       this.#lost = null;
       this.#part("line").textContent = "";
     }
-    this.#uncover();
+    this.#showPage();
     if (this.#dialog.open && this.#dialog.dataset.state === "error" && !this.#extending) this.#show("warning");
+    const before = clock.idleEnd?.getTime() ?? Infinity;
+    const warned = this.#dialog.open && !this.#extending;
     clock.read(answer, askedAt);
+    // Another tab has reported activity: this one need not do it again.
+    if ((clock.idleEnd?.getTime() ?? 0) > before + SAME_END_MS) this.#reportedAt = performance.now();
+    if (warned && !this.#dialog.open) this.#line("extended");
   }
 
   /**
@@ -237,8 +259,8 @@ class SessionTimeout extends HTMLElement {
   #lose(why) {
     if (this.#gone) return;
     this.#lost = why;
-    if (clock.left() <= 0) this.#cover("unreachable");
-    else if (!this.#part("cover").hidden) this.#cover("unreachable");
+    if (clock.left() <= 0) this.#hidePage("unreachable");
+    else if (this.#cover.on) this.#hidePage("unreachable");
     else if (!this.#dialog.open) this.#line(why);
     clearTimeout(this.#retryTimer);
     const delay = Math.min(2000 * 2 ** this.#retries, LONGEST_RETRY_MS);
@@ -247,18 +269,16 @@ class SessionTimeout extends HTMLElement {
     this.#update();
   }
 
-  /** @param {string | null} reason the server's word; when it only misses the cookie, the other tab's */
-  #leave(reason) {
+  /** The page that follows asks the server why: what an address says of it, anybody could have written. */
+  #leave() {
     if (this.#gone) return;
     this.#gone = true;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#reportTimer);
-    const known = reason && reason !== "no_token" ? reason : (this.#hearsay ?? "unknown");
-    this.#closeDialog();
-    this.#cover("checking");
+    this.#hidePage("checking");
     this.#mark("signed_out");
+    sessionEnded();
     const url = new URL(this.dataset.signedOutUrl ?? "", location.href);
-    url.searchParams.set("reason", known);
     url.searchParams.set("next", this.dataset.returnTo ?? location.pathname + location.search);
     // Replaced, so that Back does not lead to a page that is no longer theirs.
     location.replace(url);
@@ -284,7 +304,7 @@ class SessionTimeout extends HTMLElement {
     if (this.#gone || !clock.known) return;
     if (clock.left() <= 0) return this.#atTheEnd();
     const wanted = this.#wanted();
-    if (this.#part("cover").hidden && !this.#extending) {
+    if (!this.#cover.on && !this.#extending) {
       if (wanted === null) this.#closeDialog();
       else if (!this.#dialog.open) this.#show(wanted);
       else if (wanted !== this.#kind()) { this.#closeDialog(); this.#show(wanted); }
@@ -298,7 +318,7 @@ class SessionTimeout extends HTMLElement {
     this.#mark(this.#lost ? "offline" : "expired");
     if (this.#askedAtTheEnd) return;
     this.#askedAtTheEnd = true;
-    if (!this.#dialog.open) this.#cover("checking");
+    this.#hidePage("checking");
     this.#check();
   }
 
@@ -327,6 +347,7 @@ class SessionTimeout extends HTMLElement {
    * @param {number | null} seconds
    */
   #retitle(seconds) {
+    if (this.#cover.on) return;
     const warn = seconds !== null && document.hidden;
     const prefix = warn ? this.#fill("title", { time: this.#duration(Math.max(seconds, 60)) }) : "";
     const title = prefix ? `${prefix} ${this.#title}` : this.#title;
@@ -379,15 +400,14 @@ class SessionTimeout extends HTMLElement {
   #acknowledge() {
     this.#acknowledged = clock.absoluteEnd?.toISOString() ?? "";
     remember(this.#acknowledged);
-    this.#channel?.send({ type: "acknowledged", absolute: this.#acknowledged });
     this.#update();
   }
 
   // ---- What the person does -----------------------------------------------------------------------------------------
 
-  /** Keys and presses keep the session alive, but an open warning wants its own answer. */
+  /** What the user does keeps the session alive, but an open warning wants its own answer. */
   #active() {
-    if (this.#gone || this.#dialog.open || this.#extending || !this.#part("cover").hidden || clock.left() <= 0) return;
+    if (this.#gone || this.#dialog.open || this.#extending || this.#cover.on || clock.left() <= 0) return;
     const wait = this.#reportedAt + REPORT_MS - performance.now();
     clearTimeout(this.#reportTimer);
     if (wait > 0) {
@@ -426,71 +446,48 @@ class SessionTimeout extends HTMLElement {
   #announce() {
     if (this.#gone) return;
     this.#reportedAt = performance.now();
-    this.#channel?.send({
-      type: "extended",
-      session: this.dataset.sessionId ?? "",
-      idle: clock.idleLeft(),
-      absolute: clock.absoluteLeft(),
-      at: Date.now(),
-    });
+    this.#channel?.send({ type: "extended" });
   }
 
-  /** @param {import("./channel.js").Message} message */
-  #heard(message) {
+  /**
+   * Anything that runs on this origin can send such a message, so none is believed: the server is asked.
+   * @param {import("./channel.js").Message} message
+   */
+  #heard({ type }) {
     if (this.#gone) return;
-    if (message.type === "extended") this.#extendedElsewhere(message);
-    if (message.type === "acknowledged") {
-      this.#acknowledged = message.absolute;
-      remember(message.absolute);
-      this.#update();
-    }
-    if (message.type === "signed_out") {
-      this.#hearsay = message.reason;
+    if (type === "signing_out") {
+      this.#signOutTimer ??= after(SIGN_OUT_MS, () => {
+        this.#signOutTimer = undefined;
+        this.#check();
+      });
+    } else {
       this.#check();
     }
-    if (message.type === "signing_out") {
-      this.#hearsay = "signed_out";
-      after(SIGN_OUT_MS, () => this.#check());
-    }
-    // The tab that signed out says why in a moment.
-    if (message.type === "cleared") after(HEARSAY_MS, () => this.#check());
-  }
-
-  /** @param {{session: string, idle: number, absolute: number, at: number}} message */
-  #extendedElsewhere({ session, idle, absolute, at }) {
-    if (session !== this.dataset.sessionId) return this.#check();
-    // A frozen tab hears late.
-    const late = Math.max(Date.now() - at, 0);
-    // Only a signature moves the absolute end. It changed the token of this page's forms as well.
-    if (Math.abs(absolute - late - clock.absoluteLeft()) > SAME_END_MS) return this.#check();
-    if (!(idle - late > clock.idleLeft() + SAME_END_MS)) return;
-    const now = clock.now().getTime();
-    this.#reportedAt = performance.now();
-    const warned = this.#dialog.open;
-    clock.read({
-      now: new Date(now).toISOString(),
-      idle_expires_at: new Date(now + idle - late).toISOString(),
-      absolute_expires_at: new Date(now + absolute - late).toISOString(),
-    });
-    if (warned && !this.#dialog.open) this.#line("extended");
   }
 
   // ---- Showing ------------------------------------------------------------------------------------------------------
 
   /** @param {"checking" | "unreachable"} state */
-  #cover(state) {
-    const cover = this.#part("cover");
-    const appeared = cover.hidden;
-    if (state === "unreachable") this.#closeDialog();
-    only(cover, state);
-    cover.hidden = false;
+  #hidePage(state) {
+    const dialog = this.#part("cover");
+    const changed = dialog.dataset.state !== state;
+    this.#closeDialog();
+    dialog.dataset.state = state;
+    only(dialog, state);
+    this.#cover.show();
     document.documentElement.dataset.sessionCover = state;
-    if (appeared || state === "unreachable") cover.focus({ preventScroll: true });
+    // The title may say what the page shows.
+    document.title = shown(this.#part("cover-title"));
+    if (changed) dialog.focus({ preventScroll: true });
+    document.dispatchEvent(new Event("session-covered"));
   }
 
-  #uncover() {
-    this.#part("cover").hidden = true;
+  #showPage() {
+    if (!this.#cover.on) return;
+    delete this.#part("cover").dataset.state;
     delete document.documentElement.dataset.sessionCover;
+    this.#cover.hide();
+    this.#retitle(null);
   }
 
   /** @param {"active" | "warning" | "expired" | "signed_out" | "offline"} state */
@@ -555,6 +552,12 @@ function only(root, state) {
     const states = /** @type {HTMLElement} */ (element).dataset.when?.split(" ") ?? [];
     /** @type {HTMLElement} */ (element).hidden = !states.includes(state);
   }
+}
+
+/** The words that `only` has left. @param {HTMLElement} element */
+function shown(element) {
+  const parts = Array.from(element.children).filter((each) => !(/** @type {HTMLElement} */ (each).hidden));
+  return parts.map((each) => each.textContent).join(" ").trim();
 }
 
 /**

@@ -1,21 +1,19 @@
 // @ts-check
 /**
- * `<signed-out data-reason="…">`: start reading at the heading, let the other tabs know, and leave nothing of a session
- * in storage: where the browser holds half of a wallet's key, the server could not have it all cleared.
+ * `<signed-out data-reason="…" data-deleted="…">`: start reading at the heading, and let the other tabs look. If the
+ * server says that the wallet of this account was deleted, its half here goes too.
  */
 import { openChannel } from "./channel.js";
+import { remove } from "./share-store.js";
 
 class SignedOut extends HTMLElement {
   connectedCallback() {
     this.querySelector("h1")?.focus();
-    const channel = openChannel(() => {});
-    channel.send({ type: "signed_out", reason: this.dataset.reason ?? "unknown" });
-    try {
-      sessionStorage.clear();
-      localStorage.clear();
-    } catch {
-      // Storage is off, and nothing in it.
-    }
+    const { reason, deleted } = this.dataset;
+    // Anybody can link to this page: the other tabs have nothing to look for unless the server knows of an end.
+    if (reason !== "unknown") openChannel(() => {}).send({ type: "signed_out" });
+    // Storage that can't be reached keeps a half that is worth nothing.
+    if (deleted) remove(deleted).catch(() => {});
   }
 }
 

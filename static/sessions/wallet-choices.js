@@ -2,7 +2,7 @@
 /**
  * What the person has chosen before, so that no page asks for it a second time: to stay with the session of an account,
  * although the wallet is on another account or network (as long as the tab lives), and which wallet to sign in with
- * (until they sign out, which clears the storage of the site).
+ * (until the session ends or another account signs in: own-storage.js).
  *
  * The module touches no DOM.
  */

@@ -226,6 +226,24 @@ class Elsewhere:
         return self._app.test_request_context(headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": ip})
 
 
+@pytest.fixture
+def end(browser: Browser, app: Flask) -> Callable[[str], None]:
+    """Leave the browser with the cookie of a session that ended for a reason."""
+    services: Services = app.extensions["wallet_sessions"]
+    account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
+
+    def leave(reason: str) -> None:
+        with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
+            live = services.lifecycle.start(
+                account, services.policy.standard, wallet="MetaMask", client=client.current()
+            )
+        services.lifecycle.revoke_handle(account, live.record.handle, reason)
+        attributes = {"url": browser.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
+        browser.cdp("Network.setCookie", name="__Host-session", value=live.id, **attributes)
+
+    return leave
+
+
 def account_of(wallet: WalletInPage) -> accounts.Account:
     return accounts.parse(wallet.account)
 

@@ -19,6 +19,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 from .wallet_in_page import WalletInPage
 
 PATIENCE = 20
+SETTLED = """
+    const [button] = arguments;
+    return !button.closest("[data-deliberate]") || (document.documentElement.dataset.settling === undefined
+      && !button.getAnimations().some(({ animationName }) => animationName === "settle"));
+"""
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -158,7 +163,14 @@ class Browser:
         self.wait(lambda: not self.shown(test_id), f"{test_id} is still there")
 
     def click(self, test_id: str) -> None:
+        """Press it; a button that ignores presses in its first second, after that."""
+        self.settled(self.see(test_id))
         self.see(test_id).click()
+
+    def settled(self, button: WebElement) -> WebElement:
+        """Wait until a press counts."""
+        self.wait(lambda: self.run(SETTLED, button), "it never settles")
+        return button
 
     def follow(self, test_id: str) -> None:
         """Click, and wait until another page has come, even one at the same address."""
@@ -206,11 +218,15 @@ class Browser:
 
     def enter(self, wallet: WalletInPage) -> None:
         """Be signed in, at /session, without going there: for tests whose subject comes after the sign-in."""
-        attributes = {"url": self.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
-        self.cdp("Network.setCookie", name="__Host-session", value=self._start(wallet), **attributes)
+        self.take_cookie(wallet)
         wallet.connected = True
         wallet.install()
         self.open("/session")
+
+    def take_cookie(self, wallet: WalletInPage) -> None:
+        """Have the cookie of a session, in all tabs."""
+        attributes = {"url": self.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
+        self.cdp("Network.setCookie", name="__Host-session", value=self._start(wallet), **attributes)
 
     def sign_in(self, wallet: WalletInPage, **query: str) -> None:
         """The whole way, as a person goes it."""

@@ -90,7 +90,9 @@ def test_readme(browser: Browser, wallet: WalletInPage) -> None:
     browser.picture(README / "session.png")
 
 
-def test_pages(browser: Browser, wallet: WalletInPage, picture: Callable[..., None]) -> None:
+def test_pages(
+    browser: Browser, wallet: WalletInPage, picture: Callable[..., None], end: Callable[[str], None]
+) -> None:
     browser.open("/")
     picture("home")
     panel = ConnectPanel(browser)
@@ -114,7 +116,8 @@ def test_pages(browser: Browser, wallet: WalletInPage, picture: Callable[..., No
     browser.driver.find_element("css selector", "main form button").click()
     browser.arrive_at("/signed-out")
     for reason in [*REASONS, "unknown"]:
-        browser.open("/signed-out", reason=reason)
+        end(reason)
+        browser.open("/signed-out")
         picture(f"signed-out-{reason}")
 
 
@@ -131,6 +134,9 @@ def test_warnings(
     browser.click("timeout-stay")
     browser.wait(lambda: browser.see("timeout-dialog").get_attribute("data-state") == "error")
     picture("warning-offline")
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    browser.see("cover-recheck")
+    picture("cover-unreachable")
     browser.online()
 
 
@@ -140,6 +146,7 @@ def test_without_a_wallet(
     picture: Callable[..., None],
     services: Services,
     app: Flask,
+    end: Callable[[str], None],
 ) -> None:
     trial = Trial(browser)
     trial.panel.open()
@@ -154,6 +161,11 @@ def test_without_a_wallet(
     picture("trial-session")
     browser.open("/session/wallet/delete")
     picture("trial-delete")
+    browser.see("delete-word").send_keys("no")
+    browser.follow("delete-confirm")
+    browser.see("delete-wrong")
+    picture("trial-delete-wrong")
+    browser.see("delete-word").send_keys("delete")
     browser.follow("delete-confirm")
     picture("trial-delete-confirm")
     browser.open("/session/wallet/export")
@@ -161,6 +173,9 @@ def test_without_a_wallet(
     browser.click("export-show")
     browser.see("private-key")
     picture("trial-export-shown")
+    browser.run("window.dispatchEvent(new Event('beforeprint'))")
+    browser.see("export-away")
+    picture("trial-export-away")
     browser.open("/session")
     browser.follow("sign-out")
     make_wallet("Fox Wallet")
@@ -168,7 +183,7 @@ def test_without_a_wallet(
     trial.panel.wait_for("wallet_list")
     browser.see("try-without-wallet")
     picture("trial-offer-held")
-    browser.open("/signed-out", reason="signed_out")
+    browser.open("/signed-out")
     browser.see("half-stays")
     picture("trial-signed-out")
     with app.app_context():
@@ -178,7 +193,8 @@ def test_without_a_wallet(
     trial.panel.wait_for("wallet_gone")
     picture("trial-gone")
     for reason in ("share_gone", "wallet_deleted"):
-        browser.open("/signed-out", reason=reason)
+        end(reason)
+        browser.open("/signed-out")
         picture(f"signed-out-{reason}")
         browser.open("/sign-in", reason=reason)
         picture(f"sign-in-{reason}")
@@ -279,7 +295,8 @@ def test_devices(
         browser.open(f"/sessions/{name}")
         picture(f"devices-end-{name}")
     browser.open("/sessions")
-    browser.driver.find_element("css selector", f'[data-handle="{laptop}"] [data-testid="session-revoke"]').click()
+    revoke = browser.driver.find_element("css selector", f'[data-handle="{laptop}"] [data-testid="session-revoke"]')
+    browser.settled(revoke).click()
     browser.click("confirm-button")
     wallet.approve_sign()
     browser.see("message")

@@ -276,7 +276,8 @@ def test_one_session_of_somebody_is_ended(
     handle = elsewhere.sign_in(member, FIREFOX)
     open_account(admin, member)
     assert len(admin.all("session-row")) == 2
-    admin.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{handle}'] [data-testid=admin-revoke]").click()
+    row = admin.driver.find_element(By.CSS_SELECTOR, f"[data-handle='{handle}'] [data-testid=admin-revoke]")
+    admin.settled(row).click()
     panel.arrive("admin.revoke")
     assert "Firefox on Linux" in admin.see("confirm-facts").text
     assert member.address in admin.see("confirm-facts").text
@@ -457,13 +458,14 @@ def test_axe_on_what_is_missing(browser: Browser, make_wallet: MakeWallet, check
 
 
 def test_axe_on_the_sign_in_for_a_professional_session(
-    browser: Browser, wallet: WalletInPage, check: Callable[[str], None]
+    browser: Browser, wallet: WalletInPage, check: Callable[[str], None], end: Callable[[str], None]
 ) -> None:
     panel = ConnectPanel(browser)
+    end("limit")
     panel.open(session_type="professional", reason="limit")
     panel.wait_for("wallet_list")
     check("professional")
-    browser.open("/signed-out", reason="limit")
+    browser.open("/signed-out")
     check("limit")
     browser.sign_in(wallet)
     panel.open(session_type="professional")

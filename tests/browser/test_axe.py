@@ -176,7 +176,9 @@ def test_the_panel_on_the_way_to_a_signature(
     wallet: WalletInPage,
     make_wallet: Callable[..., WalletInPage],
     check: Callable[[str], None],
+    end: Callable[[str], None],
 ) -> None:
+    end("idle")
     make_wallet("Test Wallet", icon="")
     make_wallet("محفظة " + "W" * 60, rdns="org.example.other")
     panel = ConnectPanel(browser)
@@ -238,15 +240,19 @@ def open_without_script(browser: Browser, path: str) -> None:
     browser.scripts(on=True)
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out?reason=idle"])
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out"])
 def test_pages_without_script(browser: Browser, check: Callable[[str], None], path: str) -> None:
     open_without_script(browser, path)
     check(path)
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_signed_out_for_each_reason(browser: Browser, check: Callable[[str], None], reason: str) -> None:
-    browser.open("/signed-out", reason=reason, next="/session")
+def test_signed_out_for_each_reason(
+    browser: Browser, check: Callable[[str], None], end: Callable[[str], None], reason: str
+) -> None:
+    end(reason)
+    browser.open("/signed-out", next="/session")
+    assert browser.see("signed-out").get_attribute("data-reason") == reason
     check(reason)
 
 
@@ -308,11 +314,18 @@ def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], No
     check("/session with a trial wallet")
     browser.open("/session/wallet/delete")
     check("delete")
+    browser.see("delete-word").send_keys("no")
+    browser.follow("delete-confirm")
+    browser.see("delete-wrong")
+    check("delete, with another word")
     browser.open("/session/wallet/export")
     check("export")
     browser.click("export-show")
     browser.see("private-key")
     check("the key")
+    browser.run("window.dispatchEvent(new Event('beforeprint'))")
+    browser.see("export-away")
+    check("the key, hidden again")
     browser.module("share-store", "module.account().then(module.remove)")
     browser.arrive_at("/signed-out")
 
@@ -373,6 +386,12 @@ def test_the_cover_of_a_page_that_comes_back(
     check("checking")
     hold.release()
     browser.wait_for_session("active")
+    browser.see_no("cover")
+    browser.offline()
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    browser.see("cover-recheck")
+    check("unreachable")
+    browser.online()
 
 
 class TestTheAbsoluteEnd:

@@ -236,7 +236,7 @@ class TestMany:
 def test_revoking_a_session_ends_it_and_says_so(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     phone, firefox = elsewhere.sign_in(wallet, PHONE), elsewhere.sign_in(wallet, FIREFOX)
     open_list(session)
-    part(row(session, firefox), "session-revoke").click()
+    session.settled(part(row(session, firefox), "session-revoke")).click()
     session.wait(lambda: message(session).text == "The session on Firefox on Linux has ended.", "not said")
     assert names(session)[1:] == ["Safari on iOS"]
     assert not elsewhere.alive(wallet, firefox)
@@ -250,7 +250,7 @@ def test_a_browser_whose_session_was_revoked_is_signed_out(session: Browser, wal
     session.cdp("Network.clearBrowserCookies")  # from here on another browser
     session.sign_in(wallet)
     open_list(session)
-    session.run("arguments[0].click()", part(row(session, handle), "session-revoke"))
+    session.run("arguments[0].click()", session.settled(part(row(session, handle), "session-revoke")))
     message(session)
     session.cdp("Network.clearBrowserCookies")  # and back to the first
     cookie = {key: revoked[key] for key in ("name", "value", "path", "secure", "httpOnly", "sameSite")}
@@ -266,7 +266,7 @@ def test_a_session_that_ended_meanwhile_is_no_error(
     handle = elsewhere.sign_in(wallet)
     open_list(session)
     elsewhere.end(wallet, handle)
-    part(row(session, handle), "session-revoke").click()
+    session.settled(part(row(session, handle), "session-revoke")).click()
     assert message(session).text == "That session had ended already."
     assert len(rows(session)) == 1
 
@@ -481,7 +481,7 @@ def test_without_script_the_list_and_its_forms_work(
     part(row(session, handle), "session-label").send_keys("Old laptop")
     part(row(session, handle), "session-save").click()
     session.wait(lambda: session.see("message").text == "That device is now called Old laptop.", "not named")
-    part(row(session, handle), "session-revoke").click()
+    session.settled(part(row(session, handle), "session-revoke")).click()
     session.wait(lambda: session.see("message").text == "The session on Old laptop has ended.", "not ended")
     assert len(rows(session)) == 1
 
@@ -559,7 +559,7 @@ def test_axe_on_the_list_in_each_state(
     session.see("session-new")
     check("ended and new")
     session.driver.refresh()
-    session.run("arguments[0].click()", part(row(session, several[1]), "session-revoke"))
+    session.run("arguments[0].click()", session.settled(part(row(session, several[1]), "session-revoke")))
     message(session)
     check("revoked")
     for place in ("others", "everywhere"):

@@ -97,7 +97,7 @@ def test_it_was_not_me_leads_to_that_session_which_can_be_ended(
     assert session.path == f"/sessions#{stranger}"
     row = session.driver.find_element(By.CSS_SELECTOR, "tr:target")
     assert row.get_attribute("data-handle") == stranger
-    row.find_element(By.CSS_SELECTOR, '[data-testid="session-revoke"]').click()
+    session.settled(row.find_element(By.CSS_SELECTOR, '[data-testid="session-revoke"]')).click()
     session.wait(lambda: session.see("message").get_attribute("data-message") == "ended")
     assert not elsewhere.alive(wallet, stranger)
     assert what(session).startswith("Safari on iOS"), "the other one is still to be answered"

@@ -66,7 +66,7 @@ def wallets(browser: Browser) -> list[str]:
 
 def press(browser: Browser, account: str, button: str) -> None:
     row = browser.driver.find_element(By.CSS_SELECTOR, f'[data-testid="wallet"][data-account="{account}"]')
-    row.find_element(By.CSS_SELECTOR, f'[data-testid="{button}"]').click()
+    browser.settled(row.find_element(By.CSS_SELECTOR, f'[data-testid="{button}"]')).click()
 
 
 def test_two_wallets_sign_and_are_one_person(

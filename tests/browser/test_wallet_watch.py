@@ -59,7 +59,9 @@ def short(address: str) -> str:
 
 
 def stored(browser: Browser) -> dict[str, str]:
-    return dict(browser.run("return { ...localStorage, ...sessionStorage }"))
+    """What is kept, but for the note of whose session it is."""
+    kept = dict(browser.run("return { ...localStorage, ...sessionStorage }"))
+    return {key: value for key, value in kept.items() if key != "wallet-session-account"}
 
 
 def let_it_look(browser: Browser, wallet: WalletInPage) -> None:
@@ -203,7 +205,7 @@ def test_another_account_is_told_with_a_way_to_either(session: Browser, wallet: 
     assert link.text == f"Sign in as {short(other.lower())}"
     target = urlsplit(str(link.get_attribute("href")))
     assert target.path == "/sign-in"
-    assert parse_qs(target.query) == {"again": ["1"], "reason": ["wallet_changed"], "next": ["/session?at=here"]}
+    assert parse_qs(target.query) == {"again": ["1"], "next": ["/session?at=here"]}
 
 
 def test_a_page_that_answered_a_form_is_not_one_to_come_back_to(session: Browser, wallet: WalletInPage) -> None:
@@ -213,7 +215,7 @@ def test_a_page_that_answered_a_form_is_not_one_to_come_back_to(session: Browser
     wait_for(session, "watching")
     wallet.switch_account()
     target = urlsplit(str(session.see("sign-in-as-other").get_attribute("href")))
-    assert parse_qs(target.query) == {"again": ["1"], "reason": ["wallet_changed"]}
+    assert parse_qs(target.query) == {"again": ["1"]}
 
 
 def test_signing_in_as_the_other_leads_back_to_the_same_page(session: Browser, wallet: WalletInPage) -> None:
@@ -221,7 +223,6 @@ def test_signing_in_as_the_other_leads_back_to_the_same_page(session: Browser, w
     wait_for(session, "watching")
     other = wallet.switch_account()
     session.follow("sign-in-as-other")
-    assert session.see("notice").get_attribute("data-reason") == "wallet_changed"
     panel = ConnectPanel(session)
     panel.choose(wallet)
     panel.wait_for("ready_to_sign")
