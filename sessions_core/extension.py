@@ -197,7 +197,16 @@ def _csrf(app: Flask) -> CSRFProtect:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
+    filters = (
+        view.iso,
+        view.clock,
+        view.duration,
+        view.ago,
+        view.moment,
+        view.account,
+        view.quoted,
+        origin.address_of,
+    )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     site = {
         "name": settings.site_name,

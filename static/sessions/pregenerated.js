@@ -23,12 +23,15 @@ export const NAMESPACE = "eip155";
 /** Its sessions name it, and no other wallet is asked for them. */
 export const OWN = true;
 
+/** The one of this page, so that it is the same wallet to all who look for it. @type {Provider} */
+const OWN_WALLET = { walletsUrl: "", lost: "" };
+
 /** @param {Window} window @param {Report} report */
 export function find(window, { add, ownName }) {
   /** @param {string} held */
   const report = (held) => {
     const detail = held && shorten(addressOf(held));
-    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, { walletsUrl: "", lost: "" });
+    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, OWN_WALLET);
   };
   // Where storage can't be read, pressing the row says so.
   account().then(report, () => report(""));

@@ -6,6 +6,8 @@
  * The module touches no DOM and keeps no state.
  */
 
+import { MAX_NAME, MAX_SAID, printable } from "./wallet-words.js";
+
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
  *           | "blocked" | "restricted" | "expired" | "gone" | "malformed" | "failed"} Kind
@@ -16,14 +18,14 @@
 /** Who shares more accounts than this with a site does not mean to. */
 export const MAX_ACCOUNTS = 20;
 
-/** What a wallet answered instead of what it was asked for. */
+/** What a wallet answered instead of what it was asked for. `code` and `message` are short and printable. */
 export class WalletError extends Error {
   /** @param {Kind} kind @param {string | number | undefined} code @param {string} detail */
   constructor(kind, code, detail) {
-    super(detail);
+    super(printable(detail, MAX_SAID));
     this.name = "WalletError";
     this.kind = kind;
-    this.code = code;
+    this.code = typeof code === "string" ? printable(code, MAX_NAME) : code;
   }
 }
 

@@ -19,9 +19,10 @@ import {
 import { WalletError, abandonable, explain } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
-  announce, button, copy, drawTile, drawWallets, fill, firstShown, part, say, show, showTechnical, toggle, unnamed,
+  announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
-import { discover, imitations, installed, list, printable, providerOf } from "./wallets.js";
+import { MAX_SAID, printable, quoted } from "./wallet-words.js";
+import { discover, installed, list, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {challenges.Challenge} Challenge */
@@ -71,7 +72,7 @@ class WalletSignIn extends HTMLElement {
     const first = this.dataset.state ?? "idle";
     if (!window.isSecureContext) return this.#show("insecure_context");
     this.#fill("host", location.host);
-    this.#fill("preferred", printable(this.dataset.preferred));
+    this.#fill("preferred", quoted(this.dataset.preferred));
     if (first === "idle") this.#show("scanning");
     else this.#show(first, { retryAfter: Number(this.dataset.retryAfter) || DEFAULT_RETRY_SECONDS });
     // A message that is there when the page loads is read to nobody unless it has the focus.
@@ -92,7 +93,6 @@ class WalletSignIn extends HTMLElement {
 
   #walletsChanged() {
     this.#drawWallets();
-    this.#part("imitation").hidden = imitations().length === 0;
     if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && installed().length) {
       this.#show("wallet_list");
     }
@@ -109,13 +109,13 @@ class WalletSignIn extends HTMLElement {
 
   /**
    * The wallet that was used before the server showed the page again, if its name is here once; of one name in several
-   * families, the one that was used last.
+   * families, the one that was used last. Never one that may be an imitation.
    */
   #preferredWallet() {
     const name = printable(this.dataset.preferred);
     const named = list().filter((wallet) => name && wallet.name === name);
     const possible = named.length > 1 ? named.filter(wasLast) : named;
-    return possible.length === 1 ? possible[0] : null;
+    return possible.length === 1 && !possible[0].twin ? possible[0] : null;
   }
 
   // ---- What the person does ---------------------------------------------------------------------
@@ -158,7 +158,7 @@ class WalletSignIn extends HTMLElement {
       const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
       if (UNCONNECTED.has(next)) this.#disconnect({ keepWallet: true });
-      this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
+      this.#show(next, { technical: [refusal.code, quoted(refusal.message, MAX_SAID)] });
     });
   }
 
@@ -169,7 +169,7 @@ class WalletSignIn extends HTMLElement {
     if (!wallet || !provider) return;
     this.#disconnect();
     this.#wallet = wallet;
-    this.#fill("wallet", wallet.name || unnamed(this));
+    fillWallet(this, wallet);
     const family = familyOf(wallet);
     this.#drawFamily(wallet.family);
     this.#run(async (signal) => {
@@ -304,7 +304,7 @@ class WalletSignIn extends HTMLElement {
   }
 
   #reconnect() {
-    const wallet = this.#wallet ?? this.#preferredWallet() ?? (list().length === 1 ? list()[0] : null);
+    const wallet = this.#wallet ?? this.#preferredWallet() ?? (list().length === 1 && !list()[0].twin ? list()[0] : null);
     if (wallet && providerOf(wallet.id)) return this.#connect(wallet.id);
     this.#rest();
   }

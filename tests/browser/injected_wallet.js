@@ -57,7 +57,8 @@
     const detail = Object.freeze({ info: Object.freeze({ ...info }), provider: other ?? provider });
     window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
   };
-  (window.walletsInPage ??= {})[config.info.uuid] = wallet;
+  wallet.imitate = (info) => wallet.announce(info, new Proxy(provider, {}));
+  (window.walletsInPage ??= {})[config.key] = wallet;
 
   if (config.legacy) {
     window.ethereum = provider;

@@ -182,7 +182,7 @@ def test_the_panel_on_the_way_to_a_signature(
     panel = ConnectPanel(browser)
     panel.open(reason="idle")
     panel.row(wallet)
-    wallet.announce(name="Imitation")
+    wallet.announce_imitation()
     browser.see("imitation")
     check("wallet_list")
     panel.choose(wallet)

@@ -506,21 +506,6 @@ def test_without_the_wallet_nothing_is_said_until_it_comes(
     wait_for(session, "account_changed")
 
 
-def test_of_two_with_the_name_the_connected_one_counts(
-    session: Browser, wallet: WalletInPage, make_wallet: MakeWallet
-) -> None:
-    twin = make_wallet("Test Wallet")
-    session.driver.refresh()
-    wait_for(session, "watching")
-    wallet.switch_account()
-    wait_for(session, "account_changed")
-    twin.connected = True
-    twin.install()
-    session.driver.refresh()
-    wait_for(session, "no_wallet")
-    assert notices(session) == []
-
-
 def test_a_wallet_no_longer_watched_is_not_heard(
     session: Browser, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
@@ -530,29 +515,12 @@ def test_a_wallet_no_longer_watched_is_not_heard(
         wait_for(session, "watching")
     # A wallet that does not let go of its listeners.
     wallet._tell("window.listeners = [...wallet.listeners.accountsChanged]", None)
-    twin._tell("wallet.connected = true", None)
     twin.announce()
-    wait_for(session, "no_wallet")
+    wait_for(session, "twins")
     session.run("for (const listener of listeners) listener(arguments[0])", [Account.create().address])
-    let_it_look(session, twin)
-    twin._tell("wallet.connected = false", None)
-    turn(session, hidden=False)
-    wait_for(session, "watching")
-    assert session.run("return states") == ["watching", "no_wallet", "watching"]
-
-
-def test_of_two_with_the_name_the_watched_one_may_lock(
-    session: Browser, wallet: WalletInPage, make_wallet: MakeWallet
-) -> None:
-    make_wallet("Test Wallet")
-    session.driver.refresh()
-    wait_for(session, "watching")
-    wallet.lock()
-    turn(session, hidden=False)
-    wallet.connected = True
-    wallet._tell("wallet.connected = true", None)
-    wallet.switch_account()
-    wait_for(session, "account_changed")
+    session.click("keep-twins")
+    wait_for(session, "no_wallet")
+    assert session.run("return states") == ["watching", "twins", "no_wallet"]
 
 
 @pytest.mark.parametrize("others", [0, 1])
