@@ -4,6 +4,7 @@
  * wallets, and speak. Each function touches nothing but the element that it is given.
  */
 import { wasLast } from "./wallet-choices.js";
+import { drawPicture } from "./wallet-icon.js";
 import { quoted } from "./wallet-words.js";
 import { list, overflows } from "./wallets.js";
 
@@ -178,18 +179,8 @@ export function drawTile(tile, wallet) {
   const letter = document.createElement("span");
   letter.textContent = wallet.monogram;
   tile.replaceChildren(letter);
-  if (!wallet.icon) return;
-  const image = document.createElement("img");
-  image.alt = "";
-  image.width = image.height = 32;
-  image.decoding = "async";
-  image.addEventListener("load", () => { tile.dataset.picture = ""; });
-  image.addEventListener("error", () => {
-    delete tile.dataset.picture;
-    image.remove();
-  });
-  image.src = wallet.icon;
-  tile.append(image);
+  delete tile.dataset.picture;
+  if (wallet.icon) drawPicture(tile, wallet.icon);
 }
 
 /**

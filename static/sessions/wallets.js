@@ -8,6 +8,7 @@
  */
 import { FAMILIES } from "./families.js";
 import { wasLast } from "./wallet-choices.js";
+import { safeIcon } from "./wallet-icon.js";
 import { monogram, printable, skeleton } from "./wallet-words.js";
 
 /**
@@ -28,7 +29,6 @@ export const SCAN_MS = 300;
 export const MAX_WALLETS = 200;
 /** A wallet has two or three. One with more has been announced under names that are not its own. */
 const MAX_CLAIMS = 30;
-export const MAX_ICON = 64 * 1024;
 
 /**
  * The providers stay in here. The DOM carries their ids only, so that markup can never be
@@ -37,22 +37,6 @@ export const MAX_ICON = 64 * 1024;
  */
 const found = new Map();
 let overflowing = false;
-
-/**
- * An image address that is safe to hand to `<img>`, or "". Addresses on other hosts would tell them
- * of the visit; SVG is inert inside `<img>`.
- * @param {unknown} value
- * @returns {string}
- */
-export function safeIcon(value) {
-  if (typeof value !== "string" || value.length > MAX_ICON) return "";
-  const icon = value.trim();
-  const match = /^data:image\/(png|webp|jpeg|gif|svg\+xml|svg)(?=[;,])/i.exec(icon);
-  if (!match) return "";
-  // Leather ships `image/svg`, which no browser draws.
-  if (match[1].toLowerCase() === "svg") return `data:image/svg+xml${icon.slice(match[0].length)}`;
-  return icon;
-}
 
 /** One of six tile colours, the same each time for the same wallet. @param {string} text */
 function tint(text) {
