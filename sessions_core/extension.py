@@ -211,6 +211,7 @@ def _templates(app: Flask, settings: Settings) -> None:
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
+        "cookie_secure": settings.cookie_secure,
         "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.

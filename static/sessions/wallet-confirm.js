@@ -40,7 +40,11 @@ const WALLET_FAILURES = {
   locked: "locked",
   disconnected: "disconnected",
   unsupported: "unsupported",
+  malformed: "malformed",
   gone: "gone",
+  storage_full: "storage",
+  storage_blocked: "storage",
+  share_unreadable: "unreadable",
   blocked: "blocked",
   restricted: "restricted",
 };
@@ -95,17 +99,19 @@ class WalletConfirm extends HTMLElement {
       case "confirm": return this.#confirm();
       case "wallet": return this.#choose(control.dataset.walletId ?? "");
       case "another": return this.#show("choose_wallet");
+      case "share": return this.#confirm(true);
       case "cancel": return this.#startOver();
     }
   }
 
-  #confirm() {
+  /** @param {boolean} [another] whether to ask the wallet for other accounts than it shares already */
+  #confirm(another = false) {
     this.#run(async (signal) => {
       await abandonable(this.#scanned, signal);
       const own = this.#wallet ? null : this.#ownWallet();
       this.#taken = own?.id ?? "";
       const wallet = this.#wallet ?? own;
-      if (wallet) return this.#signWith(wallet, signal);
+      if (wallet) return this.#signWith(wallet, another, signal);
       this.#show(this.#list().length ? "choose_wallet" : "no_wallet");
     });
   }
@@ -128,8 +134,8 @@ class WalletConfirm extends HTMLElement {
     return possible.length === 1 && !possible[0].twin ? possible[0] : null;
   }
 
-  /** @param {Wallet} wallet @param {AbortSignal} signal */
-  async #signWith(wallet, signal) {
+  /** @param {Wallet} wallet @param {boolean} another @param {AbortSignal} signal */
+  async #signWith(wallet, another, signal) {
     fillWallet(this, wallet);
     this.#show("connecting");
     const provider = providerOf(wallet.id);
@@ -137,12 +143,16 @@ class WalletConfirm extends HTMLElement {
     const family = familyOf(wallet);
     const { accountUrl = "", walletsUrl = "" } = this.dataset;
     const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
-    const accounts = await abandonable(family.connect(provider, site, signal), signal);
+    const asked = another && family.connectAnother
+      ? family.connectAnother(provider) : family.connect(provider, site, signal);
+    const accounts = await abandonable(asked, signal);
+    if (!accounts.length) throw new WalletError("locked", undefined, "");
+    this.#part("share").hidden = family.connectAnother === undefined;
     if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
     this.#show("preparing");
-    const { challengeUrl = "", request } = this.dataset;
-    const challenge = await ask(challengeUrl, { request }, { account: this.#account, host: location.host, signal });
+    const { challengeUrl = "", request, statement = "" } = this.dataset;
+    const challenge = await ask(challengeUrl, { request }, { account: this.#account, statement, signal });
     this.#challenge = challenge;
     this.#show("signing");
     const left = challenge.deadline - performance.now();

@@ -10,13 +10,14 @@
 import { accountId, namespaceOf, same, shorten } from "./accounts.js";
 import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
+import { keepsCookies } from "./cookie-check.js";
 import { familyOf } from "./families.js";
 import { HttpError } from "./http.js";
 import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./sign-in-states.js";
-import { WalletError, abandonable, explain } from "./wallet-answers.js";
+import { WalletError, abandonable, explain, hint } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
   announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
@@ -71,6 +72,10 @@ class WalletSignIn extends HTMLElement {
 
     const first = this.dataset.state ?? "idle";
     if (!window.isSecureContext) return this.#show("insecure_context");
+    // Who is signed in has brought one.
+    if (this.dataset.signedIn === undefined && !keepsCookies(this.dataset.secureCookies !== undefined)) {
+      return this.#show("cookies_blocked");
+    }
     this.#fill("host", location.host);
     this.#fill("preferred", quoted(this.dataset.preferred));
     if (first === "idle") this.#show("scanning");
@@ -138,6 +143,7 @@ class WalletSignIn extends HTMLElement {
       case "renew": return this.#renew();
       case "cancel": return this.#cancel();
       case "another": return this.#useAnother();
+      case "another-account": return this.#connect(this.#wallet?.id ?? "", true);
     }
   }
 
@@ -153,7 +159,7 @@ class WalletSignIn extends HTMLElement {
       if (attempt.signal.aborted) return;
       if (error instanceof HttpError) return this.#serverRefused(error);
       if (error instanceof challenges.StrangeText) {
-        return this.#show(error.wrong === "domain" ? "domain_mismatch" : "nonce_failed");
+        return this.#show(error.elsewhere ? "domain_mismatch" : "text_changed", { technical: [error.message] });
       }
       const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
@@ -162,8 +168,8 @@ class WalletSignIn extends HTMLElement {
     });
   }
 
-  /** @param {string} id */
-  #connect(id) {
+  /** @param {string} id @param {boolean} [another] whether to ask for other accounts than are shared already */
+  #connect(id, another = false) {
     const wallet = list().find((each) => each.id === id);
     const provider = providerOf(id);
     if (!wallet || !provider) return;
@@ -174,7 +180,9 @@ class WalletSignIn extends HTMLElement {
     this.#drawFamily(wallet.family);
     this.#run(async (signal) => {
       this.#show("connecting");
-      const accounts = await abandonable(family.connect(provider, this.#site, signal), signal);
+      const asked = another && family.connectAnother
+        ? family.connectAnother(provider) : family.connect(provider, this.#site, signal);
+      const accounts = await abandonable(asked, signal);
       if (!accounts.length) return this.#show("no_accounts");
       this.#accounts = accounts;
       this.#unwatch = family.watch(provider, {
@@ -200,7 +208,7 @@ class WalletSignIn extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #checkNetwork(signal) {
     if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
-    const chain = await abandonable(this.#family.chain(this.#provider, this.#address, this.#site), signal);
+    const chain = await this.#askChain(signal);
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
@@ -213,6 +221,20 @@ class WalletSignIn extends HTMLElement {
     this.#chain = chain;
     this.#fill("network", name);
     await this.#prepare(signal);
+  }
+
+  /**
+   * The network that the wallet is on. Of one that can't say, the first that is accepted: the text names it, and the
+   * person reads the text.
+   * @param {AbortSignal} signal
+   */
+  async #askChain(signal) {
+    const [preferred] = this.#site.chains;
+    const asked = this.#family.chain(this.#provider, this.#address, this.#site).catch((error) => {
+      if (preferred && ["unsupported", "locked"].includes(error?.kind)) return preferred;
+      throw error;
+    });
+    return abandonable(asked, signal);
   }
 
   /** @param {string} chain */
@@ -240,8 +262,8 @@ class WalletSignIn extends HTMLElement {
     this.#show("preparing");
     const account = accountId(this.#chain, this.#address);
     const url = this.dataset.challengeUrl ?? "";
-    const { purpose } = this.dataset;
-    this.#challenge = await challenges.ask(url, { account, purpose }, { account, host: location.host, signal });
+    const { purpose, statement = "" } = this.dataset;
+    this.#challenge = await challenges.ask(url, { account, purpose }, { account, statement, signal });
     this.#address = this.#challenge.address;
     this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");
@@ -253,10 +275,10 @@ class WalletSignIn extends HTMLElement {
       const { address, chain } = { address: this.#address, chain: this.#chain };
       this.#show("signing");
       // Some wallets change accounts or networks without an event.
-      const accounts = await abandonable(family.accounts(provider), signal);
-      if (accounts && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
-      const now = await abandonable(family.chain(provider, address, this.#site), signal);
-      if (now !== chain) return this.#checkNetwork(signal);
+      const accounts = await hint(family.accounts(provider), signal);
+      if (accounts?.length && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
+      const now = await hint(family.chain(provider, address, this.#site), signal);
+      if (now && now !== chain) return this.#checkNetwork(signal);
 
       const old = this.#challenge;
       if (!old || old.spent || performance.now() > old.deadline - SIGNING_MARGIN_MS) {
@@ -382,7 +404,7 @@ class WalletSignIn extends HTMLElement {
   #serverRefused(error) {
     const technical = [error.code, error.status || "", error.requestId ?? ""];
     const state = afterRefusal(error, this.#linking);
-    if (LINK_REFUSALS.has(state)) this.#disconnect();
+    if (LINK_REFUSALS.has(state)) this.#disconnect({ keepWallet: true });
     if (state === "wrong_network") {
       this.#chain = "";
       this.#part("chain-number").hidden = true;
@@ -467,8 +489,10 @@ class WalletSignIn extends HTMLElement {
     this.#part("chosen").hidden = !chosen;
     this.#part("chosen-network").hidden = !signing;
     if (chosen && this.#wallet) drawTile(this.#part("chosen-tile"), this.#wallet);
+    const hasOthers = this.#wallet !== null && familyOf(this.#wallet).connectAnother !== undefined;
+    for (const each of this.querySelectorAll("[data-part='another-account']")) each.toggleAttribute("hidden", !hasOthers);
     const hasText = signing && Boolean(this.#challenge);
-    const stopped = ["account_switched", "address_mismatch", "domain_mismatch"].includes(state);
+    const stopped = ["account_switched", "address_mismatch", "domain_mismatch", "text_changed"].includes(state);
     this.#part("sign-later").hidden = signing;
     this.#part("letter").hidden = !signing || stopped || !(hasText || state === "preparing");
     this.#part("preview").textContent = this.#challenge?.message ?? "";

@@ -11,7 +11,7 @@
     calls: [],
   };
   let last = 0;
-  const prompts = new Set(["eth_requestAccounts", "personal_sign", "wallet_switchEthereumChain"]);
+  const prompts = new Set(["eth_requestAccounts", "personal_sign", "wallet_switchEthereumChain", "wallet_requestPermissions"]);
 
   const provider = {
     request({ method, params }) {

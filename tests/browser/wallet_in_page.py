@@ -109,6 +109,14 @@ class WalletInPage:
         self._set_connected(True)
         self._settle(request, result=self.addresses)
 
+    def approve_another_account(self, keys: list[Any] | None = None) -> None:
+        """Choose another account in the window in which the wallet asks what to share."""
+        request = self.next_request("wallet_requestPermissions")
+        self.keys = keys or [Account.create()]
+        self._tell("wallet.accounts = value", self.addresses)
+        self._settle(request, result=[{"parentCapability": "eth_accounts"}])
+        self.install()
+
     def approve_sign(self, *, key: Any = None) -> str:
         """Sign the text that the page asked for, and return that text."""
         request = self.next_request("personal_sign")
