@@ -30,7 +30,7 @@ class ShareExport extends HTMLElement {
       if (!half || half.account !== this.dataset.account) return this.#show("gone");
       const theirs = bytes(this.#theirs);
       const key = half.share.map((byte, at) => byte ^ theirs[at]);
-      part(this, "key").textContent = `0x${toHex(key)}`;
+      this.#write(`0x${toHex(key)}`);
       key.fill(0);
       half.share.fill(0);
       this.#show("shown");
@@ -42,9 +42,16 @@ class ShareExport extends HTMLElement {
 
   #hide() {
     if (this.dataset.state !== "shown") return;
-    part(this, "key").textContent = "";
+    this.#write("");
     this.#show("hidden");
     this.querySelector("button")?.focus();
+  }
+
+  /** Shows the key, and has the button copy the key itself: what is shown may be changed. @param {string} key */
+  #write(key) {
+    part(this, "key").textContent = key;
+    const copy = /** @type {import("./copy-button.js").CopyButton | null} */ (this.querySelector("copy-button"));
+    if (copy) copy.text = key;
   }
 
   /** @param {"hidden" | "shown" | "gone" | "unreadable"} state */
