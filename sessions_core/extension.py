@@ -37,7 +37,7 @@ from .signing_keys import SigningKeys
 from .store import SessionStore
 from .tokens import Tokens
 from .web import cli, client, failures, guards, logs, origin, view
-from .web.headers import SecurityHeaders
+from .web.headers import SecurityHeaders, csp_nonce
 from .web.health import AnyHost
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -208,6 +208,7 @@ def _templates(app: Flask, settings: Settings) -> None:
         origin.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,

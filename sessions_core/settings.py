@@ -29,6 +29,7 @@ _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 _FRAGMENT = re.compile(r"[A-Za-z0-9._~/?=&-]*", re.ASCII)
+_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
@@ -142,6 +143,8 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    csp_report_url: str = ""
+    """Where browsers report what the Content-Security-Policy blocked: an https:// URL or a path; empty: nowhere."""
     trusted_proxies: int = 0
     """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
 
@@ -233,6 +236,7 @@ class Settings:
         self._refuse_unknown_chains()
         self._refuse_unsafe_nodes()
         self._refuse_unsafe_identity()
+        self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
@@ -276,6 +280,16 @@ class Settings:
             raise Misconfigured(
                 f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
                 '"" does not offer it; http:// is for this machine in development only.'
+            )
+
+    def _refuse_unsafe_report_url(self) -> None:
+        url = self.csp_report_url
+        safe = _PATH.fullmatch(url) or _is_safe_url(url, plain=self.development)
+        # A semicolon or a comma would end the directive, or the header.
+        if url and (not safe or set(url) & set(";,")):
+            raise Misconfigured(
+                f'{PREFIX}CSP_REPORT_URL must be like "https://reports.example.org/csp" or "/csp-reports", without '
+                'semicolons and commas. "" reports nowhere.'
             )
 
     def _refuse_unsafe_clocks(self) -> None:
