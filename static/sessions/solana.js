@@ -221,22 +221,24 @@ export async function sign(provider, text, address) {
   } catch (error) {
     throw explain(error);
   }
+  let signature = null;
+  let message = null;
   try {
-    const { signedMessage, signature } = Array.isArray(answer) ? answer[0] : answer;
-    const signed = toBytes(signature);
-    // A wallet may sign something else than it was asked for, and must say so.
-    if (equal(toBytes(signedMessage), new TextEncoder().encode(text)) && signed?.length === SIGNATURE_BYTES) {
-      return base58(signed);
-    }
+    const found = Array.isArray(answer) ? answer[0] : answer;
+    signature = toBytes(found.signature);
+    message = toBytes(found.signedMessage);
   } catch {
-    // No such answer: the same.
+    // No such answer.
   }
-  throw malformed(SIGN, answer);
+  if (!message || signature?.length !== SIGNATURE_BYTES) throw malformed(SIGN, answer);
+  // A wallet may sign something else than it was asked for, and must say so.
+  if (!equal(message, new TextEncoder().encode(text))) throw new WalletError("failed", SIGN, "It signed another text.");
+  return base58(signature);
 }
 
-/** @param {Uint8Array | null} some @param {Uint8Array} other */
+/** @param {Uint8Array} some @param {Uint8Array} other */
 function equal(some, other) {
-  return some?.length === other.length && other.every((byte, at) => byte === some[at]);
+  return some.length === other.length && other.every((byte, at) => byte === some[at]);
 }
 
 /** @param {Uint8Array} bytes */

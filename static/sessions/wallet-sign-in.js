@@ -489,7 +489,7 @@ class WalletSignIn extends HTMLElement {
     this.#part("chosen").hidden = !chosen;
     this.#part("chosen-network").hidden = !signing;
     if (chosen && this.#wallet) drawTile(this.#part("chosen-tile"), this.#wallet);
-    const hasOthers = this.#wallet !== null && familyOf(this.#wallet).connectAnother !== undefined;
+    const hasOthers = this.#wallet !== null && (chosen || LINK_REFUSALS.has(state)) && familyOf(this.#wallet).connectAnother !== undefined;
     for (const each of this.querySelectorAll("[data-part='another-account']")) each.toggleAttribute("hidden", !hasOthers);
     const hasText = signing && Boolean(this.#challenge);
     const stopped = ["account_switched", "address_mismatch", "domain_mismatch", "text_changed"].includes(state);
