@@ -275,9 +275,10 @@ class WalletSignIn extends HTMLElement {
       const { address, chain } = { address: this.#address, chain: this.#chain };
       this.#show("signing");
       // Some wallets change accounts or networks without an event.
-      const accounts = await hint(family.accounts(provider), signal);
+      const [accounts, now] = await Promise.all([
+        hint(family.accounts(provider), signal), hint(family.chain(provider, address, this.#site), signal),
+      ]);
       if (accounts?.length && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
-      const now = await hint(family.chain(provider, address, this.#site), signal);
       if (now && now !== chain) return this.#checkNetwork(signal);
 
       const old = this.#challenge;
@@ -326,7 +327,8 @@ class WalletSignIn extends HTMLElement {
   }
 
   #reconnect() {
-    const wallet = this.#wallet ?? this.#preferredWallet() ?? (list().length === 1 && !list()[0].twin ? list()[0] : null);
+    const [only = null, ...others] = list();
+    const wallet = this.#wallet ?? this.#preferredWallet() ?? (others.length || only?.twin ? null : only);
     if (wallet && providerOf(wallet.id)) return this.#connect(wallet.id);
     this.#rest();
   }
@@ -489,8 +491,10 @@ class WalletSignIn extends HTMLElement {
     this.#part("chosen").hidden = !chosen;
     this.#part("chosen-network").hidden = !signing;
     if (chosen && this.#wallet) drawTile(this.#part("chosen-tile"), this.#wallet);
-    const hasOthers = this.#wallet !== null && (chosen || LINK_REFUSALS.has(state)) && familyOf(this.#wallet).connectAnother !== undefined;
-    for (const each of this.querySelectorAll("[data-part='another-account']")) each.toggleAttribute("hidden", !hasOthers);
+    const asksAgain = this.#wallet !== null && familyOf(this.#wallet).connectAnother !== undefined;
+    for (const each of this.querySelectorAll("[data-part='another-account']")) {
+      each.toggleAttribute("hidden", !(asksAgain && (chosen || LINK_REFUSALS.has(state))));
+    }
     const hasText = signing && Boolean(this.#challenge);
     const stopped = ["account_switched", "address_mismatch", "domain_mismatch", "text_changed"].includes(state);
     this.#part("sign-later").hidden = signing;
