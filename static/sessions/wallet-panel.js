@@ -115,11 +115,11 @@ function warn(panel, about, on) {
 
 /** @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets @param {boolean} seen */
 function drawRows(panel, rows, wallets, seen) {
-  for (const row of Array.from(rows.children)) {
-    if (!wallets.some((wallet) => wallet.id === button(row).dataset.walletId)) row.remove();
-  }
+  const ids = new Set(wallets.map((wallet) => wallet.id));
+  const drawn = new Map(Array.from(rows.children, (row) => [button(row).dataset.walletId ?? "", row]));
+  for (const [id, row] of drawn) if (!ids.has(id)) row.remove();
   for (const wallet of wallets) {
-    let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
+    let row = drawn.get(wallet.id);
     // Of several that claim to be the one that was used last, none is known to be it.
     const last = wasLast(wallet) && !wallet.twin;
     if (!row) {

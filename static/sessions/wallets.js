@@ -116,11 +116,6 @@ function isFull(family, wallet) {
   return announced(family) >= (wasLast(wallet) ? 2 * MAX_WALLETS : MAX_WALLETS);
 }
 
-/** @param {Entry} one @param {Entry} other */
-function lookAlike(one, other) {
-  return one.wallet.family === other.wallet.family && Array.from(one.claims).some((claim) => other.claims.has(claim));
-}
-
 /**
  * Has the families look for wallets from now on for as long as the page lives, and says when those that were there
  * already have had the time to answer.
@@ -130,12 +125,18 @@ function lookAlike(one, other) {
  */
 export function discover(window, report) {
   const { families, changed, scanned, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
+  let told = true;
+  const tell = () => {
+    if (told) queueMicrotask(() => { told = true; changed(); });
+    told = false;
+  };
   const late = families.map((family) => FAMILIES[family]?.find(window, {
     legacyName,
     ownName,
     identityUrl,
     known: () => announced(family),
-    add: (said, provider) => { if (add(family, said, provider)) changed(); },
+    // Of a flood of announcements the page hears once.
+    add: (said, provider) => { if (add(family, said, provider)) tell(); },
   }));
   window.setTimeout(() => {
     for (const finish of late) finish?.();
@@ -151,14 +152,19 @@ export function discover(window, report) {
 export function list(families = Object.keys(FAMILIES)) {
   const shown = Array.from(found.values()).filter(({ wallet }) =>
     families.includes(wallet.family) && (!wallet.legacy || announced(wallet.family) === 0));
+  /** @type {Map<string, Entry[]>} */
+  const claiming = new Map();
+  for (const entry of shown) {
+    for (const claim of entry.claims) {
+      const key = `${entry.wallet.family} ${claim}`;
+      claiming.set(key, [...(claiming.get(key) ?? []), entry]);
+    }
+  }
   return shown.map((entry) => {
-    const alike = shown.filter((other) => other === entry || lookAlike(entry, other));
-    return {
-      ...entry.wallet,
-      twin: alike.length > 1 || entry.claims.size > MAX_CLAIMS,
-      place: alike.indexOf(entry) + 1,
-      alike: alike.length,
-    };
+    const { claims, wallet } = entry;
+    const alike = new Set(Array.from(claims).flatMap((claim) => claiming.get(`${wallet.family} ${claim}`) ?? []));
+    const place = shown.filter((other) => alike.has(other)).indexOf(entry) + 1;
+    return { ...wallet, twin: alike.size > 1 || claims.size > MAX_CLAIMS, place, alike: alike.size };
   });
 }
 
