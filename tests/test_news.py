@@ -332,7 +332,7 @@ def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhe
     pages = ("/session", "/", "/sessions", "/activity", "/sign-in", "/sign-out", "/nowhere", "/unauthorized")
     assert [notice(person, path) for path in pages] == [None] * len(pages)
     elsewhere()
-    said = "Firefox on Linux, 203.0.113.7, just now, with MetaMask."
+    said = "Firefox on Linux, 203.0.113.7, just now, with “MetaMask”."
     assert [notice(person, path) for path in pages] == [said] * len(pages)
 
 
