@@ -106,7 +106,8 @@ export function signatureIn(answer) {
     if (typeof found === "string") return found.trim();
     const bytes = toBytes(found);
     if (bytes?.length) return bytes;
-    found = Array.isArray(found) ? found[0] : (found?.signature ?? found?.result);
+    if (Array.isArray(found)) found = found.length === 1 ? found[0] : null;
+    else found = found?.signature ?? found?.result;
   }
   return null;
 }

@@ -98,6 +98,7 @@ class WalletSignIn extends HTMLElement {
 
   #walletsChanged() {
     this.#drawWallets();
+    this.#drawHosted();
     if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && installed().length) {
       this.#show("wallet_list");
     }
@@ -458,11 +459,7 @@ class WalletSignIn extends HTMLElement {
     this.dataset.phase = this.#phase;
     show(this, state, { phase: this.#phase });
     showTechnical(this, technical);
-    // Where no wallet is installed, some may need no installing.
-    const without = ["no_wallet", "in_app_browser"].includes(state);
-    const hosted = list().some((wallet) => wallet.hosted);
-    this.#part("nothing-to-install").hidden = !(without && hosted);
-    if (state === "in_app_browser") this.#form.hidden = !hosted;
+    this.#drawHosted();
     this.#drawSteps();
     this.#drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
@@ -476,6 +473,14 @@ class WalletSignIn extends HTMLElement {
     }
     say(this);
     this.#moveFocus(focused, phaseBefore);
+  }
+
+  /** Where no wallet is installed, some may need no installing. */
+  #drawHosted() {
+    const without = ["no_wallet", "in_app_browser"].includes(this.#state);
+    const hosted = list().some((wallet) => wallet.hosted);
+    this.#part("nothing-to-install").hidden = !(without && hosted);
+    if (this.#state === "in_app_browser") this.#form.hidden = !hosted;
   }
 
   #drawSteps() {

@@ -94,7 +94,7 @@ def test_a_person_signs_in_with_internet_identity_and_nothing_installed(
     panel.wait_for("ready_to_sign")
     browser.wait(lambda: not identity.open, "the window was left open")
     assert f"\n{identity.address}\n" in panel.preview
-    assert "For 10 minutes, Internet Identity lets a key in this page sign for you" in panel.spoken
+    assert "For 10 minutes, “Internet Identity” lets a key in this page sign for you" in panel.spoken
     assert "your wallet will ask you to sign" not in browser.text
     panel.sign()
     browser.arrive_at("/session")
