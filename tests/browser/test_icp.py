@@ -519,7 +519,7 @@ def test_the_words_are_those_of_the_wallet_that_was_chosen(
     panel.wait_for("ready_to_sign")
     assert "This is exactly what your wallet will ask you to sign." in panel.spoken
     assert "key in this page" not in panel.spoken
-    assert browser.see("sign-button").text == "Sign with Test Wallet"
+    assert browser.see("sign-button").text == "Sign with “Test Wallet”"
 
 
 # -- Signers in the page ---------------------------------------------------------------------------------------------
@@ -576,7 +576,7 @@ def test_each_way_in_which_a_signer_says_no(
     panel.wait_for(state)
     assert signer.dismissed == 1
     if state == "connect_failed":
-        assert f"{code} · why" in str(browser.see("technical").get_attribute("textContent"))
+        assert f"{code} · “why”" in str(browser.see("technical").get_attribute("textContent"))
 
 
 def test_what_a_signer_answers_after_cancelling_is_ignored(
