@@ -14,6 +14,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from ..time_machine import TimeMachine
+from . import test_axe
 from .conftest import Elsewhere
 from .families_in_page import Solana
 from .pages import Browser, ConnectPanel
@@ -22,6 +23,8 @@ from .test_wallet_watch import notices, state, wait_for
 from .wallet_in_page import WalletInPage
 
 MakeWallet = Callable[..., WalletInPage]
+
+check = test_axe.check
 
 FOX = "0f1de0a6-5a0f-4a2b-8d5e-3a1d1c0f0f0f"
 
@@ -180,6 +183,25 @@ def test_a_wallet_of_another_name_is_still_watched(
     wallet.switch_account()
     wait_for(browser, "account_changed")
     assert state(browser) == "account_changed"
+
+
+def test_no_barriers_where_wallets_look_alike(
+    browser: Browser,
+    elsewhere: Elsewhere,
+    fake: WalletInPage,
+    real: WalletInPage,
+    pass_time: TimeMachine,
+    check: Callable[[str], None],
+) -> None:
+    elsewhere.sign_in(real)
+    browser.enter(real)
+    browser.see("wallet-twins")
+    check("twins")
+    pass_time(301)
+    confirm = ask(browser)
+    confirm.start()
+    confirm.wait_for("choose_wallet")
+    check("choose_wallet")
 
 
 # -- The list ------------------------------------------------------------------------------------------------------
