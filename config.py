@@ -88,3 +88,6 @@ SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 
 # What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
 SESSIONS_CORE_METRICS_SECRET = os.environ.get("METRICS_SECRET")
+
+# Where browsers report what the Content-Security-Policy blocked, an https:// URL or a path; nowhere.
+SESSIONS_CORE_CSP_REPORT_URL = os.environ.get("CSP_REPORT_URL", "")

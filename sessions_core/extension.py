@@ -43,7 +43,7 @@ from .store import SessionStore
 from .tokens import Tokens
 from .web import cli, client, failures, guards, logs, origin, view
 from .web.bodies import WholeBodies
-from .web.headers import SecurityHeaders
+from .web.headers import SecurityHeaders, csp_nonce
 from .web.health import AnyHost
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -280,11 +280,22 @@ def _csrf(app: Flask, settings: Settings) -> None:
 
 
 def _templates(app: Flask, settings: Settings) -> None:
-    filters = (view.iso, view.clock, view.duration, view.ago, view.moment, view.account, origin.address_of)
+    filters = (
+        view.iso,
+        view.clock,
+        view.duration,
+        view.ago,
+        view.moment,
+        view.account,
+        view.quoted,
+        origin.address_of,
+    )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
+        "cookie_secure": settings.cookie_secure,
         "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.

@@ -37,6 +37,7 @@ _PLACEHOLDERS = (
     *("notasecret", "insecure", "unsafesecret", "defaultsecret", "examplesecret", "secrethere", "keyhere"),
     *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
 )
+_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
@@ -157,6 +158,8 @@ class Settings:
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
+    csp_report_url: str = ""
+    """Where browsers report what the Content-Security-Policy blocked: an https:// URL or a path; empty: nowhere."""
     trusted_proxies: int = 0
     """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
 
@@ -254,6 +257,7 @@ class Settings:
         self._refuse_unknown_chains()
         self._refuse_unsafe_nodes()
         self._refuse_unsafe_identity()
+        self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
@@ -297,6 +301,16 @@ class Settings:
             raise Misconfigured(
                 f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
                 '"" does not offer it; http:// is for this machine in development only.'
+            )
+
+    def _refuse_unsafe_report_url(self) -> None:
+        url = self.csp_report_url
+        safe = _PATH.fullmatch(url) or _is_safe_url(url, plain=self.development)
+        # A semicolon or a comma would end the directive, or the header.
+        if url and (not safe or set(url) & set(";,")):
+            raise Misconfigured(
+                f'{PREFIX}CSP_REPORT_URL must be like "https://reports.example.org/csp" or "/csp-reports", without '
+                'semicolons and commas. "" reports nowhere.'
             )
 
     def _refuse_unsafe_clocks(self) -> None:

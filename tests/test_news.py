@@ -326,7 +326,7 @@ def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhe
     pages = ("/session", "/", "/sessions", "/activity", "/sign-in", "/sign-out", "/nowhere", "/unauthorized")
     assert [notice(person, path) for path in pages] == [None] * len(pages)
     elsewhere()
-    said = "Firefox on Linux, 203.0.113.7, just now, with MetaMask."
+    said = "Firefox on Linux, 203.0.113.7, just now, with “MetaMask”."
     assert [notice(person, path) for path in pages] == [said] * len(pages)
 
 
@@ -374,7 +374,10 @@ def test_what_a_wallet_or_a_device_calls_itself_is_only_text(
     page = person.get("/session").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
-    assert str(notice(person)).count(hostile) == 3
+    said = str(notice(person))
+    # The name of the wallet is quoted, so it has no quotation marks of its own.
+    assert "“" + hostile.replace('"', "'") + "”" in said
+    assert said.replace("'", '"').count(hostile) == 3
 
 
 def test_who_says_that_was_me_is_not_told_again_and_goes_on_where_they_were(

@@ -546,3 +546,26 @@ def test_a_page_of_internet_identity_that_is_not_safe_is_refused(url: str) -> No
 
 def test_plain_http_to_another_machine_is_no_page_of_internet_identity() -> None:
     assert "must be like" in refusal(DEVELOPMENT, INTERNET_IDENTITY_URL="http://id.ai/#authorize")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://reports.example.org/",
+        "reports.example.org",
+        "//reports.example.org/",
+        "/reports; script-src *",
+        "https://reports.example.org/;script-src",
+        "https://reports.example.org/,x",
+        'https://reports.example.org/"',
+        "https://reports.example.org/\r\nSet-Cookie: a=b",
+        "/a b",
+    ],
+)
+def test_a_report_url_that_would_change_the_header_is_refused(url: str) -> None:
+    assert "SESSIONS_CORE_CSP_REPORT_URL must be like" in refusal(CSP_REPORT_URL=url)
+
+
+@pytest.mark.parametrize("url", ["", "/csp", "/csp/reports?site=1", "https://reports.example.org/csp"])
+def test_a_report_url_may_be_a_path_or_https(url: str) -> None:
+    assert settings(CSP_REPORT_URL=url).csp_report_url == url

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template_string
 from werkzeug.test import TestResponse
 
 from sessions_core import public, signed_in
@@ -186,6 +186,51 @@ def test_a_view_may_set_a_header_itself_and_it_comes_once(make_app: Callable[...
     assert response.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
     assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.fixture
+def inline(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app()
+
+    @app.get("/inline")
+    @public
+    def inline() -> str:
+        return render_template_string("<script nonce='{{ csp_nonce() }}'></script> {{ csp_nonce() }}")
+
+    return app
+
+
+def test_an_inline_script_gets_a_nonce_of_its_response(inline: Flask) -> None:
+    visitor = Visitor(inline)
+    first, second = visitor.get("/inline"), visitor.get("/inline")
+    nonces = [response.get_data(as_text=True).split()[-1] for response in (first, second)]
+    assert nonces[0] != nonces[1]
+    assert all(len(nonce) >= 22 for nonce in nonces)
+    for response, nonce in zip((first, second), nonces, strict=True):
+        (policy,) = response.headers.getlist("Content-Security-Policy")
+        directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+        assert directives["script-src"] == directives["style-src"] == f"'self' 'nonce-{nonce}'"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_response_that_asked_for_no_nonce_has_none(inline: Flask) -> None:
+    visitor = Visitor(inline)
+    visitor.get("/inline")
+    demand_headers(visitor.get("/"))
+
+
+@pytest.mark.parametrize("url", ["/csp-reports", "https://reports.example.org/csp?site=1"])
+def test_blocked_things_are_reported_where_the_setting_says(make_app: Callable[..., Flask], url: str) -> None:
+    response = Visitor(make_app(SESSIONS_CORE_CSP_REPORT_URL=url)).get("/")
+    (policy,) = response.headers.getlist("Content-Security-Policy")
+    assert policy.endswith(f"; report-uri {url}; report-to csp")
+    assert response.headers.getlist("Reporting-Endpoints") == [f'csp="{url}"']
+
+
+def test_nothing_is_reported_unless_asked(app: Flask) -> None:
+    response = Visitor(app).get("/")
+    assert "report" not in response.headers["Content-Security-Policy"]
+    assert "Reporting-Endpoints" not in response.headers
 
 
 def test_what_runs_before_flask_answers_has_them_too(app: Flask) -> None:

@@ -254,7 +254,7 @@ def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
     person: Visitor, wallet: Wallet, second: Wallet, signature: str
 ) -> None:
     answer = link(person, wallet, second, signature=signature)
-    assert (answer.status_code, code_of(answer)) == (400, "bad_signature")
+    assert (answer.status_code, code_of(answer)) == (400, "signature_unreadable")
     assert len(who(person)["accounts"]) == 1
 
 
@@ -395,7 +395,7 @@ def test_an_account_of_somebody_else_s_is_refused_and_says_no_more_than_that(
     answer = asked(person, second.account()).get_json()["data"]
     assert set(answer) == {"account", "message", "challenge", "expires_at"}
     stranger = signed(person, second) | {"signature": "0x" + "11" * 65}
-    assert code_of(person.confirm(wallet, person.submit("/session/wallets", **stranger))) == "bad_signature"
+    assert code_of(person.confirm(wallet, person.submit("/session/wallets", **stranger))) == "signature_unreadable"
     answer = link(person, wallet, second)
     assert (answer.status_code, code_of(answer)) == (409, "account_linked_elsewhere")
     page = answer.get_data(as_text=True)

@@ -6,10 +6,15 @@ appends a list made once instead of building ten headers per request.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flask import request
+
 from ..settings import Settings
+
+_NONCE = "wallet_sessions.csp_nonce"
 
 _CSP = "; ".join(
     (
@@ -30,13 +35,30 @@ _CSP = "; ".join(
 _DENIED_FEATURES = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
+def csp_nonce() -> str:
+    """Return the nonce of this response, for an inline `<script nonce>` or `<style nonce>` of the application's own.
+
+    Only a response that asked for it has one in its policy.
+    """
+    nonce = request.environ.get(_NONCE)
+    if nonce is None:
+        nonce = request.environ[_NONCE] = secrets.token_urlsafe(16)
+    return str(nonce)
+
+
+def _policy(settings: Settings) -> str:
+    # `report-uri` for Firefox and Safari, `report-to` for the others, which then ignore the first.
+    where = settings.csp_report_url
+    return f"{_CSP}; report-uri {where}; report-to csp" if where else _CSP
+
+
 class SecurityHeaders:
     """Adds the headers a response does not set itself."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
         self._app = app
         self._headers = [
-            ("Content-Security-Policy", _CSP),
+            ("Content-Security-Policy", _policy(settings)),
             ("X-Content-Type-Options", "nosniff"),
             # Wallets may open a window of their own that talks back to ours.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
@@ -52,6 +74,8 @@ class SecurityHeaders:
             # With it nobody on the network can answer for a subdomain over plain http, and plant cookies from there.
             subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
             self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
+        if settings.csp_report_url:
+            self._headers.append(("Reporting-Endpoints", f'csp="{settings.csp_report_url}"'))
         self._names = {name.lower() for name, _ in self._headers}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -59,9 +83,16 @@ class SecurityHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             own = {name.lower() for name, _ in headers}
+            ours = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
             if own.isdisjoint(self._names):
-                return start_response(status, headers + self._headers, exc_info)
-            missing = [header for header in self._headers if header[0].lower() not in own]
+                return start_response(status, headers + ours, exc_info)
+            missing = [header for header in ours if header[0].lower() not in own]
             return start_response(status, headers + missing, exc_info)
 
         return self._app(environ, start)
+
+    def _with_nonce(self, nonce: str) -> list[tuple[str, str]]:
+        (name, policy), *others = self._headers
+        for directive in ("script-src 'self'", "style-src 'self'"):
+            policy = policy.replace(directive, f"{directive} 'nonce-{nonce}'")
+        return [(name, policy), *others]

@@ -97,6 +97,7 @@ def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> 
         state=state_after(error) if error else "idle",
         error=error,
         wallet=display_name(request.form.get("wallet", "")),
+        statement=services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
         **accepted(),
     )
     return page, error.status if error else 200

@@ -32,7 +32,7 @@ REASONS = (
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
     "signature_mismatch": "bad_signature",
-    "signature_malformed": "bad_signature",
+    "signature_malformed": "signature_unreadable",
     "contract_wallet_unsupported": "contract_wallet",
     "rpc_unavailable": "network_unreachable",
     "delegation_expired": "delegation_expired",
@@ -244,6 +244,7 @@ def _sign_in_page(
         next=origin.safe_path(fields.get("next"), ""),
         wallet=entrance.display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
+        statement=services().settings.statement,
         **accepted(),
         pregenerated=services().settings.pregenerated_chain is not None,
         **_kind(fields.get("session_type", "")),

@@ -16,6 +16,9 @@ from ..standing import MEMBER, Standing
 from .answers import SessionRow, SessionState, SignInElsewhere
 from .services import Services
 
+# With quotation marks of its own, a name could end ours.
+_SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
+
 
 class SessionView:
     """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
@@ -339,6 +342,11 @@ def account(text: str) -> Account | None:
         return parse(text)
     except AccountMalformed:
         return None
+
+
+def quoted(name: str) -> str:
+    """Return what a wallet calls itself in quotation marks, so that it can't pass for a sentence of ours."""
+    return f"“{name.translate(_SIMPLE_QUOTES)}”" if name else ""
 
 
 def moment(milliseconds: int) -> datetime:

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Has the server write a text to sign, and checks what it names before anybody is shown it.
+ * Has the server write a text to sign, and checks all of it that the page knows before anybody is shown it.
  *
  * The module touches no DOM and keeps no state.
  */
-import { addressOf, same } from "./accounts.js";
+import { addressOf, chainOf, same } from "./accounts.js";
 import { request } from "./http.js";
+import { CLUSTERS } from "./solana.js";
 
 /**
  * @typedef {{account: string, address: string, message: string, challenge: string, deadline: number,
@@ -16,36 +17,44 @@ import { request } from "./http.js";
 
 const DEFAULT_LIFETIME_MS = 300_000;
 
-/** The server's text names another site or another account than the page: nobody may be asked to sign it. */
+/**
+ * The server's text is not the one that the page asked for: a cache, a proxy or an attack changed it on the way. Nobody
+ * may be asked to sign it.
+ */
 export class StrangeText extends Error {
-  /** @param {"domain" | "account"} wrong */
+  /** @param {string} wrong the field that differs; `domain` and `URI` name the site */
   constructor(wrong) {
-    super(`The text names another ${wrong}.`);
+    super(`The text has another ${wrong}.`);
     this.name = "StrangeText";
     this.wrong = wrong;
+  }
+
+  /** Whether it names another site than the address bar. */
+  get elsewhere() {
+    return this.wrong === "domain" || this.wrong === "URI";
   }
 }
 
 /**
  * @param {string} url
  * @param {{account?: string, request?: string, purpose?: string, session_type?: string}} body what the server is asked for
- * @param {{account: string, host: string, signal: AbortSignal}} expected who signs (CAIP-10), and where
+ * @param {{account: string, statement: string, signal: AbortSignal}} expected who signs (CAIP-10), and for what
  * @returns {Promise<Challenge>}
  * @throws {import("./http.js").HttpError | StrangeText}
  */
-export async function ask(url, body, { account, host, signal }) {
+export async function ask(url, body, { account, statement, signal }) {
   const asked = performance.now();
   const answer = await request(url, { method: "POST", json: body, signal });
   signal.throwIfAborted();
-  const { domain, address, issuedAt } = readHeader(String(answer.message));
-  if (domain !== host) throw new StrangeText("domain");
-  if (!same(address, addressOf(account)) || !same(String(answer.account), account)) throw new StrangeText("account");
+  const message = String(answer.message);
+  if (!same(String(answer.account), account)) throw new StrangeText("account");
+  const { address, issuedAt } = check(message, { account, statement, origin: location.origin });
   // The server's two times give a span; this computer's clock may be years off.
   const span = Date.parse(answer.expires_at) - issuedAt;
   return {
     account: answer.account,
     address,
-    message: answer.message,
+    message,
     challenge: answer.challenge,
     deadline: asked + (span > 0 ? span : DEFAULT_LIFETIME_MS),
     spent: false,
@@ -53,14 +62,43 @@ export async function ask(url, body, { account, host, signal }) {
   };
 }
 
+const GREETING = /^(?:(https?):\/\/)?([^ /]+) wants you to sign in with your [A-Za-z]+ account:$/;
+
 /**
- * What the page checks of the server's text before it shows it: who asks, and for which address. All chains have these
- * lines in the same places (EIP-4361, CAIP-122).
- * @param {string} text @returns {{domain: string, address: string, issuedAt: number}}
+ * Compares everything in the server's text that the page knows by itself, line by line as EIP-4361 lays it out: all
+ * chains have these lines in the same places. What only the server knows is new each time, the nonce and the times.
+ * @param {string} text
+ * @param {{account: string, statement: string, origin: string}} expected
+ * @returns {{address: string, issuedAt: number}}
+ * @throws {StrangeText}
  */
-export function readHeader(text) {
-  const [first = "", address = ""] = text.split("\n", 2);
-  const domain = first.split(" ", 1)[0].replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
-  const issued = text.split("\n").find((line) => line.startsWith("Issued At: "));
-  return { domain, address, issuedAt: issued ? Date.parse(issued.slice(11)) : NaN };
+export function check(text, { account, statement, origin }) {
+  const [greeting, address = "", ...rest] = text.split("\n");
+  const [, scheme, domain] = GREETING.exec(greeting) ?? [];
+  const site = new URL(origin);
+  if (domain !== site.host || (scheme && `${scheme}:` !== site.protocol)) throw new StrangeText("domain");
+  if (!same(address, addressOf(account))) throw new StrangeText("address");
+  const known = [
+    ["statement", ""],
+    ["statement", statement],
+    ["statement", ""],
+    ["URI", `URI: ${origin}/`],
+    ["version", "Version: 1"],
+    ["Chain ID", `Chain ID: ${chainWord(chainOf(account))}`],
+  ];
+  known.forEach(([name, line], at) => {
+    if (rest[at] !== line) throw new StrangeText(name);
+  });
+  const [nonce = "", issued = "", ...others] = rest.slice(known.length);
+  if (!/^Nonce: [A-Za-z0-9]{8,128}$/.test(nonce)) throw new StrangeText("nonce");
+  if (!/^Issued At: [0-9TZ:.+-]+$/.test(issued)) throw new StrangeText("time");
+  // The server writes neither resources nor anything else that a signature could be made to mean.
+  if (!others.every((line) => /^(Expiration Time|Request ID): [\w:.+-]+$/.test(line))) throw new StrangeText("line");
+  return { address, issuedAt: Date.parse(issued.slice(11)) };
+}
+
+/** What a text calls a chain: Solana's cluster, else the number of its network. @param {string} chain CAIP-2 */
+function chainWord(chain) {
+  const word = CLUSTERS[chain] ?? chain;
+  return word.slice(word.indexOf(":") + 1);
 }

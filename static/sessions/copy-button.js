@@ -1,11 +1,15 @@
 // @ts-check
 /**
- * `<copy-button data-from="id">` around a hidden button: shows it where copying can work, copies the text of `#id`,
- * says so in the words of the template.
+ * `<copy-button data-copy="text" data-from="id">` around a hidden button: shows it where copying can work, copies the text,
+ * says so in the words of the template. Where copying fails it selects `#id`. What it copies never comes from there: a
+ * browser that translates the page, or an extension, may have changed what is shown.
  */
-class CopyButton extends HTMLElement {
+export class CopyButton extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+
+  /** Copied instead of the attribute: a secret that must not stand in the markup. @type {string | undefined} */
+  text;
 
   connectedCallback() {
     const button = this.querySelector("button");
@@ -15,14 +19,13 @@ class CopyButton extends HTMLElement {
   }
 
   async #copy() {
-    const source = document.getElementById(this.dataset.from ?? "");
-    if (!source) return;
     try {
-      await navigator.clipboard.writeText(source.textContent?.trim() ?? "");
+      await navigator.clipboard.writeText(this.text ?? this.dataset.copy ?? "");
       this.#say("copied");
     } catch {
       // Refused by a permission or a policy: leave the text selected for the keyboard.
-      getSelection()?.selectAllChildren(source);
+      const shown = document.getElementById(this.dataset.from ?? "");
+      if (shown) getSelection()?.selectAllChildren(shown);
       this.#say("selected");
     }
   }

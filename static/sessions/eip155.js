@@ -6,7 +6,8 @@
  * The module touches no DOM and keeps no state.
  */
 import { toHex } from "./bytes.js";
-import { MAX_ACCOUNTS, explain as explainBy, malformed } from "./wallet-answers.js";
+import { checksummed } from "./checksum.js";
+import { MAX_ACCOUNTS, explain as explainBy, malformed, signatureIn } from "./wallet-answers.js";
 
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
 /** @typedef {import("./families.js").Report} Report */
@@ -107,7 +108,7 @@ function readAccounts(answer, method) {
       throw malformed(method, address);
     }
     const key = address.toLowerCase();
-    if (!seen.has(key)) seen.set(key, address);
+    if (!seen.has(key)) seen.set(key, checksummed(address));
   }
   return Array.from(seen.values());
 }
@@ -131,6 +132,20 @@ function readChain(answer) {
  */
 export async function connect(provider) {
   return readAccounts(await ask(provider, "eth_requestAccounts"), "eth_requestAccounts");
+}
+
+/**
+ * Asks the person which accounts to share, although some are shared already: `eth_requestAccounts` would answer with
+ * those, and open no window (EIP-2255).
+ * @param {Provider} provider @returns {Promise<string[]>}
+ */
+export async function connectAnother(provider) {
+  try {
+    await ask(provider, "wallet_requestPermissions", [{ eth_accounts: {} }]);
+  } catch (error) {
+    if (/** @type {import("./wallet-answers.js").WalletError} */ (error).kind !== "unsupported") throw error;
+  }
+  return connect(provider);
 }
 
 /** The accounts that are connected already; asks nobody. @param {Provider} provider */
@@ -164,11 +179,26 @@ export async function switchChain(provider, chainId) {
 export async function sign(provider, text, address) {
   const hex = toHex(new TextEncoder().encode(text));
   const answer = await ask(provider, "personal_sign", [`0x${hex}`, address]);
-  // The server judges the signature; here only what could never be one is stopped.
-  if (typeof answer !== "string" || !/^0x[0-9a-f]{2,8192}$/i.test(answer)) {
-    throw malformed("personal_sign", answer);
-  }
-  return answer;
+  const signature = readSignature(answer);
+  if (!signature) throw malformed("personal_sign", answer);
+  return signature;
+}
+
+/**
+ * A signature in the one spelling that the server takes, lower-case hex behind 0x. Signatures of contracts have any
+ * length, none at all included. 64 bytes are the compact form of a key's signature (EIP-2098), where the highest bit of
+ * s is what else stands in v; the server takes the long one.
+ * @param {unknown} answer @returns {string} "" for what is none
+ */
+function readSignature(answer) {
+  const found = signatureIn(answer);
+  const text = found instanceof Uint8Array ? `0x${toHex(found)}` : found;
+  const [, digits] = /^(?:0x)?((?:[0-9a-f]{2}){0,4096})$/i.exec(text ?? "") ?? [];
+  if (!text || digits === undefined) return "";
+  if (digits.length !== 128) return `0x${digits.toLowerCase()}`;
+  const [r, vs] = [digits.slice(0, 64), BigInt(`0x${digits.slice(64)}`)];
+  const s = BigInt.asUintN(255, vs).toString(16).padStart(64, "0");
+  return `0x${r.toLowerCase()}${s}${vs >> 255n ? "1c" : "1b"}`;
 }
 
 /**

@@ -33,6 +33,8 @@ import * as stacks from "./stacks.js";
  *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
  * @property {(provider: Provider, site: Site, signal: AbortSignal) => Promise<string[]>} connect
  *   Asks the person to share addresses; may open a window, before it waits for anything, and closes it at the signal.
+ * @property {(provider: Provider) => Promise<string[]>} [connectAnother]
+ *   Asks the person to share other addresses, where connecting again would answer with the same ones.
  * @property {(provider: Provider) => Promise<string[] | null>} accounts
  *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
  * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain

@@ -8,7 +8,7 @@
 import { addressOf, chainOf, namespaceOf, shorten } from "./accounts.js";
 import { toHex } from "./bytes.js";
 import { HttpError, request } from "./http.js";
-import { account, keep, read, remove, watch as watchStore } from "./share-store.js";
+import { StorageFailed, account, keep, read, remove, reserve, watch as watchStore } from "./share-store.js";
 import { WalletError } from "./wallet-answers.js";
 
 /** @typedef {import("./challenge.js").Challenge} Challenge */
@@ -23,12 +23,15 @@ export const NAMESPACE = "eip155";
 /** Its sessions name it, and no other wallet is asked for them. */
 export const OWN = true;
 
+/** The one of this page, so that it is the same wallet to all who look for it. @type {Provider} */
+const OWN_WALLET = { walletsUrl: "", lost: "" };
+
 /** @param {Window} window @param {Report} report */
 export function find(window, { add, ownName }) {
   /** @param {string} held */
   const report = (held) => {
     const detail = held && shorten(addressOf(held));
-    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, { walletsUrl: "", lost: "" });
+    add({ id: "pregenerated:own", name: ownName, hosted: true, detail }, OWN_WALLET);
   };
   // Where storage can't be read, pressing the row says so.
   account().then(report, () => report(""));
@@ -40,9 +43,13 @@ export function find(window, { add, ownName }) {
  */
 export async function connect(provider, { walletsUrl, csrf }) {
   provider.walletsUrl = walletsUrl;
-  const held = await accounts(provider);
-  if (held.length) return held;
+  // Whether it opens, people learn before they read a text.
+  const half = await stored(read(), provider);
+  half?.share.fill(0);
+  if (half) return [addressOf(half.account)];
   if (!csrf) throw gone("no half in this browser");
+  // The server would keep its half of a wallet that nobody can use.
+  await stored(reserve());
   const made = await request(walletsUrl, { method: "POST", json: {}, csrf });
   if (namespaceOf(String(made.account)) !== NAMESPACE) throw new WalletError("malformed", "account", "");
   await stored(keep(made.account, String(made.share)));
@@ -68,7 +75,7 @@ export async function chain(_) {
  * @returns {Promise<string>}
  */
 export async function sign(provider, text, address, challenge) {
-  const half = await stored(read());
+  const half = await stored(read(), provider);
   if (!half || addressOf(half.account) !== address) throw gone("no half in this browser");
   const json = { account: half.account, share: toHex(half.share), message: text, challenge: challenge.challenge };
   half.share.fill(0);
@@ -100,11 +107,19 @@ function gone(detail) {
   return new WalletError("gone", undefined, detail);
 }
 
-/** @template T @param {Promise<T>} step @returns {Promise<T>} */
-async function stored(step) {
+/** @type {Record<StorageFailed["kind"], import("./wallet-answers.js").Kind>} */
+const STORAGE_KINDS = { full: "storage_full", blocked: "storage_blocked", unreadable: "share_unreadable" };
+
+/**
+ * @template T @param {Promise<T>} step
+ * @param {Provider} [provider] notes the account of a half that does not open @returns {Promise<T>}
+ */
+async function stored(step, provider) {
   try {
     return await step;
   } catch (error) {
-    throw new WalletError("failed", "storage", error instanceof Error ? error.message : "");
+    const kind = error instanceof StorageFailed ? error.kind : "blocked";
+    if (kind === "unreadable" && provider) provider.lost = await account().catch(() => "");
+    throw new WalletError(STORAGE_KINDS[kind], "storage", error instanceof Error ? error.message : "");
   }
 }

@@ -50,7 +50,7 @@ class ShareExport extends HTMLElement {
       const theirs = bytes(this.#theirs);
       const key = half.share.map((byte, at) => byte ^ theirs[at]);
       if (before === this.#hidings && !document.hidden) {
-        part(this, "key").textContent = `0x${toHex(key)}`;
+        this.#write(`0x${toHex(key)}`);
         this.#show("shown");
         part(this, "key").focus();
         this.#timer = setTimeout(() => this.#hide("away"), SHOWN_MS);
@@ -67,10 +67,17 @@ class ShareExport extends HTMLElement {
     this.#hidings += 1;
     clearTimeout(this.#timer);
     if (this.dataset.state !== "shown") return;
-    part(this, "key").textContent = "";
+    this.#write("");
     this.#show("hidden", phrase);
     part(this, "away").hidden = phrase !== "away";
     this.querySelector("button")?.focus();
+  }
+
+  /** Shows the key, and has the button copy the key itself: what is shown may be changed. @param {string} key */
+  #write(key) {
+    part(this, "key").textContent = key;
+    const copy = /** @type {import("./copy-button.js").CopyButton | null} */ (this.querySelector("copy-button"));
+    if (copy) copy.text = key;
   }
 
   /**

@@ -16,8 +16,17 @@ const LENGTH = 32;
 /** @typedef {{account: string, share: Uint8Array<ArrayBuffer>}} Half `account` is CAIP-10 */
 /** @typedef {{account: string, key: CryptoKey, iv: Uint8Array<ArrayBuffer>, sealed: ArrayBuffer}} Kept */
 
-/** The browser does not let us store, or not read what we stored. The half may still be there. */
-export class StorageFailed extends Error {}
+/**
+ * The browser has no room for the half (`full`), does not let this site store anything (`blocked`), or what is stored does
+ * not open (`unreadable`). Where it is blocked, the half may still be there.
+ */
+export class StorageFailed extends Error {
+  /** @param {"full" | "blocked" | "unreadable"} kind @param {string} detail @param {{cause?: unknown}} [options] */
+  constructor(kind, detail, options) {
+    super(detail, options);
+    this.kind = kind;
+  }
+}
 
 /**
  * Keeps a half, unless one is here already: of two that were made at once, the first is not lost for the second.
@@ -36,11 +45,23 @@ export async function keep(account, hex) {
     return found;
   });
   tell();
+  // Otherwise the browser may delete it when it needs the space. Whether it agrees is for it to say; nobody waits.
+  navigator.storage?.persist?.().catch(() => {});
+}
+
+/** Finds out whether there is room for a half, before one is made. @throws {StorageFailed} */
+export async function reserve() {
+  await within("readwrite", (store) => {
+    store.put(new Uint8Array(1024), "room");
+    return store.delete("room");
+  });
 }
 
 /** The account whose half is here, or "". @throws {StorageFailed} */
 export async function account() {
-  return (await kept())?.account ?? "";
+  const found = await kept();
+  if (found && !isWhole(found)) throw new StorageFailed("unreadable", "not what was kept");
+  return found?.account ?? "";
 }
 
 /** @returns {Promise<Half | null>} `null` if there is none @throws {StorageFailed} */
@@ -51,18 +72,21 @@ export async function read() {
     const share = await crypto.subtle.decrypt(sealing(found.iv, found.account), found.key, found.sealed);
     return { account: found.account, share: new Uint8Array(share) };
   } catch (error) {
-    throw new StorageFailed("not what was kept", { cause: error });
+    throw new StorageFailed("unreadable", "not what was kept", { cause: error });
   }
 }
 
 /**
- * Destroys the half of an account. That of another one stays, which a tab may have put in its place since.
+ * Destroys the half of an account, or one that is damaged beyond its name. That of another account stays, which a tab may
+ * have put in its place since.
  * @param {string} account @throws {StorageFailed}
  */
 export async function remove(account) {
   await within("readwrite", (store) => {
     const found = store.get("half");
-    found.onsuccess = () => { if (found.result?.account === account) store.delete("half"); };
+    found.onsuccess = () => {
+      if (found.result && (found.result.account === account || !isWhole(found.result))) store.delete("half");
+    };
     return found;
   });
   tell();
@@ -81,13 +105,18 @@ export function watch(changed) {
 
 /** @param {string} text 64 digits @returns {Uint8Array<ArrayBuffer>} */
 export function bytes(text) {
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new StorageFailed("not a share");
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new StorageFailed("unreadable", "not a share");
   return Uint8Array.from({ length: LENGTH }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16));
 }
 
 /** @returns {Promise<Kept | undefined>} */
 function kept() {
   return within("readonly", (store) => store.get("half"));
+}
+
+/** @param {any} found */
+function isWhole(found) {
+  return typeof found.account === "string" && found.key instanceof CryptoKey;
 }
 
 /** A half copied to the name of another account does not open. @param {Uint8Array<ArrayBuffer>} iv @param {string} account */
@@ -114,7 +143,8 @@ async function within(mode, step) {
       database.close();
     }
   } catch (error) {
-    throw new StorageFailed("the browser's storage can't be used", { cause: error });
+    const full = error instanceof Error && error.name === "QuotaExceededError";
+    throw new StorageFailed(full ? "full" : "blocked", "the browser's storage can't be used", { cause: error });
   }
 }
 

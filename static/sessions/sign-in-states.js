@@ -16,9 +16,9 @@ export const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", 
 /** Step 1 waits for another network. */
 export const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
 /** To sign, the wallet has to be connected again. */
-export const UNCONNECTED = new Set(["wallet_locked", "sign_unsupported", "delegation_expired", "wallet_gone"]);
+export const UNCONNECTED = new Set(["wallet_locked", "sign_unsupported", "delegation_expired", "wallet_gone", "share_unreadable"]);
 /** Nothing can be done on this page. */
-export const CLOSED = new Set(["insecure_context", "already_signed_in", "success"]);
+export const CLOSED = new Set(["insecure_context", "cookies_blocked", "already_signed_in", "success"]);
 /** What the server says before anybody signs, each with words in the template; another account may do. */
 export const LINK_REFUSALS = new Set(["account_linked", "accounts_too_many"]);
 
@@ -36,6 +36,9 @@ export const CONNECT_FAILURES = {
   malformed: "connect_failed",
   failed: "connect_failed",
   gone: "wallet_gone",
+  storage_full: "storage_full",
+  storage_blocked: "storage_blocked",
+  share_unreadable: "share_unreadable",
 };
 /** @type {Record<Kind, string>} */
 export const SWITCH_FAILURES = {
@@ -52,7 +55,7 @@ export const SIGN_FAILURES = {
   rejected: "rejected_sign",
   unsupported: "sign_unsupported",
   unknown_chain: "sign_failed",
-  malformed: "sign_failed",
+  malformed: "signature_unreadable",
   failed: "sign_failed",
 };
 

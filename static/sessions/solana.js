@@ -8,6 +8,7 @@
  *
  * The module touches no DOM.
  */
+import { toBytes } from "./bytes.js";
 import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "./wallet-answers.js";
 
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
@@ -26,7 +27,7 @@ const CONNECT = "standard:connect";
 const EVENTS = "standard:events";
 
 /** What wallets call the clusters, by the genesis hashes of CAIP-2. @type {Record<string, string>} */
-const CLUSTERS = {
+export const CLUSTERS = {
   "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "solana:mainnet",
   "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "solana:devnet",
   "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "solana:testnet",
@@ -34,6 +35,9 @@ const CLUSTERS = {
 const BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
 const SIGNATURE_BYTES = 64;
+
+/** What wallets shared when they connected. Some don't list it among their accounts. @type {WeakMap<Provider, WalletAccount[]>} */
+const connected = new WeakMap();
 
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
@@ -151,7 +155,14 @@ function shared(provider) {
 
 /** @param {Provider} provider @param {string} address */
 function accountOf(provider, address) {
-  const account = shared(provider).find((each) => each.address === address);
+  /** @type {WalletAccount[]} */
+  let listed = [];
+  try {
+    listed = shared(provider);
+  } catch {
+    // A list that can't be read is no answer; what it said when it connected is.
+  }
+  const account = [...listed, ...(connected.get(provider) ?? [])].find((each) => each.address === address);
   if (!account) throw new WalletError("locked", undefined, "The account is no longer shared.");
   return account;
 }
@@ -167,7 +178,9 @@ export async function connect(provider) {
   } catch (error) {
     throw explain(error);
   }
-  return readAccounts(answer, CONNECT).map(({ address }) => address);
+  const accounts = readAccounts(answer, CONNECT);
+  connected.set(provider, accounts);
+  return accounts.map(({ address }) => address);
 }
 
 /**
@@ -208,21 +221,24 @@ export async function sign(provider, text, address) {
   } catch (error) {
     throw explain(error);
   }
+  let signature = null;
+  let message = null;
   try {
-    const [{ signedMessage, signature }] = answer;
-    // A wallet may sign something else than it was asked for, and must say so.
-    if (equal(signedMessage, new TextEncoder().encode(text)) && signature.length === SIGNATURE_BYTES) {
-      return base58(Uint8Array.from(signature));
-    }
+    const found = Array.isArray(answer) ? answer[0] : answer;
+    signature = toBytes(found.signature);
+    message = toBytes(found.signedMessage);
   } catch {
-    // No such answer: the same.
+    // No such answer.
   }
-  throw malformed(SIGN, answer);
+  if (!message || signature?.length !== SIGNATURE_BYTES) throw malformed(SIGN, answer);
+  // A wallet may sign something else than it was asked for, and must say so.
+  if (!equal(message, new TextEncoder().encode(text))) throw new WalletError("failed", SIGN, "It signed another text.");
+  return base58(signature);
 }
 
-/** @param {any} some @param {Uint8Array} other */
+/** @param {Uint8Array} some @param {Uint8Array} other */
 function equal(some, other) {
-  return some instanceof Uint8Array && some.length === other.length && other.every((byte, at) => byte === some[at]);
+  return some.length === other.length && other.every((byte, at) => byte === some[at]);
 }
 
 /** @param {Uint8Array} bytes */

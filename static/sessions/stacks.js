@@ -6,7 +6,8 @@
  *
  * The module touches no DOM and keeps no state.
  */
-import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "./wallet-answers.js";
+import { toHex } from "./bytes.js";
+import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed, signatureIn } from "./wallet-answers.js";
 
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
 /** @typedef {import("./families.js").Report} Report */
@@ -270,9 +271,11 @@ export async function sign(provider, text, address) {
   // Older versions of Xverse demand the key; Leather refuses what it does not know.
   const publicKey = (await shared(provider))?.find((entry) => entry.address === address)?.publicKey;
   const params = publicKey ? { message: text, publicKey } : { message: text };
-  return ask(provider, "stx_signMessage", params, ({ signature }) => {
+  return ask(provider, "stx_signMessage", params, (answer) => {
+    const found = signatureIn(answer);
     // The server judges the signature; here only what could never be one is stopped.
-    const [, digits] = /^(?:0x)?([0-9a-f]{130})$/i.exec(signature) ?? [];
+    const text = found instanceof Uint8Array ? toHex(found) : String(found);
+    const [, digits] = /^(?:0x)?([0-9a-f]{130})$/i.exec(text) ?? [];
     return digits.toLowerCase();
   });
 }

@@ -6,24 +6,31 @@
  * The module touches no DOM and keeps no state.
  */
 
+import { toBytes } from "./bytes.js";
+import { MAX_NAME, MAX_SAID, printable } from "./wallet-words.js";
+
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
- *           | "blocked" | "restricted" | "expired" | "gone" | "malformed" | "failed"} Kind
+ *           | "blocked" | "restricted" | "expired" | "gone" | "storage_full" | "storage_blocked" | "share_unreadable"
+ *           | "malformed" | "failed"} Kind
  *   `blocked`: the browser opened no window; `restricted`, `expired`: the wallet allows this page too little, or no
- *   longer what it did; `gone`: it can never sign again.
+ *   longer what it did; `gone`, `share_unreadable`: it can never sign again; `storage_…`: the browser keeps nothing.
  */
+
+/** A wallet that takes longer to answer a question for nobody's eyes has not answered it. */
+const HINT_MS = 2_000;
 
 /** Who shares more accounts than this with a site does not mean to. */
 export const MAX_ACCOUNTS = 20;
 
-/** What a wallet answered instead of what it was asked for. */
+/** What a wallet answered instead of what it was asked for. `code` and `message` are short and printable. */
 export class WalletError extends Error {
   /** @param {Kind} kind @param {string | number | undefined} code @param {string} detail */
   constructor(kind, code, detail) {
-    super(detail);
+    super(printable(detail, MAX_SAID));
     this.name = "WalletError";
     this.kind = kind;
-    this.code = code;
+    this.code = typeof code === "string" ? printable(code, MAX_NAME) : code;
   }
 }
 
@@ -71,4 +78,36 @@ export function abandonable(promise, signal) {
     signal.addEventListener("abort", giveUp, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
   });
+}
+
+/**
+ * What a wallet answers to a question that nobody is asked, or null where it answers nothing: it fails, takes too long, or
+ * knows no such question. Such answers are hints. Wallets get them wrong right after they connected, so only one that
+ * clearly says something else than expected may stop anybody; the server judges the signature.
+ * @template T @param {Promise<T>} answer @param {AbortSignal} signal gives up @returns {Promise<T | null>}
+ */
+export async function hint(answer, signal) {
+  try {
+    return await abandonable(answer, AbortSignal.any([signal, AbortSignal.timeout(HINT_MS)]));
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+/**
+ * The signature in an answer, text or bytes, however the wallet wraps it: alone, as `{signature}`, or in a JSON-RPC
+ * answer. Null if there is none. What it must look like is for the family to say.
+ * @param {any} answer @returns {string | Uint8Array | null}
+ */
+export function signatureIn(answer) {
+  let found = answer;
+  for (let depth = 0; depth < 4; depth += 1) {
+    if (typeof found === "string") return found.trim();
+    const bytes = toBytes(found);
+    if (bytes?.length) return bytes;
+    if (Array.isArray(found)) found = found.length === 1 ? found[0] : null;
+    else found = found?.signature ?? found?.result;
+  }
+  return null;
 }

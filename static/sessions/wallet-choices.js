@@ -53,7 +53,7 @@ export function kept(account, other) {
   return answers(brief(account)).includes(brief(other));
 }
 
-/** Note that this wallet is being signed in with. @param {{family: string, name: string}} wallet */
+/** Note that this wallet is being signed in with. @param {{family: string, name: string, rdns: string}} wallet */
 export function use(wallet) {
   try {
     localStorage.setItem(LAST, label(wallet));
@@ -62,7 +62,7 @@ export function use(wallet) {
   }
 }
 
-/** @param {{family: string, name: string}} wallet */
+/** @param {{family: string, name: string, rdns: string}} wallet */
 export function wasLast(wallet) {
   try {
     return localStorage.getItem(LAST) === label(wallet);
@@ -71,7 +71,11 @@ export function wasLast(wallet) {
   }
 }
 
-/** By name: a wallet has another id on each page. @param {{family: string, name: string}} wallet */
-function label(wallet) {
-  return `${wallet.family} ${wallet.name}`;
+/**
+ * A wallet has another id on each page, so by its reverse domain name; by its name only where the family has no other,
+ * and never mistaken for each other.
+ * @param {{family: string, name: string, rdns: string}} wallet
+ */
+function label({ family, name, rdns }) {
+  return rdns ? `${family} rdns ${rdns.toLowerCase()}` : `${family} name ${name}`;
 }

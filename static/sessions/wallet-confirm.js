@@ -16,9 +16,10 @@ import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
 import { WalletError, abandonable, explain } from "./wallet-answers.js";
 import {
-  button, drawWallets, fill, firstShown, part, say, show, showTechnical, toggle, unnamed,
+  button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
-import { discover, list, printable, providerOf } from "./wallets.js";
+import { MAX_SAID, printable, quoted } from "./wallet-words.js";
+import { discover, list, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {import("./challenge.js").Challenge} Challenge */
@@ -30,13 +31,20 @@ const LEAVING_MS = 5_000;
 /** A request is open somewhere: the button is pending. */
 const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
 
+/** A wallet is asked for something, and nothing was sent to the server yet. */
+const ASKING = new Set(["connecting", "preparing", "signing"]);
+
 /** @type {Partial<Record<import("./wallet-answers.js").Kind, string>>} */
 const WALLET_FAILURES = {
   pending: "pending",
   locked: "locked",
   disconnected: "disconnected",
   unsupported: "unsupported",
+  malformed: "malformed",
   gone: "gone",
+  storage_full: "storage",
+  storage_blocked: "storage",
+  share_unreadable: "unreadable",
   blocked: "blocked",
   restricted: "restricted",
 };
@@ -46,6 +54,8 @@ class WalletConfirm extends HTMLElement {
   #attempt = new AbortController();
   /** What was chosen here; else the session's own is taken. @type {Wallet | null} */
   #wallet = null;
+  /** The id of the wallet that was taken without asking, or "". */
+  #taken = "";
   /** @type {Promise<void>} */
   #scanned = Promise.resolve();
   /** @type {Challenge | null} */
@@ -89,15 +99,19 @@ class WalletConfirm extends HTMLElement {
       case "confirm": return this.#confirm();
       case "wallet": return this.#choose(control.dataset.walletId ?? "");
       case "another": return this.#show("choose_wallet");
+      case "share": return this.#confirm(true);
       case "cancel": return this.#startOver();
     }
   }
 
-  #confirm() {
+  /** @param {boolean} [another] whether to ask the wallet for other accounts than it shares already */
+  #confirm(another = false) {
     this.#run(async (signal) => {
       await abandonable(this.#scanned, signal);
-      const wallet = this.#wallet ?? this.#ownWallet();
-      if (wallet) return this.#signWith(wallet, signal);
+      const own = this.#wallet ? null : this.#ownWallet();
+      this.#taken = own?.id ?? "";
+      const wallet = this.#wallet ?? own;
+      if (wallet) return this.#signWith(wallet, another, signal);
       this.#show(this.#list().length ? "choose_wallet" : "no_wallet");
     });
   }
@@ -108,30 +122,37 @@ class WalletConfirm extends HTMLElement {
     this.#confirm();
   }
 
-  /** The wallet of the session, by its name, or the only one there is. Where two are possible, the person decides. */
+  /**
+   * The wallet of the session, by its name, or the only one there is. Where two are possible, or it may be an imitation,
+   * the person decides.
+   */
   #ownWallet() {
     const name = printable(this.dataset.wallet);
     const wallets = this.#list();
     const same = wallets.filter((wallet) => name && wallet.name === name);
     const possible = same.length ? same : wallets;
-    return possible.length === 1 ? possible[0] : null;
+    return possible.length === 1 && !possible[0].twin ? possible[0] : null;
   }
 
-  /** @param {Wallet} wallet @param {AbortSignal} signal */
-  async #signWith(wallet, signal) {
-    fill(this, "wallet", wallet.name || unnamed(this));
+  /** @param {Wallet} wallet @param {boolean} another @param {AbortSignal} signal */
+  async #signWith(wallet, another, signal) {
+    fillWallet(this, wallet);
     this.#show("connecting");
     const provider = providerOf(wallet.id);
     if (!provider) throw new WalletError("disconnected", undefined, "");
     const family = familyOf(wallet);
     const { accountUrl = "", walletsUrl = "" } = this.dataset;
     const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
-    const accounts = await abandonable(family.connect(provider, site, signal), signal);
+    const asked = another && family.connectAnother
+      ? family.connectAnother(provider) : family.connect(provider, site, signal);
+    const accounts = await abandonable(asked, signal);
+    if (!accounts.length) throw new WalletError("locked", undefined, "");
+    this.#part("share").hidden = family.connectAnother === undefined;
     if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
 
     this.#show("preparing");
-    const { challengeUrl = "", request } = this.dataset;
-    const challenge = await ask(challengeUrl, { request }, { account: this.#account, host: location.host, signal });
+    const { challengeUrl = "", request, statement = "" } = this.dataset;
+    const challenge = await ask(challengeUrl, { request }, { account: this.#account, statement, signal });
     this.#challenge = challenge;
     this.#show("signing");
     const left = challenge.deadline - performance.now();
@@ -164,6 +185,11 @@ class WalletConfirm extends HTMLElement {
   #walletsChanged() {
     const lost = drawWallets(this);
     if (this.#state === "no_wallet" && this.#list().length) return this.#show("idle");
+    // Another claims to be the wallet that is being asked: nobody has chosen between the two yet.
+    if (ASKING.has(this.#state) && this.#list().some(({ id, twin }) => twin && id === this.#taken)) {
+      this.#attempt.abort();
+      return this.#show("choose_wallet");
+    }
     this.#drawButtons();
     if (lost) this.#focusNext();
   }
@@ -192,7 +218,7 @@ class WalletConfirm extends HTMLElement {
     if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
     const { kind, code, message } = explain(error, new Map());
     if (kind === "rejected") return this.#show("rejected");
-    this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, printable(message, 300)] });
+    this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, quoted(message, MAX_SAID)] });
   }
 
   /** @param {HttpError} error */

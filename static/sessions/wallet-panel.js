@@ -4,7 +4,9 @@
  * wallets, and speak. Each function touches nothing but the element that it is given.
  */
 import { wasLast } from "./wallet-choices.js";
-import { list } from "./wallets.js";
+import { drawPicture } from "./wallet-icon.js";
+import { quoted } from "./wallet-words.js";
+import { list, overflows } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 
@@ -72,43 +74,65 @@ export function showTechnical(panel, said) {
 
 /**
  * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
- * only where several have wallets that somebody installed, and what was used last in this browser first.
+ * only where several have wallets that somebody installed, and what was used last in this browser first. Once people
+ * have seen the rows, none of them moves any more: what comes later comes below, since a script could otherwise push a
+ * row of its own under the pointer.
  * @param {Element} panel
  * @returns {boolean} whether the row that had the focus is gone
  */
 export function drawWallets(panel) {
   const wallets = list();
+  const all = part(panel, "wallets");
   const groups = Array.from(panel.querySelectorAll("[data-wallets]"));
   const focused = groups.some((group) => group.contains(document.activeElement));
+  const seen = all.dataset.seen !== undefined;
+  const installed = new Set(wallets.filter((wallet) => !wallet.hosted).map((wallet) => wallet.family));
   for (const group of groups) {
     const own = wallets.filter((wallet) => wallet.family === group.getAttribute("data-wallets"));
-    drawRows(panel, part(group, "rows"), own);
+    drawRows(panel, part(group, "rows"), own, seen);
+    if (seen && group.hasAttribute("hidden") && own.length) all.append(group);
+    if (!seen || group.hasAttribute("hidden")) part(group, "chain-heading").hidden = installed.size < 2;
     group.toggleAttribute("hidden", own.length === 0);
   }
   for (const offer of panel.querySelectorAll("[data-offer]")) {
     if (offer instanceof HTMLElement) drawOffer(offer, wallets.find(({ family }) => family === offer.dataset.offer));
   }
   const shown = groups.filter((group) => !group.hasAttribute("hidden"));
-  const installed = new Set(wallets.filter((wallet) => !wallet.hosted).map((wallet) => wallet.family));
-  for (const group of shown) part(group, "chain-heading").hidden = installed.size < 2;
   const first = shown.find((group) => group.querySelector("[data-last]"));
-  if (first && first !== shown[0] && !first.contains(document.activeElement)) shown[0].before(first);
+  if (first && first !== shown[0] && !seen) shown[0].before(first);
+  if (shown.length && !seen) requestAnimationFrame(() => { all.dataset.seen = ""; });
+  warn(panel, "twins", wallets.some((wallet) => wallet.twin));
+  warn(panel, "overflow", overflows());
   return focused && !groups.some((group) => group.contains(document.activeElement));
 }
 
-/** @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets */
-function drawRows(panel, rows, wallets) {
-  for (const row of Array.from(rows.children)) {
-    if (!wallets.some((wallet) => wallet.id === button(row).dataset.walletId)) row.remove();
-  }
+/** @param {Element} panel @param {string} about @param {boolean} on */
+function warn(panel, about, on) {
+  const notice = part(panel, about);
+  if (on && notice.hidden) announce(panel, notice.textContent ?? "");
+  notice.hidden = !on;
+}
+
+/** @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets @param {boolean} seen */
+function drawRows(panel, rows, wallets, seen) {
+  const ids = new Set(wallets.map((wallet) => wallet.id));
+  const drawn = new Map(Array.from(rows.children, (row) => [button(row).dataset.walletId ?? "", row]));
+  for (const [id, row] of drawn) if (!ids.has(id)) row.remove();
   for (const wallet of wallets) {
-    let row = Array.from(rows.children).find((each) => button(each).dataset.walletId === wallet.id);
+    let row = drawn.get(wallet.id);
+    // Of several that claim to be the one that was used last, none is known to be it.
+    const last = wasLast(wallet) && !wallet.twin;
     if (!row) {
       row = drawRow(panel, wallet);
-      if (wasLast(wallet)) rows.prepend(row);
+      if (last && !seen) rows.prepend(row);
       else rows.append(row);
     }
     part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
+    part(row, "alike").hidden = wallet.alike < 2;
+    fill(row, "place", String(wallet.place));
+    fill(row, "alike", String(wallet.alike));
+    button(row).toggleAttribute("data-last", last);
+    part(row, "last").hidden = !last;
   }
 }
 
@@ -133,17 +157,18 @@ function drawRow(panel, wallet) {
   part(row, "rdns").textContent = wallet.rdns;
   part(row, "opens").hidden = !wallet.site;
   part(row, "site").textContent = wallet.site;
-  if (wasLast(wallet)) {
-    button(row).dataset.last = "";
-    part(row, "last").hidden = false;
-  }
   drawTile(part(row, "tile"), wallet);
   return row;
 }
 
-/** What a wallet without a printable name is called. @param {Element} panel */
-export function unnamed(panel) {
-  return part(copy(panel, "wallet-row"), "name").textContent ?? "";
+/**
+ * Puts the name of a wallet into the sentences, quoted, and alone where nothing stands around it.
+ * @param {Element} panel @param {Wallet} wallet
+ */
+export function fillWallet(panel, { name }) {
+  const unnamed = part(copy(panel, "wallet-row"), "name").textContent ?? "";
+  fill(panel, "wallet", quoted(name) || unnamed);
+  fill(panel, "wallet-name", name || unnamed);
 }
 
 /** The wallet's picture, or its letter until and unless the picture loads. @param {HTMLElement} tile @param {Wallet} wallet */
@@ -154,18 +179,8 @@ export function drawTile(tile, wallet) {
   const letter = document.createElement("span");
   letter.textContent = wallet.monogram;
   tile.replaceChildren(letter);
-  if (!wallet.icon) return;
-  const image = document.createElement("img");
-  image.alt = "";
-  image.width = image.height = 32;
-  image.decoding = "async";
-  image.addEventListener("load", () => { tile.dataset.picture = ""; });
-  image.addEventListener("error", () => {
-    delete tile.dataset.picture;
-    image.remove();
-  });
-  image.src = wallet.icon;
-  tile.append(image);
+  delete tile.dataset.picture;
+  if (wallet.icon) drawPicture(tile, wallet.icon);
 }
 
 /**

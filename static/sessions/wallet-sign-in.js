@@ -10,18 +10,20 @@
 import { accountId, namespaceOf, same, shorten } from "./accounts.js";
 import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
+import { keepsCookies } from "./cookie-check.js";
 import { familyOf } from "./families.js";
 import { HttpError } from "./http.js";
 import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./sign-in-states.js";
-import { WalletError, abandonable, explain } from "./wallet-answers.js";
+import { WalletError, abandonable, explain, hint } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
-  announce, button, copy, drawTile, drawWallets, fill, firstShown, part, say, show, showTechnical, toggle, unnamed,
+  announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
-import { discover, imitations, installed, list, printable, providerOf } from "./wallets.js";
+import { MAX_SAID, printable, quoted } from "./wallet-words.js";
+import { discover, installed, list, providerOf } from "./wallets.js";
 
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {challenges.Challenge} Challenge */
@@ -70,8 +72,12 @@ class WalletSignIn extends HTMLElement {
 
     const first = this.dataset.state ?? "idle";
     if (!window.isSecureContext) return this.#show("insecure_context");
+    // Who is signed in has brought one.
+    if (this.dataset.signedIn === undefined && !keepsCookies(this.dataset.secureCookies !== undefined)) {
+      return this.#show("cookies_blocked");
+    }
     this.#fill("host", location.host);
-    this.#fill("preferred", printable(this.dataset.preferred));
+    this.#fill("preferred", quoted(this.dataset.preferred));
     if (first === "idle") this.#show("scanning");
     else this.#show(first, { retryAfter: Number(this.dataset.retryAfter) || DEFAULT_RETRY_SECONDS });
     // A message that is there when the page loads is read to nobody unless it has the focus.
@@ -92,7 +98,7 @@ class WalletSignIn extends HTMLElement {
 
   #walletsChanged() {
     this.#drawWallets();
-    this.#part("imitation").hidden = imitations().length === 0;
+    this.#drawHosted();
     if (["scanning", "no_wallet", "in_app_browser"].includes(this.#state) && installed().length) {
       this.#show("wallet_list");
     }
@@ -109,13 +115,13 @@ class WalletSignIn extends HTMLElement {
 
   /**
    * The wallet that was used before the server showed the page again, if its name is here once; of one name in several
-   * families, the one that was used last.
+   * families, the one that was used last. Never one that may be an imitation.
    */
   #preferredWallet() {
     const name = printable(this.dataset.preferred);
     const named = list().filter((wallet) => name && wallet.name === name);
     const possible = named.length > 1 ? named.filter(wasLast) : named;
-    return possible.length === 1 ? possible[0] : null;
+    return possible.length === 1 && !possible[0].twin ? possible[0] : null;
   }
 
   // ---- What the person does ---------------------------------------------------------------------
@@ -138,6 +144,7 @@ class WalletSignIn extends HTMLElement {
       case "renew": return this.#renew();
       case "cancel": return this.#cancel();
       case "another": return this.#useAnother();
+      case "another-account": return this.#connect(this.#wallet?.id ?? "", true);
     }
   }
 
@@ -153,28 +160,30 @@ class WalletSignIn extends HTMLElement {
       if (attempt.signal.aborted) return;
       if (error instanceof HttpError) return this.#serverRefused(error);
       if (error instanceof challenges.StrangeText) {
-        return this.#show(error.wrong === "domain" ? "domain_mismatch" : "nonce_failed");
+        return this.#show(error.elsewhere ? "domain_mismatch" : "text_changed", { technical: [error.message] });
       }
       const refusal = explain(error, new Map());
       const next = failures[refusal.kind];
       if (UNCONNECTED.has(next)) this.#disconnect({ keepWallet: true });
-      this.#show(next, { technical: [refusal.code, printable(refusal.message, 300)] });
+      this.#show(next, { technical: [refusal.code, quoted(refusal.message, MAX_SAID)] });
     });
   }
 
-  /** @param {string} id */
-  #connect(id) {
+  /** @param {string} id @param {boolean} [another] whether to ask for other accounts than are shared already */
+  #connect(id, another = false) {
     const wallet = list().find((each) => each.id === id);
     const provider = providerOf(id);
     if (!wallet || !provider) return;
     this.#disconnect();
     this.#wallet = wallet;
-    this.#fill("wallet", wallet.name || unnamed(this));
+    fillWallet(this, wallet);
     const family = familyOf(wallet);
     this.#drawFamily(wallet.family);
     this.#run(async (signal) => {
       this.#show("connecting");
-      const accounts = await abandonable(family.connect(provider, this.#site, signal), signal);
+      const asked = another && family.connectAnother
+        ? family.connectAnother(provider) : family.connect(provider, this.#site, signal);
+      const accounts = await abandonable(asked, signal);
       if (!accounts.length) return this.#show("no_accounts");
       this.#accounts = accounts;
       this.#unwatch = family.watch(provider, {
@@ -200,7 +209,7 @@ class WalletSignIn extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #checkNetwork(signal) {
     if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
-    const chain = await abandonable(this.#family.chain(this.#provider, this.#address, this.#site), signal);
+    const chain = await this.#askChain(signal);
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
@@ -213,6 +222,20 @@ class WalletSignIn extends HTMLElement {
     this.#chain = chain;
     this.#fill("network", name);
     await this.#prepare(signal);
+  }
+
+  /**
+   * The network that the wallet is on. Of one that can't say, the first that is accepted: the text names it, and the
+   * person reads the text.
+   * @param {AbortSignal} signal
+   */
+  async #askChain(signal) {
+    const [preferred] = this.#site.chains;
+    const asked = this.#family.chain(this.#provider, this.#address, this.#site).catch((error) => {
+      if (preferred && ["unsupported", "locked"].includes(error?.kind)) return preferred;
+      throw error;
+    });
+    return abandonable(asked, signal);
   }
 
   /** @param {string} chain */
@@ -240,11 +263,11 @@ class WalletSignIn extends HTMLElement {
     this.#show("preparing");
     const account = accountId(this.#chain, this.#address);
     const url = this.dataset.challengeUrl ?? "";
-    const { purpose } = this.dataset;
+    const { purpose, statement = "" } = this.dataset;
     const kind = this.#form.elements.namedItem("session_type");
     const session_type = kind instanceof HTMLInputElement ? kind.value : undefined;
     const body = { account, purpose, session_type };
-    this.#challenge = await challenges.ask(url, body, { account, host: location.host, signal });
+    this.#challenge = await challenges.ask(url, body, { account, statement, signal });
     this.#address = this.#challenge.address;
     this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");
@@ -256,10 +279,11 @@ class WalletSignIn extends HTMLElement {
       const { address, chain } = { address: this.#address, chain: this.#chain };
       this.#show("signing");
       // Some wallets change accounts or networks without an event.
-      const accounts = await abandonable(family.accounts(provider), signal);
-      if (accounts && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
-      const now = await abandonable(family.chain(provider, address, this.#site), signal);
-      if (now !== chain) return this.#checkNetwork(signal);
+      const [accounts, now] = await Promise.all([
+        hint(family.accounts(provider), signal), hint(family.chain(provider, address, this.#site), signal),
+      ]);
+      if (accounts?.length && !accounts.some((each) => same(each, address))) return this.#show("address_mismatch");
+      if (now && now !== chain) return this.#checkNetwork(signal);
 
       const old = this.#challenge;
       if (!old || old.spent || performance.now() > old.deadline - SIGNING_MARGIN_MS) {
@@ -307,7 +331,8 @@ class WalletSignIn extends HTMLElement {
   }
 
   #reconnect() {
-    const wallet = this.#wallet ?? this.#preferredWallet() ?? (list().length === 1 ? list()[0] : null);
+    const [only = null, ...others] = list();
+    const wallet = this.#wallet ?? this.#preferredWallet() ?? (others.length || only?.twin ? null : only);
     if (wallet && providerOf(wallet.id)) return this.#connect(wallet.id);
     this.#rest();
   }
@@ -387,7 +412,7 @@ class WalletSignIn extends HTMLElement {
     if (error.code === "permission_denied" && this.dataset.refusedUrl) return location.assign(this.dataset.refusedUrl);
     const technical = [error.code, error.status || "", error.requestId ?? ""];
     const state = afterRefusal(error, this.#linking);
-    if (LINK_REFUSALS.has(state)) this.#disconnect();
+    if (LINK_REFUSALS.has(state)) this.#disconnect({ keepWallet: true });
     if (state === "wrong_network") {
       this.#chain = "";
       this.#part("chain-number").hidden = true;
@@ -439,11 +464,7 @@ class WalletSignIn extends HTMLElement {
     this.dataset.phase = this.#phase;
     show(this, state, { phase: this.#phase });
     showTechnical(this, technical);
-    // Where no wallet is installed, some may need no installing.
-    const without = ["no_wallet", "in_app_browser"].includes(state);
-    const hosted = list().some((wallet) => wallet.hosted);
-    this.#part("nothing-to-install").hidden = !(without && hosted);
-    if (state === "in_app_browser") this.#form.hidden = !hosted;
+    this.#drawHosted();
     this.#drawSteps();
     this.#drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
@@ -459,6 +480,14 @@ class WalletSignIn extends HTMLElement {
     this.#moveFocus(focused, phaseBefore);
   }
 
+  /** Where no wallet is installed, some may need no installing. */
+  #drawHosted() {
+    const without = ["no_wallet", "in_app_browser"].includes(this.#state);
+    const hosted = list().some((wallet) => wallet.hosted);
+    this.#part("nothing-to-install").hidden = !(without && hosted);
+    if (this.#state === "in_app_browser") this.#form.hidden = !hosted;
+  }
+
   #drawSteps() {
     const state = this.#state;
     const signing = this.#phase === "sign";
@@ -472,8 +501,12 @@ class WalletSignIn extends HTMLElement {
     this.#part("chosen").hidden = !chosen;
     this.#part("chosen-network").hidden = !signing;
     if (chosen && this.#wallet) drawTile(this.#part("chosen-tile"), this.#wallet);
+    const asksAgain = this.#wallet !== null && familyOf(this.#wallet).connectAnother !== undefined;
+    for (const each of this.querySelectorAll("[data-part='another-account']")) {
+      each.toggleAttribute("hidden", !(asksAgain && (chosen || LINK_REFUSALS.has(state))));
+    }
     const hasText = signing && Boolean(this.#challenge);
-    const stopped = ["account_switched", "address_mismatch", "domain_mismatch"].includes(state);
+    const stopped = ["account_switched", "address_mismatch", "domain_mismatch", "text_changed"].includes(state);
     this.#part("sign-later").hidden = signing;
     this.#part("letter").hidden = !signing || stopped || !(hasText || state === "preparing");
     this.#part("preview").textContent = this.#challenge?.message ?? "";

@@ -9,7 +9,8 @@ import { fill } from "./clock.js";
 import { familiesFor, familyOf } from "./families.js";
 import { abandonable } from "./wallet-answers.js";
 import { keep, kept } from "./wallet-choices.js";
-import { discover, list, printable, providerOf } from "./wallets.js";
+import { printable, quoted } from "./wallet-words.js";
+import { discover, list, providerOf } from "./wallets.js";
 
 /** The page comes first: only one that never rests has wallets looked for while it works. */
 const START_MS = 2_000;
@@ -17,6 +18,8 @@ const START_MS = 2_000;
 const PATIENCE_MS = 2_000;
 /** Wallets report one switch in several events, a hostile one in thousands: what comes in this time is shown at once. */
 const SETTLE_MS = 50;
+/** The state, and what the person has answered to once they were told. */
+const TWINS = "twins";
 
 /**
  * @typedef {{state: "account_changed" | "network_changed", other: string}} Difference
@@ -38,6 +41,8 @@ class WalletWatch extends HTMLElement {
   #heard = { address: 0, chain: 0 };
   /** What the notice is about. @type {Difference | null} */
   #difference = null;
+  /** Whether there are several that could be the session's wallet and may be imitations. */
+  #twins = false;
   #looking = false;
   #lookAgain = false;
   #connected = false;
@@ -98,13 +103,15 @@ class WalletWatch extends HTMLElement {
   }
 
   /**
-   * The session knows its wallet by name only, and any wallet can take any name. Where the name does not decide, it must
-   * be the only one that shares accounts with this site.
+   * The session knows its wallet by name only, and any wallet can take any name. Of those that may be imitations none is
+   * listened to. Where the name does not decide, it must be the only one that shares accounts with this site.
    * @returns {Promise<string>} an id, or ""
    */
   async #choose() {
     const name = printable(this.dataset.wallet);
-    const wallets = this.#list().filter((wallet) => !name || wallet.name === name);
+    const named = this.#list().filter((wallet) => !name || wallet.name === name);
+    const wallets = named.filter((wallet) => !wallet.twin);
+    this.#twins = wallets.length < named.length;
     const possible = wallets.map((wallet) => wallet.id);
     if (name && possible.length < 2) return possible[0] ?? "";
     const shares = await Promise.all(wallets.map((wallet) => sharesAccounts(wallet)));
@@ -170,7 +177,8 @@ class WalletWatch extends HTMLElement {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#difference = this.#compare();
-    const state = this.#difference?.state ?? (this.#wallet ? "watching" : "no_wallet");
+    const twins = this.#twins && !kept(this.#account, TWINS);
+    const state = this.#difference?.state ?? (twins ? TWINS : this.#wallet ? "watching" : "no_wallet");
     const other = shorten(this.#difference?.other ?? "");
     if (state === "account_changed") {
       for (const slot of this.querySelectorAll("[data-fill='other']")) write(slot, other);
@@ -196,12 +204,13 @@ class WalletWatch extends HTMLElement {
     const phrase = this.querySelector(`template[data-phrase="${state}"]`);
     if (!speech) return;
     const sentence = phrase instanceof HTMLTemplateElement ? (phrase.content.textContent ?? "").trim() : "";
-    write(speech, fill(sentence, { other }));
+    write(speech, fill(sentence, { other, wallet: quoted(this.dataset.wallet) }));
   }
 
   /** For the account or network that the person read of, whatever the wallet has switched to since. */
   #keep() {
     if (this.#difference) keep(this.#account, this.#difference.other);
+    else if (this.#twins) keep(this.#account, TWINS);
     this.#show();
   }
 

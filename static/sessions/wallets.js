@@ -7,93 +7,36 @@
  * The module touches no DOM: the page passes its `window` in, and reads a list out.
  */
 import { FAMILIES } from "./families.js";
+import { wasLast } from "./wallet-choices.js";
+import { safeIcon } from "./wallet-icon.js";
+import { monogram, printable, skeleton } from "./wallet-words.js";
 
 /**
  * @typedef {import("./families.js").Provider} Provider
  * @typedef {import("./families.js").Introduction} Introduction
  * @typedef {{id: string, family: string, name: string, icon: string, monogram: string, tint: number, rdns: string,
- *            twin: boolean, legacy: boolean, hosted: boolean, detail: string, site: string}} Wallet
- *   `name` is "" when nothing printable is left of it, `icon` is "" when it is no image we accept,
- *   `twin` is true when another wallet of the family claims the same reverse domain name or the same name.
+ *            twin: boolean, place: number, alike: number, legacy: boolean, hosted: boolean, detail: string,
+ *            site: string}} Wallet
+ *   `name` is "" when nothing printable is left of it, `icon` is "" when it is no image we accept.
+ *   `twin` is true when another wallet of the family claims the same identity: one of them may be an imitation. Then
+ *   this is number `place` of those `alike`.
+ * @typedef {{wallet: Wallet, provider: Provider, claims: Set<string>}} Entry
+ *   `claims` are all identities under which the provider was announced.
  */
 
 export const SCAN_MS = 300;
-/** Of one family: whoever announces without end must not crowd out the others. */
-export const MAX_WALLETS = 20;
-export const MAX_NAME = 40;
-export const MAX_ICON = 64 * 1024;
+/** Of one family: whoever announces without end must not fill the page. More than anybody installs, or fakes do by a few. */
+export const MAX_WALLETS = 200;
+/** A wallet has two or three. One with more has been announced under names that are not its own. */
+const MAX_CLAIMS = 30;
 
 /**
  * The providers stay in here. The DOM carries their ids only, so that markup can never be
  * turned into a different object to sign with.
- * @type {Map<string, {wallet: Wallet, provider: Provider, said: string}>}
+ * @type {Map<string, Entry>}
  */
 const found = new Map();
-/** @type {Set<string>} */
-const imitated = new Set();
-
-// Cc control, Cf format (bidi overrides, zero width, tags), Cs lone surrogates, Co private use,
-// Cn unassigned, Zl/Zp line breaks; then the letters that print as nothing, and variation selectors.
-const UNPRINTABLE =
-  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u034F\u115F\u1160\u17B4\u17B5\u2800\u3164\uFFA0\uFE00-\uFE0F\u{E0100}-\u{E01EF}]/gu;
-// Towers of combining marks paint over the neighbouring rows.
-const MARK_TOWER = /(\p{M}{2})\p{M}+/gu;
-
-/** @param {string} text @returns {string[]} */
-function graphemes(text) {
-  if (typeof Intl !== "undefined" && "Segmenter" in Intl) {
-    return Array.from(new Intl.Segmenter().segment(text), (part) => part.segment);
-  }
-  return Array.from(text);
-}
-
-/**
- * One line of printable text of at most `limit` code points, never cut inside a character.
- * @param {unknown} value
- * @param {number} [limit]
- * @returns {string}
- */
-export function printable(value, limit = MAX_NAME) {
-  if (typeof value !== "string") return "";
-  const text = value
-    .slice(0, 2000)
-    .replace(/\s+/gu, " ")
-    .replace(UNPRINTABLE, "")
-    .replace(MARK_TOWER, "$1")
-    .replace(/ {2,}/g, " ")
-    .trim();
-  if (Array.from(text).length <= limit) return text;
-  let kept = "";
-  let size = 0;
-  for (const grapheme of graphemes(text)) {
-    size += Array.from(grapheme).length;
-    if (size > limit - 1) break;
-    kept += grapheme;
-  }
-  return `${kept.trimEnd()}…`;
-}
-
-/**
- * An image address that is safe to hand to `<img>`, or "". Addresses on other hosts would tell them
- * of the visit; SVG is inert inside `<img>`.
- * @param {unknown} value
- * @returns {string}
- */
-export function safeIcon(value) {
-  if (typeof value !== "string" || value.length > MAX_ICON) return "";
-  const icon = value.trim();
-  const match = /^data:image\/(png|webp|jpeg|gif|svg\+xml|svg)(?=[;,])/i.exec(icon);
-  if (!match) return "";
-  // Leather ships `image/svg`, which no browser draws.
-  if (match[1].toLowerCase() === "svg") return `data:image/svg+xml${icon.slice(match[0].length)}`;
-  return icon;
-}
-
-/** @param {string} name @returns {string} */
-export function monogram(name) {
-  const letter = graphemes(name).find((part) => /[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(part));
-  return letter ? letter.toLocaleUpperCase() : "?";
-}
+let overflowing = false;
 
 /** One of six tile colours, the same each time for the same wallet. @param {string} text */
 function tint(text) {
@@ -115,6 +58,8 @@ function describe(family, { id, name, icon, rdns, legacy = false, hosted = false
     tint: tint(domain || shown),
     rdns: domain,
     twin: false,
+    place: 1,
+    alike: 1,
     legacy,
     hosted,
     detail,
@@ -128,24 +73,47 @@ function announced(family) {
 }
 
 /**
+ * What a wallet claims to be. EIP-6963 has an id for each provider and a reverse domain name for each product; people go
+ * by the name.
+ * @param {Wallet} wallet @returns {string[]}
+ */
+function claimsOf({ id, rdns, name }) {
+  return [`id ${id}`, ...(rdns ? [`rdns ${rdns.toLowerCase()}`] : []), `name ${skeleton(name)}`];
+}
+
+/**
+ * The same object is the same wallet, however often and under whatever names it is announced. Two objects are two, even
+ * where they agree in everything: a wallet that wraps itself in a new Proxy for each announcement looks exactly like a
+ * script that copies it. Functions read from the two tell nothing, since a Proxy answers each read as it likes, and
+ * so does a question to both: an imitation passes it on.
  * @param {string} family @param {Introduction} introduction @param {Provider} provider
  * @returns {boolean} whether the list changed
  */
 function add(family, introduction, provider) {
   const wallet = describe(family, introduction);
-  const said = JSON.stringify([wallet.family, wallet.name, wallet.icon, wallet.rdns]);
-  const known = found.get(wallet.id);
-  if (known) {
-    // Wallets repeat themselves at each request. One that repeats an id with other data is
-    // imitating the first: EIP-6963 names this signal. The first one stays.
-    if (known.said === said && known.provider === provider) return false;
-    const news = !imitated.has(wallet.id);
-    imitated.add(wallet.id);
+  const entry = Array.from(found.values()).find((each) =>
+    each.provider === provider && each.wallet.family === family && each.wallet.legacy === wallet.legacy);
+  if (entry) {
+    // Under another name as well: what it was called first stays, and the other name is not free for an imitation.
+    const before = entry.claims.size;
+    if (before <= MAX_CLAIMS) for (const claim of claimsOf(wallet)) entry.claims.add(claim);
+    return entry.claims.size > before;
+  }
+  const claims = new Set(claimsOf(wallet));
+  if (!wallet.legacy && isFull(family, wallet)) {
+    const news = !overflowing;
+    overflowing = true;
     return news;
   }
-  if (!wallet.legacy && announced(family) >= MAX_WALLETS) return false;
-  found.set(wallet.id, { wallet, provider, said });
+  // An id that another has taken gets a tail that no announcement can claim.
+  for (let copy = 2; found.has(wallet.id); copy += 1) wallet.id = `${introduction.id}~${copy}`;
+  found.set(wallet.id, { wallet, provider, claims });
   return true;
+}
+
+/** There is room for those that were used before when there is for no other. @param {string} family @param {Wallet} wallet */
+function isFull(family, wallet) {
+  return announced(family) >= (wasLast(wallet) ? 2 * MAX_WALLETS : MAX_WALLETS);
 }
 
 /**
@@ -157,12 +125,18 @@ function add(family, introduction, provider) {
  */
 export function discover(window, report) {
   const { families, changed, scanned, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
+  let told = true;
+  const tell = () => {
+    if (told) queueMicrotask(() => { told = true; changed(); });
+    told = false;
+  };
   const late = families.map((family) => FAMILIES[family]?.find(window, {
     legacyName,
     ownName,
     identityUrl,
     known: () => announced(family),
-    add: (said, provider) => { if (add(family, said, provider)) changed(); },
+    // Of a flood of announcements the page hears once.
+    add: (said, provider) => { if (add(family, said, provider)) tell(); },
   }));
   window.setTimeout(() => {
     for (const finish of late) finish?.();
@@ -176,17 +150,22 @@ export function discover(window, report) {
  * @returns {Wallet[]}
  */
 export function list(families = Object.keys(FAMILIES)) {
-  const wallets = Array.from(found.values(), (entry) => entry.wallet).filter(({ family }) => families.includes(family));
-  const shown = wallets.filter((wallet) => !wallet.legacy || announced(wallet.family) === 0);
-  return shown.map((wallet) => ({
-    ...wallet,
-    twin: shown.some(
-      (other) =>
-        other.id !== wallet.id &&
-        other.family === wallet.family &&
-        ((wallet.rdns && other.rdns === wallet.rdns) || other.name === wallet.name),
-    ),
-  }));
+  const shown = Array.from(found.values()).filter(({ wallet }) =>
+    families.includes(wallet.family) && (!wallet.legacy || announced(wallet.family) === 0));
+  /** @type {Map<string, Entry[]>} */
+  const claiming = new Map();
+  for (const entry of shown) {
+    for (const claim of entry.claims) {
+      const key = `${entry.wallet.family} ${claim}`;
+      claiming.set(key, [...(claiming.get(key) ?? []), entry]);
+    }
+  }
+  return shown.map((entry) => {
+    const { claims, wallet } = entry;
+    const alike = new Set(Array.from(claims).flatMap((claim) => claiming.get(`${wallet.family} ${claim}`) ?? []));
+    const place = shown.filter((other) => alike.has(other)).indexOf(entry) + 1;
+    return { ...wallet, twin: alike.size > 1 || claims.size > MAX_CLAIMS, place, alike: alike.size };
+  });
 }
 
 /** Those that somebody installed. @returns {Wallet[]} */
@@ -199,7 +178,7 @@ export function providerOf(id) {
   return found.get(id)?.provider;
 }
 
-/** The ids that were announced a second time with other data. @returns {string[]} */
-export function imitations() {
-  return Array.from(imitated);
+/** Whether more wallets announced themselves than are listed. */
+export function overflows() {
+  return overflowing;
 }

@@ -103,7 +103,7 @@
       wallet.objects = {};
       const standard = {
         version: "1.0.0", name: config.name, icon: config.icon, chains: config.chains,
-        get accounts() { return accounts(); },
+        get accounts() { return config.forgetful ? [] : accounts(); },
         features: {
           "standard:connect": {
             version: "1.0.0",
@@ -127,7 +127,9 @@
               wallet.calls.push("signMessage");
               const text = new TextDecoder().decode(message);
               if (config.spoils) message[0] ^= 1;
-              const { signature, signed } = await prompt("signMessage", { address: account.address, text });
+              const answer = await prompt("signMessage", { address: account.address, text });
+              if (config.answers === "raw") return answer;
+              const { signature, signed } = answer;
               const signedMessage = signed === undefined ? message : new TextEncoder().encode(signed);
               return [{ signedMessage, signature: Uint8Array.from(signature) }];
             },

@@ -11,7 +11,7 @@
     calls: [],
   };
   let last = 0;
-  const prompts = new Set(["eth_requestAccounts", "personal_sign", "wallet_switchEthereumChain"]);
+  const prompts = new Set(["eth_requestAccounts", "personal_sign", "wallet_switchEthereumChain", "wallet_requestPermissions"]);
 
   const provider = {
     request({ method, params }) {
@@ -57,7 +57,8 @@
     const detail = Object.freeze({ info: Object.freeze({ ...info }), provider: other ?? provider });
     window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
   };
-  (window.walletsInPage ??= {})[config.info.uuid] = wallet;
+  wallet.imitate = (info) => wallet.announce(info, new Proxy(provider, {}));
+  (window.walletsInPage ??= {})[config.key] = wallet;
 
   if (config.legacy) {
     window.ethereum = provider;

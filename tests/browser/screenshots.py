@@ -28,6 +28,7 @@ from .families_in_page import Leather, Solana, Xverse
 from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .test_activity import everything
+from .test_confirm import ask
 from .test_devices import LONG, come_back, give_name
 from .test_pregenerated import Trial
 from .wallet_in_page import Request, WalletInPage
@@ -651,3 +652,70 @@ def test_administration(
     browser.open("/admin")
     panel.arrive("admin.open")
     picture("admin-open")
+
+
+def test_wallets_that_misbehave(
+    browser: Browser,
+    wallet: WalletInPage,
+    make_wallet: Callable[..., WalletInPage],
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    make_wallet("Rabbit Wallet", icon="")
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.row(wallet)
+    picture("wallets-three-families")
+    wallet.announce_imitation()
+    browser.see("imitation")
+    picture("wallets-look-alikes")
+    browser.open("/sign-in")
+    panel.choose(wallet)
+    wallet.approve_connect()
+    panel.wait_for("ready_to_sign")
+    picture("ready-to-sign-another-account")
+    panel.sign()
+    wallet.answer("signed")
+    panel.wait_for("signature_unreadable")
+    picture("signature-unreadable")
+    elsewhere.sign_in(wallet)
+    browser.enter(wallet)
+    browser.open("/session/wallets/link")
+    panel.choose(wallet)
+    panel.wait_for("account_linked")
+    picture("link-another-account")
+    twin = make_wallet("Fox Wallet", rdns="org.evil.fox")
+    browser.open("/session")
+    browser.see("wallet-twins")
+    picture("watch-look-alikes")
+    pass_time(301)
+    confirm = ask(browser)
+    confirm.start()
+    confirm.wait_for("choose_wallet")
+    picture("confirm-look-alikes")
+    twin.uninstall()
+    wallet.switch_account_silently()
+    confirm = ask(browser)
+    confirm.start()
+    confirm.wait_for("address_mismatch")
+    picture("confirm-another-account")
+
+
+@pytest.mark.parametrize(
+    "state", ["text_changed", "cookies_blocked", "storage_full", "storage_blocked", "share_unreadable"]
+)
+def test_states_of_the_panel(
+    browser: Browser, wallet: WalletInPage, picture: Callable[..., None], state: str
+) -> None:
+    panel = ConnectPanel(browser)
+    panel.open()
+    panel.row(wallet)
+    # As the server would show it.
+    browser.run(
+        "const panel = document.getElementById('connect');"
+        "for (const each of panel.querySelectorAll('[data-for]'))"
+        " each.hidden = !each.dataset.for.split(' ').includes(arguments[0]);",
+        state,
+    )
+    picture(f"panel-{state}")

@@ -45,8 +45,9 @@ STATES = (
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
     "contract_wallet", "network_unreachable", "wallet_gone",
+    "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
-    "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
+    "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "success",
 )  # fmt: skip
 REASONS = (
@@ -88,6 +89,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
             next="/session",
             wallet="Test Wallet",
             remember=False,
+            statement=settings.statement,
             **pages.accepted(),
             idle_seconds=settings.idle_seconds,
             absolute_seconds=settings.absolute_seconds,
@@ -184,7 +186,7 @@ def test_the_panel_on_the_way_to_a_signature(
     panel = ConnectPanel(browser)
     panel.open(reason="idle")
     panel.row(wallet)
-    wallet.announce(name="Imitation")
+    wallet.announce_imitation()
     browser.see("imitation")
     check("wallet_list")
     panel.choose(wallet)

@@ -244,7 +244,7 @@ def test_another_account_is_told_which_one_to_choose(
     assert alive(other)
     wallet.keys = own
     panel.browser.run(
-        "window.walletsInPage[arguments[0]].accounts = arguments[1]", wallet.id, [own[0].address.lower()]
+        "window.walletsInPage[arguments[0]].accounts = arguments[1]", wallet.key, [own[0].address.lower()]
     )
     panel.confirm(wallet)
     assert not alive(other)

@@ -124,7 +124,7 @@ def test_the_list_begins_with_this_device_and_says_what_each_session_is(
     assert part(firefox, "session-type").text == "Standard"
     assert part(firefox, "session-network").text == "Mainnet"
     assert part(firefox, "session-ip").text == "203.0.113.7"
-    assert part(firefox, "session-wallet").text == "Signed in with MetaMask (Ethereum Mainnet)"
+    assert part(firefox, "session-wallet").text == "Signed in with “MetaMask” (Ethereum Mainnet)"
     assert part(firefox, "session-last-active").text == "5 minutes ago"
     assert str(part(firefox, "session-last-active").get_attribute("title")).endswith(" UTC")
     assert part(firefox, "session-revoke").text == "Revoke"

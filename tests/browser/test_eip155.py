@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eth_utils import to_checksum_address
 
 from .pages import Browser
 
@@ -75,7 +76,7 @@ def test_accounts_are_twenty_addresses_at_most_each_once(page: Browser, answer: 
     read = page.module(
         "eip155", f"module.connect({wallet('Promise.resolve(given[0])')}).catch((error) => error.kind)", answer
     )
-    assert read == accounts
+    assert read == ([to_checksum_address(each) for each in accounts] if isinstance(accounts, list) else accounts)
 
 
 def test_a_network_is_read_in_every_spelling(page: Browser) -> None:
@@ -110,7 +111,7 @@ def test_a_switch_names_the_network_in_hex_without_leading_zeros(page: Browser) 
 
 
 def test_what_can_never_be_a_signature_is_refused(page: Browser) -> None:
-    answers = [None, "", "0x", "signed", {"signature": "0x00"}, 7, "0x" + "0" * 10_000]
+    answers = [None, "", "signed", {"signature": "signed"}, 7, "0x0", "0x" + "0" * 10_000]
     expression = (
         "Promise.all(given[0].map((answer) => "
         f"module.sign({wallet('Promise.resolve(answer)')}, 't', 'a').catch((error) => error.kind)))"

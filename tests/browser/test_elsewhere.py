@@ -37,7 +37,7 @@ def test_a_page_tells_of_it_aloud_and_leaves_the_focus_alone(
     assert not session.all("elsewhere")
     elsewhere.sign_in(wallet)
     session.open("/session")
-    assert what(session) == "Firefox on Linux, 203.0.113.7, just now, with MetaMask."
+    assert what(session) == "Firefox on Linux, 203.0.113.7, just now, with “MetaMask”."
     session.wait(lambda: "New sign-in to your account, from Firefox on Linux" in spoken(session))
     assert session.focused.tag_name == "body"
 
@@ -82,7 +82,7 @@ def test_each_sign_in_is_asked_about_by_itself(session: Browser, wallet: WalletI
         elsewhere.sign_in(wallet, PHONE, f"203.0.113.{number}")
     session.open("/session")
     for number, more in ((2, ", and 2 more before it"), (1, ", and 1 more before it"), (0, "")):
-        assert what(session) == f"Safari on iOS, 203.0.113.{number}, just now, with MetaMask{more}."
+        assert what(session) == f"Safari on iOS, 203.0.113.{number}, just now, with “MetaMask”{more}."
         session.follow("elsewhere-me")
     assert not session.all("elsewhere")
 

@@ -283,10 +283,9 @@ def test_the_signature_of_another_chain_is_refused(
     )
     panel.sign()
     wallet.approve_sign()
-    panel.wait_for("bad_signature")
-    assert browser.run("return document.querySelector('[data-testid=server-code] code').textContent") in (
-        "signature_malformed",
-        "signature_mismatch",
+    panel.wait_for("signature_unreadable")
+    assert browser.run("return document.querySelector('[data-testid=server-code] code').textContent") == (
+        "signature_malformed"
     )
 
 

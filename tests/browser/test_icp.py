@@ -94,7 +94,7 @@ def test_a_person_signs_in_with_internet_identity_and_nothing_installed(
     panel.wait_for("ready_to_sign")
     browser.wait(lambda: not identity.open, "the window was left open")
     assert f"\n{identity.address}\n" in panel.preview
-    assert "For 10 minutes, Internet Identity lets a key in this page sign for you" in panel.spoken
+    assert "For 10 minutes, “Internet Identity” lets a key in this page sign for you" in panel.spoken
     assert "your wallet will ask you to sign" not in browser.text
     panel.sign()
     browser.arrive_at("/session")
@@ -519,7 +519,7 @@ def test_the_words_are_those_of_the_wallet_that_was_chosen(
     panel.wait_for("ready_to_sign")
     assert "This is exactly what your wallet will ask you to sign." in panel.spoken
     assert "key in this page" not in panel.spoken
-    assert browser.see("sign-button").text == "Sign with Test Wallet"
+    assert browser.see("sign-button").text == "Sign with “Test Wallet”"
 
 
 # -- Signers in the page ---------------------------------------------------------------------------------------------
@@ -576,7 +576,7 @@ def test_each_way_in_which_a_signer_says_no(
     panel.wait_for(state)
     assert signer.dismissed == 1
     if state == "connect_failed":
-        assert f"{code} · why" in str(browser.see("technical").get_attribute("textContent"))
+        assert f"{code} · “why”" in str(browser.see("technical").get_attribute("textContent"))
 
 
 def test_what_a_signer_answers_after_cancelling_is_ignored(
@@ -735,7 +735,7 @@ def test_a_browser_that_opens_no_window_to_confirm_is_explained(browser: Browser
     browser.run("window.open = () => null")
     confirming.start()
     confirming.wait_for("failed", "blocked")
-    assert "did not open the window of Internet Identity" in confirming.error
+    assert "did not open the window of “Internet Identity”" in confirming.error
 
 
 def test_a_restricted_delegation_confirms_nothing(confirming: ConfirmPanel, identity: InternetIdentity) -> None:

@@ -350,15 +350,6 @@ def test_a_storage_that_can_t_be_read_ends_nothing(browser: Browser, trial: Tria
     trial.wait_for_watch("here")
 
 
-def test_without_storage_nobody_is_given_a_wallet_that_they_can_t_keep(browser: Browser, trial: Trial) -> None:
-    broken = "IDBFactory.prototype.open = () => { throw new DOMException('off', 'SecurityError') }"
-    with browser.before_scripts(broken):
-        trial.panel.open()
-        browser.click("try-without-wallet")
-        trial.panel.wait_for("connect_failed")
-        assert "Trial wallet could not connect" in trial.panel.error
-
-
 @pytest.fixture
 def forgotten(browser: Browser, trial: Trial, services: Services, app: Flask) -> str:
     """The account of a wallet that the server has forgotten, as the page has just found out."""

@@ -29,6 +29,11 @@ ICON = "data:image/svg+xml;base64," + base64.b64encode(SVG.encode()).decode()
 Request = dict[str, Any]
 
 
+def domain_of(name: Any) -> str:
+    """A reverse domain name that no wallet of another name has."""
+    return f"org.example.{str(name).encode().hex()[:60]}"
+
+
 class WalletInPage:
     """One EIP-6963 wallet. Install it before the page is opened."""
 
@@ -37,7 +42,7 @@ class WalletInPage:
         driver: Chrome,
         name: Any = "Test Wallet",
         *,
-        rdns: str = "org.example.wallet",
+        rdns: str | None = None,
         icon: Any = ICON,
         chain: int = 1,
         accounts: int = 1,
@@ -45,10 +50,15 @@ class WalletInPage:
         legacy: bool = False,
         deaf: tuple[str, ...] = (),
         quirks: dict[str, Any] | None = None,
+        announced_as: str | None = None,
+        number: int = 1,
     ) -> None:
+        """`announced_as` is the uuid of the announcement, `number` its place among those that took the same one."""
         self.driver = driver
-        self.id = str(uuid.uuid4())
-        self.info = {"uuid": self.id, "name": name, "icon": icon, "rdns": rdns}
+        self.key = str(uuid.uuid4())
+        identity = announced_as or self.key
+        self.id = identity if number == 1 else f"{identity}~{number}"
+        self.info = {"uuid": identity, "name": name, "icon": icon, "rdns": rdns or domain_of(name)}
         self.keys = [Account.create() for _ in range(accounts)]
         self.chain = chain
         self.connected = False
@@ -76,6 +86,7 @@ class WalletInPage:
         if self._script:
             self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._script})
         config = {
+            "key": self.key,
             "info": self.info,
             "accounts": self.addresses,
             "connected": self.connected,
@@ -97,6 +108,14 @@ class WalletInPage:
         request = self.next_request("eth_requestAccounts")
         self._set_connected(True)
         self._settle(request, result=self.addresses)
+
+    def approve_another_account(self, keys: list[Any] | None = None) -> None:
+        """Choose another account in the window in which the wallet asks what to share."""
+        request = self.next_request("wallet_requestPermissions")
+        self.keys = keys or [Account.create()]
+        self._tell("wallet.accounts = value", self.addresses)
+        self._settle(request, result=[{"parentCapability": "eth_accounts"}])
+        self.install()
 
     def approve_sign(self, *, key: Any = None) -> str:
         """Sign the text that the page asked for, and return that text."""
@@ -163,8 +182,12 @@ class WalletInPage:
         self.install()
 
     def announce(self, **changes: Any) -> None:
-        """Announce the wallet now, perhaps as something else."""
+        """Announce the wallet now, perhaps as something else. It stays the same object."""
         self._tell("wallet.announce(value)", {**self.info, **changes})
+
+    def announce_imitation(self, **changes: Any) -> None:
+        """Have another object announce itself as this wallet, which it wraps."""
+        self._tell("wallet.imitate(value)", {**self.info, **changes})
 
     # What the page did ------------------------------------------------------------------------------
 
@@ -185,7 +208,7 @@ class WalletInPage:
     def _tell(self, script: str, value: Any) -> Any:
         return self.driver.execute_script(
             f"const wallet = window.walletsInPage[arguments[0]]; const value = arguments[1]; {script}",
-            self.id,
+            self.key,
             value,
         )
 
