@@ -222,16 +222,17 @@ def test_identical_solana_rows_are_told_apart(panel: ConnectPanel, phantoms: lis
     panel.browser.see("imitation")
 
 
-def used(browser: Browser, label: str) -> None:
+def used(browser: Browser) -> None:
+    """The wallet of `io.fox` was signed in with before."""
     browser.open("/livez")
-    browser.run("localStorage.setItem('wallet-session-last', arguments[0])", label)
+    browser.module("wallet-choices", "module.use({ family: 'eip155', name: 'Fox', rdns: 'io.fox' })")
 
 
 def test_last_used_belongs_to_the_domain_not_the_name(panel: ConnectPanel, make_wallet: MakeWallet) -> None:
     make_wallet("Fox", rdns="org.namesake")
     make_wallet("io.fox", rdns="org.other")
     mine = make_wallet("Fox", rdns="io.fox")
-    used(panel.browser, "eip155 rdns io.fox")
+    used(panel.browser)
     panel.open()
     panel.row(mine)
     badges = panel.browser.driver.find_elements(By.CSS_SELECTOR, "[data-last]")
@@ -241,7 +242,7 @@ def test_last_used_belongs_to_the_domain_not_the_name(panel: ConnectPanel, make_
 def test_last_used_comes_first_and_no_namesake_has_it(panel: ConnectPanel, make_wallet: MakeWallet) -> None:
     make_wallet("io.fox", rdns="org.other")
     mine = make_wallet("Fox", rdns="io.fox")
-    used(panel.browser, "eip155 rdns io.fox")
+    used(panel.browser)
     panel.open()
     panel.row(mine)
     assert panel.rows[0].get_attribute("data-wallet-id") == mine.id
@@ -258,7 +259,7 @@ def test_a_late_wallet_moves_no_row_that_is_seen(
     phantoms[1].uninstall()
     one, two = make_wallet("One"), make_wallet("Two")
     late = make_wallet("Fox", rdns="io.fox", announce="later")
-    used(panel.browser, "eip155 rdns io.fox")
+    used(panel.browser)
     panel.open()
     before = {each.id: panel.row(each).rect for each in (one, two)}
     panel.browser.wait(
@@ -315,7 +316,7 @@ def test_the_one_used_before_is_listed_however_many_come(
     panel: ConnectPanel, make_wallet: MakeWallet, rdns: str
 ) -> None:
     real = make_wallet("Fox", rdns="io.fox", announce="later")
-    used(panel.browser, "eip155 rdns io.fox")
+    used(panel.browser)
     panel.open()
     panel.wait_for("no_wallet")
     panel.browser.run(FLOOD, 250, rdns)
