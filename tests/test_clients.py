@@ -28,9 +28,9 @@ def seconds(agent: str) -> float:
     best = 9.0
     for _ in range(5):
         clients._device.cache_clear()
-        start = time.perf_counter()
+        start = time.process_time()
         describe("", agent, False)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
