@@ -272,7 +272,7 @@ def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: 
     assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
 
 
-def test_activity_of_an_account_that_never_came_back_ages_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_activity_of_who_never_came_back_ages_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
     """A wallet costs nothing to make. Only one that is used on another day is worth a month of memory."""
     kinds, log = ("activity", "routine", "refusals"), make()
     for event in (created(), renewed(), failed(), created(handle="sess_2")):

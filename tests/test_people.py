@@ -422,7 +422,7 @@ def test_a_circle_of_links_ends_with_nobody_under_a_foreign_id(people: People) -
             assert person.id in {born_id(str(each)) for each in person.accounts}
 
 
-def test_an_account_that_is_unlinked_while_it_links_brings_nobody_along(people: People) -> None:
+def test_account_unlinked_while_it_links_brings_none_along(people: People) -> None:
     """Alice unlinks Bob while Bob links Carol: Carol is Bob's or is Alice's, but only together with Bob."""
     for number in range(ROUNDS):
         alice, bob, carol = (some_account(3 * number + part) for part in range(3))
