@@ -185,7 +185,8 @@ class WalletSessions:
         app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
         if settings.trusted_proxies:
             hops = settings.trusted_proxies
-            proxies = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+            prefix = hops if settings.forwarded_prefix else 0
+            proxies = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=prefix)
             app.wsgi_app = _SafePrefix(proxies)  # type: ignore[method-assign]
 
 

@@ -162,6 +162,8 @@ class Settings:
     """Where browsers report what the Content-Security-Policy blocked: an https:// URL or a path; empty: nowhere."""
     trusted_proxies: int = 0
     """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+    forwarded_prefix: bool = False
+    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:

@@ -343,7 +343,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
                 _replace(response, app.make_response(app.handle_user_exception(error)))
         if session.revocation_pending and response.status_code < 400:
             # What the answer has the browser forget goes all the same: it has ended.
-            forget = [pair for pair in _pairs(response) if pair[0] in ("Set-Cookie", "Clear-Site-Data")]
+            forget = [pair for pair in _pairs(response) if pair[0] == "Set-Cookie"]
             pending = RevocationPending("too few replicas confirm it", retry_after=2)
             _replace(response, app.make_response(app.handle_user_exception(pending)))
             response.headers.extend(forget)

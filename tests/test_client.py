@@ -556,7 +556,7 @@ def test_the_client_is_one_file_that_can_be_copied_alone(tmp_path: Path, site: S
     assert imported - set(sys.stdlib_module_names) == {"eth_account"}
     (code,) = blocks("In Python", "python")
     done = run([sys.executable, "-c", code], tmp_path, site, wallet)
-    assert done.stdout.splitlines()[0] == "['read:profile']"
+    assert done.stdout.splitlines()[0] == "['read:profile', 'own:sessions']"
     assert re.fullmatch(r"sess_\S+ \S+Z", done.stdout.splitlines()[1])
 
 

@@ -54,7 +54,7 @@ def test_sign_out_is_true_without_channel_rights(app: Flask, wallet: Wallet) -> 
     person = Visitor(app)
     person.sign_in(wallet)
     answer = person.sign_out()
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out?reason=signed_out")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert not person.signed_in
 
 

@@ -54,7 +54,7 @@ def trouble(url: str) -> str | None:
     """What `/readyz` finds, once all servers have been looked at."""
     settings = Settings(secrets=(SECRET,), redis_url=url, public_origin="https://app.example.org")
     readiness = Readiness(Link(url, 1), KeyRing((SECRET,), "test"), settings)
-    readiness._note_all()
+    readiness._look_at_all()
     return readiness._elsewhere
 
 

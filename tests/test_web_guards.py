@@ -670,8 +670,8 @@ def rotated(happened: list[events.Event]) -> list[str]:
     return [event.handle for event in happened if isinstance(event, events.SessionRotated)]
 
 
-def test_a_role_that_is_given_changes_the_id_of_each_living_session_with_its_next_request(
-    desk: Flask, services: Services, wallet: Wallet, happened: list[events.Event]
+def test_given_role_changes_the_id_of_each_living_session(
+    desk: Flask, services: Services, wallet: Wallet, happened: list[events.Event], pass_time: TimeMachine
 ) -> None:
     people = [Visitor(desk) for _ in range(3)]
     before = [person.sign_in(wallet) for person in people]
@@ -689,6 +689,8 @@ def test_a_role_that_is_given_changes_the_id_of_each_living_session_with_its_nex
         thief = Visitor(desk)
         thief.session_id = session_id
         assert thief.json("/office").get_json()["error"]["reason"] == "rotated"
+    assert people[0].post("/office", data={"csrf_token": old_token}).status_code == 200, "a tab that was open"
+    pass_time(21)
     assert people[0].post("/office", data={"csrf_token": old_token}).status_code == 400
 
 

@@ -124,6 +124,8 @@ def test_what_a_person_does_is_in_the_log_and_no_secret_is(
     session = visitor.session_id
     visitor.get("/session", headers={"User-Agent": agent})
     visitor.attempt(wallet, challenge, signature=signature)
+    browser = visitor.client.get_cookie("__Host-browser")
+    assert browser
     visitor.sign_out()
     written = lines.getvalue()
     names = [line["event"] for line in read(lines)]
@@ -131,8 +133,6 @@ def test_what_a_person_does_is_in_the_log_and_no_secret_is(
     assert {"challenge.replayed", "signin.failed", "session.ended"} <= set(names)
     nonce = re.search(r"Nonce: (\w+)", challenge["message"])
     assert nonce
-    browser = visitor.client.get_cookie("__Host-browser")
-    assert browser
     for secret in (session, browser.value, nonce[1], signature[2:], challenge["challenge"], SECRET):
         assert secret not in written
 

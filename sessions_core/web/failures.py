@@ -183,7 +183,10 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
         return error  # a redirect that Werkzeug raises, to the path with its slash
     if isinstance(error, InternalServerError):
         cause = error.original_exception
-        return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))
+        if isinstance(cause, errors.SessionsError):
+            return answer(cause)
+        if cause is not None:
+            return answer(errors.SessionsError(str(cause)))
     status = error.code or 500
     otherwise = errors.BadRequest if status < 500 else errors.SessionsError
     refusal = _BY_STATUS.get(status, otherwise)(error.name)
