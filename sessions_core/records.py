@@ -329,12 +329,14 @@ class Records:
 
     def _by_handle_while_moving(self, place: Place, handle: str) -> list[bytes | None]:
         # What BY_HANDLE does, key by key: while its slot moves to another master of a Cluster, no script can.
-        mine = [digest for digest, entry in self._entries(place) if entry.partition(b"|")[0] == handle.encode()]
+        entries = self._entries(place)
+        mine = {digest: entry for digest, entry in entries if entry.partition(b"|")[0] == handle.encode()}
         for digest in mine:
             stored, epoch, _, *more = self.read(self._sibling(place, digest.decode()))
             if stored is not None:
                 return [stored, epoch, None, *more, digest]
-        return [None, None, None, None, None, None, mine[-1] if mine else b""]
+        last = [digest for digest, entry in mine.items() if not entry.endswith(b"|rotated")]
+        return [None, None, None, None, None, None, last[-1] if last else b""]
 
     def _entries(self, place: Place) -> Iterator[tuple[bytes, bytes]]:
         return pairs(self._link.call("HGETALL", place.entries))
@@ -505,7 +507,9 @@ class Records:
         """
         read = live.revision
         live.revision = read + 1
-        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live), int(when_full))
+        keys = (live.place.record, live.place.epoch, *(() if self._link.is_cluster else (self._site_epoch,)))
+        sealed = self._sealed(live)
+        outcome = self._link.run(scripts.SAVE, keys, read, sealed, int(when_full), live.epoch, live.site)
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
@@ -526,9 +530,10 @@ class Records:
         key = secrets.token_bytes(32)
         session_id = _following(live.id, key) if live.id else new_id(live.place.tag)
         if record.account:
-            csrf = record.data.get(CSRF_KEY, "")
-            former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=live.now)
-            kept = [each for each in record.formers if live.now - each.at <= CONFIRMING_GRACE]
+            # The time of this moment: a request may have read its session long before, and then taken in an upload.
+            csrf, now = record.data.get(CSRF_KEY, ""), self.now(live.place)
+            former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=now)
+            kept = [each for each in record.formers if now - each.at <= CONFIRMING_GRACE]
             record.formers = (*kept, former)[-_FORMER_IDS:]
             record.data = record.data | {CSRF_KEY: secrets.token_hex(32)}
         moved = replace(live, id=session_id, place=self._place(session_id), record=record, revision=1)
@@ -562,8 +567,9 @@ class Records:
         """End the session that had this id before, however long ago, for the browser that started it; return whether
         it has ended.
         """
-        why = self._why(self._place(session_id))
-        live = self.load_handle(session_id[:_TAG], why.handle, "never") if why == ROTATED else why
+        live = self._load_id(session_id, "never")  # it may be about to change, and refused for that
+        if isinstance(live, Ended) and live == ROTATED:
+            live = self.load_handle(session_id[:_TAG], live.handle, "never")
         if isinstance(live, Live) and live.record.started_by(browser):
             self.revoke(live, reason)
             return True
