@@ -371,7 +371,8 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     request: Request = context.request
     ours: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
-    unsafe = request.method not in origin.SAFE_METHODS and request.endpoint is not None
+    # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
+    unsafe = request.method not in origin.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
         with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
             origin.refuse_cross_site(request, ours.settings)
@@ -450,7 +451,7 @@ def follow(ours: Services, current: WalletSession) -> None:
     if live is None:
         return
     record = live.record
-    privilege = ours.privilege(record.account, live.standing, live.pointer, live.now)
+    privilege = ours.privilege(live)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
