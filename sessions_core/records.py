@@ -425,15 +425,22 @@ class Records:
             logger.warning(sentence, *details)
 
     def living(self, account: str) -> list[Live]:
-        """Return the living sessions of an account, in no order and without their ids. Three round trips."""
-        place = self.place_of(account)
+        """Return the living sessions of an account, in no order and without their ids. Three round trips; two more
+        for each time that one of them moves to another id meanwhile.
+        """
+        place, missing = self.place_of(account), set[str]()
         now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
         site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
-        entries = pairs(self._link.call("HGETALL", place.entries))
-        living = [digest for digest, entry in entries if entry.endswith(b"|")]
-        places = [self._sibling(place, digest.decode()) for digest in living]
-        stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
-        found = (self.open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
+        for _ in range(_ATTEMPTS):
+            living = {digest.decode(): entry for digest, entry in self._entries(place) if entry.endswith(b"|")}
+            places = [self._sibling(place, digest) for digest in living]
+            stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
+            read = list(zip(places, stored, strict=True))
+            before = missing
+            missing = {each.digest for each, value in read if not value and _idle_end(living[each.digest]) > now}
+            if missing <= before:  # none, or only what was lost
+                break
+        found = (self.open("", each, value, now) for each, value in read if value)
         return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
 
     def find(self, account: str, handle: str) -> Live | None:
@@ -773,6 +780,12 @@ class Records:
     @staticmethod
     def _sibling(place: Place, digest: str) -> Place:
         return place._replace(digest=digest, record=place.siblings + digest)
+
+
+def _idle_end(entry: bytes) -> int:
+    """Return the idle end in an entry of the index; entries of earlier versions have none."""
+    parts = entry.split(b"|")
+    return int(parts[3]) if len(parts) == 5 and parts[3].isdigit() else 0
 
 
 def _short_digest(session_id: str) -> bytes:

@@ -373,3 +373,28 @@ def test_former_ids_are_forgotten_after_a_quarter_of_an_hour(
         person.session_id = moved.id
         pass_time(CONFIRMING_GRACE / 1000 + 1)
     assert len(moved.record.formers) == 1
+
+
+def test_session_is_listed_while_its_id_changes(
+    app: Flask, person: Visitor, services: Services, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading of the index and that of the records: it could not be named or ended, as if dead."""
+    handle = handle_of(person)
+    live = services.records.load(person.session_id, "never")
+    assert isinstance(live, Live)
+    before(monkeypatch, services.records, "_sibling", lambda: services.records.rotate(live))
+    found = services.records.find(wallet.account(), handle)
+    assert found is not None
+    assert found.place != live.place
+
+
+def test_session_that_an_epoch_ended_gets_no_new_id(
+    person: Visitor, services: Services, wallet: Wallet, redis: Redis
+) -> None:
+    """Its record was missing in the index, so signing out everywhere did not delete it."""
+    live = services.records.load(person.session_id, "never")
+    assert isinstance(live, Live)
+    redis.hdel(live.place.entries, live.place.digest)
+    services.lifecycle.revoke_account(parse(wallet.account()))
+    assert redis.exists(live.place.record)
+    assert services.records.rotate(live) is None
