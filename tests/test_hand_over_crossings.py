@@ -398,3 +398,10 @@ def test_session_that_an_epoch_ended_gets_no_new_id(
     services.lifecycle.revoke_account(parse(wallet.account()))
     assert redis.exists(live.place.record)
     assert services.records.rotate(live) is None
+
+
+def test_form_that_calls_itself_a_prefetch_changes_the_id(person: Visitor, appoint: Callable[[str], None]) -> None:
+    token, former = person.token("/session"), person.session_id
+    appoint("admin")
+    person.post("/session/extend", data={"csrf_token": token}, headers={"Sec-Purpose": "prefetch"})
+    assert person.session_id != former

@@ -406,8 +406,9 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
 
 
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose").
-    return "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
+    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"). No browser sends a form
+    # like that: a thief who did would leave the place where the session was last used from as it is.
+    return request.method == "GET" and "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:
