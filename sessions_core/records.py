@@ -514,7 +514,9 @@ class Records:
         """
         read = live.revision
         live.revision = read + 1
-        keys = (live.place.record, live.place.epoch, *(() if self._link.is_cluster else (self._site_epoch,)))
+        # On a Cluster one key: with more, nothing could be saved while their slot moves to another master.
+        epochs = () if self._link.is_cluster else (live.place.epoch, self._site_epoch)
+        keys = (live.place.record, *epochs)
         sealed = self._sealed(live)
         outcome = self._link.run(scripts.SAVE, keys, read, sealed, int(when_full), live.epoch, live.site)
         if outcome != 1:

@@ -233,7 +233,7 @@ return over
 """
 )
 
-# KEYS record, epoch, epoch of the site where it is in reach; ARGV revision read, record without its time, 1 if a full
+# KEYS record, and both epochs but on a Cluster; ARGV revision read, record without its time, 1 if a full
 # Redis is to take it, the epochs seen -> 1 saved, 0 gone, -1 changed since it was read. Writes nothing unless the
 # record still exists, and no epoch has ended it: a session revoked during a request stays revoked. A full Redis takes
 # what does not grow as well, such as a record that a new secret encrypts.
@@ -244,7 +244,7 @@ SAVE = Script(
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
-if tonumber(ARGV[4]) < epoch_of(KEYS[2]) or KEYS[3] and tonumber(ARGV[5]) < epoch_of(KEYS[3]) then return 0 end
+if KEYS[2] and (tonumber(ARGV[4]) < epoch_of(KEYS[2]) or tonumber(ARGV[5]) < epoch_of(KEYS[3])) then return 0 end
 if ARGV[3] == '1' or #active + #ARGV[2] <= redis.call('STRLEN', KEYS[1]) then allow_when_full(KEYS[1]) end
 redis.call('SET', KEYS[1], active .. ARGV[2], 'KEEPTTL')
 return 1
