@@ -269,7 +269,7 @@ ENDINGS = {
     "absolute": "the session reached its longest age",
     "signed_out": "somebody signed out with it",
     "replaced": "the same browser signed in again",
-    "rotated": "the session got a new id, and the former one is good no more or came from another browser",
+    "rotated": "the session got a new id, or is about to, and this one is good no more or came from another browser",
     "everywhere": "the account signed out everywhere",
     "revoked": "it was ended from elsewhere",
     "limit": "newer sessions of the account took its place: 20 at once are the limit",

@@ -74,7 +74,9 @@ class SessionRotated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormerIdRefused(Event):
-    """An id that the session had before came from another browser than the one that started it: it may be stolen."""
+    """An id that the session had before, or that a change of rights is about to replace, came from another browser
+    than the one that started it: it may be stolen.
+    """
 
     name: ClassVar[str] = "session.former_id_refused"
     handle: str

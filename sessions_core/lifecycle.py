@@ -6,14 +6,17 @@ Each publishes what happened; rotating and revoking do so in `records`, since `f
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from . import events
 from .accounts import Account, stored
 from .clients import Client
-from .errors import NotFound
+from .errors import NotFound, StoreUnavailable
 from .policy import Narrowed, SessionType
 from .records import CSRF_KEY, Ended, Family, Live, Proof, Record, Records, browser_digest
+
+P = ParamSpec("P")
 
 
 class Lifecycle:
@@ -85,10 +88,10 @@ class Lifecycle:
 
     def _replace(self, former: Live, live: Live) -> None:
         if former.record.account:
-            self.revoke(former, "replaced")
+            _twice(self.revoke, former, "replaced")
             return
         # What a visitor collected goes with them, and so does what another of their requests stores meanwhile.
-        while not self._records.revoke_visitor(former):
+        while not _twice(self._records.revoke_visitor, former):
             found = self._records.again(former)
             if isinstance(found, Ended):
                 return
@@ -143,6 +146,18 @@ class Lifecycle:
         """End every session there is in one write."""
         self._records.revoke_everybody()
         events.publish(events.SessionsRevoked(account=None, scope="everybody"))
+
+
+def _twice(end: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> bool:
+    """End a session that another takes over from, and do so once more if the answer is lost.
+
+    Redis may have ended it by then. A sign-in that gave up would leave the browser with neither of the two, and lose
+    what a visitor collected.
+    """
+    try:
+        return end(*args, **kwargs)
+    except StoreUnavailable:
+        return end(*args, **kwargs)
 
 
 def _publish_change(account: Account, before: str) -> None:

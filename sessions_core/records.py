@@ -329,12 +329,14 @@ class Records:
 
     def _by_handle_while_moving(self, place: Place, handle: str) -> list[bytes | None]:
         # What BY_HANDLE does, key by key: while its slot moves to another master of a Cluster, no script can.
-        mine = [digest for digest, entry in self._entries(place) if entry.partition(b"|")[0] == handle.encode()]
+        entries = self._entries(place)
+        mine = {digest: entry for digest, entry in entries if entry.partition(b"|")[0] == handle.encode()}
         for digest in mine:
             stored, epoch, _, *more = self.read(self._sibling(place, digest.decode()))
             if stored is not None:
                 return [stored, epoch, None, *more, digest]
-        return [None, None, None, None, None, None, mine[-1] if mine else b""]
+        last = [digest for digest, entry in mine.items() if not entry.endswith(b"|rotated")]
+        return [None, None, None, None, None, None, last[-1] if last else b""]
 
     def _entries(self, place: Place) -> Iterator[tuple[bytes, bytes]]:
         return pairs(self._link.call("HGETALL", place.entries))
@@ -423,15 +425,22 @@ class Records:
             logger.warning(sentence, *details)
 
     def living(self, account: str) -> list[Live]:
-        """Return the living sessions of an account, in no order and without their ids. Three round trips."""
-        place = self.place_of(account)
+        """Return the living sessions of an account, in no order and without their ids. Three round trips; two more
+        for each time that one of them moves to another id meanwhile.
+        """
+        place, missing = self.place_of(account), set[str]()
         now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
         site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
-        entries = pairs(self._link.call("HGETALL", place.entries))
-        living = [digest for digest, entry in entries if entry.endswith(b"|")]
-        places = [self._sibling(place, digest.decode()) for digest in living]
-        stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
-        found = (self.open("", each, value, now) for each, value in zip(places, stored, strict=True) if value)
+        for _ in range(_ATTEMPTS):
+            living = {digest.decode(): entry for digest, entry in self._entries(place) if entry.endswith(b"|")}
+            places = [self._sibling(place, digest) for digest in living]
+            stored = items(self._link.call("MGET", *(each.record for each in places)), len(places)) if places else []
+            read = list(zip(places, stored, strict=True))
+            before = missing
+            missing = {each.digest for each, value in read if not value and _idle_end(living[each.digest]) > now}
+            if missing <= before:  # none, or only what was lost
+                break
+        found = (self.open("", each, value, now) for each, value in read if value)
         return [live for live in found if isinstance(live, Live) and live.epoch >= epoch and live.site >= site]
 
     def find(self, account: str, handle: str) -> Live | None:
@@ -505,7 +514,11 @@ class Records:
         """
         read = live.revision
         live.revision = read + 1
-        outcome = self._link.run(scripts.SAVE, (live.place.record,), read, self._sealed(live), int(when_full))
+        # On a Cluster one key: with more, nothing could be saved while their slot moves to another master.
+        epochs = () if self._link.is_cluster else (live.place.epoch, self._site_epoch)
+        keys = (live.place.record, *epochs)
+        sealed = self._sealed(live)
+        outcome = self._link.run(scripts.SAVE, keys, read, sealed, int(when_full), live.epoch, live.site)
         if outcome != 1:
             live.revision = read
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
@@ -526,9 +539,10 @@ class Records:
         key = secrets.token_bytes(32)
         session_id = _following(live.id, key) if live.id else new_id(live.place.tag)
         if record.account:
-            csrf = record.data.get(CSRF_KEY, "")
-            former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=live.now)
-            kept = [each for each in record.formers if live.now - each.at <= CONFIRMING_GRACE]
+            # The time of this moment: a request may have read its session long before, and then taken in an upload.
+            csrf, now = record.data.get(CSRF_KEY, ""), self.now(live.place)
+            former = FormerId(digest=_short_digest(live.id), key=key, csrf=csrf, at=now)
+            kept = [each for each in record.formers if now - each.at <= CONFIRMING_GRACE]
             record.formers = (*kept, former)[-_FORMER_IDS:]
             record.data = record.data | {CSRF_KEY: secrets.token_hex(32)}
         moved = replace(live, id=session_id, place=self._place(session_id), record=record, revision=1)
@@ -562,8 +576,9 @@ class Records:
         """End the session that had this id before, however long ago, for the browser that started it; return whether
         it has ended.
         """
-        why = self._why(self._place(session_id))
-        live = self.load_handle(session_id[:_TAG], why.handle, "never") if why == ROTATED else why
+        live = self._load_id(session_id, "never")  # it may be about to change, and refused for that
+        if isinstance(live, Ended) and live == ROTATED:
+            live = self.load_handle(session_id[:_TAG], live.handle, "never")
         if isinstance(live, Live) and live.record.started_by(browser):
             self.revoke(live, reason)
             return True
@@ -767,6 +782,12 @@ class Records:
     @staticmethod
     def _sibling(place: Place, digest: str) -> Place:
         return place._replace(digest=digest, record=place.siblings + digest)
+
+
+def _idle_end(entry: bytes) -> int:
+    """Return the idle end in an entry of the index; entries of earlier versions have none."""
+    parts = entry.split(b"|")
+    return int(parts[3]) if len(parts) == 5 and parts[3].isdigit() else 0
 
 
 def _short_digest(session_id: str) -> bytes:

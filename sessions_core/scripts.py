@@ -155,6 +155,17 @@ local function close(index, digest, entry, reason)
 end
 """
 
+# Keep the latest hundred entries of sessions that have ended, of those given as {absolute end, idle end, digest}: one
+# wallet that signs without pause must not slow Redis down.
+_PRUNE = """
+local function prune(index, ended)
+  table.sort(ended, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+  for i = 1, #ended do
+    if ended[i][1] + 86400000 < now or i <= #ended - 100 then redis.call('HDEL', index, ended[i][3]) end
+  end
+end
+"""
+
 # End every session of an index, but for the one with this digest, if there is one; return how many lived.
 _END_ALL = (
     _CLOSE
@@ -176,13 +187,14 @@ end
 # KEYS record, index, and for an account its news; ARGV digest, handle, idle, created, ends, record without its time,
 # most sessions, what the keys of records begin with, the sign-in as news, most news, seconds kept -> the handles of
 # sessions that ended for it, or 0 if the key is taken or the end is past. The account's oldest sessions beyond the
-# most end, and the index keeps no more than a hundred that have: one wallet that signs in without pause must not slow
-# Redis down.
+# most end. What has just moved to another id is not dropped from the index: its browser may still come with the
+# former one.
 CREATE = Script(
     _NOW
     + _ENTER
     + _CLOSE
     + _PARTS
+    + _PRUNE
     + """
 local left = math.min(tonumber(ARGV[3]), tonumber(ARGV[5]) - now)
 if left <= 0 then return 0 end
@@ -201,11 +213,11 @@ end
 local living, ended, over = {}, {}, {}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
-  local handle, created, ends, _, reason = parts(entries[i + 1])
+  local handle, created, ends, idles, reason = parts(entries[i + 1])
   if reason == '' and redis.call('EXISTS', ARGV[8] .. entries[i]) == 1 then
     table.insert(living, {created, entries[i], entries[i + 1], handle})
-  else
-    table.insert(ended, {ends or 0, entries[i]})
+  elseif reason ~= 'rotated' or now - (idles or 0) > 60000 then
+    table.insert(ended, {ends or 0, idles or 0, entries[i]})
   end
 end
 -- The newest is never the one to go, even if a clock was set back.
@@ -216,23 +228,23 @@ for i = 1, #living - tonumber(ARGV[7]) do
   close(KEYS[2], living[i][2], living[i][3], 'limit')
   table.insert(over, living[i][4])
 end
-table.sort(ended, function(a, b) return a[1] < b[1] end)
-for i = 1, #ended do
-  if ended[i][1] + 86400000 < now or i <= #ended - 100 then redis.call('HDEL', KEYS[2], ended[i][2]) end
-end
+prune(KEYS[2], ended)
 return over
 """
 )
 
-# KEYS record; ARGV revision read, record without its time, 1 if a full Redis is to take it -> 1 saved, 0 gone, -1
-# changed since it was read. Writes nothing unless the record still exists: a session revoked during a request stays
-# revoked. A full Redis takes what does not grow as well, such as a record that a new secret encrypts.
+# KEYS record, and both epochs but on a Cluster; ARGV revision read, record without its time, 1 if a full
+# Redis is to take it, the epochs seen -> 1 saved, 0 gone, -1 changed since it was read. Writes nothing unless the
+# record still exists, and no epoch has ended it: a session revoked during a request stays revoked. A full Redis takes
+# what does not grow as well, such as a record that a new secret encrypts.
 SAVE = Script(
     _ALLOW_WHEN_FULL
+    + _EPOCH
     + """
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
 if not active then return 0 end
 if revision ~= ARGV[1] then return -1 end
+if KEYS[2] and (tonumber(ARGV[4]) < epoch_of(KEYS[2]) or tonumber(ARGV[5]) < epoch_of(KEYS[3])) then return 0 end
 if ARGV[3] == '1' or #active + #ARGV[2] <= redis.call('STRLEN', KEYS[1]) then allow_when_full(KEYS[1]) end
 redis.call('SET', KEYS[1], active .. ARGV[2], 'KEEPTTL')
 return 1
@@ -252,11 +264,13 @@ return 1
 
 # KEYS old record, index, new record, epoch; ARGV revision read, epoch seen, old digest, digest, handle, created,
 # ends, record without its time, idle if the clocks start again or 0 -> 1 moved, 0 gone, -1 changed since it was read.
+# The entry of the old id has the time of the change in the place of its idle end.
 ROTATE = Script(
     _NOW
     + _EPOCH
     + _ENTER
-    + _CLOSE
+    + _PARTS
+    + _PRUNE
     + """
 if redis.call('EXISTS', KEYS[3]) == 1 then return 1 end -- sent twice, since the first answer was lost
 local active, revision = string.match(redis.call('GETRANGE', KEYS[1], 0, 99), '^(%d+)|(%d+)|')
@@ -273,8 +287,19 @@ if left <= 0 then return 0 end
 local entry = redis.call('HGET', KEYS[2], ARGV[3])
 redis.call('DEL', KEYS[1]) -- first, since a full Redis allows no other first write
 redis.call('SET', KEYS[3], active .. ARGV[8], 'PX', left)
-if entry then close(KEYS[2], ARGV[3], entry, 'rotated') end
+local head = entry and string.match(entry, '^.-|%d+|%d+|')
+if head then redis.pcall('HSET', KEYS[2], ARGV[3], head .. string.format('%.0f', now) .. '|rotated') end
 enter(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7], left)
+if redis.call('HLEN', KEYS[2]) > 200 then -- not each time: it costs more than all the rest
+  local entries, ended = redis.call('HGETALL', KEYS[2]), {}
+  for i = 1, #entries, 2 do
+    local handle, _, ends, idles, reason = parts(entries[i + 1])
+    if handle and reason ~= '' and (reason ~= 'rotated' or now - (idles or 0) > 60000) then
+      table.insert(ended, {ends, idles or 0, entries[i]})
+    end
+  end
+  prune(KEYS[2], ended)
+end
 return 1
 """
 )

@@ -28,7 +28,7 @@ from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
-from . import cookies
+from . import cookies, events
 from .errors import RevocationPending, SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
 from .records import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
 from .session_data import same, to_stored
@@ -170,8 +170,9 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
         changed is still saved.
         """
-        if live.id and live.id != self.sid:
-            self.sid, self.cookie_due = live.id, True
+        if live.id != self.sid:
+            # One that must not be told leaves the cookie alone: another answer has brought the browser its id.
+            self.sid, self.cookie_due = live.id or self.sid, bool(live.id)
         self.live = live
         if live.record.account:
             dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
@@ -179,7 +180,9 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     def lose(self, reason: str) -> None:
         """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
         dict.clear(self)
+        self.ended_sid = self.sid
         self.live, self.sid, self.ended, self.lost, self.cookie_due = None, None, reason, True, False
+        self.seed_csrf()  # a page with a form goes on as one for visitors, and has written nothing
 
     def release(self) -> None:
         """Stop being any session; the cookie is deleted with the response."""
@@ -231,6 +234,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.records = records
         self.tokens = tokens
         self.settings = settings
+        # What the account of a session may do by now, as `Record.privilege` has it; set by the services.
+        self.privilege: Callable[[Live], str | None] = lambda live: live.record.privilege
         self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
         self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
         self.ended_cookie_name = "__Host-ended" if settings.cookie_secure else "ended"
@@ -266,6 +271,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         session.loading = True
         if session.sid is not None:
             found = self.records.load(session.sid, slide, session.browser)
+            if isinstance(found, Live) and self._outgrown(found):
+                found = Ended(ROTATED.reason, found.record.handle)
             if isinstance(found, Ended):
                 session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
                 session.ended_handle = found.handle
@@ -281,11 +288,28 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         # A hook has had it read before the guard knew what the route needs.
         if session.live is not None and self.records.is_due(session.live, slide):
             self._reload(session, slide)
+            if session.live is not None and session.token is None and self._outgrown(session.live):
+                session.lose(ROTATED.reason)
         elif session.token is not None and session.live is None and shown:
             session.ended = None
             self._load_bearer(session, session.token, slide, shown)
         if session.account_live is None:
             session.seed_csrf()
+
+    def _outgrown(self, live: Live) -> bool:
+        """Whether the rights of the account have changed since this id was made, and the browser's cookie did not
+        come with it. The next request that brings both gets a new id.
+
+        Without this an attacker who learned the id before a role was given need only be the first to come: by a
+        request that gets the new id, or by one that never makes the id change, such as a poll or a prefetch.
+        """
+        if not live.record.browser or live.record.started_by(live.browser):
+            return False
+        privilege = self.privilege(live)
+        if privilege is None or privilege == live.record.privilege:
+            return False
+        events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
+        return True
 
     def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
         try:
@@ -356,6 +380,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         `change` is made to the record in the same step; with `restart_seconds` both clocks start again, the absolute
         one with that length.
         """
+        session.ensure_read()  # a hook may call this before the guard
         for _ in range(_MERGE_ATTEMPTS):
             if session.live is None:
                 return
@@ -377,11 +402,11 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     def revoke_others(self, session: WalletSession) -> int:
         """End all other sessions of the account of this one; return how many there were. May raise
-        `StoreUnavailable`.
+        `StoreUnavailable`, and `SessionEndedDuringRequest` if this one has ended: then the others live on.
         """
         for _ in range(_MERGE_ATTEMPTS):
             if session.live is None:
-                return 0
+                raise SessionEndedDuringRequest(reason=session.ended)
             ended = self.records.revoke_others(session.live)
             if ended is not None:
                 return ended

@@ -58,4 +58,3 @@ def _ask(ours: Services, current: WalletSession, live: Live) -> None:
     ours.lifecycle.revoke(live, _REASON)
     current.lose(_REASON)
     current.ended_handle = live.record.handle
-    current.seed_csrf()

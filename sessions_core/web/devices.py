@@ -25,7 +25,16 @@ from ..records import Live, Record
 from .answers import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
 from .api import api, current_state
 from .entrance import display_name
-from .guards import ensure_fresh, ensure_permitted, fresh_required, requires, session_view, signed_in, wallet_session
+from .guards import (
+    ensure_fresh,
+    ensure_permitted,
+    fresh_required,
+    refusal,
+    requires,
+    session_view,
+    signed_in,
+    wallet_session,
+)
 from .operations import operation
 from .origin import safe_path
 from .pages import clear_browser, own_session, pages
@@ -313,3 +322,5 @@ def _recognise(*handles: str) -> None:
         if not wallet_session().done:
             raise
         logger.warning("The sign-ins of sessions that ended are still told of: %s", error)
+    if session_view() is None and not wallet_session().done:
+        raise refusal(wallet_session())  # ended meanwhile, and nothing was noted

@@ -55,7 +55,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         data=None if family else _carried_over(current),
         replacing=None if family else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege(str(account), standing, pointer, now) or "",
+        privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
         client=client.current(),
         proof=proof,
         browser=None if family else current.browser,

@@ -371,7 +371,8 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     request: Request = context.request
     ours: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
-    unsafe = request.method not in origin.SAFE_METHODS and request.endpoint is not None
+    # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
+    unsafe = request.method not in origin.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
         with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
             origin.refuse_cross_site(request, ours.settings)
@@ -405,8 +406,9 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
 
 
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose").
-    return "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
+    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"). No browser sends a form
+    # like that: a thief who did would leave the place where the session was last used from as it is.
+    return request.method == "GET" and "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:
@@ -450,7 +452,7 @@ def follow(ours: Services, current: WalletSession) -> None:
     if live is None:
         return
     record = live.record
-    privilege = ours.privilege(record.account, live.standing, live.pointer, live.now)
+    privilege = ours.privilege(live)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 

@@ -24,7 +24,7 @@ from ..person import Pointer
 from ..policy import Policy
 from ..rate_limits import RateLimits
 from ..readiness import Readiness
-from ..records import Records
+from ..records import Live, Records
 from ..refresh import Refresh
 from ..sealing import KeyRing
 from ..settings import Settings
@@ -69,6 +69,7 @@ class Services:
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""
         app.extensions[EXTENSION] = self
+        self.store.privilege = self.privilege
 
     def role(self, account: str, standing: Standing) -> str:
         """Return the role of an account (CAIP-10): from the application's `role_for`, or from the directory.
@@ -85,7 +86,11 @@ class Services:
             logger.exception("role_for failed; %s has no role until it works again", account)
             return ""
 
-    def privilege(self, account: str, standing: Standing, pointer: Pointer, now: int) -> str | None:
+    def privilege(self, live: Live) -> str | None:
+        """Return `privilege_of` the account of a session, as it was read with it."""
+        return self.privilege_of(live.record.account, live.standing, live.pointer, live.now)
+
+    def privilege_of(self, account: str, standing: Standing, pointer: Pointer, now: int) -> str | None:
         """Return role, verification and linked wallets as one word, or `None` if the role is not known: when it
         changes, so does the id of the session. Empty for an ordinary member without. `now` is in milliseconds since
         the epoch.
