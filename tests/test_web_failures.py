@@ -257,7 +257,7 @@ def test_a_spoofed_host_is_refused_and_is_in_no_link(
             response = client.open(path, method=method, base_url=ORIGIN, headers={"Host": host})
         assert response.status_code == 400
         page = response.get_data(as_text=True)
-        assert "evil" not in page
+        assert re.search(r'(?:href|action|src|content)="[^"]*evil', page) is None
         assert "<script>alert" not in page
         assert f'href="{ORIGIN}/"' in page
     with refused(redis, happened, "host_untrusted"):
@@ -378,6 +378,5 @@ def test_a_refusal_is_no_error_in_the_log(visitor: Visitor, caplog: pytest.LogCa
         visitor.get("/nothing")
         visitor.get("/session")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert [record.getMessage() for record in caplog.records if record.name.startswith("sessions_core")] == [
-        "request.refused {'code': 'csrf_failed', 'endpoint': 'sessions.sign_in_post'}"
-    ]
+    (line,) = (record.getMessage() for record in caplog.records if record.name.startswith("sessions_core"))
+    assert line.startswith("request.refused {'code': 'csrf_failed', 'endpoint': 'sessions.sign_in_post'")
