@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, current_app, has_app_context, has_request_context
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import canisters, embedded, events, keyfile, metrics
 from .accounts import Account
@@ -44,6 +42,7 @@ from .web import cli, client, failures, guards, logs, origin, view
 from .web.bodies import WholeBodies
 from .web.headers import SecurityHeaders
 from .web.health import AnyHost
+from .web.proxies import Proxies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
@@ -58,10 +57,6 @@ if sys.version_info < (3, 14):
     _NEEDED["coincurve"] = (
         "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
     )
-
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -173,28 +168,7 @@ class WalletSessions:
         cli.register(app)
         _templates(app, settings)
         answers = SecurityHeaders(AnyHost(WholeBodies(app.wsgi_app), settings), settings)
-        app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
-        if settings.trusted_proxies:
-            hops = settings.trusted_proxies
-            proxies = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
-            app.wsgi_app = _SafePrefix(proxies)  # type: ignore[method-assign]
-
-
-class _SafePrefix:
-    """Drops an X-Forwarded-Prefix that is no path: one that begins with two slashes would be another host in links.
-
-    A proxy that sets none passes on what the client sent.
-    """
-
-    _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?", re.ASCII)
-
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._PATH.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "/none")):
-            del environ["HTTP_X_FORWARDED_PREFIX"]
-        return self._app(environ, start_response)
+        app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
 
 
 def _refuse_slow_signing(settings: Settings) -> None:

@@ -19,12 +19,12 @@ from ..store import WalletSession
 CONFIRMATION_HEADER = "Wallet-Confirmation"
 """Where a client of the JSON service puts the proof that confirms a request (see `confirmations`)."""
 
-_NO_TOKEN = (
+_WITHOUT = (
     "Neither the field csrf_token nor the header X-CSRFToken came along. Write into the form: "
     '<input type="hidden" name="csrf_token" value="{{ csrf_token() }}"> or, if the route takes requests of '
     "programs that prove who they are in another way, @public(csrf=False)."
 )
-_NEW_TOKEN = "Load the page with the form again; a script takes the token from the page or an answer it just got."
+_ANEW = "Load the page with the form again; a script takes the token from the page or an answer it just got."
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 # Path, query and fragment in the characters RFC 3986 allows: no backslash (browsers read it as a slash), no control
@@ -95,21 +95,21 @@ def demand_token(request: Request, config: Mapping[str, Any], current: WalletSes
     """
     given = _token_of(request, config)
     if given is None:
-        raise CsrfFailed("neither field nor header", reason="token_missing", cause=_NO_TOKEN)
+        raise CsrfFailed("neither field nor header", reason="token_missing", cause=_WITHOUT)
     wanted = _csrf_secrets(request, current)
     # WTF_CSRF_SECRET_KEY holds all secrets (see `extension`): a form that was open before a rotation still works.
     serializer = URLSafeTimedSerializer(config["WTF_CSRF_SECRET_KEY"], salt="wtf-csrf-token")
     try:
         found = str(serializer.loads(given, max_age=config["WTF_CSRF_TIME_LIMIT"]))
     except BadData as error:
-        cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_NEW_TOKEN}"
+        cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_ANEW}"
         raise CsrfFailed(str(error), reason="token_wrong", cause=cause) from error
     if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
         # A token of ours, but the cookie that it belongs to did not come along: cookies are blocked, or were cleared.
         cookieless = current.sid is None and current.browser is None and current.ended is None
         if cookieless:
             raise CsrfFailed("no cookie", reason="cookie_missing", cause=_cause_of_cookie(request, config))
-        cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_NEW_TOKEN}"
+        cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_ANEW}"
         raise CsrfFailed("of another session", reason="token_wrong", cause=cause)
     g.csrf_valid = True  # a FlaskForm in the view need not check it again
 

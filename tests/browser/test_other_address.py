@@ -1,4 +1,4 @@
-"""The application's first two errors: opened at another port than the configured one, and a form without its token."""
+"""The first two errors that developers meet: opened at another port than the configured one, a form without token."""
 
 from __future__ import annotations
 
