@@ -124,7 +124,7 @@ def read_address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the IP address in `text`, in any form that servers and proxies write; `None` if there is none.
 
     With a port (`192.0.2.1:443`, `[2001:db8::1]:443`), in brackets or quotes (RFC 7239, section 6), with a zone, or
-    as IPv4 mapped into IPv6. A port after IPv6 without brackets can only be told from an address with all eight groups.
+    as IPv4 mapped into IPv6. After IPv6 without brackets a port is only read where all eight groups are there.
     """
     host = text.strip('"')
     if host.startswith("["):

@@ -42,6 +42,7 @@ from .web import cli, client, failures, guards, logs, origin, view
 from .web.bodies import WholeBodies
 from .web.headers import SecurityHeaders
 from .web.health import AnyHost
+from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -167,7 +168,7 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        answers = SecurityHeaders(AnyHost(WholeBodies(app.wsgi_app), settings), settings)
+        answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
 
 

@@ -257,7 +257,7 @@ def test_a_spoofed_host_is_refused_and_is_in_no_link(
             response = client.open(path, method=method, base_url=ORIGIN, headers={"Host": host})
         assert response.status_code == 400
         page = response.get_data(as_text=True)
-        assert re.search(r'(?:href|action|src|content)="[^"]*evil', page) is None
+        assert "evil" not in page
         assert "<script>alert" not in page
         assert f'href="{ORIGIN}/"' in page
     with refused(redis, happened, "host_untrusted"):

@@ -368,16 +368,14 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     done = checks_of(request)
     unsafe = request.method not in origin.SAFE_METHODS and request.endpoint is not None
     if unsafe and not done.site:
-        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            origin.refuse_cross_site(request, ours.settings)
-        if request.blueprint in _OUR_BLUEPRINTS:
-            _limit_body(request)
-        done.site = True
+        _refuse_other_sites(request, ours, current)
     slide = "never" if _is_prefetch(request) else access.slide
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.shown)
         _note_use(ours, current)
+    if unsafe and not done.site:
+        _refuse_other_sites(request, ours, current)
     if access.demands:
         if current.account_live is None:
             raise refusal(current)
@@ -397,6 +395,24 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     if access.demands:
         _demand_rights(ours, current, access)
     done.access, done.live = access, current.live
+
+
+def _refuse_other_sites(request: Request, ours: Services, current: WalletSession) -> None:
+    """Refuse a change that another site's page sent: before the session is read, or after it if a token came alone.
+
+    A good token excuses any origin: no page can have a browser send it.
+    """
+    done = checks_of(request)
+    if current.token is None:
+        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
+            origin.refuse_cross_site(request, ours.settings)
+        done.site = True
+    elif current.loaded:
+        if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
+            origin.refuse_cross_site(request, ours.settings)
+        done.site = True
+    if request.blueprint in _OUR_BLUEPRINTS:
+        _limit_body(request)
 
 
 def _is_prefetch(request: Request) -> bool:

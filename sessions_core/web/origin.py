@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from flask import Request, g
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from ..clients import read_address
 from ..errors import CrossSiteRequest, CsrfFailed
 from ..records import CONFIRMING_GRACE, CSRF_KEY, GRACE
 from ..settings import PREFIX, Settings
@@ -40,11 +41,22 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
 
     Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with forms (Fetch, "append a request `Origin`
     header"). Then Sec-Fetch-Site decides alone. For sandboxed frames and data: pages it is "cross-site".
+
+    A request with a good session token and no session cookie need not be asked: no page can have the browser send it.
     """
     if request.method in SAFE_METHODS:
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
+    if origin in settings.allowed_origins:
+        # A page that may call with a token. A request with cookies would act for the user without any.
+        if "Cookie" not in request.headers:
+            return
+        cause = (
+            f"A page of {_quoted(origin)} sent cookies. Pages of {PREFIX}ALLOWED_ORIGINS bring a session token "
+            'instead: fetch with credentials: "omit".'
+        )
+        raise CrossSiteRequest("Origin", origin, cause=cause)
     if site not in (None, "same-origin", "none"):
         raise CrossSiteRequest("Sec-Fetch-Site", site, cause=_cause_of_origin(origin, site, settings))
     if origin is None or origin == settings.public_origin or (origin == "null" and site == "same-origin"):
@@ -75,9 +87,11 @@ def _cause_of_origin(origin: str | None, site: str | None, settings: Settings) -
 
 def cause_of_host(request: Request, settings: Settings) -> str:
     """Return what a developer has to know of a request for a host that is not ours."""
-    host = _quoted(request.environ.get("HTTP_HOST", ""))
+    host: str = request.environ.get("HTTP_HOST", "")
+    # In development this is on the page, and names that somebody made up are not repeated there.
+    shown = _quoted(host) if not settings.development or read_address(host) else "another host"
     return (
-        f"The browser asked for the host {host}, and {PREFIX}PUBLIC_ORIGIN is {settings.public_origin!r}. "
+        f"The browser asked for {shown}, and {PREFIX}PUBLIC_ORIGIN is {settings.public_origin!r}. "
         f"Open {settings.public_origin}, or set {PREFIX}PUBLIC_ORIGIN. Behind a proxy that renames the host, set "
         f"{PREFIX}TRUSTED_PROXIES and have the proxy send X-Forwarded-Host."
     )

@@ -67,7 +67,7 @@ class Proxies:
                 self._once(
                     "fewer",
                     f"{PREFIX}TRUSTED_PROXIES is {self._hops}, and {_NAMES} names {count} addresses. All visitors "
-                    f"count as {shown}. Have each proxy add to the header, or set {PREFIX}TRUSTED_PROXIES to their number.",
+                    f"count as {shown}. Have each proxy add to the header, or set the number of those that do.",
                 )
             elif not known:
                 self._once(
