@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from flask import Flask, current_app, has_app_context, has_request_context
+from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
@@ -33,6 +35,7 @@ from .readiness import Readiness
 from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
+from .servers import Servers
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -134,6 +137,9 @@ class WalletSessions:
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, self._actions)
+        servers = Servers(link, keys, settings)
+        if not settings.development and not _is_command():  # in development each secret has a Redis of its own
+            servers.start()
         Services(
             settings=settings,
             records=records,
@@ -149,6 +155,7 @@ class WalletSessions:
             janitor=janitor,
             shares=Shares(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            servers=servers,
             census=Census(link, janitor, settings),
             readiness=Readiness(link, keys, settings),
             rate_limits=RateLimits(link, settings),
@@ -170,6 +177,12 @@ class WalletSessions:
         _templates(app, settings)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+
+
+def _is_command() -> bool:
+    # `flask sessions sweep` and the like; `flask run` is a server.
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
 
 
 def _refuse_slow_signing(settings: Settings) -> None:

@@ -373,6 +373,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.shown)
+        ours.servers.note()
         _note_use(ours, current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
