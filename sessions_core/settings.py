@@ -158,6 +158,8 @@ class Settings:
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     trusted_proxies: int = 0
     """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+    forwarded_prefix: bool = False
+    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:

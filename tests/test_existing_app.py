@@ -73,7 +73,7 @@ def test_address_too_long_for_a_redirect_is_left_out(visitor: Visitor) -> None:
 
 @pytest.fixture
 def proxied(make_app: Callable[..., Flask]) -> Flask:
-    app = make_app(SESSIONS_CORE_TRUSTED_PROXIES=1)
+    app = make_app(SESSIONS_CORE_TRUSTED_PROXIES=1, SESSIONS_CORE_FORWARDED_PREFIX=True)
 
     @app.get("/members")
     @signed_in

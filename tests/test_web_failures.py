@@ -350,7 +350,7 @@ def test_behind_one_proxy_the_last_entry_counts_and_what_a_visitor_wrote_before_
             "X-Forwarded-For": "203.0.113.9, 192.0.2.1",
             "X-Forwarded-Proto": "http, https",
             "X-Forwarded-Host": "evil.example, app.example.org",
-            "X-Forwarded-Prefix": "/evil",
+            "X-Forwarded-Prefix": "/evil",  # counts only with SESSIONS_CORE_FORWARDED_PREFIX
         },
     )
     assert response.status_code == 200

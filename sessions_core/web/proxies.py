@@ -1,7 +1,7 @@
 """What the proxies in front say of a request: its address, scheme, host and path prefix.
 
-As many proxies are believed as `SESSIONS_CORE_TRUSTED_PROXIES` says. They write `X-Forwarded-For`, `-Proto`, `-Host`
-and `-Prefix`, or `Forwarded` (RFC 7239). If they write both, the first counts. What is not understood is logged once:
+As many proxies are believed as `SESSIONS_CORE_TRUSTED_PROXIES` says. They write `X-Forwarded-For`, `-Proto` and
+`-Host`, or `Forwarded` (RFC 7239), and `X-Forwarded-Prefix` if `SESSIONS_CORE_FORWARDED_PREFIX` says so. If they write both, the first counts. What is not understood is logged once:
 visitors whose address is not known share one limit.
 """
 
@@ -22,8 +22,7 @@ logger = logging.getLogger(__name__)
 
 _HEADERS = {"for": "HTTP_X_FORWARDED_FOR", "proto": "HTTP_X_FORWARDED_PROTO", "host": "HTTP_X_FORWARDED_HOST"}
 _NAMES = "X-Forwarded-For or Forwarded"
-# The path of a prefix. One that begins with two slashes would be another host in links; a proxy that sets none
-# passes on what the client sent.
+# The path of a prefix. One that begins with two slashes would be another host in links.
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?", re.ASCII)
 _FOR_MACHINES = ("/livez", "/readyz", "/metrics")  # asked from inside, past the proxies
 
@@ -35,7 +34,8 @@ class Proxies:
         self._app = app
         self._hops = hops = settings.trusted_proxies
         self._development = settings.development
-        self._next = ProxyFix(self._called, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops) if hops else None
+        prefix = hops if settings.forwarded_prefix else 0
+        self._next = ProxyFix(self._called, x_for=hops, x_proto=hops, x_host=hops, x_prefix=prefix) if hops else None
         self._warned: set[str] = set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
