@@ -11,6 +11,7 @@ its code of the closed set and one sentence, and the exit code is 1. A session i
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shlex
@@ -294,7 +295,8 @@ def rotate(as_json: bool) -> None:
     """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
     path = current_app.extensions.get(KEYFILE)
     if path is None:
-        lines, place = _in_environment(), "take it out of SESSION_SECRET_FALLBACKS"
+        lines = _in_environment()
+        place = f"take it out of {list(lines)[1]}"
         _answer(lines if as_json else [f"{name}={shlex.quote(value)}" for name, value in lines.items()], as_json)
     else:
         count, place = _in_file(path), f"delete every line but the last in {path}"
@@ -307,6 +309,8 @@ def rotate(as_json: bool) -> None:
 
 def _in_environment() -> dict[str, str]:
     former = services().settings.secrets
+    if os.environ.get("FLASK_SECRET_KEY") == former[-1]:  # `app.config.from_prefixed_env()`
+        return {"FLASK_SECRET_KEY": secrets.token_urlsafe(32), "FLASK_SECRET_KEY_FALLBACKS": json.dumps(former)}
     if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
         # What a terminal shows of it may be another secret, and that would sign everybody out.
         raise BadRequest(

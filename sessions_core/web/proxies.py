@@ -1,7 +1,8 @@
 """What the proxies in front say of a request: its address, scheme, host and path prefix.
 
 As many proxies are believed as `SESSIONS_CORE_TRUSTED_PROXIES` says. They write `X-Forwarded-For`, `-Proto` and
-`-Host`, or `Forwarded` (RFC 7239), and `X-Forwarded-Prefix` if `SESSIONS_CORE_FORWARDED_PREFIX` says so. If they write both, the first counts. What is not understood is logged once:
+`-Host`, or `Forwarded` (RFC 7239), and `X-Forwarded-Prefix` if `SESSIONS_CORE_FORWARDED_PREFIX` says so. Of both
+X-Forwarded-For and Forwarded the first counts. What is not understood is logged once:
 visitors whose address is not known share one limit.
 """
 
