@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from flask import Flask, current_app, redirect, render_template, request, url_for
@@ -186,6 +186,9 @@ def _to_sign_in(error: errors.NotSignedIn) -> Response:
 def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:
         return error  # a redirect that Werkzeug raises, to the path with its slash
+    own = current_app.error_handler_spec[None][None].get(Exception)
+    if own is not None:  # the application's handler for everything, which ours would come before
+        return cast(ResponseReturnValue, current_app.ensure_sync(own)(error))
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         return answer(cause if isinstance(cause, errors.SessionsError) else errors.SessionsError(str(cause or "")))

@@ -335,8 +335,13 @@ def guard() -> None:
     if checks_of(request).guard:
         return  # a guarded function that runs before requests was there first
     endpoint = request.endpoint
-    if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
-        checks_of(request).guard = True  # Flask answers by itself what the route takes; a preflight has no cookies
+    if request.method == "OPTIONS" and (
+        getattr(request.url_rule, "provide_automatic_options", False)
+        or "Access-Control-Request-Method" in request.headers
+    ):
+        # Flask, or what is around the view (`@cross_origin` of Flask-CORS), answers what the route takes: a preflight
+        # has no cookies. A view that is called all the same checks its own declaration.
+        checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None:
@@ -417,8 +422,10 @@ def _refuse_other_sites(request: Request, ours: Services, current: WalletSession
 
 
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose").
-    return "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
+    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"; older browsers write one
+    # of the other two).
+    purposes = (request.environ.get(f"HTTP_{name}", "") for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ"))
+    return any("prefetch" in purpose for purpose in purposes)
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:
