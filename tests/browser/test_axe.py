@@ -44,10 +44,10 @@ STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "other_address", "contract_wallet", "network_unreachable", "wallet_gone",
+    "contract_wallet", "network_unreachable", "wallet_gone",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
     "address_mismatch", "domain_mismatch", "nonce_expired", "rate_limited", "server_unreachable",
-    "insecure_context", "success",
+    "insecure_context", "other_address", "success",
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
