@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +11,11 @@ from msgspec import Struct
 
 from sessions_core import current_account, operation, signed_in
 
+from .. import documented
 from ..actors import Wallet
 from ..servers import serving
 from .conftest import Site
 from .pages import Browser
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "integrate.md"
 
 
 class Order(Struct):
@@ -50,8 +47,8 @@ class Shop:
 
 
 def script() -> str:
-    (block,) = re.findall(r"^```js\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
-    return str(block)
+    (block,) = documented.blocks("integrate.md", "An application on another origin", "js")
+    return block
 
 
 # A wallet without a window: it asks its own server to sign.
