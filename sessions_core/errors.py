@@ -18,7 +18,8 @@ class Misconfigured(Exception):
 class SessionsError(Exception):
     """A refusal with a code from the closed set.
 
-    `reason` refines some codes (why a session ended); `retry_after` is in whole seconds.
+    `reason` refines some codes (why a session ended); `retry_after` is in whole seconds. `cause` tells the developer
+    what is wrong and which line to write: it is for the log, and in development for the answer too.
     """
 
     code = "internal_error"
@@ -28,10 +29,17 @@ class SessionsError(Exception):
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
 
-    def __init__(self, *evidence: object, reason: str | None = None, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        *evidence: object,
+        reason: str | None = None,
+        retry_after: int | None = None,
+        cause: str | None = None,
+    ) -> None:
         super().__init__(*evidence)
         self.reason = reason
         self.retry_after = retry_after
+        self.cause = cause
 
 
 # -- The request itself ------------------------------------------------------------------------------------
@@ -126,7 +134,8 @@ class RateLimited(SessionsError):
 
 class CrossSiteRequest(SessionsError):
     """Another site's page sent this request (Sec-Fetch-Site or Origin says so). With `reason` "origin_hidden" the
-    browser hides which site's page it was (`Origin: null`, and no Sec-Fetch-Site).
+    browser hides which site's page it was (`Origin: null`, and no Sec-Fetch-Site). With "other_address" it was a page
+    of this site, open at an address that is not the public origin.
     """
 
     code = "cross_site_request"

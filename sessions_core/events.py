@@ -307,11 +307,15 @@ class WalletDeleted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused(Event):
-    """Any other request was refused with this code of the closed set."""
+    """Any other request was refused with this code of the closed set. `cause` is for developers: what was wrong, and
+    the line to write.
+    """
 
     name: ClassVar[str] = "request.refused"
     code: str
     endpoint: str | None
+    reason: str | None = None
+    cause: str | None = None
 
 
 def publish(event: Event) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 from flask import Flask, current_app, g, has_app_context, has_request_context
+from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import canisters, embedded, events, keyfile, metrics
 from .accounts import Account
@@ -36,6 +36,7 @@ from .records import Records
 from .refresh import Refresh
 from .sealing import KeyRing
 from .server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
+from .servers import Servers
 from .settings import PREFIX, Settings
 from .shares import Shares
 from .signing_keys import SigningKeys
@@ -45,6 +46,8 @@ from .web import cli, client, failures, guards, logs, origin, view
 from .web.bodies import WholeBodies
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.health import AnyHost
+from .web.other_origins import OtherOrigins
+from .web.proxies import Proxies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
@@ -59,10 +62,6 @@ if sys.version_info < (3, 14):
     _NEEDED["coincurve"] = (
         "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
     )
-
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +146,9 @@ class WalletSessions:
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, self._actions)
+        servers = Servers(link, keys, settings)
+        if not settings.development and not _is_command():  # in development each secret has a Redis of its own
+            servers.start()
         Services(
             settings=settings,
             records=records,
@@ -162,6 +164,7 @@ class WalletSessions:
             janitor=janitor,
             shares=Shares(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            servers=servers,
             census=Census(link, janitor, settings),
             readiness=Readiness(link, keys, settings),
             rate_limits=RateLimits(link, settings),
@@ -181,30 +184,14 @@ class WalletSessions:
         failures.register(app)
         cli.register(app)
         _templates(app, settings)
-        answers = SecurityHeaders(AnyHost(WholeBodies(app.wsgi_app), settings), settings)
-        app.wsgi_app = RequestIds(answers)  # type: ignore[method-assign]
-        if settings.trusted_proxies:
-            hops = settings.trusted_proxies
-            prefix = hops if settings.forwarded_prefix else 0
-            proxies = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=prefix)
-            app.wsgi_app = _SafePrefix(proxies)  # type: ignore[method-assign]
+        answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
+        app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
 
 
-class _SafePrefix:
-    """Drops an X-Forwarded-Prefix that is no path: one that begins with two slashes would be another host in links.
-
-    A proxy that sets none passes on what the client sent.
-    """
-
-    _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?", re.ASCII)
-
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._PATH.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "/none")):
-            del environ["HTTP_X_FORWARDED_PREFIX"]
-        return self._app(environ, start_response)
+def _is_command() -> bool:
+    # `flask sessions sweep` and the like; `flask run` is a server.
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
 
 
 def _refuse_slow_signing(settings: Settings) -> None:

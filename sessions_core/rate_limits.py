@@ -10,13 +10,14 @@ import hashlib
 import math
 import time
 from functools import cached_property
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from .clients import read_address
 from .connection import Link, Script
 from .errors import Misconfigured, RateLimited, StoreUnavailable
 from .replies import number
@@ -137,17 +138,12 @@ class RateLimits:
 def network_of(address: str) -> str:
     """Return what an address is counted as: an IPv4 address itself, of IPv6 the /64 that one customer has.
 
-    All that is no address counts as one: a server behind a Unix socket whose proxy is not trusted knows nobody.
+    What is no address counts by its text, which the server or a trusted proxy wrote; `web.proxies` logs that.
     """
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return ""
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    if found.ipv4_mapped is not None:  # all of IPv4 is one /64 in this form
-        return str(found.ipv4_mapped)
-    return str(ip_network((int(found), 64), strict=False))
+    found = read_address(address)
+    if found is None:
+        return address[:100]
+    return str(ip_network((int(found), 64), strict=False)) if found.version == 6 else str(found)
 
 
 def _parse(name: str, text: str) -> list[RateLimitItem]:

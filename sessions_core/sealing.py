@@ -33,6 +33,16 @@ class KeyRing:
             self._newest = hashlib.sha256(b"key id" + key).digest()[:_ID]
             self._keys[self._newest] = AESGCM(key)
 
+    @property
+    def ids(self) -> list[str]:
+        """What the keys are called in sealed values, in hex."""
+        return [each.hex() for each in self._keys]
+
+    @property
+    def newest_id(self) -> str:
+        """What the key is called that seals."""
+        return self._newest.hex()
+
     def seal(self, plaintext: bytes, associated: bytes) -> bytes:
         """Seal with the newest key."""
         nonce = os.urandom(_NONCE)

@@ -156,6 +156,8 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may call this site with a session token. They never get to use its cookies."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -256,6 +258,7 @@ class Settings:
             raise Misconfigured(
                 f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
             )
+        self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
         self._refuse_unsafe_nodes()
         self._refuse_unsafe_identity()
@@ -266,6 +269,16 @@ class Settings:
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
+
+    def _refuse_unsafe_origins(self) -> None:
+        for origin in self.allowed_origins:
+            local = self.development and urlsplit(origin).hostname in LOOPBACK
+            if origin != _canonical(origin) or not (local or origin.startswith("https://")):
+                raise Misconfigured(
+                    f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
+                    'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
+                    "in everybody; http:// is for this machine in development only."
+                )
 
     def _refuse_unknown_chains(self) -> None:
         if not self.chains:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 import pytest
-from flask import Flask, Response, session
+from flask import Flask, Response, request, session
 from flask_wtf.csrf import CSRFProtect
 
 from sessions_core import WalletSessions, public, signed_in
@@ -23,7 +24,11 @@ from .actors import ORIGIN, Visitor
         ("SESSION_COOKIE_NAME", "shop", "__Host-session"),
         ("SESSION_COOKIE_DOMAIN", ".example.org", "one host"),
         ("SESSION_COOKIE_PATH", "/shop", "whole host"),
+        ("SESSION_COOKIE_SAMESITE", "Strict", "SESSIONS_CORE_COOKIE_SAMESITE"),
+        ("SESSION_PERMANENT", True, "sign-in page"),
         ("SESSION_TYPE", "filesystem", "SESSIONS_CORE_REDIS_URL"),
+        ("SESSION_REDIS", "redis://elsewhere", "SESSIONS_CORE_REDIS_URL"),
+        ("SESSION_KEY_PREFIX", "shop:", "SESSIONS_CORE_REDIS_PREFIX"),
         ("WTF_CSRF_METHODS", ["PUT"], "takes the token"),
     ],
 )
@@ -127,11 +132,42 @@ def test_preflight_is_answered_without_a_session(make_app: Callable[..., Flask])
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
-def test_prefetch_keeps_no_session_alive(app: Flask, person: Visitor, redis: Any) -> None:
+def test_preflight_reaches_a_view_that_answers_options(make_app: Callable[..., Flask]) -> None:
+    """`@cross_origin` of Flask-CORS: the function around the guarded view answers OPTIONS itself."""
+    app = make_app()
+
+    def cross_origin(view: Callable[[], str]) -> Callable[[], Any]:
+        @wraps(view)
+        def around() -> Any:
+            return app.make_default_options_response() if request.method == "OPTIONS" else view()
+
+        return around
+
+    @app.route("/items", methods=["POST", "OPTIONS"], provide_automatic_options=False)
+    @cross_origin
+    @signed_in
+    def items() -> str:
+        return "saved"
+
+    @app.route("/bare", methods=["POST", "OPTIONS"], provide_automatic_options=False)
+    @signed_in
+    def bare() -> str:
+        return "open"
+
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST", "Accept": "application/json"}
+    client = app.test_client()
+    answer = client.options("/items", base_url=ORIGIN, headers=asked)
+    assert (answer.status_code, "POST" in answer.headers["Allow"]) == (200, True)
+    assert client.options("/bare", base_url=ORIGIN, headers=asked).status_code == 401, "a view guards itself"
+    assert client.post("/items", base_url=ORIGIN, headers=asked | {"Origin": ORIGIN}).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz"])
+def test_prefetch_keeps_no_session_alive(app: Flask, person: Visitor, redis: Any, header: str) -> None:
     [record] = redis.keys("*:session:*")
     earlier = f"{int(redis.get(record)[:13]) - 120_000:013d}".encode()
     redis.setrange(record, 0, earlier)
-    assert person.get("/session", headers={"Sec-Purpose": "prefetch;prerender"}).status_code == 200
+    assert person.get("/session", headers={header: "prefetch;prerender"}).status_code == 200
     assert redis.get(record)[:13] == earlier
     assert person.get("/session").status_code == 200
     assert redis.get(record)[:13] > earlier

@@ -17,7 +17,7 @@ ROWS = (
     ("messages", "standing", "person", "news", "policy", "actions", "events", "clients", "wallet_apps"),
     ("redis_url", "nodes", "cluster", "sentinel", "connection", "replies"),
     ("embedded", "scripts", "server_checks", "records", "directory", "people", "shares", "janitor", "rpc", "chains"),
-    ("census", "rate_limits"),
+    ("servers", "census", "rate_limits"),
     ("signing_keys", "tokens", "cookies", "store"),
     ("challenges", "lifecycle", "refresh"),
     ("audit", "metrics", "readiness"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from sessions_core import WalletSessions, public, requires, signed_in
 from sessions_core.web.services import EXTENSION, Services
@@ -124,6 +124,32 @@ def test_handler_of_the_app_is_kept(overrides: dict[str, Any], redis: Any) -> No
     assert visitor.json("/members").get_json()["error"]["code"] == "no_token", "our refusals are ours"
     answer = app.test_client().get("/", base_url="http://evil.example")
     assert (answer.status_code, "evil.example" in answer.text) == (400, False)
+
+
+@pytest.mark.parametrize("kind", [Exception, 404, NotFound], ids=str)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_every_kind_of_handler_is_kept(overrides: dict[str, Any], redis: Any, kind: Any, when: str) -> None:
+    """Flask would look for one of HTTPException first, so ours must not hide the application's."""
+    app = Flask("own")
+    app.config.update(overrides)
+
+    def own(error: Exception) -> tuple[str, int]:
+        return f"our words for {type(error).__name__}", 404
+
+    if when == "before":
+        app.register_error_handler(kind, own)
+    WalletSessions(app)
+    if when == "after":
+        app.register_error_handler(kind, own)
+
+    @app.get("/members")
+    @signed_in
+    def members() -> str:
+        return "members"
+
+    visitor = Visitor(app)
+    assert visitor.get("/nothing").text == "our words for NotFound"
+    assert visitor.json("/members").get_json()["error"]["code"] == "no_token", "our refusals are ours"
 
 
 def test_limit_in_the_error_is_the_one_that_held(make_app: Callable[..., Flask], visitor: Visitor) -> None:

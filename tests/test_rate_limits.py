@@ -78,11 +78,15 @@ def test_two_addresses_of_one_64_count_together_and_the_next_64_apart(two: RateL
         ("fe80::1%eth0", "fe80::/64"),
         ("::1", "::/64"),
         ("", ""),
-        ("unix:", ""),
-        ("203.0.113.7:4711", ""),
-        ("0xcb007107", ""),
-        ("203.0.113.007", ""),
-        ("x" * 10_000, ""),
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::/64"),
+        ("[::ffff:203.0.113.7]:443", "203.0.113.7"),
+        # No addresses: counted apart by what the server or a trusted proxy wrote, never all as one.
+        ("unix:", "unix:"),
+        ("0xcb007107", "0xcb007107"),
+        ("203.0.113.007", "203.0.113.007"),
+        ("_hidden-by-the-proxy", "_hidden-by-the-proxy"),
+        ("x" * 10_000, "x" * 100),
     ],
 )
 def test_an_address_is_counted_as_its_network(address: str, network: str) -> None:

@@ -378,6 +378,5 @@ def test_a_refusal_is_no_error_in_the_log(visitor: Visitor, caplog: pytest.LogCa
         visitor.get("/nothing")
         visitor.get("/session")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert [record.getMessage() for record in caplog.records if record.name.startswith("sessions_core")] == [
-        "request.refused {'code': 'csrf_failed', 'endpoint': 'sessions.sign_in_post'}"
-    ]
+    (line,) = (record.getMessage() for record in caplog.records if record.name.startswith("sessions_core"))
+    assert line.startswith("request.refused {'code': 'csrf_failed', 'endpoint': 'sessions.sign_in_post'")

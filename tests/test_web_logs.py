@@ -70,7 +70,8 @@ def test_an_event_of_a_request_names_the_request(app: Flask, lines: StringIO) ->
     assert answer.status_code == 400
     (line,) = read(lines)
     assert (line["event"], line["request_id"]) == ("request.refused", "from-the-proxy")
-    assert line["data"] == {"code": "csrf_failed", "endpoint": "sessions.sign_in_post"}
+    assert line["data"].pop("cause").startswith("Neither the field csrf_token")
+    assert line["data"] == {"code": "csrf_failed", "endpoint": "sessions.sign_in_post", "reason": "token_missing"}
 
 
 def test_another_message_is_one_line_too(lines: StringIO) -> None:
@@ -96,7 +97,7 @@ def test_hostile_text_ends_no_line_and_steers_no_terminal(lines: StringIO) -> No
     events.publish(events.RequestRefused(code=HOSTILE, endpoint=HOSTILE))
     logging.getLogger("sessions_core").warning("opened at %s", HOSTILE)
     event, message = read(lines)
-    assert event["data"] == {"code": HOSTILE, "endpoint": HOSTILE}
+    assert event["data"] == {"code": HOSTILE, "endpoint": HOSTILE, "reason": None, "cause": None}
     assert message["message"] == f"opened at {HOSTILE}"
     assert re.fullmatch(r"[ -~\n]+", lines.getvalue())
 

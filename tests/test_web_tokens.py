@@ -407,10 +407,18 @@ def test_a_bearer_beside_a_session_cookie_counts_for_nothing(
         assert who.status_code == 401
 
 
-def test_another_site_s_page_can_not_use_a_bearer(signed: ApiClient, done: list[str]) -> None:
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
-        assert error_of(signed.post("/change", headers=headers))[:2] == (403, "cross_site_request")
-    assert done == []
+def test_a_good_bearer_needs_no_origin(signed: ApiClient, done: list[str]) -> None:
+    """No page can have the browser send one: its preflight is not answered. One that is not ours excuses nothing."""
+    elsewhere = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert signed.post("/change", headers=elsewhere).status_code == 200
+    assert done == [str(done[0])]
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    answer = signed.send("OPTIONS", "/change", bearer="", headers=elsewhere | preflight)
+    assert [name for name, _ in answer.headers if name.startswith("Access-Control")] == []
+    for bearer in ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwcm94eSJ9.c2ln", signed.access[:-4] + "AAAA", "x"):
+        refused = signed.send("POST", "/change", bearer=bearer, headers=elsewhere)
+        assert error_of(refused)[:2] == (403, "cross_site_request")
+    assert len(done) == 1
 
 
 def test_a_bearer_s_answer_never_sets_a_session_cookie(

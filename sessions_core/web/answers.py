@@ -202,7 +202,7 @@ class Problem(Struct, kw_only=True):
 
     `reason` refines the code: why a session ended, which action takes a signature. `missing` is the permission, role
     or session type that is lacking. `request` stands for what waits for a signature, `problem` is the code of the
-    signature that was refused just now.
+    signature that was refused just now. `cause`, in development only, says what was wrong and which line to write.
     """
 
     code: str
@@ -212,6 +212,7 @@ class Problem(Struct, kw_only=True):
     missing: str | UnsetType = UNSET
     request: str | UnsetType = UNSET
     problem: str | UnsetType = UNSET
+    cause: str | UnsetType = UNSET
 
 
 class Failure(Struct):

@@ -11,6 +11,7 @@ its code of the closed set and one sentence, and the exit code is 1. A session i
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shlex
@@ -95,6 +96,7 @@ sessions = Commands("sessions", help="Look at sessions, end them, put right what
 roles = Commands("roles", help="Give and take roles and verifications.")
 keys = Commands("keys", help="Rotate the secret.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+_force = click.option("--force", is_flag=True, help="Even if a server process does not know the secret used here.")
 _of_account = click.option("--account", help="The CAIP-10 account that the session is of; finds it without a search.")
 
 
@@ -175,10 +177,12 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 
 
 @sessions.command("sweep")
+@_force
 @_json
-def sweep(as_json: bool) -> None:
+def sweep(force: bool, as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
     ours = services()
+    _refuse_unknown_secret(force)
     found = ours.janitor.sweep() | {"people": ours.people.reseal(), "standings": ours.directory.reseal()}
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
@@ -218,18 +222,20 @@ def list_roles(as_json: bool) -> None:
 @roles.command("grant")
 @click.argument("account")
 @click.argument("role")
+@_force
 @_json
-def grant_role(account: str, role: str, as_json: bool) -> None:
+def grant_role(account: str, role: str, force: bool, as_json: bool) -> None:
     """Give a CAIP-10 ACCOUNT a ROLE. It holds for this account on this network, from the next request on."""
-    _give(_account(account), role, as_json)
+    _give(_account(account), role, force, as_json)
 
 
 @roles.command("revoke")
 @click.argument("account")
+@_force
 @_json
-def revoke_role(account: str, as_json: bool) -> None:
+def revoke_role(account: str, force: bool, as_json: bool) -> None:
     """Make a CAIP-10 ACCOUNT an ordinary member again."""
-    _give(_account(account), MEMBER, as_json)
+    _give(_account(account), MEMBER, force, as_json)
 
 
 @roles.command("verify")
@@ -237,14 +243,16 @@ def revoke_role(account: str, as_json: bool) -> None:
 @click.argument("professional_id")
 @click.argument("level")
 @click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How long it holds.")
+@_force
 @_json
-def verify(account: str, professional_id: str, level: str, days: int, as_json: bool) -> None:
+def verify(account: str, professional_id: str, level: str, days: int, force: bool, as_json: bool) -> None:
     """Verify a CAIP-10 ACCOUNT as a professional, such as lic_12345 with the level licensed."""
     ours, found = services(), _account(account)
     if not PROFESSIONAL_ID.fullmatch(professional_id):
         raise BadRequest("A professional id is lic_ and 1 to 40 letters, digits, underscores and hyphens.")
     if not LEVEL.fullmatch(level):
         raise BadRequest("A level is 1 to 32 lower-case letters, digits, underscores and hyphens.")
+    _refuse_unknown_secret(force)
     _confirm_replacing(found)
     standing = ours.directory.verify(found, professional_id, level, days)
     until = moment(standing.verified_until)
@@ -255,23 +263,26 @@ def verify(account: str, professional_id: str, level: str, days: int, as_json: b
 
 @roles.command("withdraw")
 @click.argument("account")
+@_force
 @_json
-def withdraw(account: str, as_json: bool) -> None:
+def withdraw(account: str, force: bool, as_json: bool) -> None:
     """Take the verification of a CAIP-10 ACCOUNT away."""
     found = _account(account)
+    _refuse_unknown_secret(force)
     _confirm_replacing(found)
     changed = services().directory.withdraw(found)
     said = f"{found} is {'not verified any more' if changed else 'not verified, and was not before'}."
     _answer({"account": str(found), "changed": changed} if as_json else [said], as_json)
 
 
-def _give(account: Account, role: str, as_json: bool) -> None:
+def _give(account: Account, role: str, force: bool, as_json: bool) -> None:
     ours = services()
     if ours.role_for is not None:
         # Also when one is taken away: whoever does that must not believe that it is gone.
         raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
     if role not in ours.policy.roles:
         raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
+    _refuse_unknown_secret(force)
     _confirm_replacing(account)
     changed = ours.directory.appoint(account, role)
     said = f"{account} is {role} {'now' if changed else 'already'}."
@@ -287,7 +298,8 @@ def rotate(as_json: bool) -> None:
     """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
     path = current_app.extensions.get(KEYFILE)
     if path is None:
-        lines, place = _in_environment(), "take it out of SESSION_SECRET_FALLBACKS"
+        lines = _in_environment()
+        place = f"take it out of {list(lines)[1]}"
         _answer(lines if as_json else [f"{name}={shlex.quote(value)}" for name, value in lines.items()], as_json)
     else:
         count, place = _in_file(path), f"delete every line but the last in {path}"
@@ -300,6 +312,8 @@ def rotate(as_json: bool) -> None:
 
 def _in_environment() -> dict[str, str]:
     former = services().settings.secrets
+    if os.environ.get("FLASK_SECRET_KEY") == former[-1]:  # `app.config.from_prefixed_env()`
+        return {"FLASK_SECRET_KEY": secrets.token_urlsafe(32), "FLASK_SECRET_KEY_FALLBACKS": json.dumps(former)}
     if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
         # What a terminal shows of it may be another secret, and that would sign everybody out.
         raise BadRequest(
@@ -373,6 +387,18 @@ def _views() -> list[SessionView]:
 def _confirm(question: str, yes: bool) -> None:
     if not yes:
         click.confirm(question, abort=True, err=True)
+
+
+def _refuse_unknown_secret(force: bool) -> None:
+    # What is sealed here would be unreadable there: people would be signed out, and roles be gone.
+    unaware = [] if force else services().servers.unaware()
+    if unaware:
+        raise BadRequest(
+            f"{len(unaware)} server process{'es do' if len(unaware) > 1 else ' does'} not know the secret of this "
+            f"shell, and could not open what this command seals (last heard of at "
+            f"{_second(moment(max(unaware) * 1000))}). Give this shell the environment of the servers, or restart "
+            "them with the new secret. If the process was killed, say --force."
+        )
 
 
 def _confirm_replacing(account: Account) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from flask import Flask, current_app, redirect, render_template, request, url_for
@@ -106,7 +106,10 @@ def note(error: errors.SessionsError) -> str:
         or isinstance(error, errors.TokenInvalid)
         or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
     ):
-        events.publish(events.RequestRefused(code=error.code, endpoint=request.endpoint))
+        refused = events.RequestRefused(
+            code=error.code, endpoint=request.endpoint, reason=error.reason, cause=error.cause
+        )
+        events.publish(refused)
     current = request_id.current() or ""
     if error.status >= 500:
         logger.error("%s (request %s): %s", error.code, current, error)
@@ -118,6 +121,8 @@ def envelope(error: errors.SessionsError, found_by: str) -> Response:
     problem = Problem(code=error.code, message=error.message, request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
+    if error.cause is not None and services().settings.development:
+        problem.cause = error.cause
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
         problem.missing = error.missing
     if isinstance(error, errors.StepUpRequired):
@@ -128,7 +133,8 @@ def envelope(error: errors.SessionsError, found_by: str) -> Response:
 
 
 def _page(error: errors.SessionsError, found_by: str) -> str:
-    return render_template("sessions/error.html", error=error, request_id=found_by, back=_back(error))
+    cause = error.cause if services().settings.development else None
+    return render_template("sessions/error.html", error=error, request_id=found_by, back=_back(error), cause=cause)
 
 
 def _back(error: errors.SessionsError) -> str | None:
@@ -181,6 +187,9 @@ def _to_sign_in(error: errors.NotSignedIn) -> Response:
 def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:
         return error  # a redirect that Werkzeug raises, to the path with its slash
+    own = current_app.error_handler_spec[None][None].get(Exception)
+    if own is not None:  # the application's handler for everything, which ours would come before
+        return cast(ResponseReturnValue, current_app.ensure_sync(own)(error))
     if isinstance(error, InternalServerError):
         cause = error.original_exception
         if isinstance(cause, errors.SessionsError):
@@ -218,4 +227,4 @@ def _wrong_host(_: SecurityError) -> ResponseReturnValue:
         # 127.0.0.1 is another origin than localhost: wallets compare the address bar with the text they sign.
         logger.warning("Opened at %s; sending the browser to %s, the configured origin", host, settings.public_origin)
         return redirect(settings.public_origin + origin.safe_path(request.path, "/"), 307)
-    return answer(errors.HostUntrusted(host))
+    return answer(errors.HostUntrusted(host, cause=origin.cause_of_host(request, settings)))

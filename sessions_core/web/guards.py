@@ -340,8 +340,13 @@ def guard() -> None:
     if checks_of(request).guard:
         return  # a guarded function that runs before requests was there first
     endpoint = request.endpoint
-    if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
-        checks_of(request).guard = True  # Flask answers by itself what the route takes; a preflight has no cookies
+    if request.method == "OPTIONS" and (
+        getattr(request.url_rule, "provide_automatic_options", False)
+        or "Access-Control-Request-Method" in request.headers
+    ):
+        # Flask, or what is around the view (`@cross_origin` of Flask-CORS), answers what the route takes: a preflight
+        # has no cookies. A view that is called all the same checks its own declaration.
+        checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None:
@@ -374,16 +379,15 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
     unsafe = request.method not in origin.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
-        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            origin.refuse_cross_site(request, ours.settings)
-        if request.blueprint in _OUR_BLUEPRINTS:
-            _limit_body(request)
-        done.site = True
+        _refuse_other_sites(request, ours, current)
     slide = "never" if _is_prefetch(request) else access.slide
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.shown)
+        ours.servers.note()
         _note_use(ours, current)
+    if unsafe and not done.site:
+        _refuse_other_sites(request, ours, current)
     if access.demands:
         if current.account_live is None:
             raise refusal(current)
@@ -405,10 +409,29 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     done.access, done.live = access, current.live
 
 
+def _refuse_other_sites(request: Request, ours: Services, current: WalletSession) -> None:
+    """Refuse a change that another site's page sent: before the session is read, or after it if a token came alone.
+
+    A good token excuses any origin: no page can have a browser send it.
+    """
+    done = checks_of(request)
+    if current.token is None:
+        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
+            origin.refuse_cross_site(request, ours.settings)
+        done.site = True
+    elif current.loaded:
+        if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
+            origin.refuse_cross_site(request, ours.settings)
+        done.site = True
+    if request.blueprint in _OUR_BLUEPRINTS:
+        _limit_body(request)
+
+
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"). No browser sends a form
-    # like that: a thief who did would leave the place where the session was last used from as it is.
-    return request.method == "GET" and "prefetch" in request.environ.get("HTTP_SEC_PURPOSE", "")
+    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"; older browsers write one
+    # of the other two). No browser sends a form like that: an attacker could, to leave no trace of where they are.
+    purposes = (request.environ.get(f"HTTP_{name}", "") for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ"))
+    return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
 def _note_use(ours: Services, current: WalletSession) -> None:

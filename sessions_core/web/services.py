@@ -27,6 +27,7 @@ from ..readiness import Readiness
 from ..records import Live, Records
 from ..refresh import Refresh
 from ..sealing import KeyRing
+from ..servers import Servers
 from ..settings import Settings
 from ..shares import Shares
 from ..signing_keys import SigningKeys
@@ -57,6 +58,7 @@ class Services:
     janitor: Janitor
     shares: Shares
     audit: Audit
+    servers: Servers
     census: Census
     readiness: Readiness
     rate_limits: RateLimits

@@ -25,9 +25,10 @@ export class HttpError extends Error {
   /**
    * @param {string} code the server's code, or `network_error`, `timed_out`, `cancelled`, `unexpected_answer`
    * @param {{message?: string, status?: number, reason?: string | null,
-   *          retryAfter?: number | null, requestId?: string | null}} [details]
+   *          retryAfter?: number | null, requestId?: string | null,
+   *          developers?: string}} [details] `developers` is what the server tells those who run it, in development
    */
-  constructor(code, { message = code, status = 0, reason = null, retryAfter = null, requestId = null } = {}) {
+  constructor(code, { message = code, status = 0, reason = null, retryAfter = null, requestId = null, developers = "" } = {}) {
     super(message);
     this.name = "HttpError";
     this.code = code;
@@ -35,6 +36,7 @@ export class HttpError extends Error {
     this.reason = reason;
     this.retryAfter = retryAfter;
     this.requestId = requestId;
+    this.developers = developers;
   }
 
   /** True when the server itself, not a proxy on the way, said that there is no session. */
@@ -116,9 +118,9 @@ async function open(response) {
     throw new HttpError("unexpected_answer", { status, retryAfter });
   }
   if (response.ok && body?.success === true) return body.data;
-  const { code, message, reason, request_id: requestId } = body?.error ?? {};
+  const { code, message, reason, request_id: requestId, cause: developers } = body?.error ?? {};
   if (typeof code !== "string") throw new HttpError("unexpected_answer", { status, retryAfter });
-  throw new HttpError(code, { message, status, reason, retryAfter, requestId });
+  throw new HttpError(code, { message, status, reason, retryAfter, requestId, developers });
 }
 
 /** @param {string | null} value a Retry-After header in its seconds form */

@@ -65,5 +65,6 @@ export function afterRefusal(error, linking) {
   if (linking && LINK_REFUSALS.has(error.code)) return error.code;
   if (error.code === "chain_unsupported") return "wrong_network";
   if (error.code === "canister_signature_unsupported") return "identity_unsupported";
+  if (error.reason === "other_address") return "other_address";
   return error.unreachable ? "server_unreachable" : "nonce_failed";
 }

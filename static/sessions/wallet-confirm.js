@@ -223,7 +223,7 @@ class WalletConfirm extends HTMLElement {
 
   /** @param {HttpError} error */
   #refused(error) {
-    const technical = [error.code, error.status || "", error.requestId ?? ""];
+    const technical = [error.code, error.status || "", error.requestId ?? "", error.developers];
     if (error.signedOut) {
       // session-timeout asks the server, and leaves this page if that is so.
       this.dispatchEvent(new Event("session-doubted", { bubbles: true }));

@@ -410,7 +410,7 @@ class WalletSignIn extends HTMLElement {
   #serverRefused(error) {
     // A kind of session that this account may not have: that page says how to get it.
     if (error.code === "permission_denied" && this.dataset.refusedUrl) return location.assign(this.dataset.refusedUrl);
-    const technical = [error.code, error.status || "", error.requestId ?? ""];
+    const technical = [error.code, error.status || "", error.requestId ?? "", error.developers];
     const state = afterRefusal(error, this.#linking);
     if (LINK_REFUSALS.has(state)) this.#disconnect({ keepWallet: true });
     if (state === "wrong_network") {
@@ -418,6 +418,7 @@ class WalletSignIn extends HTMLElement {
       this.#part("chain-number").hidden = true;
     }
     this.#show(state, { technical, retryAfter: error.retryAfter ?? DEFAULT_RETRY_SECONDS });
+    if (error.developers) this.#part("technical").setAttribute("open", "");
   }
 
   // ---- The page ---------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ STATES = (
     "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
     "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",
-    "insecure_context", "success",
+    "insecure_context", "other_address", "success",
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",

@@ -1,0 +1,31 @@
+"""Blocks of code in the documents, for tests that run them as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(document: str, heading: str, language: str) -> list[str]:
+    """Return the blocks in a language below a heading, up to the next heading of any level."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    # A comment in a block is no heading.
+    fenced = re.compile(r"^```.*?^```$", re.M | re.S)
+    plain = fenced.sub(lambda block: re.sub(r"[^\n]", "x", block[0]), text)
+    found = re.search(rf"^#+ {re.escape(heading)}$", plain, re.M)
+    assert found, f"{document} has no heading {heading!r}"
+    following = re.compile(r"^#+ ", re.M).search(plain, found.end())
+    section = text[found.end() : following.start() if following else None]
+    code = re.findall(rf"^```{language}\n(.*?)^```$", section, re.M | re.S)
+    assert code, f"{heading!r} has no block in {language}"
+    return code
+
+
+def run(app: object, heading: str, **names: object) -> dict[str, object]:
+    """Run the Python below a heading of docs/integrate.md with `app` and `names`; return what it defined."""
+    space = {"app": app} | names
+    for code in blocks("integrate.md", heading, "python"):
+        exec(compile(code, f"docs/integrate.md, {heading}", "exec"), space)  # our own text
+    return space
