@@ -29,7 +29,7 @@ from sessions_core.errors import (
     MessageNotYetValid,
     SessionsError,
     SignatureMalformed,
-    SignatureMismatch,
+    SignerUnclear,
     SignInRefused,
     StoreUnavailable,
     UriMismatch,
@@ -203,7 +203,7 @@ def test_a_challenge_is_good_once(challenges: Challenges, issued: Challenge, wal
 
 def test_a_wrong_signature_spends_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
     wrong = Wallet().sign(issued.message)
-    refused(SignatureMismatch, lambda: challenges.redeem(issued.message, issued.challenge, wrong, BROWSER))
+    refused(SignerUnclear, lambda: challenges.redeem(issued.message, issued.challenge, wrong, BROWSER))
     right = wallet.sign(issued.message)
     refused(ChallengeUsed, lambda: challenges.redeem(issued.message, issued.challenge, right, BROWSER))
 

@@ -216,7 +216,7 @@ def test_another_wallet_s_signature_is_refused(make_client: Callable[..., Client
     client._key = OtherSigner(wallet.address)  # type: ignore[assignment]
     with pytest.raises(SignInRefused) as refused:
         client.sign_in()
-    assert refused.value.code == "signature_mismatch"
+    assert refused.value.code == "signer_unclear"
     assert re.fullmatch("[0-9a-f]{16}", refused.value.request_id or "")
 
 

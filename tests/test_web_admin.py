@@ -294,7 +294,7 @@ def test_another_administrator_s_signature_does_not_count(
     services.directory.appoint(parse(second.account()), "admin")
     asked = admin.submit(f"{target}/role", role="admin")
     with unchanged(redis, spent=1):
-        assert "problem=signature_mismatch" in admin.confirm(second, asked).headers["Location"]
+        assert "problem=signer_unclear" in admin.confirm(second, asked).headers["Location"]
     assert standing_of(services, wallet) == Standing()
 
 
@@ -380,7 +380,7 @@ def test_a_stolen_cookie_of_an_administrator_changes_nothing(
         proof = thief.proof(forged, thief.send("POST", path, data=form))
         with unchanged(redis, spent=1):
             answer = thief.send("POST", path, data=form, headers=proof)
-        assert answer.get_json()["error"]["problem"] == "signature_mismatch"
+        assert answer.get_json()["error"]["problem"] == "signer_unclear"
     assert person.signed_in
 
 

@@ -525,7 +525,7 @@ def test_a_signature_of_one_account_does_nothing_for_another(
     with unchanged(redis):
         assert problem_of(SIGNED(person, proof)) == "challenge_foreign"
     with unchanged(redis, spent=1):
-        assert problem_of(person.confirm(hers, person.submit("/pay", number="7"))) == "signature_mismatch"
+        assert problem_of(person.confirm(hers, person.submit("/pay", number="7"))) == "signer_unclear"
     assert shop.done == []
 
 
@@ -559,10 +559,10 @@ def _flip(text: str) -> str:
 @pytest.mark.parametrize(
     ("field", "change", "code", "spent"),
     [
-        ("confirm_signature", lambda _: "0x" + "ab" * 65, "signature_malformed", 1),
+        ("confirm_signature", lambda _: "0x" + "ab" * 65, "signer_unclear", 1),
         ("confirm_signature", lambda _: "yes", "signature_malformed", 1),
-        ("confirm_signature", lambda text: text[:-2] + "05", "signature_malformed", 1),
-        ("confirm_signature", lambda text: "0x" + "1" * 64 + text[66:], "signature_mismatch", 1),
+        ("confirm_signature", lambda text: text[:-2] + "05", "signer_unclear", 1),
+        ("confirm_signature", lambda text: "0x" + "1" * 64 + text[66:], "signer_unclear", 1),
         ("confirm_signature", lambda text: text * 1000, "signature_malformed", 0),
         ("confirm_challenge", lambda text: text[:-1], "challenge_malformed", 0),
         ("confirm_challenge", lambda _: "", "challenge_malformed", 0),

@@ -290,9 +290,9 @@ def test_a_challenge_is_spent_even_if_the_signature_is_wrong(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     challenge = visitor.challenge(wallet.account())
-    with refused(redis, happened, "signature_mismatch", spent=1):
+    with refused(redis, happened, "signer_unclear", spent=1):
         response = visitor.attempt(wallet, challenge, signature=Wallet().sign(challenge["message"]))
-    assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
+    assert (response.status_code, code_of(response)) == (400, "signer_unclear")
     event = happened[0]
     assert isinstance(event, events.SignInFailed)
     assert event.account == wallet.account()
@@ -410,9 +410,10 @@ def test_a_signature_in_any_other_encoding_is_refused(
 ) -> None:
     challenge = visitor.challenge(wallet.account())
     reached = len(signature) <= chains.verifier("eip155").max_signature
-    # What no key can have made, because it is too long, may be a contract's.
-    of_a_contract = reached and re.fullmatch("0x([0-9a-f]{2}){66,}", signature) is not None
-    code = "contract_wallet_unsupported" if of_a_contract else "signature_malformed"
+    # Whole bytes may be a contract's signature, and of more than 65 no key's.
+    digits = re.fullmatch("0x((?:[0-9a-f]{2})+)", signature) if reached else None
+    of_a_contract = "contract_wallet_unsupported" if len(signature) > 132 else "signer_unclear"
+    code = of_a_contract if digits else "signature_malformed"
     with refused(redis, happened, code, spent=1 if reached else 0):
         response = visitor.attempt(wallet, challenge, signature=signature)
     assert (response.status_code, code_of(response)) == (400, code)

@@ -31,7 +31,11 @@ REASONS = (
 _STATES = {
     "signature_mismatch": "bad_signature",
     "signature_malformed": "bad_signature",
+    "signer_unclear": "bad_signature",
     "contract_wallet_unsupported": "contract_wallet",
+    "contract_wallet_missing": "contract_missing",
+    "contract_wallet_refused": "contract_refused",
+    "contract_wallet_silent": "contract_silent",
     "rpc_unavailable": "network_unreachable",
     "delegation_expired": "delegation_expired",
     "delegation_restricted": "delegation_restricted",

@@ -267,8 +267,8 @@ def test_a_signature_of_another_account_is_refused_in_words(
     stranger = make_wallet("Stranger", announce="never").keys[0]
     panel.start()
     wallet.approve_sign(key=stranger)
-    assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
-    assert panel.problem == "signature_mismatch"
+    assert panel.browser.see("confirm-problem").text.startswith("That signature is not from the account\u2019s key")
+    assert panel.problem == "signer_unclear"
     assert panel.browser.focused.get_attribute("data-testid") == "confirm-problem"
     assert alive(other)
     assert panel.proof == ""
@@ -746,7 +746,7 @@ def test_axe_in_each_state(
     check("signing")
     wallet.approve_sign(key=make_wallet("Other", announce="never").keys[0])
     browser.see("confirm-problem")
-    check("signature_mismatch")
+    check("signer_unclear")
     for code, kind in ((-32002, "pending"), (4100, "locked"), (4900, "disconnected"), (-32603, "wallet")):
         panel.start()
         wallet.fail(code, "words")
