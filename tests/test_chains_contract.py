@@ -434,9 +434,7 @@ def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(o
 
 @pytest.mark.parametrize("refusal", [SignatureMalformed("v is wrong"), SignatureMismatch("signed by another key")])
 @pytest.mark.parametrize("size", [1, 64, 65])
-def test_without_a_node_a_short_signature_is_unclear(
-    offline: Contracts, size: int, refusal: SignInRefused
-) -> None:
+def test_without_a_node_a_short_signature_is_unclear(offline: Contracts, size: int, refusal: SignInRefused) -> None:
     attempt = refused(SignerUnclear, lambda: offline.verify(account(NOBODY), TEXT, "0x" + "11" * size, refusal))
     assert refusal.args[0] in attempt.args
 

@@ -54,6 +54,7 @@ class WalletConfirm extends HTMLElement {
   #timers = [];
   #submitting = false;
   #connected = false;
+  #connectFirst = false;
 
   connectedCallback() {
     if (this.#connected) return;
@@ -120,14 +121,17 @@ class WalletConfirm extends HTMLElement {
   /** @param {Wallet} wallet @param {AbortSignal} signal */
   async #signWith(wallet, signal) {
     fill(this, "wallet", wallet.name || unnamed(this));
-    this.#show("connecting");
     const provider = providerOf(wallet.id);
     if (!provider) throw new WalletError("disconnected", undefined, "");
     const family = familyOf(wallet);
+    const connects = this.#connectFirst || !family.signsAtOnce?.(provider);
+    if (connects) this.#show("connecting");
     const { accountUrl = "", walletsUrl = "" } = this.dataset;
     const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
-    const accounts = await abandonable(family.connect(provider, site, signal), signal);
-    if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
+    if (connects) {
+      const accounts = await abandonable(family.connect(provider, site, signal), signal);
+      if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
+    }
 
     this.#show("preparing");
     const { challengeUrl = "", request } = this.dataset;
@@ -191,6 +195,8 @@ class WalletConfirm extends HTMLElement {
     if (error instanceof HttpError) return this.#refused(error);
     if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
     const { kind, code, message } = explain(error, new Map());
+    // A wallet that signs without a connection wants one after all.
+    if (kind === "locked") this.#connectFirst = true;
     if (kind === "rejected") return this.#show("rejected");
     this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, printable(message, 300)] });
   }
