@@ -49,7 +49,7 @@ from .evm.contracts import (
     replacing,
     wrapped,
 )
-from .evm.nodes import Call, Stranger, http, result, tells
+from .evm.nodes import Call, Speak, Stranger, http, result, says, tells
 from .servers import free_port
 
 TEXT = "localhost:5000 wants you to sign in with your Ethereum account:\nand so on"
@@ -558,6 +558,38 @@ def test_a_node_that_hangs_has_the_time_of_the_settings(caplog: pytest.LogCaptur
     assert caplog.text.count(f"The contract at {account(NOBODY)} could not be asked") == 2
     assert "TimeoutError" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def without_to(connection: socket.socket, call: Call) -> None:
+    """A node that takes no `eth_call` without `to`, in the words of one."""
+    error = b'{"id": %d, "error": {"code": -32602, "message": "missing field `to`"}}' % call["id"]
+    connection.sendall(result(call, "0x7a69") if call["method"] == "eth_chainId" else http(error))
+
+
+@pytest.mark.parametrize(
+    ("speak", "advice"),
+    [
+        (without_to, "name another in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (tells(eth_chainId="0x7a69", eth_call="0x"), "name another in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (tells(eth_chainId="0x1"), "Correct SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="401 Unauthorized"), "refuses the key in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="403 Forbidden"), "refuses the key in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="429 Too Many Requests"), "quota"),
+        (lambda connection, call: None, "SESSIONS_CORE_RPC_TIMEOUT_MS"),
+    ],
+    ids=["without to", "no program", "another network", "401", "403", "429", "silent"],
+)
+def test_the_log_says_what_to_configure(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
+    with Stranger(speak) as node:
+        unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=500)
+    assert caplog.text.count(advice) == 2
+    assert "s3cret" not in caplog.text
+
+
+def test_a_node_that_is_gone_needs_no_setting(caplog: pytest.LogCaptureFixture) -> None:
+    unavailable(f"http://127.0.0.1:{free_port()}")
+    assert "could not be asked" in caplog.text
+    assert "SESSIONS_CORE" not in caplog.text
 
 
 def test_a_node_that_is_gone_is_unavailable() -> None:

@@ -29,7 +29,7 @@ from ..errors import (
     SignerUnclear,
     SignInRefused,
 )
-from ..rpc import Node, unavailable
+from ..rpc import NODE_ERROR, Node, unavailable
 from ..settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,9 @@ _PROGRAM = bytes.fromhex(
 )
 _ACCEPTED, _REFUSED, _SILENT = 3, 1, 5
 _ABSENT = (0, 4)  # 0: precompiled contracts answer without having code
+
+_OTHER_NETWORK = "the node is of another network"
+_NO_PROGRAMS = "the node does not run programs"
 
 
 class Contracts:
@@ -133,7 +136,7 @@ class Contracts:
             with self._place():
                 return self._run(account, program)
         except RpcUnavailable as error:
-            logger.warning("The contract at %s could not be asked: %s", account, error)
+            logger.warning("The contract at %s could not be asked: %s%s", account, error, _advice(error, account))
             raise
 
     @contextmanager
@@ -150,15 +153,35 @@ class Contracts:
             network = node.ask("eth_chainId")
             if not _CHAIN_ID.fullmatch(network) or str(int(network, 16)) != account.reference:
                 # On another network the same address is another contract, maybe somebody else's.
-                raise unavailable("the node is of another network", network[:80])
+                raise unavailable(_OTHER_NETWORK, network[:80])
             call = {"from": _FROM, "gas": hex(_GAS), "data": f"0x{program.hex()}"}
             answer = node.ask("eth_call", call, "latest")
             if not _ANSWER.fullmatch(answer):
-                raise unavailable("the node does not run programs", answer[:80])
+                raise unavailable(_NO_PROGRAMS, answer[:80])
             told = int(answer, 16)
             if told not in (_ACCEPTED, _REFUSED, _SILENT, *_ABSENT):
-                raise unavailable("the node does not run programs", answer)
+                raise unavailable(_NO_PROGRAMS, answer)
             return told
+
+
+def _advice(error: RpcUnavailable, account: Account) -> str:
+    """Return what the site's operator can do about it, for the log, or nothing if waiting is all."""
+    what, detail = (*map(str, error.args), "")[:2]
+    setting = f"SESSIONS_CORE_RPC_URLS[{account.chain.id!r}]"
+    if what == _OTHER_NETWORK:
+        return f". Correct {setting}"
+    if what == _NO_PROGRAMS or (what == "eth_call" and detail.startswith(NODE_ERROR)):
+        return (
+            ". The node answers, but not this eth_call: it has no `to`, and runs code that is sent along. If that "
+            f"goes on, the node does not allow it: name another in {setting}"
+        )
+    if detail in ("status 401", "status 403"):
+        return f". The node refuses the key in {setting}"
+    if detail == "status 429":
+        return f". The node's quota is used up: get a larger one, or name another in {setting}"
+    if detail.startswith("TimeoutError"):
+        return ". If that goes on, name a faster node, or raise SESSIONS_CORE_RPC_TIMEOUT_MS"
+    return ""
 
 
 def question(account: Account, message: str, signature: bytes) -> bytes:
