@@ -227,7 +227,7 @@ def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes])
 
 
 def test_what_no_key_can_have_signed_is_said_to_be_a_contract_s(verify: Callable[..., bytes]) -> None:
-    for size in (0, 66, 67, 130, 4096):
+    for size in (0, 66, 67, 130, contract.MAX_BYTES):
         refused(ContractWalletMissing, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
 
 
@@ -427,7 +427,7 @@ def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
 
 
 def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(offline: Contracts) -> None:
-    for size in (0, 66, 100, 4096):
+    for size in (0, 66, 100, contract.MAX_BYTES):
         signature = "0x" + "11" * size
         refused(ContractWalletUnsupported, lambda s=signature: offline.verify(account(NOBODY), TEXT, s, REFUSAL))
 

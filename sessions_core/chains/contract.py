@@ -34,7 +34,9 @@ from ..settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 4096  # of a signature; a passkey's with the deployment of its wallet takes about 1500
+# Of a signature; a passkey's with the deployment of its wallet takes about 1500. Programs send it as a bearer, in
+# hex, and servers and proxies take header lines of 8190 bytes.
+MAX_BYTES = 4000
 
 # None at all is one as well: a Safe whose owners approved the text on chain answers "0x".
 _SIGNATURE = re.compile(rf"0x(?:[0-9a-fA-F]{{2}}){{0,{MAX_BYTES}}}", re.ASCII)

@@ -166,7 +166,7 @@ export async function sign(provider, text, address) {
   const answer = await ask(provider, "personal_sign", [`0x${hex}`, address]);
   // The server judges the signature; here only what could never be one is stopped. "0x" can: a Safe answers it when
   // its owners approved the text on chain.
-  if (typeof answer !== "string" || !/^0x[0-9a-f]{0,8192}$/i.test(answer)) {
+  if (typeof answer !== "string" || !/^0x[0-9a-f]{0,8000}$/i.test(answer)) {
     throw malformed("personal_sign", answer);
   }
   return answer;
