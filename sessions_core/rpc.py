@@ -25,6 +25,8 @@ from .errors import RpcUnavailable
 _MOST = 64 * 1024  # bytes of all answers together, their headers included
 _MOST_ANSWER = 16 * 1024
 _MOST_BRACKETS = 100  # in one answer; see `web.bodies`
+NODE_ERROR = "error"
+"""What the evidence of `RpcUnavailable` begins with if the node itself reported one, and before its number."""
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "sessions-core"}
 
 
@@ -63,7 +65,7 @@ class Node:
             body = response.read(_MOST_ANSWER + 1)
             if response.length or len(body) > _MOST_ANSWER:
                 raise ValueError("an answer that is too long, or cut off")
-            return _result(body, self._asked)
+            return _result(method, body, self._asked)
         except (OSError, http.client.HTTPException, msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise unavailable(method, f"{type(error).__name__} {error}"[:200]) from error
 
@@ -78,12 +80,12 @@ class _Answer(msgspec.Struct):
     error: _Error | None = None
 
 
-def _result(body: bytes, number: int) -> str:
+def _result(method: str, body: bytes, number: int) -> str:
     if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
         raise ValueError("an answer that is nested too deeply")
     answer = msgspec.json.decode(body, type=_Answer)
     if answer.error is not None:
-        raise ValueError(f"error {answer.error.code}")
+        raise unavailable(method, f"{NODE_ERROR} {answer.error.code}")
     if answer.id != number or answer.result is None:
         raise ValueError("an answer to something else")
     return answer.result

@@ -119,9 +119,9 @@ class Settings:
     absolute_warn_seconds: int = 5 * MINUTE
     """How long before the absolute end people are warned."""
     challenge_seconds: int = 5 * MINUTE
-    """How long a sign-in request can be signed."""
+    """How long a sign-in request can be signed, a day at most; more has a price (docs/integrate.md)."""
     confirm_seconds: int = 2 * MINUTE
-    """How long the request to confirm an action can be signed."""
+    """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
     """How large a body may be, forms apart, while its request waits for a signature. Larger ones get 413."""
     token_seconds: int = 5 * MINUTE
@@ -340,8 +340,9 @@ class Settings:
         for name, least, most in (
             ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
-            ("challenge_seconds", 30, 15 * MINUTE),
-            ("confirm_seconds", 30, 15 * MINUTE),
+            # A contract wallet of several owners needs all of their signatures in that time.
+            ("challenge_seconds", 30, DAY),
+            ("confirm_seconds", 30, DAY),
             ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
             ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),

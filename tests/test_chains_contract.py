@@ -18,6 +18,9 @@ from sessions_core.accounts import Account
 from sessions_core.chains import contract
 from sessions_core.chains.contract import Contracts
 from sessions_core.errors import (
+    ContractWalletMissing,
+    ContractWalletRefused,
+    ContractWalletSilent,
     ContractWalletUnsupported,
     RpcUnavailable,
     SignatureMalformed,
@@ -45,7 +48,7 @@ from .evm.contracts import (
     replacing,
     wrapped,
 )
-from .evm.nodes import Call, Stranger, http, result, tells
+from .evm.nodes import Call, Speak, Stranger, http, result, says, tells
 from .servers import free_port
 
 TEXT = "localhost:5000 wants you to sign in with your Ethereum account:\nand so on"
@@ -124,24 +127,24 @@ def test_a_deployed_wallet_accepts_the_signature_of_its_key(evm: Anvil, verify: 
 
 def test_a_deployed_wallet_accepts_no_other_key_and_no_other_text(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
-    refused(SignatureMismatch, lambda: verify(wallet.address, Wallet().sign(TEXT)))
+    refused(ContractWalletRefused, lambda: verify(wallet.address, Wallet().sign(TEXT)))
     signature = wallet.sign(TEXT)
     for other in (TEXT + " ", TEXT[:-1], TEXT.upper(), "", TEXT.replace("\n", "\r\n")):
-        refused(SignatureMismatch, lambda other=other: verify(wallet.address, signature, other))
+        refused(ContractWalletRefused, lambda other=other: verify(wallet.address, signature, other))
 
 
 def test_a_deployed_wallet_accepts_no_signature_with_a_bit_changed(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     raw = int(wallet.sign(TEXT), 16)
     for bit in range(0, 520, 7):
-        refused(SignatureMismatch, lambda bit=bit: verify(wallet.address, f"0x{raw ^ (1 << bit):0130x}"))
+        refused(ContractWalletRefused, lambda bit=bit: verify(wallet.address, f"0x{raw ^ (1 << bit):0130x}"))
 
 
 def test_the_wallet_s_own_state_decides(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     before = wallet.sign(TEXT)
     wallet.replace_key(Wallet())
-    refused(SignatureMismatch, lambda: verify(wallet.address, before))
+    refused(ContractWalletRefused, lambda: verify(wallet.address, before))
     verify(wallet.address, wallet.sign(TEXT))
 
 
@@ -157,7 +160,25 @@ def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callab
     """) + answers(MAGIC)
     wallet = evm.deploy(creation(code))
     assert verify(wallet, f"0x{signature.hex()}") == signature
-    refused(SignatureMismatch, lambda: verify(wallet, f"0x{signature[:-1].hex()}00ff"))
+    changed = signature[:-1] + bytes([signature[-1] ^ 1])
+    refused(ContractWalletSilent, lambda: verify(wallet, f"0x{changed.hex()}"))
+    if size < contract.MAX_BYTES:
+        refused(ContractWalletSilent, lambda: verify(wallet, f"0x{signature.hex()}00"))
+
+
+SILENT = {
+    "nothing",
+    "a revert",
+    "an invalid opcode",
+    "all its gas",
+    "more memory than there is gas for",
+    "yes after a change, which asking does not allow",
+    "yes to the zero address",
+    "yes when nobody pays",
+    "code that looks like a contract that is not allowed",
+    "itself, without end",
+}
+"""Those that return nothing at all."""
 
 
 @pytest.mark.parametrize("name", REFUSING)
@@ -165,17 +186,18 @@ def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
     evm: Anvil, verify: Callable[..., bytes], name: str
 ) -> None:
     wallet = evm.deploy(creation(REFUSING[name]))
+    error = ContractWalletSilent if name in SILENT else ContractWalletRefused
     start = time.monotonic()
-    refused(SignatureMismatch, lambda: verify(wallet, "0x01"))
-    refused(SignatureMismatch, lambda: verify(wallet, Wallet().sign(TEXT)))
-    refused(SignatureMismatch, lambda: verify(wallet, wrapped(wallet, b"", "0x01")))
+    refused(error, lambda: verify(wallet, "0x01"))
+    refused(error, lambda: verify(wallet, Wallet().sign(TEXT)))
+    refused(error, lambda: verify(wallet, wrapped(wallet, b"", "0x01")))
     assert time.monotonic() - start < 25  # three questions; each may take ten seconds
 
 
 def test_a_wallet_is_asked_by_somebody_and_not_by_the_zero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     verify(evm.deploy(creation(guarded("ORIGIN"))), "0x01")
     verify(evm.deploy(creation(guarded(f"ORIGIN PUSH20 {contract._FROM} EQ"))), "0x01")
-    refused(SignatureMismatch, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
+    refused(ContractWalletSilent, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
 
 
 def test_a_wallet_has_gas_for_what_a_passkey_takes(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -204,15 +226,16 @@ def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes])
 
 
 def test_what_no_key_can_have_signed_is_said_to_be_a_contract_s(verify: Callable[..., bytes]) -> None:
-    for size in (66, 67, 130, 4096):
-        refused(ContractWalletUnsupported, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
+    for size in (0, 66, 67, 130, contract.MAX_BYTES):
+        refused(ContractWalletMissing, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
 
 
 def test_precompiled_contracts_are_no_wallets(verify: Callable[..., bytes]) -> None:
     """The identity (4) even answers with the very bytes it was asked with."""
     for number in (*range(20), 0x100):
         for signature in ("0x01", "0x" + "00" * 65, wrapped(f"0x{number:040x}", b"", "0x01")):
-            refused(SignatureMismatch, lambda n=number, s=signature: verify(f"0x{n:040x}", s))
+            error = SignatureMismatch if len(signature) <= 132 else ContractWalletMissing
+            refused(error, lambda n=number, s=signature: verify(f"0x{n:040x}", s))
 
 
 def test_an_account_with_a_key_and_code_may_use_either(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -222,7 +245,7 @@ def test_an_account_with_a_key_and_code_may_use_either(evm: Anvil, verify: Calla
     evm.ask("anvil_setCode", key.address, "0xef0100" + implementation[2:])
     evm.ask("anvil_setStorageAt", key.address, "0x0", "0x" + other.address[2:].lower().rjust(64, "0"))
     verify(key.address, other.sign(TEXT))
-    refused(SignatureMismatch, lambda: verify(key.address, Wallet().sign(TEXT)))
+    refused(ContractWalletRefused, lambda: verify(key.address, Wallet().sign(TEXT)))
     chains.verify(account(key.address), TEXT, key.sign(TEXT), time.time())
 
 
@@ -238,11 +261,11 @@ def test_a_wallet_that_is_yet_to_be_deployed_signs_in(evm: Anvil, verify: Callab
 def test_it_accepts_no_other_key_text_or_place(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet, other = ContractWallet(evm), ContractWallet(evm, salt=b"another salt".rjust(32))
     by_another = wrapped(FACTORY, wallet.salt + wallet.code, Wallet().sign(TEXT))
-    refused(SignatureMismatch, lambda: verify(wallet.address, by_another))
-    refused(SignatureMismatch, lambda: verify(wallet.address, wallet.sign(TEXT), TEXT + " "))
-    refused(SignatureMismatch, lambda: verify(other.address, wallet.sign(TEXT)))
-    refused(SignatureMismatch, lambda: verify(Wallet().address, wallet.sign(TEXT)))
-    refused(SignatureMismatch, lambda: verify(NOBODY, wallet.sign(TEXT)))
+    refused(ContractWalletRefused, lambda: verify(wallet.address, by_another))
+    refused(ContractWalletRefused, lambda: verify(wallet.address, wallet.sign(TEXT), TEXT + " "))
+    refused(ContractWalletMissing, lambda: verify(other.address, wallet.sign(TEXT)))
+    refused(ContractWalletMissing, lambda: verify(Wallet().address, wallet.sign(TEXT)))
+    refused(ContractWalletMissing, lambda: verify(NOBODY, wallet.sign(TEXT)))
 
 
 def test_a_wrapped_signature_stays_good_once_the_wallet_is_deployed(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -251,7 +274,7 @@ def test_a_wrapped_signature_stays_good_once_the_wallet_is_deployed(evm: Anvil, 
     wallet.deploy()
     verify(wallet.address, signature)
     wallet.replace_key(Wallet())
-    refused(SignatureMismatch, lambda: verify(wallet.address, signature))  # the wallet as it is, not as it began
+    refused(ContractWalletRefused, lambda: verify(wallet.address, signature))  # the wallet as it is, not as it began
 
 
 def test_a_wallet_may_need_a_call_before_it_can_tell(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -260,7 +283,7 @@ def test_a_wallet_may_need_a_call_before_it_can_tell(evm: Anvil, verify: Callabl
     wallet = evm.deploy(creation(KEYED))
     prepared = wrapped(wallet, replacing(key.address), key.sign(TEXT))
     verify(wallet, prepared)
-    refused(SignatureMismatch, lambda: verify(wallet, key.sign(TEXT)))
+    refused(ContractWalletRefused, lambda: verify(wallet, key.sign(TEXT)))
     assert int(evm.ask("eth_getStorageAt", wallet, "0x0", "latest"), 16) == 0
 
 
@@ -277,17 +300,17 @@ FACTORIES = {
 @pytest.mark.parametrize("name", FACTORIES)
 def test_a_factory_that_does_not_deploy_proves_nothing(evm: Anvil, verify: Callable[..., bytes], name: str) -> None:
     factory = evm.deploy(creation(FACTORIES[name]))
-    refused(SignatureMismatch, lambda: verify(ContractWallet(evm).address, wrapped(factory, b"", "0x01")))
+    refused(ContractWalletMissing, lambda: verify(ContractWallet(evm).address, wrapped(factory, b"", "0x01")))
     # And where there is a wallet, the factory neither helps nor harms.
     wallet = ContractWallet(evm, salt=name.encode().rjust(32)).deploy()
     verify(wallet.address, wrapped(factory, b"", wallet.sign(TEXT)))
-    refused(SignatureMismatch, lambda: verify(wallet.address, wrapped(factory, b"", Wallet().sign(TEXT))))
+    refused(ContractWalletRefused, lambda: verify(wallet.address, wrapped(factory, b"", Wallet().sign(TEXT))))
 
 
 def test_gas_that_wallet_and_factory_burn_is_not_ours(evm: Anvil, verify: Callable[..., bytes]) -> None:
     greedy = evm.deploy(creation(BURNS))
     for factory in (greedy, evm.deploy(creation(BURNS)), FACTORY):
-        refused(SignatureMismatch, lambda factory=factory: verify(greedy, wrapped(factory, b"", "0x01")))
+        refused(ContractWalletSilent, lambda factory=factory: verify(greedy, wrapped(factory, b"", "0x01")))
 
 
 def test_an_attacker_s_wrapper_does_not_move_a_victim_s_wallet(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -304,13 +327,14 @@ def test_an_attacker_s_wrapper_does_not_move_a_victim_s_wallet(evm: Anvil, verif
     ):
         signature = wrapped(factory, call, attacker.key.sign(TEXT))
         for address in (victim.address, victim.key.address, attacker.key.address):
-            refused(SignatureMismatch, lambda a=address, s=signature: verify(a, s))
+            error = ContractWalletRefused if address == victim.address else ContractWalletMissing
+            refused(error, lambda a=address, s=signature: verify(a, s))
     verify(create2(yes_man, bytes(32)), wrapped(FACTORY, bytes(32) + yes_man, "0x01"))  # theirs, and only theirs
 
 
 def test_a_wrapper_in_a_wrapper_is_the_wallet_s_own_business(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm)
-    refused(SignatureMismatch, lambda: verify(wallet.address, wrapped(FACTORY, b"", wallet.sign(TEXT))))
+    refused(ContractWalletMissing, lambda: verify(wallet.address, wrapped(FACTORY, b"", wallet.sign(TEXT))))
 
 
 def words(*numbers: int) -> bytes:
@@ -357,7 +381,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
             changed[at] ^= 1 << chance.randrange(8)
         if contract.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
             continue  # in the padding, which nobody reads
-        with pytest.raises((SignatureMalformed, SignatureMismatch)):
+        with pytest.raises((SignatureMalformed, ContractWalletMissing, ContractWalletRefused)):
             verify(wallet.address, f"0x{changed.hex()}")
 
 
@@ -380,7 +404,6 @@ def offline() -> Contracts:
     "signature",
     [
         "",
-        "0x",
         "0x0",
         "0xzz",
         "0X" + "11" * 66,
@@ -389,13 +412,11 @@ def offline() -> Contracts:
         "0x" + "11" * 66 + "\n",
         "0x" + "1" * 133,
         "0x" + "\u0661" * 132,
-        "0x" + "11" * 65,
-        "0x" + "11" * 64,
         "0x" + "11" * (contract.MAX_BYTES + 1),
     ],
     ids=lambda signature: ascii(signature[:12]) + str(len(signature)),
 )
-def test_what_can_be_a_key_s_or_nobody_s_keeps_its_refusal(
+def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
     offline: Contracts, contracts: Contracts, signature: str
 ) -> None:
     for each in (offline, contracts):
@@ -405,9 +426,16 @@ def test_what_can_be_a_key_s_or_nobody_s_keeps_its_refusal(
 
 
 def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(offline: Contracts) -> None:
-    for size in (66, 100, 4096):
+    for size in (0, 66, 100, contract.MAX_BYTES):
         signature = "0x" + "11" * size
         refused(ContractWalletUnsupported, lambda s=signature: offline.verify(account(NOBODY), TEXT, s, REFUSAL))
+
+
+@pytest.mark.parametrize("refusal", [SignatureMalformed("v is wrong"), SignatureMismatch("signed by another key")])
+@pytest.mark.parametrize("size", [1, 64, 65])
+def test_without_a_node_a_short_signature_says_so(offline: Contracts, size: int, refusal: SignInRefused) -> None:
+    attempt = refused(type(refusal), lambda: offline.verify(account(NOBODY), TEXT, "0x" + "11" * size, refusal))
+    assert (attempt, attempt.reason) == (refusal, "contract_unchecked")
 
 
 def test_a_node_is_for_its_own_network(contracts: Contracts) -> None:
@@ -470,14 +498,22 @@ def test_a_node_of_another_network_is_not_asked(chain_id: str) -> None:
         assert set(node.methods) == {"eth_chainId"}
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 4, 7, 2**255, 2**256 - 1])
-def test_only_one_answer_means_yes(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(0, ContractWalletMissing), (4, ContractWalletMissing), (1, ContractWalletRefused), (5, ContractWalletSilent)],
+)
+def test_only_one_answer_means_yes(number: int, error: type[SignInRefused]) -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=f"0x{number:064x}")) as node:
         contracts = Contracts(settings(node.url))
-        for signature in ("0x11", "0x" + "11" * 66):
-            with pytest.raises(SignInRefused):
-                contracts.verify(account(NOBODY), TEXT, signature, REFUSAL)
+        refused(error, lambda: contracts.verify(account(NOBODY), TEXT, "0x" + "11" * 66, REFUSAL))
         assert not contracts.accepts(account(NOBODY), TEXT, b"\x11")
+
+
+@pytest.mark.parametrize("number", [2, 6, 7, 8, 2**255, 2**256 - 1])
+def test_an_answer_that_the_program_never_gives_is_none(number: int) -> None:
+    """It comes from a node that ran something else, so it must neither sign in nor end a session."""
+    with Stranger(tells(eth_chainId="0x7a69", eth_call=f"0x{number:064x}")) as node:
+        unavailable(node.url)
 
 
 @pytest.mark.parametrize(
@@ -521,6 +557,38 @@ def test_a_node_that_hangs_has_the_time_of_the_settings(caplog: pytest.LogCaptur
     assert caplog.text.count(f"The contract at {account(NOBODY)} could not be asked") == 2
     assert "TimeoutError" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def without_to(connection: socket.socket, call: Call) -> None:
+    """A node that takes no `eth_call` without `to`, in the words of one."""
+    error = b'{"id": %d, "error": {"code": -32602, "message": "missing field `to`"}}' % call["id"]
+    connection.sendall(result(call, "0x7a69") if call["method"] == "eth_chainId" else http(error))
+
+
+@pytest.mark.parametrize(
+    ("speak", "advice"),
+    [
+        (without_to, "name another in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (tells(eth_chainId="0x7a69", eth_call="0x"), "name another in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (tells(eth_chainId="0x1"), "Correct SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="401 Unauthorized"), "refuses the key in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="403 Forbidden"), "refuses the key in SESSIONS_CORE_RPC_URLS['eip155:31337']"),
+        (says(b"", status="429 Too Many Requests"), "quota"),
+        (lambda connection, call: None, "SESSIONS_CORE_RPC_TIMEOUT_MS"),
+    ],
+    ids=["without to", "no program", "another network", "401", "403", "429", "silent"],
+)
+def test_the_log_says_what_to_configure(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
+    with Stranger(speak) as node:
+        unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=500)
+    assert caplog.text.count(advice) == 2
+    assert "s3cret" not in caplog.text
+
+
+def test_a_node_that_is_gone_needs_no_setting(caplog: pytest.LogCaptureFixture) -> None:
+    unavailable(f"http://127.0.0.1:{free_port()}")
+    assert "could not be asked" in caplog.text
+    assert "SESSIONS_CORE" not in caplog.text
 
 
 def test_a_node_that_is_gone_is_unavailable() -> None:

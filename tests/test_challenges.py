@@ -29,7 +29,6 @@ from sessions_core.errors import (
     MessageNotYetValid,
     SessionsError,
     SignatureMalformed,
-    SignatureMismatch,
     SignInRefused,
     StoreUnavailable,
     UriMismatch,

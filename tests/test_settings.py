@@ -215,7 +215,8 @@ def test_a_warning_that_leaves_no_time_to_react_is_refused(name: str, clock: str
     ("name", "least", "most"),
     [
         ("SLIDE_SECONDS", 1, 900),
-        ("CHALLENGE_SECONDS", 30, 900),
+        ("CHALLENGE_SECONDS", 30, DAY),
+        ("CONFIRM_SECONDS", 30, DAY),
         ("REDIS_TIMEOUT_MS", 10, 10_000),
         ("TRUSTED_PROXIES", 0, 10),
         ("RPC_TIMEOUT_MS", 100, 10_000),

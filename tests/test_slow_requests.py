@@ -15,7 +15,7 @@ from flask import Flask, request
 from gunicorn.http.errors import InvalidHeader
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from sessions_core import public
+from sessions_core import chains, public
 
 from .actors import ORIGIN
 from .test_server import BIN, PATIENCE, Running, checkout, start  # noqa: F401  # fixtures
@@ -173,3 +173,72 @@ def test_half_a_form_is_not_taken_for_all_of_it(
 def test_a_whole_form_is_taken(app: Flask, taken: list[dict[str, str]], headers: dict[str, str]) -> None:
     assert pay(app, io.BytesIO(b"amount=1000"), **headers).status_code == 200
     assert taken == [{"amount": "1000"}]
+
+
+# -- A body that is not read -------------------------------------------------------------------------------------
+
+
+def large(server: Running, size: int, chunked: bool = False) -> http.client.HTTPConnection:
+    """Send a form that is larger than the sign-in takes, all of it before the answer is read."""
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
+    pieces = (b"a" * 10_000 for _ in range(size // 10_000))
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | (
+        {} if chunked else {"Content-Length": str(size)}
+    )
+    connection.request("POST", "/sign-in", pieces, headers, encode_chunked=chunked)
+    return connection
+
+
+@pytest.mark.parametrize("size", [70_000, 200_000, 1_000_000])
+def test_a_body_too_large_to_read_says_close(
+    start: Callable[[list[str], str], Running],  # noqa: F811
+    size: int,
+) -> None:
+    """And the client gets to read that: without reading on, the connection is reset while it sends."""
+    server = start(ONE_PROCESS, "Ready:")
+    for _ in range(5):
+        connection = large(server, size)
+        response = connection.getresponse()
+        assert (response.status, response.headers["Connection"]) == (413, "close")
+        assert b"larger than this address accepts" in response.read()
+        connection.close()
+
+
+def test_a_body_that_is_read_on_keeps_the_connection(
+    start: Callable[[list[str], str], Running],  # noqa: F811
+) -> None:
+    server = start(ONE_PROCESS, "Ready:")
+    connection = large(server, 50_000)
+    kept = connection.sock
+    response = connection.getresponse()
+    assert (response.status, response.headers["Connection"]) == (413, "keep-alive")
+    response.read()
+    connection.request("GET", "/livez")
+    assert connection.getresponse().status == 200
+    assert connection.sock is kept
+    connection.close()
+
+
+def test_chunks_that_nobody_reads_say_close(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
+    server = start(ONE_PROCESS, "Ready:")
+    connection = large(server, 200_000, chunked=True)
+    response = connection.getresponse()
+    assert (response.status, response.headers["Connection"]) == (413, "close")
+    assert response.read().endswith(b"</html>")
+    connection.close()
+
+
+def test_the_longest_signature_fits_into_a_header(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
+    """Programs send it as a bearer; what is longer is refused by gunicorn, in a page of its own."""
+    server = start(ONE_PROCESS, "Ready:")
+
+    def signed_with(length: int) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer 0x" + "1" * (length - 2)}
+        body = '{"message": "m", "challenge": "c"}'
+        status, _, answer = server.ask("POST", "/api/auth/sessions", body=body, headers=headers)
+        return status, answer
+
+    status, answer = signed_with(chains.MAX_SIGNATURE)
+    assert (status, b"challenge_malformed" in answer) == (400, True)
+    status, answer = signed_with(8170)
+    assert (status, b"challenge_malformed" in answer) == (431, False)

@@ -41,6 +41,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_browsers_send, as_header, together
 from .conftest import SECRET
 from .snapshot import unchanged
+from .test_web_pages import code_of as code_of_page
 from .time_machine import Clock, TimeMachine
 
 ACTIONS = {
@@ -629,6 +630,46 @@ def test_the_time_to_sign_is_a_setting(make_app: Callable[..., Flask], wallet: W
     assert text.expiration_time is not None
     assert messages.seconds(text.expiration_time) - messages.seconds(text.issued_at) == 30
     assert shop.done == []
+
+
+def test_a_text_that_was_asked_for_in_time_can_be_signed(
+    person: Visitor, wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    """A page that waits to be opened: ten minutes to read, and then as long as the text says."""
+    pass_time(301)
+    asked = person.get("/counter")
+    pass_time(9 * 60 + 50)
+    target, form = person.signed_form(wallet, asked)
+    pass_time(110)
+    answer = person.post(target, data=form)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/counter")
+
+
+def test_owners_of_a_safe_can_be_given_hours(
+    make_app: Callable[..., Flask], wallet: Wallet, pass_time: TimeMachine
+) -> None:
+    hours = 4 * 60 * 60
+    app = make_app(
+        {"actions": ACTIONS},
+        SESSIONS_CORE_CHALLENGE_SECONDS=hours,
+        SESSIONS_CORE_CONFIRM_SECONDS=hours,
+        SESSIONS_CORE_IDLE_SECONDS=2 * hours,
+    )
+    shop, visitor = Shop(app), Visitor(app)
+    challenge = visitor.challenge(wallet.account())
+    pass_time(hours - 1)
+    assert visitor.attempt(wallet, challenge).status_code == 303
+    assert code_of_page(visitor.attempt(wallet, challenge)) == "challenge_used"
+    pass_time(301)
+    asked = visitor.get("/counter")
+    assert 'The text is good for <span class="nowrap">4 hours' in visitor.get(asked.headers["Location"]).get_data(
+        as_text=True
+    )
+    target, form = visitor.signed_form(wallet, asked)
+    pass_time(hours - 1)
+    assert visitor.post(target, data=form).headers["Location"] == "/counter"
+    assert visitor.get("/counter").status_code == 200
+    assert shop.done == [("counter", None)]
 
 
 def test_a_replay_does_nothing_however_it_comes(

@@ -153,9 +153,9 @@ def test_another_key_than_the_contract_s_is_refused(
 ) -> None:
     challenge = visitor.challenge(contract_wallet.account())
     signature = Wallet().sign(challenge["message"])
-    with refused(redis, happened, "signature_mismatch", spent=1):
+    with refused(redis, happened, "contract_wallet_refused", spent=1):
         response = visitor.attempt(contract_wallet, challenge, signature=signature)
-    assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
+    assert (response.status_code, code_of(response)) == (400, "contract_wallet_refused")
     assert not visitor.signed_in
 
 
@@ -171,12 +171,15 @@ def test_a_signature_for_one_network_is_none_for_another(
     assert not visitor.signed_in
 
 
-def test_a_signature_of_a_key_s_length_keeps_a_key_s_refusal_where_nobody_can_be_asked(
+def test_a_key_s_length_leaves_the_signature_mismatch_without_a_node(
     visitor: Visitor, contract_wallet: ContractWallet
 ) -> None:
     challenge = visitor.challenge(contract_wallet.account("eip155:1"))
     response = visitor.attempt(contract_wallet, challenge)
     assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
+    page = response.get_data(as_text=True)
+    assert 'data-state="bad_signature"' in page
+    assert "If it is a smart-contract wallet" in page
 
 
 def test_when_the_node_is_out_of_reach_nobody_is_signed_in_and_the_page_says_why(
@@ -561,7 +564,7 @@ def test_what_a_new_key_confirmed_is_what_is_asked_about_from_then_on(
 @pytest.mark.parametrize(
     ("down", "problem", "words"),
     [
-        (False, "signature_mismatch", "not from this account"),
+        (False, "contract_wallet_refused", "did not accept that signature"),
         (True, "rpc_unavailable", "We could not reach your wallet"),
     ],
 )

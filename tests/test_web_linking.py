@@ -249,7 +249,7 @@ def test_the_account_that_is_confirmed_is_the_one_that_has_signed(
     )
 
 
-@pytest.mark.parametrize("signature", ["", "0x", "0x" + "11" * 65, "not hex", "0x" + "f" * 9000])
+@pytest.mark.parametrize("signature", ["", "0x" + "11" * 65, "not hex", "0x" + "f" * 9000])
 def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
     person: Visitor, wallet: Wallet, second: Wallet, signature: str
 ) -> None:

@@ -22,7 +22,7 @@ class Eip155:
 
     namespace = "eip155"
     layout = EIP4361
-    max_signature = 8194  # 4096 bytes of a contract wallet; a key's has 132
+    max_signature = 8002  # 4000 bytes of a contract wallet; a key's has 132
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Recover the signer of `message` and compare its 20 bytes with the account's.

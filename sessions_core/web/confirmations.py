@@ -166,14 +166,17 @@ def to_token(ours: Services, pending: Pending) -> str:
     return token
 
 
-def from_token(ours: Services, current: WalletSession, token: str) -> Pending:
-    """Return the waiting request of this session; raise `ConfirmationMalformed` if there is none."""
+def from_token(ours: Services, current: WalletSession, token: str, *, signing: int = 0) -> Pending:
+    """Return the waiting request of this session; raise `ConfirmationMalformed` if there is none.
+
+    `signing` is how many seconds the wallet had for it, after the time that there is to read the page.
+    """
     try:
         packed = ours.requests.open(_unpadded(token), _PLACE)
         at, pending = msgspec.msgpack.decode(zlib.decompress(packed), type=tuple[int, Pending])
     except (Unsealable, ValueError, zlib.error, msgspec.MsgspecError) as error:
         raise ConfirmationMalformed("not ours") from error
-    if not -_CLOCK_SKEW <= ours.clock() - at <= _WAITING:
+    if not -_CLOCK_SKEW <= ours.clock() - at <= _WAITING + signing:
         raise ConfirmationMalformed("too old")
     live = current.account_live
     if live is None or live.record.handle != pending.handle:

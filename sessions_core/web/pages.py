@@ -34,6 +34,9 @@ _STATES = {
     "signature_mismatch": "bad_signature",
     "signature_malformed": "signature_unreadable",
     "contract_wallet_unsupported": "contract_wallet",
+    "contract_wallet_missing": "contract_missing",
+    "contract_wallet_refused": "contract_refused",
+    "contract_wallet_silent": "contract_silent",
     "rpc_unavailable": "network_unreachable",
     "delegation_expired": "delegation_expired",
     "delegation_restricted": "delegation_restricted",
@@ -253,6 +256,8 @@ def _sign_in_page(
 
 def state_after(error: errors.SessionsError) -> str:
     """Return where the connect panel starts again after a refusal."""
+    if error.reason == "contract_unchecked":
+        return "bad_signature"  # of another account's key, or of a contract that can't be asked
     return _STATES.get(error.code, "nonce_failed")
 
 

@@ -25,7 +25,8 @@ def confirm() -> ResponseReturnValue:
 def confirm_post() -> ResponseReturnValue:
     """Take the signature for a page that waits to be opened, and go there. Forms bring their own signature along."""
     ours, current, form = services(), wallet_session(), request.form
-    pending = confirmations.from_token(ours, current, form.get("request", ""))
+    token, signing = form.get("request", ""), ours.settings.confirm_seconds
+    pending = confirmations.from_token(ours, current, token, signing=signing)
     if pending.method != "GET":
         raise ConfirmationMalformed("a form is sent to its own address")
     confirmations.redeem(ours, current, pending, *confirmations.proof(request))

@@ -186,14 +186,15 @@ export async function sign(provider, text, address) {
 
 /**
  * A signature in the one spelling that the server takes, lower-case hex behind 0x. Signatures of contracts have any
- * length, none at all included. 64 bytes are the compact form of a key's signature (EIP-2098), where the highest bit of
- * s is what else stands in v; the server takes the long one.
+ * length, none at all included: a Safe answers that when its owners approved the text on chain. 64 bytes are the compact
+ * form of a key's signature (EIP-2098), where the highest bit of s is what else stands in v; the server takes the long
+ * one.
  * @param {unknown} answer @returns {string} "" for what is none
  */
 function readSignature(answer) {
   const found = signatureIn(answer);
   const text = found instanceof Uint8Array ? `0x${toHex(found)}` : found;
-  const [, digits] = /^(?:0x)?((?:[0-9a-f]{2}){0,4096})$/i.exec(text ?? "") ?? [];
+  const [, digits] = /^(?:0x)?((?:[0-9a-f]{2}){0,4000})$/i.exec(text ?? "") ?? [];
   if (!text || digits === undefined) return "";
   if (digits.length !== 128) return `0x${digits.toLowerCase()}`;
   const [r, vs] = [digits.slice(0, 64), BigInt(`0x${digits.slice(64)}`)];

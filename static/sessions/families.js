@@ -37,6 +37,8 @@ import * as stacks from "./stacks.js";
  *   Asks the person to share other addresses, where connecting again would answer with the same ones.
  * @property {(provider: Provider) => Promise<string[] | null>} accounts
  *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
+ * @property {(provider: Provider) => boolean} [signsAtOnce]
+ *   Whether connecting before signing would only open one more window. Where it does not exist, it would not.
  * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain
  *   The chain to sign for with this address, CAIP-2, accepted or not; asks nobody.
  * @property {(provider: Provider, chain: string) => Promise<void>} [switchChain]

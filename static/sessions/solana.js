@@ -23,6 +23,7 @@ import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "./wa
 export const NAMESPACE = "solana";
 
 const SIGN = "solana:signMessage";
+const SIGN_IN = "solana:signIn";
 const CONNECT = "standard:connect";
 const EVENTS = "standard:events";
 
@@ -207,33 +208,145 @@ export async function chain(provider, address, { chains }) {
 }
 
 /**
- * Asks the person to sign a text. By `solana:signMessage` and not `solana:signIn`, with which the wallet writes the
- * text itself: the server's must come back byte for byte, and not every wallet has the other.
+ * Asks the person to sign a text. A sign-in goes by `solana:signIn` where the wallet has it: then the wallet knows that
+ * it is one, and compares the domain with the page's. What confirms a request is no sign-in, and goes by
+ * `solana:signMessage`, which shows the whole text.
  * @param {Provider} provider @param {string} text @param {string} address
+ * @param {{request: string}} [challenge] `request` is what is confirmed, if it is no sign-in
  * @returns {Promise<string>} base58 of the 64 bytes
  */
-export async function sign(provider, text, address) {
+export async function sign(provider, text, address, challenge) {
   const account = accountOf(provider, address);
+  const input = challenge && !challenge.request && signInInput(text);
+  if (input && signsIn(provider)) {
+    const signature = await signIn(provider, input, text);
+    if (signature) return signature;
+  }
   let answer;
   try {
     // The wallet gets bytes of its own: it could change them, and return them as what was asked.
-    answer = await provider.features[SIGN].signMessage({ account, message: new TextEncoder().encode(text) });
+    answer = await provider.features[SIGN].signMessage({ account, message: bytesOf(text) });
   } catch (error) {
     throw explain(error);
   }
-  let signature = null;
-  let message = null;
+  const found = readAnswer(answer);
+  if (!found) throw malformed(SIGN, answer);
+  // A wallet may sign something else than it was asked for, and must say so.
+  if (!equal(found.message, bytesOf(text))) throw new WalletError("failed", SIGN, "It signed another text.");
+  return base58(found.signature);
+}
+
+/** What a wallet signed and its signature, or null for what is no answer. @param {any} answer */
+function readAnswer(answer) {
   try {
     const found = Array.isArray(answer) ? answer[0] : answer;
-    signature = toBytes(found.signature);
-    message = toBytes(found.signedMessage);
+    const [signature, message] = [toBytes(found.signature), toBytes(found.signedMessage)];
+    return message && signature?.length === SIGNATURE_BYTES ? { signature, message } : null;
   } catch {
-    // No such answer.
+    return null;
   }
-  if (!message || signature?.length !== SIGNATURE_BYTES) throw malformed(SIGN, answer);
-  // A wallet may sign something else than it was asked for, and must say so.
-  if (!equal(message, new TextEncoder().encode(text))) throw new WalletError("failed", SIGN, "It signed another text.");
-  return base58(signature);
+}
+
+/** @param {string} text */
+function bytesOf(text) {
+  return new TextEncoder().encode(text);
+}
+
+// ---- Signing in as the wallet understands it (Sign In With Solana) ------------------------------------------
+
+/**
+ * The lines of a text and what `solana:signIn` calls them, in the order in which wallets write them.
+ * @type {[string, string][]}
+ */
+const FIELDS = [
+  ["uri", "URI"],
+  ["version", "Version"],
+  ["chainId", "Chain ID"],
+  ["nonce", "Nonce"],
+  ["issuedAt", "Issued At"],
+  ["expirationTime", "Expiration Time"],
+  ["notBefore", "Not Before"],
+];
+const GREETING = " wants you to sign in with your Solana account:";
+
+/** @param {Provider} provider */
+function signsIn(provider) {
+  try {
+    return typeof provider.features[SIGN_IN].signIn === "function" && !writesOtherwise(provider);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What the wallet is to write the text from, or null if it could not come out as the server's: so what a wallet signs
+ * with these fields is the text, or it is a wallet that writes it otherwise.
+ * @param {string} text @returns {Record<string, string> | null}
+ */
+export function signInInput(text) {
+  const lines = text.split("\n");
+  /** @type {Record<string, string>} */
+  const input = { domain: lines[0].replace(GREETING, ""), address: lines[1] ?? "" };
+  if (!lines[3]?.startsWith("URI: ")) input.statement = lines[3] ?? "";
+  for (const line of lines.slice(3)) {
+    const [name] = FIELDS.find(([, word]) => line.startsWith(`${word}: `)) ?? [];
+    if (name) input[name] = line.slice(line.indexOf(": ") + 2);
+  }
+  return written(input) === text ? input : null;
+}
+
+/** The text that a wallet makes of the fields. @param {Record<string, string>} input */
+function written(input) {
+  const lines = FIELDS.filter(([name]) => name in input).map(([name, word]) => `${word}: ${input[name]}`);
+  const parts = [`${input.domain}${GREETING}\n${input.address}`, input.statement, lines.join("\n")];
+  return parts.filter((part) => part !== undefined).join("\n\n");
+}
+
+/**
+ * Asks by `solana:signIn`. Null if the wallet can't, or signed a text of its own: then the other way is left.
+ * @param {Provider} provider @param {Record<string, string>} input @param {string} text
+ * @returns {Promise<string | null>}
+ */
+async function signIn(provider, input, text) {
+  try {
+    const found = readAnswer(await provider.features[SIGN_IN].signIn({ ...input }));
+    if (found && equal(found.message, bytesOf(text))) return base58(found.signature);
+    noteOtherwise(provider);
+    return null;
+  } catch (error) {
+    const refusal = explain(error);
+    // A person's "no" stays one. What else fails is not asked for in this way again.
+    if (!["rejected", "pending", "locked", "disconnected"].includes(refusal.kind)) noteOtherwise(provider);
+    if (refusal.kind === "unsupported") return null;
+    throw refusal;
+  }
+}
+
+/**
+ * Wallets that signed a text of their own, by the name that they have on each page; the last one is remembered until
+ * somebody signs out.
+ * @type {Set<string>}
+ */
+const otherwise = new Set();
+const OTHERWISE = "wallet-session-plain";
+
+/** @param {Provider} provider */
+function writesOtherwise(provider) {
+  try {
+    return otherwise.has(provider.name) || localStorage.getItem(OTHERWISE) === provider.name;
+  } catch {
+    return false; // Storage is off: one window too many on the next page.
+  }
+}
+
+/** @param {Provider} provider */
+function noteOtherwise(provider) {
+  otherwise.add(provider.name);
+  try {
+    localStorage.setItem(OTHERWISE, provider.name);
+  } catch {
+    // As above.
+  }
 }
 
 /** @param {Uint8Array} some @param {Uint8Array} other */

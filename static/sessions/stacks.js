@@ -246,6 +246,15 @@ export async function accounts(provider) {
   return entries && entries.map(({ address }) => address);
 }
 
+/**
+ * Leather answers each question in a window of its own. It signs without being connected, and whose signature that is
+ * the server sees: so who confirms something is asked once, and not twice.
+ * @param {Provider} provider
+ */
+export function signsAtOnce(provider) {
+  return isLeather(provider);
+}
+
 /** @param {string} address @returns {string} "" for one that cannot sign in */
 function chainOf(address) {
   return CHAINS[/** @type {keyof typeof CHAINS} */ (address.slice(0, 2))] ?? "";
@@ -268,9 +277,13 @@ export async function chain(provider, address) {
  * @returns {Promise<string>} 130 lower-case hex digits, without 0x
  */
 export async function sign(provider, text, address) {
+  /** @type {Record<string, string>} */
+  const params = { message: text };
+  // Without it Leather shows the network that it is set to, and labels a sign-in on mainnet "Testnet".
+  if (isLeather(provider)) params.network = chainOf(address) === CHAINS.ST ? "testnet" : "mainnet";
   // Older versions of Xverse demand the key; Leather refuses what it does not know.
   const publicKey = (await shared(provider))?.find((entry) => entry.address === address)?.publicKey;
-  const params = publicKey ? { message: text, publicKey } : { message: text };
+  if (publicKey) params.publicKey = publicKey;
   return ask(provider, "stx_signMessage", params, (answer) => {
     const found = signatureIn(answer);
     // The server judges the signature; here only what could never be one is stopped.

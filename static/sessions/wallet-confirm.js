@@ -64,6 +64,7 @@ class WalletConfirm extends HTMLElement {
   #timers = [];
   #submitting = false;
   #connected = false;
+  #connectFirst = false;
 
   connectedCallback() {
     if (this.#connected) return;
@@ -137,18 +138,21 @@ class WalletConfirm extends HTMLElement {
   /** @param {Wallet} wallet @param {boolean} another @param {AbortSignal} signal */
   async #signWith(wallet, another, signal) {
     fillWallet(this, wallet);
-    this.#show("connecting");
     const provider = providerOf(wallet.id);
     if (!provider) throw new WalletError("disconnected", undefined, "");
     const family = familyOf(wallet);
+    const connects = this.#connectFirst || !family.signsAtOnce?.(provider);
+    if (connects || another) this.#show("connecting");
     const { accountUrl = "", walletsUrl = "" } = this.dataset;
     const site = { chains: [chainOf(this.#account)], accountUrl, walletsUrl, csrf: "" };
-    const asked = another && family.connectAnother
-      ? family.connectAnother(provider) : family.connect(provider, site, signal);
-    const accounts = await abandonable(asked, signal);
-    if (!accounts.length) throw new WalletError("locked", undefined, "");
-    this.#part("share").hidden = family.connectAnother === undefined;
-    if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
+    if (connects || another) {
+      const asked = another && family.connectAnother
+        ? family.connectAnother(provider) : family.connect(provider, site, signal);
+      const accounts = await abandonable(asked, signal);
+      if (!accounts.length) throw new WalletError("locked", undefined, "");
+      this.#part("share").hidden = family.connectAnother === undefined;
+      if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
+    }
 
     this.#show("preparing");
     const { challengeUrl = "", request, statement = "" } = this.dataset;
@@ -217,6 +221,8 @@ class WalletConfirm extends HTMLElement {
     if (error instanceof HttpError) return this.#refused(error);
     if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
     const { kind, code, message } = explain(error, new Map());
+    // A wallet that signs without a connection wants one after all.
+    if (kind === "locked") this.#connectFirst = true;
     if (kind === "rejected") return this.#show("rejected");
     this.#show("failed", { kind: WALLET_FAILURES[kind] ?? "wallet", technical: [code, quoted(message, MAX_SAID)] });
   }

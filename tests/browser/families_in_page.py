@@ -205,6 +205,15 @@ class Solana(FamilyWallet):
         return {"signature": raw_signature(signer.sign(text))}
 
 
+class SignsIn(Solana):
+    """One that has `solana:signIn` as well; with `signIn="otherwise"` it writes a text of its own."""
+
+    signs = "signIn"
+
+    def __init__(self, driver: Chrome, name: str | None = None, **config: Any) -> None:
+        super().__init__(driver, name, **{"signIn": "as it is asked", **config})
+
+
 def raw_signature(text: str) -> list[int]:
     """The bytes of a signature in base58, as wallets answer them to a page."""
     number = 0

@@ -101,6 +101,27 @@
       const accounts = () => (wallet.connected ? wallet.accounts : [])
         .map(({ address }) => wallet.objects[address] ??= { address, chains: config.chains, features });
       wallet.objects = {};
+      /* As the library of the standard writes it (createSignInMessageText). */
+      const signInText = (input) => {
+        const lines = [
+          ["URI", input.uri], ["Version", input.version], ["Chain ID", input.chainId], ["Nonce", input.nonce],
+          ["Issued At", input.issuedAt], ["Expiration Time", input.expirationTime], ["Not Before", input.notBefore],
+        ].filter(([, value]) => value).map(([name, value]) => `${name}: ${value}`);
+        const first = `${input.domain} wants you to sign in with your Solana account:\n${input.address}`;
+        return [first, input.statement, lines.join("\n")].filter(Boolean).join("\n\n");
+      };
+      const signIn = {
+        version: "1.0.0",
+        async signIn(input) {
+          wallet.calls.push("signIn");
+          if (config.signIn === "unsupported") throw { code: 4200, message: "Not supported" };
+          if (input.domain !== location.host) throw { code: -32603, message: "The domain is of another site" };
+          const text = signInText(input) + (config.signIn === "otherwise" ? "\nResources:" : "");
+          const { signature } = await prompt("signIn", { address: input.address, text });
+          const account = accounts().find(({ address }) => address === input.address);
+          return [{ account, signedMessage: new TextEncoder().encode(text), signature: Uint8Array.from(signature) }];
+        },
+      };
       const standard = {
         version: "1.0.0", name: config.name, icon: config.icon, chains: config.chains,
         get accounts() { return config.forgetful ? [] : accounts(); },
@@ -121,6 +142,7 @@
               return () => wallet.listeners[event].delete(listener);
             },
           },
+          ...(config.signIn ? { "solana:signIn": signIn } : {}),
           "solana:signMessage": {
             version: "1.1.0",
             async signMessage({ account, message }) {

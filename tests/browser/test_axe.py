@@ -44,8 +44,8 @@ STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "contract_wallet", "network_unreachable", "wallet_gone",
-    "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
+    "contract_wallet", "contract_missing", "contract_refused", "contract_silent", "network_unreachable",
+    "wallet_gone", "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
     "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "other_address", "success",
@@ -162,6 +162,12 @@ def test_the_panel_without_a_wallet(browser: Browser, check: Callable[[str], Non
     panel.open()
     panel.wait_for("no_wallet")
     check("no_wallet")
+    browser.run(
+        "for (const each of document.querySelectorAll('[data-part=blocked]')) each.hidden = false;"
+        "for (const each of document.querySelectorAll('[data-part=unblocked]')) each.hidden = true"
+    )
+    assert browser.see("blocked")
+    check("no_wallet, kept out")
     browser.as_a_phone()
     panel.open()
     panel.wait_for("in_app_browser")

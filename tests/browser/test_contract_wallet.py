@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from ..evm import CHAIN, Anvil
-from ..evm.contracts import ContractWallet
+from ..evm.contracts import HANDLERLESS, REFUSING, ApprovingWallet, ContractWallet, creation
 from ..evm.nodes import Relay
 from .pages import Browser, ConnectPanel
 from .wallet_in_page import Request, WalletInPage
@@ -91,3 +91,85 @@ def test_when_the_network_is_out_of_reach_one_click_tries_again(
     panel.sign()
     wallet.approve_sign()
     browser.arrive_at("/session")
+
+
+# -- What the contract says ------------------------------------------------------------------------------------
+
+
+class Told(ContractWalletInPage):
+    """A wallet whose account is any contract, and which answers what the test says."""
+
+    account_is: Any
+    answer: str | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        return [self.account_is]
+
+    def _sign(self, request: Request, key: Any) -> tuple[str, str]:
+        text, signature = WalletInPage._sign(self, request, key)
+        return text, signature if self.answer is None else self.answer
+
+
+@pytest.fixture
+def told(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Told]]:
+    made: list[Told] = []
+
+    def make(address: str, answer: str | None = None) -> Told:
+        monkeypatch.setattr(Told, "account_is", address, raising=False)
+        monkeypatch.setattr(Told, "answer", answer)
+        made.append(Told(browser.driver, "Safe", chain=int(CHAIN.split(":")[1])))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.uninstall()
+
+
+def test_an_approval_on_chain_signs_in(
+    browser: Browser, panel: ConnectPanel, evm: Anvil, told: Callable[..., Told]
+) -> None:
+    """The wallet answers 0x, once all owners have approved the text on chain."""
+    safe = ApprovingWallet(evm)
+    wallet = told(safe.address, "0x")
+    panel.connect(wallet)
+    panel.sign()
+    safe.approve(panel.preview)
+    wallet.approve_sign()
+    browser.arrive_at("/session")
+
+
+SAYS = {
+    "contract_refused": (REFUSING["a revert that says yes"], None, "did not accept that signature"),
+    "contract_silent": (HANDLERLESS, None, "gave no answer"),
+    "contract_missing": (None, "0x", "no smart-contract wallet at that address"),
+}
+
+
+@pytest.mark.parametrize("state", SAYS)
+def test_the_page_says_what_the_contract_said(
+    browser: Browser, panel: ConnectPanel, evm: Anvil, told: Callable[..., Told], state: str
+) -> None:
+    code, answer, title = SAYS[state]
+    wallet = told(evm.deploy(creation(code)) if code else "0x" + "12" * 20, answer)
+    panel.connect(wallet)
+    panel.sign()
+    wallet.approve_sign()
+    panel.wait_for(state)
+    assert title in browser.focused.text
+    panel.retry()
+    panel.wait_for("ready_to_sign")
+
+
+def test_without_a_node_the_page_names_both_causes(
+    browser: Browser, panel: ConnectPanel, told: Callable[..., Told]
+) -> None:
+    wallet = told("0x" + "12" * 20)
+    wallet.chain = 1
+    wallet.install()
+    panel.connect(wallet)
+    panel.sign()
+    wallet.approve_sign()
+    panel.wait_for("bad_signature")
+    assert "Check which account is active" in panel.error
+    assert "If it is a smart-contract wallet" in panel.error

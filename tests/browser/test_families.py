@@ -580,8 +580,6 @@ def test_the_wallet_of_the_session_confirms(
     pass_time(301)
     panel = ask_to_end(browser)
     panel.start()
-    if isinstance(family_wallet, Leather):
-        family_wallet.approve_connect()
     text = family_wallet.approve_sign()
     assert f"End the session {other}." in text
     assert "has ended" in browser.see("message").text
@@ -596,8 +594,6 @@ def test_declining_to_confirm_changes_nothing(
     pass_time(301)
     panel = ask_to_end(browser)
     panel.start()
-    if isinstance(family_wallet, Leather):
-        family_wallet.approve_connect()
     panel.wait_for("signing")
     family_wallet.reject()
     panel.wait_for("rejected")
@@ -614,10 +610,34 @@ def test_another_account_in_the_wallet_confirms_nothing(
     pass_time(301)
     panel = ask_to_end(browser)
     panel.start()
-    if isinstance(family_wallet, Leather):
-        family_wallet.approve_connect()
-    panel.wait_for("address_mismatch")
+    if isinstance(family_wallet, Leather):  # only its signature tells
+        family_wallet.approve_sign()
+        assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
+        assert panel.problem == "signature_mismatch"
+    else:
+        panel.wait_for("address_mismatch")
     assert family_wallet.waiting == []
+
+
+def test_leather_opens_one_window_to_confirm(
+    browser: Browser, put: Put, elsewhere: Elsewhere, pass_time: TimeMachine
+) -> None:
+    """It connects only if it refuses to sign without, and at the second click."""
+    leather = put(Leather)
+    elsewhere.sign_in(leather, FIREFOX)
+    browser.enter(leather)
+    pass_time(301)
+    panel = ask_to_end(browser)
+    panel.start()
+    panel.wait_for("signing")
+    assert leather.waiting == ["stx_signMessage"]
+    leather.fail(16)
+    panel.wait_for("failed", "locked")
+    assert "allow this site" in panel.error
+    panel.start()
+    leather.approve_connect()
+    leather.approve_sign()
+    assert "has ended" in browser.see("message").text
 
 
 def test_a_wallet_of_another_family_is_not_asked_to_confirm(

@@ -326,13 +326,28 @@ def test_only_xverse_is_told_the_key(page: Browser) -> None:
         await module.sign({ request, ...more }, 'text', given[1].address);
         return calls;
       };
-      return [await ask({ isLeather: true }), await ask(XVERSE)];
+      return [await ask({ isLeather: true }), await ask(XVERSE), await ask({})];
     """
-    leather, xverse = run(page, body, stx(TEST), {"address": MAIN, "publicKey": "03cd"}, SIGNATURE)
-    assert leather == [["stx_signMessage", {"message": "text"}]]
+    leather, xverse, another = run(page, body, stx(TEST), {"address": MAIN, "publicKey": "03cd"}, SIGNATURE)
+    assert leather == [["stx_signMessage", {"message": "text", "network": "mainnet"}]]
+    assert another == [["stx_signMessage", {"message": "text"}]]
     assert xverse == [
         ["wallet_getAccount", None], ["stx_signMessage", {"message": "text", "publicKey": "03cd"}],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "network"), [(MAIN, "mainnet"), (TEST, "testnet")])
+def test_leather_is_told_the_network_of_the_account(page: Browser, address: str, network: str) -> None:
+    body = """
+      const calls = [];
+      const request = (method, params) => {
+        calls.push(params.network);
+        return Promise.resolve({ result: { signature: given[1] } });
+      };
+      await module.sign({ request, isLeather: true }, 'text', given[0]);
+      return calls;
+    """
+    assert run(page, body, address, SIGNATURE) == [network]
 
 
 def test_a_signature_is_130_hex_digits_and_nothing_else(page: Browser) -> None:

@@ -46,6 +46,19 @@ def guarded(condition: str) -> bytes:
     return assemble(f"{condition} PUSH1 @yes JUMPI PUSH1 0 PUSH1 0 REVERT yes:") + answers(MAGIC)
 
 
+# A wallet of several owners, as a Safe does it: they approve a hash on chain (here anybody may, with any call but the
+# question), and an empty signature is good for it from then on. Else it reverts with a reason.
+APPROVING = assemble(f"""
+    PUSH1 0 CALLDATALOAD PUSH1 224 SHR PUSH4 0x{MAGIC} EQ PUSH1 @check JUMPI
+    PUSH1 1 PUSH1 4 CALLDATALOAD SSTORE STOP
+check:
+    PUSH1 0x44 CALLDATALOAD ISZERO PUSH1 4 CALLDATALOAD SLOAD AND PUSH1 @yes JUMPI
+    PUSH32 0x{b"Hash not approved".hex():0<64} PUSH1 0 MSTORE PUSH1 32 PUSH1 0 REVERT
+yes:
+""") + answers(MAGIC)
+# A Safe without a fallback handler: it takes every call, and returns nothing.
+HANDLERLESS = assemble("STOP")
+
 ACCEPTS_ALL = answers(MAGIC)
 REFUSING = {
     "one": answers(f"{1:064x}"),
@@ -107,6 +120,29 @@ def prefixed(value: bytes) -> bytes:
 
 def padded(value: bytes) -> bytes:
     return value + bytes(-len(value) % 32)
+
+
+@dataclass
+class ApprovingWallet:
+    """A person whose account is an `APPROVING` contract: they answer with an empty signature."""
+
+    evm: Anvil
+
+    def __post_init__(self) -> None:
+        self.address = self.evm.deploy(creation(APPROVING))
+
+    def account(self, chain: str = CHAIN) -> str:
+        return f"{chain}:{self.address}"
+
+    def approve(self, message: str) -> None:
+        """Have all owners approve the text on chain."""
+        text = message.encode()
+        self.evm.send(self.address, bytes(4) + keccak256(b"\x19Ethereum Signed Message:\n%d" % len(text) + text))
+
+    def sign(self, message: str) -> str:
+        """Return what `personal_sign` of such a wallet returns once the owners have approved."""
+        self.approve(message)
+        return "0x"
 
 
 @dataclass

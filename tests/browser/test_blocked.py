@@ -1,0 +1,86 @@
+"""A wallet that the browser keeps out of the page, since the site's policy allows no inline scripts and no styles but
+its own: the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .pages import Browser, ConnectPanel
+from .wallet_in_page import WalletInPage
+
+SCRIPT = "const s = document.createElement('script'); s.append('window.ethereum = {{}}'); document.{place}.append(s);"
+STYLE = "const s = document.createElement('style'); s.append('#wallet {{ color: red }}'); document.{place}.append(s);"
+EARLY = "new MutationObserver((_, all) => {{ if (!document.head) return; all.disconnect(); {add} }})"
+EARLY += ".observe(document, {{ childList: true, subtree: true }});"
+LATE = "document.addEventListener('DOMContentLoaded', () => {{ {add} }});"
+
+
+def words(browser: Browser) -> str:
+    return str(browser.run("return document.getElementById('connect').innerText"))
+
+
+@pytest.fixture
+def panel(browser: Browser) -> ConnectPanel:
+    return ConnectPanel(browser)
+
+
+@pytest.fixture
+def extension(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What an extension does to each page."""
+    when, what, place = request.param
+    source = when.format(add=what.format(place=place))
+    browser.expected_complaints += ["Content Security Policy", "TrustedScript"]
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    yield
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+CASES = {
+    "a script at once": (EARLY, SCRIPT, "head"),
+    "a script": (LATE, SCRIPT, "head"),
+    "styles": (LATE, STYLE, "body"),
+}
+
+
+@pytest.mark.parametrize("extension", CASES.values(), ids=CASES, indirect=True)
+@pytest.mark.usefixtures("extension")
+def test_a_wallet_that_was_kept_out_is_spoken_of(browser: Browser, panel: ConnectPanel) -> None:
+    panel.open()
+    panel.wait_for("no_wallet")
+    assert "Your browser kept something out of this page" in browser.see("blocked").text
+    assert "Install one" not in words(browser)
+    assert browser.see("install-links")
+
+
+def test_without_a_violation_the_page_advises_to_install(browser: Browser, panel: ConnectPanel) -> None:
+    panel.open()
+    panel.wait_for("no_wallet")
+    assert browser.shown("blocked") is None
+    assert "Install one" in words(browser)
+    assert "Some wallets add a script to the page" in words(browser)
+
+
+@pytest.mark.parametrize("extension", [CASES["styles"]], indirect=True)
+@pytest.mark.usefixtures("extension")
+def test_where_a_wallet_was_found_nothing_is_said(
+    browser: Browser, panel: ConnectPanel, wallet: WalletInPage
+) -> None:
+    wallet.install()
+    panel.open()
+    panel.wait_for("wallet_list")
+    assert browser.shown("blocked") is None
+
+
+def test_no_event_of_a_script_counts(browser: Browser, panel: ConnectPanel) -> None:
+    panel.open()
+    panel.wait_for("no_wallet")
+    browser.run(
+        "document.dispatchEvent(new SecurityPolicyViolationEvent('securitypolicyviolation', {"
+        " effectiveDirective: 'script-src-elem', violatedDirective: 'script-src', documentURI: location.href,"
+        " originalPolicy: '', disposition: 'enforce', statusCode: 200 }))"
+    )
+    assert browser.shown("blocked") is None
