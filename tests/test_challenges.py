@@ -29,6 +29,7 @@ from sessions_core.errors import (
     MessageNotYetValid,
     SessionsError,
     SignatureMalformed,
+    SignatureMismatch,
     SignInRefused,
     StoreUnavailable,
     UriMismatch,

@@ -100,8 +100,8 @@ class Contracts:
         Each other outcome has an error of its own. `refusal` says why it is no key's signature, and is raised where
         it can't be a contract's either. Otherwise:
 
-        - the network has no RPC URL: `ContractWalletUnsupported` if no key can have made the signature, else `refusal`
-          with the reason `contract_unchecked`: another account's key may have made it, or a contract's owner;
+        - the network has no RPC URL: `ContractWalletUnsupported` if no key can have made the signature. Else
+          `refusal` with the reason `contract_unchecked`: another account's key may have made it, or a contract's owner;
         - the network can't be asked: `RpcUnavailable`;
         - no contract is there: `refusal`, or `ContractWalletMissing` if no key can have made the signature;
         - the contract says no: `ContractWalletRefused`; it says nothing: `ContractWalletSilent`.

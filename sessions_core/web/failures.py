@@ -201,7 +201,8 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     refusal = _BY_STATUS.get(status, otherwise)(error.name)
     refusal.status = status  # a view that aborts with 409 or 503 means it
     if "description" in vars(error) and error.description:
-        refusal.message = refusal.said = error.description  # the application's own words
+        refusal.title, refusal.message = error.name, error.description  # the application's own words
+        refusal.said = error.description
     elif isinstance(error, RequestEntityTooLarge) and request.max_content_length is not None:
         from humanize import naturalsize  # 20 ms to import
 
@@ -225,6 +226,10 @@ def _wrong_host(_: SecurityError) -> ResponseReturnValue:
     host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")
     if settings.development and request.method == "GET" and host.strip("[]") in LOOPBACK:
         # 127.0.0.1 is another origin than localhost: wallets compare the address bar with the text they sign.
-        logger.warning("Opened at %s; sending the browser to %s, the configured origin", host, settings.public_origin)
+        logger.warning(
+            "Opened at %s; sending the browser to %s, which is SESSIONS_CORE_PUBLIC_ORIGIN",
+            host,
+            settings.public_origin,
+        )
         return redirect(settings.public_origin + origin.safe_path(request.path, "/"), 307)
     return answer(errors.HostUntrusted(host, cause=origin.cause_of_host(request, settings)))
