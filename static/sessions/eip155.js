@@ -22,8 +22,6 @@ export const LEGACY_ID = "window.ethereum";
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
   /** @type {[unknown, Kind][]} */ ([
-    [4001, "rejected"],
-    ["ACTION_REJECTED", "rejected"],
     [-32002, "pending"],
     [4100, "locked"],
     [4902, "unknown_chain"],

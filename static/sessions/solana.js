@@ -42,7 +42,6 @@ const connected = new WeakMap();
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
   /** @type {[unknown, Kind][]} */ ([
-    [4001, "rejected"],
     [-32002, "pending"],
     [4100, "locked"],
     [4200, "unsupported"],
@@ -66,17 +65,7 @@ let numbered = 0;
  * @param {unknown} error
  */
 export function explain(error) {
-  const known = explainBy(error, KINDS);
-  if (known.kind !== "failed" || known.code !== undefined) return known;
-  if (/\buser (rejected|declined|denied|cancell?ed)\b/i.test(known.message)) {
-    return new WalletError("rejected", undefined, known.message);
-  }
-  try {
-    const { name } = /** @type {any} */ (Object(error));
-    return new WalletError(KINDS.get(name) ?? "failed", undefined, known.message);
-  } catch {
-    return known;
-  }
+  return explainBy(error, KINDS);
 }
 
 /**

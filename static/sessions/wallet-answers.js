@@ -23,6 +23,17 @@ const HINT_MS = 2_000;
 /** Who shares more accounts than this with a site does not mean to. */
 export const MAX_ACCOUNTS = 20;
 
+/**
+ * The person's "no" in words: "User denied message signature", "Cancelled by user", "user_rejected", and a bare
+ * "Cancelled" if that is all. Not "access denied", nor what a node or a network rejects.
+ */
+const DECLINED = [
+  /\buser(?: has|'s)?[ _-]+(?:reject|declin|den(?:y|ied)|cancel|refus|disapprov|abort|dismiss|clos)/i,
+  /\b(?:reject|declin|deni|cancel|refus|disapprov|abort|dismiss|clos)\w*(?: \w+)? by (?:the )?user\b/i,
+  /^(?:(?:the|sign|signing|signature|message|connection|approval|request|operation) )*(?:was )?(?:reject(?:ed)?|declined|denied|cancel(?:l?ed)?)[.!]?$/i,
+  /^(?:the )?(?:popup|window|modal) (?:was )?closed[.!]?$/i,
+];
+
 /** What a wallet answered instead of what it was asked for. `code` and `message` are short and printable. */
 export class WalletError extends Error {
   /** @param {Kind} kind @param {string | number | undefined} code @param {string} detail */
@@ -34,31 +45,71 @@ export class WalletError extends Error {
   }
 }
 
+/**
+ * @param {string[]} sentences short ones
+ * @param {Kind} kind what the code says
+ * @returns {Kind}
+ */
+function kindOfWords(sentences, kind) {
+  const says = (/** @type {RegExp[]} */ words) => sentences.some((each) => words.some((word) => word.test(each)));
+  if (["failed", "locked"].includes(kind) && says(DECLINED)) return "rejected";
+  return kind;
+}
+
+/** A person's "no", whatever the family: EIP-1193, ethers, and four of WalletConnect. @type {Set<unknown>} */
+const REJECTIONS = new Set([4001, "ACTION_REJECTED", 5000, 5001, 5002, 5003]);
+
+/** Under which names wallets hide what went wrong inside of what they throw. */
+const INSIDE = ["error", "data", "originalError", "cause", "info"];
+const MAX_LAYERS = 8;
+
 /** Some wallets send codes as text. @param {unknown} value */
 function plainCode(value) {
   if (typeof value === "string" && /^-?\d{1,6}$/.test(value)) return Number(value);
   return typeof value === "number" || typeof value === "string" ? value : undefined;
 }
 
+/** @param {any} layer @param {string} name */
+function peek(layer, name) {
+  try {
+    return layer?.[name];
+  } catch {
+    return undefined; // A getter of the error threw.
+  }
+}
+
+/** What was thrown and what it wraps, from the outside in. @param {unknown} error */
+function layersOf(error) {
+  const layers = [error];
+  for (const layer of layers) {
+    for (const inner of INSIDE.map((name) => peek(layer, name))) {
+      const says = typeof inner === "string" || (typeof inner === "object" && inner !== null);
+      if (says && layers.length < MAX_LAYERS && !layers.includes(inner)) layers.push(inner);
+    }
+  }
+  return layers;
+}
+
 /**
- * Reads a refusal in any of the shapes in which wallets throw it; what its code means is for the family to say, since
- * the same number means different things.
- * @param {any} error @param {Map<unknown, Kind>} kinds @returns {WalletError}
+ * Reads a refusal in any of the shapes in which wallets throw it. What a code means is for the family to say, since the
+ * same number means different things. Words are read for what codes leave open, or get wrong: many wallets put the
+ * person's "no" into an internal error, or throw nothing but a sentence.
+ * @param {unknown} error @param {Map<unknown, Kind>} kinds of codes, and of names where a family has no codes
+ * @returns {WalletError}
  */
 export function explain(error, kinds) {
   if (error instanceof WalletError) return error;
-  let code;
-  let detail = "";
-  try {
-    const inner = plainCode(error?.data?.originalError?.code);
-    code = plainCode(error?.code ?? error?.error?.code ?? error?.data?.originalError?.code);
-    // MetaMask mobile hides "unknown chain" inside an internal error.
-    if (code === -32603 && kinds.has(inner)) code = inner;
-    detail = String(error?.message ?? error?.error?.message ?? (typeof error === "string" ? error : ""));
-  } catch {
-    // A getter of the error threw.
-  }
-  return new WalletError(kinds.get(code) ?? "failed", code, detail);
+  const layers = layersOf(error);
+  const codes = layers.map((layer) => plainCode(peek(layer, "code")));
+  const names = layers.map((layer) => peek(layer, "name"));
+  const known = [...codes, ...names].find((each) => kinds.has(each) || REJECTIONS.has(each));
+  const sentences = layers
+    .map((layer) => (typeof layer === "string" ? layer : peek(layer, "message")))
+    .filter((each) => typeof each === "string" && each !== "")
+    .map((each) => printable(each, MAX_SAID));
+  const code = codes.includes(/** @type {any} */ (known)) ? known : codes.find((each) => each !== undefined);
+  const kind = kindOfWords(sentences, kinds.get(known) ?? (REJECTIONS.has(known) ? "rejected" : "failed"));
+  return new WalletError(kind, /** @type {string | number | undefined} */ (code), sentences[0] ?? "");
 }
 
 /** @param {string} method what was asked @param {unknown} answer */

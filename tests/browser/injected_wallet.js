@@ -26,7 +26,7 @@
       if (method === "eth_requestAccounts" && wallet.connected) return Promise.resolve(wallet.accounts);
       if (!prompts.has(method)) return Promise.reject({ code: 4200, message: "Unsupported method" });
       return new Promise((resolve, reject) => {
-        wallet.queue.push({ number: ++last, method, params: params ?? [], resolve, reject });
+        wallet.queue.push({ number: ++last, at: performance.now(), method, params: params ?? [], resolve, reject });
       });
     },
     on(event, listener) {
@@ -44,11 +44,14 @@
     (wallet.open ??= new Map()).set(request.number, request);
     return { number: request.number, method: request.method, params: request.params };
   };
-  wallet.settle = (number, { result, error }) => {
+  /* `after`: so many milliseconds after the question at the earliest, since people read first. */
+  wallet.settle = (number, { after = 0, ...answer }) => {
     const request = wallet.open.get(number);
     wallet.open.delete(number);
-    if (error) request.reject(error);
-    else request.resolve(result);
+    const settle = () => ("error" in answer ? request.reject(answer.error) : request.resolve(answer.result));
+    const early = request.at + after - performance.now();
+    if (early > 0) setTimeout(settle, early);
+    else settle();
   };
   wallet.emit = (event, value) => {
     for (const listener of Array.from(wallet.listeners[event] ?? [])) listener(value);

@@ -19,6 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 SCRIPT = (Path(__file__).parent / "injected_wallet.js").read_text()
 PATIENCE = 20
+HUMAN_MS = 600
+"""Nobody declines faster."""
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="8" fill="#d9622b"/>'
@@ -130,7 +132,14 @@ class WalletInPage:
         self._settle(request, result=None)
 
     def reject(self) -> None:
-        self.fail(4001, "User rejected the request.")
+        self._settle(
+            self.next_request(), error={"code": 4001, "message": "User rejected the request."}, after=HUMAN_MS
+        )
+
+    def throw(self, expression: str) -> None:
+        """Answer with what this JavaScript makes, after a person had the time to read the question."""
+        number = self.next_request()["number"]
+        self._tell(f"wallet.settle(value, {{ error: {expression}, after: {HUMAN_MS} }})", number)
 
     def fail(self, code: int | str, message: str = "", *, wrapped: bool = False) -> None:
         """Answer with an error; `wrapped` the way some wallets hide the real one."""
