@@ -119,15 +119,21 @@ function readAccounts(answer, method) {
   try {
     if (!Array.isArray(answer)) throw new TypeError("no list");
     const found = new Map();
+    let silent = false;
     for (const account of answer.slice(0, MAX_ACCOUNTS)) {
       const { address, chains, features } = account;
-      if (!onSolana(chains) || !features.includes(SIGN)) continue;
+      if (!onSolana(chains)) continue;
+      if (!features.includes(SIGN)) {
+        silent = true;
+        continue;
+      }
       if (typeof address !== "string" || !ADDRESS.test(address)) throw new TypeError("no address");
       if (!found.has(address)) found.set(address, account);
     }
+    if (silent && !found.size) throw new WalletError("unable", SIGN, "No account has this feature.");
     return Array.from(found.values());
-  } catch {
-    throw malformed(method, answer);
+  } catch (error) {
+    throw error instanceof WalletError ? error : malformed(method, answer);
   }
 }
 

@@ -10,9 +10,10 @@ import { toBytes } from "./bytes.js";
 import { MAX_NAME, MAX_SAID, printable } from "./wallet-words.js";
 
 /**
- * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "disconnected"
+ * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "unable" | "disconnected" | "stale"
  *           | "blocked" | "restricted" | "expired" | "gone" | "storage_full" | "storage_blocked" | "share_unreadable"
  *           | "malformed" | "failed"} Kind
+ *   `unable`: it signs, but not with this account; `stale`: its part in this page is cut off from the rest of it;
  *   `blocked`: the browser opened no window; `restricted`, `expired`: the wallet allows this page too little, or no
  *   longer what it did; `gone`, `share_unreadable`: it can never sign again; `storage_…`: the browser keeps nothing.
  */
@@ -34,6 +35,24 @@ const DECLINED = [
   /^(?:the )?(?:popup|window|modal) (?:was )?closed[.!]?$/i,
 ];
 
+/** Accounts that have no key here: "read-only account", "Watch only wallets can't sign". */
+const KEYLESS = [/\b(?:read|view|watch)(?:ing)?[ -]?only\b/i, /\bno private key\b/i];
+/** "Message signing is not supported on hardware wallets": both have to be said, in any order. */
+const UNSUPPORTED = /\bnot (?:\w+ )?support|n['’]t support|\bunsupported\b|\b(?:can(?: ?not|['’]t)|unable to) sign/i;
+const OF_ACCOUNT = /\b(?:hardware|ledger|trezor|keystone|gridplus|account|messages?|off-?chain)\b/i;
+
+/** An extension that was updated or restarted: what it put into this page before reaches it no more. */
+const STALE = [
+  /\bextension context (?:was )?invalidated\b/i,
+  /\breceiving end does not exist\b/i,
+  /\bmessage (?:port|channel) (?:is )?closed before a response\b/i,
+  /\bdisconnected port\b/i,
+  /\bpage reload required\b/i,
+];
+
+/** Nobody reads a question and answers it as fast as this. */
+const AT_ONCE_MS = 300;
+
 /** What a wallet answered instead of what it was asked for. `code` and `message` are short and printable. */
 export class WalletError extends Error {
   /** @param {Kind} kind @param {string | number | undefined} code @param {string} detail */
@@ -52,6 +71,9 @@ export class WalletError extends Error {
  */
 function kindOfWords(sentences, kind) {
   const says = (/** @type {RegExp[]} */ words) => sentences.some((each) => words.some((word) => word.test(each)));
+  const unable = sentences.some((each) => UNSUPPORTED.test(each) && OF_ACCOUNT.test(each));
+  if (["failed", "disconnected"].includes(kind) && says(STALE)) return "stale";
+  if (["failed", "locked", "rejected", "unsupported"].includes(kind) && (unable || says(KEYLESS))) return "unable";
   if (["failed", "locked"].includes(kind) && says(DECLINED)) return "rejected";
   return kind;
 }
@@ -110,6 +132,22 @@ export function explain(error, kinds) {
   const code = codes.includes(/** @type {any} */ (known)) ? known : codes.find((each) => each !== undefined);
   const kind = kindOfWords(sentences, kinds.get(known) ?? (REJECTIONS.has(known) ? "rejected" : "failed"));
   return new WalletError(kind, /** @type {string | number | undefined} */ (code), sentences[0] ?? "");
+}
+
+/**
+ * What a wallet answers when it is asked to sign. A "no" that comes before anybody can have read the question is no
+ * person's: wallets give it by themselves for accounts that they can't sign with, on some hardware or without a key.
+ * @template T @param {Promise<T>} answer @returns {Promise<T>}
+ */
+export async function signed(answer) {
+  const asked = performance.now();
+  try {
+    return await answer;
+  } catch (error) {
+    const atOnce = performance.now() - asked < AT_ONCE_MS;
+    if (!(error instanceof WalletError && error.kind === "rejected" && atOnce)) throw error;
+    throw new WalletError("unable", error.code, error.message);
+  }
 }
 
 /** @param {string} method what was asked @param {unknown} answer */

@@ -14,7 +14,7 @@ import { addressOf, chainOf, namespaceOf, same } from "./accounts.js";
 import { StrangeText, ask } from "./challenge.js";
 import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
-import { WalletError, abandonable, explain } from "./wallet-answers.js";
+import { WalletError, abandonable, explain, signed } from "./wallet-answers.js";
 import {
   button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
@@ -40,6 +40,7 @@ const WALLET_FAILURES = {
   locked: "locked",
   disconnected: "disconnected",
   unsupported: "unsupported",
+  unable: "unable",
   malformed: "malformed",
   gone: "gone",
   storage_full: "storage",
@@ -158,7 +159,7 @@ class WalletConfirm extends HTMLElement {
     const left = challenge.deadline - performance.now();
     this.#timers.push(setTimeout(() => this.#expire(), Math.max(left, 0)));
     const signature = await abandonable(
-      family.sign(provider, challenge.message, challenge.address, challenge), signal);
+      signed(family.sign(provider, challenge.message, challenge.address, challenge)), signal);
     if (performance.now() > challenge.deadline) return this.#expire();
     this.#submit(challenge, signature);
   }

@@ -17,7 +17,7 @@ import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./sign-in-states.js";
-import { WalletError, abandonable, explain, hint } from "./wallet-answers.js";
+import { WalletError, abandonable, explain, hint, signed } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
   announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
@@ -296,7 +296,7 @@ class WalletSignIn extends HTMLElement {
       challenge.spent = true;
       this.#signedOnce = true;
       const signature = await abandonable(
-        family.sign(provider, challenge.message, address, challenge), signal);
+        signed(family.sign(provider, challenge.message, address, challenge)), signal);
       if (performance.now() > challenge.deadline) return this.#show("nonce_expired");
       this.#submit(challenge, signature);
     }, SIGN_FAILURES);

@@ -100,7 +100,7 @@
 
     /* The Wallet Standard, with the errors of Phantom. */
     solana() {
-      const features = ["solana:signMessage", "solana:signAndSendTransaction"];
+      const features = config.features ?? ["solana:signMessage", "solana:signAndSendTransaction"];
       const accounts = () => (wallet.connected ? wallet.accounts : [])
         .map(({ address }) => wallet.objects[address] ??= { address, chains: config.chains, features });
       wallet.objects = {};
@@ -129,6 +129,7 @@
             async signMessage({ account, message }) {
               wallet.calls.push("signMessage");
               const text = new TextDecoder().decode(message);
+              if (config.refuses) throw config.refuses;
               if (config.spoils) message[0] ^= 1;
               const answer = await prompt("signMessage", { address: account.address, text });
               if (config.answers === "raw") return answer;

@@ -1,4 +1,4 @@
-"""Declining is no error, however a wallet says it: in a code, in words, or in one wrapped in the other."""
+"""Refusals are read from codes and words alike, and declining is no error, however a wallet says it."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ KINDS = [
     ("{ code: 4100, message: 'The requested method has not been authorized by the user.' }", "locked"),
     ("{ code: -32002, message: 'User rejected nothing yet: a request is pending' }", "pending"),
     ("{ code: -32603, message: 'Internal JSON-RPC error.' }", "failed"),
+    ("{ code: 4100, message: 'This is a read-only account' }", "unable"),
+    ("{ code: 4001, message: 'Watch-only wallets can not sign' }", "unable"),
+    ("new Error('personal_sign is not supported on hardware wallets')", "unable"),
+    ("{ code: -32603, message: 'Ledger does not support off-chain message signing' }", "unable"),
+    ("{ code: 4001, message: 'The hardware device rejected the request' }", "rejected"),
+    ("{ code: 4200, message: 'The requested method is not supported by this provider' }", "unsupported"),
     ("'Transaction rejected by the node'", "failed"),
     ("'Access denied.'", "failed"),
     ("'Connection refused'", "failed"),
@@ -81,7 +87,7 @@ KINDS = [
 ]
 
 
-def test_a_no_is_read_from_codes_and_words(page: Browser) -> None:
+def test_refusals_are_read_from_codes_and_words(page: Browser) -> None:
     thrown = ", ".join(each for each, _ in KINDS)
     assert page.module("eip155", f"[{thrown}].map((error) => module.explain(error).kind)") == [
         kind for _, kind in KINDS
