@@ -21,6 +21,9 @@ import { MAX_NAME, MAX_SAID, printable } from "./wallet-words.js";
 /** A wallet that takes longer to answer a question for nobody's eyes has not answered it. */
 const HINT_MS = 2_000;
 
+/** After this long a person is told what else may be the matter, and a question that nobody sees goes unanswered. */
+export const SLOW_MS = 20_000;
+
 /** Who shares more accounts than this with a site does not mean to. */
 export const MAX_ACCOUNTS = 20;
 
@@ -167,6 +170,24 @@ export function abandonable(promise, signal) {
     signal.addEventListener("abort", giveUp, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
   });
+}
+
+/**
+ * The answer to a question that nobody is asked, and without which the page can't go on. A wallet that is cut off from
+ * this page stays silent for ever, so one that takes too long counts as cut off.
+ * @template T @param {Promise<T>} answer @param {AbortSignal} signal gives up @returns {Promise<T>}
+ */
+export async function answered(answer, signal) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new WalletError("stale", undefined, "It did not answer.")), SLOW_MS);
+  });
+  try {
+    return await abandonable(Promise.race([answer, /** @type {Promise<never>} */ (late)]), signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

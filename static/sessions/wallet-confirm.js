@@ -14,9 +14,9 @@ import { addressOf, chainOf, namespaceOf, same } from "./accounts.js";
 import { StrangeText, ask } from "./challenge.js";
 import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
-import { WalletError, abandonable, explain, signed } from "./wallet-answers.js";
+import { SLOW_MS, WalletError, abandonable, explain, signed } from "./wallet-answers.js";
 import {
-  button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
+  announce, button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
 import { MAX_SAID, printable, quoted } from "./wallet-words.js";
 import { discover, list, providerOf } from "./wallets.js";
@@ -24,7 +24,6 @@ import { discover, list, providerOf } from "./wallets.js";
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {import("./challenge.js").Challenge} Challenge */
 
-const SLOW_MS = 20_000;
 /** Where the page still stands so long after the server said that there is no session, there is one. */
 const LEAVING_MS = 5_000;
 
@@ -39,6 +38,7 @@ const WALLET_FAILURES = {
   pending: "pending",
   locked: "locked",
   disconnected: "disconnected",
+  stale: "stale",
   unsupported: "unsupported",
   unable: "unable",
   malformed: "malformed",
@@ -263,13 +263,17 @@ class WalletConfirm extends HTMLElement {
     else delete this.dataset.kind;
     show(this, state, { kind });
 
-    const tooOld = state === "expired" && kind === "page";
-    this.#part("renew").hidden = !tooOld;
-    if (tooOld) this.#button("confirm").hidden = true;
+    // What was signed would not be taken, or no wallet reaches this page any more: only another page helps.
+    const over = (state === "expired" && kind === "page") || kind === "stale";
+    this.#part("renew").hidden = !over;
+    if (over) this.#button("confirm").hidden = true;
     this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || this.#list().length < 2;
     this.#part("slow").hidden = true;
     if (["connecting", "signing"].includes(state)) {
-      this.#timers.push(setTimeout(() => { this.#part("slow").hidden = false; }, SLOW_MS));
+      this.#timers.push(setTimeout(() => {
+        this.#part("slow").hidden = this.#part("renew").hidden = false;
+        announce(this, this.#part("slow").textContent ?? "");
+      }, SLOW_MS));
     }
     this.#part("letter").hidden = !this.#challenge;
     this.#part("preview").textContent = this.#challenge?.message ?? "";

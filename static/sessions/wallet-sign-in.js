@@ -17,7 +17,7 @@ import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./sign-in-states.js";
-import { WalletError, abandonable, explain, hint, signed } from "./wallet-answers.js";
+import { SLOW_MS, WalletError, abandonable, answered, explain, hint, signed } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
   announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
@@ -29,7 +29,6 @@ import { discover, installed, list, providerOf } from "./wallets.js";
 /** @typedef {challenges.Challenge} Challenge */
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
 
-const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
 const DEFAULT_RETRY_SECONDS = 60;
@@ -235,7 +234,7 @@ class WalletSignIn extends HTMLElement {
       if (preferred && ["unsupported", "locked"].includes(error?.kind)) return preferred;
       throw error;
     });
-    return abandonable(asked, signal);
+    return answered(asked, signal);
   }
 
   /** @param {string} chain */
@@ -468,8 +467,12 @@ class WalletSignIn extends HTMLElement {
     this.#drawSteps();
     this.#drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
-    if (state === "signing") {
-      this.#timer = setTimeout(() => { this.#part("signing-slow").hidden = false; }, SLOW_MS);
+    const slow = this.querySelector(`[data-slow="${state}"]`);
+    if (slow instanceof HTMLElement) {
+      this.#timer = setTimeout(() => {
+        slow.hidden = false;
+        announce(this, slow.textContent ?? "");
+      }, SLOW_MS);
     }
     this.#retryAt = 0;
     if (state === "rate_limited") {
@@ -512,7 +515,7 @@ class WalletSignIn extends HTMLElement {
     this.#part("preview").textContent = this.#challenge?.message ?? "";
     this.#part("remember").hidden = !signing || stopped;
     this.#part("sign-actions").hidden = !signing;
-    this.#part("signing-slow").hidden = true;
+    for (const each of this.querySelectorAll("[data-slow]")) each.toggleAttribute("hidden", true);
     const button = this.#part("sign-button");
     button.hidden = !["preparing", "ready_to_sign", "signing", "rejected_sign", "sign_failed", "request_pending", "verifying"]
       .includes(state);

@@ -16,7 +16,9 @@
   const provider = {
     request({ method, params }) {
       wallet.calls.push(method);
-      if (config.deaf.includes(method)) return new Promise(() => {});
+      // The extension was updated: what is left of it in this page throws, or waits for ever.
+      if (wallet.cutOff === "throws") return Promise.reject(new Error("Extension context invalidated."));
+      if (wallet.cutOff === "silent" || config.deaf.includes(method)) return new Promise(() => {});
       if (method in config.quirks) {
         const quirk = config.quirks[method];
         return quirk.error ? Promise.reject(quirk.error) : Promise.resolve(quirk.result);

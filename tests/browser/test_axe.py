@@ -42,7 +42,8 @@ LOOKS = {
 # Everything but what a state needs a wallet for; those are walked through below.
 STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
-    "request_pending", "sign_unsupported", "account_unable", "connecting", "connect_slow", "choose_account", "wrong_network",
+    "request_pending", "sign_unsupported", "account_unable", "wallet_stale", "connecting", "connect_slow",
+    "choose_account", "wrong_network",
     "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
     "contract_wallet", "network_unreachable", "wallet_gone",
     "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",

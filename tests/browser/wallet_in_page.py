@@ -185,6 +185,10 @@ class WalletInPage:
         self._tell("wallet.connected = false; wallet.emit('accountsChanged', [])", None)
         self.install()
 
+    def cut_off(self, how: str = "throws") -> None:
+        """Update the extension under the page: from now on each question `throws`, or is answered with silence."""
+        self._tell("wallet.cutOff = value", how)
+
     def switch_chain(self, chain: int) -> None:
         self.chain = chain
         self._tell("wallet.chainId = value; wallet.emit('chainChanged', value)", hex(chain))
