@@ -28,7 +28,7 @@ import { discover, list, providerOf } from "./wallets.js";
 const LEAVING_MS = 5_000;
 
 /** A request is open somewhere: the button is pending. */
-const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
+const BUSY = new Set(["looking", "connecting", "preparing", "signing", "verifying"]);
 
 /** A wallet is asked for something, and nothing was sent to the server yet. */
 const ASKING = new Set(["connecting", "preparing", "signing"]);
@@ -57,6 +57,8 @@ class WalletConfirm extends HTMLElement {
   #wallet = null;
   /** The id of the wallet that was taken without asking, or "". */
   #taken = "";
+  /** Whether wallets have had the time to be found, and when they have. */
+  #looked = false;
   /** @type {Promise<void>} */
   #scanned = Promise.resolve();
   /** @type {Challenge | null} */
@@ -86,7 +88,7 @@ class WalletConfirm extends HTMLElement {
         changed: () => this.#walletsChanged(),
         scanned: resolve,
       });
-    });
+    }).then(() => { this.#looked = true; });
     this.#startOver();
   }
 
@@ -108,6 +110,7 @@ class WalletConfirm extends HTMLElement {
   /** @param {boolean} [another] whether to ask the wallet for other accounts than it shares already */
   #confirm(another = false) {
     this.#run(async (signal) => {
+      if (!this.#looked) this.#show("looking");
       await abandonable(this.#scanned, signal);
       const own = this.#wallet ? null : this.#ownWallet();
       this.#taken = own?.id ?? "";

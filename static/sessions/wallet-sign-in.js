@@ -56,6 +56,8 @@ class WalletSignIn extends HTMLElement {
   #signedOnce = false;
   #submitting = false;
   #connected = false;
+  /** Whether wallets have had the time to be found. */
+  #looked = false;
 
   connectedCallback() {
     if (this.#connected) return;
@@ -104,7 +106,8 @@ class WalletSignIn extends HTMLElement {
   }
 
   #scanned() {
-    if (this.#state === "scanning") this.#show(resting());
+    this.#looked = true;
+    if (this.#state === "scanning") this.#show(this.#resting);
   }
 
   #drawWallets() {
@@ -355,8 +358,7 @@ class WalletSignIn extends HTMLElement {
   }
 
   #useAnother() {
-    this.#show("scanning");
-    this.#scanned();
+    this.#show(this.#resting);
     this.#part("connect-heading").focus();
   }
 
@@ -365,7 +367,7 @@ class WalletSignIn extends HTMLElement {
     this.#attempt.abort();
     this.#disconnect();
     this.#write({ message: "", challenge: "", signature: "", wallet: "" });
-    if (!CLOSED.has(this.#state)) this.#show(resting());
+    if (!CLOSED.has(this.#state)) this.#show(this.#resting);
     location.replace(this.#freshUrl);
   }
 
@@ -426,6 +428,12 @@ class WalletSignIn extends HTMLElement {
   get #linking() { return this.dataset.purpose === "link"; }
   /** Step 2 is the current one once an account on an accepted network is chosen. */
   get #phase() { return this.#address && this.#chain ? "sign" : "connect"; }
+  /** What the panel shows while nothing happens. */
+  get #resting() {
+    if (installed().length) return "wallet_list";
+    if (!this.#looked) return "scanning";
+    return onPhone() ? "in_app_browser" : "no_wallet";
+  }
   get #form() { return /** @type {HTMLFormElement} */ (this.querySelector("form.sign-in__form")); }
   get #freshUrl() {
     return /** @type {HTMLAnchorElement} */ (this.querySelector("[data-testid='reload']")).href;
@@ -617,7 +625,7 @@ class WalletSignIn extends HTMLElement {
 
   /** Back to the list, at the place where the person was. @param {string} [chosen] */
   #rest(chosen) {
-    this.#show(resting());
+    this.#show(this.#resting);
     const row = chosen && firstShown(this, `[data-wallet-id="${CSS.escape(chosen)}"]`);
     if (row) row.focus();
     else this.#focusFirstWallet();
@@ -654,12 +662,6 @@ class WalletSignIn extends HTMLElement {
 
   /** @param {string} name @returns {HTMLElement} */
   #part(name) { return part(this, name); }
-}
-
-/** What the panel shows while nothing happens. */
-function resting() {
-  if (installed().length) return "wallet_list";
-  return onPhone() ? "in_app_browser" : "no_wallet";
 }
 
 /** @param {string | undefined} text */

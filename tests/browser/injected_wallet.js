@@ -66,7 +66,10 @@
   (window.walletsInPage ??= {})[config.key] = wallet;
 
   if (config.legacy) {
-    window.ethereum = provider;
+    // After so many milliseconds and without an event, as apps on phones do it.
+    wallet.arrive = () => { window.ethereum = provider; };
+    if (config.late === 0) wallet.arrive();
+    else if (config.late > 0) setTimeout(wallet.arrive, config.late);
   } else if (config.announce === "at once") {
     window.addEventListener("eip6963:requestProvider", () => wallet.announce());
     wallet.announce();

@@ -50,12 +50,16 @@ class WalletInPage:
         accounts: int = 1,
         announce: str = "at once",
         legacy: bool = False,
+        late: int = 0,
         deaf: tuple[str, ...] = (),
         quirks: dict[str, Any] | None = None,
         announced_as: str | None = None,
         number: int = 1,
     ) -> None:
-        """`announced_as` is the uuid of the announcement, `number` its place among those that took the same one."""
+        """`announced_as` is the uuid of the announcement, `number` its place among those that took the same one.
+
+        One that is `legacy` comes to `window.ethereum` so many milliseconds `late`; -1: when it is told to.
+        """
         self.driver = driver
         self.key = str(uuid.uuid4())
         identity = announced_as or self.key
@@ -64,7 +68,10 @@ class WalletInPage:
         self.keys = [Account.create() for _ in range(accounts)]
         self.chain = chain
         self.connected = False
-        self.options = {"announce": announce, "legacy": legacy, "deaf": list(deaf), "quirks": quirks or {}}
+        self.options = {
+            **{"announce": announce, "legacy": legacy, "late": late},
+            **{"deaf": list(deaf), "quirks": quirks or {}},
+        }
         self.stalled: Request | None = None
         self._script: str | None = None
         self.install()
