@@ -14,7 +14,9 @@ export const BUSY = new Set(["connecting", "connect_slow", "switching", "prepari
 /** The page waits for nothing and holds nothing. */
 export const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
 /** Step 1 waits for another network. */
-export const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
+export const CHOOSING_NETWORK = new Set([
+  "wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported", "switch_unseen",
+]);
 /** To sign, the wallet has to be connected again. */
 export const UNCONNECTED = new Set([
   "wallet_locked", "sign_unsupported", "account_unable", "wallet_stale", "delegation_expired", "wallet_gone", "share_unreadable",

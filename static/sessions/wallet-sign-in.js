@@ -32,6 +32,9 @@ import { discover, installed, list, providerOf } from "./wallets.js";
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
 const DEFAULT_RETRY_SECONDS = 60;
+/** Some wallets say that they switched before they have: how long they are asked again, and how often. */
+const SWITCHING_MS = 3_000;
+const ASK_AGAIN_MS = 150;
 
 class WalletSignIn extends HTMLElement {
   /** The running attempt. Aborting it makes every answer that is still to come a stranger's. */
@@ -44,6 +47,8 @@ class WalletSignIn extends HTMLElement {
   #offered = "";
   /** The network that the wallet was asked to switch to. */
   #target = "";
+  /** The network that the wallet said it is on, accepted or not. */
+  #reported = "";
   /** The accepted network that the wallet is on; with an address, step 1 is done. */
   #chain = "";
   /** @type {Challenge | null} */
@@ -212,6 +217,7 @@ class WalletSignIn extends HTMLElement {
   async #checkNetwork(signal) {
     if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
     const chain = await this.#askChain(signal);
+    this.#reported = chain;
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
@@ -250,8 +256,23 @@ class WalletSignIn extends HTMLElement {
     this.#run(async (signal) => {
       this.#show("switching");
       await abandonable(switchChain(this.#provider, chain), signal);
+      if (await this.#seesNo(chain, signal)) return this.#show("switch_unseen");
       await this.#checkNetwork(signal);
     }, SWITCH_FAILURES);
+  }
+
+  /**
+   * Whether a wallet that says it switched is still on the network of before, and that one is not accepted.
+   * @param {string} chain that it was to switch to @param {AbortSignal} signal
+   */
+  async #seesNo(chain, signal) {
+    const [before, end] = [this.#reported, performance.now() + SWITCHING_MS];
+    for (;;) {
+      const now = await this.#askChain(signal);
+      if (now !== before || now === chain) return false;
+      if (performance.now() > end) return !this.#chainName(now);
+      await abandonable(new Promise((resolve) => { setTimeout(resolve, ASK_AGAIN_MS); }), signal);
+    }
   }
 
   /** Where no site can ask a wallet to switch, its addresses tell the network: it has to share them again. */

@@ -58,6 +58,8 @@
   wallet.emit = (event, value) => {
     for (const listener of Array.from(wallet.listeners[event] ?? [])) listener(value);
   };
+  /* The new network shows after so many milliseconds only, and without an event. */
+  wallet.switchLate = (chainId, ms) => setTimeout(() => { wallet.chainId = chainId; }, ms);
   wallet.announce = (info = config.info, other) => {
     const detail = Object.freeze({ info: Object.freeze({ ...info }), provider: other ?? provider });
     window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));

@@ -43,9 +43,8 @@ LOOKS = {
 STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
     "request_pending", "sign_unsupported", "account_unable", "wallet_stale", "connecting", "connect_slow",
-    "choose_account", "wrong_network",
-    "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "contract_wallet", "network_unreachable", "wallet_gone",
+    "choose_account", "wrong_network", "switching", "switch_rejected", "unknown_chain", "switch_unsupported",
+    "switch_unseen", "nonce_failed", "bad_signature", "contract_wallet", "network_unreachable", "wallet_gone",
     "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
     "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",

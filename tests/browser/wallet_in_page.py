@@ -138,6 +138,14 @@ class WalletInPage:
         self.switch_chain(int(request["params"][0]["chainId"], 16))
         self._settle(request, result=None)
 
+    def approve_switch_late(self, milliseconds: int) -> None:
+        """Say that the network is switched, and switch it later, without an event; never, if that is -1."""
+        request = self.next_request("wallet_switchEthereumChain")
+        if milliseconds >= 0:
+            late = {"chainId": request["params"][0]["chainId"], "ms": milliseconds}
+            self._tell("wallet.switchLate(value.chainId, value.ms)", late)
+        self._settle(request, result=None)
+
     def reject(self) -> None:
         self._settle(
             self.next_request(), error={"code": 4001, "message": "User rejected the request."}, after=HUMAN_MS
