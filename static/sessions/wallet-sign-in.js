@@ -12,6 +12,7 @@ import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
 import { keepsCookies } from "./cookie-check.js";
 import { familyOf } from "./families.js";
+import { visit } from "./fragment.js";
 import { HttpError } from "./http.js";
 import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
@@ -375,7 +376,7 @@ class WalletSignIn extends HTMLElement {
     this.#disconnect();
     this.#rest(chosen);
     // The form may have reached the server already: only the server knows, so ask it.
-    if (sent) location.assign(this.#freshUrl);
+    if (sent) visit(this.#freshUrl);
   }
 
   #useAnother() {
@@ -389,7 +390,7 @@ class WalletSignIn extends HTMLElement {
     this.#disconnect();
     this.#write({ message: "", challenge: "", signature: "", wallet: "" });
     if (!CLOSED.has(this.#state)) this.#show(this.#resting);
-    location.replace(this.#freshUrl);
+    visit(this.#freshUrl);
   }
 
   // ---- What happens by itself -------------------------------------------------------------------
@@ -431,7 +432,7 @@ class WalletSignIn extends HTMLElement {
   /** @param {HttpError} error */
   #serverRefused(error) {
     // A kind of session that this account may not have: that page says how to get it.
-    if (error.code === "permission_denied" && this.dataset.refusedUrl) return location.assign(this.dataset.refusedUrl);
+    if (error.code === "permission_denied" && this.dataset.refusedUrl) return visit(this.dataset.refusedUrl);
     const technical = [error.code, error.status || "", error.requestId ?? ""];
     const state = afterRefusal(error, this.#linking);
     if (LINK_REFUSALS.has(state)) this.#disconnect({ keepWallet: true });
