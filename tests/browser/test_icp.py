@@ -310,7 +310,7 @@ def test_a_browser_that_opens_no_window_is_explained(
     browser.run("window.really = window.open; window.open = () => null")
     panel.choose(identity)
     panel.wait_for("popup_blocked")
-    assert "did not open the window of Internet Identity" in panel.error
+    assert "did not open the window of “Internet Identity”" in panel.error
     browser.run("window.open = window.really")
     panel.retry()
     identity.allow()
