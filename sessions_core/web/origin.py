@@ -108,7 +108,7 @@ def is_safe_path(target: str) -> bool:
 
 
 def safe_path(target: str | None, otherwise: str) -> str:
-    """Return `target` if it is a path on this site, and `otherwise` if not. A fragment that is not safe is left out."""
+    """Return `target` if it is a path on this site, and `otherwise` if not. An unsafe fragment is left out."""
     path = (target or "").partition("#")[0]
     if not is_safe_path(path):
         return otherwise
