@@ -84,6 +84,15 @@ def test_a_safe_target_stays_on_this_site_for_a_browser(target: str) -> None:
     assert urlsplit(urljoin("http://localhost:5000/sign-in", target)).netloc == "localhost:5000"
 
 
+@pytest.mark.parametrize(
+    "fragment", ["\\\\evil.example", "a b", "\r\nLocation: x", "\u202e", '"><script>', "a" * 5000]
+)
+def test_a_hostile_fragment_is_left_out(fragment: str) -> None:
+    """What stands before it is still where the visitor wanted to go."""
+    assert safe_path(f"/docs?page=3#{fragment}", "/session") == "/docs?page=3"
+    assert safe_path(f"//evil.example#{fragment}", "/session") == "/session"
+
+
 def test_every_single_character_after_the_slash_keeps_the_host() -> None:
     for code in range(0x250):
         target = "/" + chr(code) + "evil.example"

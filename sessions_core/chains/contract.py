@@ -101,7 +101,7 @@ class Contracts:
         it can't be a contract's either. Otherwise:
 
         - the network has no RPC URL: `ContractWalletUnsupported` if no key can have made the signature. Else
-          `refusal` with the reason `contract_unchecked`: another account's key may have made it, or a contract's owner;
+          `refusal` with the reason `contract_unchecked`: it may be of another account's key, or a contract's owner;
         - the network can't be asked: `RpcUnavailable`;
         - no contract is there: `refusal`, or `ContractWalletMissing` if no key can have made the signature;
         - the contract says no: `ContractWalletRefused`; it says nothing: `ContractWalletSilent`.

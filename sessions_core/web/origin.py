@@ -181,5 +181,8 @@ def is_safe_path(target: str) -> bool:
 
 
 def safe_path(target: str | None, otherwise: str) -> str:
-    """Return `target` if it is a path on this site, and `otherwise` if not."""
-    return target if target and is_safe_path(target) else otherwise
+    """Return `target` if it is a path on this site, and `otherwise` if not. An unsafe fragment is left out."""
+    path = (target or "").partition("#")[0]
+    if not is_safe_path(path):
+        return otherwise
+    return target if target and is_safe_path(target) else path

@@ -22,8 +22,6 @@ export const LEGACY_ID = "window.ethereum";
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
   /** @type {[unknown, Kind][]} */ ([
-    [4001, "rejected"],
-    ["ACTION_REJECTED", "rejected"],
     [-32002, "pending"],
     [4100, "locked"],
     [4902, "unknown_chain"],
@@ -59,15 +57,18 @@ function usable(provider) {
  */
 export function find(window, { add, known, legacyName }) {
   let scanned = false;
+  let found = false;
   const fallBack = () => {
-    if (!scanned || known()) return;
+    // One is enough: a getter may make another object each time.
+    if (!scanned || found || known()) return;
     let legacy;
     try {
       legacy = /** @type {any} */ (window).ethereum;
     } catch {
       return;
     }
-    if (usable(legacy)) add({ id: LEGACY_ID, name: legacyName, legacy: true }, legacy);
+    found = usable(legacy);
+    if (found) add({ id: LEGACY_ID, name: legacyName, legacy: true }, legacy);
   };
 
   window.addEventListener("eip6963:announceProvider", (event) => {

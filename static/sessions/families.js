@@ -30,7 +30,8 @@ import * as stacks from "./stacks.js";
  * @property {string} NAMESPACE of the accounts, CAIP-2
  * @property {boolean} [OWN] its sessions are known to be its own, so it is looked for in those and no others
  * @property {(window: Window, report: Report) => void | (() => void)} find
- *   Reports wallets for as long as the page lives. What it returns is called once, when the scan ends.
+ *   Reports wallets for as long as the page lives. What it returns looks once more for those that say nothing when they
+ *   come: it is called when others have had the time to, and then again and again.
  * @property {(provider: Provider, site: Site, signal: AbortSignal) => Promise<string[]>} connect
  *   Asks the person to share addresses; may open a window, before it waits for anything, and closes it at the signal.
  * @property {(provider: Provider) => Promise<string[]>} [connectAnother]

@@ -5,7 +5,7 @@
  *
  * The module touches no DOM. Source: Internet Identity specification, "Client authentication protocol".
  */
-import { WalletError } from "./wallet-answers.js";
+import { WalletError, explain } from "./wallet-answers.js";
 
 /** Windows don't report that they were closed. */
 const LOOK_MS = 500;
@@ -53,7 +53,7 @@ export class InternetIdentity {
             resolve({ publicKey: said.userPublicKey, delegations: said.delegations });
           }
           if (said.kind === "authorize-client-failure") {
-            reject(new WalletError("failed", said.kind, String(said.text)));
+            reject(explain({ code: said.kind, message: said.text }, new Map()));
           }
         }, { signal: stop.signal });
         const look = setInterval(() => {

@@ -8,6 +8,7 @@ import { watchActivity } from "./activity.js";
 import { openChannel } from "./channel.js";
 import { after, fill, sessionClock as clock, step, timeOfDay } from "./clock.js";
 import { Cover } from "./cover.js";
+import { keepFragment } from "./fragment.js";
 import { HttpError, request } from "./http.js";
 import { sessionEnded } from "./own-storage.js";
 
@@ -280,6 +281,7 @@ class SessionTimeout extends HTMLElement {
     sessionEnded();
     const url = new URL(this.dataset.signedOutUrl ?? "", location.href);
     url.searchParams.set("next", this.dataset.returnTo ?? location.pathname + location.search);
+    if (this.dataset.returnTo === undefined) keepFragment(url);
     // Replaced, so that Back does not lead to a page that is no longer theirs.
     location.replace(url);
   }

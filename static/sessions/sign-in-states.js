@@ -14,9 +14,13 @@ export const BUSY = new Set(["connecting", "connect_slow", "switching", "prepari
 /** The page waits for nothing and holds nothing. */
 export const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
 /** Step 1 waits for another network. */
-export const CHOOSING_NETWORK = new Set(["wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported"]);
+export const CHOOSING_NETWORK = new Set([
+  "wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported", "switch_unseen",
+]);
 /** To sign, the wallet has to be connected again. */
-export const UNCONNECTED = new Set(["wallet_locked", "sign_unsupported", "delegation_expired", "wallet_gone", "share_unreadable"]);
+export const UNCONNECTED = new Set([
+  "wallet_locked", "sign_unsupported", "account_unable", "wallet_stale", "delegation_expired", "wallet_gone", "share_unreadable",
+]);
 /** Nothing can be done on this page. */
 export const CLOSED = new Set(["insecure_context", "cookies_blocked", "already_signed_in", "success"]);
 /** What the server says before anybody signs, each with words in the template; another account may do. */
@@ -27,7 +31,9 @@ export const CONNECT_FAILURES = {
   rejected: "rejected_connect",
   pending: "request_pending",
   locked: "wallet_locked",
+  unable: "account_unable",
   disconnected: "wallet_disconnected",
+  stale: "wallet_stale",
   blocked: "popup_blocked",
   restricted: "delegation_restricted",
   expired: "delegation_expired",
@@ -46,6 +52,7 @@ export const SWITCH_FAILURES = {
   rejected: "switch_rejected",
   unknown_chain: "unknown_chain",
   unsupported: "switch_unsupported",
+  unable: "switch_unsupported",
   malformed: "switch_unsupported",
   failed: "switch_unsupported",
 };

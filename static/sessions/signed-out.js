@@ -4,6 +4,7 @@
  * server says that the wallet of this account was deleted, its half here goes too.
  */
 import { openChannel } from "./channel.js";
+import "./fragment.js";
 import { remove } from "./share-store.js";
 
 class SignedOut extends HTMLElement {

@@ -43,7 +43,6 @@ const connected = new WeakMap();
 /** @type {Map<unknown, Kind>} */
 const KINDS = new Map(
   /** @type {[unknown, Kind][]} */ ([
-    [4001, "rejected"],
     [-32002, "pending"],
     [4100, "locked"],
     [4200, "unsupported"],
@@ -67,17 +66,7 @@ let numbered = 0;
  * @param {unknown} error
  */
 export function explain(error) {
-  const known = explainBy(error, KINDS);
-  if (known.kind !== "failed" || known.code !== undefined) return known;
-  if (/\buser (rejected|declined|denied|cancell?ed)\b/i.test(known.message)) {
-    return new WalletError("rejected", undefined, known.message);
-  }
-  try {
-    const { name } = /** @type {any} */ (Object(error));
-    return new WalletError(KINDS.get(name) ?? "failed", undefined, known.message);
-  } catch {
-    return known;
-  }
+  return explainBy(error, KINDS);
 }
 
 /**
@@ -131,15 +120,21 @@ function readAccounts(answer, method) {
   try {
     if (!Array.isArray(answer)) throw new TypeError("no list");
     const found = new Map();
+    let silent = false;
     for (const account of answer.slice(0, MAX_ACCOUNTS)) {
       const { address, chains, features } = account;
-      if (!onSolana(chains) || !features.includes(SIGN)) continue;
+      if (!onSolana(chains)) continue;
+      if (!features.includes(SIGN)) {
+        silent = true;
+        continue;
+      }
       if (typeof address !== "string" || !ADDRESS.test(address)) throw new TypeError("no address");
       if (!found.has(address)) found.set(address, account);
     }
+    if (silent && !found.size) throw new WalletError("unable", SIGN, "No account has this feature.");
     return Array.from(found.values());
-  } catch {
-    throw malformed(method, answer);
+  } catch (error) {
+    throw error instanceof WalletError ? error : malformed(method, answer);
   }
 }
 

@@ -102,9 +102,9 @@ export function find(window, { add }) {
   /** @param {string} path @param {unknown} name @param {unknown} [icon] */
   const consider = (path, name, icon) => {
     const provider = resolve(window, path);
-    // One object under two paths is one wallet.
-    if (provider && !seen.has(provider)) add({ id: `${NAMESPACE}:${path}`, name, icon }, provider);
-    if (provider) seen.add(provider);
+    // One object under two paths is one wallet, and so is one path whose getter makes another object each time.
+    if (provider && !seen.has(provider) && !seen.has(path)) add({ id: `${NAMESPACE}:${path}`, name, icon }, provider);
+    if (provider) seen.add(provider).add(path);
   };
   const read = () => {
     for (const { id, name, icon } of LISTS.flatMap((list) => listed(window, list))) consider(id, name, icon);

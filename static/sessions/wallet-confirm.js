@@ -14,9 +14,9 @@ import { addressOf, chainOf, namespaceOf, same } from "./accounts.js";
 import { StrangeText, ask } from "./challenge.js";
 import { familiesFor, familyOf } from "./families.js";
 import { HttpError } from "./http.js";
-import { WalletError, abandonable, explain } from "./wallet-answers.js";
+import { SLOW_MS, WalletError, abandonable, explain, signed } from "./wallet-answers.js";
 import {
-  button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
+  announce, button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
 } from "./wallet-panel.js";
 import { MAX_SAID, printable, quoted } from "./wallet-words.js";
 import { discover, list, providerOf } from "./wallets.js";
@@ -24,12 +24,11 @@ import { discover, list, providerOf } from "./wallets.js";
 /** @typedef {import("./wallets.js").Wallet} Wallet */
 /** @typedef {import("./challenge.js").Challenge} Challenge */
 
-const SLOW_MS = 20_000;
 /** Where the page still stands so long after the server said that there is no session, there is one. */
 const LEAVING_MS = 5_000;
 
 /** A request is open somewhere: the button is pending. */
-const BUSY = new Set(["connecting", "preparing", "signing", "verifying"]);
+const BUSY = new Set(["looking", "connecting", "preparing", "signing", "verifying"]);
 
 /** A wallet is asked for something, and nothing was sent to the server yet. */
 const ASKING = new Set(["connecting", "preparing", "signing"]);
@@ -39,7 +38,9 @@ const WALLET_FAILURES = {
   pending: "pending",
   locked: "locked",
   disconnected: "disconnected",
+  stale: "stale",
   unsupported: "unsupported",
+  unable: "unable",
   malformed: "malformed",
   gone: "gone",
   storage_full: "storage",
@@ -56,6 +57,8 @@ class WalletConfirm extends HTMLElement {
   #wallet = null;
   /** The id of the wallet that was taken without asking, or "". */
   #taken = "";
+  /** Whether wallets have had the time to be found, and when they have. */
+  #looked = false;
   /** @type {Promise<void>} */
   #scanned = Promise.resolve();
   /** @type {Challenge | null} */
@@ -86,7 +89,7 @@ class WalletConfirm extends HTMLElement {
         changed: () => this.#walletsChanged(),
         scanned: resolve,
       });
-    });
+    }).then(() => { this.#looked = true; });
     this.#startOver();
   }
 
@@ -108,6 +111,7 @@ class WalletConfirm extends HTMLElement {
   /** @param {boolean} [another] whether to ask the wallet for other accounts than it shares already */
   #confirm(another = false) {
     this.#run(async (signal) => {
+      if (!this.#looked) this.#show("looking");
       await abandonable(this.#scanned, signal);
       const own = this.#wallet ? null : this.#ownWallet();
       this.#taken = own?.id ?? "";
@@ -162,7 +166,7 @@ class WalletConfirm extends HTMLElement {
     const left = challenge.deadline - performance.now();
     this.#timers.push(setTimeout(() => this.#expire(), Math.max(left, 0)));
     const signature = await abandonable(
-      family.sign(provider, challenge.message, challenge.address, challenge), signal);
+      signed(family.sign(provider, challenge.message, challenge.address, challenge)), signal);
     if (performance.now() > challenge.deadline) return this.#expire();
     this.#submit(challenge, signature);
   }
@@ -268,13 +272,17 @@ class WalletConfirm extends HTMLElement {
     else delete this.dataset.kind;
     show(this, state, { kind });
 
-    const tooOld = state === "expired" && kind === "page";
-    this.#part("renew").hidden = !tooOld;
-    if (tooOld) this.#button("confirm").hidden = true;
+    // What was signed would not be taken, or no wallet reaches this page any more: only another page helps.
+    const over = (state === "expired" && kind === "page") || kind === "stale";
+    this.#part("renew").hidden = !over;
+    if (over) this.#button("confirm").hidden = true;
     this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || this.#list().length < 2;
     this.#part("slow").hidden = true;
     if (["connecting", "signing"].includes(state)) {
-      this.#timers.push(setTimeout(() => { this.#part("slow").hidden = false; }, SLOW_MS));
+      this.#timers.push(setTimeout(() => {
+        this.#part("slow").hidden = this.#part("renew").hidden = false;
+        announce(this, this.#part("slow").textContent ?? "");
+      }, SLOW_MS));
     }
     this.#part("letter").hidden = !this.#challenge;
     this.#part("preview").textContent = this.#challenge?.message ?? "";

@@ -12,12 +12,13 @@ import * as challenges from "./challenge.js";
 import { openChannel } from "./channel.js";
 import { keepsCookies } from "./cookie-check.js";
 import { familyOf } from "./families.js";
+import { visit } from "./fragment.js";
 import { HttpError } from "./http.js";
 import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./sign-in-states.js";
-import { WalletError, abandonable, explain, hint } from "./wallet-answers.js";
+import { SLOW_MS, WalletError, abandonable, answered, explain, hint, signed } from "./wallet-answers.js";
 import { keep, use, wasLast } from "./wallet-choices.js";
 import {
   announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
@@ -29,10 +30,12 @@ import { discover, installed, list, providerOf } from "./wallets.js";
 /** @typedef {challenges.Challenge} Challenge */
 /** @typedef {import("./wallet-answers.js").Kind} Kind */
 
-const SLOW_MS = 20_000;
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
 const DEFAULT_RETRY_SECONDS = 60;
+/** Some wallets say that they switched before they have: how long they are asked again, and how often. */
+const SWITCHING_MS = 3_000;
+const ASK_AGAIN_MS = 150;
 
 class WalletSignIn extends HTMLElement {
   /** The running attempt. Aborting it makes every answer that is still to come a stranger's. */
@@ -45,6 +48,8 @@ class WalletSignIn extends HTMLElement {
   #offered = "";
   /** The network that the wallet was asked to switch to. */
   #target = "";
+  /** The network that the wallet said it is on, accepted or not. */
+  #reported = "";
   /** The accepted network that the wallet is on; with an address, step 1 is done. */
   #chain = "";
   /** @type {Challenge | null} */
@@ -57,6 +62,8 @@ class WalletSignIn extends HTMLElement {
   #signedOnce = false;
   #submitting = false;
   #connected = false;
+  /** Whether wallets have had the time to be found. */
+  #looked = false;
 
   connectedCallback() {
     if (this.#connected) return;
@@ -105,7 +112,8 @@ class WalletSignIn extends HTMLElement {
   }
 
   #scanned() {
-    if (this.#state === "scanning") this.#show(resting());
+    this.#looked = true;
+    if (this.#state === "scanning") this.#show(this.#resting);
   }
 
   #drawWallets() {
@@ -210,6 +218,7 @@ class WalletSignIn extends HTMLElement {
   async #checkNetwork(signal) {
     if (!BUSY.has(this.#state) && !CHOOSING_NETWORK.has(this.#state)) this.#show("preparing");
     const chain = await this.#askChain(signal);
+    this.#reported = chain;
     const name = this.#chainName(chain);
     if (!name) {
       this.#chain = "";
@@ -235,7 +244,7 @@ class WalletSignIn extends HTMLElement {
       if (preferred && ["unsupported", "locked"].includes(error?.kind)) return preferred;
       throw error;
     });
-    return abandonable(asked, signal);
+    return answered(asked, signal);
   }
 
   /** @param {string} chain */
@@ -248,8 +257,23 @@ class WalletSignIn extends HTMLElement {
     this.#run(async (signal) => {
       this.#show("switching");
       await abandonable(switchChain(this.#provider, chain), signal);
+      if (await this.#seesNo(chain, signal)) return this.#show("switch_unseen");
       await this.#checkNetwork(signal);
     }, SWITCH_FAILURES);
+  }
+
+  /**
+   * Whether a wallet that says it switched is still on the network of before, and that one is not accepted.
+   * @param {string} chain that it was to switch to @param {AbortSignal} signal
+   */
+  async #seesNo(chain, signal) {
+    const [before, end] = [this.#reported, performance.now() + SWITCHING_MS];
+    for (;;) {
+      const now = await this.#askChain(signal);
+      if (now !== before || now === chain) return false;
+      if (performance.now() > end) return !this.#chainName(now);
+      await abandonable(new Promise((resolve) => { setTimeout(resolve, ASK_AGAIN_MS); }), signal);
+    }
   }
 
   /** Where no site can ask a wallet to switch, its addresses tell the network: it has to share them again. */
@@ -296,7 +320,7 @@ class WalletSignIn extends HTMLElement {
       challenge.spent = true;
       this.#signedOnce = true;
       const signature = await abandonable(
-        family.sign(provider, challenge.message, address, challenge), signal);
+        signed(family.sign(provider, challenge.message, address, challenge)), signal);
       if (performance.now() > challenge.deadline) return this.#show("nonce_expired");
       this.#submit(challenge, signature);
     }, SIGN_FAILURES);
@@ -352,12 +376,11 @@ class WalletSignIn extends HTMLElement {
     this.#disconnect();
     this.#rest(chosen);
     // The form may have reached the server already: only the server knows, so ask it.
-    if (sent) location.assign(this.#freshUrl);
+    if (sent) visit(this.#freshUrl);
   }
 
   #useAnother() {
-    this.#show("scanning");
-    this.#scanned();
+    this.#show(this.#resting);
     this.#part("connect-heading").focus();
   }
 
@@ -366,8 +389,8 @@ class WalletSignIn extends HTMLElement {
     this.#attempt.abort();
     this.#disconnect();
     this.#write({ message: "", challenge: "", signature: "", wallet: "" });
-    if (!CLOSED.has(this.#state)) this.#show(resting());
-    location.replace(this.#freshUrl);
+    if (!CLOSED.has(this.#state)) this.#show(this.#resting);
+    visit(this.#freshUrl);
   }
 
   // ---- What happens by itself -------------------------------------------------------------------
@@ -409,7 +432,7 @@ class WalletSignIn extends HTMLElement {
   /** @param {HttpError} error */
   #serverRefused(error) {
     // A kind of session that this account may not have: that page says how to get it.
-    if (error.code === "permission_denied" && this.dataset.refusedUrl) return location.assign(this.dataset.refusedUrl);
+    if (error.code === "permission_denied" && this.dataset.refusedUrl) return visit(this.dataset.refusedUrl);
     const technical = [error.code, error.status || "", error.requestId ?? "", error.developers];
     const state = afterRefusal(error, this.#linking);
     if (LINK_REFUSALS.has(state)) this.#disconnect({ keepWallet: true });
@@ -428,6 +451,12 @@ class WalletSignIn extends HTMLElement {
   get #linking() { return this.dataset.purpose === "link"; }
   /** Step 2 is the current one once an account on an accepted network is chosen. */
   get #phase() { return this.#address && this.#chain ? "sign" : "connect"; }
+  /** What the panel shows while nothing happens. */
+  get #resting() {
+    if (installed().length) return "wallet_list";
+    if (!this.#looked) return "scanning";
+    return onPhone() ? "in_app_browser" : "no_wallet";
+  }
   get #form() { return /** @type {HTMLFormElement} */ (this.querySelector("form.sign-in__form")); }
   get #freshUrl() {
     return /** @type {HTMLAnchorElement} */ (this.querySelector("[data-testid='reload']")).href;
@@ -469,8 +498,12 @@ class WalletSignIn extends HTMLElement {
     this.#drawSteps();
     this.#drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.#show("connect_slow"), SLOW_MS);
-    if (state === "signing") {
-      this.#timer = setTimeout(() => { this.#part("signing-slow").hidden = false; }, SLOW_MS);
+    const slow = this.querySelector(`[data-slow="${state}"]`);
+    if (slow instanceof HTMLElement) {
+      this.#timer = setTimeout(() => {
+        slow.hidden = false;
+        announce(this, slow.textContent ?? "");
+      }, SLOW_MS);
     }
     this.#retryAt = 0;
     if (state === "rate_limited") {
@@ -513,7 +546,7 @@ class WalletSignIn extends HTMLElement {
     this.#part("preview").textContent = this.#challenge?.message ?? "";
     this.#part("remember").hidden = !signing || stopped;
     this.#part("sign-actions").hidden = !signing;
-    this.#part("signing-slow").hidden = true;
+    for (const each of this.querySelectorAll("[data-slow]")) each.toggleAttribute("hidden", true);
     const button = this.#part("sign-button");
     button.hidden = !["preparing", "ready_to_sign", "signing", "rejected_sign", "sign_failed", "request_pending", "verifying"]
       .includes(state);
@@ -615,7 +648,7 @@ class WalletSignIn extends HTMLElement {
 
   /** Back to the list, at the place where the person was. @param {string} [chosen] */
   #rest(chosen) {
-    this.#show(resting());
+    this.#show(this.#resting);
     const row = chosen && firstShown(this, `[data-wallet-id="${CSS.escape(chosen)}"]`);
     if (row) row.focus();
     else this.#focusFirstWallet();
@@ -652,12 +685,6 @@ class WalletSignIn extends HTMLElement {
 
   /** @param {string} name @returns {HTMLElement} */
   #part(name) { return part(this, name); }
-}
-
-/** What the panel shows while nothing happens. */
-function resting() {
-  if (installed().length) return "wallet_list";
-  return onPhone() ? "in_app_browser" : "no_wallet";
 }
 
 /** @param {string | undefined} text */

@@ -24,7 +24,10 @@ import { monogram, printable, skeleton } from "./wallet-words.js";
  *   `claims` are all identities under which the provider was announced.
  */
 
-export const SCAN_MS = 300;
+const SCAN_MS = 300;
+/** Some wallets come later and say nothing, above all those whose app opened this page: what provider libraries wait too. */
+const LATE_MS = 3_000;
+const LOOK_MS = 200;
 /** Of one family: whoever announces without end must not fill the page. More than anybody installs, or fakes do by a few. */
 export const MAX_WALLETS = 200;
 /** A wallet has two or three. One with more has been announced under names that are not its own. */
@@ -117,8 +120,8 @@ function isFull(family, wallet) {
 }
 
 /**
- * Has the families look for wallets from now on for as long as the page lives, and says when those that were there
- * already have had the time to answer.
+ * Has the families look for wallets from now on for as long as the page lives. Says `scanned` once: when those that were
+ * there already have had the time to answer, or where there are none, when none has come in the time that wallets take.
  * @param {Window} window
  * @param {{families: string[], changed: () => void, scanned: () => void, legacyName?: string, ownName?: string,
  *          identityUrl?: string}} report
@@ -130,18 +133,29 @@ export function discover(window, report) {
     if (told) queueMicrotask(() => { told = true; changed(); });
     told = false;
   };
-  const late = families.map((family) => FAMILIES[family]?.find(window, {
+  const looks = families.map((family) => FAMILIES[family]?.find(window, {
     legacyName,
     ownName,
     identityUrl,
     known: () => announced(family),
     // Of a flood of announcements the page hears once.
     add: (said, provider) => { if (add(family, said, provider)) tell(); },
-  }));
-  window.setTimeout(() => {
-    for (const finish of late) finish?.();
-    scanned();
-  }, SCAN_MS);
+  })).filter((look) => typeof look === "function");
+  const look = () => { for (const each of looks) each(); };
+  const end = performance.now() + LATE_MS;
+  let over = false;
+  const scan = () => {
+    look();
+    const goesOn = looks.length > 0 && performance.now() < end;
+    if (!over && !(goesOn && installed(families).length === 0)) {
+      over = true;
+      scanned();
+    }
+    if (goesOn) window.setTimeout(scan, LOOK_MS);
+  };
+  window.setTimeout(scan, SCAN_MS);
+  // Unlocked, switched on or installed in the meantime.
+  window.addEventListener("focus", () => { if (over) look(); });
 }
 
 /**
@@ -168,9 +182,9 @@ export function list(families = Object.keys(FAMILIES)) {
   });
 }
 
-/** Those that somebody installed. @returns {Wallet[]} */
-export function installed() {
-  return list().filter((wallet) => !wallet.hosted);
+/** Those that somebody installed. @param {string[]} [families] @returns {Wallet[]} */
+export function installed(families) {
+  return list(families).filter((wallet) => !wallet.hosted);
 }
 
 /** @param {string} id @returns {Provider | undefined} */

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from selenium.webdriver import Chrome
 
 from ..signers import SOLANA, SolanaSigner, StacksSigner
-from .wallet_in_page import ICON, Request, WalletInPage
+from .wallet_in_page import HUMAN_MS, ICON, Request, WalletInPage
 
 SCRIPT = (Path(__file__).parent / "injected_families.js").read_text()
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -98,7 +98,7 @@ class FamilyWallet(WalletInPage):
         raise NotImplementedError
 
     def reject(self) -> None:
-        self._settle(self.next_request(), error=self.refusal)
+        self._settle(self.next_request(), error=self.refusal, after=HUMAN_MS)
 
     def fail(self, code: int | str, message: str = "", *, wrapped: bool = False) -> None:
         self._settle(self.next_request(), error={"code": code, "message": message})

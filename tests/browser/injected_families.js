@@ -7,7 +7,7 @@
   const open = new Map();
   let last = 0;
   const prompt = (method, params) => new Promise((resolve, reject) => {
-    wallet.queue.push({ number: (last += 1), method, params, resolve, reject });
+    wallet.queue.push({ number: (last += 1), at: performance.now(), method, params, resolve, reject });
   });
   wallet.take = (method) => {
     const index = wallet.queue.findIndex((request) => !method || request.method === method);
@@ -16,11 +16,14 @@
     open.set(request.number, request);
     return { number: request.number, method: request.method, params: request.params };
   };
-  wallet.settle = (number, { result, error }) => {
+  /* `after`: so many milliseconds after the question at the earliest, since people read first. */
+  wallet.settle = (number, { after = 0, ...answer }) => {
     const request = open.get(number);
     open.delete(number);
-    if (error) request.reject(error);
-    else request.resolve(result);
+    const settle = () => ("error" in answer ? request.reject(answer.error) : request.resolve(answer.result));
+    const early = request.at + after - performance.now();
+    if (early > 0) setTimeout(settle, early);
+    else settle();
   };
   (window.walletsInPage ??= {})[config.key] = wallet;
 
@@ -32,7 +35,7 @@
   const btc = { symbol: "BTC", address: "bc1qtmqe7hg4etkq4t384nzg0mrmwf2sam9fjsz0mr", publicKey: "02" };
 
   const families = {
-    /* Rejects with the whole JSON-RPC answer, opens its window for every question, has no events. */
+    /* Rejects with the whole JSON-RPC answer, or with the bare error, as older ones do; opens its window for every question, has no events. */
     leather() {
       const provider = {
         isLeather: true,
@@ -45,7 +48,7 @@
             wallet.connected = true;
             return envelope({ result: result ?? { addresses: [btc, ...wallet.accounts.map(stx)] } });
           } catch (error) {
-            throw envelope({ error });
+            throw config.bare ? error : envelope({ error });
           }
         },
       };
@@ -97,7 +100,7 @@
 
     /* The Wallet Standard, with the errors of Phantom. */
     solana() {
-      const features = ["solana:signMessage", "solana:signAndSendTransaction"];
+      const features = config.features ?? ["solana:signMessage", "solana:signAndSendTransaction"];
       const accounts = () => (wallet.connected ? wallet.accounts : [])
         .map(({ address }) => wallet.objects[address] ??= { address, chains: config.chains, features });
       wallet.objects = {};
@@ -148,6 +151,7 @@
             async signMessage({ account, message }) {
               wallet.calls.push("signMessage");
               const text = new TextDecoder().decode(message);
+              if (config.refuses) throw config.refuses;
               if (config.spoils) message[0] ^= 1;
               const answer = await prompt("signMessage", { address: account.address, text });
               if (config.answers === "raw") return answer;

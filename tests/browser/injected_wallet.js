@@ -16,7 +16,9 @@
   const provider = {
     request({ method, params }) {
       wallet.calls.push(method);
-      if (config.deaf.includes(method)) return new Promise(() => {});
+      // The extension was updated: what is left of it in this page throws, or waits for ever.
+      if (wallet.cutOff === "throws") return Promise.reject(new Error("Extension context invalidated."));
+      if (wallet.cutOff === "silent" || config.deaf.includes(method)) return new Promise(() => {});
       if (method in config.quirks) {
         const quirk = config.quirks[method];
         return quirk.error ? Promise.reject(quirk.error) : Promise.resolve(quirk.result);
@@ -26,7 +28,7 @@
       if (method === "eth_requestAccounts" && wallet.connected) return Promise.resolve(wallet.accounts);
       if (!prompts.has(method)) return Promise.reject({ code: 4200, message: "Unsupported method" });
       return new Promise((resolve, reject) => {
-        wallet.queue.push({ number: ++last, method, params: params ?? [], resolve, reject });
+        wallet.queue.push({ number: ++last, at: performance.now(), method, params: params ?? [], resolve, reject });
       });
     },
     on(event, listener) {
@@ -44,15 +46,20 @@
     (wallet.open ??= new Map()).set(request.number, request);
     return { number: request.number, method: request.method, params: request.params };
   };
-  wallet.settle = (number, { result, error }) => {
+  /* `after`: so many milliseconds after the question at the earliest, since people read first. */
+  wallet.settle = (number, { after = 0, ...answer }) => {
     const request = wallet.open.get(number);
     wallet.open.delete(number);
-    if (error) request.reject(error);
-    else request.resolve(result);
+    const settle = () => ("error" in answer ? request.reject(answer.error) : request.resolve(answer.result));
+    const early = request.at + after - performance.now();
+    if (early > 0) setTimeout(settle, early);
+    else settle();
   };
   wallet.emit = (event, value) => {
     for (const listener of Array.from(wallet.listeners[event] ?? [])) listener(value);
   };
+  /* The new network shows after so many milliseconds only, and without an event. */
+  wallet.switchLate = (chainId, ms) => setTimeout(() => { wallet.chainId = chainId; }, ms);
   wallet.announce = (info = config.info, other) => {
     const detail = Object.freeze({ info: Object.freeze({ ...info }), provider: other ?? provider });
     window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
@@ -61,7 +68,10 @@
   (window.walletsInPage ??= {})[config.key] = wallet;
 
   if (config.legacy) {
-    window.ethereum = provider;
+    // After so many milliseconds and without an event, as apps on phones do it.
+    wallet.arrive = () => { window.ethereum = provider; };
+    if (config.late === 0) wallet.arrive();
+    else if (config.late > 0) setTimeout(wallet.arrive, config.late);
   } else if (config.announce === "at once") {
     window.addEventListener("eip6963:requestProvider", () => wallet.announce());
     wallet.announce();

@@ -31,6 +31,7 @@ from .test_activity import everything
 from .test_confirm import ask
 from .test_devices import LONG, come_back, give_name
 from .test_pregenerated import Trial
+from .test_sign_in import HURRY
 from .wallet_in_page import Request, WalletInPage
 
 ROOT = Path(__file__).parents[2]
@@ -703,7 +704,11 @@ def test_wallets_that_misbehave(
 
 
 @pytest.mark.parametrize(
-    "state", ["text_changed", "cookies_blocked", "storage_full", "storage_blocked", "share_unreadable"]
+    "state",
+    [
+        *("text_changed", "cookies_blocked", "storage_full", "storage_blocked", "share_unreadable"),
+        *("account_unable", "wallet_stale", "connect_slow"),
+    ],
 )
 def test_states_of_the_panel(
     browser: Browser, wallet: WalletInPage, picture: Callable[..., None], state: str
@@ -719,3 +724,50 @@ def test_states_of_the_panel(
         state,
     )
     picture(f"panel-{state}")
+
+
+def test_wallets_that_fail(
+    browser: Browser,
+    make_wallet: Callable[..., WalletInPage],
+    elsewhere: Elsewhere,
+    picture: Callable[..., None],
+    pass_time: TimeMachine,
+) -> None:
+    """Reached as a person reaches them, on the way to a sign-in and to a confirmation."""
+    panel = ConnectPanel(browser)
+    late = make_wallet("Slow Wallet", chain=5)
+    panel.open()
+    panel.choose(late)
+    late.approve_connect()
+    panel.wait_for("wrong_network")
+    browser.all("switch-network")[0].click()
+    late.approve_switch_late(-1)
+    panel.wait_for("switch_unseen")
+    picture("switch-unseen")
+    browser.run("document.querySelector('[data-slow=switching]').hidden = false")
+    picture("switching-slow")
+    late.uninstall()
+    refusal = {"code": 4100, "message": "This is a read-only account"}
+    wallet = make_wallet("Watching Wallet", quirks={"personal_sign": {"error": refusal}})
+    panel.connect(wallet)
+    panel.sign()
+    panel.wait_for("account_unable")
+    picture("account-unable")
+    elsewhere.sign_in(wallet)
+    browser.enter(wallet)
+    pass_time(301)
+    confirm = ask(browser)
+    confirm.start()
+    confirm.wait_for("failed", "unable")
+    picture("confirm-account-unable")
+    confirm = ask(browser)
+    wallet.cut_off()
+    confirm.start()
+    confirm.wait_for("failed", "stale")
+    picture("confirm-stale")
+    with browser.before_scripts(HURRY):
+        confirm = ask(browser)
+        wallet.cut_off("silent")
+        confirm.start()
+        browser.see("confirm-renew")
+        picture("confirm-slow")

@@ -364,10 +364,11 @@ def test_a_test_network_is_named_as_what_stands_in_the_way(browser: Browser, mak
     ConnectPanel(browser).wait_for("wallet_list")
 
 
-def test_who_is_not_verified_is_told_so_after_signing_for_a_professional_session(
-    browser: Browser, wallet: WalletInPage
-) -> None:
-    browser.sign_in(wallet, session_type="professional")
+def test_who_is_not_verified_is_told_so_before_signing(browser: Browser, wallet: WalletInPage) -> None:
+    panel = ConnectPanel(browser)
+    panel.open(session_type="professional")
+    panel.choose(wallet)
+    wallet.approve_connect()
     browser.arrive_at("/unauthorized")
     assert missing(browser) == ("visitor", "professional")
     browser.click("unauthorized-ordinary")

@@ -42,10 +42,11 @@ LOOKS = {
 # Everything but what a state needs a wallet for; those are walked through below.
 STATES = (
     "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
-    "request_pending", "sign_unsupported", "connecting", "connect_slow", "choose_account", "wrong_network",
-    "switching", "switch_rejected", "unknown_chain", "switch_unsupported", "nonce_failed", "bad_signature",
-    "contract_wallet", "contract_missing", "contract_refused", "contract_silent", "network_unreachable",
-    "wallet_gone", "signature_unreadable", "storage_full", "storage_blocked", "share_unreadable", "cookies_blocked",
+    "request_pending", "sign_unsupported", "account_unable", "wallet_stale", "connecting", "connect_slow",
+    "choose_account", "wrong_network", "switching", "switch_rejected", "unknown_chain", "switch_unsupported",
+    "switch_unseen", "nonce_failed", "bad_signature", "contract_wallet", "contract_missing", "contract_refused",
+    "contract_silent", "network_unreachable", "wallet_gone", "signature_unreadable", "storage_full",
+    "storage_blocked", "share_unreadable", "cookies_blocked",
     "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
     "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",
     "insecure_context", "other_address", "success",

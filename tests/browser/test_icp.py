@@ -562,7 +562,7 @@ def test_a_signer_without_permissions_is_asked_for_the_delegation_alone(
         (-32601, "connect_failed"),
         (1000, "connect_failed"),
         (-32602, "connect_failed"),
-        (4001, "connect_failed"),
+        (4001, "rejected_connect"),
     ],
 )
 def test_each_way_in_which_a_signer_says_no(

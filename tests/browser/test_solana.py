@@ -100,7 +100,7 @@ REFUSALS = [
     ("{ code: 4900 }", "disconnected"),
     ("{ code: -32002 }", "pending"),
     ("{ code: -32601 }", "unsupported"),
-    ("{ code: -32603, message: 'User rejected, says something else' }", "failed"),
+    ("{ code: -32603, message: 'User rejected the request.' }", "rejected"),
     ("{ code: -32000 }", "failed"),
     ("Object.assign(new Error('closed'), { name: 'WalletWindowClosedError' })", "rejected"),
     ("Object.assign(new Error('gone'), { name: 'WalletDisconnectedError' })", "disconnected"),

@@ -19,6 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 SCRIPT = (Path(__file__).parent / "injected_wallet.js").read_text()
 PATIENCE = 20
+HUMAN_MS = 600
+"""Nobody declines faster."""
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="8" fill="#d9622b"/>'
@@ -48,12 +50,16 @@ class WalletInPage:
         accounts: int = 1,
         announce: str = "at once",
         legacy: bool = False,
+        late: int = 0,
         deaf: tuple[str, ...] = (),
         quirks: dict[str, Any] | None = None,
         announced_as: str | None = None,
         number: int = 1,
     ) -> None:
-        """`announced_as` is the uuid of the announcement, `number` its place among those that took the same one."""
+        """`announced_as` is the uuid of the announcement, `number` its place among those that took the same one.
+
+        One that is `legacy` comes to `window.ethereum` so many milliseconds `late`; -1: when it is told to.
+        """
         self.driver = driver
         self.key = str(uuid.uuid4())
         identity = announced_as or self.key
@@ -62,7 +68,10 @@ class WalletInPage:
         self.keys = [Account.create() for _ in range(accounts)]
         self.chain = chain
         self.connected = False
-        self.options = {"announce": announce, "legacy": legacy, "deaf": list(deaf), "quirks": quirks or {}}
+        self.options = {
+            **{"announce": announce, "legacy": legacy, "late": late},
+            **{"deaf": list(deaf), "quirks": quirks or {}},
+        }
         self.stalled: Request | None = None
         self._script: str | None = None
         self.install()
@@ -129,8 +138,23 @@ class WalletInPage:
         self.switch_chain(int(request["params"][0]["chainId"], 16))
         self._settle(request, result=None)
 
+    def approve_switch_late(self, milliseconds: int) -> None:
+        """Say that the network is switched, and switch it later, without an event; never, if that is -1."""
+        request = self.next_request("wallet_switchEthereumChain")
+        if milliseconds >= 0:
+            late = {"chainId": request["params"][0]["chainId"], "ms": milliseconds}
+            self._tell("wallet.switchLate(value.chainId, value.ms)", late)
+        self._settle(request, result=None)
+
     def reject(self) -> None:
-        self.fail(4001, "User rejected the request.")
+        self._settle(
+            self.next_request(), error={"code": 4001, "message": "User rejected the request."}, after=HUMAN_MS
+        )
+
+    def throw(self, expression: str) -> None:
+        """Answer with what this JavaScript makes, after a person had the time to read the question."""
+        number = self.next_request()["number"]
+        self._tell(f"wallet.settle(value, {{ error: {expression}, after: {HUMAN_MS} }})", number)
 
     def fail(self, code: int | str, message: str = "", *, wrapped: bool = False) -> None:
         """Answer with an error; `wrapped` the way some wallets hide the real one."""
@@ -175,6 +199,10 @@ class WalletInPage:
         self.connected = False
         self._tell("wallet.connected = false; wallet.emit('accountsChanged', [])", None)
         self.install()
+
+    def cut_off(self, how: str = "throws") -> None:
+        """Update the extension under the page: from now on each question `throws`, or is answered with silence."""
+        self._tell("wallet.cutOff = value", how)
 
     def switch_chain(self, chain: int) -> None:
         self.chain = chain
