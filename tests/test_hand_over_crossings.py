@@ -310,9 +310,7 @@ def test_declaration_called_without_a_route_demands_a_token(make_app: Callable[.
     assert (answer.status_code, answer.text) == (200, "transferred")
 
 
-def test_write_in_a_session_that_an_epoch_ended_is_not_called_done(
-    app: Flask, person: Visitor, services: Services
-) -> None:
+def test_write_after_an_epoch_ended_its_session_is_refused(app: Flask, person: Visitor, services: Services) -> None:
     """The end of everybody's sessions deletes no record: each is older than an epoch from then on."""
     app.extensions["meanwhile"] = services.lifecycle.revoke_everybody
     answer = person.json("/slow")

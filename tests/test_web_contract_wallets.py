@@ -171,9 +171,7 @@ def test_a_signature_for_one_network_is_none_for_another(
     assert not visitor.signed_in
 
 
-def test_a_key_s_length_leaves_the_signature_mismatch_without_a_node(
-    visitor: Visitor, contract_wallet: ContractWallet
-) -> None:
+def test_key_sized_signature_is_a_mismatch_without_a_node(visitor: Visitor, contract_wallet: ContractWallet) -> None:
     challenge = visitor.challenge(contract_wallet.account("eip155:1"))
     response = visitor.attempt(contract_wallet, challenge)
     assert (response.status_code, code_of(response)) == (400, "signature_mismatch")
