@@ -697,6 +697,18 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
     assert session.see("signed-out").get_attribute("data-reason") == "unknown", "no cookie came along"
 
 
+@pytest.mark.parametrize(
+    "code", ["no_token", "session_expired", "session_ended_during_request", "token_invalid", "token_expired"]
+)
+def test_every_code_for_signed_out_ends_the_tab(session: Browser, interrupt: Interruption, code: str) -> None:
+    """The last two are what a page behind a proxy hears that adds a token of its own to each request."""
+    refusal = {"code": code, "message": "Gone"}
+    interrupt.answers[VALIDATE] = lambda: (jsonify(success=False, error=refusal), 401)
+    session.driver.delete_cookie("__Host-session")
+    session.look_again()
+    session.arrive_at("/signed-out")
+
+
 def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(session: Browser, services: Services) -> None:
     """The server hands the session over to the browser that started it."""
     live = services.records.load(session_cookie(session), "never")
