@@ -249,20 +249,12 @@ def test_the_account_that_is_confirmed_is_the_one_that_has_signed(
     )
 
 
-@pytest.mark.parametrize(
-    ("signature", "state"),
-    [
-        ("", "signature_unreadable"),
-        ("0x" + "11" * 65, "bad_signature"),  # it may be that of a contract, which can't be asked here
-        ("not hex", "signature_unreadable"),
-        ("0x" + "f" * 9000, "signature_unreadable"),
-    ],
-)
+@pytest.mark.parametrize("signature", ["", "0x" + "11" * 65, "not hex", "0x" + "f" * 9000])
 def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
-    person: Visitor, wallet: Wallet, second: Wallet, signature: str, state: str
+    person: Visitor, wallet: Wallet, second: Wallet, signature: str
 ) -> None:
     answer = link(person, wallet, second, signature=signature)
-    assert (answer.status_code, code_of(answer)) == (400, state)
+    assert (answer.status_code, code_of(answer)) == (400, "signature_unreadable")
     assert len(who(person)["accounts"]) == 1
 
 
@@ -403,7 +395,7 @@ def test_an_account_of_somebody_else_s_is_refused_and_says_no_more_than_that(
     answer = asked(person, second.account()).get_json()["data"]
     assert set(answer) == {"account", "message", "challenge", "expires_at"}
     stranger = signed(person, second) | {"signature": "0x" + "11" * 65}
-    assert code_of(person.confirm(wallet, person.submit("/session/wallets", **stranger))) == "bad_signature"
+    assert code_of(person.confirm(wallet, person.submit("/session/wallets", **stranger))) == "signature_unreadable"
     answer = link(person, wallet, second)
     assert (answer.status_code, code_of(answer)) == (409, "account_linked_elsewhere")
     page = answer.get_data(as_text=True)
