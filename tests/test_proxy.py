@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 
 from .actors import together
 from .servers import free_port, tls_for
@@ -98,9 +99,13 @@ class Proxy:
 def proxy(
     tmp_path: Path,
     start: Callable[..., Running],  # noqa: F811
+    redis: Redis,
     redis_url: str,
 ) -> Iterator[Proxy]:
-    """One worker of two threads, so that a handful of slow requests would be enough."""
+    """One worker of two threads, so that a handful of slow requests would be enough.
+
+    With an empty Redis: start-up refuses one that knows another secret.
+    """
     port = free_port()
     environment = {
         "PUBLIC_ORIGIN": f"https://{HOST}:{port}",

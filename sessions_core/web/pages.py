@@ -256,8 +256,6 @@ def _sign_in_page(
 
 def state_after(error: errors.SessionsError) -> str:
     """Return where the connect panel starts again after a refusal."""
-    if error.reason == "contract_unchecked":
-        return "bad_signature"  # of another account's key, or of a contract that can't be asked
     return _STATES.get(error.code, "nonce_failed")
 
 

@@ -53,7 +53,7 @@ STATES = (
 )  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
-    "replaced", "rotated", "limit", "share_gone", "wallet_deleted", "unknown",
+    "replaced", "limit", "share_gone", "wallet_deleted", "unknown",
 )  # fmt: skip
 
 

@@ -165,6 +165,7 @@ def test_confirming_says_what_is_wrong_with_the_share(browser: Browser, trial: T
     trial.enter()
     browser.open("/session/wallet/export")
     browser.open("/session/wallet/delete")
+    browser.see("delete-word").send_keys("delete")
     browser.follow("delete-confirm")
     if damaged:
         browser.driver.execute_async_script(PUT, "sealed")

@@ -116,7 +116,7 @@ def test_another_signer_is_told_as_such(panel: ConnectPanel, wallet: WalletInPag
     panel.sign()
     wallet.approve_sign(key=Account.create())
     panel.wait_for("bad_signature")
-    assert "was not made by the account that you chose" in panel.error
+    assert "is not from the key of the account that you chose" in panel.error
 
 
 @pytest.fixture
