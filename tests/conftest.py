@@ -28,10 +28,18 @@ SECRET = "a test secret of 32 characters or more, 0123456789"
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = embedded.start(tmp_path_factory.mktemp("redis"))
     yield server.url
     server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The Redis of all tests, which does not know what secret the last of them had in production."""
+    with Redis.from_url(redis_server) as client:
+        client.delete("wallet:secret")
+    return redis_server
 
 
 @pytest.fixture
