@@ -110,7 +110,7 @@ class Link:
         while not settled and time.monotonic() < until:
             time.sleep(0.05)
             again, confirmed, settled = self._revoke(script, keys, arguments)
-            # -1 is "not on this record", and then the caller has to read it anew.
+            # -1 is "not on this record", and then the caller has to read it again.
             answer = again if again[0] == -1 else max(answer, again)
         return answer, confirmed and settled
 

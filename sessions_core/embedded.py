@@ -2,8 +2,8 @@
 
 Several processes on one directory share one server; the first starts it. Each holds a shared lock on the file `users`
 while it lives. A holder, which is no child of any user but the first, waits for that lock alone: it gets it when the
-last user has ended, however that happened, `kill -9` included. Then it ends the server, and whoever comes meanwhile
-waits for the lock, finds no server and starts one.
+last user has ended, however that happened, `kill -9` included. Then it ends the server. A process that comes
+meanwhile waits for the lock, finds no server and starts one.
 
 Between the holder and the server stands a shell that reads from a pipe. Should the holder be killed, the pipe closes
 and the shell ends the server; when the server ends, so do both. The server itself keeps the file `server` locked, so
@@ -77,7 +77,7 @@ class EmbeddedRedis:
         return _answers(self._path)
 
     def stop(self) -> None:
-        """Stop using the server. If nobody else does, return once it is gone."""
+        """Stop using the server. If no other process does, return once it is gone."""
         if self._use is None:
             return
         os.close(self._use)
@@ -85,7 +85,7 @@ class EmbeddedRedis:
         deadline = time.monotonic() + 10
         while not _lock(self._directory, fcntl.LOCK_SH) or self.answers:
             if not _lock(self._directory, fcntl.LOCK_EX) and _lock(self._directory, fcntl.LOCK_SH):
-                return  # somebody else uses it
+                return  # another process uses it
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.url} did not end")
             threading.Event().wait(0.005)

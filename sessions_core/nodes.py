@@ -1,4 +1,4 @@
-"""One Redis server: the connections to it that nobody uses now, and the circuit breaker that spares it.
+"""One Redis server: its idle connections, and the circuit breaker that spares it.
 
 `redis.Redis.execute_command` spends more time in Python than Redis does in answering, so commands are sent over
 redis-py's own connections from a stack without locks (`benchmarks/request.py` measures it).
@@ -121,7 +121,7 @@ class Node:
                 connection.send_packed_command(packed, check_health=False)
                 answers = [_answer(connection) for _ in commands]
             except BaseException as error:
-                # Whatever happened, an answer may still be under way on this socket, and it is somebody's session.
+                # Whatever happened, an answer may still be under way on this socket, and it is another user's.
                 connection.disconnect()
                 if not reused or not (isinstance(error, ConnectionError) or self._moved(error, connection)):
                     raise
