@@ -16,7 +16,7 @@ if _METRICS not in os.environ:  # a reload keeps what was counted
 wsgi_app = "app:create_app()"
 bind = f"localhost:{PORT}"
 # Threads, and no client holds one for longer than ten seconds with a request that does not arrive.
-worker_class = "sessions_core.web.gunicorn_worker.Worker"
+worker_class = "sessions_core.parts.operations.gunicorn_worker.Worker"
 workers = 2
 threads = 16
 # The private Redis is started once, by the parent, and ends with the last process.

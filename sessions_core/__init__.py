@@ -14,9 +14,9 @@ def home():
 """
 
 from . import events
+from .access.policy import SessionType
 from .errors import Misconfigured, SessionsError
 from .extension import WalletSessions
-from .policy import SessionType
 from .web.guards import (
     current_account,
     current_person,
@@ -28,7 +28,7 @@ from .web.guards import (
     sessionless,
     signed_in,
 )
-from .web.operations import operation
+from .web.operation import operation
 
 __all__ = [
     "Misconfigured",

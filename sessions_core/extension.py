@@ -16,38 +16,41 @@ from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from . import canisters, embedded, events, keyfile, metrics
-from .accounts import Account
-from .actions import Actions
-from .audit import Audit
-from .census import Census
-from .chains.contract import Contracts
-from .challenges import Challenges
-from .connection import Link
-from .directory import Directory
+from . import events
+from .access.actions import Actions
+from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
-from .janitor import Janitor
-from .lifecycle import Lifecycle
-from .people import People
-from .policy import PermissionsFor, Policy, SessionType
-from .rate_limits import RateLimits
-from .readiness import Readiness
-from .records import Records
-from .refresh import Refresh
-from .sealing import KeyRing
-from .server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
-from .servers import Servers
+from .parts.activity.activity_log import Audit
+from .parts.api.refresh_tokens import Refresh
+from .parts.api.session_tokens import Tokens
+from .parts.api.signing_keys import SigningKeys
+from .parts.contract_wallets.contracts import Contracts
+from .parts.internet_computer import canisters
+from .parts.linked_wallets.linked_accounts import People
+from .parts.operations import metrics
+from .parts.operations.health import AnyHost
+from .parts.operations.readiness import Readiness
+from .parts.operations.session_count import Census
+from .parts.roles.roles import Directory
+from .parts.trial_wallets.key_shares import Shares
+from .sessions.flask_session import SessionStore
+from .sessions.lifecycle import Lifecycle
+from .sessions.repository import Records
+from .sessions.sweeper import Janitor
 from .settings import PREFIX, Settings
-from .shares import Shares
-from .signing_keys import SigningKeys
-from .store import SessionStore
-from .tokens import Tokens
-from .web import cli, client, failures, guards, logs, origin, view
-from .web.bodies import WholeBodies
+from .sign_in.accounts import Account
+from .sign_in.challenges import Challenges
+from .sign_in.rate_limits import RateLimits
+from .storage import embedded, secret_file
+from .storage.connection import Link
+from .storage.encryption import KeyRing
+from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
+from .storage.server_processes import Servers
+from .web import cli, csrf, error_handlers, guards, logs, request_client, session_view
 from .web.headers import SecurityHeaders, csp_nonce
-from .web.health import AnyHost
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
+from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
@@ -181,7 +184,7 @@ class WalletSessions:
         app.before_request(guards.guard)
         app.register_blueprint(pages)
         app.register_blueprint(api)
-        failures.register(app)
+        error_handlers.register(app)
         cli.register(app)
         _templates(app, settings)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
@@ -227,7 +230,7 @@ def _keep_what_happens(app: Flask) -> None:
                 told.revocation_pending = True
             return
         ours: Services = app.extensions[EXTENSION]
-        ours.audit.note(event, client.current())
+        ours.audit.note(event, request_client.current())
         if isinstance(event, events.SessionCreated):
             ours.directory.saw(event.account)
 
@@ -269,14 +272,14 @@ def _csrf(app: Flask, settings: Settings) -> None:
 
 def _templates(app: Flask, settings: Settings) -> None:
     filters = (
-        view.iso,
-        view.clock,
-        view.duration,
-        view.ago,
-        view.moment,
-        view.account,
-        view.quoted,
-        origin.address_of,
+        session_view.iso,
+        session_view.clock,
+        session_view.duration,
+        session_view.ago,
+        session_view.moment,
+        session_view.account,
+        session_view.quoted,
+        csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     app.jinja_env.globals["csp_nonce"] = csp_nonce
@@ -305,7 +308,7 @@ def _development_secret(app: Flask) -> None:
     if app.config.get("SECRET_KEY") or not app.config.get(f"{PREFIX}DEVELOPMENT"):
         return
     path = Path(app.instance_path) / "secret_key"
-    *former, app.config["SECRET_KEY"] = keyfile.read(path)
+    *former, app.config["SECRET_KEY"] = secret_file.read(path)
     if former:  # `flask keys rotate` was here
         app.config["SECRET_KEY_FALLBACKS"] = [*(app.config.get("SECRET_KEY_FALLBACKS") or ()), *former]
     app.extensions[cli.KEYFILE] = path

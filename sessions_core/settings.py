@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
-from .accounts import CHAINS
 from .errors import Misconfigured
+from .sign_in.accounts import CHAINS
 
 PREFIX = "SESSIONS_CORE_"
 MINUTE, DAY = 60, 86_400

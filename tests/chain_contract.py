@@ -17,9 +17,6 @@ from typing import ClassVar, Protocol
 
 import pytest
 
-from sessions_core import accounts, chains, messages
-from sessions_core.accounts import Account
-from sessions_core.chains import MAX_SIGNATURE
 from sessions_core.errors import (
     ChainUnsupported,
     MessageMalformed,
@@ -27,12 +24,15 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from sessions_core.sign_in import accounts, messages, verifiers
+from sessions_core.sign_in.accounts import Account
+from sessions_core.sign_in.verifiers import MAX_SIGNATURE
 
 NOW = 1_769_860_800  # 2026-01-31T12:00:00Z, when the texts of these tests are issued
 
 
 def verify(account: Account, message: str, signature: str, now: float = NOW) -> None:
-    chains.verify(account, message, signature, now)
+    verifiers.verify(account, message, signature, now)
 
 
 class Signer(Protocol):
@@ -84,7 +84,7 @@ class VerifierContract:
         return messages.write(self.message(account, statement))
 
     def message(self, account: Account, statement: str | None = "Sign in.") -> messages.SignInMessage:
-        layout = chains.verifier(self.namespace).layout
+        layout = verifiers.verifier(self.namespace).layout
         return messages.SignInMessage(
             domain="app.example.org",
             layout=layout,
@@ -100,38 +100,38 @@ class VerifierContract:
     # -- The contract ----------------------------------------------------------------------------------------
 
     def test_the_verifier_is_found_by_its_namespace_and_by_the_word_in_the_text(self) -> None:
-        found = chains.verifier(self.namespace)
+        found = verifiers.verifier(self.namespace)
         assert (found.namespace, found.layout.account_kind) == (self.namespace, self.account_kind)
-        assert chains.namespace_of(self.account_kind) == self.namespace
+        assert verifiers.namespace_of(self.account_kind) == self.namespace
 
     @pytest.mark.parametrize("kind", ["", "ethereum", "Ethereum ", "Dogecoin"])
     def test_an_unknown_kind_of_account_has_no_verifier(self, kind: str) -> None:
         with pytest.raises(MessageMalformed):
-            chains.namespace_of(kind)
+            verifiers.namespace_of(kind)
 
     def test_an_unknown_namespace_has_no_verifier(self, signer: Signer) -> None:
         account = self.account(signer)
         with pytest.raises(ChainUnsupported):
-            chains.verify(Account("unknown", account.reference, account.address), "", "", NOW)
+            verifiers.verify(Account("unknown", account.reference, account.address), "", "", NOW)
 
     def test_warming_up_twice_is_fine(self) -> None:
-        chains.warm(self.namespace)
-        chains.warm(self.namespace)
+        verifiers.warm(self.namespace)
+        verifiers.warm(self.namespace)
 
     def test_a_signature_of_the_account_over_the_text_is_accepted(self, signer: Signer) -> None:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account)
             signature = signer.sign(text)
-            assert chains.verify(account, text, signature, NOW) is None
-            assert len(signature) <= chains.verifier(self.namespace).max_signature <= MAX_SIGNATURE
+            assert verifiers.verify(account, text, signature, NOW) is None
+            assert len(signature) <= verifiers.verifier(self.namespace).max_signature <= MAX_SIGNATURE
 
     @pytest.mark.parametrize("statement", [None, "Sign in.", "URI: https://evil.example/", "Version: 1"])
     def test_its_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account, statement)
-            found = messages.read(text, chains.LAYOUTS)
+            found = messages.read(text, verifiers.LAYOUTS)
             assert found == self.message(account, statement)
             assert messages.write(found) == text
             assert text.splitlines()[1] == account.address
@@ -285,13 +285,13 @@ class VerifierContract:
     def test_a_signature_of_one_character_too_many_is_not_looked_at(self, signer: Signer) -> None:
         account = self.account(signer)
         with pytest.raises(SignatureMalformed, match="too long"):
-            verify(account, self.text(account), "0" * (chains.verifier(self.namespace).max_signature + 1))
+            verify(account, self.text(account), "0" * (verifiers.verifier(self.namespace).max_signature + 1))
 
     def test_no_signature_within_the_limit_takes_long(self, signer: Signer) -> None:
         account = self.account(signer)
         text = self.text(account)
-        most = chains.verifier(self.namespace).max_signature
-        chains.warm(self.namespace)
+        most = verifiers.verifier(self.namespace).max_signature
+        verifiers.warm(self.namespace)
         for filling in ("0", "1", "a", "z", "[", "{", '{"', "\\", "{}", "é"):
             start = time.process_time()
             with pytest.raises(SignInRefused):
@@ -307,7 +307,7 @@ class VerifierContract:
         account = self.account(signer)
         text = self.text(account)
         signature = signer.sign(text)
-        monkeypatch.setattr(type(chains.verifier(self.namespace)), "verify", stumble)
+        monkeypatch.setattr(type(verifiers.verifier(self.namespace)), "verify", stumble)
         with pytest.raises(SignatureMismatch):
             verify(account, text, signature)
         assert [record.getMessage() for record in caplog.records] == [

@@ -21,8 +21,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from sessions_core import embedded
-from sessions_core.cluster import slot_of
+from sessions_core.storage import embedded
+from sessions_core.storage.cluster import slot_of
 
 from .servers import Server, free_port
 

@@ -12,8 +12,9 @@ from jinja2.bccache import BytecodeCache, FileSystemBytecodeCache
 from redis import Redis
 
 from app import create_app
-from sessions_core import embedded, events
-from sessions_core.records import Live, Record, Records
+from sessions_core import events
+from sessions_core.sessions.repository import Live, Record, Records
+from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from . import clusters

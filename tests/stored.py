@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from sessions_core.records import Live
+from sessions_core.sessions.repository import Live
 
 ANOTHER = "another secret of 32 characters or more, 9876543210"
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from sessions_core import accounts, encodings
-from sessions_core.accounts import Account
 from sessions_core.errors import AccountKeyless, AccountMalformed
+from sessions_core.sign_in import accounts, encodings
+from sessions_core.sign_in.accounts import Account
 
 # The test cases of ERC-55: all caps, all lower, and four in mixed case.
 ERC55 = (

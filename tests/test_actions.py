@@ -6,12 +6,13 @@ import string
 
 import pytest
 
-from sessions_core import Misconfigured, messages
-from sessions_core.accounts import parse
-from sessions_core.actions import ACTIONS, Actions
+from sessions_core import Misconfigured
+from sessions_core.access.actions import ACTIONS, Actions
+from sessions_core.access.policy import Policy
 from sessions_core.errors import ConfirmationUnclear
-from sessions_core.policy import Policy
 from sessions_core.settings import Settings
+from sessions_core.sign_in import messages
+from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet
 

@@ -14,14 +14,15 @@ from typing import Any, ClassVar
 import pytest
 from redis import Redis
 
-from sessions_core import audit, events
-from sessions_core.audit import REFUSALS, ROUTINE, Audit, Entry, Page
-from sessions_core.clients import Client
-from sessions_core.connection import Link
+from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.records import account_tag
-from sessions_core.sealing import KeyRing
+from sessions_core.parts.activity import activity_log
+from sessions_core.parts.activity.activity_log import REFUSALS, ROUTINE, Audit, Entry, Page
+from sessions_core.sessions.repository import account_tag
+from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY, Settings
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
 
 from .clusters import Cluster
 from .conftest import SECRET
@@ -366,7 +367,7 @@ def test_pages_show_everything_once_even_where_both_streams_use_one_id(redis: Re
     now = redis.time()[0] * 1000
     written = []
     for number in range(16):  # a moment each: nothing, one or two streams, or all three with one id
-        for bit, (kind, event) in enumerate(zip(audit._KINDS, (failed(), renewed(), created()), strict=True)):
+        for bit, (kind, event) in enumerate(zip(activity_log._KINDS, (failed(), renewed(), created()), strict=True)):
             if number & 1 << bit:
                 plant(redis, log, key(kind, ALICE), f"{now - 100 + number // 2}-{number}", event)
                 written.append((number, event.name))
@@ -482,7 +483,7 @@ def test_only_the_streams_that_can_hold_what_is_asked_for_are_read(redis: Redis,
 
 def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
-    for _ in range(audit._CHUNK * 3):
+    for _ in range(activity_log._CHUNK * 3):
         log.note(created(), HERE)
     before = commands_run(redis)["xrevrange"]
     log.account(ALICE, limit=50)
@@ -568,7 +569,7 @@ def test_an_entry_that_was_carried_to_another_stream_is_not_shown(
     log.note(created(ALICE), HERE)
     log.note(failed(ALICE), HERE)
     log.note(renewed(ALICE), HERE)
-    streams = [key(kind, account) for kind in audit._KINDS for account in (ALICE, BOB, None)]
+    streams = [key(kind, account) for kind in activity_log._KINDS for account in (ALICE, BOB, None)]
     before = {stream: redis.xrange(stream) for stream in streams}
     pages_before = (log.account(ALICE), log.account(BOB), log.site())
     for source, target in itertools.permutations(streams, 2):
@@ -659,10 +660,12 @@ def test_noting_while_redis_is_gone_is_a_line_in_the_log(
     log = make(server.url)
     log.note(created(), HERE)
     server.kill()
-    with caplog.at_level(logging.WARNING, logger="sessions_core.audit"):
+    with caplog.at_level(logging.WARNING, logger="sessions_core.parts.activity.activity_log"):
         for _ in range(5):
             log.note(created(), HERE)
-    assert len([record for record in caplog.records if record.name == "sessions_core.audit"]) == 5
+    assert (
+        len([record for record in caplog.records if record.name == "sessions_core.parts.activity.activity_log"]) == 5
+    )
     for read in (log.site, lambda: log.account(ALICE), lambda: list(log.iterate(None))):
         with pytest.raises(StoreUnavailable):
             read()
@@ -673,7 +676,7 @@ def test_noting_while_redis_is_frozen_is_a_line_in_the_log(
 ) -> None:
     log = make(server.url, timeout=0.25)
     log.note(created(), HERE)
-    with frozen(server), caplog.at_level(logging.WARNING, logger="sessions_core.audit"):
+    with frozen(server), caplog.at_level(logging.WARNING, logger="sessions_core.parts.activity.activity_log"):
         log.note(created(), THERE)
         with pytest.raises(StoreUnavailable):
             log.account(ALICE)
@@ -703,7 +706,7 @@ def test_noting_when_redis_has_no_memory_left_is_a_line_in_the_log(
     assert names(log.account(ALICE)) == ["session.created"], "reading goes on"
 
 
-@pytest.mark.parametrize("kind", audit._KINDS)
+@pytest.mark.parametrize("kind", activity_log._KINDS)
 @pytest.mark.parametrize("account", [ALICE, None])
 def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting(
     redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
@@ -731,7 +734,7 @@ def test_an_entry_that_is_sent_twice_since_the_answer_was_lost_stands_there_once
     stream = key("activity", ALICE)
     sealed = log._keys.seal(b"x", stream.encode())
     for _ in range(2):
-        log._link.run(audit._WRITE, (stream,), DAY, MOST, sealed)
+        log._link.run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
     assert redis.xlen(stream) == 1
     log.note(created(), HERE)
     log.note(created(), HERE)

@@ -12,9 +12,6 @@ from typing import Any
 import pyblst
 import pytest
 
-from sessions_core import canisters, encodings
-from sessions_core.accounts import Account
-from sessions_core.chains import icp, verify
 from sessions_core.errors import (
     CanisterSignatureUnsupported,
     DelegationExpired,
@@ -22,6 +19,10 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from sessions_core.parts.internet_computer import canisters, verifier
+from sessions_core.sign_in import encodings
+from sessions_core.sign_in.accounts import Account
+from sessions_core.sign_in.verifiers import verify
 
 from .chain_contract import NOW
 from .signers import NEVER, IcpSigner
@@ -99,8 +100,8 @@ def canister_key(seed: bytes = SEED, canister: bytes = CANISTER) -> bytes:
 
 
 def mainnet_delegation() -> bytes:
-    delegation = icp._Delegation(expiration=MAINNET_EXPIRES, pubkey=MAINNET_PAGE.hex())
-    return b"\x1aic-request-auth-delegation" + icp._hash(delegation)
+    delegation = verifier._Delegation(expiration=MAINNET_EXPIRES, pubkey=MAINNET_PAGE.hex())
+    return b"\x1aic-request-auth-delegation" + verifier._hash(delegation)
 
 
 def refusal(attempt: Callable[[], object]) -> type[SignInRefused]:
@@ -476,7 +477,7 @@ def proof(signer: IcpSigner, der: bytes, text: str = "text", expires: int = NEVE
     """The proof of a page whose key Internet Identity delegated to."""
     page = json.loads(signer.sign(text))
     delegated = {"expiration": f"{expires:x}", "pubkey": page["publicKey"]}
-    signed = b"\x1aic-request-auth-delegation" + icp._hash(icp._Delegation(**delegated))
+    signed = b"\x1aic-request-auth-delegation" + verifier._hash(verifier._Delegation(**delegated))
     first = {"delegation": delegated, "signature": sign(signed).hex()}
     whole = {"delegations": [first, *page["delegations"]], "publicKey": der.hex(), "signature": page["signature"]}
     return json.dumps(whole, separators=(",", ":"))
@@ -492,7 +493,7 @@ def account_of(der: bytes) -> Account:
 def test_a_key_that_a_canister_delegated_to_signs_in(kinds: tuple[str, ...]) -> None:
     der, signer = canister_key(), IcpSigner(kinds)
     signature = proof(signer, der)
-    assert len(signature) < icp.Icp.max_signature
+    assert len(signature) < verifier.Icp.max_signature
     verify(account_of(der), "text", signature, NOW)
     assert refusal(lambda: verify(account_of(der), "other", signature, NOW)) is SignatureMismatch
     other = account_of(canister_key(b"\2" * 32))

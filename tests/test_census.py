@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core.census import Census
-from sessions_core.connection import Link
-from sessions_core.janitor import Janitor
-from sessions_core.records import Live, Records
-from sessions_core.sealing import KeyRing
+from sessions_core.parts.operations.session_count import Census
+from sessions_core.sessions.repository import Live, Records
+from sessions_core.sessions.sweeper import Janitor
 from sessions_core.settings import Settings
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .clusters import Cluster

@@ -11,9 +11,6 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import accounts, canisters, chains, messages
-from sessions_core.accounts import Account
-from sessions_core.challenges import Challenge, Challenges
 from sessions_core.errors import (
     AccountKeyless,
     AccountMalformed,
@@ -29,7 +26,11 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from sessions_core.parts.internet_computer import canisters
 from sessions_core.settings import Settings
+from sessions_core.sign_in import accounts, messages, verifiers
+from sessions_core.sign_in.accounts import Account
+from sessions_core.sign_in.challenges import Challenge, Challenges
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor
@@ -80,11 +81,11 @@ def refused(error: type[SessionsError], attempt: Callable[[], object]) -> None:
 
 def test_every_verifier_is_tested_here_and_every_chain_has_one() -> None:
     assert set(SIGNERS) == {chain.partition(":")[0] for chain in accounts.CHAINS}
-    assert {layout.account_kind for layout in chains.LAYOUTS} == {
-        chains.verifier(namespace).layout.account_kind for namespace in SIGNERS
+    assert {layout.account_kind for layout in verifiers.LAYOUTS} == {
+        verifiers.verifier(namespace).layout.account_kind for namespace in SIGNERS
     }
     for namespace in SIGNERS:
-        assert chains.namespace_of(chains.verifier(namespace).layout.account_kind) == namespace
+        assert verifiers.namespace_of(verifiers.verifier(namespace).layout.account_kind) == namespace
 
 
 def test_every_chain_may_sign_in_unless_the_site_says_otherwise() -> None:
@@ -161,9 +162,9 @@ def test_a_signature_over_the_limit_of_its_chain_is_refused_before_the_nonce_is_
 ) -> None:
     signer = SIGNERS[namespace]()
     issued = challenges.issue(signer.account(), BROWSER)
-    most = chains.verifier(namespace).max_signature
+    most = verifiers.verifier(namespace).max_signature
     with unchanged(redis):
-        for length in (most + 1, chains.MAX_SIGNATURE + 1, 10**7):
+        for length in (most + 1, verifiers.MAX_SIGNATURE + 1, 10**7):
             refused(
                 SignatureMalformed,
                 lambda length=length: challenges.redeem(issued.message, issued.challenge, "0" * length, BROWSER),
@@ -191,7 +192,7 @@ def test_our_text_for_ethereum_is_the_one_that_viem_writes() -> None:
         "resources": ["https://a.example/"],
     }
     theirs = ask("eip155", fields=fields)["text"]
-    found = messages.read(theirs, chains.LAYOUTS)
+    found = messages.read(theirs, verifiers.LAYOUTS)
     assert messages.write(found) == theirs
     assert (found.chain_id, found.scheme, found.request_id) == ("10", "http", "7f3a")
     verify(accounts.parse(signer.account("eip155:10")), theirs, signer.sign(theirs))
@@ -349,7 +350,7 @@ def test_the_page_says_what_was_wrong_with_a_delegation(
 )
 def test_only_keys_of_the_internet_computer_are_looked_up(chain: str, key: str, error: type[SignInRefused]) -> None:
     with pytest.raises(error):
-        chains.account_of_key(chain, key)
+        verifiers.account_of_key(chain, key)
 
 
 # -- Garbage -------------------------------------------------------------------------------------------------
@@ -360,13 +361,13 @@ def test_garbage_in_every_place_is_refused_in_bounded_time(namespace: str) -> No
     signer = SIGNERS[namespace]()
     account = accounts.parse(signer.account())
     signature = signer.sign("text")
-    chains.warm(namespace)
+    verifiers.warm(namespace)
     garbage = ("", "\0", "\ud800", "é" * 1000, "0" * 2000, "🦊" * 500, "\n" * 2000)
     start = time.process_time()
     for text in garbage:
         for given in (*garbage, signature):
             with pytest.raises(SignInRefused):
-                chains.verify(account, text, given, NOW)
+                verifiers.verify(account, text, given, NOW)
         with pytest.raises(SignInRefused):
-            chains.verify(Account(account.namespace, account.reference, text), "text", signature, NOW)
+            verifiers.verify(Account(account.namespace, account.reference, text), "text", signature, NOW)
     assert time.process_time() - start < 0.5

@@ -13,10 +13,6 @@ from typing import Any
 
 import pytest
 
-from sessions_core import accounts, chains
-from sessions_core.accounts import Account
-from sessions_core.chains import contract
-from sessions_core.chains.contract import Contracts
 from sessions_core.errors import (
     ContractWalletMissing,
     ContractWalletRefused,
@@ -27,7 +23,11 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from sessions_core.parts.contract_wallets import contracts as contracts_module
+from sessions_core.parts.contract_wallets.contracts import Contracts
 from sessions_core.settings import Settings
+from sessions_core.sign_in import accounts, verifiers
+from sessions_core.sign_in.accounts import Account
 
 from .actors import Wallet, together
 from .conftest import SECRET
@@ -95,10 +95,10 @@ def refused(error: type[SignInRefused], attempt: Callable[[], object]) -> SignIn
 
 
 def test_the_program_is_what_its_listing_says() -> None:
-    source = Path(contract.__file__).read_text()
+    source = Path(contracts_module.__file__).read_text()
     lines = re.findall(r'^    "([0-9a-f ]+)"  # (.+)$', source, re.MULTILINE)
-    assert "".join(code for code, _ in lines).replace(" ", "") == contract._PROGRAM.hex()
-    assert assemble("\n".join(listing for _, listing in lines)) == contract._PROGRAM
+    assert "".join(code for code, _ in lines).replace(" ", "") == contracts_module._PROGRAM.hex()
+    assert assemble("\n".join(listing for _, listing in lines)) == contracts_module._PROGRAM
     assert len(lines) > 10
 
 
@@ -112,7 +112,7 @@ def test_the_assembler_makes_what_the_yellow_paper_says() -> None:
 
 
 def test_nobody_has_the_key_of_who_asks() -> None:
-    assert "0x" + keccak256(b"asks whether a contract accepts a signature")[-20:].hex() == contract._FROM
+    assert "0x" + keccak256(b"asks whether a contract accepts a signature")[-20:].hex() == contracts_module._FROM
 
 
 # -- Deployed wallets (ERC-1271) ----------------------------------------------------------------------------------
@@ -148,11 +148,11 @@ def test_the_wallet_s_own_state_decides(evm: Anvil, verify: Callable[..., bytes]
     verify(wallet.address, wallet.sign(TEXT))
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contract.MAX_BYTES])
+@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contracts.MAX_BYTES])
 def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callable[..., bytes], size: int) -> None:
     """Each byte reaches it, and its number: the wallet accepts what hashes to what it expects."""
     signature = random.Random(size).randbytes(size)
-    expected = keccak256(contract._personal_hash(TEXT) + size.to_bytes(32) + signature)
+    expected = keccak256(contracts_module._personal_hash(TEXT) + size.to_bytes(32) + signature)
     code = assemble(f"""
         PUSH1 32 PUSH1 4 PUSH1 0 CALLDATACOPY
         PUSH3 {32 + size} PUSH1 0x44 PUSH1 32 CALLDATACOPY
@@ -162,7 +162,7 @@ def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callab
     assert verify(wallet, f"0x{signature.hex()}") == signature
     changed = signature[:-1] + bytes([signature[-1] ^ 1])
     refused(ContractWalletSilent, lambda: verify(wallet, f"0x{changed.hex()}"))
-    if size < contract.MAX_BYTES:
+    if size < contracts.MAX_BYTES:
         refused(ContractWalletSilent, lambda: verify(wallet, f"0x{signature.hex()}00"))
 
 
@@ -196,7 +196,7 @@ def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
 
 def test_a_wallet_is_asked_by_somebody_and_not_by_the_zero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     verify(evm.deploy(creation(guarded("ORIGIN"))), "0x01")
-    verify(evm.deploy(creation(guarded(f"ORIGIN PUSH20 {contract._FROM} EQ"))), "0x01")
+    verify(evm.deploy(creation(guarded(f"ORIGIN PUSH20 {contracts_module._FROM} EQ"))), "0x01")
     refused(ContractWalletSilent, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
 
 
@@ -204,7 +204,7 @@ def test_a_wallet_has_gas_for_what_a_passkey_takes(evm: Anvil, verify: Callable[
     """The caller's gas is a part of the 10 million; 2 million and more is what a wallet may spend."""
     spends = "PUSH3 2000000 GAS SUB more: DUP1 GAS GT PUSH1 @more JUMPI"
     verify(evm.deploy(creation(assemble(spends) + answers(MAGIC))), "0x01")
-    verify(evm.deploy(creation(guarded(f"PUSH3 {contract._GAS // 2} GAS LT"))), "0x01")
+    verify(evm.deploy(creation(guarded(f"PUSH3 {contracts_module._GAS // 2} GAS LT"))), "0x01")
 
 
 def test_asking_changes_nothing_on_chain(evm: Anvil, verify: Callable[..., bytes]) -> None:
@@ -214,7 +214,7 @@ def test_asking_changes_nothing_on_chain(evm: Anvil, verify: Callable[..., bytes
     verify(counterfactual.address, counterfactual.sign(TEXT))
     assert evm.ask("eth_getBlockByNumber", "latest", False)["stateRoot"] == before
     assert evm.ask("eth_getCode", counterfactual.address, "latest") == "0x"
-    assert evm.ask("eth_getTransactionCount", contract._FROM, "latest") == "0x0"
+    assert evm.ask("eth_getTransactionCount", contracts_module._FROM, "latest") == "0x0"
 
 
 # -- Where no contract is -----------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes])
 
 
 def test_what_no_key_can_have_signed_is_said_to_be_a_contract_s(verify: Callable[..., bytes]) -> None:
-    for size in (0, 66, 67, 130, contract.MAX_BYTES):
+    for size in (0, 66, 67, 130, contracts.MAX_BYTES):
         refused(ContractWalletMissing, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
 
 
@@ -246,7 +246,7 @@ def test_an_account_with_a_key_and_code_may_use_either(evm: Anvil, verify: Calla
     evm.ask("anvil_setStorageAt", key.address, "0x0", "0x" + other.address[2:].lower().rjust(64, "0"))
     verify(key.address, other.sign(TEXT))
     refused(ContractWalletRefused, lambda: verify(key.address, Wallet().sign(TEXT)))
-    chains.verify(account(key.address), TEXT, key.sign(TEXT), time.time())
+    verifiers.verify(account(key.address), TEXT, key.sign(TEXT), time.time())
 
 
 # -- Wallets that are yet to be deployed (ERC-6492) --------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_an_attacker_s_wrapper_does_not_move_a_victim_s_wallet(evm: Anvil, verif
         (victim.address, bytes.fromhex(MAGIC)),
         (attacker.address, b""),
         ("0x" + "00" * 20, b""),
-        (contract._FROM, b""),
+        (contracts_module._FROM, b""),
     ):
         signature = wrapped(factory, call, attacker.key.sign(TEXT))
         for address in (victim.address, victim.key.address, attacker.key.address):
@@ -379,7 +379,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
         for _ in range(chance.choice((1, 1, 3))):
             at = chance.randrange(len(changed) - 32)
             changed[at] ^= 1 << chance.randrange(8)
-        if contract.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
+        if contracts.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
             continue  # in the padding, which nobody reads
         with pytest.raises((SignatureMalformed, ContractWalletMissing, ContractWalletRefused)):
             verify(wallet.address, f"0x{changed.hex()}")
@@ -387,7 +387,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
 
 def _question(signature: bytes) -> bytes | None:
     try:
-        return contract.question(account(NOBODY), TEXT, signature)
+        return contracts.question(account(NOBODY), TEXT, signature)
     except SignatureMalformed:
         return None
 
@@ -412,7 +412,7 @@ def offline() -> Contracts:
         "0x" + "11" * 66 + "\n",
         "0x" + "1" * 133,
         "0x" + "\u0661" * 132,
-        "0x" + "11" * (contract.MAX_BYTES + 1),
+        "0x" + "11" * (contracts.MAX_BYTES + 1),
     ],
     ids=lambda signature: ascii(signature[:12]) + str(len(signature)),
 )
@@ -426,7 +426,7 @@ def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
 
 
 def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(offline: Contracts) -> None:
-    for size in (0, 66, 100, contract.MAX_BYTES):
+    for size in (0, 66, 100, contracts.MAX_BYTES):
         signature = "0x" + "11" * size
         refused(ContractWalletUnsupported, lambda s=signature: offline.verify(account(NOBODY), TEXT, s, REFUSAL))
 
@@ -470,8 +470,11 @@ def test_a_node_is_asked_who_it_is_and_then_once() -> None:
         assert node.methods == ["eth_chainId", "eth_call"]
         assert node.connections == 1
         call, block = node.calls[1]["params"]
-        assert call["data"].startswith("0x" + contract._PROGRAM.hex() + "00" * 12 + NOBODY[2:])
-        assert (call | {"data": ""}, block) == ({"from": contract._FROM, "gas": "0x989680", "data": ""}, "latest")
+        assert call["data"].startswith("0x" + contracts_module._PROGRAM.hex() + "00" * 12 + NOBODY[2:])
+        assert (call | {"data": ""}, block) == (
+            {"from": contracts_module._FROM, "gas": "0x989680", "data": ""},
+            "latest",
+        )
 
 
 @pytest.mark.parametrize(

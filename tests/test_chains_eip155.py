@@ -10,9 +10,9 @@ from coincurve import PrivateKey
 from Crypto.Hash import keccak
 from eth_account import Account as EthAccount
 
-from sessions_core import accounts
-from sessions_core.chains import eip155
 from sessions_core.errors import AccountMalformed, SignatureMalformed, SignatureMismatch
+from sessions_core.parts.ethereum import verifier
+from sessions_core.sign_in import accounts
 
 from .actors import Wallet
 from .chain_contract import Signer, VerifierContract, verify
@@ -242,4 +242,4 @@ def test_warming_up_refuses_a_slow_backend(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(EthAccount, "_keys", KeyAPI(NativeECCBackend()))
     with pytest.raises(RuntimeError, match="unset ECC_BACKEND_CLASS"):
-        eip155.Eip155().warm()
+        verifier.Eip155().warm()

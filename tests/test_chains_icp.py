@@ -11,9 +11,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from sessions_core import accounts, canisters, curves, encodings
-from sessions_core.accounts import Account
-from sessions_core.chains import icp
 from sessions_core.errors import (
     AccountKeyless,
     AccountMalformed,
@@ -24,6 +21,9 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
+from sessions_core.parts.internet_computer import canisters, verifier
+from sessions_core.sign_in import accounts, curves, encodings
+from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import NOW, Signer, VerifierContract, verify
 from .signers import ICP, NEVER, IcpSigner
@@ -207,11 +207,11 @@ def test_the_published_chain_is_accepted_until_it_expires() -> None:
 
 
 def test_numbers_are_written_as_leb128() -> None:
-    assert icp._leb128(0) == b"\0"
-    assert icp._leb128(127) == b"\x7f"
-    assert icp._leb128(128) == b"\x80\x01"
-    assert icp._leb128(624485) == b"\xe5\x8e\x26"  # DWARF 4, section 7.6
-    assert icp._leb128(2**64 - 1) == b"\xff" * 9 + b"\x01"
+    assert verifier._leb128(0) == b"\0"
+    assert verifier._leb128(127) == b"\x7f"
+    assert verifier._leb128(128) == b"\x80\x01"
+    assert verifier._leb128(624485) == b"\xe5\x8e\x26"  # DWARF 4, section 7.6
+    assert verifier._leb128(2**64 - 1) == b"\xff" * 9 + b"\x01"
 
 
 @pytest.mark.parametrize(
@@ -315,10 +315,10 @@ def test_limits_that_a_page_adds_are_refused_too() -> None:
 def test_twenty_delegations_are_accepted_and_within_the_limit_and_the_next_is_not() -> None:
     longest = IcpSigner(("p256",) * 21)
     signature = longest.sign("text")
-    assert len(signature) == 8077 <= icp.Icp.max_signature
+    assert len(signature) == 8077 <= verifier.Icp.max_signature
     verify(accounts.parse(longest.account()), "text", signature)
     one_more = IcpSigner(("ed25519",) * 22)
-    assert len(one_more.sign("text")) < icp.Icp.max_signature
+    assert len(one_more.sign("text")) < verifier.Icp.max_signature
     assert refused(one_more.sign("text"), one_more.account()) is SignatureMalformed
 
 
@@ -417,8 +417,8 @@ def test_a_signed_text_is_no_delegation() -> None:
     """Who can have a text of theirs signed must not get a delegation by it."""
     sign, der, account = raw_signer()
     attacker_sign, attacker_der, _ = raw_signer()
-    delegation = icp._Delegation(expiration="f" * 16, pubkey=attacker_der)
-    text_hash = icp._hash(delegation)
+    delegation = verifier._Delegation(expiration="f" * 16, pubkey=attacker_der)
+    text_hash = verifier._hash(delegation)
     link = {
         "delegation": {"expiration": delegation.expiration, "pubkey": delegation.pubkey},
         "signature": sign(b"\x0fsiwic-challenge" + text_hash),
@@ -543,7 +543,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("signature", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_proof_is_refused_and_recurses_nowhere(signature: str) -> None:
-    assert len(signature) <= icp.Icp.max_signature
+    assert len(signature) <= verifier.Icp.max_signature
     assert refused(signature, IcpSigner().account()) is SignatureMalformed
 
 
@@ -553,6 +553,6 @@ def test_nothing_is_verified_before_all_that_is_cheap_was_looked_at(monkeypatch:
     stranger = IcpSigner()
     signatures = [(expired.sign("text"), expired.account()), (limited.sign("text"), limited.account())]
     signatures.append((expired.sign("text"), stranger.account()))
-    monkeypatch.setattr(icp._Key, "demand", lambda *_: pytest.fail("verified"))
+    monkeypatch.setattr(verifier._Key, "demand", lambda *_: pytest.fail("verified"))
     found = [refused(signature, account) for signature, account in signatures]
     assert found == [DelegationExpired, DelegationRestricted, SignatureMismatch]

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from sessions_core import accounts, chains, curves, encodings, messages
-from sessions_core.accounts import Account
 from sessions_core.errors import AccountKeyless, ChainUnsupported, MessageMalformed, SignatureMismatch
+from sessions_core.sign_in import accounts, curves, encodings, messages, verifiers
+from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import Signer, VerifierContract, verify
 from .signers import SOLANA, SOLANA_DEVNET, SolanaSigner, ask
@@ -138,7 +138,7 @@ def test_a_wallet_writes_request_id_not_before_and_resources_where_we_do() -> No
     signer = SolanaSigner()
     more = {"notBefore": "2026-01-31T11:59:00Z", "requestId": "7f3a", "resources": ["https://a.example/", "ipfs://b"]}
     theirs = ask("solana", fields=fields(signer.address, **more))["text"]
-    found = messages.read(theirs, chains.LAYOUTS)
+    found = messages.read(theirs, verifiers.LAYOUTS)
     assert (found.request_id, found.resources) == ("7f3a", ("https://a.example/", "ipfs://b"))
     assert messages.write(found) == theirs
 
@@ -170,19 +170,19 @@ def test_a_text_in_another_layout_is_refused(change: tuple[str, str]) -> None:
     changed = text.replace(*change)
     assert changed != text
     with pytest.raises(MessageMalformed):
-        messages.read(changed, chains.LAYOUTS)
+        messages.read(changed, verifiers.LAYOUTS)
 
 
 @pytest.mark.parametrize("word", ["localnet", "Mainnet", "1", "101", "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"])
 def test_a_cluster_has_one_name(word: str) -> None:
-    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), chains.LAYOUTS)
+    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), verifiers.LAYOUTS)
     with pytest.raises(ChainUnsupported):
         found.layout.reference(found.chain_id)
 
 
 def test_a_cluster_without_a_name_is_unsupported() -> None:
     with pytest.raises(ChainUnsupported):
-        chains.verifier("solana").layout.chain_id("EAQLJCV2mh23BsK2P9oYpV5CHVLDNHTx")
+        verifiers.verifier("solana").layout.chain_id("EAQLJCV2mh23BsK2P9oYpV5CHVLDNHTx")
 
 
 # -- Keys ------------------------------------------------------------------------------------------------------

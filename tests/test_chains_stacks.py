@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from sessions_core import accounts, curves, encodings
-from sessions_core.accounts import Account
 from sessions_core.errors import AccountMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
+from sessions_core.sign_in import accounts, curves, encodings
+from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import Signer, VerifierContract, verify
 from .signers import StacksSigner, ask

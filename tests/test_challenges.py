@@ -13,9 +13,6 @@ from flask import Flask
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from redis import Redis
 
-from sessions_core import chains, messages
-from sessions_core.accounts import parse
-from sessions_core.challenges import API, CONFIRM, LINK, SIGN_IN, Challenge, Challenges
 from sessions_core.errors import (
     AccountMalformed,
     ChainUnsupported,
@@ -35,6 +32,9 @@ from sessions_core.errors import (
     UriMismatch,
     VersionUnsupported,
 )
+from sessions_core.sign_in import messages, verifiers
+from sessions_core.sign_in.accounts import parse
+from sessions_core.sign_in.challenges import API, CONFIRM, LINK, SIGN_IN, Challenge, Challenges
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Wallet
@@ -212,7 +212,7 @@ def test_the_nonce_is_spent_before_any_elliptic_curve_work(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(chains, "verify", lambda *_: seen.append(redis.exists(f"wallet:nonce:{nonce}")))
+    monkeypatch.setattr(verifiers, "verify", lambda *_: seen.append(redis.exists(f"wallet:nonce:{nonce}")))
     nonce = messages.read(issued.message).nonce
     challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
     assert seen == [1]
@@ -223,7 +223,7 @@ def test_no_elliptic_curve_work_for_a_replay_or_a_forgery(
 ) -> None:
     signature = wallet.sign(issued.message)
     challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
-    monkeypatch.setattr(chains, "verify", lambda *_: pytest.fail("verified"))
+    monkeypatch.setattr(verifiers, "verify", lambda *_: pytest.fail("verified"))
     for challenge, browser in ((issued.challenge, BROWSER), ("forged", BROWSER), (issued.challenge, OTHER_BROWSER)):
         with pytest.raises(SignInRefused):
             challenges.redeem(issued.message, challenge, signature, browser)
@@ -250,7 +250,7 @@ def test_the_text_of_one_challenge_is_not_good_for_another(
 
 def test_one_nonce_proves_one_account_under_a_race(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
     signature = wallet.sign(issued.message)
-    chains.warm("eip155")
+    verifiers.warm("eip155")
     barrier = threading.Barrier(20)
     outcomes: list[str] = []
 
@@ -548,7 +548,7 @@ def test_a_signature_that_is_too_long_is_refused_before_the_nonce_is_spent(
     with unchanged(redis):
         refused(
             SignatureMalformed,
-            lambda: challenges.redeem(issued.message, issued.challenge, "0" * (chains.MAX_SIGNATURE + 1), BROWSER),
+            lambda: challenges.redeem(issued.message, issued.challenge, "0" * (verifiers.MAX_SIGNATURE + 1), BROWSER),
         )
 
 

@@ -19,11 +19,8 @@ from flask import Flask
 from redis import Redis
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from sessions_core import client as module
-from sessions_core import errors as module_errors
-from sessions_core import events, requires, signed_in
-from sessions_core.accounts import parse
-from sessions_core.client import (
+from examples.client import client as module
+from examples.client.client import (
     Client,
     NetworkError,
     PermissionDenied,
@@ -36,6 +33,9 @@ from sessions_core.client import (
     TokenRefused,
     Unavailable,
 )
+from sessions_core import errors as module_errors
+from sessions_core import events, requires, signed_in
+from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet, together
 from .servers import free_port

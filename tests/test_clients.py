@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from sessions_core import clients
-from sessions_core.clients import Client, describe
+from sessions_core.sessions import user_agent
+from sessions_core.sessions.user_agent import Client, describe
 
 GECKO, WEBKIT = "Mozilla/5.0 ({}) Gecko/20100101 {}", "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {}"
 LINUX, WINDOWS, MAC = "X11; Linux x86_64", "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7"
@@ -27,7 +27,7 @@ def seconds(agent: str) -> float:
     """How long an agent that was never seen takes: the best of five, as the machine has other things to do."""
     best = 9.0
     for _ in range(5):
-        clients._device.cache_clear()
+        user_agent._device.cache_clear()
         start = time.process_time()
         describe("", agent, False)
         best = min(best, time.process_time() - start)
@@ -97,14 +97,14 @@ def test_an_update_of_the_browser_makes_no_other_device() -> None:
     ],
 )
 def test_nobody_writes_a_message_into_a_device(agent: str) -> None:
-    known = {*clients._BROWSERS.values(), clients.UNKNOWN}
-    words = {f"{browser} on {system}" for browser in known for system in clients._SYSTEMS.values()}
+    known = {*user_agent._BROWSERS.values(), user_agent.UNKNOWN}
+    words = {f"{browser} on {system}" for browser in known for system in user_agent._SYSTEMS.values()}
     assert device(agent) in words | known
     assert not re.search("call|evil|pay|send|script|stolen", device(agent), re.IGNORECASE)
 
 
 def test_every_name_that_is_shown_is_short_and_plain() -> None:
-    for name in (*clients._BROWSERS.values(), *clients._SYSTEMS.values()):
+    for name in (*user_agent._BROWSERS.values(), *user_agent._SYSTEMS.values()):
         assert re.fullmatch(r"[A-Za-z][A-Za-z -]{1,17}", name), name
 
 
@@ -155,38 +155,38 @@ HOSTILE = {
 
 @pytest.mark.parametrize("agent", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_agent_takes_a_few_milliseconds(agent: str) -> None:
-    clients.warm()
+    user_agent.warm()
     # 0.3 ms here; a pattern that backtracks over 300 characters would take seconds.
     assert seconds(agent) < 0.02
 
 
 @pytest.mark.parametrize("agent", HOSTILE.values(), ids=HOSTILE.keys())
 def test_twice_the_length_takes_no_more_than_a_few_times_as_long(agent: str) -> None:
-    clients.warm()
+    user_agent.warm()
     assert seconds(agent) < 5 * seconds(agent[:150]) + 0.001
 
 
 def test_a_header_of_a_megabyte_takes_no_longer_than_its_first_300_characters() -> None:
-    clients.warm()
+    user_agent.warm()
     assert seconds("Mac OS X " * 100_000) < 3 * seconds("Mac OS X " * 33) + 0.001
 
 
 def test_an_agent_that_was_seen_lately_is_not_read_again() -> None:
-    clients._device.cache_clear()
+    user_agent._device.cache_clear()
     for _ in range(50):
         describe("", "curl/8.5.0", False)
-    assert clients._device.cache_info().misses == 1
+    assert user_agent._device.cache_info().misses == 1
 
 
 def test_a_flood_of_agents_does_not_fill_memory() -> None:
     for number in range(2000):
         describe("", f"curl/{number}", False)
-    assert clients._device.cache_info().currsize == clients._device.cache_info().maxsize == 512
+    assert user_agent._device.cache_info().currsize == user_agent._device.cache_info().maxsize == 512
 
 
 def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> None:
     script = (
-        "import sys; from sessions_core import clients; assert 'ua_parser' not in sys.modules; "
+        "import sys; from sessions_core.sessions import user_agent as clients; assert 'ua_parser' not in sys.modules; "
         "clients.warm(); assert 'ua_parser' in sys.modules; import time; start = time.process_time(); "
         "clients.describe('', 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', False); "
         "print(time.process_time() - start)"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from sessions_core import records as module
-from sessions_core.records import Ended, Live, Records
+from sessions_core.sessions import repository as module
+from sessions_core.sessions.repository import Ended, Live, Records
 
 from .actors import Visitor
 from .servers import commands_run

@@ -17,11 +17,12 @@ import pytest
 from flask import Flask, session
 from redis import Redis
 
-from sessions_core import connection, signed_in
-from sessions_core.connection import Breaker, Link, Script
+from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
-from sessions_core.records import Records
-from sessions_core.server_checks import refuse_unsafe_server
+from sessions_core.sessions.repository import Records
+from sessions_core.storage import connection
+from sessions_core.storage.connection import Breaker, Link, Script
+from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
@@ -241,7 +242,7 @@ def test_a_refused_command_keeps_its_connection_and_the_circuit_closed(link: Lin
 def test_a_child_process_uses_sockets_of_its_own(server: Server) -> None:
     script = """
 import os, sys
-from sessions_core.connection import Link
+from sessions_core.storage.connection import Link
 link = Link(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 reader, writer = os.pipe()

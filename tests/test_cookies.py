@@ -10,8 +10,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request
 
-from sessions_core import cookies
-from sessions_core.records import Live, well_formed
+from sessions_core.sessions import cookies
+from sessions_core.sessions.repository import Live, well_formed
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sessions_core import curves
 from sessions_core.errors import SignatureMalformed, SignatureMismatch
+from sessions_core.sign_in import curves
 
 # RFC 6979, section A.2.5: P-256 with SHA-256, message "sample"; x, y, r, s.
 P256 = (

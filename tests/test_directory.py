@@ -13,10 +13,12 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import accounts, directory, events
-from sessions_core.directory import Directory, Member
+from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.standing import Standing
+from sessions_core.parts.roles import roles
+from sessions_core.parts.roles.account_status import Standing
+from sessions_core.parts.roles.roles import Directory, Member
+from sessions_core.sign_in import accounts
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
@@ -182,7 +184,7 @@ def test_an_account_that_is_seen_brings_its_standing(people: Directory) -> None:
 def test_fresh_accounts_which_cost_nothing_do_not_fill_redis(
     people: Directory, services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "_MOST_SEEN", 5)
+    monkeypatch.setattr(roles, "_MOST_SEEN", 5)
     for number in range(12):
         people.saw(some_account(number))
         now = services.records.time()
@@ -227,7 +229,7 @@ def test_a_standing_can_not_be_carried_to_another_account(
 ) -> None:
     people.appoint(ALICE, "admin")
     people.appoint(BOB, "restricted")
-    mine, yours = (next(iter(redis.keys(f"*{directory.account_tag(str(each))}*:standing"))) for each in (ALICE, BOB))
+    mine, yours = (next(iter(redis.keys(f"*{roles.account_tag(str(each))}*:standing"))) for each in (ALICE, BOB))
     redis.copy(mine, yours, replace=True)
     happened.clear()
     assert people.standing(BOB) == Standing()
@@ -283,7 +285,7 @@ def test_resealing_without_the_right_secret_destroys_nothing(
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = rotated().directory
-    redis.hset("wallet:{directory}:decided", directory.account_tag(str(ALICE)), during._sealed(str(ALICE)))
+    redis.hset("wallet:{directory}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
     assert rotated(()).directory.reseal() == 0
     assert people.standing(ALICE).role == "admin"
 

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from sessions_core import embedded
 from sessions_core.errors import Misconfigured
+from sessions_core.storage import embedded
 
 from .actors import together
 from .servers import hearing_signals

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sessions_core import encodings
-from sessions_core.encodings import (
+from sessions_core.sign_in import encodings
+from sessions_core.sign_in.encodings import (
     BASE58,
     C32,
     read_digits,

@@ -16,8 +16,9 @@ from flask import Flask
 from redis import Redis
 
 import sessions_core
-from sessions_core import Misconfigured, WalletSessions, embedded
-from sessions_core.store import SessionStore
+from sessions_core import Misconfigured, WalletSessions
+from sessions_core.sessions.flask_session import SessionStore
+from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet

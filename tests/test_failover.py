@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from sessions_core.connection import Link, Script
 from sessions_core.errors import StoreUnavailable
+from sessions_core.storage.connection import Link, Script
 
 from . import clusters
 from .actors import Visitor, Wallet
@@ -256,7 +256,7 @@ def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels
     """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
     script = """
 import os, sys
-from sessions_core.connection import Link
+from sessions_core.storage.connection import Link
 link = Link(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 (link._master or link._server)._lock.acquire()

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask, Response, jsonify, session
 
 from sessions_core import events, fresh_required, public, signed_in
-from sessions_core.accounts import parse
-from sessions_core.records import GRACE, Live
+from sessions_core.sessions.repository import GRACE, Live
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of, together

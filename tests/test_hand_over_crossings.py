@@ -11,9 +11,10 @@ from flask import Flask, Response, g, jsonify, render_template_string, request, 
 from flask.typing import ResponseReturnValue
 from redis import Redis
 
-from sessions_core import current_session, events, public, requires, scripts, signed_in
-from sessions_core.accounts import parse
-from sessions_core.records import CONFIRMING_GRACE, GRACE, Live
+from sessions_core import current_session, events, public, requires, signed_in
+from sessions_core.sessions.repository import CONFIRMING_GRACE, GRACE, Live
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of

@@ -10,12 +10,14 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import events, records, scripts
-from sessions_core.connection import Script
+from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.janitor import Janitor
-from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.sessions import repository
+from sessions_core.sessions.repository import Ended, Live, Record, Records
+from sessions_core.sessions.sweeper import Janitor
 from sessions_core.settings import LONGEST
+from sessions_core.storage import scripts
+from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
 from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
@@ -290,8 +292,8 @@ def test_a_clock_of_ours_that_is_wrong_ends_nothing(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
-    now = records.time.time
-    monkeypatch.setattr(records.time, "time", lambda: now() + 2 * ABSOLUTE)
+    now = repository.time.time
+    monkeypatch.setattr(repository.time, "time", lambda: now() + 2 * ABSOLUTE)
     assert janitor.sweep() == NOTHING
     monkeypatch.undo()
     assert isinstance(store.load(live.id, "never"), Live)

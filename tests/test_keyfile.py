@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions_core import keyfile
+from sessions_core.storage import secret_file
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,11 +23,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_file_that_is_missing_is_made_for_its_owner_only(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    [secret] = keyfile.read(path)
+    [secret] = secret_file.read(path)
     assert len(secret) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert keyfile.read(path) == [secret]
+    assert secret_file.read(path) == [secret]
     assert len(caplog.records) == 1
     assert secret not in caplog.text
 
@@ -35,18 +35,18 @@ def test_a_file_that_is_missing_is_made_for_its_owner_only(path: Path, caplog: p
 def test_an_empty_file_is_made_anew(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("\n \n")
-    [secret] = keyfile.read(path)
+    [secret] = secret_file.read(path)
     assert len(secret) >= 43
-    assert keyfile.read(path) == [secret]
+    assert secret_file.read(path) == [secret]
 
 
 def test_a_rotation_puts_a_new_secret_last_and_keeps_the_former_ones(path: Path) -> None:
-    first = keyfile.read(path)
-    assert keyfile.rotate(path) == 2
-    second = keyfile.read(path)
+    first = secret_file.read(path)
+    assert secret_file.rotate(path) == 2
+    second = secret_file.read(path)
     assert second[:-1] == first
-    assert keyfile.rotate(path) == 3
-    third = keyfile.read(path)
+    assert secret_file.rotate(path) == 3
+    third = secret_file.read(path)
     assert third[:-1] == second
     assert len(set(third)) == 3
     assert path.read_text().splitlines() == third
@@ -57,9 +57,9 @@ def test_a_rotation_puts_a_new_secret_last_and_keeps_the_former_ones(path: Path)
 def test_a_rotated_file_is_for_its_owner_only_whatever_the_umask(path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        keyfile.read(path)
+        secret_file.read(path)
         path.chmod(0o644)
-        keyfile.rotate(path)
+        secret_file.rotate(path)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -68,28 +68,28 @@ def test_a_rotated_file_is_for_its_owner_only_whatever_the_umask(path: Path, uma
 def test_lines_that_a_person_edited_are_read_without_what_surrounds_them(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("an older secret with spaces in it  \r\n\n  the newest one, and after it a line feed\n")
-    assert keyfile.read(path) == ["an older secret with spaces in it", "the newest one, and after it a line feed"]
+    assert secret_file.read(path) == ["an older secret with spaces in it", "the newest one, and after it a line feed"]
 
 
 def test_a_rotation_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = keyfile.read(path)
+    known = secret_file.read(path)
 
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(keyfile.os, "fsync", full)
+    monkeypatch.setattr(secret_file.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
-        keyfile.rotate(path)
+        secret_file.rotate(path)
     monkeypatch.undo()
-    assert keyfile.read(path) == known
+    assert secret_file.read(path) == known
     assert [each.name for each in path.parent.iterdir()] == ["secret_key"]
 
 
 def test_nothing_logs_a_secret(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    keyfile.read(path)
-    keyfile.rotate(path)
-    assert not any(secret in caplog.text for secret in keyfile.read(path))
+    secret_file.read(path)
+    secret_file.rotate(path)
+    assert not any(secret in caplog.text for secret in secret_file.read(path))
 
 
 def test_of_processes_that_make_and_rotate_it_at_once_none_loses_a_secret_of_another(path: Path) -> None:
@@ -116,7 +116,7 @@ print(count)
 
     def look() -> None:
         while not done.is_set():
-            seen.append(keyfile.read(path))
+            seen.append(secret_file.read(path))
             if len({len(each) for each in seen}) > 3:  # it was read while it was written
                 enough.touch()
 
@@ -129,7 +129,7 @@ print(count)
     counts = [int(each.communicate(timeout=60)[0]) for each in others]
     done.set()
     reader.join()
-    final = keyfile.read(path)
+    final = secret_file.read(path)
     assert len(final) == len(set(final)) == 1 + sum(counts)
     assert min(counts) >= 25
     assert all(each == final[: len(each)] for each in seen), (

@@ -12,11 +12,11 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.accounts import Account, parse
+from sessions_core.access.policy import SessionType
 from sessions_core.errors import StoreUnavailable
-from sessions_core.lifecycle import Lifecycle
-from sessions_core.policy import SessionType
-from sessions_core.records import Ended, Live, Records
+from sessions_core.sessions.lifecycle import Lifecycle
+from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .actors import Wallet

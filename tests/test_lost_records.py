@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from sessions_core.records import Ended, Live, Records
+from sessions_core.sessions.repository import Ended, Live, Records
 
 from .actors import Visitor
 from .stored import ABSOLUTE, IDLE

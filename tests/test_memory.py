@@ -8,9 +8,9 @@ from pathlib import Path
 from flask import Flask
 from redis import Redis
 
-from sessions_core.records import account_tag
-from sessions_core.scripts import EPOCH_SECONDS
+from sessions_core.sessions.repository import account_tag
 from sessions_core.settings import DAY
+from sessions_core.storage.scripts import EPOCH_SECONDS
 
 from .actors import Visitor, Wallet
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sessions_core import messages
 from sessions_core.errors import ChainUnsupported, MessageMalformed
-from sessions_core.messages import Layout, SignInMessage, read, seconds, timestamp, write
+from sessions_core.sign_in import messages
+from sessions_core.sign_in.messages import Layout, SignInMessage, read, seconds, timestamp, write
 
 ADDRESS = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 

@@ -15,7 +15,8 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from sessions_core import errors, events, metrics
+from sessions_core import errors, events
+from sessions_core.parts.operations import metrics
 
 ACCOUNT = "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F"
 

@@ -12,13 +12,13 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import news
-from sessions_core.accounts import parse
-from sessions_core.clients import Client
 from sessions_core.errors import StoreUnavailable
-from sessions_core.news import KEPT, SignIn
-from sessions_core.records import Ended, Live, account_tag
-from sessions_core.sealing import KeyRing
+from sessions_core.parts.devices import recent_sign_ins
+from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
+from sessions_core.sessions.repository import Ended, Live, account_tag
+from sessions_core.sessions.user_agent import Client
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
@@ -34,11 +34,11 @@ NOW = 1_800_000_000_000
 
 
 def sealed(*handles: str, at: int = NOW, key: str = "news") -> bytes:
-    return b"|".join(news.seal(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
+    return b"|".join(recent_sign_ins.seal(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
 
 
 def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> list[str]:
-    return [each.handle for each in news.since(KEYS, key, stored, own, now)]
+    return [each.handle for each in recent_sign_ins.since(KEYS, key, stored, own, now)]
 
 
 # -- What is stored, and who is told of it ------------------------------------------------------------------------
@@ -46,7 +46,9 @@ def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> 
 
 def test_what_was_sealed_is_read_back() -> None:
     sign_in = SignIn(handle="sess_a", device="Firefox on Linux", ip="2001:db8::1", wallet="MetaMask", at=NOW)
-    assert news.since(KEYS, "news", news.seal(KEYS, "news", sign_in), "sess_b", NOW) == [sign_in]
+    assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.seal(KEYS, "news", sign_in), "sess_b", NOW) == [
+        sign_in
+    ]
 
 
 def test_a_session_is_told_of_what_came_after_it_and_not_of_itself() -> None:
@@ -66,7 +68,15 @@ def test_after_a_day_nobody_is_told_any_more() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [b"", b"x", b"\xff\xfe", b"AAAA", sealed("theirs", key="another"), news.b64encode(b"x" * 60), b" " + sealed("b")],
+    [
+        b"",
+        b"x",
+        b"\xff\xfe",
+        b"AAAA",
+        sealed("theirs", key="another"),
+        recent_sign_ins.b64encode(b"x" * 60),
+        b" " + sealed("b"),
+    ],
     ids=["empty", "short", "no base64", "no seal", "another key", "another secret", "a blank"],
 )
 def test_what_is_no_sign_in_of_this_account_is_left_out_and_the_rest_is_told(entry: bytes) -> None:
@@ -74,7 +84,7 @@ def test_what_is_no_sign_in_of_this_account_is_left_out_and_the_rest_is_told(ent
 
 
 def test_what_was_sealed_with_our_key_and_is_something_else_is_left_out() -> None:
-    stored = news.b64encode(KEYS.seal(b"\x93\x01\x02\x03", b"news"))
+    stored = recent_sign_ins.b64encode(KEYS.seal(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
 
 
@@ -205,7 +215,7 @@ def test_after_a_day_redis_has_forgotten(
 def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., Live], redis: Redis) -> None:
     live = begin()
     value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
-    stored = value + b"".join(news.b64decode(each) for each in value.split(b"|"))
+    stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
     for secret in (live.record.handle, "203.0.113.7", "Firefox", "MetaMask"):
         assert secret.encode() not in stored
 

@@ -11,13 +11,13 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import errors, events
-from sessions_core import people as module
-from sessions_core.accounts import Account, eip55, parse
-from sessions_core.directory import account_tag
-from sessions_core.people import MOST, People
-from sessions_core.person import Person, Roll, born_id
-from sessions_core.records import Ended, Live
-from sessions_core.standing import Standing
+from sessions_core.parts.linked_wallets import linked_accounts as module
+from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
+from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
+from sessions_core.parts.roles.account_status import Standing
+from sessions_core.parts.roles.roles import account_tag
+from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sign_in.accounts import Account, eip55, parse
 from sessions_core.web.services import Services
 
 from .stored import ALICE as ALICE_TEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sessions_core.person import UNLINKED, Pointer, born_id, derived_id, new_id
+from sessions_core.parts.linked_wallets.user import UNLINKED, Pointer, born_id, derived_id, new_id
 
 from .stored import ALICE, BOB
 

@@ -9,8 +9,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import Misconfigured, SessionType, current_session, requires
-from sessions_core.errors import PermissionDenied
-from sessions_core.policy import (
+from sessions_core.access.policy import (
     ALL_NETWORK_PERMISSIONS,
     NETWORK_PERMISSIONS,
     Allowed,
@@ -21,6 +20,7 @@ from sessions_core.policy import (
     Policy,
     narrow,
 )
+from sessions_core.errors import PermissionDenied
 from sessions_core.settings import Settings
 
 from .actors import Visitor, Wallet

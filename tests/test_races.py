@@ -17,9 +17,9 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
-from sessions_core.accounts import Account, eip55, parse
-from sessions_core.lifecycle import Lifecycle
-from sessions_core.records import Ended, Live, Records
+from sessions_core.sessions.lifecycle import Lifecycle
+from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sign_in.accounts import Account, eip55, parse
 from sessions_core.web.services import Services
 
 from .actors import together

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from sessions_core.connection import Breaker, Link
 from sessions_core.errors import Misconfigured, RateLimited
-from sessions_core.rate_limits import RateLimits, network_of
 from sessions_core.settings import Settings
+from sessions_core.sign_in.rate_limits import RateLimits, network_of
+from sessions_core.storage.connection import Breaker, Link
 
 from .actors import together
 from .conftest import SECRET

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from sessions_core import readiness as module
-from sessions_core.connection import Breaker, Link
-from sessions_core.readiness import SECONDS, TROUBLES, Readiness
-from sessions_core.sealing import KeyRing
+from sessions_core.parts.operations import readiness as module
+from sessions_core.parts.operations.readiness import SECONDS, TROUBLES, Readiness
 from sessions_core.settings import Settings
+from sessions_core.storage.connection import Breaker, Link
+from sessions_core.storage.encryption import KeyRing
 
 from .actors import together
 from .clusters import Cluster

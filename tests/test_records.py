@@ -14,11 +14,13 @@ from flask import Flask
 from redis import Redis
 from redis.client import PubSub
 
-from sessions_core import events, records, scripts
-from sessions_core.connection import Script
+from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.records import Ended, Live, Record, Records
+from sessions_core.sessions import repository
+from sessions_core.sessions.repository import Ended, Live, Record, Records
 from sessions_core.settings import LONGEST
+from sessions_core.storage import scripts
+from sessions_core.storage.connection import Script
 
 from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
 from .time_machine import TimeMachine
@@ -46,20 +48,20 @@ def announcements(listener: PubSub, redis: Redis, channel: str) -> list[dict[str
 
 
 def test_an_id_is_a_tag_and_32_random_bytes() -> None:
-    session_id = records.new_id(records.account_tag(ALICE))
+    session_id = repository.new_id(repository.account_tag(ALICE))
     assert re.fullmatch(r"[A-Za-z0-9_-]{12}[A-Za-z0-9_-]{43}", session_id)
-    assert records.well_formed(session_id)
+    assert repository.well_formed(session_id)
 
 
 def test_no_two_ids_share_their_secret() -> None:
-    assert len({records.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
+    assert len({repository.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
 
 
 def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None:
-    assert records.account_tag(ALICE) == records.account_tag(ALICE)
-    assert records.account_tag(ALICE) != records.account_tag(BOB)
-    assert records.new_id() != records.new_id()
-    assert records.new_id()[:12] != records.new_id()[:12], "visitors are spread over the slots"
+    assert repository.account_tag(ALICE) == repository.account_tag(ALICE)
+    assert repository.account_tag(ALICE) != repository.account_tag(BOB)
+    assert repository.new_id() != repository.new_id()
+    assert repository.new_id()[:12] != repository.new_id()[:12], "visitors are spread over the slots"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None
     ],
 )
 def test_what_can_not_be_an_id_is_not_well_formed(value: str) -> None:
-    assert not records.well_formed(value)
+    assert not repository.well_formed(value)
 
 
 # -- What is stored --------------------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ def test_an_id_that_is_taken_is_not_overwritten(
     store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start(data={"mine": 1})
-    monkeypatch.setattr(records, "new_id", lambda tag=None: live.id)
+    monkeypatch.setattr(repository, "new_id", lambda tag=None: live.id)
     with pytest.raises(StoreUnavailable):
         start(data={"yours": 2})
     found = store.load(live.id, "never")
@@ -280,12 +282,12 @@ def test_sliding_goes_on_when_our_own_clock_was_wrong(
 ) -> None:
     # `monotonic` stands still while a machine sleeps; `time` is set by people, and Redis may fail over to another
     # machine with another time. Redis's clock decides.
-    real, monotonic = getattr(records.time, wrong), records.time.monotonic
+    real, monotonic = getattr(repository.time, wrong), repository.time.monotonic
     live = start()
     pass_time(20 * MINUTE)
-    monkeypatch.setattr(records.time, wrong, lambda: real() - 20 * MINUTE)
+    monkeypatch.setattr(repository.time, wrong, lambda: real() - 20 * MINUTE)
     if wrong == "time":
-        monkeypatch.setattr(records.time, "monotonic", lambda: monotonic() + MINUTE)
+        monkeypatch.setattr(repository.time, "monotonic", lambda: monotonic() + MINUTE)
     found = store.load(live.id, "due")
     monkeypatch.undo()
     assert isinstance(found, Live)
@@ -293,7 +295,7 @@ def test_sliding_goes_on_when_our_own_clock_was_wrong(
 
 
 def test_a_session_that_nobody_ever_had_is_unknown(store: Records) -> None:
-    assert store.load(records.new_id(), "due") == Ended("unknown")
+    assert store.load(repository.new_id(), "due") == Ended("unknown")
 
 
 def test_a_day_after_its_end_a_session_is_unknown(

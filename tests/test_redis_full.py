@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from sessions_core.errors import SessionInvalid, StoreUnavailable
-from sessions_core.records import Ended, Live, Record
+from sessions_core.sessions.repository import Ended, Live, Record
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet

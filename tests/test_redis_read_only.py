@@ -11,7 +11,7 @@ from redis import Redis
 
 from sessions_core import signed_in
 from sessions_core.errors import StoreUnavailable
-from sessions_core.records import Ended, Live
+from sessions_core.sessions.repository import Ended, Live
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet

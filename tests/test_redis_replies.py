@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core.connection import Link
 from sessions_core.errors import StoreUnavailable
-from sessions_core.records import Live, Records
-from sessions_core.replies import items, number
+from sessions_core.sessions.repository import Live, Records
+from sessions_core.storage.connection import Link
+from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

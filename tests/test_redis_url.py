@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from sessions_core.connection import Link
 from sessions_core.errors import Misconfigured, StoreUnavailable
-from sessions_core.redis_url import read
 from sessions_core.settings import Settings
+from sessions_core.storage.connection import Link
+from sessions_core.storage.redis_url import read
 
 from .actors import Visitor, Wallet
 from .servers import Server, free_port, running

@@ -20,11 +20,12 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import events, scripts
-from sessions_core.accounts import parse
+from sessions_core import events
 from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from sessions_core.records import Ended, Live, Records, account_tag
-from sessions_core.refresh import GRACE, Refresh, Refreshed
+from sessions_core.parts.api.refresh_tokens import GRACE, Refresh, Refreshed
+from sessions_core.sessions.repository import Ended, Live, Records, account_tag
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .servers import Server, running

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask, session
 
 from sessions_core import signed_in
-from sessions_core.cluster import slot_of
-from sessions_core.connection import Link, Script
 from sessions_core.errors import StoreUnavailable
+from sessions_core.storage.cluster import slot_of
+from sessions_core.storage.connection import Link, Script
 
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, session
 
 from sessions_core import events, signed_in
-from sessions_core.connection import Link, Script
+from sessions_core.storage.connection import Link, Script
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sessions_core import sealing
-from sessions_core.sealing import KeyRing, Unsealable
+from sessions_core.storage import encryption
+from sessions_core.storage.encryption import KeyRing, Unsealable
 
 OLD, NEW = "an old secret of thirty-two letters or more", "a new secret of thirty-two letters or more"
 PLACE = b"wallet:{tag}:session:abc|1|2|3"
@@ -116,4 +116,4 @@ def test_opening_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) 
     monkeypatch.setattr(HKDF, "derive", lambda _, secret: derived.append(secret) or bytes(32))
     assert ring.open(sealed, PLACE) == b"a record"
     assert derived == []
-    assert sealing.HKDF is HKDF, "the count above must be that of the module's own derivation"
+    assert encryption.HKDF is HKDF, "the count above must be that of the module's own derivation"

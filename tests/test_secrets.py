@@ -16,8 +16,10 @@ from flask import Flask, request
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sessions_core import embedded, events, fresh_required, messages
-from sessions_core.accounts import parse
+from sessions_core import events, fresh_required
+from sessions_core.sign_in import messages
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet

@@ -23,7 +23,7 @@ import psutil
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from sessions_core import embedded
+from sessions_core.storage import embedded
 
 from .actors import Wallet, together
 from .servers import hearing_signals

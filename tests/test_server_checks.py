@@ -14,12 +14,12 @@ from flask import Flask
 from redis import Redis
 
 import sessions_core
-from sessions_core.connection import Link
 from sessions_core.errors import Misconfigured
-from sessions_core.readiness import Readiness
-from sessions_core.sealing import KeyRing
-from sessions_core.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
+from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.settings import Settings
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
+from sessions_core.storage.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
 
 from .conftest import SECRET
 from .servers import Server, free_port, running

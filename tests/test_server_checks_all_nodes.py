@@ -10,13 +10,13 @@ from contextlib import ExitStack
 import pytest
 from redis import Redis
 
-from sessions_core import embedded
-from sessions_core.connection import Link
 from sessions_core.errors import Misconfigured
-from sessions_core.readiness import Readiness
-from sessions_core.sealing import KeyRing
-from sessions_core.server_checks import refuse_unsafe_server, trouble_anywhere
+from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.settings import Settings
+from sessions_core.storage import embedded
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
+from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere
 
 from .conftest import SECRET
 from .servers import Server, free_port, running

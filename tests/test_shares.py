@@ -10,12 +10,13 @@ from eth_account.messages import encode_defunct
 from flask import Flask
 from redis import Redis
 
-from sessions_core import events, shares
-from sessions_core.accounts import Account, parse
-from sessions_core.chains import verify
-from sessions_core.curves import SECP256K1_ORDER
+from sessions_core import events
 from sessions_core.errors import SessionsError, ShareMismatch, StoreUnavailable
-from sessions_core.shares import Made, Shares
+from sessions_core.parts.trial_wallets import key_shares
+from sessions_core.parts.trial_wallets.key_shares import Made, Shares
+from sessions_core.sign_in.accounts import Account, parse
+from sessions_core.sign_in.curves import SECP256K1_ORDER
+from sessions_core.sign_in.verifiers import verify
 from sessions_core.web.services import Services
 
 from .snapshot import unchanged
@@ -83,7 +84,7 @@ def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
 @pytest.mark.parametrize("number", [0, SECP256K1_ORDER, 2**256 - 1], ids=["zero", "the order", "the largest"])
 def test_what_is_no_key_is_never_given_out(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     drawn = [bytes(32), number.to_bytes(32), bytes(32), (7).to_bytes(32)]
-    monkeypatch.setattr(shares.secrets, "token_bytes", lambda length: drawn.pop(0))
+    monkeypatch.setattr(key_shares.secrets, "token_bytes", lambda length: drawn.pop(0))
     assert wallets.create().account.address == Signer.from_key((7).to_bytes(32)).address
     assert drawn == []
 

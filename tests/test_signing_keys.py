@@ -12,10 +12,11 @@ from flask import Flask
 from joserfc.jwk import ECKey
 from redis import Redis
 
-from sessions_core import events, signing_keys
+from sessions_core import events
 from sessions_core.errors import StoreUnavailable, TokenInvalid
-from sessions_core.records import Live
-from sessions_core.signing_keys import SigningKeys
+from sessions_core.parts.api import signing_keys
+from sessions_core.parts.api.signing_keys import SigningKeys
+from sessions_core.sessions.repository import Live
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together

@@ -15,7 +15,8 @@ from flask import Flask, request
 from gunicorn.http.errors import InvalidHeader
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from sessions_core import chains, public
+from sessions_core import public
+from sessions_core.sign_in import verifiers
 
 from .actors import ORIGIN
 from .test_server import BIN, PATIENCE, Running, checkout, start  # noqa: F401  # fixtures
@@ -238,7 +239,7 @@ def test_the_longest_signature_fits_into_a_header(start: Callable[[list[str], st
         status, _, answer = server.ask("POST", "/api/auth/sessions", body=body, headers=headers)
         return status, answer
 
-    status, answer = signed_with(chains.MAX_SIGNATURE)
+    status, answer = signed_with(verifiers.MAX_SIGNATURE)
     assert (status, b"challenge_malformed" in answer) == (400, True)
     status, answer = signed_with(8170)
     assert (status, b"challenge_malformed" in answer) == (431, False)

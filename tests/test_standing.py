@@ -10,8 +10,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events, requires
-from sessions_core.accounts import parse
-from sessions_core.standing import MEMBER, UNKNOWN, Standing
+from sessions_core.parts.roles.account_status import MEMBER, UNKNOWN, Standing
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

@@ -19,9 +19,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, public, signed_in
-from sessions_core.accounts import parse
-from sessions_core.records import Live
-from sessions_core.store import SessionStore
+from sessions_core.sessions.flask_session import SessionStore
+from sessions_core.sessions.repository import Live
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -572,7 +572,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
 
 def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
-    for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/static/sessions/clock.js"):
+    for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/sessions_core/static/clock.js"):
         visitor.get(path).close()
     visitor.json("/api/auth/sessions/validate")
     assert commands_run(redis) == {}
@@ -660,7 +660,7 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 ) -> None:
     person = client(app, start().id)
     redis.config_resetstat()
-    with person.get("/static/sessions/clock.js") as response:
+    with person.get("/sessions_core/static/clock.js") as response:
         assert response.status_code == 200
     assert commands_run(redis) == {}
 
@@ -687,7 +687,7 @@ def test_a_passive_request_never_slides(
     person = client(app, live.id)
     pass_time(IDLE - 30)
     redis.config_resetstat()
-    for path in ("/passive", "/api/auth/sessions/validate", "/nowhere", "/static/sessions/clock.js"):
+    for path in ("/passive", "/api/auth/sessions/validate", "/nowhere", "/sessions_core/static/clock.js"):
         person.get(path).close()
         person.json("/api/auth/challenges", "POST", json={"account": Wallet().account()})
     assert "pexpire" not in commands_run(redis)

@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from sessions_core import actions, errors, events, policy
-from sessions_core.web.activity import KINDS
+from sessions_core import errors, events
+from sessions_core.access import actions, policy
+from sessions_core.parts.activity.pages import KINDS
 
 SAMPLES: dict[str, Any] = {
     "account": "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F",

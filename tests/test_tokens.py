@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from sessions_core.curves import P256_ORDER
 from sessions_core.errors import TokenExpired, TokenInvalid
-from sessions_core.records import Family, Live
-from sessions_core.tokens import Claims, Token, Tokens
+from sessions_core.parts.api.session_tokens import Claims, Token, Tokens
+from sessions_core.sessions.repository import Family, Live
+from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
-from sessions_core.web.view import SessionView
+from sessions_core.web.session_view import SessionView
 
 from .actors import ORIGIN
 from .stored import ABSOLUTE, ALICE
@@ -445,7 +445,7 @@ def test_a_token_of_many_kilobytes_is_refused_before_anything_is_decoded(
     services: Services, tokens: Tokens, token: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     header, payload, signature = token.split(".")
-    monkeypatch.setattr("sessions_core.tokens._canonical", None)
+    monkeypatch.setattr("sessions_core.parts.api.session_tokens._canonical", None)
     for text in (
         f"{header}.{'A' * size}.{signature}",
         f"{'A' * size}.{payload}.{signature}",

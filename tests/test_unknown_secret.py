@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core.servers import Servers
 from sessions_core.settings import DAY, MINUTE
+from sessions_core.storage.server_processes import Servers
 
 from .actors import Visitor, Wallet
 from .conftest import SECRET

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from sessions_core import wallet_apps
+from sessions_core.parts.wallet_apps import wallet_apps
 
 HERE = "https://app.example:8443/sign-in?next=/a%26b"
 

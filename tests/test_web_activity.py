@@ -16,10 +16,10 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.accounts import parse
-from sessions_core.audit import Entry
-from sessions_core.clients import Client
-from sessions_core.web.activity import COLUMNS, KINDS, as_csv, as_json
+from sessions_core.parts.activity.activity_log import Entry
+from sessions_core.parts.activity.pages import COLUMNS, KINDS, as_csv, as_json
+from sessions_core.sessions.user_agent import Client
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

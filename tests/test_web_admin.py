@@ -14,9 +14,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.accounts import parse
-from sessions_core.records import Live
-from sessions_core.standing import Standing
+from sessions_core.parts.roles.account_status import Standing
+from sessions_core.sessions.repository import Live
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of

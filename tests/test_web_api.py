@@ -13,8 +13,10 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import canisters, events, messages
-from sessions_core.accounts import parse
+from sessions_core import events
+from sessions_core.parts.internet_computer import canisters
+from sessions_core.sign_in import messages
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
@@ -396,7 +398,7 @@ def test_logout_needs_the_token_of_its_session(
 def test_a_logout_that_redis_did_not_hear_is_not_called_one(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
-    from sessions_core import embedded
+    from sessions_core.storage import embedded
 
     server = embedded.start(tmp_path / "redis")
     visitor = Visitor(make_app(SESSIONS_CORE_REDIS_URL=server.url))

@@ -12,11 +12,7 @@ import pytest
 from flask import Flask, session
 from flask.views import MethodView
 
-from sessions_core import (
-    Misconfigured,
-    public,
-    signed_in,
-)
+from sessions_core import Misconfigured, public, signed_in
 
 from .actors import Visitor, Wallet, handle_of
 from .declared import ACTIONS, DEMANDS, ask, helper

@@ -9,16 +9,8 @@ import pytest
 from flask import Flask, g
 from redis import Redis
 
-from sessions_core import (
-    Misconfigured,
-    ensure_fresh,
-    events,
-    fresh_required,
-    public,
-    requires,
-    signed_in,
-)
-from sessions_core.accounts import parse
+from sessions_core import Misconfigured, ensure_fresh, events, fresh_required, public, requires, signed_in
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

@@ -23,13 +23,14 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import WalletSessions, accounts, errors, events
-from sessions_core.audit import Entry
-from sessions_core.janitor import Janitor
-from sessions_core.records import Record
+from sessions_core import WalletSessions, errors, events
+from sessions_core.parts.activity.activity_log import Entry
+from sessions_core.sessions.repository import Record
+from sessions_core.sessions.sweeper import Janitor
+from sessions_core.sign_in import accounts
 from sessions_core.web import cli
 from sessions_core.web.services import Services
-from sessions_core.web.view import iso, moment
+from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .conftest import SECRET
@@ -458,7 +459,7 @@ def test_a_wrong_option_is_refused_with_what_is_right(flask: Shell, wrong: list[
 
 
 def test_events_of_the_application_are_shown_whatever_is_in_them(flask: Shell, services: Services) -> None:
-    from sessions_core.clients import Client
+    from sessions_core.sessions.user_agent import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Odd(events.Event):

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask, g
 
 from sessions_core import public
-from sessions_core.clients import Client
-from sessions_core.web.client import COMMAND_LINE, current
+from sessions_core.sessions.user_agent import Client
+from sessions_core.web.request_client import COMMAND_LINE, current
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -80,7 +80,7 @@ def test_within_a_request_it_is_described_once(app: Flask, monkeypatch: pytest.M
         described.append(ip)
         return Client(ip)
 
-    monkeypatch.setattr("sessions_core.web.client.describe", describe)
+    monkeypatch.setattr("sessions_core.web.request_client.describe", describe)
     with app.test_request_context(environ_overrides={"REMOTE_ADDR": "203.0.113.7"}):
         assert current() is current()
     assert described == ["203.0.113.7"]

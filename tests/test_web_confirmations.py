@@ -21,20 +21,11 @@ from redis import Redis
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sessions_core import (
-    Misconfigured,
-    SessionType,
-    chains,
-    embedded,
-    ensure_fresh,
-    events,
-    fresh_required,
-    messages,
-    requires,
-    signed_in,
-)
-from sessions_core.accounts import parse
-from sessions_core.records import Ended
+from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, requires, signed_in
+from sessions_core.sessions.repository import Ended
+from sessions_core.sign_in import messages, verifiers
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import embedded
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -807,7 +798,7 @@ def test_a_header_is_malformed_also_where_the_session_is_fresh(shop: Shop, perso
 def test_a_proof_works_once_under_a_race_of_twenty(
     app: Flask, shop: Shop, person: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
-    chains.warm("eip155")
+    verifiers.warm("eip155")
     for number in range(3):
         target, form = person.signed_form(wallet, person.submit("/pay", number=str(number)))
         racers = [Visitor(app) for _ in range(20)]
@@ -832,7 +823,7 @@ def test_a_step_up_never_revives_a_session_that_is_revoked_at_the_same_time(
 ) -> None:
     """Two hundred rounds, three ways to revoke: whatever the order, afterwards nobody is signed in."""
     account = parse(wallet.account())
-    chains.warm("eip155")
+    verifiers.warm("eip155")
     outcomes: dict[int, int] = {}
     revived = 0
     for number in range(200):
@@ -863,7 +854,7 @@ def test_a_step_up_never_revives_a_session_that_is_revoked_at_the_same_time(
 def test_a_session_that_is_revoked_between_the_signature_and_the_rotation_does_nothing(
     app: Flask, services: Services, shop: Shop, person: Visitor, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = chains.verify
+    verify = verifiers.verify
     target, form = person.signed_form(wallet, person.submit("/pay", number="7"))
     handle = validate(person)["session_id"]
 
@@ -871,7 +862,7 @@ def test_a_session_that_is_revoked_between_the_signature_and_the_rotation_does_n
         verify(account, *rest)
         services.lifecycle.revoke_handle(account, handle)
 
-    monkeypatch.setattr(chains, "verify", and_then_revoke)
+    monkeypatch.setattr(verifiers, "verify", and_then_revoke)
     answer = person.post(target, data=form)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?reason=revoked")
     assert session_cookies(answer) == []
@@ -1420,7 +1411,7 @@ def test_a_redis_that_goes_in_the_middle_is_503_and_nothing_is_done(
     person.sign_in(wallet)
     before = person.session_id
     target, form = person.signed_form(wallet, person.submit("/pay", number="7"))
-    verify = chains.verify
+    verify = verifiers.verify
 
     def and_then_stop(*arguments: Any) -> None:
         verify(*arguments)
@@ -1429,7 +1420,7 @@ def test_a_redis_that_goes_in_the_middle_is_503_and_nothing_is_done(
     if moment == "before":
         server.stop()
     else:
-        monkeypatch.setattr(chains, "verify", and_then_stop)
+        monkeypatch.setattr(verifiers, "verify", and_then_stop)
     answer = person.post(target, data=form)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert answer.headers.getlist("Set-Cookie") == []
@@ -1438,7 +1429,7 @@ def test_a_redis_that_goes_in_the_middle_is_503_and_nothing_is_done(
     try:
         app.extensions["wallet_sessions"].records._link._breaker._next_try = 0.0  # a second has passed
         assert (person.session_id, person.signed_in) == (before, True)
-        monkeypatch.setattr(chains, "verify", verify)
+        monkeypatch.setattr(verifiers, "verify", verify)
         assert person.confirm(wallet, person.submit("/pay", number="7")).status_code == 200
         assert shop.done == ["7"]
     finally:

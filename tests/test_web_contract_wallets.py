@@ -15,9 +15,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import SessionType, events, fresh_required, public, signed_in
-from sessions_core.accounts import parse
-from sessions_core.chains import contract
-from sessions_core.records import Ended, Live, Proof, Record
+from sessions_core.parts.contract_wallets import contracts
+from sessions_core.sessions.repository import Ended, Live, Proof, Record
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
@@ -212,7 +212,7 @@ def test_the_longest_signature_fits_the_form_the_record_and_the_step_up(
         address = evm.deploy(creation(ACCEPTS_ALL))
 
         def sign(self, message: str) -> str:
-            return "0x" + "ab" * contract.MAX_BYTES
+            return "0x" + "ab" * contracts.MAX_BYTES
 
     wallet = Talkative()
     challenge = visitor.challenge(wallet.account(CHAIN))
@@ -220,7 +220,7 @@ def test_the_longest_signature_fits_the_form_the_record_and_the_step_up(
     assert visitor.get("/page").status_code == 200
     proof = live_of(services, visitor).record.proof
     assert proof is not None
-    assert len(proof.signature) == contract.MAX_BYTES
+    assert len(proof.signature) == contracts.MAX_BYTES
     assert visitor.confirm(wallet, visitor.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
     assert done == ["7"]
 
@@ -441,7 +441,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     services: Services,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    accepts = contract.Contracts.accepts
+    accepts = contracts.Contracts.accepts
     moved: list[Live | None] = []
 
     def slowly(*arguments: Any) -> bool:
@@ -450,7 +450,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
 
     contract_wallet.replace_key(Wallet())
     pass_time(15 * MINUTE)
-    monkeypatch.setattr(contract.Contracts, "accepts", slowly)
+    monkeypatch.setattr(contracts.Contracts, "accepts", slowly)
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
     assert moved[0] is not None
     assert services.records.load(moved[0].id, "never") == Ended("wallet_revoked")

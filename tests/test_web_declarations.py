@@ -22,7 +22,7 @@ from sessions_core import (
     sessionless,
     signed_in,
 )
-from sessions_core.accounts import parse
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import declared
 from sessions_core.web.services import Services
 

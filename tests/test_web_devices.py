@@ -15,10 +15,11 @@ from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sessions_core import embedded, events
-from sessions_core.accounts import parse
-from sessions_core.clients import Client
-from sessions_core.records import Live
+from sessions_core import events
+from sessions_core.sessions.repository import Live
+from sessions_core.sessions.user_agent import Client
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together

@@ -28,8 +28,8 @@ from sessions_core import (
     sessionless,
     signed_in,
 )
-from sessions_core.accounts import parse
-from sessions_core.clients import describe
+from sessions_core.sessions.user_agent import describe
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import Access, declared
 from sessions_core.web.services import Services
 
@@ -134,7 +134,7 @@ def test_an_undeclared_route_that_was_smuggled_in_answers_nobody(app: Flask, vis
 def test_files_of_the_application_and_of_blueprints_need_no_declaration(app: Flask, visitor: Visitor) -> None:
     shop = Blueprint("shop", __name__, static_folder="browser", static_url_path="/shop-files")
     app.register_blueprint(shop)
-    for path in ("/static/sessions/clock.js", "/shop-files/injected_wallet.js"):
+    for path in ("/sessions_core/static/clock.js", "/shop-files/injected_wallet.js"):
         with visitor.get(path) as response:
             assert response.status_code == 200
 

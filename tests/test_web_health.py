@@ -12,7 +12,8 @@ from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sessions_core import events, metrics, readiness
+from sessions_core import events
+from sessions_core.parts.operations import metrics, readiness
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
 from .conftest import SECRET

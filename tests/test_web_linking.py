@@ -14,13 +14,13 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import current_account, current_person, events, public, requires, signed_in
-from sessions_core.accounts import parse
-from sessions_core.chains import LAYOUTS
 from sessions_core.errors import StoreUnavailable
-from sessions_core.messages import read
-from sessions_core.people import MOST
-from sessions_core.person import born_id
-from sessions_core.records import Ended
+from sessions_core.parts.linked_wallets.linked_accounts import MOST
+from sessions_core.parts.linked_wallets.user import born_id
+from sessions_core.sessions.repository import Ended
+from sessions_core.sign_in.accounts import parse
+from sessions_core.sign_in.messages import read
+from sessions_core.sign_in.verifiers import LAYOUTS
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, as_browsers_send, together

@@ -75,10 +75,10 @@ def test_an_event_of_a_request_names_the_request(app: Flask, lines: StringIO) ->
 
 
 def test_another_message_is_one_line_too(lines: StringIO) -> None:
-    logging.getLogger("sessions_core.connection").error("Redis failed %s times", 3)
+    logging.getLogger("sessions_core.storage.connection").error("Redis failed %s times", 3)
     (line,) = read(lines)
     assert line.pop("time")
-    expected = {"level": "error", "logger": "sessions_core.connection", "message": "Redis failed 3 times"}
+    expected = {"level": "error", "logger": "sessions_core.storage.connection", "message": "Redis failed 3 times"}
     assert line == expected
 
 
@@ -205,7 +205,7 @@ def test_production_writes_json_for_the_package_and_the_application(redis_url: s
     assert [line.get("event") or line["logger"] for line in found] == [
         "site",  # Flask, with the traceback
         "request.refused",
-        "sessions_core.web.failures",
+        "sessions_core.web.error_handlers",
         "session.ended",
         "site",
     ]

@@ -10,8 +10,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import Misconfigured, SessionType, current_session, public, requires
-from sessions_core.accounts import parse
-from sessions_core.policy import OWN_RIGHTS, OWN_SESSIONS, OWN_WALLETS
+from sessions_core.access.policy import OWN_RIGHTS, OWN_SESSIONS, OWN_WALLETS
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet, handle_of

@@ -18,11 +18,12 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from sessions_core import embedded, errors
-from sessions_core.web.api import RefreshRequest
+from sessions_core import errors
+from sessions_core.parts.api.openapi import document
+from sessions_core.parts.api.routes import RefreshRequest
+from sessions_core.storage import embedded
 from sessions_core.web.guards import public, sessionless
-from sessions_core.web.openapi import document
-from sessions_core.web.operations import described, operation
+from sessions_core.web.operation import described, operation
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_header, handle_of
 from .time_machine import TimeMachine

@@ -10,7 +10,7 @@ from werkzeug.test import EnvironBuilder
 
 from sessions_core.errors import CrossSiteRequest
 from sessions_core.settings import Settings
-from sessions_core.web.origin import is_safe_path, refuse_cross_site, safe_path
+from sessions_core.web.csrf import is_safe_path, refuse_cross_site, safe_path
 
 from .test_web_pages import CROSS_SITE, HOSTILE_NEXT
 

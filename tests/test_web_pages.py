@@ -17,11 +17,14 @@ from redis import Redis
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sessions_core import canisters, chains, embedded, errors, events, public, signed_in
-from sessions_core.accounts import parse
-from sessions_core.web.entrance import display_name
+from sessions_core import errors, events, public, signed_in
+from sessions_core.parts.internet_computer import canisters
+from sessions_core.sign_in import verifiers
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import embedded
 from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
+from sessions_core.web.sign_in import display_name
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .snapshot import refused, snapshot, unchanged
@@ -168,7 +171,7 @@ def test_the_pre_sign_in_cookie_has_every_flag_and_comes_once(visitor: Visitor) 
 def test_a_page_that_only_reads_sets_no_cookie(visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/").headers.getlist("Set-Cookie") == []
     visitor.sign_in(wallet)
-    for path in ("/", "/session", "/sign-out", "/nothing", "/static/sessions/clock.js"):
+    for path in ("/", "/session", "/sign-out", "/nothing", "/sessions_core/static/clock.js"):
         with visitor.get(path) as response:
             assert response.headers.getlist("Set-Cookie") == []
 
@@ -251,7 +254,7 @@ def test_one_nonce_mints_one_session_under_a_race(app: Flask, visitor: Visitor, 
     form = form_of(visitor, wallet)
     browser = visitor.client.get_cookie(BROWSER_COOKIE)
     assert browser
-    chains.warm("eip155")
+    verifiers.warm("eip155")
     racers = [Visitor(app) for _ in range(20)]
     for racer in racers:
         racer.client.set_cookie(BROWSER_COOKIE, browser.value, secure=True)
@@ -405,7 +408,7 @@ def _encodings() -> Iterator[tuple[str, str]]:
     yield "empty", ""
     yield "not hex", "0x" + "g" * 130
     yield "not ASCII", "0x" + "\u00e9" * 130
-    yield "too long", "0x" + "0" * (chains.MAX_SIGNATURE - 1)
+    yield "too long", "0x" + "0" * (verifiers.MAX_SIGNATURE - 1)
     yield "a JSON list", '["0x00"]'
 
 
@@ -414,7 +417,7 @@ def test_a_signature_in_any_other_encoding_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event], signature: str
 ) -> None:
     challenge = visitor.challenge(wallet.account())
-    reached = len(signature) <= chains.verifier("eip155").max_signature
+    reached = len(signature) <= verifiers.verifier("eip155").max_signature
     # What no key can have made, because it is too long, may be a contract's.
     of_a_contract = reached and re.fullmatch("0x([0-9a-f]{2}){66,}", signature) is not None
     code = "contract_wallet_unsupported" if of_a_contract else "signature_malformed"
@@ -714,7 +717,7 @@ def test_nul_bytes_anywhere_are_refused_and_change_nothing(
             assert visitor.post("/sign-in", data=form | {field: form[field] + "\0"}).status_code == 400
     with refused(redis, happened, "signature_malformed", spent=1):
         assert visitor.post("/sign-in", data=form | {"signature": form["signature"][:-1] + "\0"}).status_code == 400
-    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/static/sessions/clock.js%00"):
+    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/sessions_core/static/clock.js%00"):
         assert visitor.get(path).status_code == 404
     assert visitor.get("/sign-in?next=%00&reason=%00&wallet=%00").status_code == 200
 

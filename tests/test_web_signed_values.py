@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from sessions_core import Misconfigured, messages
+from sessions_core import Misconfigured
+from sessions_core.sign_in import messages
 
 from .actors import ApiClient, Visitor, Wallet
 from .test_web_confirmations import ACTIONS, Shop, code_of

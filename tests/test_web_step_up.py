@@ -11,8 +11,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.accounts import parse
 from sessions_core.errors import catalogue
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of

@@ -14,8 +14,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
-from sessions_core.accounts import parse
-from sessions_core.records import Live, account_tag
+from sessions_core.sessions.repository import Live, account_tag
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, ApiClient, Visitor, Wallet

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 
 from sessions_core import current_session
-from sessions_core.accounts import Account
-from sessions_core.web.view import clock, duration, iso
+from sessions_core.sign_in.accounts import Account
+from sessions_core.web.session_view import clock, duration, iso
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
 from .time_machine import TimeMachine

@@ -15,9 +15,9 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
-from sessions_core import news
-from sessions_core.records import Record, _associated
-from sessions_core.session_data import to_stored
+from sessions_core.parts.devices import recent_sign_ins
+from sessions_core.sessions.repository import Record, _associated
+from sessions_core.sessions.session_data import to_stored
 from sessions_core.web.services import Services
 
 
@@ -96,9 +96,9 @@ class TimeMachine:
 
     def _age_news(self, key: str, milliseconds: int) -> None:
         keys, stored = self._records._keys, self._redis.get(key)
-        told = news.since(keys, key, stored, "", 0)
+        told = recent_sign_ins.since(keys, key, stored, "", 0)
         older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
-        self._redis.set(key, b"|".join(news.seal(keys, key, each) for each in older), keepttl=True)
+        self._redis.set(key, b"|".join(recent_sign_ins.seal(keys, key, each) for each in older), keepttl=True)
 
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():

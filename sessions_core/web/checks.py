@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Request
 
-from ..records import Live
+from ..sessions.repository import Live
 
 _CHECKS = "_sessions_checks"
 

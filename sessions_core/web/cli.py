@@ -28,18 +28,20 @@ import msgspec
 from flask import Flask, current_app, g
 from flask.cli import AppGroup
 
-from .. import accounts, events, keyfile
-from ..accounts import Account
-from ..audit import Entry
-from ..directory import Member
+from .. import events
 from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
-from ..records import Live
-from ..standing import MEMBER
-from .activity import KINDS, as_row
-from .admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
-from .devices import HandleConverter, sessions_of
+from ..parts.activity.activity_log import Entry
+from ..parts.activity.pages import KINDS, as_row
+from ..parts.devices.pages import HandleConverter, sessions_of
+from ..parts.roles.account_status import MEMBER
+from ..parts.roles.admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
+from ..parts.roles.roles import Member
+from ..sessions.repository import Live
+from ..sign_in import accounts
+from ..sign_in.accounts import Account
+from ..storage import secret_file
 from .services import services
-from .view import SessionView, iso, moment
+from .session_view import SessionView, iso, moment
 
 KEYFILE = "wallet_sessions_keyfile"
 """Where an application keeps the path of the secret that it made for itself, if it did."""
@@ -325,7 +327,7 @@ def _in_environment() -> dict[str, str]:
 
 def _in_file(path: Path) -> int:
     try:
-        return keyfile.rotate(path)
+        return secret_file.rotate(path)
     except OSError as error:
         raise SessionsError(f"The file {path} can't be written ({error.strerror}).") from error
 

@@ -22,8 +22,7 @@ from flask import Request, render_template
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException
 
-from .. import events, messages
-from ..challenges import CONFIRM
+from .. import events
 from ..errors import (
     BadRequest,
     BodyMalformed,
@@ -36,15 +35,18 @@ from ..errors import (
     StepUpRequired,
     catalogue,
 )
-from ..records import Record
-from ..sealing import Unsealable
-from ..store import WalletSession
-from . import bodies, contract_wallets, origin
+from ..parts.contract_wallets import rechecks
+from ..sessions.flask_session import WalletSession
+from ..sessions.repository import Record
+from ..sign_in import messages
+from ..sign_in.challenges import CONFIRM
+from ..storage.encryption import Unsealable
+from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
-from .view import SessionView
+from .session_view import SessionView
 
-HEADER = origin.CONFIRMATION_HEADER
+HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
 
 NO_END = "A page is opened again once it was signed for, and would ask again, without end."
@@ -108,7 +110,7 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     fresh = view.fresh(seconds, action)
     pending = _of(ours, view, request, action) if signature or not fresh else None
     if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
-        contract_wallets.check(ours, current)
+        rechecks.check(ours, current)
         if current.account_live is not None:  # or its contract has ended it, and the guard says so
             done.fresh[what] = seconds
         return
@@ -238,7 +240,7 @@ def _view(ours: Services, current: WalletSession) -> SessionView:
 
 def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pending:
     _limit_body(request, ours.settings.confirm_body_bytes)
-    path = origin.address_of(request)
+    path = csrf.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
     values = _values(request, ours.actions.fields(action))
@@ -328,7 +330,7 @@ def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str,
         return ()
     if not request.is_json:
         raise MediaTypeUnsupported(request.mimetype)
-    body = bodies.parse(data)
+    body = request_body.parse(data)
     if not isinstance(body, dict):
         raise BodyMalformed("no object")
     deeper = _keys_below(body)

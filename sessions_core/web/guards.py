@@ -32,7 +32,6 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
 from .. import events
-from ..accounts import Account
 from ..errors import (
     BodyTooLarge,
     Misconfigured,
@@ -44,14 +43,16 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
-from ..person import Person
-from ..records import Record, Slide
-from ..server_checks import trouble_of
-from ..store import WalletSession
-from . import client, confirmations, contract_wallets, origin
+from ..parts.contract_wallets import rechecks
+from ..parts.linked_wallets.user import Person
+from ..sessions.flask_session import WalletSession
+from ..sessions.repository import Record, Slide
+from ..sign_in.accounts import Account
+from ..storage.server_checks import trouble_of
+from . import confirmations, csrf, request_client
 from .checks import checks_of
 from .services import EXTENSION, Services, services
-from .view import SessionView
+from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
 
@@ -377,7 +378,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     ours: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
     # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
-    unsafe = request.method not in origin.SAFE_METHODS and not (route and request.endpoint is None)
+    unsafe = request.method not in csrf.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
     slide = "never" if _is_prefetch(request) else access.slide
@@ -395,7 +396,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
             raise TokenInvalid()  # read for a declaration that takes it; this one does not
     if unsafe and access.csrf and current.claims is None and not done.token:
         # No page of another site can set the header of a token.
-        origin.demand_token(request, context.app.config, current)
+        csrf.demand_token(request, context.app.config, current)
         done.token = True  # a new id has another one
     if slide == "due" and (route or first) and not done.followed:
         follow(ours, current)
@@ -403,7 +404,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     elif access.demands or not unsafe:
         # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
         # ends a session, or asks for a text to sign, needs no node.
-        contract_wallets.check_when_due(ours, current)
+        rechecks.check_when_due(ours, current)
     if access.demands:
         _demand_rights(ours, current, access)
     done.access, done.live = access, current.live
@@ -417,11 +418,11 @@ def _refuse_other_sites(request: Request, ours: Services, current: WalletSession
     done = checks_of(request)
     if current.token is None:
         with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            origin.refuse_cross_site(request, ours.settings)
+            csrf.refuse_cross_site(request, ours.settings)
         done.site = True
     elif current.loaded:
         if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
-            origin.refuse_cross_site(request, ours.settings)
+            csrf.refuse_cross_site(request, ours.settings)
         done.site = True
     if request.blueprint in _OUR_BLUEPRINTS:
         _limit_body(request)
@@ -470,7 +471,7 @@ def follow(ours: Services, current: WalletSession) -> None:
     goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
     from is looked at as rarely as activity is written.
     """
-    contract_wallets.check_when_due(ours, current)
+    rechecks.check_when_due(ours, current)
     live = current.account_live
     if live is None:
         return
@@ -484,7 +485,7 @@ def follow(ours: Services, current: WalletSession) -> None:
 
         ours.store.regenerate(current, change)
     elif live.slid and record.device:
-        seen = client.current()
+        seen = request_client.current()
         changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
         if changed:
 

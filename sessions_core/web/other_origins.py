@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from ..settings import Settings
-from .origin import CONFIRMATION_HEADER
+from .csrf import CONFIRMATION_HEADER
 
 _REQUEST_HEADERS = f"Authorization, Content-Type, {CONFIRMATION_HEADER}, X-Request-ID"
 _ANSWER_HEADERS = "Retry-After, WWW-Authenticate, X-Request-ID"

@@ -10,17 +10,27 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from .. import errors, messages, wallet_apps
-from ..accounts import chain
-from ..signing_keys import AHEAD
-from . import ending, entrance, failures, origin, share_cookie
-from .answers import PublicKey, PublicKeys, as_json
+from .. import errors
+from ..parts.api.signing_keys import AHEAD
+from ..parts.trial_wallets import cookie
+from ..parts.wallet_apps import wallet_apps
+from ..sign_in import messages
+from ..sign_in.accounts import chain
+from . import csrf, ended_cookie, error_handlers
 from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
-from .operations import operation
+from .operation import operation
+from .schemas import PublicKey, PublicKeys, as_json
 from .services import services
-from .view import SessionView
+from .session_view import SessionView
+from .sign_in import Wanted, display_name, enter
 
-pages = Blueprint("sessions", __name__)
+pages = Blueprint(
+    "sessions",
+    __name__,
+    template_folder="../templates",
+    static_folder="../static",
+    static_url_path="/sessions_core/static",
+)
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
@@ -64,7 +74,7 @@ def sign_in() -> ResponseReturnValue:
     told = request.args.get("reason")
     if session_view() is not None and told in ("replaced", "rotated"):
         # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
-        return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
+        return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     reason = _known(wallet_session().ended) if told else None
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
@@ -78,7 +88,7 @@ def phone() -> ResponseReturnValue:
     args, settings = request.args, services().settings
     apps = accepted()["wallet_apps"]
     app = next((each for each in apps if each.id == args.get("app")), apps[0] if apps else None)
-    fields = {"next": origin.safe_path(args.get("next"), ""), **_kind(args.get("session_type", ""))}
+    fields = {"next": csrf.safe_path(args.get("next"), ""), **_kind(args.get("session_type", ""))}
     # The ordinary kind needs no naming, and a short link makes a code that is easy to scan.
     kind = fields["session_type"] if args.get("session_type") else None
     target = url_for("sessions.sign_in", next=fields["next"] or None, session_type=kind)
@@ -100,7 +110,7 @@ def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
     form = request.form
     message = messages.from_form(form.get("message", ""))
-    wanted = entrance.Wanted(
+    wanted = Wanted(
         session_type=form.get("session_type", ""),
         duration=_duration(form),
         permissions=form.getlist("permissions") or None,
@@ -108,12 +118,12 @@ def sign_in_post() -> ResponseReturnValue:
         remember=form.get("remember") == "1",
     )
     try:
-        live = entrance.enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
+        live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
     except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
-        failures.note(error)
+        error_handlers.note(error)
         return _refused(error)
     wallet_session().adopt(live)
-    return redirect(origin.safe_path(form.get("next"), url_for("sessions.status")), 303)
+    return redirect(csrf.safe_path(form.get("next"), url_for("sessions.status")), 303)
 
 
 @pages.get("/session")
@@ -142,10 +152,10 @@ def sign_out_post() -> ResponseReturnValue:
     reason = "share_gone" if request.form.get("reason") == "share_gone" else "signed_out"
     view = session_view()
     # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
-    gone = reason == "share_gone" and view is not None and share_cookie.names(view.account)
+    gone = reason == "share_gone" and view is not None and cookie.names(view.account)
     end_session(reason)
     answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), reason)
-    return share_cookie.take(answer) if gone else answer
+    return cookie.take(answer) if gone else answer
 
 
 @pages.get("/signed-out")
@@ -156,17 +166,17 @@ def signed_out() -> ResponseReturnValue:
     A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
     session of this browser's cookie ended, or what the answer noted that deleted the cookie.
     """
-    current, ours, noted = wallet_session(), services(), ending.noted()
+    current, ours, noted = wallet_session(), services(), ended_cookie.noted()
     if session_view() is not None:
-        return redirect(origin.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
+        return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     reason = _known(current.ended) or _known(noted.reason if noted else None) or "unknown"
     ended_type = ours.policy.type_of_handle(current.ended_handle)
     return render_template(
         "sessions/signed_out.html",
         reason=reason,
         deleted=noted.account if noted and reason == "wallet_deleted" else "",
-        next=origin.safe_path(request.args.get("next"), ""),
-        holds_half=share_cookie.present() and ours.settings.pregenerated_chain is not None,
+        next=csrf.safe_path(request.args.get("next"), ""),
+        holds_half=cookie.present() and ours.settings.pregenerated_chain is not None,
         **_kind(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
     )
 
@@ -197,7 +207,7 @@ def end_session(reason: str = "signed_out") -> None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
         if current.claims is None:
-            origin.demand_token(request, current_app.config, current)
+            csrf.demand_token(request, current_app.config, current)
         ours.lifecycle.revoke(current.account_live, reason)
     elif (
         current.ended == "rotated"
@@ -217,7 +227,7 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
     """
     store = services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
-    return ending.note(response, reason, account)
+    return ended_cookie.note(response, reason, account)
 
 
 def own_session() -> SessionView:
@@ -244,8 +254,8 @@ def _sign_in_page(
         state=state,
         error=error,
         reason=reason,
-        next=origin.safe_path(fields.get("next"), ""),
-        wallet=entrance.display_name(request.form.get("wallet", "")),
+        next=csrf.safe_path(fields.get("next"), ""),
+        wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
         statement=services().settings.statement,
         **accepted(),

@@ -16,7 +16,7 @@ from urllib.request import parse_http_list
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..clients import read_address
+from ..sessions.user_agent import read_address
 from ..settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,15 @@
 """Every route: importing a module here hangs its views on one of the two blueprints."""
 
-from . import activity, admin, devices, health, linking, openapi, pregenerated, step_up
-from .api import api
+from ..parts.activity import pages as activity
+from ..parts.api import openapi
+from ..parts.api.routes import api
+from ..parts.devices import pages as devices
+from ..parts.linked_wallets import pages as linked_wallets
+from ..parts.operations import health
+from ..parts.roles import admin
+from ..parts.trial_wallets import pages as trial_wallets
+from . import step_up
 from .pages import pages
 
-__all__ = ["activity", "admin", "api", "devices", "health", "linking", "openapi", "pages", "pregenerated", "step_up"]
+__all__ = ["activity", "admin", "api", "devices", "health", "linked_wallets", "openapi", "pages", "step_up"]
+__all__ += ["trial_wallets"]

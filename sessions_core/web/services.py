@@ -9,31 +9,31 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from ..accounts import Account, stored
-from ..actions import Actions
-from ..audit import Audit
-from ..census import Census
-from ..chains.contract import Contracts
-from ..challenges import Challenges
-from ..directory import Directory
+from ..access.actions import Actions
+from ..access.policy import Policy
 from ..errors import SessionsError
-from ..janitor import Janitor
-from ..lifecycle import Lifecycle
-from ..people import People
-from ..person import Pointer
-from ..policy import Policy
-from ..rate_limits import RateLimits
-from ..readiness import Readiness
-from ..records import Live, Records
-from ..refresh import Refresh
-from ..sealing import KeyRing
-from ..servers import Servers
+from ..parts.activity.activity_log import Audit
+from ..parts.api.refresh_tokens import Refresh
+from ..parts.api.session_tokens import Tokens
+from ..parts.api.signing_keys import SigningKeys
+from ..parts.contract_wallets.contracts import Contracts
+from ..parts.linked_wallets.linked_accounts import People
+from ..parts.linked_wallets.user import Pointer
+from ..parts.operations.readiness import Readiness
+from ..parts.operations.session_count import Census
+from ..parts.roles.account_status import MEMBER, Standing
+from ..parts.roles.roles import Directory
+from ..parts.trial_wallets.key_shares import Shares
+from ..sessions.flask_session import SessionStore
+from ..sessions.lifecycle import Lifecycle
+from ..sessions.repository import Live, Records
+from ..sessions.sweeper import Janitor
 from ..settings import Settings
-from ..shares import Shares
-from ..signing_keys import SigningKeys
-from ..standing import MEMBER, Standing
-from ..store import SessionStore
-from ..tokens import Tokens
+from ..sign_in.accounts import Account, stored
+from ..sign_in.challenges import Challenges
+from ..sign_in.rate_limits import RateLimits
+from ..storage.encryption import KeyRing
+from ..storage.server_processes import Servers
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..errors import ConfirmationMalformed
-from . import confirmations, lacking, origin
+from . import confirmations, csrf
+from . import unauthorized as denial
 from .guards import public, signed_in, wallet_session
 from .pages import pages
 from .services import services
@@ -30,7 +31,7 @@ def confirm_post() -> ResponseReturnValue:
     if pending.method != "GET":
         raise ConfirmationMalformed("a form is sent to its own address")
     confirmations.redeem(ours, current, pending, *confirmations.proof(request))
-    return redirect(origin.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
+    return redirect(csrf.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
 
 
 @pages.get("/unauthorized")
@@ -40,4 +41,4 @@ def unauthorized() -> ResponseReturnValue:
 
     Of an address that another site has written nothing is repeated.
     """
-    return lacking.page({} if origin.linked_from_elsewhere(request) else request.args), 403
+    return denial.page({} if csrf.linked_from_elsewhere(request) else request.args), 403

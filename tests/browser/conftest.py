@@ -11,8 +11,9 @@ from flask import Flask, request
 from flask.ctx import RequestContext
 from selenium.webdriver import Chrome, ChromeOptions
 
-from sessions_core import accounts, events
-from sessions_core.web import client
+from sessions_core import events
+from sessions_core.sign_in import accounts
+from sessions_core.web import request_client
 from sessions_core.web.services import Services
 
 from ..servers import serving
@@ -135,7 +136,7 @@ def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> 
                 account_of(wallet),
                 services.policy.standard,
                 wallet=str(wallet.info["name"]),
-                client=client.current(),
+                client=request_client.current(),
             ).id
 
     browser = Browser(driver, site.origin, start)
@@ -205,7 +206,7 @@ class Elsewhere:
         """Start a session with the same wallet in a browser that calls itself `agent`; return its handle."""
         with self.request(agent, ip):
             live = self._services.lifecycle.start(
-                account_of(wallet), self._services.policy.types[kind], wallet=name, client=client.current()
+                account_of(wallet), self._services.policy.types[kind], wallet=name, client=request_client.current()
             )
         return live.record.handle
 
@@ -235,7 +236,7 @@ def end(browser: Browser, app: Flask) -> Callable[[str], None]:
     def leave(reason: str) -> None:
         with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
             live = services.lifecycle.start(
-                account, services.policy.standard, wallet="MetaMask", client=client.current()
+                account, services.policy.standard, wallet="MetaMask", client=request_client.current()
             )
         services.lifecycle.revoke_handle(account, live.record.handle, reason)
         attributes = {"url": browser.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}

@@ -188,7 +188,7 @@ class Browser:
         """Evaluate an expression with a plain module of the site as `module`."""
         answer = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1], given = Array.from(arguments).slice(0, -1);"
-            f"import('/static/sessions/{name}.js').then(async (module) => ({{ value: await ({expression}) }}))"
+            f"import('/sessions_core/static/{name}.js').then(async (module) => ({{ value: await ({expression}) }}))"
             ".catch((error) => ({ error: String(error) })).then(done)",
             *arguments,
         )

@@ -17,7 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
-from sessions_core.accounts import parse
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from tests.servers import free_port

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import fresh_required
-from sessions_core.records import Live
+from sessions_core.sessions.repository import Live
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 

@@ -15,7 +15,10 @@ from .pages import Browser
 # A page that does it, and the directive that stops it.
 BLOCKED = {
     "inline script": ("<script>window.ran = true</script>", "script-src-elem"),
-    "handler in markup": ("<img src='/static/sessions/favicon.svg' onload='window.ran = true'>", "script-src-attr"),
+    "handler in markup": (
+        "<img src='/sessions_core/static/favicon.svg' onload='window.ran = true'>",
+        "script-src-attr",
+    ),
     "inline style": ("<style>h1 { color: red }</style>", "style-src-elem"),
     "style in markup": ("<h1 style='color: red'>A</h1>", "style-src-attr"),
     "a script of another host": ("<script src='https://cdn.example/a.js'></script>", "script-src-elem"),
@@ -31,7 +34,7 @@ FORBIDDEN = {
     "WebAssembly": ("new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))", "CompileError"),
     "innerHTML": ("document.body.innerHTML = '<b>x</b>'", "TypeError"),
     "document.write": ("document.write('x')", "TypeError"),
-    "a worker": ("new Worker('/static/sessions/clock.js')", "TypeError"),
+    "a worker": ("new Worker('/sessions_core/static/clock.js')", "TypeError"),
 }
 NOTE = """
     window.violations = [];

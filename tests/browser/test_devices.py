@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core.web.services import Services
-from sessions_core.web.view import ago
+from sessions_core.web.session_view import ago
 
 from ..time_machine import TimeMachine
 from . import test_axe

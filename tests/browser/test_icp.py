@@ -12,8 +12,8 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from sessions_core import canisters, encodings
-from sessions_core.chains import icp
+from sessions_core.parts.internet_computer import canisters, verifier
+from sessions_core.sign_in import encodings
 
 from .. import test_canisters
 from ..test_canisters import canister_key, key_of, signed_tree
@@ -127,7 +127,7 @@ def of_canister(chain: Chain) -> Chain:
     """The chain with its first delegation signed by a canister instead."""
     [link] = chain["delegations"]
     own = link["delegation"]
-    hashed = icp._hash(icp._Delegation(expiration=own["expiration"], pubkey=own["pubkey"]))
+    hashed = verifier._hash(verifier._Delegation(expiration=own["expiration"], pubkey=own["pubkey"]))
     signed = b"\x1aic-request-auth-delegation" + hashed
     signature = test_canisters.sign(signs=signed_tree(signed)).hex()
     return {"delegations": [{"delegation": own, "signature": signature}], "publicKey": canister_key().hex()}

@@ -10,7 +10,7 @@ from flask import Flask
 from selenium.webdriver import Chrome
 
 from sessions_core import current_account, signed_in
-from sessions_core.records import Live
+from sessions_core.sessions.repository import Live
 
 from ..actors import SESSION_COOKIE
 from ..servers import serving, tls_for

@@ -11,8 +11,9 @@ from eth_account import Account as Signer
 from flask import Flask
 from redis import Redis
 
-from sessions_core import embedded, events
-from sessions_core.accounts import parse
+from sessions_core import events
+from sessions_core.sign_in.accounts import parse
+from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
@@ -419,7 +420,7 @@ class TestOff:
         trial.panel.wait_for("no_wallet")
         assert not browser.all("try-without-wallet")
         refused = browser.driver.execute_async_script(
-            "const done = arguments[0]; import('/static/sessions/http.js').then(({ request }) =>"
+            "const done = arguments[0]; import('/sessions_core/static/http.js').then(({ request }) =>"
             "request('/api/auth/wallets', { method: 'POST', json: {},"
             " csrf: document.querySelector('[name=csrf_token]').value }))"
             ".then(() => done('made'), (error) => done([error.status, error.code]))"

@@ -12,10 +12,10 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from sessions_core.accounts import parse
 from sessions_core.errors import StoreUnavailable
+from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
-from sessions_core.web.view import iso
+from sessions_core.web.session_view import iso
 
 from ..time_machine import TimeMachine
 from .conftest import Hold, Interruption, account_of

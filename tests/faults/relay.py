@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from sessions_core.connection import Script
+from sessions_core.storage.connection import Script
 
 KEEP, PASS = "keep", "pass"
 _PEERS = struct.Struct("3i")

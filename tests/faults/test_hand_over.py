@@ -21,8 +21,8 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sessions_core import scripts
-from sessions_core.accounts import Account, parse
+from sessions_core.sign_in.accounts import Account, parse
+from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from ..actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of, together

@@ -1,0 +1,113 @@
+"""What a person may be asked to sign for: a closed set of sentences, each naming exactly what will be done.
+
+The sentence stands in the text that the wallet shows, so that a page that was tampered with can't have one thing
+confirmed and do another. It obeys the rules of a statement of EIP-4361: one line, ASCII, no quotes.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Mapping
+
+from ..errors import ConfirmationUnclear, Misconfigured
+from ..settings import STATEMENT_CHARACTER
+
+ACTIONS: dict[str, str] = {
+    "session.extend": "Keep this session for its full time again.",
+    "session.revoke": "End the session {handle}.",
+    "session.revoke_others": "End all other sessions of this account and of those linked to it.",
+    "session.revoke_all": "Sign out everywhere: end every session of this account and of those linked to it.",
+    "wallet.join": "Link this account to {account}: whoever holds either is the same person here.",
+    "wallet.link": "Link {account} to this account: whoever holds either is the same person here.",
+    "wallet.unlink": "Unlink {account} from this account, and end its sessions.",
+    "wallet.primary": "Make {account} the primary account of this person.",
+    "wallet.export": "Show the private key of this wallet in this browser.",
+    "wallet.delete": "Delete this wallet: its key is lost for good.",
+    "write:therapy_notes": "Write a therapy note.",
+    "admin.open": "Open the administration of this site.",
+    "admin.role": "Give the role {role} to {account}.",
+    "admin.verify": "Verify {account} as professional {professional_id}, level {level}, for {days} days.",
+    "admin.withdraw": "Withdraw the verification of {account}.",
+    "admin.revoke": "End the session {handle} of {account}.",
+    "admin.revoke_account": "End every session of {account}.",
+    "admin.revoke_everybody": "Sign everybody out of this site.",
+}
+
+_LONGEST_VALUE = 120
+_LONGEST = 300
+_STRANGE = re.compile(f"(?!{STATEMENT_CHARACTER}).", re.ASCII | re.DOTALL)
+# What can't be taken for words of the sentence: a number, a handle, a CAIP-10 account.
+_WORD = re.compile(r"[A-Za-z0-9_-]+(?:[.:][A-Za-z0-9_-]+)*", re.ASCII)
+_BEFORE_WORD = re.compile(r"(?:|.*[^A-Za-z0-9_.:-])", re.ASCII)
+_AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
+
+
+class Actions:
+    """Our actions and the application's own, as `{"invoice.pay": "Pay invoice {number}."}`."""
+
+    def __init__(self, own: Mapping[str, str] | None = None) -> None:
+        self._sentences = {**ACTIONS, **(own or {})}
+        for name, sentence in self._sentences.items():
+            if not _can_be_shown(sentence):
+                raise Misconfigured(
+                    f"The sentence of the action {name!r} must be one line of at most 200 ASCII characters without "
+                    "quotes or < >, and name values as {number}: wallets show it as part of the text to sign."
+                )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sentences
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sentences)
+
+    def fields(self, name: str) -> list[str]:
+        """Return the values that the sentence of an action names."""
+        return [field for _, field, _, _ in string.Formatter().parse(self._sentences[name]) if field]
+
+    def sentence(self, name: str, values: Mapping[str, str]) -> str:
+        """Return the sentence of an action with the values of this request in it.
+
+        A value that is more than a word stands in brackets, which none has itself, so that it can't go on with the
+        sentence. Raises `ConfirmationUnclear` if one is missing, too long to be read before signing, or in characters
+        that a wallet would not show as they are.
+        """
+        shown = self.named(name, values)
+        parts = list(string.Formatter().parse(self._sentences[name]))
+        sentence = ""
+        for number, (words, field, _, _) in enumerate(parts):
+            sentence += words
+            if field:
+                before = words if words or number == 0 else sentence
+                after = parts[number + 1][0] if number + 1 < len(parts) else ""
+                last = number + 1 == len(parts)
+                alone = _BEFORE_WORD.fullmatch(before) and (after or last) and _AFTER_WORD.match(after)
+                value = shown[field]
+                sentence += value if alone and _WORD.fullmatch(value) else f"[{value}]"
+        if len(sentence) > _LONGEST:
+            raise ConfirmationUnclear("the text would be too long to read", name)
+        return sentence
+
+    def named(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
+        """Return those of the values that the sentence of an action names; raise as above."""
+        found = {field: values.get(field, "") for field in self.fields(name)}
+        for field, value in found.items():
+            if not 0 < len(value) <= _LONGEST_VALUE:
+                raise ConfirmationUnclear("missing, given twice, or too long", name, field)
+            # Wallets and browsers show several blanks as one.
+            if _STRANGE.search(value) or "[" in value or "]" in value or value != " ".join(value.split()):
+                raise ConfirmationUnclear("can't be shown as it is", name, field)
+        return found
+
+
+def _can_be_shown(sentence: str) -> bool:
+    if not 0 < len(sentence.strip()) <= len(sentence) <= 200:
+        return False
+    try:
+        parts = list(string.Formatter().parse(sentence))
+    except ValueError:  # a brace without its other half
+        return False
+    return not any(
+        _STRANGE.search(words) or (field is not None and not (field.isidentifier() and not form and not conversion))
+        for words, field, form, conversion in parts
+    )

@@ -1,0 +1,282 @@
+"""Session types, roles and networks, and the permissions they give. Decides, never writes.
+
+Permissions are decided on every request from the type, the role, and the network that was signed for. None is stored,
+so a change here, or of a role, holds from the next request on. What a client asked to go without is stored, and can
+only take away.
+
+To add a type of your own:
+
+    kiosk = SessionType("kiosk", "kiosk_", idle_seconds=300, absolute_seconds=3600, permissions=("read:profile",))
+    WalletSessions(app, session_types=[kiosk])
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import Misconfigured, PermissionDenied
+from ..settings import LONGEST, SHORTEST, Settings
+from ..sign_in.accounts import Account, Network
+
+# What the signed network lets a session do. A testnet signature must never move real money.
+NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
+    "mainnet": ("transact", "sign"),
+    "testnet": ("test-only",),
+    "unsupported": (),
+}
+ALL_NETWORK_PERMISSIONS = ("transact", "sign", "test-only")
+
+# What a narrowed session may still do with the account itself only if its client asked for it by name. Every other
+# session may.
+OWN_SESSIONS = "own:sessions"
+OWN_WALLETS = "own:wallets"
+OWN_RIGHTS = (OWN_SESSIONS, OWN_WALLETS)
+
+# What a role leaves of that; `None` is everything. A role takes away, and opens routes that ask for it by name
+# (`@requires(role="admin")`). One that is not in the table leaves nothing: a misspelt role must not be a free pass.
+ROLES: dict[str, tuple[str, ...] | None] = {
+    "member": None,
+    "admin": None,
+    "restricted": ("read:profile", "read:public_content", "test-only"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionType:
+    """A kind of session: how its handles begin, its two clocks in seconds, and the permissions the kind grants.
+
+    `verified`: only for accounts that an administrator has verified. `by_wallet`: whether a wallet's signature can
+    start one. Each use of a permission in `fresh` asks for a signature of the last `SESSIONS_CORE_FRESH_SECONDS`.
+    """
+
+    name: str
+    handle_prefix: str
+    idle_seconds: int
+    absolute_seconds: int
+    permissions: tuple[str, ...]
+    verified: bool = False
+    by_wallet: bool = True
+    fresh: tuple[str, ...] = ()
+
+
+def session_types(settings: Settings) -> tuple[SessionType, ...]:
+    """Return the types there are; the first is what a sign-in gets that asks for none."""
+    return (
+        SessionType(
+            "standard",
+            "sess_",
+            settings.idle_seconds,
+            settings.absolute_seconds,
+            ("read:profile", "write:messages", "join:groups", "book:sessions"),
+        ),
+        SessionType(
+            "anonymous",
+            "anon_",
+            settings.anonymous_idle_seconds,
+            settings.anonymous_absolute_seconds,
+            ("read:public_content", "join:anonymous_groups", "use:ai_bots"),
+            # It takes a proof that does not name the account; a wallet's signature would.
+            by_wallet=False,
+        ),
+        SessionType(
+            "professional",
+            "prof_",
+            settings.professional_idle_seconds,
+            settings.professional_absolute_seconds,
+            ("read:all_profiles", "write:therapy_notes", "manage:sessions", "access:professional_tools"),
+            verified=True,
+            fresh=("write:therapy_notes",),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What permissions are decided on, gathered anew for each request.
+
+    `verified` says whether the account is a verified professional now; `narrowed` is what the client wanted to be
+    held to, or `None` for all.
+    """
+
+    account: Account | None
+    session_type: SessionType
+    network: Network
+    role: str
+    verified: bool = False
+    narrowed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The session may do this."""
+
+    permission: str
+
+    allowed = True
+    reason = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The session may not do this; `reason` says what stands in the way.
+
+    `network_` and the network that was signed for, `type`, `verification` (it has lapsed), `role`, `narrowed` (the
+    client asked for less), or `policy` (the application's own `permissions_for`).
+    """
+
+    permission: str
+    reason: str
+
+    allowed = False
+
+
+Decision = Allowed | Denied
+PermissionsFor = Callable[[Grounds], Iterable[str]]
+
+
+class Policy:
+    """All types, all roles, and what they permit.
+
+    `types` are added to ours, or replace those of the same name; so do `roles`. `permissions_for(grounds)` replaces
+    the rule for everything but the network's permissions, which only a signature for that network gives.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        types: Iterable[SessionType] = (),
+        roles: Mapping[str, tuple[str, ...] | None] | None = None,
+        permissions_for: PermissionsFor | None = None,
+    ) -> None:
+        self.types = {each.name: each for each in (*session_types(settings), *types)}
+        self.roles = {**ROLES, **(roles or {})}
+        self._permissions_for = permissions_for or self.permissions_for
+        for each in self.types.values():
+            _refuse_unsafe(each, settings)
+
+    @property
+    def standard(self) -> SessionType:
+        """The type a sign-in gets that asks for none."""
+        return next(iter(self.types.values()))
+
+    def type_of(self, name: str) -> SessionType:
+        """Return the type of a session that exists; one that the site has since given up permits nothing."""
+        return self.types.get(name) or SessionType(name, "sess_", 0, 0, ())
+
+    def type_of_handle(self, handle: str) -> SessionType | None:
+        """Return the type that handles like this one have, or `None`."""
+        return next((each for each in self.types.values() if handle.startswith(each.handle_prefix)), None)
+
+    def choose(self, name: str, verified: bool) -> SessionType:
+        """Return the type that a wallet's sign-in asked for; an empty name asks for the standard one.
+
+        Raises `PermissionDenied` rather than start a lesser session than the person believes to have.
+        """
+        chosen = self.types.get(name) if name else self.standard
+        if chosen is None or not chosen.by_wallet:
+            raise PermissionDenied(name, kind="session_type", reason="session_type")
+        if chosen.verified and not verified:
+            raise PermissionDenied(name, kind="session_type", reason="verification")
+        return chosen
+
+    def permissions_for(self, grounds: Grounds) -> Iterable[str]:
+        """Return what type, network and role permit."""
+        names = (*NETWORK_PERMISSIONS[grounds.network], *grounds.session_type.permissions)
+        return (name for name in names if self._obstacle(name, grounds) is None)
+
+    def decide(self, permission: str, grounds: Grounds) -> Decision:
+        """Decide one permission."""
+        granted = () if _is_reserved(permission) else self._permissions_for(grounds)
+        return self._decide(permission, grounds, frozenset(granted))
+
+    def decisions(self, grounds: Grounds) -> tuple[Decision, ...]:
+        """Decide every permission that a session of this type could have, on any network, and what a narrowed one
+        asked for of its role and its account.
+        """
+        granted = tuple(self._permissions_for(grounds))
+        named = sorted(each for each in grounds.narrowed or () if _is_reserved(each))
+        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *grounds.session_type.permissions, *granted, *named))
+        return tuple(self._decide(name, grounds, frozenset(granted)) for name in names)
+
+    def _decide(self, permission: str, grounds: Grounds, granted: Collection[str]) -> Decision:
+        if _is_reserved(permission):
+            if permission not in OWN_RIGHTS and permission != role_right(grounds.role):
+                return Denied(permission, "role")
+            kept = grounds.narrowed is None or permission in grounds.narrowed
+            return Allowed(permission) if kept else Denied(permission, "narrowed")
+        obstacle = self._obstacle(permission, grounds)
+        if permission in ALL_NETWORK_PERMISSIONS and obstacle is not None:
+            return Denied(permission, obstacle)
+        if permission not in granted:
+            return Denied(permission, obstacle or "policy")
+        if grounds.narrowed is not None and permission not in grounds.narrowed:
+            return Denied(permission, "narrowed")
+        return Allowed(permission)
+
+    def _obstacle(self, permission: str, grounds: Grounds) -> str | None:
+        if permission in ALL_NETWORK_PERMISSIONS:
+            if permission not in NETWORK_PERMISSIONS[grounds.network]:
+                return f"network_{grounds.network}"
+        elif permission not in grounds.session_type.permissions:
+            return "type"
+        elif grounds.session_type.verified and not grounds.verified:
+            return "verification"
+        left = self.roles.get(grounds.role, ())
+        return None if left is None or permission in left else "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The absolute lifetime in seconds, and the permissions to be held to (`None`: all of the type)."""
+
+    absolute_seconds: int
+    permissions: tuple[str, ...] | None
+
+
+def role_right(role: str) -> str:
+    """Return the name by which a client that narrows its session asks for its role: `role:admin`."""
+    return f"role:{role}"
+
+
+def _is_reserved(permission: str) -> bool:
+    return permission in OWN_RIGHTS or permission.startswith("role:")
+
+
+def narrow(
+    session_type: SessionType,
+    duration: int | None,
+    permissions: Iterable[str] | None,
+    roles: Iterable[str] = tuple(ROLES),
+) -> Narrowed:
+    """Hold a client to less than its type grants; what it asked for beyond that is dropped without a word.
+
+    `duration` is in seconds. A session that is held to `permissions` has no role, and leaves the account's other
+    sessions and its wallets alone, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The
+    answer says what was granted, so a client that asked for more can see it.
+    """
+    seconds = session_type.absolute_seconds
+    if duration is not None:
+        seconds = max(SHORTEST, min(duration, seconds))
+    known = {*session_type.permissions, *ALL_NETWORK_PERMISSIONS, *OWN_RIGHTS, *map(role_right, roles)}
+    return Narrowed(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
+
+
+def _refuse_unsafe(session_type: SessionType, settings: Settings) -> None:
+    name, idle, absolute = session_type.name, session_type.idle_seconds, session_type.absolute_seconds
+    if not SHORTEST <= idle <= absolute <= LONGEST:
+        raise Misconfigured(
+            f"The session type {name!r} lasts {idle} and {absolute} seconds. Give it an idle time of at least "
+            f"{SHORTEST}, an absolute one of at most {LONGEST}, and the idle one not the longer."
+        )
+    if not (settings.warn_seconds < idle and settings.absolute_warn_seconds < absolute):
+        raise Misconfigured(f"The session type {name!r} would be over before its warning. Make its clocks longer.")
+    taken = [each for each in session_type.permissions if _is_reserved(each)]
+    if taken:
+        raise Misconfigured(f"The session type {name!r} gives {taken[0]!r}, which every session has. Rename it.")
+    if not re.fullmatch(r"[a-z]{1,16}_", session_type.handle_prefix, re.ASCII):
+        raise Misconfigured(
+            f"The handles of session type {name!r} must begin with a word of a to z and an underscore."
+        )

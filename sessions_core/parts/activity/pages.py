@@ -1,0 +1,133 @@
+"""What happened to an account, for its person: a page with filters, and downloads as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ...access.policy import OWN_SESSIONS
+from ...web.guards import requires
+from ...web.pages import own_session, pages
+from ...web.services import services
+from ...web.session_view import iso, moment
+from .activity_log import Entry, Page
+
+# What the filter offers, and the events it stands for.
+KINDS: dict[str, tuple[str, ...]] = {
+    "sign_ins": ("session.created", "wallet.changed", "network.changed"),
+    "ends": ("session.ended", "session.revoked_all"),
+    "changes": (
+        "session.renewed",
+        "token.refreshed",
+        "session.rotated",
+        "session.named",
+        "session.confirmed",
+        "client.changed",
+        "wallet.linked",
+        "wallet.unlinked",
+        "wallet.primary_changed",
+        "role.changed",
+        "verification.changed",
+        "wallet.exported",
+        "wallet.deleted",
+    ),
+    "refusals": (
+        "signin.failed",
+        "confirmation.failed",
+        "link.failed",
+        "challenge.replayed",
+        "session.unreadable",
+        "session.former_id_refused",
+        "token.reused",
+        "request.refused",
+    ),
+}
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
+
+
+@pages.get("/activity")
+@requires(OWN_SESSIONS)
+def activity() -> ResponseReturnValue:
+    """Show what happened to this account, newest first."""
+    account = str(own_session().account)
+    return page_of_entries("sessions/activity.html", partial(services().audit.account, account))
+
+
+@pages.get("/activity.csv")
+@requires(OWN_SESSIONS)
+def activity_csv() -> ResponseReturnValue:
+    """Download all that is kept, as CSV."""
+    return as_csv(services().audit.iterate(str(own_session().account)), "activity")
+
+
+@pages.get("/activity.json")
+@requires(OWN_SESSIONS)
+def activity_json() -> ResponseReturnValue:
+    """Download all that is kept, as JSON."""
+    return as_json(services().audit.iterate(str(own_session().account)), "activity")
+
+
+def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page]) -> str:
+    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given."""
+    kind, before = request.args.get("kind", ""), request.args.get("before", "")
+    kind = kind if kind in KINDS else ""
+    page = read(KINDS.get(kind, ()), before)
+    return render_template(
+        template,
+        entries=page.entries,
+        older=page.older,
+        before=before,
+        kind=kind,
+        kinds=tuple(KINDS),
+        days=services().settings.activity_days,
+    )
+
+
+def as_csv(entries: Iterable[Entry], name: str) -> Response:
+    """Return entries as a CSV file (RFC 4180) that is harmless when a spreadsheet opens it."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        row = as_row(entry)
+        row["details"] = "; ".join(f"{key}={value}" for key, value in entry.fields.items() if value not in (None, ""))
+        writer.writerow([_harmless(str(row[column])) for column in COLUMNS])
+    return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+
+
+def as_json(entries: Iterable[Entry], name: str) -> Response:
+    """Return entries as a JSON file."""
+    rows = [as_row(entry) | {"details": entry.fields} for entry in entries]
+    return _download(json.dumps(rows, indent=1), "application/json", f"{name}.json")
+
+
+def as_row(entry: Entry) -> dict[str, Any]:
+    """Return what the downloads say of one entry; the fields of its event are left out."""
+    return {
+        "time": iso(moment(entry.at)),
+        "event": entry.name,
+        "result": "refused" if entry.refused else "done",
+        "count": entry.count,
+        "device": entry.device,
+        "ip": entry.ip,
+    }
+
+
+def _harmless(cell: str) -> str:
+    # Events of the application may hold a visitor's words. A cell that begins like this is a formula to
+    # spreadsheets, and some skip blanks or take the wide forms for the narrow ones.
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell[:1].isspace() else cell
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    response = Response(text, content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

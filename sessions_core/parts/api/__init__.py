@@ -1,0 +1,1 @@
+"""The JSON service for programs without cookies: session tokens, refresh tokens, OpenAPI."""

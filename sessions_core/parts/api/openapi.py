@@ -1,0 +1,252 @@
+"""`/api/openapi.json`: the JSON service as OpenAPI 3.1.
+
+Nothing here is written down a second time. Bodies and answers are the Structs that views take and return
+(`operations`), who may use a route and what it may be refused for follow from its declarations (`guards`), and every
+sentence is that of a docstring or of `errors`. So is a route of the application's own that uses `@operation`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from flask import Flask, current_app
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from ... import errors
+from ...errors import SessionsError
+from ...web import confirmations, csrf
+from ...web.guards import Access, declared, sessionless
+from ...web.operation import Operation, described, operation
+from ...web.pages import pages
+from ...web.schemas import Failure, as_json
+from ...web.services import EXTENSION, Services
+
+_CACHE = "wallet_sessions_openapi"
+_REF = "#/components/schemas/{name}"
+_VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
+_JSON = "application/json"
+
+Json = dict[str, Any]
+
+
+class Document(msgspec.Struct):
+    """This document (OpenAPI 3.1)."""
+
+    openapi: str
+    info: Json
+    servers: list[Json]
+    paths: dict[str, Json]
+    components: Json
+
+
+@pages.get("/api/openapi.json")
+@sessionless
+@operation(bare=True)
+def openapi() -> Document | Response:
+    """Describe the JSON service."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    kept: Document | None = app.extensions.get(_CACHE)
+    if kept is None:  # the first request: from now on Flask takes no further routes
+        kept = app.extensions[_CACHE] = document(app)
+    response = as_json(kept)
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+def document(app: Flask) -> Document:
+    """Return the description of every route of an application that is an `@operation`."""
+    ours: Services = app.extensions[EXTENSION]
+    routes = [
+        (rule, method.lower(), told)
+        for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
+        if (told := described(app.view_functions.get(rule.endpoint))) is not None
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+    models: list[type] = [Failure, *dict.fromkeys(each for _, _, told in routes for each in _models(told))]
+    refs, schemas = msgspec.json.schema_components(models, ref_template=_REF)
+    schema_of: dict[type, Json] = dict(zip(models, refs, strict=True))
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    paths: dict[str, Json] = {}
+    for rule, method, told in routes:
+        described_route = _operation(app, rule, method, told, schema_of)
+        paths.setdefault(_VARIABLE.sub(r"{\2}", rule.rule), {})[method] = described_route
+    return Document(
+        openapi="3.1.0",
+        info={"title": ours.settings.site_name, "version": "1", "summary": "Wallet sign-in and sessions."},
+        servers=[{"url": ours.settings.public_origin}],
+        paths=paths,
+        components={"schemas": schemas, "securitySchemes": _security_schemes(ours)},
+    )
+
+
+def _models(told: Operation) -> Iterator[type[msgspec.Struct]]:
+    yield from (each for each in (told.body, told.query, *told.answers) if each is not None)
+
+
+def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: dict[type, Json]) -> Json:
+    view = app.view_functions[rule.endpoint]
+    access = declared(view) or Access()
+    text = " ".join(inspect.cleandoc(view.__doc__ or "").split())
+    found: Json = {
+        "operationId": view.__name__,
+        "summary": text.partition(". ")[0].removesuffix("."),
+        "description": text,
+        "security": list(_security(access, told, method)),
+        "responses": {},
+    }
+    parameters = [*_path(app, rule), *_query(told), *_headers(access, told)]
+    if parameters:
+        found["parameters"] = parameters
+    if told.body is not None:
+        content = {_JSON: {"schema": schema_of[told.body]}}
+        found["requestBody"] = {"required": told.body_required, "content": content}
+    found["responses"][str(told.status)] = _answered(told, schema_of)
+    for status, refusals in _by_status(_refusals(access, told, method)).items():
+        found["responses"][str(status)] = _refused(status, refusals, schema_of)
+    return found
+
+
+# -- What comes in ---------------------------------------------------------------------------------------------------
+
+
+def _path(app: Flask, rule: Rule) -> Iterator[Json]:
+    for converter, name in _VARIABLE.findall(rule.rule):
+        pattern = app.url_map.converters[converter or "default"].regex
+        schema = {"type": "string", "pattern": f"^(?:{pattern})$"}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query(told: Operation) -> Iterator[Json]:
+    if told.query is None:
+        return
+    for field in msgspec.structs.fields(told.query):
+        schema = msgspec.json.schema(field.type)
+        yield {"name": field.encode_name, "in": "query", "required": field.required, "schema": schema}
+
+
+def _headers(access: Access, told: Operation) -> Iterator[Json]:
+    if told.confirms or access.fresh is not None:
+        yield {
+            "name": confirmations.HEADER,
+            "in": "header",
+            "description": "After a 403 `step_up_required`: base64url of the JSON object `message`, `challenge`, "
+            "`signature`. Ask for the challenge with the `request` of that answer, have its message signed, and send "
+            "the refused request again, unchanged.",
+            "schema": {"type": "string"},
+        }
+
+
+def _security_schemes(ours: Services) -> Json:
+    return {
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": ours.store.cookie_name,
+            "description": "The session of a browser.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRFToken",
+            "description": "The `csrf_token` of the cookie's session, as `validate` and every page have it.",
+        },
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The `session_token` of a client without cookies. "
+            "With a session cookie beside it, only that one counts.",
+        },
+        "signature": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The wallet's signature of the challenge's `message`.",
+        },
+    }
+
+
+def _security(access: Access, told: Operation, method: str) -> Iterator[dict[str, list[str]]]:
+    if told.by_signature:
+        yield {"signature": []}
+        return
+    if not access.demands:
+        yield {}
+    if access.reads:
+        csrf = _unsafe(method) and (access.csrf or errors.CsrfFailed in told.refusals)
+        yield {"cookie": [], "csrf": []} if csrf else {"cookie": []}
+        yield {"token": []}
+
+
+# -- What goes out ---------------------------------------------------------------------------------------------------
+
+
+def _answered(told: Operation, schema_of: dict[type, Json]) -> Json:
+    schemas = [schema_of[each] for each in told.answers]
+    data = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    enveloped = {
+        "type": "object",
+        "properties": {"success": {"const": True}, "data": data},
+        "required": ["success", "data"],
+    }
+    said = " Or: ".join(inspect.cleandoc(each.__doc__ or "").partition("\n\n")[0] for each in told.answers)
+    content = {_JSON: {"schema": data if told.bare else enveloped}}
+    return {"description": " ".join(said.split()), "content": content}
+
+
+def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[SessionsError]]:
+    """Yield what a route may be refused for: by its view, by the guard, and by what they depend on."""
+    yield from told.refusals
+    yield from (errors.HostUntrusted, SessionsError)
+    if access.reads:
+        yield errors.StoreUnavailable
+    if access.reads and _unsafe(method):
+        yield from (errors.CrossSiteRequest, errors.BadRequest, errors.BodyIncomplete, errors.BodyTooLarge)
+        yield errors.RevocationPending
+        if access.csrf:
+            yield errors.CsrfFailed
+    if access.demands:
+        yield from errors.family(errors.NotSignedIn)
+    if access.permission or access.role or access.session_type:
+        yield errors.PermissionDenied
+    if told.confirms or access.fresh is not None:
+        yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
+        yield from (errors.RpcUnavailable, errors.BodyMalformed)
+    if told.query is not None:
+        yield errors.BadRequest
+    if told.body is not None:
+        yield from (errors.BodyMalformed, errors.MediaTypeUnsupported)
+
+
+def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[SessionsError]]]:
+    found: dict[int, list[type[SessionsError]]] = {}
+    for each in sorted(set(refusals), key=lambda each: (each.status, each.code)):
+        found.setdefault(each.status, []).append(each)
+    return found
+
+
+def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json]) -> Json:
+    said = [f"- `{each.code}`: {each.message}" for each in refusals]
+    answer: Json = {}
+    if status == errors.NotSignedIn.status:
+        said += ["", "`reason` says why:", ""]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
+        answer["headers"] = {
+            "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
+        }
+    if status in (errors.RateLimited.status, errors.StoreUnavailable.status):
+        whole = {"type": "integer", "minimum": 1}
+        answer["headers"] = {"Retry-After": {"description": "In seconds, if it is known.", "schema": whole}}
+    codes = {"properties": {"code": {"enum": [each.code for each in refusals]}}}
+    schema = {**schema_of[Failure], "properties": {"error": codes}}
+    return {"description": "\n".join(said), "content": {_JSON: {"schema": schema}}, **answer}
+
+
+def _unsafe(method: str) -> bool:
+    return method.upper() not in csrf.SAFE_METHODS

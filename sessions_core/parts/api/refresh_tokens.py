@@ -1,0 +1,136 @@
+"""Refresh tokens: each is good for one use, and using one twice ends the session (RFC 9700, section 4.14.2).
+
+All refresh tokens that follow from one sign-in are a family. Its state is part of the session's sealed record, so it
+ends when the session does, nobody who writes to Redis can add a token to it, and changing it is the record's own
+compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that it has moved.
+
+A token names its session and carries two secrets. That of the family tells a token that once was ours from a guess: a
+guess ends nothing. That of the generation says which one it is. Stored are their hashes only. The secret of the next
+generation follows from the present one and a key inside the record, so that the loser of a race is given exactly what
+the winner got.
+
+A client whose answer was lost comes back later, with the token that it still has. It gets another successor, and the
+one that was lost is cut off: should it turn up after all, somebody else got that answer, and the session ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from typing import NamedTuple, NoReturn
+
+from ... import events
+from ...errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
+from ...sessions.repository import GRACE, ROTATED, Ended, Family, Live, Records
+
+_PART = r"[A-Za-z0-9_-]"
+_TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
+_ATTEMPTS = 100  # each round at least one of the writers gets through
+
+
+class _Parts(NamedTuple):
+    tag: str
+    handle: str
+    family: str
+    secret: str
+
+
+class Refreshed(NamedTuple):
+    """The session that goes on, and the token to use next."""
+
+    live: Live
+    token: str
+
+
+class Refresh:
+    """Starts families and moves them on; raises `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def start(self) -> tuple[Family, str, str]:
+        """Return a new family for a record that is about to be stored, and the two secrets of its first token."""
+        family, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
+        return Family(id=_hash(family), key=secrets.token_bytes(32), current=_hash(secret)), family, secret
+
+    def token(self, live: Live, family: str, secret: str) -> str:
+        """Return the token that stands for these secrets of a session's family."""
+        return f"rt_{live.place.tag}{live.record.handle}.{family}.{secret}"
+
+    def redeem(self, text: str) -> Refreshed:
+        """Move the family of a token on, and start the idle clock of its session again.
+
+        Raises `TokenInvalid` for what is no token of a living family, `SessionExpired` or `SessionInvalid` if the
+        session has ended; the latter with the reason `token_reused` if it ends for this very token.
+        """
+        parts = _parse(text)
+        for _ in range(_ATTEMPTS):
+            live, family = self._find(parts)
+            presented = _hash(parts.secret)
+            newest = hmac.compare_digest(presented, family.current)
+            again = hmac.compare_digest(presented, family.previous)
+            # Both ways: another process may have heard Redis's clock a little later than we did.
+            in_time = abs(live.now - family.moved_at) <= GRACE
+            if not newest and not (again and (in_time or not family.used)):
+                self._end(live)
+            if newest or not in_time:
+                successor = _successor(family, family.generation + 1, parts.secret)
+                live.record.family = family.moved_on(presented, _hash(successor), live.now)
+                if self._records.save(live, when_full=True) != "saved":
+                    continue  # another request was first, or the session has ended: look again
+                events.publish(events.TokenRefreshed(handle=live.record.handle, account=live.record.account))
+            else:
+                successor = _successor(family, family.generation, parts.secret)
+            # Last: what is no token of this family must not keep its session alive.
+            slid = self._records.slide(live)
+            if slid != ROTATED:  # or it has just moved to another id: look there
+                return Refreshed(_alive(slid), self.token(live, parts.family, successor))
+        raise StoreUnavailable("the family kept changing", retry_after=1)
+
+    def revoke(self, text: str, reason: str) -> None:
+        """End the session of a token, be it the newest or not. What is no token of a living session has ended
+        already: its holder could do no more about it (RFC 7009, section 2.2).
+        """
+        try:
+            live, _ = self._find(_parse(text))
+        except (TokenInvalid, SessionExpired, SessionInvalid):
+            return
+        self._records.revoke(live, reason)
+
+    def _find(self, parts: _Parts) -> tuple[Live, Family]:
+        found = _alive(self._records.load_handle(parts.tag, parts.handle, "never"))
+        family = found.record.family
+        if family is None or not hmac.compare_digest(_hash(parts.family), family.id):
+            raise TokenInvalid("of no family")
+        return found, family
+
+    def _end(self, live: Live) -> NoReturn:
+        # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
+        if self._records.revoke(live, "token_reused"):
+            events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
+        raise SessionInvalid(reason="token_reused")
+
+
+def _alive(found: Live | Ended) -> Live:
+    if isinstance(found, Ended):
+        raise (SessionExpired if found.reason in ("idle", "absolute") else SessionInvalid)(reason=found.reason)
+    return found
+
+
+def _successor(family: Family, generation: int, secret: str) -> str:
+    digest = hmac.new(family.key, f"{generation}.{secret}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _parse(text: str) -> _Parts:
+    found = _TOKEN.fullmatch(text)
+    if found is None:
+        raise TokenInvalid("not a refresh token")
+    return _Parts(*found.groups())
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,107 @@
+"""The keys that sign session tokens: P-256 keys in Redis, sealed, that take turns without anybody's doing.
+
+    {signing}:keys   string  sealed: the keys as JWKs, oldest first
+
+A key is published before it signs, so that whoever keeps a copy of the public ones knows it in time, and after it has
+signed for the last time, for as long as its tokens live (RFC 7517).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+import msgspec
+from joserfc.jwk import ECKey, KeyParameters
+
+from ... import events
+from ...errors import StoreUnavailable
+from ...sessions.repository import Records
+from ...settings import DAY, MINUTE, Settings
+from ...storage import scripts
+from ...storage.connection import Link
+from ...storage.encryption import KeyRing, Unsealable
+
+AHEAD = 10 * MINUTE * 1000  # milliseconds between publishing a key and signing with it
+_TURN = 30 * DAY * 1000  # milliseconds after which a key gets a successor
+_KEPT_SECONDS = 60.0  # how long a process goes on without reading the keys again
+_ASKED_SECONDS = 1.0  # how often, at most, a token with an unknown key makes it read them earlier
+
+
+class _Key(msgspec.Struct, frozen=True):
+    jwk: dict[str, Any]
+    created_at: int
+
+
+class SigningKeys:
+    """Reads the keys, makes the first and the next; raises `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(self, link: Link, ring: KeyRing, records: Records, settings: Settings) -> None:
+        self._link = link
+        self._ring = ring
+        self._records = records
+        self._name = f"{settings.redis_prefix}{{signing}}:keys"
+        self._tokens_live = settings.token_seconds * 1000
+        self._read_at = float("-inf")
+        self._signer: ECKey | None = None
+        self._by_id: dict[str, ECKey] = {}
+
+    def signer(self) -> ECKey:
+        """Return the key that signs now."""
+        self._read_unless_newer_than(_KEPT_SECONDS)
+        assert self._signer is not None  # noqa: S101  # there is at least one key once they are read
+        return self._signer
+
+    def find(self, key_id: str) -> ECKey | None:
+        """Return the key with this id (`kid`), or `None`. A flood of made-up ids costs Redis one read a second."""
+        self._read_unless_newer_than(_KEPT_SECONDS if key_id in self._by_id else _ASKED_SECONDS)
+        return self._by_id.get(key_id)
+
+    def public(self) -> list[dict[str, Any]]:
+        """Return the public halves as JWKs (RFC 7517), oldest first."""
+        self._read_unless_newer_than(_KEPT_SECONDS)
+        return [dict(key.as_dict(private=False)) for key in self._by_id.values()]
+
+    def _read_unless_newer_than(self, seconds: float) -> None:
+        if time.monotonic() - self._read_at < seconds:
+            return
+        keys, now = self._current()
+        self._by_id = {key.jwk["kid"]: ECKey.import_key(key.jwk) for key in keys}
+        ripe = [key for key in keys if key.created_at + AHEAD <= now]
+        # The very first signs at once: there is nobody yet who could have kept a copy without it.
+        self._signer = self._by_id[(ripe or keys[:1])[-1].jwk["kid"]]
+        self._read_at = time.monotonic()
+
+    def _current(self) -> tuple[list[_Key], int]:
+        for _ in range(100):
+            stored = self._link.call("GET", self._name)
+            now = self._records.time()
+            known = self._opened(stored)
+            keys = self._turned(known, now)
+            if keys == known and stored and self._ring.is_newest(stored):
+                return keys, now
+            sealed = self._ring.seal(msgspec.json.encode(keys), self._name.encode())
+            # Of two processes that make the next key at once, the later takes the earlier's.
+            if self._link.run(scripts.SWAP, (self._name,), stored or b"", sealed) == 1:
+                return keys, now
+        raise StoreUnavailable("the signing keys kept changing", retry_after=1)
+
+    def _opened(self, stored: bytes | None) -> list[_Key]:
+        if not stored:
+            return []
+        try:
+            return msgspec.json.decode(self._ring.open(stored, self._name.encode()), type=list[_Key])
+        except (Unsealable, msgspec.MsgspecError):
+            # Changed by hand, or sealed with a retired secret. Tokens live for minutes: new keys cost their holders
+            # one refresh, and nobody a session.
+            events.publish(events.RecordUnreadable(key=self._name))
+            return []
+
+    def _turned(self, keys: list[_Key], now: int) -> list[_Key]:
+        """Return the keys with a successor if the newest is due for one, and without those that nobody needs."""
+        if not keys or keys[-1].created_at + _TURN <= now:
+            parameters: KeyParameters = {"use": "sig", "alg": "ES256", "kid": secrets.token_urlsafe(9)}
+            keys = [*keys, _Key(dict(ECKey.generate_key("P-256", parameters).as_dict(private=True)), now)]
+        outlived = [later.created_at + AHEAD + self._tokens_live + MINUTE * 1000 <= now for later in keys[1:]]
+        return [key for key, gone in zip(keys, [*outlived, False], strict=True) if not gone]

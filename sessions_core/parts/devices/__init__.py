@@ -1,0 +1,1 @@
+"""A user's sessions on all devices: list, name, end; and notices of sign-ins elsewhere."""

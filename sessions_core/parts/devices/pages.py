@@ -1,0 +1,326 @@
+"""Where a person is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
+Who was told of a sign-in elsewhere says here that it was theirs.
+
+Linked accounts are one person. A session is named by its handle; one that is not this person's answers like one that
+never was.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Literal
+
+import msgspec
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response
+
+from ... import events
+from ...access.policy import OWN_SESSIONS
+from ...errors import NotFound, PermissionDenied, StoreUnavailable
+from ...sessions.repository import Live, Record
+from ...sign_in.accounts import Account
+from ...web.csrf import safe_path
+from ...web.guards import (
+    ensure_fresh,
+    ensure_permitted,
+    fresh_required,
+    refusal,
+    requires,
+    session_view,
+    signed_in,
+    wallet_session,
+)
+from ...web.operation import operation
+from ...web.pages import clear_browser, own_session, pages
+from ...web.schemas import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
+from ...web.services import services
+from ...web.session_view import SessionView
+from ...web.sign_in import display_name
+from ..api.routes import api, current_state
+from .recent_sign_ins import KEPT
+
+logger = logging.getLogger(__name__)
+
+PER_PAGE = 25
+_ATTEMPTS = 100  # to name a session that other requests change; each round one of the writers gets through
+
+
+class HandleConverter(BaseConverter):
+    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
+
+    regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
+
+
+def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
+    """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
+    ours = services()
+    views = [SessionView(live, ours) for account in accounts for live in ours.records.living(str(account))]
+    return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
+
+
+def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
+    """Return the page that was asked for, from 1, and how many there are; what is no page is the nearest one."""
+    text = request.args.get("page", "1")
+    count = max(1, -(-total // size))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return min(max(1, number), count), count
+
+
+@pages.get("/sessions")
+@requires(OWN_SESSIONS)
+def devices() -> ResponseReturnValue:
+    """List the sessions of this person."""
+    view = own_session()
+    rows = sessions_of(*view.person.accounts, current=view.handle)
+    page, count = page_of(len(rows))
+    return render_template(
+        "sessions/devices.html",
+        rows=rows[(page - 1) * PER_PAGE : page * PER_PAGE],
+        total=len(rows),
+        page=page,
+        pages=count,
+        most=services().settings.sessions_per_account,
+    )
+
+
+@pages.post("/sessions/<session_handle:handle>/revoke")
+@signed_in
+def revoke_one(handle: str) -> ResponseReturnValue:
+    """End one session of this person; ending this one is signing out."""
+    found = services().records.find(str(_account_of(handle)), handle)
+    alive = _revoke(handle)
+    if session_view() is None:
+        return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
+    if alive and found is not None:
+        flash(found.record.label or found.record.device, "ended")
+    else:
+        flash("", "ended_already")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.post("/sessions/<session_handle:handle>/name")
+@signed_in
+def name_one(handle: str) -> ResponseReturnValue:
+    """Give a session of this person a name of one's own; an empty one takes it away."""
+    found = _name(handle, request.form.get("label", ""))
+    if found is None:
+        flash("", "ended_already")
+    else:
+        flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.post("/sessions/<session_handle:handle>/recognise")
+@signed_in
+def recognise_one(handle: str) -> ResponseReturnValue:
+    """Note that the person knows of a sign-in, so that this session no longer tells them. One at a time: who has said
+    so of their own is still told of another's. One that this session is not told of is fine, too.
+    """
+    _recognise(handle)
+    return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+
+
+@pages.get("/sessions/others")
+@requires(OWN_SESSIONS)
+def others() -> ResponseReturnValue:
+    """Ask whether to end all other sessions."""
+    return _ask("others")
+
+
+@pages.post("/sessions/others", endpoint="others_post")
+@fresh_required(300, "session.revoke_others")
+@requires(OWN_SESSIONS)
+def others_post() -> ResponseReturnValue:
+    """End all other sessions of this person, those being signed in right now included."""
+    flash(str(_revoke_others()), "ended_others")
+    return redirect(url_for("sessions.devices"), 303)
+
+
+@pages.get("/sessions/everywhere")
+@requires(OWN_SESSIONS)
+def everywhere() -> ResponseReturnValue:
+    """Ask whether to end all sessions, this one too."""
+    return _ask("everywhere")
+
+
+@pages.post("/sessions/everywhere", endpoint="everywhere_post")
+@fresh_required(300, "session.revoke_all")
+@requires(OWN_SESSIONS)
+def everywhere_post() -> ResponseReturnValue:
+    """End all sessions of this person, this one too."""
+    _end_all()
+    return clear_browser(redirect(url_for("sessions.signed_out"), 303), "everywhere")
+
+
+@pages.post("/session/extend")
+@fresh_required(0, "session.extend")
+def extend() -> ResponseReturnValue:
+    """Start both clocks again; the signature that let this request in has done it."""
+    flash("", "extended")
+    return redirect(url_for("sessions.status"), 303)
+
+
+class Scope(msgspec.Struct):
+    """Which sessions to end: all but this one, or this one too."""
+
+    scope: Literal["others", "all"]
+
+
+@api.get("/sessions")
+@signed_in(slides=False)
+@requires(OWN_SESSIONS)
+@operation()
+def list_sessions() -> SessionList:
+    """List the sessions of this person. Asking is no activity."""
+    view = own_session()
+    rows = sessions_of(*view.person.accounts, current=view.handle)
+    return SessionList([row.as_row(view.handle) for row in rows])
+
+
+class NameRequest(msgspec.Struct):
+    """The person's own name for a session; an empty one takes it away."""
+
+    label: Annotated[str, msgspec.Meta(max_length=400)]
+
+
+@api.patch("/sessions/<session_handle:handle>")
+@signed_in
+@operation(NotFound, PermissionDenied)
+def name_session(handle: str, body: NameRequest) -> SessionRow:
+    """Give a session of this person a name of one's own: one line, at most 40 characters of it."""
+    found = _name(handle, body.label)
+    if found is None:
+        raise NotFound("that session has ended")
+    return SessionView(found, services()).as_row(own_session().handle)
+
+
+@api.post("/sessions/<session_handle:handle>/recognise")
+@signed_in
+@operation(NotFound)
+def recognise_session(handle: str) -> SessionState:
+    """Note that the person knows of a sign-in, so that this session no longer tells of it."""
+    _recognise(handle)
+    return current_state()
+
+
+@api.post("/sessions/extend")
+@fresh_required(0, "session.extend")
+@operation()
+def extend_session() -> SessionState:
+    """Start both clocks again. The signature that lets this request in does it."""
+    return current_state()
+
+
+@api.delete("/sessions/<session_handle:handle>")
+@signed_in
+@operation(NotFound, PermissionDenied, confirms=True)
+def delete_session(handle: str) -> EndedSession | Response:
+    """End one session of this person. One that has ended already is fine; this one takes no signature."""
+    _revoke(handle)
+    ended = EndedSession(handle, True)
+    return clear_browser(success(ended), "signed_out") if session_view() is None else ended
+
+
+@api.delete("/sessions")
+@requires(OWN_SESSIONS)
+@operation(confirms=True)
+def delete_sessions(query: Scope) -> EndedSessions | Response:
+    """End all other sessions of this account, or all."""
+    if query.scope == "others":
+        ensure_fresh(300, "session.revoke_others")
+        return EndedSessions(query.scope, _revoke_others())
+    ensure_fresh(300, "session.revoke_all")
+    return clear_browser(success(EndedSessions(query.scope, _end_all())), "everywhere")
+
+
+def _name(handle: str, label: str) -> Live | None:
+    """Name a session of this person and return it, or `None` if it has ended. Raises `NotFound` for another's, and
+    `StoreUnavailable` if the record keeps changing.
+    """
+    ours = services()
+    account = str(_account_of(handle))
+    for _ in range(_ATTEMPTS):
+        found = ours.records.find(account, handle)
+        if found is None:
+            return None
+        found.record.label = display_name(label)
+        if ours.records.save(found) == "saved":
+            events.publish(events.SessionNamed(handle=handle, account=account))
+            return found
+    raise StoreUnavailable("the record kept changing", retry_after=1)
+
+
+def _ask(scope: str) -> str:
+    count = len(sessions_of(*own_session().person.accounts))
+    return render_template("sessions/end.html", scope=scope, others=count - 1)
+
+
+def _end_all() -> int:
+    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(own_session().account)
+    wallet_session().release()
+    return ended
+
+
+def _end_linked(reason: str) -> int:
+    # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
+    view, lifecycle = own_session(), services().lifecycle
+    return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
+
+
+def _account_of(handle: str) -> Account:
+    """Return the account of this person that has, or lately had, a session with this handle."""
+    ours, view = services(), own_session()
+    if handle != view.handle:
+        ensure_permitted(OWN_SESSIONS)
+    for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
+        if ours.records.knows(str(account), handle):
+            return account
+    raise NotFound("no session of this person")
+
+
+def _revoke(handle: str) -> bool:
+    ours, view = services(), own_session()
+    account = _account_of(handle)  # before anybody is asked to sign for it
+    if handle != view.handle:
+        ensure_fresh(300, "session.revoke")
+        alive = ours.lifecycle.revoke_handle(account, handle)
+        wallet_session().done = True
+        _recognise(handle)
+        return alive
+    # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
+    alive = ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
+    wallet_session().release()
+    return alive
+
+
+def _revoke_others() -> int:
+    ended = _end_linked("revoked") + services().store.revoke_others(wallet_session())
+    wallet_session().done = True
+    view = session_view()
+    if view is not None:
+        _recognise(*(each.handle for each in view.sign_ins_elsewhere))
+    return ended
+
+
+def _recognise(*handles: str) -> None:
+    # After what was done about them: one that is still alive must go on being told of.
+    view = session_view()
+    told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
+
+    def note(record: Record) -> None:
+        # Twice what the news holds. Of one that is still there at most seven older ones were recognised later, and
+        # seven newer ones: what goes here is gone there.
+        record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
+
+    if not told:
+        return
+    try:
+        services().store.amend(wallet_session(), note)
+    except StoreUnavailable as error:
+        if not wallet_session().done:
+            raise
+        logger.warning("The sign-ins of sessions that ended are still told of: %s", error)
+    if session_view() is None and not wallet_session().done:
+        raise refusal(wallet_session())  # ended meanwhile, and nothing was noted

@@ -1,0 +1,1 @@
+"""Ethereum and other EVM chains (CAIP-2 namespace eip155)."""

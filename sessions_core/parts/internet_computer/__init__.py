@@ -1,0 +1,1 @@
+"""The Internet Computer: principals, delegations, Internet Identity."""

@@ -1,0 +1,1 @@
+"""Several wallets of one user, linked under one user id."""

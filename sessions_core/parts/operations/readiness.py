@@ -1,0 +1,123 @@
+"""Whether this process can do its work now: for load balancers, which have to hear it in time."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from concurrent.futures import Future
+
+from ...errors import StoreUnavailable
+from ...settings import Settings
+from ...storage.connection import Link
+from ...storage.encryption import KeyRing, Unsealable
+from ...storage.server_checks import trouble_anywhere, trouble_now, trouble_of
+
+TROUBLES = {
+    "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
+    "redis_slow": "Redis did not answer everything within 200 milliseconds.",
+    "redis_loading": "Redis is still reading its file.",
+    "redis_refuses": "Redis refuses a command: a password, a permission (the log names it), or a full disk.",
+    "redis_full": "Redis is out of memory.",
+    "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
+    "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
+    "redis_partial": "Some masters of the Cluster do not answer: part of the accounts get 503, the others none.",
+    "keys_unusable": "What was sealed a moment ago could not be opened.",
+}
+"""The closed set of what can be wrong."""
+
+READY = ("redis_partial",)
+"""What is wrong and yet no reason to send requests elsewhere: every process would say the same, and a load balancer
+that believed them all would turn everybody away, those included whom nothing is the matter with.
+"""
+
+SECONDS = 0.2
+_KEPT = 2000  # milliseconds
+_EVERY = 10.0  # seconds between two looks at the rights and at all servers
+
+
+class _Looking(Future[str | None]):
+    """One round; `found` is what is wrong with each master that has answered so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str | None] = []
+
+
+class Readiness:
+    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back. Now and then also each
+    server what it would lose.
+    """
+
+    def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
+        self._link = link
+        self._keys = keys
+        self._prefix = settings.redis_prefix
+        self._strict = settings.redis_check
+        self._must_remember = settings.redis_check and not settings.development
+        self._lock = threading.Lock()
+        self._looking: _Looking | None = None
+        self._last_look = -math.inf
+        self._elsewhere: str | None = None  # what was wrong at the last look at all servers
+
+    def trouble(self) -> str | None:
+        """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, whatever Redis does."""
+        # In a thread, since a connection takes as long as it takes: timeouts count each step, and none the look-up of
+        # a name. One at a time: a Redis that hangs must not fill the process with threads that wait for it.
+        with self._lock:
+            looking, first = self._looking, self._looking is None or self._looking.done()
+            if first:
+                looking = self._looking = _Looking()
+        assert looking is not None  # noqa: S101  # made above
+        if first:
+            # Not under the lock: a thread that starts is waited for. Where gevent came after the lock was made, that
+            # lets others run, and the first of them to ask for the lock would stop the process for ever.
+            try:
+                threading.Thread(target=self._answer, args=(looking,), daemon=True).start()
+            except RuntimeError as error:  # no more threads: the next one tries again
+                looking.set_exception(error)
+        try:
+            return looking.result(SECONDS)
+        except TimeoutError:
+            return "redis_partial" if None in looking.found else "redis_slow"
+
+    def _answer(self, looking: _Looking) -> None:
+        try:
+            looking.set_result(self._look(looking.found))
+        except BaseException as error:  # whoever waits must hear of it
+            looking.set_exception(error)
+        else:
+            self._look_at_all()  # after the answer, which one server that hangs must not hold up
+
+    def _look(self, found: list[str | None]) -> str | None:
+        try:
+            if self._link.is_cluster:  # every request reads it, whatever master its account is on
+                self._link.call("GET", f"{self._prefix}epoch")
+            for key in self._link.one_key_for_each_master(f"{self._prefix}ready:"):
+                found.append(self._look_at(key))
+            if None not in found:
+                return found[0]
+            trouble = trouble_now(self._link, self._must_remember)
+        except StoreUnavailable as error:
+            return trouble_of(error)
+        return trouble or self._elsewhere or ("redis_partial" if any(found) else None)
+
+    def _look_at(self, key: str) -> str | None:
+        try:
+            self._link.call("SET", key, self._keys.seal(b"ready", key.encode()), "PX", _KEPT)
+            kept = self._link.call("GETDEL", key)
+        except StoreUnavailable as error:
+            return trouble_of(error)
+        if kept is None:
+            return "redis_forgets"
+        try:
+            self._keys.open(kept, key.encode())
+        except Unsealable:
+            return "keys_unusable"
+        return None
+
+    def _look_at_all(self) -> None:
+        if time.monotonic() < self._last_look + _EVERY:
+            return
+        self._last_look = time.monotonic()
+        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember, self._strict)

@@ -1,0 +1,1 @@
+"""Roles and verifications of accounts, and the administration pages that change them."""

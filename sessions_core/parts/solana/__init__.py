@@ -1,0 +1,1 @@
+"""Solana (CAIP-2 namespace solana)."""

@@ -1,0 +1,1 @@
+"""Stacks (CAIP-2 namespace stacks)."""

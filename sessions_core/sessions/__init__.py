@@ -1,0 +1,1 @@
+"""The session: its record in Redis, its life from start to end, and `flask.session`."""

@@ -1,0 +1,533 @@
+"""Flask-Session's Redis interface made safe: `flask.session` works as usual, over records that stay dead once
+revoked.
+
+What is overridden, and the attack or fault it stops: the raw cookie value as key (a database dump is a bunch of
+working cookies), the unconditional SET (a request in flight revives a revoked session), the pickle fallback (code
+execution by whoever can write to Redis), `regenerate` doing nothing on an empty session (fixation), a deletion that
+leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is gone.
+`tests/test_store.py` fails if upstream changes what we override.
+
+A visitor without a session costs Redis nothing. The CSRF secret of visitors comes from their pre-sign-in cookie; a
+record for a visitor is made only when a view writes to `flask.session`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from functools import partial, wraps
+from typing import Any, cast
+
+from flask import Flask, Request, Response
+from flask_session.base import ServerSideSession, ServerSideSessionInterface
+from flask_session.redis import RedisSessionInterface
+
+from .. import events
+from ..errors import RevocationPending, SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
+from ..parts.api.session_tokens import Claims, Tokens
+from ..settings import Settings
+from . import cookies
+from .repository import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
+from .session_data import same, to_stored
+
+logger = logging.getLogger(__name__)
+
+_BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_FLASHES = "_flashes"  # where Flask keeps what `flash` is given
+_MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
+
+
+class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
+    """`flask.session`: a dict of what views store, beside the record the server keeps.
+
+    `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
+    `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
+    challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
+    good. `done` says that the request did what can't be taken back: it stays a success, even if what it leaves in
+    `flask.session` can't be stored.
+
+    The guard reads the session before each view. Code that runs earlier, or without the guard, has it read at the
+    first look: a hook that asks for the account must never take a user for a visitor.
+    """
+
+    live: Live | None = None
+    read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
+    ended: str | None = None
+    ended_sid: str | None = None
+    ended_handle = ""
+    loading = loaded = False
+    lost = False
+    saved = False  # the response has begun: what is changed now comes too late
+    cleared = False
+    done = False
+    revocation_pending = False  # sessions have ended, and too few replicas have confirmed it
+    cookie_due = False
+    minted_browser: str | None = None
+    browser_cookie_due = False
+    claims: Claims | None = None
+
+    def __init__(
+        self,
+        sid: str | None,
+        browser: str | None,
+        token: str | None = None,
+        reader: Callable[[WalletSession], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.on_update = type(self)._changed
+        self.sid: str | None = sid
+        self.browser = browser
+        self.token = token
+        self._reader = reader
+
+    def _changed(self) -> None:
+        self.modified = self.accessed = True
+        if self.saved:
+            logger.warning("flask.session was changed after its response had begun, in a stream; that is not kept.")
+
+    def ensure_read(self) -> None:
+        """Read the session from Redis unless that was tried already. May raise `StoreUnavailable`."""
+        if not self.loading and self._reader is not None:
+            self._reader(self)
+
+    def close(self) -> None:
+        """Leave the session unread, whoever looks: the route has none."""
+        self._reader = None
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Leave the session unread within the block, and for good if the block fails."""
+        reader, self._reader = self._reader, None
+        yield
+        self._reader = reader
+
+    @property
+    def account_live(self) -> Live | None:
+        """The stored session if somebody is signed in with it."""
+        return self.live if self.live is not None and self.live.record.account else None
+
+    def __getitem__(self, key: str) -> Any:
+        self.ensure_read()
+        if key == CSRF_KEY and self.account_live is None:
+            self.bind_browser()  # a form was made for a visitor: the secret must be the same when it comes back
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.ensure_read()
+        to_stored({key: value})  # what can't be kept is refused at the line that wanted it kept
+        super().__setitem__(key, value)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, which gets the default if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys."""
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> WalletSession:
+        self.update(other)
+        return self
+
+    def seed_csrf(self) -> None:
+        """Give a visitor the CSRF secret of their browser."""
+        # One way: a page that leaks its CSRF token does not leak the cookie that challenges are bound to.
+        seed = hashlib.sha256(b"csrf" + self._browser_value().encode()).hexdigest()
+        dict.__setitem__(self, CSRF_KEY, seed)
+
+    def bind_browser(self) -> None:
+        """Make sure that the browser has a pre-sign-in cookie after this response."""
+        self.browser_cookie_due = self.browser is None and bool(self._browser_value())
+
+    def _browser_value(self) -> str:
+        if self.browser is None and self.minted_browser is None:
+            self.minted_browser = secrets.token_urlsafe(32)
+        return self.browser or self.minted_browser or ""
+
+    def fill(self, live: Live) -> None:
+        """Become what was read. Its id is another one if the browser came with one from before."""
+        self.cookie_due = bool(self.sid) and live.id != self.sid
+        self.sid, self.live, self.read = live.id or self.sid, live, live.plaintext
+        dict.update(self, live.record.data)
+
+    def adopt(self, live: Live) -> None:
+        """Become this session: its data, its id, and its cookie with the response, whatever came instead of one."""
+        dict.clear(self)
+        dict.update(self, live.record.data)
+        self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
+        self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
+        self.token = self.claims = None
+
+    def move(self, live: Live) -> None:
+        """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
+        changed is still saved.
+        """
+        if live.id != self.sid:
+            # One that must not be told leaves the cookie alone: another answer has brought the browser its id.
+            self.sid, self.cookie_due = live.id or self.sid, bool(live.id)
+        self.live = live
+        if live.record.account:
+            dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
+
+    def lose(self, reason: str) -> None:
+        """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
+        dict.clear(self)
+        self.ended_sid = self.sid
+        self.live, self.sid, self.ended, self.lost, self.cookie_due = None, None, reason, True, False
+        self.seed_csrf()  # a page with a form goes on as one for visitors, and has written nothing
+
+    def release(self) -> None:
+        """Stop being any session; the cookie is deleted with the response."""
+        dict.clear(self)
+        self.live, self.sid = None, None
+        self.modified, self.cookie_due = False, True
+
+    def clear(self) -> None:
+        """Forget everything: signs out, or drops what was stored for a visitor, with the response."""
+        dict.clear(self)
+        self.modified = self.accessed = self.cleared = True
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser. Decided at sign-in by the person, so setting it does nothing."""
+        return self.live is not None and self.live.record.remember
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        pass
+
+
+def _reading_first(name: str) -> Callable[..., Any]:
+    method = getattr(ServerSideSession, name)
+
+    @wraps(method)
+    def reads(self: WalletSession, *args: Any, **kwargs: Any) -> Any:
+        self.ensure_read()
+        return method(self, *args, **kwargs)
+
+    return reads
+
+
+for _name in (
+    *("__bool__", "__contains__", "__delitem__", "__eq__", "__iter__", "__len__", "__ne__", "__or__", "__repr__"),
+    *("__reversed__", "__ror__", "copy", "get", "items", "keys", "pop", "popitem", "values"),
+):
+    setattr(WalletSession, _name, _reading_first(_name))
+
+
+class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_session is untyped
+    """The session interface: cookies on one side, `Records` on the other."""
+
+    session_class = WalletSession
+
+    def __init__(self, app: Flask, records: Records, settings: Settings, tokens: Tokens) -> None:
+        # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
+        ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
+        self.records = records
+        self.tokens = tokens
+        self.settings = settings
+        # What the account of a session may do by now, as `Record.privilege` has it; set by the services.
+        self.privilege: Callable[[Live], str | None] = lambda live: live.record.privilege
+        self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
+        self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
+        self.ended_cookie_name = "__Host-ended" if settings.cookie_secure else "ended"
+        self.share_cookie_name = "__Host-share" if settings.cookie_secure else "share"
+
+    # -- Reading ---------------------------------------------------------------------------------------------
+
+    def open_session(self, app: Flask, request: Request) -> WalletSession:
+        """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
+        sids = cookies.values(request, self.cookie_name)
+        browsers = cookies.values(request, self.browser_cookie_name)
+        prefixed = self.settings.cookie_secure
+        session = WalletSession(
+            sid=cookies.ours(sids, well_formed, prefixed=prefixed),
+            browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
+            # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
+            # but it can have the browser send the cookie.
+            token=None if sids else bearer(request),
+            reader=partial(self.load, slide="never"),
+        )
+        if sids and session.sid is None:
+            session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
+        return session
+
+    def load(self, session: WalletSession, slide: Slide, shown: bool = False) -> None:
+        """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
+
+        `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
+        """
+        if session.loaded:
+            self._load_again(session, slide, shown)
+            return
+        session.loading = True
+        if session.sid is not None:
+            found = self.records.load(session.sid, slide, session.browser)
+            if isinstance(found, Live) and self._outgrown(found):
+                found = Ended(ROTATED.reason, found.record.handle)
+            if isinstance(found, Ended):
+                session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
+                session.ended_handle = found.handle
+            else:
+                session.fill(found)
+        elif session.token is not None:
+            self._load_bearer(session, session.token, slide, shown)
+        if session.account_live is None:
+            session.seed_csrf()
+        session.loaded = True
+
+    def _load_again(self, session: WalletSession, slide: Slide, shown: bool) -> None:
+        # A hook has had it read before the guard knew what the route needs.
+        if session.live is not None and self.records.is_due(session.live, slide):
+            self._reload(session, slide)
+            if session.live is not None and session.token is None and self._outgrown(session.live):
+                session.lose(ROTATED.reason)
+        elif session.token is not None and session.live is None and shown:
+            session.ended = None
+            self._load_bearer(session, session.token, slide, shown)
+        if session.account_live is None:
+            session.seed_csrf()
+
+    def _outgrown(self, live: Live) -> bool:
+        """Whether the rights of the account have changed since this id was made, and the browser's cookie did not
+        come with it. The next request that brings both gets a new id.
+
+        Without this an attacker who learned the id before a role was given need only be the first to come: by a
+        request that gets the new id, or by one that never makes the id change, such as a poll or a prefetch.
+        """
+        if not live.record.browser or live.record.started_by(live.browser):
+            return False
+        privilege = self.privilege(live)
+        if privilege is None or privilege == live.record.privilege:
+            return False
+        events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
+        return True
+
+    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
+        try:
+            claims = self.tokens.open(token)
+        except (TokenInvalid, TokenExpired) as refusal:
+            session.ended = refusal.code
+            return
+        if claims.gen is None and not shown:
+            # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
+            # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
+            session.ended = TokenInvalid.code
+            return
+        found = self.records.load_handle(account_tag(claims.sub), claims.sid, slide)
+        if isinstance(found, Ended):
+            session.ended, session.ended_handle = found.reason, claims.sid
+        elif found.record.account != claims.sub:
+            session.ended = TokenInvalid.code
+        else:
+            session.fill(found)
+            session.claims = claims
+
+    # -- Writing ---------------------------------------------------------------------------------------------
+
+    def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
+        """Write what changed, if the session still exists, and set a cookie only if its id is new."""
+        session.saved = True
+        if not session.loaded:  # nobody looked, or it could not be read
+            if dict.keys(session) - {CSRF_KEY}:
+                logger.warning("flask.session was written on a route without one; declare it @public to keep it.")
+            return
+        self._write_and_tell(app, session, response)
+        if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
+            if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
+                # Whatever the view thought of its page: what belongs to one person must not be kept for all.
+                response.headers["Cache-Control"] = "no-store"
+            else:
+                response.headers.add("Vary", "Cookie")
+        if session.cookie_due and session.token is None:  # who brings a token keeps no cookie
+            self._set_session_cookie(session, response)
+        if session.browser_cookie_due and session.minted_browser:
+            response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
+
+    def _write_and_tell(self, app: Flask, session: WalletSession, response: Response) -> None:
+        """Write what changed; put a refusal in the place of an answer that claims what is not so."""
+        try:
+            if session.modified:
+                session.modified = False
+                self._write(session)
+                if session.lost and response.status_code < 400:
+                    raise SessionEndedDuringRequest(reason=session.ended)
+        except (StoreUnavailable, SessionEndedDuringRequest) as error:
+            if session.done:
+                logger.warning("What a request left in flask.session could not be stored: %s", error)
+            else:
+                _replace(response, app.make_response(app.handle_user_exception(error)))
+        if session.revocation_pending and response.status_code < 400:
+            # What the answer has the browser forget goes all the same: it has ended.
+            forget = [pair for pair in _pairs(response) if pair[0] == "Set-Cookie"]
+            pending = RevocationPending("too few replicas confirm it", retry_after=2)
+            _replace(response, app.make_response(app.handle_user_exception(pending)))
+            response.headers.extend(forget)
+
+    def regenerate(
+        self, session: WalletSession, change: Callable[[Record], None] | None = None, restart_seconds: int = 0
+    ) -> None:
+        """Move the session to a new id; the old one is dead at once. May raise `StoreUnavailable`.
+
+        `change` is made to the record in the same step; with `restart_seconds` both clocks start again, the absolute
+        one with that length.
+        """
+        session.ensure_read()  # a hook may call this before the guard
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return
+            if session.sid and not session.live.id:
+                # Another request has moved it, and this browser is not the one that may learn where to.
+                session.lose(ROTATED.reason)
+                return
+            moved = self.records.rotate(session.live, change, restart_seconds)
+            if moved is not None:
+                session.move(moved)
+                return
+            self._reload(session)
+            if change is not None and session.live is not None and not restart_seconds:
+                wanted = copy(session.live.record)
+                change(wanted)
+                if wanted == session.live.record:
+                    return  # of requests that came at once, another has done the same
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def revoke_others(self, session: WalletSession) -> int:
+        """End all other sessions of the account of this one; return how many there were. May raise
+        `StoreUnavailable`, and `SessionEndedDuringRequest` if this one has ended: then the others live on.
+        """
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                raise SessionEndedDuringRequest(reason=session.ended)
+            ended = self.records.revoke_others(session.live)
+            if ended is not None:
+                return ended
+            self._reload(session)
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def amend(self, session: WalletSession, change: Callable[[Record], None]) -> None:
+        """Change what the server keeps beside `flask.session`, unless the session has ended. May raise
+        `StoreUnavailable`.
+        """
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return
+            changed = replace(session.live, record=copy(session.live.record))
+            change(changed.record)
+            if self.records.save(changed) == "saved":
+                session.live = changed
+                return
+            self._reload(session)
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def _write(self, session: WalletSession) -> None:
+        if session.lost:
+            return  # what an account stored must not become a visitor's, nor this response set a cookie
+        signed_in = session.account_live is not None and not session.cleared
+        data = {key: value for key, value in session.items() if key != CSRF_KEY or signed_in}
+        if session.cleared and session.live is not None:
+            self.records.revoke(session.live, "signed_out")
+            session.release()
+        if session.live is not None:
+            self._save(session, data)
+        elif data and session.token is None:  # without a cookie nobody could come back to it
+            record = Record(data=data)
+            session.live = self.records.create(record, self.settings.idle_seconds, self.settings.absolute_seconds)
+            session.sid, session.cookie_due = session.live.id, True
+
+    def _save(self, session: WalletSession, data: dict[str, Any]) -> None:
+        # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
+        # lost.
+        before = self.records.decode(session.read).data
+        data = {key: value for key, value in data.items() if key != CSRF_KEY}  # that goes with the id
+        changed = {
+            key: value for key, value in data.items() if key not in before or not same(key, before[key], value)
+        }
+        removed = before.keys() - data.keys() - {CSRF_KEY}
+        if not changed and not removed:
+            return
+        for _ in range(_MERGE_ATTEMPTS):
+            if session.live is None:
+                return
+            live = replace(session.live, record=copy(session.live.record))
+            now = self.records.decode(live.plaintext).data  # the view may have changed its lists and dicts in place
+            live.record.data = {key: value for key, value in now.items() if key not in removed} | changed
+            if _FLASHES in changed or _FLASHES in removed:
+                flashes = _merge_flashes(*(each.get(_FLASHES, []) for each in (before, data, now)))
+                live.record.data.pop(_FLASHES, None)
+                live.record.data |= {_FLASHES: flashes} if flashes else {}
+            if self.records.save(live) == "saved":
+                session.live = live
+                return
+            self._reload(session)
+        raise StoreUnavailable("the record kept changing", retry_after=1)
+
+    def _reload(self, session: WalletSession, slide: Slide = "never") -> None:
+        """Read the session of this request once more: another has changed, moved or ended it."""
+        found = self.records.again(cast(Live, session.live), slide)
+        if isinstance(found, Ended):
+            session.lose(found.reason)
+        else:
+            session.move(found)
+
+    # -- Cookies ---------------------------------------------------------------------------------------------
+
+    def _set_session_cookie(self, session: WalletSession, response: Response) -> None:
+        if session.live is None:
+            # A __Host- cookie is only deleted by a cookie with the same attributes; stock Flask-Session forgets
+            # Secure.
+            response.delete_cookie(self.cookie_name, **self.cookie_attributes())
+            return
+        live = session.live
+        # Without Max-Age the browser forgets the cookie when it closes.
+        age = (live.ends - live.now) // 1000 if live.record.remember else None
+        response.set_cookie(self.cookie_name, live.id, max_age=age, **self.cookie_attributes())
+        if age is not None and session.browser is not None:
+            # The session is handed over to the browser that has both: one must not outlive the other.
+            response.set_cookie(self.browser_cookie_name, session.browser, max_age=age, **self.cookie_attributes())
+
+    def cookie_attributes(self) -> dict[str, Any]:
+        """Return what all our cookies have in common; one is only deleted with the same."""
+        return {
+            "path": "/",
+            "secure": self.settings.cookie_secure,
+            "httponly": True,
+            "samesite": self.settings.cookie_samesite,
+        }
+
+
+def _merge_flashes(read: list[Any], mine: list[Any], now: list[Any]) -> list[Any]:
+    """Return what is stored `now`, without what this request took and with what it added since it `read` them."""
+    taken = mine[: len(read)] != read  # `get_flashed_messages` takes all there are
+    left = [each for each in now if each not in read] if taken else now
+    return left + (mine if taken else mine[len(read) :])
+
+
+def bearer(request: Request) -> str | None:
+    """Return what follows `Bearer` in the header Authorization (RFC 6750, section 2.1), or `None`.
+
+    Werkzeug's own reading takes what has an equals sign in it for parameters; signatures of some chains have.
+    """
+    authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _replace(response: Response, other: Response) -> None:
+    response.status_code = other.status_code
+    response.headers.clear()
+    response.headers.extend(_pairs(other))
+    response.response = other.response
+
+
+def _pairs(response: Response) -> Iterator[tuple[str, str]]:
+    return iter(response.headers.to_wsgi_list())

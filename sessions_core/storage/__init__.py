@@ -1,0 +1,1 @@
+"""How Redis is reached, and how what is stored there is encrypted."""

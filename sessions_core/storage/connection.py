@@ -1,0 +1,193 @@
+"""One way to Redis: short timeouts, no waiting retries, circuit breakers, and `StoreUnavailable` for all that fails.
+
+`nodes` sends commands to a single server, `cluster` to the one that has their key, `sentinel` knows which one is the
+master now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, TryAgainError
+
+from ..errors import StoreUnavailable
+from .cluster import Cluster
+from .nodes import Breaker, Command, Node, new_connection
+from .redis_url import read
+from .sentinel import Master
+
+logger = logging.getLogger(__name__)
+
+
+class Script:
+    """A Lua script and the SHA-1 that Redis knows it by."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+# KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT
+# counts from the last write of its connection, and ending a session that has ended writes nothing. DEL comes first
+# since a Redis out of memory refuses SET as the first write of a script.
+_MARK = Script("redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '', 'PX', 1)")
+
+_FAILOVER = 3.0  # seconds that a revocation waits for a failover under way; a planned one takes one or two
+
+
+class Link:
+    """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
+
+    `url` is one of those that `redis_url` reads. `timeout` is in seconds, for connecting and for each answer.
+    `observe` is told how long each exchange took, in seconds, failed ones included. `replicas` is how many replicas
+    must confirm what ends a session (`revoke`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        breaker: Breaker | None = None,
+        observe: Callable[[float], None] = lambda seconds: None,
+        replicas: int = 0,
+    ) -> None:
+        self._breaker = breaker or Breaker()
+        self._observe = observe
+        self._timeout = timeout
+        self._replicas = replicas
+        # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
+        self._wait_ms = max(int(timeout * 1000) - 150, int(timeout * 250), 1)
+        self.target = read(url, timeout)
+        self.is_cluster = self.target.kind == "cluster"
+        self.is_sentinel = self.target.kind == "sentinel"
+        self._open = self.target.open
+        self._master: Master | None = None
+        if self.is_cluster:
+            self._server: Node | Cluster = Cluster(self._open, self._breaker)
+            return
+        self._client = self._open()
+        self._pool = self._client.connection_pool
+        connect = partial(new_connection, self._pool)
+        if self.is_sentinel:
+            self._master = Master(self._pool.sentinel_manager.sentinels, self._pool.service_name)
+            self._server = Node(connect, self._breaker, self._master.is_at)
+        else:
+            self._server = Node(connect, self._breaker)
+
+    def call(self, *command: str | bytes | int) -> Any:
+        """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
+        answers = self._exchange((command,))
+        if isinstance(answers[0], NoScriptError) and command[0] != "EVALSHA":
+            # Something between us and Redis answers for it.
+            raise StoreUnavailable(str(answers[0]), retry_after=2) from answers[0]
+        return self._first(answers)
+
+    def run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        """Run a script and return its answer; raise `StoreUnavailable` when there is none.
+
+        All keys are on one slot, and all but those found in an index are declared.
+        """
+        try:
+            return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # a Redis that was restarted knows no scripts
+            return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def revoke(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> tuple[Any, bool]:
+        """Run a script that ends sessions; return its answer, and whether that is confirmed.
+
+        It is not while fewer than `replicas` replicas have it, nor, with Sentinel, if a failover did not end in time
+        that began before it was answered: what the former master took is thrown away, so the new one is told again.
+        Asking again confirms what has been done already.
+        """
+        answer, confirmed, settled = self._revoke(script, keys, arguments)
+        until = time.monotonic() + _FAILOVER
+        while not settled and time.monotonic() < until:
+            time.sleep(0.05)
+            again, confirmed, settled = self._revoke(script, keys, arguments)
+            # -1 is "not on this record", and then the caller has to read it again.
+            answer = again if again[0] == -1 else max(answer, again)
+        return answer, confirmed and settled
+
+    def scan(self, pattern: str) -> Iterator[str]:
+        """Go through all keys that match, without stopping Redis for it; a key may come twice."""
+        for node in self._nodes():
+            cursor = b"0"
+            while True:
+                command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
+                cursor, keys = self._first(self._timed(node.exchange, (command,)))
+                yield from (key.decode() for key in keys)
+                if cursor == b"0":
+                    break
+
+    def one_key_for_each_master(self, prefix: str) -> list[str]:
+        """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
+        May raise `StoreUnavailable`.
+        """
+        if isinstance(self._server, Cluster):
+            keys: list[str] = self._timed(self._server.one_key_for_each_master, prefix)
+            return keys
+        return [prefix + secrets.token_hex(8)]
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._server.close()
+
+    def _nodes(self) -> list[Node]:
+        return self._timed(self._server.masters) if isinstance(self._server, Cluster) else [self._server]
+
+    def _revoke(self, script: Script, keys: Sequence[str], arguments: Command) -> tuple[Any, bool, bool]:
+        if not self._replicas and self._master is None:
+            return self.run(script, keys, *arguments), True, True
+        rest: tuple[Command, ...] = ()
+        if self._replicas:
+            marker = keys[0] + ":mark" if "{" in keys[0] else f"{{{keys[0]}}}:mark"
+            rest = (("EVAL", _MARK.text, 1, marker), ("WAIT", self._replicas, self._wait_ms))
+        whole = (len(keys), *keys, *arguments)
+        try:
+            answers, settled = self._settling((("EVALSHA", script.sha, *whole), *rest))
+            answer = self._first(answers)
+        except NoScriptError:
+            answers, settled = self._settling((("EVAL", script.text, *whole), *rest))
+            answer = self._first(answers)
+        refused = any(isinstance(each, ResponseError) for each in answers)
+        return answer, not rest or (not refused and int(answers[-1]) >= self._replicas), settled
+
+    def _settling(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+        if self._master is None or not isinstance(self._server, Node):
+            return self._exchange(commands), True
+        answers, connection = self._timed(self._server.exchange_with, commands)
+        return answers, self._master.settled_at(connection)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        answers: list[Any] = self._timed(self._server.exchange, commands)
+        return answers
+
+    def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            found = step(*arguments)
+        except (RedisError, RedisClusterException, OSError) as error:
+            self._observe(time.perf_counter() - began)
+            raise StoreUnavailable(str(error), retry_after=2) from error
+        self._observe(time.perf_counter() - began)
+        return found
+
+    @staticmethod
+    def _first(answers: list[Any]) -> Any:
+        answer = answers[0]
+        if isinstance(answer, NoScriptError):
+            raise answer
+        if isinstance(answer, ResponseError):
+            raise StoreUnavailable(str(answer), retry_after=2) from answer
+        return answer
+
+
+def slot_is_moving(error: StoreUnavailable) -> bool:
+    """Whether a Cluster refused keys together that are on two masters, while their slot moves to another."""
+    return isinstance(error.__cause__, TryAgainError)

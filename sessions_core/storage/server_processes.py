@@ -1,0 +1,73 @@
+"""Which secrets the running server processes know: what a command seals, all of them have to open.
+
+Each process notes the ids of its keys in Redis when it starts and, with its requests, once a minute. The note lives
+for a day and goes when the process ends; one that was killed leaves it behind. Ids are hashes and give nothing away.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import time
+import weakref
+
+from ..errors import StoreUnavailable
+from ..settings import DAY, MINUTE, Settings
+from .connection import Link
+from .encryption import KeyRing
+
+
+class Servers:
+    """The notes of all processes under one prefix, and that of this one."""
+
+    def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
+        self._link = link
+        self._keys = keys
+        self._prefix = f"{settings.redis_prefix}server:"
+        self._key = self._prefix + secrets.token_hex(8)
+        self._due = 0.0
+        self._notes = False
+        self._pid = os.getpid()
+
+    def start(self) -> None:
+        """Note this process from now on: it is a server, and no command."""
+        self._notes = True
+        self.note()
+        atexit.register(_forget, weakref.ref(self))
+
+    def note(self) -> None:
+        """Note this process again once that is due. Redis may be away: then it is tried again in a minute."""
+        now = time.monotonic()
+        if not self._notes or now < self._due:
+            return
+        self._due = now + MINUTE
+        told = json.dumps({"keys": self._keys.ids, "at": int(time.time())})
+        try:
+            self._link.call("SET", self._key, told, "EX", DAY)
+        except StoreUnavailable:
+            return  # requests say so themselves
+
+    def forget(self) -> None:
+        """Take the note back. A worker that was forked leaves that of its parent alone."""
+        if self._pid == os.getpid():
+            try:
+                self._link.call("DEL", self._key)
+            except StoreUnavailable:
+                return
+
+    def unaware(self) -> list[int]:
+        """Return when each process was heard of that could not open what is sealed here, in seconds since the epoch.
+
+        Raises `StoreUnavailable`.
+        """
+        notes = (self._link.call("GET", key) for key in self._link.scan(f"{self._prefix}*"))
+        told = [json.loads(note) for note in notes if note]
+        return [each["at"] for each in told if self._keys.newest_id not in each["keys"]]
+
+
+def _forget(servers: weakref.ref[Servers]) -> None:
+    found = servers()
+    if found is not None:
+        found.forget()

@@ -1,0 +1,54 @@
+"""Why the last session of this browser ended, noted in a sealed cookie by the answer that ended it.
+
+The page that tells it must not believe its own address: anybody can link to `/signed-out?reason=…`. A session that
+ended in another way needs no note, since the browser still sends its cookie, and Redis knows the reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+import msgspec
+from flask import request
+from werkzeug.wrappers import Response
+
+from ..sessions import cookies
+from ..storage.encryption import Unsealable
+from .services import services
+
+_PLACE = b"ended session"
+_SECONDS = 3600
+_VALUE = re.compile(r"[A-Za-z0-9_-]{32,400}={0,2}", re.ASCII)
+
+
+class Ending(msgspec.Struct, array_like=True):
+    """A reason, and the account if its wallet was deleted: the page then deletes this browser's half."""
+
+    at: int
+    reason: str
+    account: str = ""
+
+
+def note(response: Response, reason: str, account: str = "") -> Response:
+    """Note with a response why the session of this browser ended."""
+    ours = services()
+    sealed = ours.requests.seal(msgspec.msgpack.encode(Ending(int(ours.clock()), reason, account)), _PLACE)
+    value = base64.urlsafe_b64encode(sealed).decode()
+    response.set_cookie(ours.store.ended_cookie_name, value, max_age=_SECONDS, **ours.store.cookie_attributes())
+    return response
+
+
+def noted() -> Ending | None:
+    """Return what was noted in this browser within the last hour."""
+    ours = services()
+    store = ours.store
+    values = cookies.values(request, store.ended_cookie_name)
+    value = cookies.ours(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
+    try:
+        sealed = base64.b64decode(value, altchars=b"-_", validate=True)
+        found = msgspec.msgpack.decode(ours.requests.open(sealed, _PLACE), type=Ending)
+    except (Unsealable, binascii.Error, ValueError, msgspec.MsgspecError):
+        return None
+    return found if ours.clock() - found.at <= _SECONDS else None

@@ -1,0 +1,354 @@
+"""A session as views, templates and the JSON service see it: ids and secrets left out, clocks as times."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import cached_property
+
+from ..access import policy
+from ..errors import AccountMalformed
+from ..parts.devices.recent_sign_ins import SignIn
+from ..parts.linked_wallets.user import Person
+from ..parts.roles.account_status import MEMBER, Standing
+from ..sessions.repository import Live
+from ..sign_in.accounts import Account, Chain, Network, parse, stored
+from .schemas import SessionRow, SessionState, SignInElsewhere
+from .services import Services
+
+# With quotation marks of its own, a name could end ours.
+_SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
+
+
+class SessionView:
+    """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
+
+    def __init__(self, live: Live, services: Services) -> None:
+        self.live = live
+        self._services = services
+
+    @property
+    def handle(self) -> str:
+        """The public name of the session, `sess_…`; unrelated to its id."""
+        return self.live.record.handle
+
+    @cached_property
+    def account(self) -> Account:
+        """The CAIP-10 account that signed."""
+        return stored(self.live.record.account)
+
+    @property
+    def account_tag(self) -> str:
+        """What a page may keep in the browser to notice another account. It names none, and is no part of an id."""
+        account = self.live.record.account.encode()
+        return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
+
+    @cached_property
+    def person(self) -> Person:
+        """Who is behind the account, with all accounts that are linked; read when it is asked for."""
+        return self._services.people.of(self.account, self.live.pointer)
+
+    @property
+    def address(self) -> str:
+        """The address of the account."""
+        return self.account.address
+
+    @property
+    def short_address(self) -> str:
+        """The address as people compare it."""
+        return self.account.short_address
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that was signed for."""
+        return self.account.chain
+
+    @property
+    def chain_id(self) -> str:
+        """The CAIP-2 id of the chain that was signed for."""
+        return self.chain.id
+
+    @property
+    def chain_name(self) -> str:
+        """The name of the chain that was signed for."""
+        return self.chain.name
+
+    @property
+    def network(self) -> Network:
+        """`mainnet`, `testnet`, or `unsupported` if the site no longer accepts the chain."""
+        return self.chain.network if self.chain.id in self._services.settings.chains else "unsupported"
+
+    @property
+    def type(self) -> str:
+        """The session type's name."""
+        return self.live.record.session_type
+
+    @property
+    def session_type(self) -> policy.SessionType:
+        """The session type, as the policy has it now."""
+        return self._services.policy.type_of(self.type)
+
+    @property
+    def standing(self) -> Standing:
+        """What administrators decided about the account, read with this request."""
+        return self.live.standing
+
+    @property
+    def verified(self) -> bool:
+        """Whether the account is a verified professional now."""
+        return self.standing.verified(self.live.now)
+
+    @property
+    def verified_until(self) -> datetime:
+        """Until when the verification holds."""
+        return moment(self.standing.verified_until)
+
+    @cached_property
+    def account_role(self) -> str:
+        """The role of the account, asked anew on each request."""
+        return self._services.role(self.live.record.account, self.standing)
+
+    @property
+    def role(self) -> str:
+        """The role that the session has: that of its account. A narrowed session has none, and this is empty, unless
+        its client asked for the role by name; `member` is everybody's.
+        """
+        narrowed, role = self.live.record.narrowed, self.account_role
+        return role if narrowed is None or role == MEMBER or policy.role_right(role) in narrowed else ""
+
+    @property
+    def wallet(self) -> str:
+        """The wallet's own name for itself; for display only, any page script can claim it."""
+        return self.live.record.wallet
+
+    @property
+    def pregenerated(self) -> bool:
+        """Whether the wallet was made here, and half of its key is in the browser of this session. Not where such
+        wallets are turned off: nothing signs with the half any more, and who exported the key signs with another.
+        """
+        return self.live.record.pregenerated and self._services.settings.pregenerated_chain is not None
+
+    @cached_property
+    def grounds(self) -> policy.Grounds:
+        """What permissions are decided on."""
+        narrowed = self.live.record.narrowed
+        return policy.Grounds(
+            account=self.account,
+            session_type=self.session_type,
+            network=self.network,
+            role=self.account_role,
+            verified=self.verified,
+            narrowed=None if narrowed is None else frozenset(narrowed),
+        )
+
+    @cached_property
+    def permissions(self) -> tuple[policy.Decision, ...]:
+        """Every permission with the decision on it."""
+        return self._services.policy.decisions(self.grounds)
+
+    @property
+    def allowed(self) -> list[str]:
+        """The permissions that the session has now."""
+        return [decision.permission for decision in self.permissions if decision.allowed]
+
+    def may(self, permission: str) -> policy.Decision:
+        """Decide one permission."""
+        return self._services.policy.decide(permission, self.grounds)
+
+    def fresh(self, seconds: int, action: str) -> bool:
+        """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""
+        record = self.live.record
+        # Not even in the same millisecond, nor by a clock that was set back, is 0 seconds ago fresh.
+        age = self.live.now - max(record.signed_at, record.confirmed.get(action, 0))
+        return seconds > 0 and age <= seconds * 1000
+
+    @property
+    def device(self) -> str:
+        """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
+        return self.live.record.device
+
+    @property
+    def label(self) -> str:
+        """The person's own name for this session, or empty."""
+        return self.live.record.label
+
+    @property
+    def agent(self) -> str:
+        """The user agent the session was last used with."""
+        return self.live.record.agent
+
+    @property
+    def ip(self) -> str:
+        """The address the session was last used from, shortened if the settings say so."""
+        return self.live.record.ip
+
+    @property
+    def signed_at(self) -> datetime:
+        """When the wallet last signed for this session."""
+        record = self.live.record
+        return moment(max(record.signed_at, *record.confirmed.values(), 0))
+
+    @property
+    def remember(self) -> bool:
+        """Whether the cookie outlives the browser."""
+        return self.live.record.remember
+
+    @property
+    def now(self) -> datetime:
+        """When Redis answered."""
+        return moment(self.live.now)
+
+    @property
+    def created_at(self) -> datetime:
+        """When the person signed in."""
+        return moment(self.live.record.created_at)
+
+    @property
+    def last_active(self) -> datetime:
+        """When activity was last written."""
+        return moment(self.live.active)
+
+    @property
+    def idle_expires_at(self) -> datetime:
+        """When the session ends without activity."""
+        return moment(self.live.idle_expires_at)
+
+    @property
+    def absolute_expires_at(self) -> datetime:
+        """When the session ends in any case."""
+        return moment(self.live.ends)
+
+    @property
+    def idle_seconds(self) -> int:
+        """The length of the idle clock."""
+        return self.live.idle // 1000
+
+    @property
+    def absolute_seconds(self) -> int:
+        """The length of the absolute clock."""
+        return (self.live.ends - (self.live.record.restarted_at or self.live.record.created_at)) // 1000
+
+    @property
+    def warn_seconds(self) -> int:
+        """How long before the idle end to warn."""
+        return self._services.settings.warn_seconds
+
+    @property
+    def absolute_warn_seconds(self) -> int:
+        """How long before the absolute end to warn."""
+        return self._services.settings.absolute_warn_seconds
+
+    @cached_property
+    def sign_ins_elsewhere(self) -> tuple[SignInView, ...]:
+        """The sign-ins to this account in the last day, since that of this session, that its person has not said they
+        know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
+        """
+        if not self.may(policy.OWN_SESSIONS).allowed:
+            return ()
+        recognised = self.live.record.recognised
+        known = self._services.records.sign_ins_elsewhere(self.live)
+        return tuple(SignInView(each) for each in known if each.handle not in recognised)
+
+    def as_row(self, current: str) -> SessionRow:
+        """Return what the list of sessions says of one; `current` is the handle of the one that asks."""
+        return SessionRow(
+            session_id=self.handle,
+            current=self.handle == current,
+            session_type=self.type,
+            account=str(self.account),
+            network=self.network,
+            wallet=self.wallet,
+            label=self.label,
+            device=self.device,
+            user_agent=self.agent,
+            ip=self.ip,
+            created_at=iso(self.created_at),
+            last_activity=iso(self.last_active),
+            expires_at=iso(self.idle_expires_at),
+            absolute_expires_at=iso(self.absolute_expires_at),
+        )
+
+    def as_state(self) -> SessionState:
+        """Return what `validate` and `keep-alive` answer, without what belongs to a cookie."""
+        state = SessionState(
+            valid=True,
+            session_id=self.handle,
+            user_id=self.person.id,
+            account=str(self.account),
+            accounts=[str(account) for account in self.person.accounts],
+            session_type=self.type,
+            network=self.network,
+            role=self.role,
+            permissions=self.allowed,
+            now=iso(self.now),
+            expires_at=iso(self.idle_expires_at),
+            time_remaining=max(0, self.live.idle_expires_at - self.live.now) // 1000,
+            idle_expires_at=iso(self.idle_expires_at),
+            absolute_expires_at=iso(self.absolute_expires_at),
+            warn_seconds=self.warn_seconds,
+            absolute_warn_seconds=self.absolute_warn_seconds,
+            sign_ins_elsewhere=[each.as_answer() for each in self.sign_ins_elsewhere],
+        )
+        if self.session_type.verified:
+            state.professional_id = self.standing.professional_id if self.verified else None
+            state.verification_level = self.standing.verification_level if self.verified else None
+        return state
+
+
+class SignInView:
+    """A sign-in to the account from elsewhere. What is not known of it is empty."""
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self.handle = sign_in.handle
+        self.device = sign_in.device
+        self.ip = sign_in.ip
+        self.wallet = sign_in.wallet
+        self.at = moment(sign_in.at)
+
+    def as_answer(self) -> SignInElsewhere:
+        """Return what `validate` says of it."""
+        return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
+
+
+def iso(moment: datetime) -> str:
+    """Return a time as `2026-01-31T12:00:00.000Z` (RFC 3339)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day people read without script: `14:32 UTC`."""
+    return moment.astimezone(UTC).strftime("%H:%M UTC")
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the largest unit that divides it: `30 minutes`, `12 hours`, `1 day`."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            count = int(seconds // length)
+            return f"{count} {unit}" + ("" if count == 1 else "s")
+    return f"{int(seconds)} seconds"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long before `now` a moment was: `5 minutes ago`, `just now`."""
+    from humanize import naturaltime  # 20 ms to import, and only some pages need it
+
+    return "just now" if (now - moment).total_seconds() < 60 else naturaltime(now - moment)
+
+
+def account(text: str) -> Account | None:
+    """Return the account that a text names, for showing it; `None` for what is no account."""
+    try:
+        return parse(text)
+    except AccountMalformed:
+        return None
+
+
+def quoted(name: str) -> str:
+    """Return what a wallet calls itself in quotation marks, so that it can't pass for a sentence of ours."""
+    return f"“{name.translate(_SIMPLE_QUOTES)}”" if name else ""
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return milliseconds since the epoch as a time in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

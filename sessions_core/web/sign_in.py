@@ -1,0 +1,99 @@
+"""Signing in: what the form and the JSON service have in common, from the signed text to the session."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..access import policy
+from ..errors import ChallengeUsed
+from ..parts.trial_wallets import cookie
+from ..sessions.flask_session import WalletSession
+from ..sessions.repository import CSRF_KEY, Family, Live
+from ..sign_in.accounts import Account
+from ..sign_in.challenges import API, SIGN_IN
+from . import rate_limit, request_client
+from .guards import wallet_session
+from .services import services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a client asks its session to be; it gets that or less. `duration` is in seconds."""
+
+    session_type: str = ""
+    duration: int | None = None
+    permissions: Iterable[str] | None = None
+    wallet: str = ""
+    remember: bool = False
+
+
+def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
+    """Verify a signed text and start the session of its account.
+
+    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
+    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
+    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
+    may be spent.
+    """
+    rate_limit.spend("sign_ins")
+    ours, current = services(), wallet_session()
+    binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
+    # What the account can't have is refused before the nonce is spent: the same signature does for another type.
+    refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
+    account, proof = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    standing, now = ours.directory.standing(account), ours.records.time()
+    pointer = ours.people.pointer(account)
+    session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
+    permissions = list(wanted.permissions) if wanted.permissions is not None else None
+    live = ours.lifecycle.start(
+        account,
+        session_type,
+        wallet=display_name(wanted.wallet),
+        remember=wanted.remember,
+        data=None if family else _carried_over(current),
+        replacing=None if family else current.live,
+        narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
+        privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
+        client=request_client.current(),
+        proof=proof,
+        browser=None if family else current.browser,
+        family=family,
+        # Not by the name that the page gave the wallet: any page can give any name.
+        pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
+    )
+    # As with a session that is read: the answer, and a token, say who it is and what it may do.
+    live.standing, live.pointer = standing, pointer
+    return live
+
+
+def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
+    try:
+        return services().challenges.check(message, challenge, binding, purpose)
+    except ChallengeUsed:
+        return None  # `redeem` refuses it, and notes it as a replay
+
+
+def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
+    """Raise `PermissionDenied` for a type of session that nobody can have, or that this account can't.
+
+    The account is asked for, and looked up in Redis, for types alone that not every account can have.
+    """
+    ours = services()
+    if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
+        ours.policy.choose(name, ours.directory.standing(found).verified(ours.records.time()))
+
+
+def display_name(text: str) -> str:
+    """Return a wallet's name fit for showing: one line, no control, format or bidi characters, at most 40."""
+    visible = "".join(c for c in text[:400] if not unicodedata.category(c).startswith("C"))
+    return " ".join(visible.split())[:40]
+
+
+def _carried_over(current: WalletSession) -> dict[str, Any]:
+    # What a visitor collected stays theirs. What another account stored must not become this one's.
+    if current.account_live is not None:
+        return {}
+    return {key: value for key, value in current.items() if key != CSRF_KEY}
