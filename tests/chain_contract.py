@@ -26,7 +26,6 @@ from sessions_core.errors import (
 )
 from sessions_core.sign_in import accounts, messages, verifiers
 from sessions_core.sign_in.accounts import Account
-from sessions_core.sign_in.verifiers import MAX_SIGNATURE
 
 NOW = 1_769_860_800  # 2026-01-31T12:00:00Z, when the texts of these tests are issued
 
@@ -124,14 +123,14 @@ class VerifierContract:
             text = self.text(account)
             signature = signer.sign(text)
             assert verifiers.verify(account, text, signature, NOW) is None
-            assert len(signature) <= verifiers.verifier(self.namespace).max_signature <= MAX_SIGNATURE
+            assert len(signature) <= verifiers.verifier(self.namespace).max_signature <= verifiers.max_signature()
 
     @pytest.mark.parametrize("statement", [None, "Sign in.", "URI: https://evil.example/", "Version: 1"])
     def test_its_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account, statement)
-            found = messages.read(text, verifiers.LAYOUTS)
+            found = messages.read(text, verifiers.layouts())
             assert found == self.message(account, statement)
             assert messages.write(found) == text
             assert text.splitlines()[1] == account.address
@@ -238,8 +237,8 @@ class VerifierContract:
             "0x" + "\u0660" * 130,
             "0x" + "0" * 130,
             "0x" + "f" * 130,
-            "a" * MAX_SIGNATURE,
-            "\n" * MAX_SIGNATURE,
+            "a" * verifiers.max_signature(),
+            "\n" * verifiers.max_signature(),
         ],
         ids=ascii,
     )

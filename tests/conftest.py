@@ -12,7 +12,7 @@ from jinja2.bccache import BytecodeCache, FileSystemBytecodeCache
 from redis import Redis
 
 from app import create_app
-from sessions_core import events
+from sessions_core import events, part
 from sessions_core.sessions.repository import Live, Record, Records
 from sessions_core.storage import embedded
 from sessions_core.web.services import Services
@@ -24,6 +24,8 @@ from .evm import Anvil
 from .evm.nodes import Relay
 from .stored import ABSOLUTE, ALICE, ANOTHER, IDLE
 from .time_machine import Clock, TimeMachine
+
+part.choose(None)  # registers every kind of account, for tests that make none of the applications
 
 SECRET = "a test secret of 32 characters or more, 0123456789"
 

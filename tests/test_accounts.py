@@ -7,7 +7,10 @@ import random
 import pytest
 
 from sessions_core.errors import AccountKeyless, AccountMalformed
-from sessions_core.sign_in import accounts, encodings
+from sessions_core.parts.ethereum.verifier import checksum_address
+from sessions_core.parts.internet_computer import principals
+from sessions_core.parts.stacks import c32check
+from sessions_core.sign_in import accounts
 from sessions_core.sign_in.accounts import Account
 
 # The test cases of ERC-55: all caps, all lower, and four in mixed case.
@@ -40,8 +43,8 @@ def example(chain_id: str) -> str:
 
 @pytest.mark.parametrize("address", ERC55)
 def test_the_published_checksums_are_ours(address: str) -> None:
-    assert accounts.eip55(address.lower()) == address
-    assert accounts.eip55("0x" + address[2:].upper()) == address
+    assert checksum_address(address.lower()) == address
+    assert checksum_address("0x" + address[2:].upper()) == address
     assert str(accounts.parse(f"eip155:1:{address}")) == f"eip155:1:{address}"
 
 
@@ -107,7 +110,7 @@ def test_a_mutated_account_is_refused_or_another_spelling_of_itself() -> None:
     chance = random.Random(55)
     accepted = refused = 0
     for _ in range(2000):
-        address = accounts.eip55("0x" + chance.randbytes(20).hex())
+        address = checksum_address("0x" + chance.randbytes(20).hex())
         text = list(f"eip155:{chance.choice((1, 10, 8453))}:{address}")
         if chance.random() < 0.8:
             text[chance.randrange(len(text))] = chance.choice("eip15:x0aAfF9.-%\n\0é ")
@@ -195,7 +198,7 @@ def kind_of(text: str) -> type[AccountMalformed]:
 
 def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
     for version, name in ((20, "SM"), (21, "SN")):
-        address = encodings.write_stacks(version, HASH160)
+        address = c32check.write_stacks(version, HASH160)
         assert address.startswith(name)
         for chain in ("stacks:1", "stacks:2147483648"):
             assert kind_of(f"{chain}:{address}") is AccountKeyless
@@ -205,7 +208,7 @@ def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
 def test_the_version_byte_of_an_address_fits_the_chain() -> None:
     fitting = {("stacks:1", 22), ("stacks:2147483648", 26)}
     for version in (*range(20), *range(22, 32)):
-        address = encodings.write_stacks(version, HASH160)
+        address = c32check.write_stacks(version, HASH160)
         for chain in ("stacks:1", "stacks:2147483648"):
             if (chain, version) in fitting:
                 assert accounts.parse(f"{chain}:{address}").address == address
@@ -222,7 +225,7 @@ def test_stacks_addresses_of_every_length_are_accepted() -> None:
     """A pattern of 38 characters after ST, often copied, refuses every mainnet address and most of testnet's."""
     lengths = set()
     for zeros in range(21):
-        address = encodings.write_stacks(22, bytes(zeros) + b"\xff" * (20 - zeros))
+        address = c32check.write_stacks(22, bytes(zeros) + b"\xff" * (20 - zeros))
         lengths.add(len(address))
         assert accounts.parse(f"stacks:1:{address}").address == address
     assert (min(lengths), max(lengths)) == (29, 41)
@@ -278,7 +281,7 @@ def test_what_is_no_stacks_account_is_refused(text: str) -> None:
         f"{ICP}:{PRINCIPAL[:-1]}f",
         f"{ICP}:rdmx6-jaaaa-aaaah-qcaiq-cai",
         f"{ICP}:-------",
-        f"{ICP}:" + encodings.write_principal(b"\2" * 28 + b"\2")[:-4],
+        f"{ICP}:" + principals.write_principal(b"\2" * 28 + b"\2")[:-4],
     ],
 )
 def test_what_is_no_account_of_them_is_refused(text: str) -> None:
@@ -292,10 +295,10 @@ def test_what_is_no_account_of_them_is_refused(text: str) -> None:
         f"{ICP}:2vxsx-fae",
         f"{ICP}:aaaaa-aa",
         f"{ICP}:rdmx6-jaaaa-aaaaa-aaadq-cai",
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\1"),  # opaque
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\3"),  # derived
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\4"),
-        f"{ICP}:" + encodings.write_principal(b"\1" * 27 + b"\2"),
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\1"),  # opaque
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\3"),  # derived
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\4"),
+        f"{ICP}:" + principals.write_principal(b"\1" * 27 + b"\2"),
     ],
 )
 def test_an_address_that_nobody_signs_for_is_refused_by_a_code_of_its_own(text: str) -> None:

@@ -19,8 +19,7 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
 from sessions_core.sign_in.accounts import Account
 from sessions_core.sign_in.verifiers import verify
 
@@ -484,7 +483,7 @@ def proof(signer: IcpSigner, der: bytes, text: str = "text", expires: int = NEVE
 
 
 def account_of(der: bytes) -> Account:
-    principal = encodings.write_principal(hashlib.sha224(der).digest() + b"\2")
+    principal = principals.write_principal(hashlib.sha224(der).digest() + b"\2")
     return Account("icp", canisters.network(), principal)
 
 

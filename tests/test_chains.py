@@ -81,7 +81,7 @@ def refused(error: type[SessionsError], attempt: Callable[[], object]) -> None:
 
 def test_every_verifier_is_tested_here_and_every_chain_has_one() -> None:
     assert set(SIGNERS) == {chain.partition(":")[0] for chain in accounts.CHAINS}
-    assert {layout.account_kind for layout in verifiers.LAYOUTS} == {
+    assert {layout.account_kind for layout in verifiers.layouts()} == {
         verifiers.verifier(namespace).layout.account_kind for namespace in SIGNERS
     }
     for namespace in SIGNERS:
@@ -164,7 +164,7 @@ def test_a_signature_over_the_limit_of_its_chain_is_refused_before_the_nonce_is_
     issued = challenges.issue(signer.account(), BROWSER)
     most = verifiers.verifier(namespace).max_signature
     with unchanged(redis):
-        for length in (most + 1, verifiers.MAX_SIGNATURE + 1, 10**7):
+        for length in (most + 1, verifiers.max_signature() + 1, 10**7):
             refused(
                 SignatureMalformed,
                 lambda length=length: challenges.redeem(issued.message, issued.challenge, "0" * length, BROWSER),
@@ -192,7 +192,7 @@ def test_our_text_for_ethereum_is_the_one_that_viem_writes() -> None:
         "resources": ["https://a.example/"],
     }
     theirs = ask("eip155", fields=fields)["text"]
-    found = messages.read(theirs, verifiers.LAYOUTS)
+    found = messages.read(theirs, verifiers.layouts())
     assert messages.write(found) == theirs
     assert (found.chain_id, found.scheme, found.request_id) == ("10", "http", "7f3a")
     verify(accounts.parse(signer.account("eip155:10")), theirs, signer.sign(theirs))

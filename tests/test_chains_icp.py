@@ -21,8 +21,8 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import accounts, curves, encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
+from sessions_core.sign_in import accounts, curves
 from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import NOW, Signer, VerifierContract, verify
@@ -50,7 +50,7 @@ def changed_at(proof: dict[str, Any], path: tuple[Any, ...], value: Any) -> str:
 
 def account_of(der: bytes) -> str:
     """The account of a public key."""
-    return f"{ICP}:" + encodings.write_principal(hashlib.sha224(der).digest() + b"\2")
+    return f"{ICP}:" + principals.write_principal(hashlib.sha224(der).digest() + b"\2")
 
 
 def refused(signature: str, account: str, text: str = "text", now: float = NOW) -> type[SignInRefused]:
@@ -226,8 +226,8 @@ def test_numbers_are_written_as_leb128() -> None:
 def test_a_principal_is_the_hash_of_its_key(key: str, principal: int) -> None:
     signer = IcpSigner(("ed25519",), keys=(f"{principal:02x}" + "00" * 31,))
     data = hashlib.sha224(bytes.fromhex(key)).digest() + b"\2"
-    assert signer.address == encodings.write_principal(data)
-    assert encodings.read_principal(signer.address) == data
+    assert signer.address == principals.write_principal(data)
+    assert principals.read_principal(signer.address) == data
 
 
 # -- Accounts that sign nothing --------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_a_principal_is_the_hash_of_its_key(key: str, principal: int) -> None:
     ],
 )
 def test_a_canister_and_nobody_are_refused_by_a_code_of_their_own(principal: str) -> None:
-    encodings.read_principal(principal)
+    principals.read_principal(principal)
     with pytest.raises(AccountKeyless):
         accounts.parse(f"{ICP}:{principal}")
 

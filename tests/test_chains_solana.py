@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 
 from sessions_core.errors import AccountKeyless, ChainUnsupported, MessageMalformed, SignatureMismatch
+from sessions_core.parts.solana.verifier import BASE58
 from sessions_core.sign_in import accounts, curves, encodings, messages, verifiers
 from sessions_core.sign_in.accounts import Account
 
@@ -53,11 +54,11 @@ SMALL_ORDER = (
 
 
 def base58(data: bytes) -> str:
-    return encodings.write_digits(data, encodings.BASE58)
+    return encodings.write_digits(data, BASE58)
 
 
 def raw(signature: str) -> bytes:
-    return encodings.read_digits(signature, encodings.BASE58)
+    return encodings.read_digits(signature, BASE58)
 
 
 class TestSolana(VerifierContract):
@@ -138,7 +139,7 @@ def test_a_wallet_writes_request_id_not_before_and_resources_where_we_do() -> No
     signer = SolanaSigner()
     more = {"notBefore": "2026-01-31T11:59:00Z", "requestId": "7f3a", "resources": ["https://a.example/", "ipfs://b"]}
     theirs = ask("solana", fields=fields(signer.address, **more))["text"]
-    found = messages.read(theirs, verifiers.LAYOUTS)
+    found = messages.read(theirs, verifiers.layouts())
     assert (found.request_id, found.resources) == ("7f3a", ("https://a.example/", "ipfs://b"))
     assert messages.write(found) == theirs
 
@@ -170,12 +171,12 @@ def test_a_text_in_another_layout_is_refused(change: tuple[str, str]) -> None:
     changed = text.replace(*change)
     assert changed != text
     with pytest.raises(MessageMalformed):
-        messages.read(changed, verifiers.LAYOUTS)
+        messages.read(changed, verifiers.layouts())
 
 
 @pytest.mark.parametrize("word", ["localnet", "Mainnet", "1", "101", "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"])
 def test_a_cluster_has_one_name(word: str) -> None:
-    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), verifiers.LAYOUTS)
+    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), verifiers.layouts())
     with pytest.raises(ChainUnsupported):
         found.layout.reference(found.chain_id)
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from sessions_core.errors import AccountMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
-from sessions_core.sign_in import accounts, curves, encodings
+from sessions_core.parts.stacks import c32check
+from sessions_core.sign_in import accounts, curves
 from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import Signer, VerifierContract, verify
@@ -171,8 +172,8 @@ def test_an_address_of_the_other_network_never_reaches_the_verifier() -> None:
 def test_the_library_s_addresses_are_ours() -> None:
     for _ in range(20):
         signer = StacksSigner()
-        version, hash160 = encodings.read_stacks(signer.address)
-        assert (version, encodings.write_stacks(26, hash160)) == (22, signer.testnet)
+        version, hash160 = c32check.read_stacks(signer.address)
+        assert (version, c32check.write_stacks(26, hash160)) == (22, signer.testnet)
 
 
 def test_a_small_r_with_a_large_v_is_refused_and_raises_nothing_else() -> None:

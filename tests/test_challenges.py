@@ -548,7 +548,9 @@ def test_a_signature_that_is_too_long_is_refused_before_the_nonce_is_spent(
     with unchanged(redis):
         refused(
             SignatureMalformed,
-            lambda: challenges.redeem(issued.message, issued.challenge, "0" * (verifiers.MAX_SIGNATURE + 1), BROWSER),
+            lambda: challenges.redeem(
+                issued.message, issued.challenge, "0" * (verifiers.max_signature() + 1), BROWSER
+            ),
         )
 
 

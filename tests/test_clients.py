@@ -186,7 +186,7 @@ def test_a_flood_of_agents_does_not_fill_memory() -> None:
 
 def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> None:
     script = (
-        "import sys; from sessions_core.sessions import user_agent as clients; assert 'ua_parser' not in sys.modules; "
+        "import sys; from sessions_core.sessions import user_agent as clients\nassert 'ua_parser' not in sys.modules; "
         "clients.warm(); assert 'ua_parser' in sys.modules; import time; start = time.process_time(); "
         "clients.describe('', 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', False); "
         "print(time.process_time() - start)"

@@ -15,6 +15,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles import roles
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import Directory, Member
@@ -37,7 +38,7 @@ def people(services: Services) -> Directory:
 
 
 def some_account(number: int) -> str:
-    return f"eip155:1:{accounts.eip55(f'0x{number:040x}')}"
+    return f"eip155:1:{checksum_address(f'0x{number:040x}')}"
 
 
 # -- Roles -------------------------------------------------------------------------------------------------------

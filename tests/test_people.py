@@ -11,13 +11,14 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import errors, events
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.linked_wallets import linked_accounts as module
 from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
 from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import account_tag
 from sessions_core.sessions.repository import Ended, Live
-from sessions_core.sign_in.accounts import Account, eip55, parse
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .stored import ALICE as ALICE_TEXT
@@ -35,7 +36,7 @@ def people(services: Services) -> People:
 
 
 def some_account(number: int) -> Account:
-    return parse(f"eip155:1:{eip55(f'0x{number + 1:040x}')}")
+    return parse(f"eip155:1:{checksum_address(f'0x{number + 1:040x}')}")
 
 
 def alone(people: People, account: Account) -> bool:

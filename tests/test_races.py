@@ -17,9 +17,10 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.sessions.lifecycle import Lifecycle
 from sessions_core.sessions.repository import Ended, Live, Records
-from sessions_core.sign_in.accounts import Account, eip55, parse
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .actors import together
@@ -64,7 +65,7 @@ def timed(job: Callable[[], Any]) -> Timed:
 
 def account_of(number: int) -> Account:
     """An account nobody has the key of; the ceremony of signing in has tests of its own."""
-    return parse(f"eip155:1:{eip55(f'0x{number:040x}')}")
+    return parse(f"eip155:1:{checksum_address(f'0x{number:040x}')}")
 
 
 def sign_ins_around(

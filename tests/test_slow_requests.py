@@ -239,7 +239,7 @@ def test_the_longest_signature_fits_into_a_header(start: Callable[[list[str], st
         status, _, answer = server.ask("POST", "/api/auth/sessions", body=body, headers=headers)
         return status, answer
 
-    status, answer = signed_with(verifiers.MAX_SIGNATURE)
+    status, answer = signed_with(verifiers.max_signature())
     assert (status, b"challenge_malformed" in answer) == (400, True)
     status, answer = signed_with(8170)
     assert (status, b"challenge_malformed" in answer) == (431, False)

@@ -53,7 +53,7 @@ def test_too_many_texts_are_429_with_the_seconds_to_wait(
     error = answer.get_json()["error"]
     assert error["code"] == "rate_limited"
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions_api.create_challenge")]
+    assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions_json.create_challenge")]
 
 
 def test_nobody_locks_another_out_by_naming_their_account(strict: Flask, wallet: Wallet) -> None:

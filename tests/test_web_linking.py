@@ -20,7 +20,7 @@ from sessions_core.parts.linked_wallets.user import born_id
 from sessions_core.sessions.repository import Ended
 from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.messages import read
-from sessions_core.sign_in.verifiers import LAYOUTS
+from sessions_core.sign_in.verifiers import layouts
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, as_browsers_send, together
@@ -145,7 +145,7 @@ def test_both_sides_sign_a_text_that_names_the_other(
         "accounts": [wallet.account()],
         "account": wallet.account(),
     }
-    text = read(asked(person, second.account()).get_json()["data"]["message"], LAYOUTS)
+    text = read(asked(person, second.account()).get_json()["data"]["message"], layouts())
     assert text.address == second.address
     assert f" {wallet.account()}:" in str(text.statement)
     waiting = person.submit("/session/wallets", **signed(person, second))

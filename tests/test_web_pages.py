@@ -408,7 +408,7 @@ def _encodings() -> Iterator[tuple[str, str]]:
     yield "empty", ""
     yield "not hex", "0x" + "g" * 130
     yield "not ASCII", "0x" + "\u00e9" * 130
-    yield "too long", "0x" + "0" * (verifiers.MAX_SIGNATURE - 1)
+    yield "too long", "0x" + "0" * (verifiers.max_signature() - 1)
     yield "a JSON list", '["0x00"]'
 
 

@@ -12,8 +12,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
 
 from .. import test_canisters
 from ..test_canisters import canister_key, key_of, signed_tree
@@ -120,7 +119,7 @@ def test_what_a_canister_signed_is_accepted_as_internet_identity_gives_it(
     panel.wait_for("ready_to_sign")
     panel.sign()
     browser.arrive_at("/session")
-    assert encodings.write_principal(hashlib.sha224(canister_key()).digest() + b"\2") in browser.text
+    assert principals.write_principal(hashlib.sha224(canister_key()).digest() + b"\2") in browser.text
 
 
 def of_canister(chain: Chain) -> Chain:
