@@ -99,7 +99,7 @@ class VerifierContract:
 
     # -- The contract ----------------------------------------------------------------------------------------
 
-    def test_the_verifier_is_found_by_its_namespace_and_by_the_word_in_the_text(self) -> None:
+    def test_verifier_is_found_by_namespace_and_account_kind(self) -> None:
         found = chains.verifier(self.namespace)
         assert (found.namespace, found.layout.account_kind) == (self.namespace, self.account_kind)
         assert chains.namespace_of(self.account_kind) == self.namespace
@@ -200,7 +200,7 @@ class VerifierContract:
         with pytest.raises(SignatureMismatch):
             verify(account, text, self.new_signer().sign(text))
 
-    def test_a_text_that_names_the_victim_proves_nothing_when_another_signed_it(self, signer: Signer) -> None:
+    def test_victims_text_signed_by_another_key_is_refused(self, signer: Signer) -> None:
         attacker = self.new_signer()
         text = self.text(self.account(signer))
         signature = attacker.sign(text)
@@ -259,7 +259,8 @@ class VerifierContract:
             with pytest.raises(SignInRefused):
                 verify(account, text, "0x" + chance.randbytes(64).hex() + "1b")
 
-    def test_a_signature_with_characters_changed_added_or_lost_is_refused(self, signer: Signer) -> None:
+    def test_altered_signature_is_refused(self, signer: Signer) -> None:
+        """Characters are changed, added or removed at random."""
         chance = random.Random(122)
         account = self.account(signer)
         text = self.text(account)

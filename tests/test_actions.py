@@ -36,7 +36,7 @@ def text_with(statement: str) -> messages.SignInMessage:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_each_sentence_can_stand_in_a_text_with_the_longest_values_it_may_have(name: str) -> None:
+def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
     fields = [field for _, field, _, _ in string.Formatter().parse(ACTIONS[name]) if field]
     values = {field: field[0] * 60 for field in fields}
     if "account" in fields:
@@ -52,12 +52,14 @@ def test_no_two_actions_say_the_same() -> None:
     assert len(set(ACTIONS.values())) == len(ACTIONS)
 
 
-def test_every_permission_of_our_types_that_takes_a_signature_has_a_sentence() -> None:
+def test_every_fresh_permission_has_a_sentence() -> None:
+    """Permissions of the built-in session types that need a signature each time are listed in `ACTIONS`."""
     types = Policy(Settings(secrets=("unused",))).types.values()
     assert {permission for each in types for permission in each.fresh} <= ACTIONS.keys()
 
 
-def test_an_application_adds_actions_and_says_ours_in_its_own_words() -> None:
+def test_app_can_add_actions_and_reword_built_in_ones() -> None:
+    """The app's words change neither the defaults nor another set of actions."""
     actions = Actions({"invoice.pay": "Pay invoice {number}.", "session.extend": "Stay here."})
     assert actions.sentence("invoice.pay", {"number": "7"}) == "Pay invoice 7."
     assert actions.sentence("session.extend", {}) == "Stay here."
@@ -94,7 +96,7 @@ def test_an_application_adds_actions_and_says_ours_in_its_own_words() -> None:
     ],
     ids=ascii,
 )
-def test_a_sentence_that_wallets_would_not_show_as_it_is_stops_the_start(sentence: str) -> None:
+def test_sentence_that_wallets_would_alter_stops_the_start(sentence: str) -> None:
     with pytest.raises(Misconfigured, match=r"The sentence of the action 'invoice\.pay'"):
         Actions({"invoice.pay": sentence})
 
@@ -160,7 +162,7 @@ def test_two_values_never_run_into_each_other(words: str, sentence: str) -> None
 
 
 @pytest.mark.parametrize("values", [{}, {"number": ""}, {"Number": "7"}, {"number": "7" * 121}], ids=str)
-def test_a_value_that_is_missing_or_too_long_to_be_read_is_refused(values: dict[str, str]) -> None:
+def test_missing_or_too_long_action_value_is_refused(values: dict[str, str]) -> None:
     actions = Actions({"pay": "Pay {number}."})
     with pytest.raises(ConfirmationUnclear):
         actions.sentence("pay", values)

@@ -79,7 +79,7 @@ def test_what_somebody_wrote_there_is_no_number(census: Census, redis: Redis) ->
     assert census.latest() is None
 
 
-def test_while_a_count_is_under_way_elsewhere_the_last_one_stands(census: Census, redis: Redis) -> None:
+def test_last_count_is_used_while_another_process_counts(census: Census, redis: Redis) -> None:
     redis.set(DUE, 1)
     assert census.latest() is None
     redis.set(COUNTED, 12)

@@ -125,7 +125,7 @@ def test_a_deployed_wallet_accepts_the_signature_of_its_key(evm: Anvil, verify: 
     assert verify(wallet.address, "0x" + signature[2:].upper()) == bytes.fromhex(signature[2:])
 
 
-def test_a_deployed_wallet_accepts_no_other_key_and_no_other_text(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_deployed_wallet_refuses_another_key_or_text(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     refused(ContractWalletRefused, lambda: verify(wallet.address, Wallet().sign(TEXT)))
     signature = wallet.sign(TEXT)
@@ -133,7 +133,7 @@ def test_a_deployed_wallet_accepts_no_other_key_and_no_other_text(evm: Anvil, ve
         refused(ContractWalletRefused, lambda other=other: verify(wallet.address, signature, other))
 
 
-def test_a_deployed_wallet_accepts_no_signature_with_a_bit_changed(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_deployed_wallet_refuses_a_signature_with_a_changed_bit(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     raw = int(wallet.sign(TEXT), 16)
     for bit in range(0, 520, 7):
@@ -182,9 +182,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name", REFUSING)
-def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
-    evm: Anvil, verify: Callable[..., bytes], name: str
-) -> None:
+def test_contract_must_return_the_exact_magic_value(evm: Anvil, verify: Callable[..., bytes], name: str) -> None:
     wallet = evm.deploy(creation(REFUSING[name]))
     error = ContractWalletSilent if name in SILENT else ContractWalletRefused
     start = time.monotonic()
@@ -194,7 +192,7 @@ def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
     assert time.monotonic() - start < 25  # three questions; each may take ten seconds
 
 
-def test_a_wallet_is_asked_by_somebody_and_not_by_the_zero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_contract_call_comes_from_a_nonzero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     verify(evm.deploy(creation(guarded("ORIGIN"))), "0x01")
     verify(evm.deploy(creation(guarded(f"ORIGIN PUSH20 {contract._FROM} EQ"))), "0x01")
     refused(ContractWalletSilent, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
@@ -268,7 +266,8 @@ def test_it_accepts_no_other_key_text_or_place(evm: Anvil, verify: Callable[...,
     refused(ContractWalletMissing, lambda: verify(NOBODY, wallet.sign(TEXT)))
 
 
-def test_a_wrapped_signature_stays_good_once_the_wallet_is_deployed(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_wrapped_signature_stays_valid_after_deployment(evm: Anvil, verify: Callable[..., bytes]) -> None:
+    """Once deployed, the wallet's current key decides."""
     wallet = ContractWallet(evm)
     signature = wallet.sign(TEXT)
     wallet.deploy()
@@ -425,7 +424,8 @@ def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
             assert attempt is refusal
 
 
-def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(offline: Contracts) -> None:
+def test_without_a_node_impossible_key_lengths_are_unsupported(offline: Contracts) -> None:
+    """A signature of a length that no key produces can only be a contract's."""
     for size in (0, 66, 100, contract.MAX_BYTES):
         signature = "0x" + "11" * size
         refused(ContractWalletUnsupported, lambda s=signature: offline.verify(account(NOBODY), TEXT, s, REFUSAL))

@@ -203,9 +203,10 @@ def test_the_client_may_ask_for_less(make_client: Callable[..., Client], wanted:
     assert client.validate()["permissions"] == wanted  # and it is still signed in
 
 
-def test_a_kind_of_session_that_the_account_may_not_have_is_refused_with_its_code(
+def test_session_type_the_account_may_not_have_is_refused(
     make_client: Callable[..., Client],
 ) -> None:
+    """The error carries status and reason."""
     with pytest.raises(PermissionDenied) as refused:
         make_client(session_type="professional").sign_in()
     assert (refused.value.status, refused.value.reason) == (403, "verification")
@@ -240,10 +241,10 @@ class OtherSigner:
     ("theirs", "instead"),
     [("http://localhost", "http://bank.example"), ("{address}", "0x52908400098527886E0F7030069857D2E4169EE7")],
 )
-def test_the_client_signs_nothing_but_its_own_sign_in_at_this_site(
+def test_client_signs_only_its_own_sign_in_at_this_site(
     make_client: Callable[..., Client], site: Site, wallet: Wallet, theirs: str, instead: str
 ) -> None:
-    """A server that somebody took over relays a text of another site's."""
+    """An attacker who took over the server relays the sign-in text of another site."""
     client, ask = make_client(), Client._once
 
     def relayed(self: Client, method: str, path: str, *rest: Any) -> Any:
@@ -260,7 +261,8 @@ def test_the_client_signs_nothing_but_its_own_sign_in_at_this_site(
 @pytest.mark.parametrize(
     "url", ["http://app.example.org", "ftp://app.example.org", "app.example.org", "https://me@app.example.org", ""]
 )
-def test_an_origin_that_would_show_the_session_to_others_is_refused(url: str, wallet: Wallet) -> None:
+def test_insecure_or_malformed_origin_is_refused(url: str, wallet: Wallet) -> None:
+    """The session would be visible to others on the network."""
     with pytest.raises(ValueError, match=r"origin|clear"):
         Client(url, wallet.key)
 
@@ -300,9 +302,8 @@ def test_a_token_that_ended_unnoticed_is_replaced_once(site: Site, wallet: Walle
     assert site.asked[2:] == ["GET /profile", f"POST {REFRESH}", "GET /profile"]
 
 
-def test_a_token_that_is_too_old_as_soon_as_it_is_made_is_not_asked_for_again(
-    site: Site, client: Client, clock: Clock
-) -> None:
+def test_token_expired_when_issued_is_not_requested_again(site: Site, client: Client, clock: Clock) -> None:
+    """The clock of the issuing process is wrong; the client refreshes once and then reports the error."""
     tokens = site.app.extensions["wallet_sessions"].tokens
     tokens._clock = lambda: clock() - 3600  # the process that makes them has a wrong clock
     opens, tokens.open = tokens.open, lambda text: (_ for _ in ()).throw(module_errors.TokenExpired("too late"))
@@ -314,7 +315,7 @@ def test_a_token_that_is_too_old_as_soon_as_it_is_made_is_not_asked_for_again(
     assert client.request("GET", "/profile") == {"mine": True}
 
 
-def test_keys_that_the_site_lost_cost_a_refresh_and_not_the_session(
+def test_lost_signing_keys_cost_a_refresh_not_the_session(
     client: Client, site: Site, redis: Redis, pass_time: TimeMachine
 ) -> None:
     handle = client.session["session_id"]
@@ -327,7 +328,7 @@ def test_keys_that_the_site_lost_cost_a_refresh_and_not_the_session(
 
 
 @pytest.mark.parametrize("count", [2, 10])
-def test_threads_that_find_the_token_too_old_at_once_refresh_once(
+def test_threads_that_see_an_expired_token_refresh_once(
     client: Client, site: Site, pass_time: TimeMachine, happened: list[events.Event], count: int
 ) -> None:
     pass_time(25)
@@ -336,9 +337,8 @@ def test_threads_that_find_the_token_too_old_at_once_refresh_once(
     assert not [event for event in happened if isinstance(event, events.TokenReused)]
 
 
-def test_threads_that_are_told_of_an_old_token_at_once_refresh_once(
-    site: Site, wallet: Wallet, pass_time: TimeMachine
-) -> None:
+def test_threads_told_of_an_expired_token_refresh_once(site: Site, wallet: Wallet, pass_time: TimeMachine) -> None:
+    """The client's own clock does not show that the token expired."""
     client = Client(site.url, wallet.key, clock=lambda: 0.0)
     client.sign_in()
     pass_time(60)
@@ -346,9 +346,7 @@ def test_threads_that_are_told_of_an_old_token_at_once_refresh_once(
     assert site.count(f"POST {REFRESH}") == 1
 
 
-def test_threads_that_need_the_first_session_at_once_sign_in_once(
-    make_client: Callable[..., Client], site: Site
-) -> None:
+def test_threads_that_need_a_session_sign_in_once(make_client: Callable[..., Client], site: Site) -> None:
     client = make_client()
     together(*[lambda: client.request("GET", "/profile")] * 8)
     assert site.count(f"POST {SIGN_IN}") == 1
@@ -480,9 +478,8 @@ def test_a_redirect_is_not_followed(client: Client, site: Site) -> None:
 # -- The end ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_that_was_ended_elsewhere_stays_ended_and_says_why(
-    client: Client, site: Site, wallet: Wallet
-) -> None:
+def test_session_revoked_elsewhere_stays_ended_with_its_reason(client: Client, site: Site, wallet: Wallet) -> None:
+    """The client signs in again only when asked to."""
     ours = site.app.extensions["wallet_sessions"]
     ours.lifecycle.revoke_handle(parse(wallet.account()), client.session["session_id"])
     for _ in range(2):
@@ -495,7 +492,7 @@ def test_a_session_that_was_ended_elsewhere_stays_ended_and_says_why(
     assert client.request("GET", "/profile") == {"mine": True}
 
 
-def test_a_session_that_was_ended_elsewhere_is_noticed_by_a_refresh(
+def test_refresh_notices_a_session_revoked_elsewhere(
     client: Client, site: Site, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     site.app.extensions["wallet_sessions"].lifecycle.revoke_account(parse(wallet.account()))

@@ -166,7 +166,7 @@ def test_twice_the_length_takes_no_more_than_a_few_times_as_long(agent: str) -> 
     assert seconds(agent) < 5 * seconds(agent[:150]) + 0.001
 
 
-def test_a_header_of_a_megabyte_takes_no_longer_than_its_first_300_characters() -> None:
+def test_megabyte_header_costs_no_more_than_300_characters() -> None:
     clients.warm()
     assert seconds("Mac OS X " * 100_000) < 3 * seconds("Mac OS X " * 33) + 0.001
 
@@ -184,7 +184,7 @@ def test_a_flood_of_agents_does_not_fill_memory() -> None:
     assert clients._device.cache_info().currsize == clients._device.cache_info().maxsize == 512
 
 
-def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> None:
+def test_user_agent_library_is_loaded_lazily_or_by_warm() -> None:
     script = (
         "import sys; from sessions_core import clients; assert 'ua_parser' not in sys.modules; "
         "clients.warm(); assert 'ua_parser' in sys.modules; import time; start = time.process_time(); "
@@ -223,7 +223,7 @@ def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> No
         ("2001:db8:1:0:0:0:0:7:443", "2001:db8:1::7", "2001:db8:1::/48"),
     ],
 )
-def test_an_address_is_kept_in_one_spelling_and_shortened_to_its_network(ip: str, kept: str, shortened: str) -> None:
+def test_ip_address_is_normalised_and_shortened(ip: str, kept: str, shortened: str) -> None:
     assert describe(ip, "", False).ip == kept
     assert describe(ip, "", True).ip == shortened
 

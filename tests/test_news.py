@@ -49,7 +49,7 @@ def test_what_was_sealed_is_read_back() -> None:
     assert news.since(KEYS, "news", news.seal(KEYS, "news", sign_in), "sess_b", NOW) == [sign_in]
 
 
-def test_a_session_is_told_of_what_came_after_it_and_not_of_itself() -> None:
+def test_session_is_told_of_later_sign_ins_but_not_its_own() -> None:
     stored = sealed("newest", "newer", "own", "older")
     assert handles(stored, "own") == ["newest", "newer"]
     assert handles(stored, "newest") == []
@@ -69,11 +69,11 @@ def test_after_a_day_nobody_is_told_any_more() -> None:
     [b"", b"x", b"\xff\xfe", b"AAAA", sealed("theirs", key="another"), news.b64encode(b"x" * 60), b" " + sealed("b")],
     ids=["empty", "short", "no base64", "no seal", "another key", "another secret", "a blank"],
 )
-def test_what_is_no_sign_in_of_this_account_is_left_out_and_the_rest_is_told(entry: bytes) -> None:
+def test_foreign_entry_is_skipped_and_the_others_are_told(entry: bytes) -> None:
     assert handles(b"|".join((sealed("a"), entry, sealed("c")))) == ["a", "c"]
 
 
-def test_what_was_sealed_with_our_key_and_is_something_else_is_left_out() -> None:
+def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
     stored = news.b64encode(KEYS.seal(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
 
@@ -102,9 +102,10 @@ def told(services: Services) -> Callable[[Live], list[str]]:
     return told
 
 
-def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itself(
+def test_other_sessions_are_told_of_each_sign_in(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], services: Services
 ) -> None:
+    """The new session is not told of itself."""
     first = begin()
     assert told(first) == []
     second, third = begin(), begin()
@@ -118,7 +119,7 @@ def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itse
     assert sign_in.at == third.record.created_at
 
 
-def test_a_sign_in_over_a_session_of_its_browser_is_told_to_the_others(
+def test_sign_in_that_replaces_a_session_is_told_to_the_others(
     begin: Callable[..., Live], told: Callable[[Live], list[str]]
 ) -> None:
     here, there = begin(), begin()
@@ -183,9 +184,10 @@ def test_two_sign_ins_at_once_are_both_told(make_app: Callable[..., Flask], redi
         assert pairs == 6
 
 
-def test_a_wallet_that_signs_in_without_pause_fills_nothing_and_hides_nothing(
+def test_repeated_sign_ins_keep_the_recent_list_bounded(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
 ) -> None:
+    """The newest ones are told."""
     live = begin()
     names = [begin(wallet="W" * 40).record.handle for _ in range(15)]
     assert told(live) == names[: -KEPT - 1 : -1]
@@ -260,9 +262,8 @@ def test_reading_a_session_is_still_one_round_trip_and_no_write(
     assert commands_run(redis) == {"mget": 1}
 
 
-def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_without_harm(
-    begin: Callable[..., Live], rotated: Callable[..., Services]
-) -> None:
+def test_secret_rotation_keeps_recent_sign_ins(begin: Callable[..., Live], rotated: Callable[..., Services]) -> None:
+    """Dropping the old secret loses them without an error."""
     live = begin()
     other = begin()
     during = rotated()
@@ -380,9 +381,8 @@ def test_what_a_wallet_or_a_device_calls_itself_is_only_text(
     assert said.replace("'", '"').count(hostile) == 3
 
 
-def test_who_says_that_was_me_is_not_told_again_and_goes_on_where_they_were(
-    app: Flask, person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, elsewhere: Callable[..., str]) -> None:
+    """The user stays on the page they came from, and other tabs don't show it either."""
     handle = elsewhere()
     page = person.get("/activity?kind=sign-ins").get_data(as_text=True)
     [action] = re.findall(r'action="(/sessions/[^"]+/recognise)"', page)
@@ -397,9 +397,7 @@ def test_who_says_that_was_me_is_not_told_again_and_goes_on_where_they_were(
     assert notice(tab) is None, "in no other tab either"
 
 
-def test_a_stranger_s_sign_in_does_not_hide_behind_one_of_the_person_s_own(
-    person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
     stranger = elsewhere(client=Client(device="Edge on Windows"))
     own = elsewhere()
     recognise(person, own)
@@ -407,9 +405,7 @@ def test_a_stranger_s_sign_in_does_not_hide_behind_one_of_the_person_s_own(
     assert listed(person) == [stranger]
 
 
-def test_saying_so_of_what_was_shown_says_nothing_of_what_came_since(
-    person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_recognising_one_sign_in_leaves_a_newer_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
     shown = elsewhere()
     since = elsewhere()
     recognise(person, shown)
@@ -464,7 +460,7 @@ def test_the_way_back_never_leads_to_another_site(
     assert recognise(person, elsewhere(), next=next_page).headers["Location"] == "/session"
 
 
-def test_without_a_token_or_from_another_site_nothing_is_recognised(
+def test_recognising_needs_a_csrf_token_and_this_site(
     person: Visitor, elsewhere: Callable[..., str], redis: Redis
 ) -> None:
     handle = elsewhere()

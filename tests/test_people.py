@@ -56,7 +56,7 @@ def consistent(people: People, *accounts: Account) -> None:
 # -- Alone -------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_that_was_never_linked_is_a_person_and_stores_nothing(people: People, redis: Redis) -> None:
+def test_never_linked_account_is_a_user_and_stores_nothing(people: People, redis: Redis) -> None:
     assert people.of(ALICE) == Person(born_id(str(ALICE)), (ALICE,))
     assert people.of(ALICE).primary == ALICE
     assert redis.keys("*") == []
@@ -107,7 +107,7 @@ def test_an_account_that_is_ones_own_already_is_refused(
     assert happened == []
 
 
-def test_an_account_that_is_linked_with_others_is_refused_from_either_side(people: People, redis: Redis) -> None:
+def test_account_linked_elsewhere_is_refused_from_either_side(people: People, redis: Redis) -> None:
     people.link(BOB, by=ALICE)
     people.link(DAVE, by=CAROL)
     refused(people, errors.AccountLinkedElsewhere, lambda: people.link(DAVE, by=ALICE), redis)
@@ -115,7 +115,7 @@ def test_an_account_that_is_linked_with_others_is_refused_from_either_side(peopl
     consistent(people, ALICE, BOB, CAROL, DAVE)
 
 
-def test_an_account_that_is_the_last_of_its_person_can_join_another(people: People) -> None:
+def test_last_account_of_a_user_can_join_another_user(people: People) -> None:
     people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     left = people.of(BOB).id
@@ -133,9 +133,8 @@ def test_there_is_a_limit(people: People, redis: Redis) -> None:
     assert len(people.link(BOB, by=ALICE).accounts) == MOST
 
 
-def test_linking_gives_no_role_and_puts_nobody_on_the_list_of_administrators(
-    people: People, services: Services
-) -> None:
+def test_linking_gives_no_role(people: People, services: Services) -> None:
+    """And it adds no account to the list of those with a role."""
     services.directory.appoint(ALICE, "admin")
     services.directory.appoint(BOB, "restricted")
     people.link(BOB, by=ALICE)
@@ -177,7 +176,7 @@ def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> No
         people.unlink(CAROL, by=DAVE)
 
 
-def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
+def test_unlinking_ends_the_sessions_of_that_account_only(
     people: People, services: Services, start: Callable[..., Live]
 ) -> None:
     mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
@@ -188,7 +187,8 @@ def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
     assert isinstance(services.records.load(mine.id, "never"), Live)
 
 
-def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(people: People, redis: Redis) -> None:
+def test_some_accounts_can_not_be_unlinked(people: People, redis: Redis) -> None:
+    """These are the only account, the one in use and an account of another user."""
     refused(people, errors.AccountLast, lambda: people.unlink(ALICE, by=ALICE), redis)
     refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
     people.link(BOB, by=ALICE)
@@ -203,7 +203,7 @@ def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(pe
 # -- The primary one ---------------------------------------------------------------------------------------------
 
 
-def test_the_primary_account_is_the_first_until_another_is_chosen(
+def test_primary_account_is_the_first_until_another_is_chosen(
     people: People, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -256,7 +256,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
     return cut_short
 
 
-def test_a_link_that_is_cut_short_links_nobody_changes_no_id_and_can_be_made_again(
+def test_interrupted_link_changes_nothing_and_can_be_retried(
     people: People, redis: Redis, cut_short: Callable[..., bool]
 ) -> None:
     ids = {each: people.of(each).id for each in (ALICE, BOB, CAROL)}
@@ -276,9 +276,7 @@ def test_a_link_that_is_cut_short_links_nobody_changes_no_id_and_can_be_made_aga
     assert not cut_short(3, lambda: people.link(BOB, by=ALICE)), "three writes are all it takes"
 
 
-def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
-    people: People, cut_short: Callable[..., bool]
-) -> None:
+def test_interrupted_link_to_several_leaves_them_as_they_were(people: People, cut_short: Callable[..., bool]) -> None:
     person = people.link(BOB, by=ALICE)
     for writes in range(3):
         assert cut_short(writes, lambda: people.link(CAROL, by=BOB))
@@ -287,9 +285,10 @@ def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
     assert people.link(CAROL, by=BOB).accounts == (ALICE, BOB, CAROL)
 
 
-def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_completed(
+def test_interrupted_unlink_leaves_no_half_link(
     people: People, services: Services, start: Callable[..., Live], cut_short: Callable[..., bool]
 ) -> None:
+    """It can be completed."""
     for writes in range(4):
         people.link(BOB, by=ALICE)
         person, session = people.of(ALICE), start(str(BOB), label=str(writes))
@@ -304,7 +303,7 @@ def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_comp
         assert services.records.load(session.id, "never") == Ended("wallet_unlinked")
 
 
-def test_who_was_unlinked_can_not_be_signed_out_by_their_former_person(
+def test_unlinked_account_can_not_be_signed_out_by_its_old_user(
     people: People, services: Services, start: Callable[..., Live], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -374,7 +373,7 @@ def test_who_comes_second_is_told_and_leaves_nothing_behind(people: People, monk
     consistent(people, ALICE, BOB, CAROL, DAVE)
 
 
-def test_a_link_that_is_undone_before_it_is_complete_is_not_called_one(
+def test_link_undone_before_completion_is_not_reported(
     people: People, monkeypatch: pytest.MonkeyPatch, happened: list[events.Event]
 ) -> None:
     claim = people._claim
@@ -482,9 +481,7 @@ def test_a_wallet_that_is_unlinked_while_it_is_preferred_is_gone(people: People)
         assert alone(people, other)
 
 
-def test_of_two_tabs_that_unlink_one_wallet_the_event_tells_of_one(
-    people: People, happened: list[events.Event]
-) -> None:
+def test_concurrent_unlinks_of_a_wallet_announce_one_event(people: People, happened: list[events.Event]) -> None:
     for number in range(ROUNDS):
         own, other = some_account(2 * number), some_account(2 * number + 1)
         people.link(other, by=own)
@@ -529,7 +526,7 @@ def test_a_person_s_record_can_not_be_carried_to_another(people: People, redis: 
     assert alone(people, DAVE)
 
 
-def test_a_pointer_that_is_made_unreadable_gives_nobody_the_id_of_before(people: People, redis: Redis) -> None:
+def test_unreadable_account_link_never_restores_the_old_user_id(people: People, redis: Redis) -> None:
     person = people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     redis.set(pointer_key(redis, ALICE), b"\xff" * 60)
@@ -537,7 +534,7 @@ def test_a_pointer_that_is_made_unreadable_gives_nobody_the_id_of_before(people:
     assert people.of(ALICE).id == people.of(ALICE).id
 
 
-def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(people: People, redis: Redis) -> None:
+def test_deleted_account_link_never_rejoins_the_old_user(people: People, redis: Redis) -> None:
     person = people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     redis.delete(pointer_key(redis, ALICE))
@@ -552,9 +549,8 @@ def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(peopl
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_everybody_and_resealing_lets_the_old_one_go(
-    people: People, rotated: Callable[..., Services]
-) -> None:
+def test_secret_rotation_keeps_linked_accounts(people: People, rotated: Callable[..., Services]) -> None:
+    """Once all is encrypted again, the old secret can be dropped."""
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=ALICE)
     people.unlink(ALICE, by=BOB)
@@ -575,7 +571,7 @@ def test_resealing_without_the_right_secret_destroys_nothing(
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
-def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
+def test_unreadable_linked_accounts_are_single_and_can_relink(
     people: People, rotated: Callable[..., Services], happened: list[events.Event]
 ) -> None:
     before = people.link(BOB, by=ALICE)

@@ -46,7 +46,8 @@ def allowed(given: Grounds, policy: Policy = POLICY) -> set[str]:
 # -- Types -------------------------------------------------------------------------------------------------------
 
 
-def test_the_types_have_the_names_clocks_and_permissions_of_the_table() -> None:
+def test_session_types_match_the_documented_table() -> None:
+    """Names, clocks and permissions."""
     assert {
         each.name: (each.absolute_seconds, each.idle_seconds, each.permissions) for each in POLICY.types.values()
     } == {
@@ -98,7 +99,7 @@ def test_nobody_gets_a_type_that_a_wallet_can_not_start(name: str) -> None:
     assert refused.value.reason == "session_type"
 
 
-def test_a_type_that_the_site_gave_up_permits_nothing_but_its_network() -> None:
+def test_removed_session_type_keeps_only_network_permissions() -> None:
     gone = POLICY.type_of("no longer there")
     assert allowed(grounds(session_type=gone)) == {"transact", "sign"}
 
@@ -133,7 +134,7 @@ def test_a_type_can_not_grant_what_the_network_denies() -> None:
             assert POLICY.decide(permission, given) == Denied(permission, f"network_{network}")
 
 
-def test_an_application_s_own_rule_can_not_grant_what_the_network_denies() -> None:
+def test_app_rule_can_not_grant_what_the_network_denies() -> None:
     generous = Policy(SETTINGS, permissions_for=lambda given: ("transact", "sign", "edit:articles"))
     assert allowed(grounds(network="testnet"), generous) == {"edit:articles"}
 
@@ -166,7 +167,8 @@ def test_an_application_adds_its_own_roles() -> None:
     assert allowed(grounds(role="guest"), policy) == {"read:profile"}
 
 
-def test_a_professional_session_is_worth_nothing_once_the_verification_lapsed() -> None:
+def test_professional_session_is_void_after_verification_ends() -> None:
+    """Only the permissions of the network remain."""
     given = grounds(session_type=PROFESSIONAL)
     assert allowed(replace(given, verified=True)) == {"transact", "sign", *EXPERT}
     assert allowed(given) == {"transact", "sign"}

@@ -60,7 +60,7 @@ def test_one_address_may_ask_so_often_and_others_too(two: RateLimits) -> None:
     assert many(3, two, THERE) == [False, False, True]
 
 
-def test_two_addresses_of_one_64_count_together_and_the_next_64_apart(two: RateLimits) -> None:
+def test_ipv6_addresses_count_by_their_64_prefix(two: RateLimits) -> None:
     assert not refused(two, "2001:db8:1:2::1")
     assert not refused(two, "2001:db8:1:2:ffff:ffff:ffff:ffff")
     assert refused(two, "2001:db8:1:2:aaaa::3")
@@ -106,7 +106,7 @@ def test_one_browser_counts_wherever_it_moves(link: Link) -> None:
     assert [refused(limits, address, COOKIE) for address in addresses] == [False, False, True]
 
 
-def test_cookies_that_somebody_makes_up_get_past_no_limit_and_fill_no_redis(link: Link, redis: Redis) -> None:
+def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: Link, redis: Redis) -> None:
     limits = of(link, challenges_per_address="3/minute", challenges_per_browser="2/minute")
     assert [refused(limits, HERE, f"{number:043}") for number in range(20)] == [False] * 3 + [True] * 17
     assert redis.dbsize() == 4
@@ -131,7 +131,8 @@ def wait_after(limits: RateLimits) -> int:
     return caught.value.retry_after
 
 
-def test_the_wait_is_what_is_left_of_the_window_and_no_refusal_lengthens_it(two: RateLimits, redis: Redis) -> None:
+def test_retry_after_is_the_rest_of_the_window(two: RateLimits, redis: Redis) -> None:
+    """No refusal lengthens it."""
     assert many(2, two) == [False, False]
     assert 55 <= wait_after(two) <= 60
     (key,) = redis.keys()

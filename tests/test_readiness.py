@@ -61,7 +61,7 @@ def test_a_cluster_can_be_ready(cluster: Cluster) -> None:
     assert of(cluster.url).trouble() is None
 
 
-def test_a_redis_that_is_gone_is_unreachable_and_ready_once_it_is_back(tmp_path: Path) -> None:
+def test_stopped_redis_is_unreachable_and_ready_when_back(tmp_path: Path) -> None:
     server = Server(tmp_path)
     with running(server):
         readiness = Readiness(
@@ -82,7 +82,8 @@ def test_an_open_circuit_is_not_ready_at_once() -> None:
     assert [readiness.trouble() for _ in range(5)] == ["redis_unreachable"] * 5
 
 
-def test_a_redis_that_hangs_is_slow_after_200_milliseconds_whatever_the_timeouts_are(in_earnest: None) -> None:
+def test_hanging_redis_is_slow_after_200_milliseconds(in_earnest: None) -> None:
+    """The socket timeouts don't matter."""
     with Listener() as listener:
         readiness = of(listener.url, LONG)
         began = time.monotonic()
@@ -90,7 +91,7 @@ def test_a_redis_that_hangs_is_slow_after_200_milliseconds_whatever_the_timeouts
         assert SECONDS == 0.2 <= time.monotonic() - began < LONG / 3
 
 
-def test_a_server_that_is_frozen_is_slow_and_ready_when_it_goes_on(
+def test_frozen_redis_is_slow_and_ready_when_it_goes_on(
     server: Server, in_earnest: None, patience: pytest.MonkeyPatch
 ) -> None:
     readiness = of(server.url, LONG)

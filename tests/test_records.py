@@ -55,7 +55,8 @@ def test_no_two_ids_share_their_secret() -> None:
     assert len({records.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
 
 
-def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None:
+def test_sessions_of_one_account_share_a_hash_tag() -> None:
+    """No two accounts share one, and visitors are spread over the slots."""
     assert records.account_tag(ALICE) == records.account_tag(ALICE)
     assert records.account_tag(ALICE) != records.account_tag(BOB)
     assert records.new_id() != records.new_id()
@@ -135,9 +136,7 @@ def test_the_id_is_nowhere_in_redis(redis: Redis, store: Records, start: Callabl
         assert hashlib.sha256(live.id.encode()).hexdigest().encode() in found or live is lives[2] or live is lives[1]
 
 
-def test_who_signed_in_and_what_they_stored_is_not_readable_in_redis(
-    redis: Redis, start: Callable[..., Live]
-) -> None:
+def test_redis_shows_neither_accounts_nor_stored_data(redis: Redis, start: Callable[..., Live]) -> None:
     start(wallet="A wallet of note", data={"a name of note": "a value of note", "csrf_token": "a secret of note"})
     found = everything(redis)
     assert b"of note" not in found
@@ -176,9 +175,7 @@ def test_an_id_that_is_taken_is_not_overwritten(
     assert found.record.data == {"mine": 1}
 
 
-def test_data_that_could_not_be_read_back_is_refused_when_it_is_written(
-    store: Records, start: Callable[..., Live]
-) -> None:
+def test_unreadable_data_is_refused_when_it_is_written(store: Records, start: Callable[..., Live]) -> None:
     live = start(data={"kept": 1})
     live.record.data = {1: "a key that is no string"}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="has to be text"):
@@ -430,9 +427,7 @@ def test_a_revoked_session_can_not_be_rotated(redis: Redis, store: Records, star
     assert store.load(live.id, "now") == Ended("revoked")
 
 
-def test_a_session_that_was_saved_meanwhile_is_not_rotated_over_the_save(
-    store: Records, start: Callable[..., Live]
-) -> None:
+def test_stale_session_is_not_rotated_over_a_newer_save(store: Records, start: Callable[..., Live]) -> None:
     live = start()
     other = store.load(live.id, "never")
     assert isinstance(other, Live)
@@ -462,7 +457,7 @@ def test_of_many_rotations_at_once_exactly_one_wins(
     assert [event.name for event in happened] == ["session.rotated"]
 
 
-def test_a_sign_out_ends_a_session_that_another_request_rotated_meanwhile(
+def test_sign_out_ends_a_session_rotated_by_another_request(
     redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     start(wallet="another session of the same account")
@@ -477,7 +472,7 @@ def test_a_sign_out_ends_a_session_that_another_request_rotated_meanwhile(
     assert [event.name for event in happened] == ["session.rotated", "session.rotated", "session.ended"]
 
 
-def test_after_a_rotation_and_a_sign_out_at_once_nobody_is_signed_in(
+def test_concurrent_rotation_and_sign_out_end_the_session(
     redis: Redis, store: Records, start: Callable[..., Live]
 ) -> None:
     for _ in range(100):
@@ -542,9 +537,10 @@ def test_revoking_what_has_expired_announces_nothing(
     assert happened == []
 
 
-def test_one_write_ends_every_session_of_an_account_and_of_no_other(
+def test_one_write_ends_every_session_of_one_account(
     redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
 ) -> None:
+    """Sessions of other accounts live on."""
     lives = [start(wallet=str(number)) for number in range(5)]
     others = start(account=BOB)
     redis.config_resetstat()
@@ -593,9 +589,7 @@ def test_revoking_holds_after_the_epoch_was_forgotten(
     assert isinstance(store.load(other.id, "due"), Ended)
 
 
-def test_after_everywhere_was_signed_out_the_account_can_sign_in_again(
-    store: Records, start: Callable[..., Live]
-) -> None:
+def test_account_can_sign_in_again_after_being_revoked(store: Records, start: Callable[..., Live]) -> None:
     store.revoke_account(ALICE)
     store.revoke_account(ALICE)
     live = start()
@@ -615,9 +609,10 @@ def test_one_write_ends_every_session_of_everybody(
 
 
 @pytest.mark.parametrize(("revoke", "reason"), [("revoke_account", "everywhere"), ("revoke_everybody", "revoked")])
-def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_dead(
+def test_session_stored_after_a_revocation_it_missed_is_dead(
     store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, revoke: str, reason: str
 ) -> None:
+    """Its record was encrypted before the revocation and stored after it."""
     run = store._link.run
 
     def revoke_first(script: Script, *rest: Any) -> Any:
@@ -630,9 +625,7 @@ def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_d
     assert store.load(start().id, "now") == Ended(reason)
 
 
-def test_no_sign_in_outlives_a_revocation_of_the_account_that_came_after_it(
-    store: Records, start: Callable[..., Live]
-) -> None:
+def test_no_sign_in_outlives_a_later_account_revocation(store: Records, start: Callable[..., Live]) -> None:
     for _ in range(50):
         before = [start(wallet=str(number)) for number in range(2)]
         *racing, _ = together(*[start] * 4, lambda: store.revoke_account(ALICE))
@@ -694,7 +687,7 @@ def test_anything_else_in_the_place_of_a_record_is_no_session(
     assert_unreadable(redis, store, live, happened)
 
 
-def test_a_pickle_that_was_sealed_with_our_own_key_is_not_executed(
+def test_pickle_encrypted_with_our_own_key_is_not_executed(
     redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
@@ -725,9 +718,10 @@ def test_a_record_moved_to_another_key_is_no_session(
     assert isinstance(store.load(yours.id, "never"), Live)
 
 
-def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come_back(
+def test_restored_record_stays_dead_after_account_revocation(
     redis: Redis, store: Records, start: Callable[..., Live]
 ) -> None:
+    """An attacker with write access to Redis puts back a copy from before the revocation."""
     live = start()
     key = key_of(redis, live)
     kept = redis.dump(key)
@@ -736,10 +730,10 @@ def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come
     assert store.load(live.id, "now") == Ended("everywhere")
 
 
-def test_not_even_with_the_epoch_put_back_does_it_live_past_its_absolute_end(
+def test_restored_epoch_can_not_move_the_absolute_end(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    """Who can write to Redis can do this: docs/threats.md says so."""
+    """An attacker who can write to Redis can restore record and epoch: docs/threats.md says so."""
     live = start()
     key = key_of(redis, live)
     kept = redis.dump(key)
@@ -765,9 +759,10 @@ def test_an_index_that_was_changed_makes_no_error(
 # -- Key rings and nonces --------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_sessions_alive_and_a_retired_one_ends_them(
+def test_secret_rotation_keeps_sessions_until_it_is_retired(
     redis: Redis, start: Callable[..., Live], make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
+    """Retiring the old secret ends the sessions that were not encrypted again."""
     live = start(data={"a": 1})
     old, new = overrides["SECRET_KEY"], "another secret of 32 characters or more, 9876543210"
     rotated: Records = make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].records
@@ -832,9 +827,7 @@ def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
     assert len(redis.keys("*:session:*")) == 3
 
 
-def test_a_wallet_that_signs_in_without_pause_does_not_fill_its_index(
-    start: Callable[..., Live], redis: Redis
-) -> None:
+def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., Live], redis: Redis) -> None:
     for number in range(200):
         start(handle=f"sess_{number}")
     [index] = redis.keys("*:index")
@@ -868,7 +861,7 @@ def test_a_rotation_that_is_sent_twice_is_done_once(
     assert isinstance(store.load(live.id, "never"), Ended)
 
 
-def test_a_session_whose_key_lost_its_expiry_still_rotates_and_still_ends(
+def test_record_without_an_expiry_still_rotates_and_ends(
     start: Callable[..., Live], store: Records, redis: Redis
 ) -> None:
     live = start()
@@ -878,9 +871,10 @@ def test_a_session_whose_key_lost_its_expiry_still_rotates_and_still_ends(
     assert 0 < redis.pttl(key_of(redis, moved)) <= ABSOLUTE * 1000
 
 
-def test_everywhere_is_still_the_reason_when_the_session_s_time_is_up(
+def test_revocation_reason_outlives_the_idle_end(
     start: Callable[..., Live], store: Records, pass_time: TimeMachine
 ) -> None:
+    """The reason stays `everywhere` although the session's time is up too."""
     live = start()
     store.revoke_account(ALICE)
     pass_time(IDLE + 1)

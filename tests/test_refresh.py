@@ -174,9 +174,10 @@ def test_each_refresh_gives_another_token_of_the_same_session(
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
 
-def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+def test_refresh_restarts_the_idle_clock_only(
     signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine
 ) -> None:
+    """The absolute end never moves."""
     live, token = signed_in
     pass_time(IDLE - 60)
     refreshed = refresh.redeem(token)
@@ -216,10 +217,10 @@ def test_stored_are_hashes_only(
 # -- Races ---------------------------------------------------------------------------------------------------
 
 
-def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
+def test_concurrent_refreshes_get_the_same_successor(
     crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
-    """Tabs that refresh together; and in every other round after an answer that none of them got."""
+    """Tabs refresh together, in every other round after an answer that none of them got. No user is signed out."""
     live, token = signed_in
     for number in range(ROUNDS):
         lost = None
@@ -259,10 +260,10 @@ def test_answers_that_are_lost_again_and_again_sign_nobody_out(
     assert names(happened)["token.reused"] == 0
 
 
-def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_used(
+def test_retry_within_the_grace_gets_the_same_answer(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
-    """Two tabs: the one is quick and goes on, the other one's request was on its way all the time."""
+    """Two tabs: one has already used the new token while the request of the other was still on its way."""
     live, token = signed_in
     first = refresh.redeem(token).token
     use(records, live)
@@ -281,9 +282,10 @@ def test_after_the_grace_what_was_used_is_not_answered_again(
     assert read(records, live) == Ended("token_reused")
 
 
-def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
+def test_lost_answer_is_replaced_after_the_grace(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
+    """The lost token is cut off, and the grace starts again."""
     _, token = signed_in
     lost = refresh.redeem(token).token
     pass_time(AFTER_GRACE)
@@ -321,7 +323,7 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 
 @pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
 @pytest.mark.parametrize("first", ["thief", "victim"])
-def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
+def test_stolen_refresh_token_ends_the_session(
     enter: Callable[..., tuple[Live, str]],
     refresh: Refresh,
     records: Records,
@@ -329,7 +331,7 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
     first: str,
     used: bool,
 ) -> None:
-    """Both have the same token. Whoever of them comes second, or third, is the last."""
+    """Thief and owner have the same token. The session ends whichever of them comes first."""
     missed = Counter[str]()
     for number in range(ROUNDS):
         live, stolen = enter()
@@ -354,10 +356,10 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
     assert +missed == Counter()
 
 
-def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_of_its_owner(
+def test_owners_second_refresh_finds_a_thief(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
-    """They only want tokens to show to other services, and always come first."""
+    """The thief only wants tokens to show to other services, and always comes first."""
     missed = 0
     for _ in range(ROUNDS):
         live, victims = enter()
@@ -375,9 +377,10 @@ def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_
     assert missed == 0
 
 
-def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_finds_it(
+def test_simultaneous_theft_is_found_by_the_next_refresh(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
+    """Thief and victim refresh at once and get the same token."""
     both, missed = Crowd(2), 0
     for _ in range(ROUNDS):
         live, stolen = enter()
@@ -616,10 +619,8 @@ def test_refreshing_and_rotating_at_once_loses_neither(
     pool.shutdown()
 
 
-def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
-    signed_in: tuple[Live, str], records: Records
-) -> None:
-    """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
+def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, str], records: Records) -> None:
+    """The rotation falls between reading and keeping alive; a token bearer has no cookie with the new id."""
     live, run, moved = signed_in[0], records._link.run, False
 
     def moving(script: Any, *given: Any) -> Any:
@@ -720,10 +721,10 @@ def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make
     assert isinstance(read(services.records, live), Live)
 
 
-def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
+def test_restored_record_revives_tokens_until_the_owner_comes(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, redis: Redis
 ) -> None:
-    """Who writes to Redis can turn a family back, and no further than to what they kept: docs/threats.md."""
+    """An attacker who writes to Redis can turn a token family back, no further than to a copy: docs/threats.md."""
     live, token = signed_in
     newer = refresh.redeem(token).token
     old = redis.get(live.place.record)
@@ -732,9 +733,10 @@ def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
     assert outcome(refresh, newest) == "session_invalid: token_reused"
 
 
-def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_swept(
+def test_restored_record_stays_dead_after_a_theft(
     signed_in: tuple[Live, str], refresh: Refresh, services: Services, redis: Redis
 ) -> None:
+    """Its epoch ends it, or a sweep deletes it."""
     live, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
     kept = redis.get(live.place.record)

@@ -76,7 +76,7 @@ def test_all_questions_of_a_conversation_go_over_one_connection() -> None:
         assert node.connections == 1
 
 
-def test_a_node_that_hangs_up_after_each_answer_is_connected_to_again() -> None:
+def test_node_that_closes_after_each_answer_is_reconnected() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         body = json.dumps({"id": call["id"], "result": "0x1"}).encode()
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
@@ -87,7 +87,7 @@ def test_a_node_that_hangs_up_after_each_answer_is_connected_to_again() -> None:
         assert node.connections == 3
 
 
-def test_an_answer_in_chunks_and_an_interim_answer_are_understood() -> None:
+def test_chunked_and_interim_answers_are_understood() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         body = json.dumps({"id": call["id"], "result": "0x1"}).encode()
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -215,7 +215,7 @@ def test_the_time_is_of_the_conversation_and_not_of_a_question() -> None:
         assert 1 <= len(node.calls) <= 3
 
 
-def test_a_node_that_never_shakes_hands_has_no_more_than_its_time() -> None:
+def test_node_without_a_tls_handshake_is_given_up_in_time() -> None:
     with Listener() as listener:
         failing(f"https://127.0.0.1:{listener.port}/")
 
@@ -436,9 +436,10 @@ def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     rpc._trust.cache_clear()
 
 
-def test_a_node_with_a_certificate_that_this_machine_trusts_is_asked(
+def test_node_with_a_trusted_certificate_is_asked(
     certify: Callable[..., ssl.SSLContext], trusting: Callable[[], None]
 ) -> None:
+    """One connection serves three questions."""
     with Stranger(tells(eth_chainId="0x1"), certify("127.0.0.1")) as node:
         trusting()
         with Node(node.url, 5) as conversation:
@@ -449,9 +450,10 @@ def test_a_node_with_a_certificate_that_this_machine_trusts_is_asked(
 @pytest.mark.parametrize(
     ("name", "days", "trusted"), [("127.0.0.1", 1, False), ("node.example", 1, True), ("127.0.0.1", -1, True)]
 )
-def test_a_certificate_that_is_untrusted_of_another_name_or_out_of_date_is_refused(
+def test_invalid_certificate_is_refused(
     certify: Callable[..., ssl.SSLContext], trusting: Callable[[], None], name: str, days: int, trusted: bool
 ) -> None:
+    """It is untrusted, for another name, or out of date."""
     with Stranger(tells(eth_chainId="0x1"), certify(name, days)) as node:
         if trusted:
             trusting()

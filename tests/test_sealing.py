@@ -59,7 +59,7 @@ def test_no_shortened_or_lengthened_value_opens(ring: KeyRing) -> None:
         ring.open(sealed + b"\0", PLACE)
 
 
-def test_a_value_sealed_before_a_rotation_of_the_secret_still_opens() -> None:
+def test_value_encrypted_before_a_rotation_still_decrypts() -> None:
     before = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
     assert KeyRing((OLD, NEW), "test 1").open(before, PLACE) == b"a record"
 
@@ -87,7 +87,7 @@ def test_a_value_of_a_retired_secret_does_not_open() -> None:
         KeyRing((NEW,), "test 1").open(sealed, PLACE)
 
 
-def test_a_value_that_claims_another_key_of_the_ring_does_not_open() -> None:
+def test_value_that_claims_another_key_does_not_decrypt() -> None:
     both = KeyRing((OLD, NEW), "test 1")
     sealed, other = both.seal(b"a record", PLACE), KeyRing((OLD,), "test 1").seal(b"", PLACE)
     with pytest.raises(Unsealable, match="not what was sealed"):

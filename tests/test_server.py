@@ -175,9 +175,10 @@ MAKE_RUN = ["make", "-o", ".venv/run-installed", "run"]
 GUNICORN = [str(BIN / "gunicorn")]
 
 
-def test_make_run_says_when_it_is_ready_answers_and_ctrl_c_leaves_no_process(
+def test_make_run_announces_readiness_and_stops_cleanly(
     start: Callable[[list[str], str], Running],
 ) -> None:
+    """It answers requests, and Ctrl-C leaves no process."""
     server = start(MAKE_RUN, "Ready:")
     assert server.ready == f"Ready: http://localhost:{server.port}"
     server.wait_for_workers()

@@ -97,7 +97,8 @@ def test_a_wallet_that_never_signs_is_forgotten_in_ten_minutes(
     assert redis.dbsize() == 0
 
 
-def test_a_thousand_clicks_cost_little_memory_and_nothing_after_ten_minutes(wallets: Shares, redis: Redis) -> None:
+def test_a_thousand_unused_key_shares_cost_little_memory(wallets: Shares, redis: Redis) -> None:
+    """They are gone after ten minutes."""
     wallets.create()
     before = redis.info("memory")["used_memory"]
     for _ in range(1000):
@@ -140,16 +141,15 @@ def test_a_signature_keeps_the_wallet_for_thirty_days_more(
 
 
 @pytest.mark.parametrize("bit", range(0, 256, 17))
-def test_a_share_with_one_other_bit_signs_nothing_and_prolongs_nothing(
-    wallets: Shares, made: Made, redis: Redis, bit: int
-) -> None:
+def test_key_share_with_a_flipped_bit_signs_nothing(wallets: Shares, made: Made, redis: Redis, bit: int) -> None:
+    """And it extends no lifetime."""
     other = (int.from_bytes(made.share) ^ (1 << bit)).to_bytes(32)
     with unchanged(redis):
         assert type(refused(lambda: wallets.sign(made.account, other, TEXT))) is ShareMismatch
     wallets.sign(made.account, made.share, TEXT)
 
 
-def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(wallets: Shares, made: Made) -> None:
+def test_servers_key_share_does_not_replace_the_users(wallets: Shares, made: Made) -> None:
     ours = wallets.reveal(made.account)
     for guess in (ours, bytes(32), b"\xff" * 32, bytes(a ^ b for a, b in zip(ours, made.share, strict=True))):
         assert refused(lambda guess=guess: wallets.sign(made.account, guess, TEXT)).args == (
@@ -157,14 +157,15 @@ def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(walle
         )
 
 
-def test_nobody_s_own_key_counts_as_half_of_a_wallet_that_was_not_made_here(wallets: Shares) -> None:
+def test_key_of_an_outside_wallet_is_no_key_share(wallets: Shares) -> None:
+    """The wallet was not made here."""
     key = Signer.create()
     account = parse(f"eip155:1:{key.address}")
     error = refused(lambda: wallets.sign(account, bytes(key.key), TEXT))
     assert error.args == ("not the key of the account",)
 
 
-def test_an_account_without_a_share_and_a_wrong_share_answer_alike(wallets: Shares, made: Made) -> None:
+def test_missing_and_wrong_key_shares_give_the_same_error(wallets: Shares, made: Made) -> None:
     wrong = refused(lambda: wallets.sign(made.account, bytes(32), TEXT))
     wallets.forget(made.account)
     gone = refused(lambda: wallets.sign(made.account, made.share, TEXT))

@@ -17,7 +17,7 @@ from sessions_core.web.services import Services
 from .actors import Visitor, Wallet
 
 
-def test_an_account_nobody_decided_about_is_a_member_and_not_verified() -> None:
+def test_account_without_a_decision_is_unverified_member() -> None:
     assert UNKNOWN == Standing() == Standing(role=MEMBER)
     assert (UNKNOWN.role, UNKNOWN.professional_id, UNKNOWN.verification_level) == ("member", "", "")
     assert not UNKNOWN.verified(0)
@@ -102,7 +102,7 @@ def test_a_standing_that_was_changed_in_redis_gives_no_role(
     assert ("session.unreadable" in [event.name for event in happened]) == bool(redis.get(key))
 
 
-def test_a_standing_that_was_carried_to_another_account_gives_no_role(
+def test_account_status_copied_from_another_account_is_void(
     office: Flask, services: Services, visitor: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
     services.directory.appoint(parse(Wallet().account()), "admin")

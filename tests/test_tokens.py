@@ -110,9 +110,7 @@ def refuse(tokens: Tokens, text: str) -> None:
 # -- What is in one ------------------------------------------------------------------------------------------
 
 
-def test_a_token_says_who_where_and_what_by_the_names_of_rfc_9068(
-    services: Services, live: Live, clock: Clock
-) -> None:
+def test_token_claims_follow_rfc_9068(services: Services, live: Live, clock: Clock) -> None:
     before = int(clock())
     issued = issue(services, live)
     header, claims, signature = parts_of(issued.text)
@@ -219,7 +217,7 @@ def verified_elsewhere(token: str, keys: list[dict[str, str]]) -> None:
     point.public_key().verify(der, signed.encode(), ec.ECDSA(SHA256()))
 
 
-def test_any_other_library_verifies_a_token_with_the_published_keys(services: Services, token: str) -> None:
+def test_other_libraries_verify_tokens_with_published_keys(services: Services, token: str) -> None:
     keys = published(services)
     verified_elsewhere(token, keys)
     header, payload, signature = token.split(".")
@@ -241,9 +239,7 @@ crypto.subtle.importKey('jwk', jwk, algorithm, false, ['verify'])
 """
 
 
-def test_the_cryptography_of_a_browser_verifies_a_token_with_the_published_keys(
-    services: Services, token: str
-) -> None:
+def test_web_crypto_verifies_tokens_with_published_keys(services: Services, token: str) -> None:
     def ask(token: str) -> str:
         command = ["node", "-e", _WEB_CRYPTO, token, json.dumps(published(services))]
         return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout.strip()
@@ -276,10 +272,8 @@ def test_a_token_without_a_signature_is_refused(
     refuse(tokens, signed)
 
 
-def test_the_public_key_is_no_secret_that_a_token_can_be_signed_with(
-    services: Services, tokens: Tokens, token: str
-) -> None:
-    """The confusion of algorithms: a library that takes HS256 by the token's word, with the key that is published."""
+def test_public_key_can_not_sign_as_an_hmac_secret(services: Services, tokens: Tokens, token: str) -> None:
+    """Algorithm confusion: a library that trusts HS256 in the token's header would use the published key."""
     public = private_key(services).public_key()
     [jwk] = published(services)
     guesses = [
@@ -441,7 +435,7 @@ def test_claims_in_another_spelling_are_refused(services: Services, tokens: Toke
 
 
 @pytest.mark.parametrize("size", [10_000, 100_000, 5_000_000])
-def test_a_token_of_many_kilobytes_is_refused_before_anything_is_decoded(
+def test_huge_token_is_refused_before_any_decoding(
     services: Services, tokens: Tokens, token: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     header, payload, signature = token.split(".")
@@ -517,7 +511,7 @@ def test_an_end_that_is_no_whole_number_is_refused(
     refuse(tokens, forge(services, token, claims=payload))
 
 
-def test_a_token_from_the_future_is_refused_but_for_what_our_clocks_may_differ(
+def test_token_from_the_future_is_refused_beyond_clock_skew(
     services: Services, tokens: Tokens, token: str, clock: Clock
 ) -> None:
     now = int(clock())
@@ -542,9 +536,10 @@ def test_an_expired_token_that_was_changed_is_no_token(tokens: Tokens, token: st
     refuse(tokens, f"{header}.{encode(decode(payload).replace(b'standard', b'anything'))}.{signature}")
 
 
-def test_a_token_for_another_audience_is_not_ours_and_ours_not_theirs(
+def test_token_for_another_audience_is_refused(
     make_app: Callable[..., Flask], services: Services, live: Live
 ) -> None:
+    """In both directions."""
     others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions[
         "wallet_sessions"
     ]

@@ -58,9 +58,10 @@ def download(visitor: Visitor, kind: str) -> Any:
 # -- What is there ---------------------------------------------------------------------------------------------------
 
 
-def test_a_person_reads_what_they_did_and_what_was_done_newest_first(
+def test_activity_page_lists_all_events_newest_first(
     app: Flask, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
+    """It shows what the user did and what others did to the account."""
     headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
     other = Visitor(app)
     other.sign_in(wallet)
@@ -212,11 +213,11 @@ def test_a_filter_stays_while_pages_are_turned(person: Visitor, wallet: Wallet, 
     ],
     ids=ascii,
 )
-def test_what_is_no_cursor_shows_the_first_page_and_is_never_a_fault(person: Visitor, before: str) -> None:
+def test_malformed_cursor_shows_the_first_page(person: Visitor, before: str) -> None:
     assert rows(person.get("/activity", query_string={"before": before})) == ["session.created"]
 
 
-def test_a_cursor_of_another_account_leads_to_one_s_own_entries_only(
+def test_foreign_cursor_shows_only_own_entries(
     app: Flask, person: Visitor, services: Services, note: Callable[..., None]
 ) -> None:
     other = Wallet()
@@ -330,7 +331,7 @@ def test_nothing_hostile_comes_into_activity_in_the_first_place(
         assert "Unknown browser" in text
 
 
-def test_hostile_words_in_an_application_s_own_event_are_text_on_the_page(
+def test_hostile_event_text_is_escaped_on_the_page(
     person: Visitor, wallet: Wallet, note: Callable[..., None]
 ) -> None:
     hostile = '"><script>alert(1)</script>'

@@ -186,9 +186,8 @@ def test_a_session_that_scan_finds_twice_is_listed_once(
     assert len(flask("sessions", "list", "--json").json) == 1
 
 
-def test_twenty_sessions_with_hostile_names_fit_the_terminal_and_reach_it_harmless(
-    flask: Shell, services: Services
-) -> None:
+def test_hostile_names_are_harmless_in_the_session_list(flask: Shell, services: Services) -> None:
+    """Twenty sessions fit the terminal."""
     for number in range(20):
         store_session(services, device=HOSTILE if number % 2 else "Samsung Internet on Android", ip="192.168.100.200")
     ran = flask("sessions", "list")
@@ -266,7 +265,7 @@ def test_a_handle_of_nobody_or_of_another_account_is_not_found(
     assert len(list(services.janitor.every())) == 1
 
 
-def test_a_revoked_session_is_dead_and_its_person_can_read_who_did_it(
+def test_revoked_session_ends_and_its_user_sees_the_reason(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor, other = Visitor(app), Visitor(app)
@@ -302,7 +301,7 @@ def test_a_session_that_is_missing_in_its_index_can_be_revoked(
     assert list(services.janitor.every()) == []
 
 
-def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
+def test_session_that_rotates_during_the_search_is_found(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = store_session(services)
@@ -316,7 +315,7 @@ def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
     assert flask("sessions", "revoke", handle).code == 0
 
 
-def test_a_session_that_moves_to_a_new_id_after_it_was_found_is_revoked_all_the_same(
+def test_session_that_rotates_after_the_search_is_revoked(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records, find = services.records, cli._find
@@ -525,7 +524,7 @@ def test_a_role_of_the_application_s_own_table_can_be_given(make_app: Callable[.
 
 
 @pytest.mark.parametrize("command", [["grant", ALICE, "admin"], ["revoke", ALICE], ["grant", ALICE, "admn"]])
-def test_where_the_application_has_a_role_for_of_its_own_roles_are_not_changed_here(
+def test_roles_can_not_be_changed_if_the_app_has_role_for(
     make_app: Callable[..., Flask], redis: Redis, command: list[str]
 ) -> None:
     flask = Shell(make_app({"role_for": lambda account: "admin"}))
@@ -533,7 +532,7 @@ def test_where_the_application_has_a_role_for_of_its_own_roles_are_not_changed_h
     assert redis.keys("*") == []
 
 
-def test_where_the_application_has_a_role_for_the_list_shows_its_roles(make_app: Callable[..., Flask]) -> None:
+def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> None:
     flask = Shell(make_app({"role_for": lambda account: "restricted"}))
     assert flask("roles", "verify", ALICE, "lic_1", "licensed", "--days", "1").code == 0
     assert [row["role"] for row in flask("roles", "list", "--json").json] == ["restricted"]
@@ -619,9 +618,10 @@ def test_the_longest_role_list_fits_the_terminal(flask: Shell) -> None:
     ],
     ids=lambda command: command[0],
 )
-def test_a_shell_with_another_secret_replaces_no_decision_unasked(
+def test_shell_with_another_secret_asks_before_overwriting(
     make_app: Callable[..., Flask], services: Services, command: list[str]
 ) -> None:
+    """If the secret is lost, the operator can decide again after confirming."""
     alice = accounts.parse(ALICE)
     services.directory.appoint(alice, "restricted")
     services.directory.verify(alice, "lic_1", "licensed", 30)
@@ -760,9 +760,8 @@ def plain() -> str:
     return "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 
 
-def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
-    make_app: Callable[..., Flask], plain: str
-) -> None:
+def test_keys_rotate_prints_the_new_and_all_former_secrets(make_app: Callable[..., Flask], plain: str) -> None:
+    """The former ones stand oldest first."""
     older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more"]
     flask = Shell(make_app(SECRET_KEY=plain, SECRET_KEY_FALLBACKS=older))
     ran = flask("keys", "rotate")
@@ -788,7 +787,7 @@ def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
         "ein geheimnis mit ä und über 32 zeichen",
     ],
 )
-def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
+def test_secret_unfit_for_the_environment_is_not_printed(
     make_app: Callable[..., Flask], odd: str, plain: str
 ) -> None:
     for settings in ({"SECRET_KEY": odd}, {"SECRET_KEY": plain, "SECRET_KEY_FALLBACKS": [odd]}):
@@ -798,9 +797,8 @@ def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
         assert plain not in "".join(flask.said)
 
 
-def test_a_rotation_signs_nobody_out_and_takes_nobody_s_rights_before_and_after_the_old_secret_goes(
-    make_app: Callable[..., Flask], plain: str, redis: Redis
-) -> None:
+def test_secret_rotation_keeps_sessions_and_rights(make_app: Callable[..., Flask], plain: str, redis: Redis) -> None:
+    """Before and after the old secret is dropped."""
     before = make_app(SECRET_KEY=plain)
     flask = Shell(before)
     admin, expert, member = Wallet(), Wallet(), Wallet()
@@ -844,9 +842,10 @@ def test_a_rotation_signs_nobody_out_and_takes_nobody_s_rights_before_and_after_
     assert signed_in.sign_out().status_code == 303
 
 
-def test_without_a_sweep_the_sessions_of_a_dropped_secret_are_gone(
+def test_without_a_sweep_a_dropped_secret_loses_its_sessions(
     make_app: Callable[..., Flask], plain: str, wallet: Wallet
 ) -> None:
+    """They come back with the secret."""
     visitor = Visitor(make_app(SECRET_KEY=plain))
     visitor.sign_in(wallet)
     found = settings_of(environment(Shell(visitor.app)("keys", "rotate")))
@@ -905,7 +904,7 @@ def test_a_secret_that_development_made_is_rotated_in_its_file(
     assert not any(secret in "".join(flask.said) for secret in (former, newest))
 
 
-def test_fallbacks_of_the_configuration_stand_before_those_of_the_file(
+def test_configured_fallbacks_come_before_those_of_the_file(
     in_development: Callable[..., Flask],
 ) -> None:
     Shell(in_development())("keys", "rotate")
@@ -1042,9 +1041,7 @@ def test_the_first_administrator_is_made_as_readme_says(
     assert refused.err == "bad_request: There is no such role; the roles are member, admin, restricted.\n"
 
 
-def test_in_development_it_finds_the_secret_and_the_redis_of_the_demo(
-    typed: Callable[..., Ran], checkout: Path
-) -> None:
+def test_development_cli_uses_the_secret_and_redis_of_the_demo(typed: Callable[..., Ran], checkout: Path) -> None:
     first = typed(f".venv/bin/flask --app app roles grant {ALICE} admin")
     assert first.code == 0, first.err
     path = checkout / "instance" / "secret_key"

@@ -76,9 +76,10 @@ def test_every_error_has_a_page_and_an_envelope(
         assert "hunter2" not in text_
 
 
-def test_a_view_that_breaks_gives_a_500_page_without_a_detail_and_a_log_with_all(
+def test_broken_view_gives_a_plain_500_and_a_detailed_log(
     site: Flask, visitor: Visitor, happened: list[events.Event], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The page names a request id that the log has too."""
     page = visitor.get("/broken")
     answer = visitor.json("/broken")
     for response in (page, answer):
@@ -213,9 +214,7 @@ def test_a_redirect_of_the_router_stays_one(site: Flask, visitor: Visitor) -> No
         ("", None),
     ],
 )
-def test_the_way_back_is_the_page_of_the_form_and_only_on_this_site(
-    visitor: Visitor, referrer: str, back: str | None
-) -> None:
+def test_back_link_leads_to_the_form_on_this_site_only(visitor: Visitor, referrer: str, back: str | None) -> None:
     page = visitor.post("/sign-in", headers={"Referer": referrer}).get_data(as_text=True)
     found = re.search(r'data-testid="retry" href="([^"]*)"', page)
     assert found
@@ -276,7 +275,8 @@ def test_a_cross_site_form_to_a_spoofed_host_is_refused_too(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "127.0.0.1", "[::1]:5000", "localhost:x"])
-def test_in_development_another_name_of_this_machine_leads_to_the_configured_one(app: Flask, host: str) -> None:
+def test_local_name_redirects_to_the_configured_origin(app: Flask, host: str) -> None:
+    """In development, for other names of this machine."""
     client = app.test_client()
     response = client.get("/sign-in", base_url=ORIGIN, headers={"Host": host})
     assert (response.status_code, response.headers["Location"]) == (307, ORIGIN + "/sign-in")
@@ -338,9 +338,10 @@ def test_without_a_trusted_proxy_forwarding_headers_say_nothing(
     assert seen == [("127.0.0.1", "https", "app.example.org", "/sign-in")]
 
 
-def test_behind_one_proxy_the_last_entry_counts_and_what_a_visitor_wrote_before_it_does_not(
+def test_forwarded_headers_count_only_their_last_entry(
     proxied: Callable[[int], tuple[Flask, list[Any]]],
 ) -> None:
+    """What a visitor wrote before it is ignored."""
     app, seen = proxied(1)
     client = app.test_client()
     response = client.get(

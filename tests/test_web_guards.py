@@ -131,7 +131,8 @@ def test_an_undeclared_route_that_was_smuggled_in_answers_nobody(app: Flask, vis
     assert "seen" not in response.get_data(as_text=True)
 
 
-def test_files_of_the_application_and_of_blueprints_need_no_declaration(app: Flask, visitor: Visitor) -> None:
+def test_static_files_need_no_declaration(app: Flask, visitor: Visitor) -> None:
+    """Neither those of the app nor those of blueprints."""
     shop = Blueprint("shop", __name__, static_folder="browser", static_url_path="/shop-files")
     app.register_blueprint(shop)
     for path in ("/static/sessions/clock.js", "/shop-files/injected_wallet.js"):
@@ -384,9 +385,10 @@ def test_every_change_needs_the_token_of_its_session(
     assert response.get_data(as_text=True) == "changed"
 
 
-def test_a_route_that_proves_its_caller_otherwise_needs_no_token_but_is_never_cross_site(
+def test_csrf_exempt_route_still_refuses_other_sites(
     site: Flask, visitor: Visitor, redis: Redis, happened: list[events.Event]
 ) -> None:
+    """It authenticates its caller in another way and needs no token."""
     assert visitor.client.post("/webhook", base_url=ORIGIN).get_data(as_text=True) == "taken"
     with refused(redis, happened, "cross_site_request"):
         assert visitor.post("/webhook", headers={"Origin": "https://evil.example"}).status_code == 403
@@ -416,10 +418,10 @@ def test_the_application_s_own_limits_hold_on_its_own_routes(make_app: Callable[
     assert visitor.post("/upload", data=b"a" * 1_000_001).status_code == 413
 
 
-def test_an_application_with_a_csrf_protection_of_its_own_still_signs_people_in(
+def test_app_with_its_own_csrf_protection_still_works(
     redis: Redis, overrides: dict[str, Any], wallet: Wallet
 ) -> None:
-    """Flask-WTF would check before our session is there, and refuse every form."""
+    """Flask-WTF would check before the session is there, and refuse every form."""
     from flask_wtf.csrf import CSRFProtect
 
     before = Flask("app", root_path=create_app.__globals__["__file__"].removesuffix("/app.py"))
@@ -438,9 +440,8 @@ def test_an_application_with_a_csrf_protection_of_its_own_still_signs_people_in(
 # -- current_account -----------------------------------------------------------------------------------------
 
 
-def test_current_account_is_false_for_visitors_and_an_account_for_others(
-    site: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_current_account_is_false_for_visitors(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    """For signed-in users it is their account."""
     seen: list[Any] = []
 
     @site.get("/look")
@@ -514,9 +515,10 @@ def test_a_route_that_asks_for_rights_asks_for_a_session_first(desk: Flask, visi
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
 
 
-def test_a_member_has_what_their_session_gives_and_is_told_what_it_lacks(
+def test_member_gets_the_permissions_of_the_session(
     desk: Flask, visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
+    """A refusal names what is missing."""
     visitor.sign_in(wallet)
     happened.clear()
     with unchanged(redis):
@@ -631,9 +633,7 @@ def test_a_route_can_not_ask_for_two_rights_of_one_kind(one: Callable[..., Any],
             outer(inner(view))
 
 
-def test_an_action_without_a_sentence_stops_the_application_from_starting(
-    app: Flask, redis: Redis, overrides: dict[str, Any]
-) -> None:
+def test_action_without_a_sentence_stops_the_start(app: Flask, redis: Redis, overrides: dict[str, Any]) -> None:
     with pytest.raises(Misconfigured, match=r"'shop\.open', which has no sentence"):
         app.get("/shop")(fresh_required(60, "shop.open")(view))
     before = Flask(__name__)
@@ -644,7 +644,7 @@ def test_an_action_without_a_sentence_stops_the_application_from_starting(
     WalletSessions(before, actions={"shop.open": "Open the shop."})
 
 
-def test_a_view_that_is_open_to_all_asks_visitors_to_sign_in_before_they_sign(app: Flask, visitor: Visitor) -> None:
+def test_public_view_asks_visitors_to_sign_in_before_signing(app: Flask, visitor: Visitor) -> None:
     @app.get("/shop")
     @public
     def shop() -> str:
@@ -729,7 +729,7 @@ def test_so_it_is_with_roles_of_the_application_s_own(
     assert visitor.sign_out().status_code == 303
 
 
-def test_a_verification_that_lapses_is_gone_with_the_next_request(
+def test_expired_verification_ends_with_the_next_request(
     desk: Flask,
     services: Services,
     visitor: Visitor,
@@ -754,7 +754,7 @@ def test_a_verification_that_lapses_is_gone_with_the_next_request(
     assert visitor.attempt(wallet, session_type="professional").headers["Location"].startswith("/unauthorized")
 
 
-def test_a_verification_that_is_withdrawn_is_gone_with_the_next_request(
+def test_revoked_verification_ends_with_the_next_request(
     desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     account = parse(wallet.account())
@@ -789,7 +789,7 @@ def test_a_poll_never_changes_the_id_and_still_tells_the_truth(
     assert visitor.session_id != before
 
 
-def test_requests_at_the_moment_of_a_new_role_leave_one_living_id(
+def test_concurrent_requests_after_a_role_change_leave_one_id(
     desk: Flask, services: Services, wallet: Wallet, redis: Redis
 ) -> None:
     account = parse(wallet.account())
@@ -886,7 +886,7 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
 
 
-def test_a_shortened_address_that_stays_in_its_network_is_no_move(
+def test_shortened_address_in_the_same_network_is_no_move(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
@@ -930,9 +930,7 @@ def test_a_page_that_claims_another_network_gets_nothing_for_it(
     assert data_of(visitor)["permissions"][0] == "test-only"
 
 
-def test_a_sign_in_that_claims_another_network_than_its_text_gets_that_of_its_text(
-    desk: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_network_comes_from_the_signed_text_not_the_form(desk: Flask, visitor: Visitor, wallet: Wallet) -> None:
     challenge = visitor.challenge(wallet.account("eip155:11155111"))
     claims = {"network": "mainnet", "chain": "eip155:1", "account": wallet.account(), "permissions": "transact"}
     assert visitor.attempt(wallet, challenge, **claims).status_code == 303

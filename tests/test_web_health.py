@@ -125,7 +125,7 @@ def test_only_these_paths_are_answered_under_any_name(app: Flask, path: str) -> 
 # -- The numbers -------------------------------------------------------------------------------------------------
 
 
-def test_in_development_anybody_on_this_machine_reads_the_numbers(app: Flask) -> None:
+def test_development_serves_metrics_to_local_callers(app: Flask) -> None:
     answer = ask(app, "/metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == metrics.CONTENT_TYPE

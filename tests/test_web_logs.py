@@ -200,7 +200,7 @@ def run(redis_url: str, tmp_path: Path, config: str, origin: str, before: str = 
     return done.stderr.splitlines()
 
 
-def test_production_writes_json_for_the_package_and_the_application(redis_url: str, tmp_path: Path) -> None:
+def test_production_log_is_json_for_package_and_app(redis_url: str, tmp_path: Path) -> None:
     found = [json.loads(line) for line in run(redis_url, tmp_path, PRODUCTION, "https://app.example.org")]
     assert [line.get("event") or line["logger"] for line in found] == [
         "site",  # Flask, with the traceback

@@ -34,7 +34,7 @@ def attribute(page: str, testid: str, name: str) -> str | None:
 # -- /confirm ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_what_will_be_done_in_the_very_words_that_are_signed(
+def test_page_shows_the_very_words_that_are_signed(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     pass_time(301)
@@ -83,7 +83,7 @@ def test_what_is_no_problem_is_not_shown(person: Visitor, problem: str) -> None:
         assert len(shown) < 9 or shown not in answer.get_data(as_text=True)
 
 
-def test_looking_at_the_page_changes_nothing_and_confirms_nothing(person: Visitor, redis: Redis) -> None:
+def test_viewing_the_confirm_page_changes_nothing(person: Visitor, redis: Redis) -> None:
     location = person.submit("/session/extend").headers["Location"]
     with unchanged(redis):
         for _ in range(3):
@@ -117,7 +117,7 @@ def test_the_signature_for_a_page_needs_the_token_and_this_site(
     assert "problem=challenge_used" in again.headers["Location"]
 
 
-def test_a_session_is_extended_by_a_signature_each_time_and_by_nothing_else(
+def test_session_is_extended_only_by_a_signature_each_time(
     person: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     def left() -> float:
@@ -195,9 +195,7 @@ def test_nobody_goes_on_to_another_site(person: Visitor, wallet: Wallet, service
         services.directory.appoint(parse(wallet.account()), "admin")
 
 
-def test_the_reason_is_that_of_the_session_and_not_of_the_address(
-    app: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_reason_comes_from_the_session_not_the_address(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.attempt(wallet, visitor.challenge(wallet.account("eip155:11155111")))
     page = visitor.get("/unauthorized?permission=transact&reason=role").get_data(as_text=True)
     assert state(page) == ("missing", "permission", "transact")

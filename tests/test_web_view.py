@@ -73,9 +73,8 @@ def test_the_idle_end_is_never_shown_past_the_absolute_one(make_app: Callable[..
     assert idle <= absolute
 
 
-def test_the_network_is_the_signed_one_and_unsupported_once_the_site_drops_the_chain(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_network_is_the_signed_one_or_unsupported(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """It becomes `unsupported` once the site drops the chain."""
     visitor = Visitor(make_app())
     visitor.attempt(wallet, visitor.challenge(wallet.account("eip155:11155111")))
     answer = visitor.json("/api/auth/sessions/validate").get_json()["data"]

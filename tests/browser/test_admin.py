@@ -103,9 +103,10 @@ def test_what_is_no_account_is_said_at_the_field(admin: Browser) -> None:
     assert admin.focused.get_attribute("value") == "0x1234"
 
 
-def test_after_a_quarter_of_an_hour_it_takes_a_signature_to_come_in(
+def test_admin_pages_need_a_signature_after_15_minutes(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
+    """The wallet signs `admin.open` and the administrator arrives at the page they asked for."""
     pass_time(901)
     admin.open("/admin/activity")
     text = confirm(panel, "admin.open", wallet)
@@ -202,9 +203,10 @@ def test_declining_in_the_wallet_gives_nobody_a_role(
 # -- Verification ------------------------------------------------------------------------------------------------
 
 
-def test_a_professional_is_verified_and_can_start_a_session_of_that_kind(
+def test_verified_account_can_start_a_professional_session(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage
 ) -> None:
+    """An administrator verifies the account, which then gets the professional type with its shorter idle time."""
     open_account(admin, member)
     fill(admin, professional_id="lic_2026-4711", level="licensed", days="90")
     admin.click("admin-verify")

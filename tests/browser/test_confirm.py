@@ -250,9 +250,10 @@ def test_another_account_is_told_which_one_to_choose(
     assert not alive(other)
 
 
-def test_a_wallet_with_several_accounts_signs_with_the_one_of_the_session(
+def test_confirmation_is_signed_by_the_account_of_the_session(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
+    """The wallet holds several accounts and another one is active in it."""
     own = wallet.keys[0]
     wallet.switch_account(keep=True)
     panel.start()
@@ -412,9 +413,10 @@ def test_a_session_that_is_over_leads_out(panel: ConfirmPanel, wallet: WalletInP
 # -- Wallets ---------------------------------------------------------------------------------------------------
 
 
-def test_without_a_wallet_the_page_says_so_and_takes_one_that_comes(
+def test_confirm_page_accepts_a_wallet_that_appears_late(
     panel: ConfirmPanel, wallet: WalletInPage, make_wallet: MakeWallet, other: str, alive: Alive
 ) -> None:
+    """Until then the page says that it finds no wallet."""
     wallet.uninstall()
     late = make_wallet("Late Wallet", announce="later")
     late.keys, late.connected = wallet.keys, True
@@ -677,9 +679,8 @@ def replaced() -> tuple[Response, int]:
     return jsonify(success=False, error=error), 401
 
 
-def test_a_session_that_is_on_its_way_to_a_new_id_is_asked_for_once_more(
-    session: Browser, interrupt: Interruption
-) -> None:
+def test_page_asks_again_when_the_session_id_was_just_replaced(session: Browser, interrupt: Interruption) -> None:
+    """A validate request that meets a rotation is repeated once and the visitor stays on the page."""
     answers = [replaced]
     interrupt.answers[VALIDATE] = lambda: answers.pop()() if answers else None
     session.look_again()

@@ -108,9 +108,10 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
 # -- The list -------------------------------------------------------------------------------------------------
 
 
-def test_the_list_begins_with_this_device_and_says_what_each_session_is(
+def test_device_list_starts_with_this_device(
     browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere, pass_time: TimeMachine
 ) -> None:
+    """Each row names the browser, the last activity and an accessible button to revoke that session."""
     old = elsewhere.sign_in(wallet, FIREFOX, "203.0.113.7")
     pass_time(300)
     elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow")

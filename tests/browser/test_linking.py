@@ -96,9 +96,10 @@ def test_two_wallets_sign_and_are_one_person(
     assert wallets(browser) == [], "where there is one, the page shows it once"
 
 
-def test_signing_in_with_the_other_wallet_shows_both_and_the_devices_of_both(
+def test_linked_wallet_sees_both_wallets_and_all_devices(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, elsewhere: Elsewhere
 ) -> None:
+    """Signing in with the other wallet shows the user's two wallets and the devices of both."""
     browser = panel.browser
     link(panel, wallet, other)
     elsewhere.sign_in(wallet, FIREFOX)
@@ -122,9 +123,10 @@ def test_a_wallet_that_is_linked_already_is_told_before_it_signs(
     link(panel, wallet, other)
 
 
-def test_a_wallet_of_somebody_else_s_is_told_after_both_have_signed_and_another_can_be_chosen(
+def test_wallet_of_another_user_is_refused_after_both_sign(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, make_wallet: MakeWallet, services: Services
 ) -> None:
+    """The page does not name the owner, and the user can then link another wallet."""
     browser = panel.browser
     owner, third = (
         make_wallet("Their Wallet", rdns="org.example.their"),

@@ -42,7 +42,8 @@ def test_a_camera_reads_the_link_from_the_code_in_every_theme(browser: Browser, 
     assert scan(browser) == link
 
 
-def test_the_sign_in_page_leads_there_with_the_place_to_return_to(browser: Browser) -> None:
+def test_sign_in_page_links_to_phone_page_with_return_path(browser: Browser) -> None:
+    """The QR code and the links of the wallet apps carry the return path."""
     panel = ConnectPanel(browser)
     panel.open(next="/activity")
     panel.wait_for("no_wallet")

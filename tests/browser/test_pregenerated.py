@@ -82,9 +82,8 @@ def trial(browser: Browser) -> Trial:
 # -- Trying it -------------------------------------------------------------------------------------------------------
 
 
-def test_somebody_without_a_wallet_signs_in_and_sees_account_network_and_permissions(
-    browser: Browser, trial: Trial
-) -> None:
+def test_trial_wallet_sign_in_shows_account_and_permissions(browser: Browser, trial: Trial) -> None:
+    """A visitor without a wallet signs in; the page shows account, network and permissions."""
     trial.panel.open()
     assert trial.offer.startswith("Try it without a wallet\nWe make one for you.")
     assert trial.half is None, "opening the page makes nothing"
@@ -104,9 +103,8 @@ def test_somebody_without_a_wallet_signs_in_and_sees_account_network_and_permiss
     trial.wait_for_watch("here")
 
 
-def test_its_half_outlives_a_reload_and_no_storage_that_scripts_read_as_text_has_it(
-    browser: Browser, trial: Trial
-) -> None:
+def test_key_share_survives_a_reload_outside_readable_storage(browser: Browser, trial: Trial) -> None:
+    """No cookie, local storage, session storage or page text holds the share or the account."""
     trial.enter()
     half = trial.half
     assert half
@@ -117,7 +115,8 @@ def test_its_half_outlives_a_reload_and_no_storage_that_scripts_read_as_text_has
     assert half["account"] not in kept
 
 
-def test_its_half_is_stored_under_a_key_that_no_script_can_export(browser: Browser, trial: Trial) -> None:
+def test_key_share_is_encrypted_with_a_non_extractable_key(browser: Browser, trial: Trial) -> None:
+    """No script can export the key that encrypts the share in IndexedDB."""
     trial.enter()
     half = trial.half
     assert half
@@ -217,9 +216,10 @@ def test_a_step_up_signs_with_both_halves(browser: Browser, trial: Trial) -> Non
     trial.wait_for_watch("here")
 
 
-def test_the_exported_key_is_that_of_the_account_and_was_never_sent(
+def test_exported_key_matches_the_account_and_is_never_sent(
     browser: Browser, trial: Trial, happened: list[events.Event]
 ) -> None:
+    """The page assembles the key in the browser, shows it on request and hides it again."""
     trial.enter()
     browser.follow("wallet-export")
     browser.see("export-show")
@@ -298,9 +298,10 @@ def test_other_tabs_follow_when_one_deletes_it(browser: Browser, trial: Trial) -
 # -- The half is gone ------------------------------------------------------------------------------------------------
 
 
-def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
+def test_session_ends_when_the_key_share_is_cleared(
     browser: Browser, trial: Trial, services: Services, happened: list[events.Event]
 ) -> None:
+    """The sign-out page says that this browser no longer holds the wallet."""
     trial.enter()
     trial.wait_for_watch("here")
     account = trial.account
@@ -313,9 +314,8 @@ def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
 
-def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
-    browser: Browser, trial: Trial, services: Services
-) -> None:
+def test_removing_the_key_share_signs_out_every_tab(browser: Browser, trial: Trial, services: Services) -> None:
+    """The site itself removes the share in one tab."""
     trial.enter()
     account = trial.account
     other = browser.new_tab()
@@ -375,9 +375,8 @@ def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
     browser.arrive_at("/session")
 
 
-def test_giving_up_a_forgotten_wallet_spares_the_one_that_another_tab_has_made_since(
-    browser: Browser, trial: Trial, forgotten: str
-) -> None:
+def test_discarding_a_dead_trial_wallet_spares_a_newer_one(browser: Browser, trial: Trial, forgotten: str) -> None:
+    """Another tab made the newer trial wallet in the meantime."""
     newer = {"account": OTHER, "share": "ab" * 32}
     replace = "module.remove(given[0]).then(() => module.keep(given[1], given[2]))"
     browser.module("share-store", replace, forgotten, *newer.values())
@@ -393,9 +392,8 @@ def test_the_page_names_no_window_of_a_wallet_that_has_none(browser: Browser, tr
     assert browser.see("sign-button").text == "Sign this text"
 
 
-def test_of_two_wallets_made_at_once_the_first_stays_and_both_attempts_go_on_with_it(
-    browser: Browser, trial: Trial
-) -> None:
+def test_two_tabs_creating_a_trial_wallet_share_the_first_one(browser: Browser, trial: Trial) -> None:
+    """Both attempts continue with the wallet that was stored first."""
     trial.panel.open()
     trial.panel.wait_for("no_wallet")
     site = "{ walletsUrl: '/api/auth/wallets', csrf: document.querySelector('[name=csrf_token]').value }"
@@ -460,9 +458,10 @@ def test_without_redis_each_step_says_so_and_goes_on_afterwards(
 # -- Claiming it -----------------------------------------------------------------------------------------------------
 
 
-def test_a_wallet_of_ones_own_claims_the_trial_wallet_and_is_the_same_person_afterwards(
+def test_own_wallet_claims_the_trial_wallet_of_the_same_user(
     browser: Browser, trial: Trial, wallet: WalletInPage, services: Services
 ) -> None:
+    """Signing in with the own wallet later leads to the same user id and both accounts."""
     trial.enter()
     tried = parse(trial.account)
     browser.follow("wallet-claim")

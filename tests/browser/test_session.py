@@ -432,9 +432,10 @@ def test_the_clock_of_the_page_itself_ends_the_session(watched: Browser, pass_ti
     assert watched.see("signed-out").get_attribute("data-reason") == "idle"
 
 
-def test_an_answer_that_was_true_when_it_left_does_not_leave_the_page_waiting(
+def test_late_valid_answer_does_not_keep_an_idle_page_waiting(
     session: Browser, pass_time: TimeMachine, interrupt: Interruption
 ) -> None:
+    """The session was alive when the server answered and idle when the answer arrived."""
     said: list[str] = []
 
     def alive_just_then() -> Any:
@@ -540,9 +541,10 @@ def test_back_after_signing_out_shows_nothing_private(session: Browser, wallet: 
     assert wallet.address[:6] not in session.text
 
 
-def test_a_page_from_the_back_forward_cache_is_covered_until_the_server_has_answered(
+def test_cached_page_is_covered_until_the_server_answers(
     session: Browser, wallet: WalletInPage, services: Services, hold: Hold
 ) -> None:
+    """A page restored from the back/forward cache must not show the account of a revoked session."""
     session.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     hold(*VALIDATE)
     revoke(services, wallet)
@@ -616,9 +618,8 @@ def test_signing_out_without_script_shows_when_one_comes_back(session: Browser, 
     assert wallet.address not in session.text
 
 
-def test_tabs_without_channels_tell_each_other_through_the_storage(
-    without_channels: Browser, pass_time: TimeMachine
-) -> None:
+def test_tabs_without_broadcast_channel_use_storage_events(without_channels: Browser, pass_time: TimeMachine) -> None:
+    """A keep-alive in one tab closes the timeout warning in the other."""
     browser = without_channels
     pass_time(IDLE - 110)
     browser.run("window.dispatchEvent(new Event('online'))")

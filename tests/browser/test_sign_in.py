@@ -45,9 +45,7 @@ def test_connecting_and_signing_signs_in(browser: Browser, panel: ConnectPanel, 
     assert "Test Wallet" in browser.text
 
 
-def test_the_text_names_the_address_bar_the_account_and_the_network(
-    panel: ConnectPanel, wallet: WalletInPage, site: Site
-) -> None:
+def test_sign_in_text_names_origin_account_and_network(panel: ConnectPanel, wallet: WalletInPage, site: Site) -> None:
     panel.connect(wallet)
     lines = panel.preview.split("\n")
     assert lines[0] == f"{site.origin} wants you to sign in with your Ethereum account:"
@@ -259,9 +257,10 @@ def test_a_phone_with_a_wallet_inside_signs_in_as_usual(panel: ConnectPanel, wal
 # -- What wallets answer to "connect" -------------------------------------------------------------------
 
 
-def test_one_wallet_is_pending_and_the_others_are_not_to_be_pressed(
+def test_other_wallets_are_disabled_while_one_connects(
     panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """A second press sends no second request; cancelling enables all wallets again."""
     other = make_wallet("Other Wallet")
     panel.open()
     panel.row(other)
@@ -300,9 +299,10 @@ def test_a_late_answer_after_cancel_changes_nothing(panel: ConnectPanel, wallet:
     assert "eth_chainId" not in wallet.calls
 
 
-def test_the_answer_of_a_wallet_given_up_does_not_disturb_the_next(
+def test_late_answer_of_a_cancelled_wallet_is_ignored(
     panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """The next wallet connects undisturbed."""
     other = make_wallet("Other Wallet")
     panel.open()
     panel.choose(wallet)
@@ -495,9 +495,10 @@ def test_the_first_account_can_be_kept_while_it_is_connected(
     assert old in panel.preview
 
 
-def test_a_signature_asked_for_before_the_switch_counts_for_nothing(
+def test_signature_requested_before_a_switch_is_discarded(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The user switches the account in the wallet while it is asked to sign."""
     panel.connect(wallet)
     panel.sign()
     request_ = wallet.next_request("personal_sign")
@@ -533,9 +534,10 @@ def test_a_silent_switch_is_noticed_before_signing(panel: ConnectPanel, wallet: 
 # -- Signing ---------------------------------------------------------------------------------------------
 
 
-def test_declining_to_sign_is_no_error_and_the_next_text_is_a_new_one(
+def test_declined_signature_is_no_error_and_gets_a_new_text(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The button reads "Sign again" and signs a new text."""
     panel.connect(wallet)
     first = panel.preview
     panel.sign()
@@ -582,9 +584,10 @@ def test_cancel_while_signing_forgets_the_signature(
     assert browser.path == "/sign-in"
 
 
-def test_the_signature_of_another_key_is_refused_and_the_choice_kept(
+def test_wrong_key_is_refused_and_the_form_choices_are_kept(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """The chosen wallet, "remember me" and the return path survive the refused attempt."""
     make_wallet("Other Wallet")
     panel.open(next="/?from=here")
     panel.choose(wallet)
@@ -622,9 +625,10 @@ def test_an_expired_text_is_replaced_with_one_click(
     browser.arrive_at("/session")
 
 
-def test_a_text_about_to_expire_is_replaced_before_the_wallet_sees_it(
+def test_text_about_to_expire_is_replaced_before_signing(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The wallet sees only the new text."""
     with browser.before_scripts(LATER):
         panel.connect(wallet)
     first = panel.preview
@@ -810,9 +814,10 @@ def test_without_script_the_page_says_what_it_needs(browser: Browser, panel: Con
     assert browser.shown("script-late") is None
 
 
-def test_over_plain_http_the_page_refuses_and_names_the_right_address(
+def test_plain_http_is_refused_and_the_right_address_named(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, site: Site
 ) -> None:
+    """No wallet is listed or asked."""
     site.renamed = True
     browser.expected_complaints += ["Cross-Origin-Opener-Policy", "insecure"]
     browser.driver.get(site.origin.replace("localhost", "wallet.test") + "/sign-in")
@@ -822,7 +827,7 @@ def test_over_plain_http_the_page_refuses_and_names_the_right_address(
     assert wallet.calls == []
 
 
-def test_who_is_signed_in_already_may_go_on_or_use_another_account(
+def test_signed_in_user_can_continue_or_switch_account(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
     browser.sign_in(wallet)

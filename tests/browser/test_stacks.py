@@ -58,7 +58,7 @@ def test_listed_is_not_installed(page: Browser) -> None:
     assert run(page, f"return ids({{ {lists} }})") == []
 
 
-def test_wallets_that_list_themselves_late_are_found_at_the_end_of_the_scan(page: Browser) -> None:
+def test_late_wallets_are_found_at_the_end_of_the_scan(page: Browser) -> None:
     body = """
       const window = { A: wallet(), btc_providers: [entry('A')] };
       const { end, found, early } = search(window);

@@ -169,9 +169,8 @@ def test_the_sign_in_page_and_a_visitor_have_none(browser: Browser, wallet: Wall
     assert not browser.driver.find_elements(By.TAG_NAME, "wallet-watch")
 
 
-def test_a_page_with_an_element_of_its_own_for_the_wallet_has_none(
-    app: Flask, browser: Browser, wallet: WalletInPage
-) -> None:
+def test_page_that_opts_out_has_no_wallet_watch(app: Flask, browser: Browser, wallet: WalletInPage) -> None:
+    """A page that sets `watches_wallet` to false brings its own element for the wallet."""
     page = '{% extends "sessions/base.html" %}{% set watches_wallet = false %}{% block main %}{% endblock %}'
     app.add_url_rule("/own", view_func=public(lambda: render_template_string(page)), endpoint="own")
     browser.sign_in(wallet)
@@ -258,7 +257,8 @@ def test_staying_answers_for_one_account_only(session: Browser, wallet: WalletIn
     assert len(stored(session)["wallet-session-kept"].split()) == 3
 
 
-def test_what_was_answered_for_one_account_says_nothing_of_another(session: Browser, wallet: WalletInPage) -> None:
+def test_dismissed_notice_applies_to_one_account_only(session: Browser, wallet: WalletInPage) -> None:
+    """ "Keep this account" for one pair of accounts hides no notice for another pair."""
     wallet.switch_account()
     session.click("keep-account")
     wait_for(session, "watching")
@@ -286,7 +286,8 @@ def test_back_at_the_sessions_account_the_notice_goes(session: Browser, wallet: 
         assert notices(session) == []
 
 
-def test_an_old_account_that_stays_connected_is_not_the_active_one(session: Browser, wallet: WalletInPage) -> None:
+def test_connected_account_that_is_not_active_is_noticed(session: Browser, wallet: WalletInPage) -> None:
+    """The account of the session stays connected, but the wallet's active account is another."""
     wallet.switch_account(keep=True)
     wait_for(session, "account_changed")
     session.driver.refresh()
@@ -525,9 +526,10 @@ def test_a_wallet_no_longer_watched_is_not_heard(
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_nameless_wallet_is_watched_while_it_is_the_only_connected_one(
+def test_nameless_wallet_is_watched_only_if_it_is_alone(
     browser: Browser, make_wallet: MakeWallet, others: int
 ) -> None:
+    """It is watched while no other wallet is connected."""
     wallet = make_wallet(" \u200b ")
     panel = ConnectPanel(browser)
     panel.connect(wallet)
@@ -592,9 +594,8 @@ def test_each_tab_is_told_and_answers_for_itself(session: Browser, wallet: Walle
         assert stored(session) == {}
 
 
-def test_signing_in_as_the_other_in_one_tab_takes_the_notice_from_the_other(
-    session: Browser, wallet: WalletInPage
-) -> None:
+def test_signing_in_as_the_other_account_clears_all_notices(session: Browser, wallet: WalletInPage) -> None:
+    """A sign-in in one tab removes the notice in the other tab."""
     other = wallet.switch_account()
     wait_for(session, "account_changed")
     with other_tab(session, wallet, "/session") as twin:
@@ -624,7 +625,8 @@ def test_back_shows_what_was_answered_meanwhile(session: Browser, wallet: Wallet
     assert notices(session) == []
 
 
-def test_back_after_signing_in_as_the_other_is_a_page_of_the_other(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_shows_the_newly_signed_in_account(session: Browser, wallet: WalletInPage) -> None:
+    """After signing in as the other account, going back shows no notice and no page of the first account."""
     other = wallet.switch_account()
     session.follow("sign-in-as-other")
     panel = ConnectPanel(session)
@@ -815,9 +817,8 @@ def test_the_storage_is_the_persons_and_may_hold_anything(session: Browser, wall
         wait_for(session, "watching")
 
 
-def test_without_storage_the_answer_lasts_as_long_as_the_page_can_tell(
-    session: Browser, wallet: WalletInPage
-) -> None:
+def test_without_storage_the_answer_lasts_for_the_page(session: Browser, wallet: WalletInPage) -> None:
+    """Session storage is switched off in the browser."""
     broken = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('off') } })"
     with session.before_scripts(broken):
         session.driver.refresh()
