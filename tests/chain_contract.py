@@ -299,7 +299,7 @@ class VerifierContract:
                 verify(account, text, (filling * most)[:most])
             assert time.process_time() - start < 0.05
 
-    def test_whatever_a_library_raises_is_a_refusal(
+    def test_any_library_error_is_a_refusal(
         self, signer: Signer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def stumble(*_: object) -> None:

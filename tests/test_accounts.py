@@ -99,7 +99,7 @@ def test_one_letter_in_the_wrong_case_breaks_the_checksum() -> None:
         "\ud800",
     ],
 )
-def test_what_is_not_one_canonical_account_is_refused(text: str) -> None:
+def test_non_canonical_account_is_refused(text: str) -> None:
     with pytest.raises(AccountMalformed):
         accounts.parse(text)
 
@@ -250,7 +250,7 @@ def test_stacks_addresses_of_every_length_are_accepted() -> None:
         "stacks:1:1FzTxL9Mxnm2fdmnQEArfhzJHevwbvcH6d",
     ],
 )
-def test_what_is_no_stacks_account_is_refused(text: str) -> None:
+def test_malformed_stacks_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 
@@ -283,7 +283,7 @@ def test_what_is_no_stacks_account_is_refused(text: str) -> None:
         f"{ICP}:" + encodings.write_principal(b"\2" * 28 + b"\2")[:-4],
     ],
 )
-def test_what_is_no_account_of_them_is_refused(text: str) -> None:
+def test_malformed_solana_or_icp_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 

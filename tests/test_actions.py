@@ -177,7 +177,7 @@ def test_a_sentence_too_long_to_be_read_is_refused() -> None:
         actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 54})
 
 
-def test_only_what_the_sentence_names_is_kept_and_as_it_was() -> None:
+def test_only_values_named_in_the_sentence_are_kept() -> None:
     actions = Actions({"pay": "Pay {number}."})
     assert actions.named("pay", {"number": "7 of 8", "secret": "x", "password": "y"}) == {"number": "7 of 8"}
     assert actions.named("session.extend", {"secret": "x"}) == {}

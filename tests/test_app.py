@@ -23,7 +23,7 @@ from .conftest import SECRET
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_front_page_greets_visitors_and_who_is_signed_in(visitor: Visitor, wallet: Wallet) -> None:
+def test_front_page_greets_visitors_and_signed_in_users(visitor: Visitor, wallet: Wallet) -> None:
     page = visitor.get("/")
     assert page.status_code == 200
     assert 'href="/sign-in"' in page.get_data(as_text=True)

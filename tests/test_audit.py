@@ -115,7 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 # -- What is written down ---------------------------------------------------------------------------------------
 
 
-def test_what_happened_to_an_account_is_read_back_newest_first(redis: Redis, log: Audit) -> None:
+def test_account_log_is_read_newest_first(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(events.SessionEnded(handle="sess_1", account=ALICE, reason="signed_out"), THERE)
     seconds, microseconds = redis.time()
@@ -162,7 +162,7 @@ def test_an_event_without_an_account_makes_no_stream_of_one(redis: Redis, log: A
     assert sorted(redis.keys("*")) == [b"wallet:activity", b"wallet:refusals"]
 
 
-def test_an_account_nobody_knows_has_an_empty_page(log: Audit) -> None:
+def test_unknown_account_has_an_empty_page(log: Audit) -> None:
     assert log.account(STRANGER) == Page((), "")
     assert log.site() == Page((), "")
     assert list(log.iterate(STRANGER)) == list(log.iterate(None)) == []
@@ -270,7 +270,7 @@ def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: 
     assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
 
 
-def test_activity_of_who_never_came_back_ages_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
     """A wallet costs nothing to make. Only one that is used on another day is worth a month of memory."""
     kinds, log = ("activity", "routine", "refusals"), make()
     for event in (created(), renewed(), failed(), created(handle="sess_2")):
@@ -281,7 +281,7 @@ def test_activity_of_who_never_came_back_ages_in_days(redis: Redis, make: Callab
     assert redis.ttl(key("activity", BOB)) <= DAY
 
 
-def test_activity_of_who_came_back_is_kept_for_good(redis: Redis, log: Audit) -> None:
+def test_activity_of_a_returning_account_is_kept_in_full(redis: Redis, log: Audit) -> None:
     for ago, days in ((DAY - 60, 3), (DAY, 30)):
         redis.flushall()
         plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - ago) * 1000}-0", created())
@@ -291,8 +291,8 @@ def test_activity_of_who_came_back_is_kept_for_good(redis: Redis, log: Audit) ->
             assert days * DAY - 60 < redis.ttl(key(kind, ALICE)) <= days * DAY, kind
 
 
-def test_a_new_event_never_shortens_what_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
-    """The stream was cut to its latest entries, which are all of today."""
+def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[..., Audit]) -> None:
+    """The stream was cut to its latest entries, which are all from today."""
     log = make(activity_events=10)
     plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
     for number in range(12):
@@ -386,7 +386,7 @@ def test_an_entry_is_a_cursor_as_well(log: Audit) -> None:
         assert ids(log.account(ALICE, before=each)) == everything[number + 1 :]
 
 
-def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> None:
+def test_events_between_two_pages_do_not_move_the_second(log: Audit) -> None:
     for number in range(10):
         log.note(created(handle=f"sess_{number}"), HERE)
     first = log.account(ALICE, limit=4)
@@ -425,7 +425,7 @@ def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> 
         "1" * 100_000,
     ],
 )
-def test_what_is_no_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
+def test_malformed_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     assert log.account(ALICE, before=cursor) == log.account(ALICE)
@@ -539,7 +539,7 @@ def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
     assert counts == [3, 1, 3, 1, 3, 1]
 
 
-def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
+def test_export_is_not_collapsed(log: Audit) -> None:
     log.note(created(), HERE)
     for _ in range(3):
         log.note(renewed(), HERE)
@@ -551,7 +551,7 @@ def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
 # -- Who reads Redis, and who writes to it ------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_neither_who_nor_what_nor_where(redis: Redis, log: Audit) -> None:
+def test_redis_shows_no_account_event_or_address(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     stored = b"".join(each + redis.dump(each) + repr(redis.xrange(each)).encode() for each in redis.keys("*"))
@@ -643,7 +643,7 @@ def test_entry_with_the_last_possible_id_breaks_nothing(
     assert names(log.account(ALICE, limit=1)) == ["session.created"]
 
 
-def test_what_a_former_secret_sealed_is_still_shown(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Callable[..., Audit]) -> None:
     former = "a former secret of thirty-two letters or more"
     make(secrets=(former,)).note(created(), HERE)
     both = make(secrets=(former, SECRET))

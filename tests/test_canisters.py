@@ -123,10 +123,10 @@ def test_a_signature_of_a_local_network_is_accepted_with_its_key(monkeypatch: py
     assert refusal(lambda: canisters.check(LOCAL_KEY[19:], b"other", LOCAL_SIGNATURE)) is SignatureMismatch
 
 
-def test_internet_identity_signature_fails_only_on_its_time(
+def test_recorded_signature_lacks_only_the_certified_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Subnets have had a certified type since 2026; without one the system refuses a canister's signature."""
+    """It is older than 2026, when subnets got a certified type; a signature without one is refused."""
     attempt = lambda: canisters.check(MAINNET_KEY[19:], mainnet_delegation(), MAINNET_SIGNATURE)  # noqa: E731
     assert refusal(attempt) is SignatureMismatch
     really = canisters._value
@@ -331,7 +331,7 @@ MISMATCHES: dict[str, Callable[[], None]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("attempt", MISMATCHES.values(), ids=MISMATCHES)
-def test_what_proves_nothing_is_a_mismatch(attempt: Callable[[], None]) -> None:
+def test_signature_without_proof_is_a_mismatch(attempt: Callable[[], None]) -> None:
     assert refusal(attempt) is SignatureMismatch
 
 
@@ -401,7 +401,7 @@ MALFORMED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("make", MALFORMED.values(), ids=MALFORMED)
-def test_what_has_not_its_form_is_malformed(make: Callable[[], bytes]) -> None:
+def test_canister_signature_of_another_form_is_malformed(make: Callable[[], bytes]) -> None:
     assert refusal(lambda: check(make())) is SignatureMalformed
 
 

@@ -42,7 +42,7 @@ def of(url: str) -> Census:
     return Census(link, Janitor(link, keys, Records(link, keys, settings)), settings)
 
 
-def test_nobody_is_counted_as_none(census: Census) -> None:
+def test_zero_sessions_are_counted_as_zero(census: Census) -> None:
     assert census.latest() == 0
 
 
@@ -59,7 +59,7 @@ def test_other_keys_are_not_sessions(census: Census, start: Callable[..., Live],
     assert census.latest() == 1
 
 
-def test_it_is_counted_once_a_minute_whoever_asks(
+def test_sessions_are_counted_once_a_minute_for_all_callers(
     census: Census, start: Callable[..., Live], redis: Redis, redis_url: str
 ) -> None:
     start()
@@ -73,7 +73,7 @@ def test_it_is_counted_once_a_minute_whoever_asks(
     assert census.latest() == 2
 
 
-def test_what_somebody_wrote_there_is_no_number(census: Census, redis: Redis) -> None:
+def test_planted_value_is_no_count(census: Census, redis: Redis) -> None:
     redis.set(DUE, 1)
     redis.set(COUNTED, "many")
     assert census.latest() is None

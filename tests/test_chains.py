@@ -274,7 +274,7 @@ def test_the_right_key_on_the_wrong_network_is_refused(challenges: Challenges) -
         (f"{ICP}:2vxsx-fae", AccountKeyless),
     ],
 )
-def test_what_nobody_can_sign_for_gets_no_challenge(
+def test_account_without_a_key_gets_no_challenge(
     challenges: Challenges, account: str, error: type[SessionsError]
 ) -> None:
     refused(error, lambda: challenges.issue(account, BROWSER))
@@ -314,7 +314,7 @@ def test_delegation_that_expires_before_use_is_refused(challenges: Challenges, c
         ),
     ],
 )
-def test_the_page_says_what_was_wrong_with_a_delegation(
+def test_page_explains_a_refused_delegation(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SignInRefused],

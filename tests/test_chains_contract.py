@@ -94,7 +94,7 @@ def refused(error: type[SignInRefused], attempt: Callable[[], object]) -> SignIn
 # -- The program -------------------------------------------------------------------------------------------------
 
 
-def test_the_program_is_what_its_listing_says() -> None:
+def test_program_matches_its_listing() -> None:
     source = Path(contract.__file__).read_text()
     lines = re.findall(r'^    "([0-9a-f ]+)"  # (.+)$', source, re.MULTILINE)
     assert "".join(code for code, _ in lines).replace(" ", "") == contract._PROGRAM.hex()
@@ -102,7 +102,7 @@ def test_the_program_is_what_its_listing_says() -> None:
     assert len(lines) > 10
 
 
-def test_the_assembler_makes_what_the_yellow_paper_says() -> None:
+def test_assembler_follows_the_yellow_paper() -> None:
     assert assemble("PUSH2 0x0102 ADD ; words").hex() == "61010201"
     assert assemble("here: PUSH1 @here JUMP PUSH1 @end").hex() == "5b60005660" + "06"
     with pytest.raises(OverflowError):
@@ -111,7 +111,7 @@ def test_the_assembler_makes_what_the_yellow_paper_says() -> None:
         assemble("PUSH0")  # newer than some of the chains
 
 
-def test_nobody_has_the_key_of_who_asks() -> None:
+def test_caller_address_is_a_hash_without_a_private_key() -> None:
     assert "0x" + keccak256(b"asks whether a contract accepts a signature")[-20:].hex() == contract._FROM
 
 
@@ -198,8 +198,8 @@ def test_contract_call_comes_from_a_nonzero_address(evm: Anvil, verify: Callable
     refused(ContractWalletSilent, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
 
 
-def test_a_wallet_has_gas_for_what_a_passkey_takes(evm: Anvil, verify: Callable[..., bytes]) -> None:
-    """The caller's gas is a part of the 10 million; 2 million and more is what a wallet may spend."""
+def test_wallet_has_enough_gas_to_check_a_passkey(evm: Anvil, verify: Callable[..., bytes]) -> None:
+    """The caller's gas is a part of the 10 million; a wallet may spend 2 million and more."""
     spends = "PUSH3 2000000 GAS SUB more: DUP1 GAS GT PUSH1 @more JUMPI"
     verify(evm.deploy(creation(assemble(spends) + answers(MAGIC))), "0x01")
     verify(evm.deploy(creation(guarded(f"PUSH3 {contract._GAS // 2} GAS LT"))), "0x01")
@@ -223,7 +223,8 @@ def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes])
         assert refused(SignatureMismatch, lambda s=signature: verify(Wallet().address, s)) is REFUSAL
 
 
-def test_what_no_key_can_have_signed_is_said_to_be_a_contract_s(verify: Callable[..., bytes]) -> None:
+def test_contract_signature_without_a_contract_is_reported(verify: Callable[..., bytes]) -> None:
+    """A signature of that length can only be a contract's, and no contract is deployed at the address."""
     for size in (0, 66, 67, 130, contract.MAX_BYTES):
         refused(ContractWalletMissing, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
 
@@ -361,7 +362,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_marked_as_wrapped_has_to_be(name: str) -> None:
+def test_malformed_wrapped_signature_is_refused(name: str) -> None:
     with Stranger(tells()) as node:
         contracts = Contracts(settings(node.url))
         signature = "0x" + (MALFORMED[name] + WRAPPED).hex()
@@ -424,7 +425,7 @@ def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
             assert attempt is refusal
 
 
-def test_without_a_node_impossible_key_lengths_are_unsupported(offline: Contracts) -> None:
+def test_without_a_node_contract_signatures_are_unsupported(offline: Contracts) -> None:
     """A signature of a length that no key produces can only be a contract's."""
     for size in (0, 66, 100, contract.MAX_BYTES):
         signature = "0x" + "11" * size
@@ -464,7 +465,7 @@ def unavailable(url: str, **others: Any) -> RpcUnavailable:
     return caught.value
 
 
-def test_a_node_is_asked_who_it_is_and_then_once() -> None:
+def test_node_is_asked_its_chain_id_and_then_called_once() -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=YES)) as node:
         Contracts(settings(node.url)).verify(account(NOBODY), TEXT, "0x11", REFUSAL)
         assert node.methods == ["eth_chainId", "eth_call"]
@@ -531,7 +532,7 @@ def test_an_answer_that_the_program_never_gives_is_none(number: int) -> None:
         "0x" + MAGIC,
     ],
 )
-def test_what_is_not_one_word_is_no_answer(answer: str) -> None:
+def test_answer_that_is_not_one_word_is_unavailable(answer: str) -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=answer)) as node:
         unavailable(node.url)
 
@@ -578,7 +579,7 @@ def without_to(connection: socket.socket, call: Call) -> None:
     ],
     ids=["without to", "no program", "another network", "401", "403", "429", "silent"],
 )
-def test_the_log_says_what_to_configure(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
+def test_log_names_the_setting_to_change(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
     with Stranger(speak) as node:
         unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=500)
     assert caplog.text.count(advice) == 2

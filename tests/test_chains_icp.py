@@ -291,7 +291,7 @@ def test_an_expiration_that_was_moved_is_not_signed() -> None:
         {"targets": ["rdmx6-jaaaa-aaaaa-aaadq-cai"], "permissions": "queries"},
     ],
 )
-def test_a_delegation_with_limits_signs_nobody_in(limit: dict[str, Any]) -> None:
+def test_restricted_delegation_is_refused(limit: dict[str, Any]) -> None:
     signer = IcpSigner(limits=(limit,))
     assert refused(signer.sign("text"), signer.account()) is DelegationRestricted
 
@@ -499,7 +499,7 @@ def test_a_key_of_another_kind_or_form_is_refused(der: str) -> None:
         "3056301006072a8648ce3d020106052b8104000a03420004" + "ff" * 64,
     ],
 )
-def test_a_key_that_nobody_can_hold_signs_nothing(der: str) -> None:
+def test_key_without_a_private_half_signs_nothing(der: str) -> None:
     account = account_of(bytes.fromhex(der))
     for signature in ("00" * 64, "00" * 31 + "01" + "00" * 31 + "01", "01" + "00" * 63):
         proof = {"delegations": [], "publicKey": der, "signature": signature}

@@ -113,7 +113,7 @@ def test_nonces_are_long_random_and_never_twice(challenges: Challenges, wallet: 
 @pytest.mark.parametrize(
     "account", ["", "x", "eip155:1:0x00", "eip155:1:" + "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"]
 )
-def test_no_challenge_for_what_is_no_account(challenges: Challenges, account: str) -> None:
+def test_malformed_account_gets_no_challenge(challenges: Challenges, account: str) -> None:
     refused(AccountMalformed, lambda: challenges.issue(account, BROWSER))
 
 
@@ -131,7 +131,7 @@ def test_the_value_shows_neither_the_cookie_nor_the_secret(issued: Challenge) ->
 # -- Checking, for whoever signs for a person -------------------------------------------------------------------
 
 
-def test_what_was_issued_may_be_signed_and_asking_spends_nothing(
+def test_issued_text_may_be_signed_and_checks_consume_no_nonce(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
 ) -> None:
     with unchanged(redis):
@@ -202,14 +202,14 @@ def test_a_challenge_is_good_once(challenges: Challenges, issued: Challenge, wal
     assert error.account == wallet.account()
 
 
-def test_a_wrong_signature_spends_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
+def test_wrong_signature_consumes_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
     wrong = Wallet().sign(issued.message)
     refused(SignatureMismatch, lambda: challenges.redeem(issued.message, issued.challenge, wrong, BROWSER))
     right = wallet.sign(issued.message)
     refused(ChallengeUsed, lambda: challenges.redeem(issued.message, issued.challenge, right, BROWSER))
 
 
-def test_the_nonce_is_spent_before_any_elliptic_curve_work(
+def test_nonce_is_consumed_before_any_elliptic_curve_work(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []

@@ -383,7 +383,7 @@ def test_a_refresh_is_tried_again_when_nothing_else_will_do(
     assert pauses == [said + 0.25, said + 0.5, said + 1.0]  # half of what they may be at most
 
 
-def test_nobody_is_signed_out_by_a_service_that_is_away(
+def test_unreachable_service_signs_no_client_out(
     client: Client, site: Site, pass_time: TimeMachine, pauses: list[float]
 ) -> None:
     pass_time(40)
@@ -413,9 +413,7 @@ def test_pauses_differ_from_client_to_client(site: Site, wallet: Wallet) -> None
     assert len(seen) == 5
 
 
-def test_after_the_last_attempt_the_client_says_what_is_wrong(
-    client: Client, site: Site, pauses: list[float]
-) -> None:
+def test_last_attempt_raises_the_error_of_the_service(client: Client, site: Site, pauses: list[float]) -> None:
     site.troubles["/profile"] = ["503"] * 5
     with pytest.raises(Unavailable) as refused:
         client.request("GET", "/profile")
@@ -432,7 +430,7 @@ def test_a_service_that_wants_to_be_left_alone_for_an_hour_is(
 
 
 @pytest.mark.parametrize(("trouble", "sent"), [("lost", 1), ("502", 1), ("503", 2)])
-def test_what_could_happen_twice_is_sent_once(client: Client, site: Site, trouble: str, sent: int) -> None:
+def test_unsafe_request_is_sent_once(client: Client, site: Site, trouble: str, sent: int) -> None:
     """Unless the service says that nothing happened."""
     site.troubles["/orders"] = [trouble]
     if sent == 1:
@@ -443,7 +441,7 @@ def test_what_could_happen_twice_is_sent_once(client: Client, site: Site, troubl
     assert site.count("POST /orders") == sent
 
 
-def test_what_never_left_is_sent_again(
+def test_request_that_was_never_sent_is_retried(
     client: Client, site: Site, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import http.client
@@ -502,7 +500,7 @@ def test_refresh_notices_a_session_revoked_elsewhere(
     assert refused.value.reason == "everywhere"
 
 
-def test_a_session_that_nobody_used_is_over(client: Client, pass_time: TimeMachine) -> None:
+def test_unused_session_expires(client: Client, pass_time: TimeMachine) -> None:
     pass_time(1900)
     with pytest.raises(SessionExpired) as refused:
         client.request("GET", "/profile")
@@ -528,7 +526,7 @@ def test_signing_out_works_with_a_token_that_has_run_out(
     assert site.count(f"POST {REFRESH}") == 0
 
 
-def test_what_went_wrong_inside_the_block_is_what_is_raised(make_client: Callable[..., Client], site: Site) -> None:
+def test_error_inside_the_block_is_raised_unchanged(make_client: Callable[..., Client], site: Site) -> None:
     with pytest.raises(KeyError), make_client() as client:  # noqa: PT012
         site.troubles["/api/auth/sessions/logout"] = ["503"] * 5
         raise KeyError(client)
@@ -557,7 +555,7 @@ def test_the_client_is_one_file_that_can_be_copied_alone(tmp_path: Path, site: S
     assert re.fullmatch(r"sess_\S+ \S+Z", done.stdout.splitlines()[1])
 
 
-def test_the_lines_for_curl_do_what_the_document_says(tmp_path: Path, site: Site, wallet: Wallet) -> None:
+def test_documented_curl_commands_work(tmp_path: Path, site: Site, wallet: Wallet) -> None:
     script = "\n".join(blocks("With curl", "sh"))
     assert script.count("curl ") == 7
     done = run(["sh", "-eu", "-c", script], tmp_path, site, wallet)

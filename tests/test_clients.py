@@ -96,7 +96,7 @@ def test_an_update_of_the_browser_makes_no_other_device() -> None:
         "Mozilla/5.0 (compatible; Call us Indexer; +http://evil.example)",
     ],
 )
-def test_nobody_writes_a_message_into_a_device(agent: str) -> None:
+def test_user_agent_can_not_put_a_message_into_the_device(agent: str) -> None:
     known = {*clients._BROWSERS.values(), clients.UNKNOWN}
     words = {f"{browser} on {system}" for browser in known for system in clients._SYSTEMS.values()}
     assert device(agent) in words | known
@@ -120,7 +120,7 @@ def test_an_agent_has_at_most_300_characters() -> None:
     assert describe("", "x" * 10_000, False).agent == "x" * 300
 
 
-def test_what_can_not_be_seen_is_taken_out_of_an_agent() -> None:
+def test_invisible_characters_are_removed_from_an_agent() -> None:
     hidden = "\0\t\n\r\x1b[2J\x7f\x85\xad\u061c\u200b\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\U000e0041"
     agent = describe("", f"{hidden}Firefox{hidden}/128.0{hidden}", False).agent
     assert agent == "[2JFirefox[2J/128.0[2J"
@@ -258,7 +258,7 @@ def test_ip_address_is_normalised_and_shortened(ip: str, kept: str, shortened: s
         ":" * 100_000,
     ],
 )
-def test_what_is_no_address_is_kept_as_none(ip: str) -> None:
+def test_malformed_ip_address_is_kept_as_empty(ip: str) -> None:
     assert describe(ip, "", False).ip == ""
     assert describe(ip, "", True).ip == ""
 

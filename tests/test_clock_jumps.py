@@ -58,7 +58,7 @@ def test_a_machine_that_slept_asks_redis(
     assert abs(found.now - live.now) < MINUTE * 1000
 
 
-def test_everybody_stays_signed_in_after_a_jump(person: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_survive_a_clock_jump(person: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     jump(monkeypatch, 13 * HOURS)
     assert [person.get("/session").status_code for _ in range(3)] == [200] * 3
 

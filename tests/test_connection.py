@@ -346,7 +346,7 @@ def test_redis_that_never_answers_is_given_up_in_time(scheme: str, now: Time) ->
         assert time.monotonic() - started < BUSY
 
 
-def test_a_socket_that_nobody_serves_is_given_up_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unserved_socket_is_given_up_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("s") / "full.sock"
     with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
         full.bind(str(path))
@@ -408,7 +408,7 @@ def test_a_redis_that_is_loading_counts_as_a_failure(now: Time) -> None:
         assert fail(link) == "circuit open"
 
 
-def test_what_does_not_speak_the_protocol_is_no_redis(now: Time) -> None:
+def test_server_of_another_protocol_is_unavailable(now: Time) -> None:
     with Listener(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as listener:
         link = Link(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):

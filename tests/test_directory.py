@@ -48,9 +48,7 @@ def test_account_without_a_decision_is_a_member(people: Directory, redis: Redis)
     assert redis.keys("*") == []
 
 
-def test_a_role_is_given_and_taken_and_each_change_is_told_once(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_role_change_is_announced_once(people: Directory, happened: list[events.Event]) -> None:
     assert people.appoint(ALICE, "admin") is True
     assert people.appoint(ALICE, "admin", by=str(BOB)) is False
     assert people.standing(ALICE).role == "admin"
@@ -119,7 +117,7 @@ def test_role_and_verification_leave_each_other_alone(people: Directory) -> None
     assert people.standing(ALICE).professional_id == "lic_2"
 
 
-def test_a_withdrawal_is_told_if_there_was_something_to_withdraw(
+def test_revoked_verification_is_announced_only_if_it_existed(
     people: Directory, happened: list[events.Event]
 ) -> None:
     assert people.withdraw(ALICE) is False
@@ -144,9 +142,7 @@ def test_concurrent_decisions_do_not_undo_each_other(people: Directory, happened
     assert len(happened) == 60
 
 
-def test_of_many_who_give_the_same_role_at_once_one_has_done_it(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_concurrent_equal_role_changes_count_once(people: Directory, happened: list[events.Event]) -> None:
     for number in range(20):
         account = accounts.parse(some_account(number))
         changed = together(*[lambda account=account: people.appoint(account, "admin")] * 8)  # type: ignore[misc]
@@ -169,7 +165,7 @@ def test_the_latest_sign_ins_come_first_each_account_once(app: Flask, services: 
     assert services.directory.seen(3) == []
 
 
-def test_an_account_that_is_seen_brings_its_standing(people: Directory) -> None:
+def test_seen_account_comes_with_its_status(people: Directory) -> None:
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.appoint(BOB, "restricted")
@@ -212,7 +208,7 @@ def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
 # -- Who reads and who writes Redis ------------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_neither_accounts_nor_roles(people: Directory, redis: Redis) -> None:
+def test_redis_shows_neither_accounts_nor_roles(people: Directory, redis: Redis) -> None:
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_secret", "licensed", 30)
@@ -222,7 +218,7 @@ def test_who_reads_redis_learns_neither_accounts_nor_roles(people: Directory, re
         assert text.lower().encode() not in found
 
 
-def test_a_standing_can_not_be_carried_to_another_account(
+def test_account_status_can_not_be_copied_to_another_account(
     people: Directory, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.appoint(ALICE, "admin")

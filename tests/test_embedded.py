@@ -99,7 +99,7 @@ def test_it_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
     assert process_of(server.url).net_connections(kind="inet") == []
 
 
-def test_it_keeps_what_it_acknowledged_and_evicts_nothing(server: embedded.EmbeddedRedis) -> None:
+def test_embedded_server_persists_writes_and_evicts_nothing(server: embedded.EmbeddedRedis) -> None:
     with Redis.from_url(server.url) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -359,7 +359,7 @@ def test_a_socket_directory_open_to_others_is_refused(directory: Path) -> None:
         embedded.start(directory)
 
 
-def test_a_socket_directory_of_somebody_else_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_directory_of_another_os_user_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     somebody = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: somebody)
     with pytest.raises(Misconfigured, match="belongs to somebody else"):
@@ -367,7 +367,7 @@ def test_a_socket_directory_of_somebody_else_is_refused(directory: Path, monkeyp
 
 
 @pytest.mark.parametrize("planted", ["link", "dangling link", "file"])
-def test_a_socket_directory_that_somebody_planted_is_refused(directory: Path, tmp_path: Path, planted: str) -> None:
+def test_planted_socket_directory_is_refused(directory: Path, tmp_path: Path, planted: str) -> None:
     place = embedded._socket_directory(directory)
     place.rmdir()
     if planted == "file":
@@ -449,7 +449,7 @@ def test_binary_for_another_machine_is_skipped(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_package")
-def test_without_any_server_the_refusal_says_what_to_install(path: Path) -> None:
+def test_missing_server_is_refused_with_what_to_install(path: Path) -> None:
     fake(path / "valkey-server", "Redis server v=6.0.16 sha=0")
     with pytest.raises(Misconfigured, match=r"No Redis server 6\.2 .* apt-get install redis-server"):
         embedded.binary()

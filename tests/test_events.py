@@ -73,7 +73,7 @@ def test_receiver_made_in_a_factory_is_kept() -> None:
     assert len(events.happened.receivers) == len(before) - 1
 
 
-def test_who_disconnects_hears_nothing_more() -> None:
+def test_disconnected_receiver_gets_no_more_events() -> None:
     heard: list[Event] = []
 
     def note(event: Event, **_: Any) -> None:

@@ -56,7 +56,7 @@ def test_one_extension_serves_two_apps_that_share_nothing(redis_url: str, redis:
     assert [services.settings.redis_prefix for services in apps] == ["one:", "two:"]
 
 
-def test_flask_s_own_cookie_settings_say_what_is_true(app: Flask) -> None:
+def test_flask_cookie_settings_are_truthful(app: Flask) -> None:
     assert app.config["SESSION_COOKIE_NAME"] == "__Host-session"
     assert app.config["SESSION_COOKIE_SECURE"] is True
     assert app.config["SESSION_COOKIE_HTTPONLY"] is True

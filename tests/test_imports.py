@@ -140,7 +140,7 @@ def test_chains_never_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["encodings", "curves", "canisters"])
-def test_what_chains_share_knows_nothing_of_accounts(name: str) -> None:
+def test_shared_chain_modules_import_no_accounts(name: str) -> None:
     assert rooms(PACKAGE / f"{name}.py") <= {"errors"}
 
 

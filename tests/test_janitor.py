@@ -117,7 +117,7 @@ def test_a_session_that_its_person_could_not_see_is_listed_again(
     assert janitor.sweep() == NOTHING
 
 
-def test_a_record_without_clock_and_entry_is_told_as_both(
+def test_record_without_clock_and_entry_counts_as_both(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
 ) -> None:
     live = start()
@@ -189,7 +189,7 @@ def test_a_record_that_was_changed_is_deleted_and_told(
     assert len(happened) == 2
 
 
-def test_a_sweep_with_another_secret_harms_nobody(
+def test_sweep_with_another_secret_ends_no_session(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -276,7 +276,7 @@ def test_sweep_encrypts_records_with_the_newest_secret(
     assert store.load(lives[0].id, "never") == Ended("unknown"), "a process that was not restarted can't read it"
 
 
-def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..., Flask], redis: Redis) -> None:
+def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask], redis: Redis) -> None:
     odd, plain = (
         make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
     )

@@ -162,7 +162,7 @@ def test_activity_touches_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_touching_what_has_ended_says_why(
+def test_keep_alive_of_an_ended_session_gives_the_reason(
     lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -186,7 +186,7 @@ def test_renewing_restarts_the_idle_clock_only(
     assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
 
 
-def test_renewing_near_the_end_gives_what_is_left_and_no_more(
+def test_renewing_near_the_end_gives_only_the_rest(
     lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -202,9 +202,10 @@ def test_renewing_near_the_end_gives_what_is_left_and_no_more(
     assert lifecycle.renew(live) == Ended("absolute")
 
 
-def test_renewing_what_has_ended_says_why_and_announces_nothing(
+def test_renewing_an_ended_session_gives_the_reason(
     lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
+    """Nothing is announced."""
     live = start()
     lifecycle.revoke(live, "wallet_changed")
     happened.clear()
@@ -276,7 +277,7 @@ def test_a_session_is_revoked_once(
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
-def test_of_two_revocations_at_once_exactly_one_is_announced(
+def test_concurrent_revocations_announce_one_event(
     lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(50):
@@ -297,7 +298,7 @@ def test_of_two_revocations_at_once_exactly_one_is_announced(
         assert names(happened) == ["session.ended"]
 
 
-def test_an_account_is_signed_out_everywhere_and_nobody_else(
+def test_revoking_an_account_ends_only_its_sessions(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
     mine, yours = [start() for _ in range(3)], start(BOB)
@@ -309,7 +310,7 @@ def test_an_account_is_signed_out_everywhere_and_nobody_else(
     assert isinstance(records.load(start().id, "never"), Live)
 
 
-def test_everybody_is_signed_out(
+def test_site_wide_revocation_ends_all_sessions(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
     lives = [start(), start(BOB)]

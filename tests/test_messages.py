@@ -90,7 +90,7 @@ def test_every_field_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, EXAMPLE_PORT, EXAMPLE_SCHEME, FULL, BARE])
-def test_what_is_read_is_written_again_byte_for_byte(text: str) -> None:
+def test_read_message_is_written_back_byte_for_byte(text: str) -> None:
     assert write(read(text)) == text
 
 
@@ -332,8 +332,8 @@ def test_the_limit_is_2048_bytes_exactly() -> None:
         read(longest + "a")
 
 
-def test_a_changed_byte_is_refused_or_read_as_what_it_says() -> None:
-    """No two texts read as the same fields, so a change can never hide from who compares the fields."""
+def test_changed_byte_is_refused_or_changes_a_field() -> None:
+    """No two texts read as the same fields, so code that compares the fields notices every change."""
     original = read(FULL)
     for at in range(len(FULL)):
         for byte in ("\n", " ", "\0", "a", "9", ":", "\x7f", "é"):
@@ -384,7 +384,7 @@ def _random_message(chance: random.Random) -> SignInMessage:
     )
 
 
-def test_whatever_is_written_is_read_back_and_written_the_same() -> None:
+def test_written_messages_are_read_back_unchanged() -> None:
     chance = random.Random(4361)
     for _ in range(2000):
         message = _random_message(chance)

@@ -44,7 +44,7 @@ def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> 
 # -- What is stored, and who is told of it ------------------------------------------------------------------------
 
 
-def test_what_was_sealed_is_read_back() -> None:
+def test_encrypted_sign_in_is_read_back() -> None:
     sign_in = SignIn(handle="sess_a", device="Firefox on Linux", ip="2001:db8::1", wallet="MetaMask", at=NOW)
     assert news.since(KEYS, "news", news.seal(KEYS, "news", sign_in), "sess_b", NOW) == [sign_in]
 
@@ -58,7 +58,7 @@ def test_session_is_told_of_later_sign_ins_but_not_its_own() -> None:
     assert handles(b"") == []
 
 
-def test_after_a_day_nobody_is_told_any_more() -> None:
+def test_sign_in_is_shown_for_one_day() -> None:
     assert handles(sealed("a"), now=NOW + DAY * 1000 - 1) == ["a"]
     assert handles(sealed("a"), now=NOW + DAY * 1000) == []
     assert handles(sealed("a"), now=NOW - 5) == ["a"], "a clock that was set back hides nothing"
@@ -128,7 +128,8 @@ def test_sign_in_that_replaces_a_session_is_told_to_the_others(
     assert told(again) == []
 
 
-def test_what_a_type_does_not_let_be_kept_is_not_told(begin: Callable[..., Live], services: Services) -> None:
+def test_sign_in_without_stored_details_is_told_without_them(begin: Callable[..., Live], services: Services) -> None:
+    """Some session types store no device, address or wallet name."""
     live = begin()
     begin(wallet="", client=None)
     found = services.records.load(live.id, "never")
@@ -159,7 +160,7 @@ def test_another_account_is_never_told(
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
-def test_a_visitor_tells_nobody_and_is_told_nothing(redis: Redis, start: Callable[..., Live]) -> None:
+def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[..., Live]) -> None:
     start(account="")
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
@@ -204,7 +205,7 @@ def test_after_a_day_redis_has_forgotten(
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., Live], redis: Redis) -> None:
+def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., Live], redis: Redis) -> None:
     live = begin()
     value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(news.b64decode(each) for each in value.split(b"|"))
@@ -213,7 +214,7 @@ def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., Live], redi
 
 
 @pytest.mark.parametrize("value", [b"", b"|", b"||||", b"x" * 5000, b"\xff\x00|\xfe"])
-def test_what_somebody_wrote_there_keeps_nobody_out(
+def test_corrupted_recent_sign_ins_block_no_sign_in(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
@@ -223,7 +224,7 @@ def test_what_somebody_wrote_there_keeps_nobody_out(
     assert told(live) == [other.record.handle]
 
 
-def test_not_even_a_value_of_another_kind(
+def test_recent_sign_ins_of_another_type_block_no_sign_in(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
 ) -> None:
     live = begin()
@@ -235,8 +236,8 @@ def test_not_even_a_value_of_another_kind(
     assert told(live) == [other.record.handle]
 
 
-def test_a_sign_in_that_could_not_be_stored_is_told_to_nobody(make_app: Callable[..., Flask], tmp_path: Path) -> None:
-    """And there is none that was stored and not told: both are one step."""
+def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    """And no sign-in is stored without being told: both are one step."""
     with running(Server(tmp_path / "redis")) as server:
         services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
         live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -331,7 +332,7 @@ def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhe
     assert [notice(person, path) for path in pages] == [said] * len(pages)
 
 
-def test_a_real_sign_in_is_told_to_the_others_and_not_to_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_sign_in_is_shown_to_other_sessions_only(app: Flask, person: Visitor, wallet: Wallet) -> None:
     other = Visitor(app)
     other.sign_in(wallet)
     assert notice(other) is None
@@ -362,13 +363,13 @@ def test_the_newest_is_shown_and_the_rest_are_counted(person: Visitor, elsewhere
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
-def test_nothing_is_said_of_what_is_not_known(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
     elsewhere(client=None, wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}"])
-def test_what_a_wallet_or_a_device_calls_itself_is_only_text(
+def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
     elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
@@ -424,9 +425,7 @@ def test_every_session_says_so_for_itself(app: Flask, person: Visitor, wallet: W
     assert len(listed(other)) == 1
 
 
-def test_what_was_recognised_stays_so_under_a_new_id(
-    person: Visitor, elsewhere: Callable[..., str], services: Services
-) -> None:
+def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..., str], services: Services) -> None:
     recognise(person, elsewhere())
     live = services.records.load(person.session_id, "never")
     assert isinstance(live, Live)
@@ -472,7 +471,7 @@ def test_recognising_needs_a_csrf_token_and_this_site(
     assert listed(person) == [handle]
 
 
-def test_what_is_not_this_account_s_is_recognised_without_effect(
+def test_foreign_sign_in_is_recognised_without_effect(
     app: Flask, person: Visitor, elsewhere: Callable[..., str], redis: Redis
 ) -> None:
     mine = elsewhere()
@@ -484,7 +483,7 @@ def test_what_is_not_this_account_s_is_recognised_without_effect(
     assert listed(person) == [mine]
 
 
-def test_who_is_signed_out_recognises_nothing(
+def test_signed_out_visitor_recognises_nothing(
     person: Visitor, elsewhere: Callable[..., str], services: Services
 ) -> None:
     handle = elsewhere()
@@ -501,7 +500,7 @@ def test_who_is_signed_out_recognises_nothing(
 # -- It was not me -------------------------------------------------------------------------------------------------
 
 
-def test_the_way_to_what_can_be_done_leads_to_that_session(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_notice_links_to_that_session(person: Visitor, elsewhere: Callable[..., str]) -> None:
     handle = elsewhere()
     page = person.get("/session").get_data(as_text=True)
     assert f'href="/sessions#{handle}"' in page
@@ -509,9 +508,7 @@ def test_the_way_to_what_can_be_done_leads_to_that_session(person: Visitor, else
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["page", "json"])
-def test_who_has_ended_it_is_not_told_of_it_any_more(
-    person: Visitor, elsewhere: Callable[..., str], as_json: bool
-) -> None:
+def test_revoked_sign_in_is_not_shown_any_more(person: Visitor, elsewhere: Callable[..., str], as_json: bool) -> None:
     other, stranger = elsewhere(), elsewhere()
     if as_json:
         assert person.send("DELETE", f"/api/auth/sessions/{stranger}").status_code == 200
@@ -521,9 +518,7 @@ def test_who_has_ended_it_is_not_told_of_it_any_more(
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["page", "json"])
-def test_who_has_ended_all_others_is_told_of_none_of_them(
-    person: Visitor, elsewhere: Callable[..., str], as_json: bool
-) -> None:
+def test_revoking_all_others_clears_the_notice(person: Visitor, elsewhere: Callable[..., str], as_json: bool) -> None:
     for _ in range(3):
         elsewhere()
     if as_json:
@@ -535,7 +530,7 @@ def test_who_has_ended_all_others_is_told_of_none_of_them(
     assert listed(person) == [later]
 
 
-def test_so_it_is_when_the_wallet_had_to_sign_for_that(
+def test_revoking_with_a_signature_clears_the_notice(
     person: Visitor, wallet: Wallet, elsewhere: Callable[..., str], pass_time: TimeMachine
 ) -> None:
     pass_time(400)
@@ -598,9 +593,7 @@ def test_when_redis_is_gone_the_page_says_so_and_nothing_of_this(
         assert "elsewhere-what" not in page.get_data(as_text=True)
 
 
-def test_no_full_address_is_told_where_the_settings_shorten_it(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_shortened_address_is_shown_in_the_notice(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
     person, other = Visitor(app), Visitor(app)
     person.sign_in(wallet)

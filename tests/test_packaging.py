@@ -121,7 +121,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
-def test_what_the_tests_run_with_is_what_the_lock_says() -> None:
+def test_tests_run_with_the_locked_versions() -> None:
     from importlib.metadata import version
 
     lock = locked("requirements/test.txt")

@@ -65,7 +65,7 @@ def test_never_linked_account_is_a_user_and_stores_nothing(people: People, redis
 # -- Linking -----------------------------------------------------------------------------------------------------
 
 
-def test_the_id_of_who_asks_is_kept_and_becomes_that_of_both(people: People, happened: list[events.Event]) -> None:
+def test_asking_user_keeps_the_id_for_both_accounts(people: People, happened: list[events.Event]) -> None:
     before, other = people.of(ALICE).id, people.of(BOB).id
     person = people.link(BOB, by=ALICE)
     assert person == Person(before, (ALICE, BOB))
@@ -96,9 +96,7 @@ def refused(people: People, error: type[errors.SessionsError], change: Callable[
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
-def test_an_account_that_is_ones_own_already_is_refused(
-    people: People, redis: Redis, happened: list[events.Event]
-) -> None:
+def test_own_account_can_not_be_linked_again(people: People, redis: Redis, happened: list[events.Event]) -> None:
     refused(people, errors.AccountLinked, lambda: people.link(ALICE, by=ALICE), redis)
     people.link(BOB, by=ALICE)
     happened.clear()
@@ -148,7 +146,7 @@ def test_linking_gives_no_role(people: People, services: Services) -> None:
 # -- Unlinking ---------------------------------------------------------------------------------------------------
 
 
-def test_who_is_unlinked_is_alone_under_an_id_that_nobody_had(people: People, happened: list[events.Event]) -> None:
+def test_unlinked_account_gets_a_new_user_id(people: People, happened: list[events.Event]) -> None:
     person = people.link(BOB, by=ALICE)
     happened.clear()
     people.unlink(ALICE, by=BOB)
@@ -339,7 +337,7 @@ def attempt(change: Callable[[], Any]) -> Callable[[], Any]:
     return attempted
 
 
-def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> None:
+def test_concurrent_links_of_one_account_give_it_to_one_user(people: People) -> None:
     for number in range(ROUNDS):
         one, other, wanted = (some_account(3 * number + part) for part in range(3))
         found = together(
@@ -353,8 +351,8 @@ def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> 
         consistent(people, one, other, wanted)
 
 
-def test_who_comes_second_is_told_and_leaves_nothing_behind(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should the hold have run out, as for a process that slept: what is claimed still decides."""
+def test_second_link_of_an_account_is_refused_cleanly(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the lock has expired, as for a process that slept: what is claimed still decides."""
     people.link(CAROL, by=ALICE)
     monkeypatch.setattr(people, "_hold", lambda *_: nullcontext())
     listing = people._list
@@ -390,7 +388,7 @@ def test_link_undone_before_completion_is_not_reported(
     assert alone(people, BOB)
 
 
-def test_of_two_who_link_each_other_one_wins(people: People, redis: Redis) -> None:
+def test_mutual_links_succeed_once(people: People, redis: Redis) -> None:
     for number in range(4 * ROUNDS):
         one, other = some_account(2 * number), some_account(2 * number + 1)
         found = together(
@@ -404,8 +402,8 @@ def test_of_two_who_link_each_other_one_wins(people: People, redis: Redis) -> No
     assert redis.keys("*linking:*") == []
 
 
-def test_a_circle_of_links_ends_with_nobody_under_a_foreign_id(people: People) -> None:
-    """Each of three links the next at once. Nobody may end under the id that another was born with, alone."""
+def test_circular_links_leave_no_account_with_a_foreign_id(people: People) -> None:
+    """Each of three links the next at once. No account may end alone under the user id of another."""
     for number in range(ROUNDS):
         circle = [some_account(3 * number + part) for part in range(3)]
         found = together(
@@ -434,9 +432,7 @@ def test_account_unlinked_while_it_links_brings_none_along(people: People) -> No
         assert bob not in people.of(alice).accounts
 
 
-def test_who_waits_for_an_account_too_long_is_told_to_try_again(
-    people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_link_that_waits_too_long_can_be_retried(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WAIT", 0.05)
     with people._hold(BOB):
         with pytest.raises(errors.StoreUnavailable) as refusal:
@@ -494,7 +490,7 @@ def test_concurrent_unlinks_of_a_wallet_announce_one_event(people: People, happe
 # -- Who reads and who writes Redis ------------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_no_account(people: People, redis: Redis) -> None:
+def test_redis_shows_no_linked_account(people: People, redis: Redis) -> None:
     people.link(BOB, by=ALICE)
     found = everything(redis).lower()
     for account in (ALICE, BOB):
@@ -506,7 +502,7 @@ def pointer_key(redis: Redis, account: Account) -> bytes:
     return key
 
 
-def test_a_pointer_can_not_be_carried_to_another_account(
+def test_account_link_can_not_be_copied_to_another_account(
     people: People, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.link(BOB, by=ALICE)

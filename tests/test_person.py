@@ -29,6 +29,6 @@ def test_the_id_of_a_seed_is_that_of_no_account() -> None:
     assert derived_id(b"") != derived_id(b"\0")
 
 
-def test_an_account_without_a_pointer_points_to_nobody() -> None:
+def test_account_without_a_link_has_no_linked_user() -> None:
     assert Pointer() == UNLINKED
     assert (UNLINKED.person, UNLINKED.alone, UNLINKED.revision) == ("", "", 0)

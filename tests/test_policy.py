@@ -93,7 +93,7 @@ def test_only_the_verified_get_a_professional_session() -> None:
 
 
 @pytest.mark.parametrize("name", ["anonymous", "root", "Standard", "standard ", "\0"])
-def test_nobody_gets_a_type_that_a_wallet_can_not_start(name: str) -> None:
+def test_type_that_a_wallet_can_not_start_is_refused(name: str) -> None:
     with pytest.raises(PermissionDenied) as refused:
         POLICY.choose(name, verified=True)
     assert refused.value.reason == "session_type"
@@ -126,7 +126,7 @@ def test_a_testnet_signature_never_moves_real_money() -> None:
         assert POLICY.decide(permission, grounds(network="testnet")) == Denied(permission, "network_testnet")
 
 
-def test_a_type_can_not_grant_what_the_network_denies() -> None:
+def test_type_can_not_grant_what_the_network_denies() -> None:
     greedy = replace(STANDARD, permissions=(*ORDINARY, "transact", "sign"))
     for network in ("testnet", "unsupported"):
         for permission in ("transact", "sign"):
@@ -147,7 +147,7 @@ def test_network_permissions_are_those_the_networks_name() -> None:
 # -- Roles and verification --------------------------------------------------------------------------------------
 
 
-def test_an_administrator_s_session_may_do_what_a_member_s_may() -> None:
+def test_admin_session_has_the_permissions_of_a_member() -> None:
     assert allowed(grounds(role="admin")) == allowed(grounds())
 
 
@@ -186,7 +186,7 @@ def test_a_client_can_only_narrow() -> None:
     assert POLICY.decide("write:messages", given) == Denied("write:messages", "narrowed")
 
 
-def test_what_was_narrowed_never_grants() -> None:
+def test_narrowed_scope_never_grants() -> None:
     forged = frozenset(("write:therapy_notes", "test-only", "root"))
     assert allowed(grounds(narrowed=forged)) == set()
 

@@ -112,7 +112,7 @@ def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: Link, redis: Red
     assert redis.dbsize() == 4
 
 
-def test_what_is_limited_counts_apart(link: Link) -> None:
+def test_each_rate_limit_counts_separately(link: Link) -> None:
     limits = of(
         link, challenges_per_address="1/minute", sign_ins_per_address="1/minute", refreshes_per_address="1/minute"
     )
@@ -168,7 +168,7 @@ def test_two_limits_hold_both(link: Link, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "", " 0 "])
-def test_none_is_none_and_asks_nobody(link: Link, redis: Redis, text: str) -> None:
+def test_limit_of_none_never_asks_redis(link: Link, redis: Redis, text: str) -> None:
     limits = of(link, challenges_per_address=text)
     redis.config_resetstat()
     assert not any(many(50, limits))
@@ -178,7 +178,7 @@ def test_none_is_none_and_asks_nobody(link: Link, redis: Redis, text: str) -> No
 @pytest.mark.parametrize(
     "text", ["many", "0/minute", "-1/minute", "5", "5/fortnight", "5/year", "2/month", "1e3/minute"]
 )
-def test_what_is_no_limit_stops_the_start_with_the_line_to_write(link: Link, text: str) -> None:
+def test_malformed_limit_stops_the_start_with_an_example(link: Link, text: str) -> None:
     with pytest.raises(Misconfigured, match=r"SESSIONS_CORE_CHALLENGES_PER_ADDRESS = .* is no limit. Write it like"):
         of(link, challenges_per_address=text)
 

@@ -48,7 +48,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_a_redis_that_keeps_what_it_is_told_is_ready(server: Server) -> None:
+def test_safe_redis_is_ready(server: Server) -> None:
     assert of(server.url, development=False).trouble() is None
 
 
@@ -104,7 +104,7 @@ def test_frozen_redis_is_slow_and_ready_when_it_goes_on(
     assert readiness.trouble() is None
 
 
-def test_many_who_ask_a_redis_that_hangs_share_one_connection(in_earnest: None) -> None:
+def test_concurrent_checks_of_a_hanging_redis_share_one_look(in_earnest: None) -> None:
     with Listener() as listener:
         readiness = of(listener.url, LONG)
         assert together(*[readiness.trouble] * 8) == ["redis_slow"] * 8
@@ -168,7 +168,7 @@ def test_a_redis_that_forgets_is_not_ready_in_production(server: Server, name: s
 
 
 @pytest.mark.parametrize("rules", ["+get", "+getdel +info", "nopass"])
-def test_a_user_who_may_not_write_is_refused(server: Server, rules: str) -> None:
+def test_redis_user_without_write_access_is_refused(server: Server, rules: str) -> None:
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">right", "~*", *rules.split())
     password = "wrong" if rules == "nopass" else "right"

@@ -77,14 +77,14 @@ def test_sessions_of_one_account_share_a_hash_tag() -> None:
         "a" * 100_000,
     ],
 )
-def test_what_can_not_be_an_id_is_not_well_formed(value: str) -> None:
+def test_malformed_session_id_is_not_well_formed(value: str) -> None:
     assert not records.well_formed(value)
 
 
 # -- What is stored --------------------------------------------------------------------------------------------
 
 
-def test_what_was_stored_is_read_back(store: Records, start: Callable[..., Live]) -> None:
+def test_stored_record_is_read_back(store: Records, start: Callable[..., Live]) -> None:
     data = {
         "text": "é\0",
         "bytes": b"\xff",
@@ -209,7 +209,7 @@ def test_a_session_at_its_absolute_end_says_so(
     assert store.load(live.id, "now") == Ended("absolute")
 
 
-def test_sliding_never_passes_the_absolute_end(
+def test_keep_alive_never_passes_the_absolute_end(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start(idle=HOUR, absolute=HOUR + 10 * MINUTE)
@@ -223,7 +223,7 @@ def test_sliding_never_passes_the_absolute_end(
     assert store.load(live.id, "due") == Ended("absolute")
 
 
-def test_activity_slides_at_most_once_a_minute(
+def test_activity_keeps_alive_at_most_once_a_minute(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -242,7 +242,7 @@ def test_activity_slides_at_most_once_a_minute(
     assert redis.pttl(key) <= (IDLE - 30) * 1000
 
 
-def test_a_person_who_asks_slides_at_once(
+def test_requested_keep_alive_takes_effect_at_once(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -251,7 +251,7 @@ def test_a_person_who_asks_slides_at_once(
     assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
 
 
-def test_a_passive_read_never_slides(
+def test_passive_read_never_keeps_alive(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -267,7 +267,7 @@ def test_a_passive_read_never_slides(
 
 
 @pytest.mark.parametrize("wrong", ["time", "monotonic"])
-def test_sliding_goes_on_when_our_own_clock_was_wrong(
+def test_keep_alive_works_when_our_own_clock_was_wrong(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -289,7 +289,7 @@ def test_sliding_goes_on_when_our_own_clock_was_wrong(
     assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
 
 
-def test_a_session_that_nobody_ever_had_is_unknown(store: Records) -> None:
+def test_never_issued_session_id_is_unknown(store: Records) -> None:
     assert store.load(records.new_id(), "due") == Ended("unknown")
 
 
@@ -303,7 +303,7 @@ def test_a_day_after_its_end_a_session_is_unknown(
     assert store.load(live.id, "due") == Ended("unknown")
 
 
-def test_a_key_whose_expiry_was_taken_off_still_ends(
+def test_record_without_an_expiry_still_ends(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start(idle=10 * MINUTE, absolute=10 * MINUTE)
@@ -316,7 +316,7 @@ def test_a_key_whose_expiry_was_taken_off_still_ends(
 # -- Saving ----------------------------------------------------------------------------------------------------
 
 
-def test_what_was_saved_is_read_back_and_the_clocks_stay(
+def test_saving_keeps_the_clocks(
     redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     start()
@@ -333,7 +333,7 @@ def test_what_was_saved_is_read_back_and_the_clocks_stay(
     assert redis.pttl(key_of(redis, live)) <= (IDLE - 100) * 1000
 
 
-def test_a_save_over_another_save_is_told(store: Records, start: Callable[..., Live]) -> None:
+def test_save_over_another_save_reports_the_conflict(store: Records, start: Callable[..., Live]) -> None:
     live = start()
     first, second = store.load(live.id, "never"), store.load(live.id, "never")
     assert isinstance(first, Live)
@@ -347,7 +347,7 @@ def test_a_save_over_another_save_is_told(store: Records, start: Callable[..., L
     assert store.save(first) == "saved"
 
 
-def test_of_many_saves_at_once_exactly_one_wins(store: Records, start: Callable[..., Live]) -> None:
+def test_concurrent_saves_have_one_winner(store: Records, start: Callable[..., Live]) -> None:
     live = start()
     copies = [store.load(live.id, "never") for _ in range(12)]
     outcomes = together(*[lambda copy=copy: store.save(copy) for copy in copies])  # type: ignore[misc]
@@ -370,7 +370,7 @@ def test_an_expired_session_can_not_be_saved(
     assert redis.keys("*:session:*") == []
 
 
-def test_of_a_save_and_a_revocation_at_once_the_revocation_wins(store: Records, start: Callable[..., Live]) -> None:
+def test_revocation_wins_over_a_concurrent_save(store: Records, start: Callable[..., Live]) -> None:
     for _ in range(100):
         live = start()
         saved, revoked = together(lambda live=live: store.save(live), lambda live=live: store.revoke(live, "revoked"))  # type: ignore[misc]
@@ -446,7 +446,7 @@ def test_a_session_of_a_former_epoch_is_not_rotated_into_life(store: Records, st
     assert store.load(live.id, "now") == Ended("everywhere")
 
 
-def test_of_many_rotations_at_once_exactly_one_wins(
+def test_concurrent_rotations_have_one_winner(
     redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
@@ -507,7 +507,7 @@ def test_a_revocation_is_announced_with_handle_and_reason(
     assert happened == [events.SessionEnded(handle=live.record.handle, account=ALICE, reason="revoked")]
 
 
-def test_of_many_revocations_at_once_exactly_one_announces(
+def test_concurrent_revocations_announce_one_event(
     redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub, happened: list[events.Event]
 ) -> None:
     for _ in range(20):
@@ -521,7 +521,7 @@ def test_of_many_revocations_at_once_exactly_one_announces(
         happened.clear()
 
 
-def test_revoking_what_has_expired_announces_nothing(
+def test_revoking_an_expired_session_announces_nothing(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -598,7 +598,7 @@ def test_account_can_sign_in_again_after_being_revoked(store: Records, start: Ca
     assert isinstance(store.load(live.id, "due"), Live)
 
 
-def test_one_write_ends_every_session_of_everybody(
+def test_one_write_ends_every_session_of_the_site(
     redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
 ) -> None:
     lives = [start(), start(account=BOB), start(account="")]
@@ -775,13 +775,13 @@ def test_secret_rotation_keeps_sessions_until_it_is_retired(
     assert isinstance(retired.load(live.id, "never"), Live)
 
 
-def test_of_many_who_spend_a_nonce_exactly_one_does(store: Records) -> None:
+def test_concurrent_consumers_of_a_nonce_have_one_winner(store: Records) -> None:
     for number in range(20):
         spent = together(*[lambda number=number: store.spend(f"nonce{number}", 60)] * 12)  # type: ignore[misc]
         assert sorted(spent) == [False] * 11 + [True]
 
 
-def test_a_spent_nonce_is_forgotten_when_its_time_is_over(
+def test_consumed_nonce_is_forgotten_when_its_time_is_over(
     redis: Redis, store: Records, pass_time: TimeMachine
 ) -> None:
     assert store.spend("a nonce", 60)
@@ -793,7 +793,7 @@ def test_a_spent_nonce_is_forgotten_when_its_time_is_over(
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
-def test_a_nonce_of_no_time_at_all_is_still_spent(store: Records, seconds: int) -> None:
+def test_nonce_without_lifetime_is_still_consumed(store: Records, seconds: int) -> None:
     assert store.spend("a nonce", seconds)
     assert not store.spend("a nonce", seconds)
 
@@ -835,7 +835,7 @@ def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., Live], re
     assert len(redis.keys("*:session:*")) == 20
 
 
-def test_sessions_whose_time_is_up_do_not_count(
+def test_expired_sessions_do_not_count_against_the_limit(
     start: Callable[..., Live], store: Records, pass_time: TimeMachine
 ) -> None:
     for number in range(20):

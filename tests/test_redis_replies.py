@@ -29,14 +29,14 @@ JUNK = {
 
 
 @pytest.mark.parametrize("reply", [None, b"", b"OK", b"1.5", [], [1], {}, "1"])
-def test_what_is_no_number_is_unavailable(reply: Any) -> None:
+def test_reply_that_is_no_number_is_unavailable(reply: Any) -> None:
     with pytest.raises(StoreUnavailable, match="wallet:epoch holds no number"):
         number(reply, "wallet:epoch")
     assert (number(b"12"), number(12)) == (12, 12)
 
 
 @pytest.mark.parametrize("reply", [None, b"ab", 2, [1], [1, 2, 3], {1: 2, 3: 4}])
-def test_what_has_another_shape_is_unavailable(reply: Any) -> None:
+def test_reply_of_another_shape_is_unavailable(reply: Any) -> None:
     with pytest.raises(StoreUnavailable, match="another shape"):
         items(reply, 2)
     assert items([1, 2], 2) == [1, 2]
@@ -65,10 +65,10 @@ def test_no_session_lives_on_an_epoch_that_is_junk(
 
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
-def test_no_clock_slides_on_an_epoch_that_is_junk(
+def test_corrupted_epoch_prevents_keep_alive(
     store: Records, redis: Redis, start: Callable[..., Live], damage: Callable[[Redis, str], object]
 ) -> None:
-    """MGET takes another type for no epoch, so a record that saw none is found out when its clock slides."""
+    """MGET reads another type as no epoch, so a record that saw none is detected when it is kept alive."""
     live = start()
     damage(redis, live.place.epoch)
     with pytest.raises(StoreUnavailable):

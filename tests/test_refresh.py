@@ -240,7 +240,7 @@ def test_concurrent_refreshes_get_the_same_successor(
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
-def test_answers_that_are_lost_again_and_again_sign_nobody_out(
+def test_repeatedly_lost_answers_keep_the_session(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
     """Within the grace and after it, in every order of four."""
@@ -271,7 +271,7 @@ def test_retry_within_the_grace_gets_the_same_answer(
     assert refresh.redeem(token).token == first
 
 
-def test_after_the_grace_what_was_used_is_not_answered_again(
+def test_used_token_is_a_theft_after_the_grace(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
@@ -413,7 +413,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
     assert names(happened)["token.reused"] == 1, "told once"
 
 
-def test_many_who_come_with_an_old_token_at_once_are_one_theft(
+def test_concurrent_reuse_of_an_old_token_is_one_theft(
     crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -469,8 +469,8 @@ def test_a_guess_ends_nothing_and_keeps_nothing_alive(
     assert refresh.redeem(token)
 
 
-def test_who_knows_the_family_but_no_generation_ends_it(signed_in: tuple[Live, str], refresh: Refresh) -> None:
-    """Only somebody who saw one of its tokens can; which one it was does not matter."""
+def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+    """Only a client that saw one of its tokens knows the family; which one it saw does not matter."""
     head, family, _ = pieces(signed_in[1])
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
@@ -566,7 +566,7 @@ def test_the_token_of_a_session_that_has_ended_says_why(
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
-def test_the_token_of_a_session_whose_clock_ran_out_says_which(
+def test_expired_session_names_the_clock_that_ran_out(
     signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
 ) -> None:
     pass_time(seconds)
@@ -639,7 +639,7 @@ def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, s
     assert found.place != live.place
 
 
-def test_what_is_revoked_during_a_refresh_stays_dead(
+def test_session_revoked_during_a_refresh_stays_dead(
     enter: Callable[..., tuple[Live, str]], services: Services, refresh: Refresh, records: Records
 ) -> None:
     outcomes: Counter[str] = Counter()
@@ -688,8 +688,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make_app: Callable[..., Flask]) -> None:
-    """It is stopped before each of the commands of one refresh in turn; the client comes back with what it has."""
+def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
+    """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
     refresh, link = services.refresh, services.records._link
     family, *secrets = refresh.start()
@@ -746,7 +746,7 @@ def test_restored_record_stays_dead_after_a_theft(
     assert isinstance(read(services.records, live), Ended)
 
 
-def test_nobody_who_writes_to_redis_can_make_up_a_family(
+def test_write_access_to_redis_can_not_forge_a_family(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, redis: Redis
 ) -> None:
     (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
@@ -771,6 +771,6 @@ def test_an_index_that_names_another_session_leads_nowhere(
     assert read(records, ended) == Ended("unknown")
 
 
-def test_the_length_of_the_grace_is_what_the_documents_say() -> None:
+def test_grace_is_as_long_as_documented() -> None:
     assert (GRACE, MINUTE) == (20_000, 60)
     assert "20 seconds" in Path("docs/design.md").read_text()

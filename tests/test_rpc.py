@@ -272,7 +272,7 @@ def test_a_flood_is_left_unread(name: str) -> None:
     assert sum(sent) < 20_000_000  # what the kernel holds between us
 
 
-def test_what_is_read_of_a_flood_is_less_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_the_limit_is_read_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     take = rpc._Budget.take
 
@@ -341,7 +341,7 @@ def test_garbage_is_no_answer(name: str) -> None:
     "status",
     ["201 Created", "204 No Content", "206 Partial Content", "401 Unauthorized", "429 Too Many Requests", "500 Oh"],
 )
-def test_another_status_is_no_answer_whatever_comes_with_it(status: str) -> None:
+def test_other_status_codes_are_no_answer(status: str) -> None:
     with Stranger(says(b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}', status=status)) as node:
         failing(node.url, 5)
 
@@ -360,7 +360,7 @@ def test_redirects_are_not_followed(status: int) -> None:
     [b"", b"\n", b"\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"HTTP/1.1 two\r\n\r\n", b"\x16\x03\x01\x00"],
     ids=ascii,
 )
-def test_what_is_not_http_is_no_answer(raw: bytes) -> None:
+def test_non_http_reply_is_no_answer(raw: bytes) -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_RDWR)
@@ -369,7 +369,7 @@ def test_what_is_not_http_is_no_answer(raw: bytes) -> None:
         failing(node.url, 5)
 
 
-def test_what_a_node_says_can_not_write_into_the_log() -> None:
+def test_node_reply_can_not_forge_a_log_line() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         connection.sendall(b"HTTP/9 \x1b[2J\x07 200\r everything is fine\n")
         connection.shutdown(socket.SHUT_RDWR)
@@ -476,7 +476,8 @@ def test_a_slow_node_behind_tls_has_no_more_than_its_time(
         failing(node.url)
 
 
-def test_half_an_answer_is_none_even_when_it_could_be_read() -> None:
+def test_truncated_answer_is_refused() -> None:
+    """Even when the part that arrived could be read."""
     body = b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}'
 
     def speak(connection: socket.socket, call: Call) -> None:

@@ -152,7 +152,7 @@ def test_no_log_no_event_and_no_answer_holds_a_secret(
     search(recorder, logged, happened)
 
 
-def test_nor_when_redis_fails_under_way(
+def test_failing_redis_leaks_no_secret(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     server = embedded.start(tmp_path / "redis")

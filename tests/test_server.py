@@ -215,7 +215,7 @@ def test_sigterm_leaves_no_process(start: Callable[[list[str], str], Running]) -
     assert server.process.returncode == 0
 
 
-def test_the_numbers_of_two_workers_agree_with_what_was_done(start: Callable[[list[str], str], Running]) -> None:
+def test_metrics_of_two_workers_match_the_requests(start: Callable[[list[str], str], Running]) -> None:
     server = start(GUNICORN, "Ready:")
     server.wait_for_workers()
     (folder,) = server.temporary.glob("wallet-sessions-metrics-*")

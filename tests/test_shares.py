@@ -81,7 +81,7 @@ def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
 
 
 @pytest.mark.parametrize("number", [0, SECP256K1_ORDER, 2**256 - 1], ids=["zero", "the order", "the largest"])
-def test_what_is_no_key_is_never_given_out(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_invalid_private_key_is_never_issued(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     drawn = [bytes(32), number.to_bytes(32), bytes(32), (7).to_bytes(32)]
     monkeypatch.setattr(shares.secrets, "token_bytes", lambda length: drawn.pop(0))
     assert wallets.create().account.address == Signer.from_key((7).to_bytes(32)).address
@@ -176,7 +176,7 @@ def test_the_share_of_one_wallet_signs_for_no_other(wallets: Shares, made: Made)
     assert type(refused(lambda: wallets.sign(wallets.create().account, made.share, TEXT))) is ShareMismatch
 
 
-def test_a_sealed_share_copied_to_another_account_opens_nothing(wallets: Shares, made: Made, redis: Redis) -> None:
+def test_encrypted_share_copied_to_another_account_is_void(wallets: Shares, made: Made, redis: Redis) -> None:
     source = key_of(redis)
     other = wallets.create().account
     [target] = [key for key in redis.keys("*:share") if key != source]
@@ -198,10 +198,10 @@ def test_a_wallet_deleted_while_it_signs_has_signed_nothing(
     assert type(refused(lambda: wallets.sign(made.account, made.share, TEXT))) is ShareMismatch
 
 
-def test_neither_half_nor_key_is_in_a_log_an_event_or_an_error(
+def test_key_share_and_key_are_in_no_log_event_or_error(
     wallets: Shares, redis: Redis, happened: list[events.Event]
 ) -> None:
-    """Also not where libraries quote what they refuse: a key of zero, and one over the order."""
+    """Not even where libraries quote what they refuse: a key of zero, and one over the order."""
     said: list[str] = []
     with everything_logged() as logged:
         made = wallets.create()

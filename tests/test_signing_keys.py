@@ -68,7 +68,7 @@ def test_the_first_key_signs_at_once(keys: SigningKeys) -> None:
     assert [keys.signer().kid] == ids(keys)
 
 
-def test_nothing_is_made_before_somebody_asks(redis: Redis, services: Services, visitor: Visitor) -> None:
+def test_no_signing_key_is_made_before_the_first_use(redis: Redis, services: Services, visitor: Visitor) -> None:
     visitor.get("/")
     assert redis.get(KEY) is None
 
@@ -267,7 +267,7 @@ def test_key_list_ignores_the_session(person: Visitor, redis: Redis) -> None:
     assert again.headers.getlist("Set-Cookie") == []
 
 
-def test_the_private_halves_are_sealed_in_redis(keys: SigningKeys, redis: Redis) -> None:
+def test_private_keys_are_encrypted_in_redis(keys: SigningKeys, redis: Redis) -> None:
     secret = keys.signer().as_dict(private=True)["d"]
     stored = redis.get(KEY)
     assert stored is not None

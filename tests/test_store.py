@@ -459,7 +459,7 @@ def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., Live
     return Visitor(app) if request.param == "visitor" else client(app, start().id)
 
 
-def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
+def test_session_value_is_there_in_the_next_request(person: Visitor) -> None:
     person.get("/set/a/1")
     person.get("/set/b/2")
     assert person.get("/data").get_json() == {"a": "1", "b": "2"}
@@ -467,7 +467,7 @@ def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
     assert person.get("/data").get_json() == {"a": "3", "b": "2"}
 
 
-def test_what_a_view_pops_is_gone(person: Visitor) -> None:
+def test_popped_session_value_is_gone(person: Visitor) -> None:
     person.get("/set/a/1")
     assert person.get("/pop/a").text == "1"
     assert person.get("/pop/a").text == "nothing"
@@ -497,7 +497,7 @@ def test_a_value_that_changes_its_type_only_is_kept(
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_what_was_there_already_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
+def test_setting_an_equal_value_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
     person = client(app, start(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
@@ -524,7 +524,7 @@ def test_clearing_signs_out(app: Flask, start: Callable[..., Live], happened: li
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_clearing_drops_what_a_visitor_collected(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_drops_the_data_of_a_visitor(app: Flask, redis: Redis, visitor: Visitor) -> None:
     visitor.get("/set/a/1")
     assert "Max-Age=0" in session_cookies(visitor.get("/clear"))[0]
     assert redis.keys("*:session:*") == []
@@ -591,7 +591,7 @@ def test_a_visitor_is_stored_when_a_view_writes_and_not_before(redis: Redis, vis
     assert session_cookies(visitor.get("/set/a/2")) == []
 
 
-def test_a_visitor_whose_session_ended_begins_anew(
+def test_visitor_gets_a_new_session_after_the_old_one_ended(
     app: Flask, redis: Redis, visitor: Visitor, pass_time: TimeMachine
 ) -> None:
     visitor.get("/set/a/1")
@@ -603,7 +603,7 @@ def test_a_visitor_whose_session_ended_begins_anew(
     assert visitor.get("/data").get_json() == {"b": "2"}
 
 
-def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_visitor_data_is_kept_on_sign_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.get("/set/a/1")
     before = visitor.session_id
     visitor.sign_in(wallet)
@@ -612,7 +612,7 @@ def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor
     assert reason(app, before) is not None
 
 
-def test_what_one_account_stored_never_becomes_anothers(visitor: Visitor) -> None:
+def test_data_of_one_account_never_reaches_another(visitor: Visitor) -> None:
     visitor.get("/set/visitor/1")
     visitor.sign_in(Wallet())
     visitor.get("/set/private/2")
@@ -682,7 +682,7 @@ def test_activity_is_written_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_a_passive_request_never_slides(
+def test_passive_request_never_keeps_alive(
     app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -848,7 +848,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Callable[..., Live]) -> None:
+def test_signed_in_pages_are_not_cached(app: Flask, start: Callable[..., Live]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -866,7 +866,7 @@ def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Calla
 # -- At rest ---------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_dump_of_redis_signs_nobody_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
+def test_dump_of_redis_signs_no_attacker_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     visitor.get("/set/a/private-value")
     ids = [visitor.session_id]
@@ -893,7 +893,7 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
     assert events.RecordUnreadable(key=key.decode()) in happened
 
 
-def test_a_new_secret_signs_nobody_out(
+def test_secret_rotation_signs_no_user_out(
     app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., Live]
 ) -> None:
     person = client(app, start(data={"a": 1}).id)

@@ -135,7 +135,7 @@ def test_token_claims_follow_rfc_9068(services: Services, live: Live, clock: Clo
     assert len(decode(jti)) == 12
 
 
-def test_what_was_issued_opens(tokens: Tokens, token: str) -> None:
+def test_issued_token_opens(tokens: Tokens, token: str) -> None:
     claims = tokens.open(token)
     assert isinstance(claims, Claims)
     assert msgspec.to_builtins(claims) == parts_of(token)[1]
@@ -181,7 +181,7 @@ def test_a_token_never_outlives_the_absolute_end(
     assert left - 2 <= issued.expires_at - clock() <= left
 
 
-def test_a_clock_of_ours_that_differs_from_redis_s_moves_no_end(
+def test_clock_skew_against_redis_moves_no_expiry(
     services: Services, start: Callable[..., Live], clock: Clock
 ) -> None:
     for ahead in (-3600, 3600):
@@ -298,9 +298,7 @@ def test_a_signature_of_rsa_is_refused(services: Services, tokens: Tokens, token
     refuse(tokens, f"{signed}.{encode(key.sign(signed.encode(), PKCS1v15(), SHA256()))}")
 
 
-def test_a_key_of_somebody_else_is_refused_whatever_id_it_claims(
-    services: Services, tokens: Tokens, token: str
-) -> None:
+def test_foreign_key_is_refused_under_any_key_id(services: Services, tokens: Tokens, token: str) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     refuse(tokens, forge(services, token, key=stranger))
     for kid in ("unknown", "", ".", "0", "../keys", "{signing}:keys"):

@@ -64,7 +64,7 @@ def test_qr_code_is_drawn_once_without_weighing_patterns(
     assert wallet_apps.qr_code(HERE) is not None
 
 
-def test_what_fits_no_code_has_none() -> None:
+def test_too_long_address_has_no_qr_code() -> None:
     assert wallet_apps.qr_code("x" * 300) is not None
     assert wallet_apps.qr_code("é" * 300) is not None
     assert wallet_apps.qr_code("x" * 301) is None

@@ -158,7 +158,7 @@ def test_a_filter_shows_its_kind_and_no_other(
 @pytest.mark.parametrize(
     "kind", ["nothing", "Sign_ins", "sign_ins ", "__class__", "<script>alert(1)</script>", "x" * 2000]
 )
-def test_what_is_no_kind_is_no_filter(person: Visitor, kind: str) -> None:
+def test_unknown_kind_is_ignored_as_a_filter(person: Visitor, kind: str) -> None:
     page = person.get("/activity", query_string={"kind": kind})
     assert rows(page) == ["session.created"]
     assert "<script>alert" not in page.get_data(as_text=True)
@@ -232,7 +232,7 @@ def test_foreign_cursor_shows_only_own_entries(
 
 
 @pytest.mark.parametrize(("kind", "media"), [("csv", "text/csv; charset=utf-8"), ("json", "application/json")])
-def test_a_download_is_a_file_that_nobody_else_keeps(person: Visitor, kind: str, media: str) -> None:
+def test_download_is_a_file_that_no_cache_keeps(person: Visitor, kind: str, media: str) -> None:
     answer = person.get(f"/activity.{kind}")
     assert answer.headers["Content-Type"] == media
     assert answer.headers["Content-Disposition"] == f'attachment; filename="activity.{kind}"'

@@ -100,7 +100,7 @@ def test_an_account_is_looked_up_in_any_spelling(admin: Visitor, wallet: Wallet)
 @pytest.mark.parametrize(
     "text", ["x", "0x" + "1" * 40, "eip155:1:0x1", "//evil.example", "<script>alert(1)</script>", "\u00e9" * 600]
 )
-def test_what_is_no_account_is_said_to_be_none(admin: Visitor, text: str) -> None:
+def test_malformed_account_is_reported(admin: Visitor, text: str) -> None:
     answer = admin.get("/admin", query_string={"account": text})
     assert answer.status_code == 200
     page = answer.get_data(as_text=True)
@@ -182,7 +182,7 @@ def test_admin_who_revokes_their_own_sessions_is_signed_out(app: Flask, admin: V
     assert (admin.signed_in, other.signed_in) == (False, False)
 
 
-def test_everybody_is_signed_out_whoever_asked_for_it_included(
+def test_site_wide_revocation_includes_the_asking_admin(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, happened: list[events.Event], redis: Redis
 ) -> None:
     with unchanged(redis):
@@ -197,9 +197,7 @@ def test_everybody_is_signed_out_whoever_asked_for_it_included(
     assert person.signed_in
 
 
-def test_what_happened_on_the_site_is_shown_and_downloaded(
-    admin: Visitor, person: Visitor, wallet: Wallet, boss: Wallet
-) -> None:
+def test_site_activity_is_shown_and_downloaded(admin: Visitor, person: Visitor, wallet: Wallet, boss: Wallet) -> None:
     page = admin.get("/admin/activity?kind=sign_ins").get_data(as_text=True)
     assert set(re.findall(r'data-event="([^"]+)"', page)) == {"session.created"}
     assert f"/admin/accounts/{wallet.account()}" in page
@@ -435,10 +433,10 @@ def test_each_change_needs_the_token_and_this_site(
 
 
 @pytest.mark.parametrize("role", ["member", "restricted", "admin"])
-def test_nobody_changes_their_own_role(
+def test_admin_can_not_change_their_own_role(
     admin: Visitor, boss: Wallet, services: Services, redis: Redis, role: str
 ) -> None:
-    """One click must not lock the last administrator out; and no signature is asked for what is refused anyway."""
+    """One click must not lock the last administrator out. The refusal comes before any signature."""
     with unchanged(redis):
         answer = admin.send("POST", f"/admin/accounts/{boss.account()}/role", data={"role": role})
     error = answer.get_json()["error"]

@@ -141,7 +141,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_what_is_no_key_is_refused_by_a_code_of_its_own(visitor: Visitor, key: str) -> None:
+def test_malformed_key_has_its_own_error_code(visitor: Visitor, key: str) -> None:
     assert ask(visitor, public_key=key) == (400, "key_malformed")
 
 
@@ -199,7 +199,7 @@ def test_too_large_body_and_other_media_types_are_refused(visitor: Visitor) -> N
     assert (response.status_code, response.get_json()["error"]["code"]) == (415, "media_type_unsupported")
 
 
-def test_a_script_of_another_site_may_not_ask_whose_a_key_is(visitor: Visitor) -> None:
+def test_other_site_may_not_look_up_the_account_of_a_key(visitor: Visitor) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410}, headers=headers)
     assert (response.status_code, response.get_json()["error"]["code"]) == (403, "cross_site_request")

@@ -35,7 +35,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 # -- Once ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_guard_did_is_not_done_again(app: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_guard_checks_are_not_repeated(app: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     """No further round trip, however many guarded functions a request goes through."""
     again = requires("read:profile")(plain(signed_in(plain(public(helper)))))
     app.post("/once")(signed_in(helper))
@@ -168,7 +168,7 @@ def session_token(app: Flask, visitor: Visitor) -> str:
     return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["csrf_token"])
 
 
-def test_what_one_request_passed_opens_no_other(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+def test_check_of_one_request_does_not_cover_another(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     """An application context around several requests has one `g` for all of them."""
     app = make_app({"actions": ACTIONS})
     app.post("/things")(CHANGE(helper))

@@ -158,9 +158,7 @@ def test_an_account_may_be_written_in_lower_case(app: Flask, flask: Shell, walle
     assert len(flask("sessions", "list", wallet.account().lower(), "--json").json) == 1
 
 
-def test_the_list_as_json_has_what_the_json_service_says_of_each(
-    app: Flask, flask: Shell, services: Services, wallet: Wallet
-) -> None:
+def test_json_list_matches_the_json_service(app: Flask, flask: Shell, services: Services, wallet: Wallet) -> None:
     visitor = Visitor(app)
     visitor.sign_in(wallet)
     expected = visitor.json("/api/auth/sessions").get_json()["data"]["sessions"]
@@ -172,7 +170,7 @@ def test_the_list_as_json_has_what_the_json_service_says_of_each(
         assert ISO.fullmatch(expected[0][name])
 
 
-def test_a_visitor_who_is_not_signed_in_is_in_no_list(flask: Shell, services: Services) -> None:
+def test_visitor_sessions_are_not_listed(flask: Shell, services: Services) -> None:
     services.records.create(Record(data={"basket": 1}), 1800, 43_200)
     assert flask("sessions", "list", "--json").json == []
 
@@ -210,7 +208,7 @@ def test_no_control_character_reaches_the_terminal_from_any_name(flask: Shell, s
 # -- One session -------------------------------------------------------------------------------------------------
 
 
-def test_one_session_is_shown_with_its_role_and_what_it_may_do(
+def test_session_show_prints_role_and_permissions(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor = Visitor(app)
@@ -246,7 +244,7 @@ NO_HANDLES = (
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
-def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
+def test_malformed_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     store_session(services)
     for handle in NO_HANDLES:
         for option in ([], ["--account", ALICE]):
@@ -255,9 +253,7 @@ def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, comman
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
-def test_a_handle_of_nobody_or_of_another_account_is_not_found(
-    flask: Shell, services: Services, command: str
-) -> None:
+def test_unknown_or_foreign_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     handle = store_session(services)
     flask.refuses("not_found", "sessions", command, NOBODY)
     flask.refuses("not_found", "sessions", command, NOBODY, "--account", ALICE)
@@ -352,7 +348,7 @@ def test_all_sessions_of_an_account_end_and_no_other(
     assert answer == {"scope": "all", "account": wallet.account(), "ended": 0}
 
 
-def test_everybody_s_sessions_end(app: Flask, flask: Shell, services: Services) -> None:
+def test_revoke_all_ends_all_sessions_of_the_site(app: Flask, flask: Shell, services: Services) -> None:
     visitors = [Visitor(app) for _ in range(2)]
     for visitor in visitors:
         visitor.sign_in(Wallet())
@@ -365,7 +361,7 @@ def test_everybody_s_sessions_end(app: Flask, flask: Shell, services: Services) 
 
 @pytest.mark.parametrize("whom", [[ALICE], ["--everybody"]])
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
-def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, whom: list[str], typed: str) -> None:
+def test_unconfirmed_revoke_all_ends_nothing(flask: Shell, services: Services, whom: list[str], typed: str) -> None:
     store_session(services)
     for options in ([], ["--json"]):
         ran = flask("sessions", "revoke-all", *whom, *options, typed=typed)
@@ -375,7 +371,7 @@ def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, who
     assert len(list(services.janitor.every())) == 1
 
 
-def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
+def test_confirmed_revoke_all_ends_them(flask: Shell, services: Services) -> None:
     store_session(services)
     ran = flask("sessions", "revoke-all", ALICE, "--json", typed="y\n")
     assert json.loads(ran.out)["ended"] == 1, "the question is not in what a program reads"
@@ -385,7 +381,7 @@ def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
     assert list(services.janitor.every()) == []
 
 
-def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
+def test_revoke_all_needs_an_account_or_everybody_not_both(flask: Shell, services: Services) -> None:
     store_session(services)
     flask.refuses("bad_request", "sessions", "revoke-all", "--yes")
     flask.refuses("bad_request", "sessions", "revoke-all", ALICE, "--everybody", "--yes")
@@ -395,7 +391,7 @@ def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
 # -- Sweeping and events -----------------------------------------------------------------------------------------
 
 
-def test_a_sweep_prints_what_it_put_right(flask: Shell, services: Services, redis: Redis) -> None:
+def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: Redis) -> None:
     handle = store_session(services)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}
     redis.delete(*redis.keys("*:index"))
@@ -449,14 +445,14 @@ def test_events_can_be_limited_in_number_and_kind(app: Flask, flask: Shell, wall
 
 
 @pytest.mark.parametrize("wrong", [["--limit", "0"], ["--limit", "x"], ["--limit", "10001"], ["--kind", "rumours"]])
-def test_a_wrong_option_is_refused_with_what_is_right(flask: Shell, wrong: list[str]) -> None:
+def test_wrong_option_is_refused_with_the_right_ones(flask: Shell, wrong: list[str]) -> None:
     ran = flask("sessions", "events", *wrong)
     assert ran.code == 2
     assert ran.out == ""
     assert wrong[0] in ran.err
 
 
-def test_events_of_the_application_are_shown_whatever_is_in_them(flask: Shell, services: Services) -> None:
+def test_app_events_are_shown_with_any_content(flask: Shell, services: Services) -> None:
     from sessions_core.clients import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -587,7 +583,7 @@ def test_a_professional_is_verified_and_it_is_withdrawn(
         ("lic_1", "x" * 33),
     ],
 )
-def test_what_administrators_could_not_enter_is_refused_here_too(
+def test_cli_refuses_the_same_input_as_the_admin_page(
     flask: Shell, redis: Redis, professional_id: str, level: str
 ) -> None:
     flask.refuses("bad_request", "roles", "verify", ALICE, professional_id, level, "--days", "30")
@@ -915,7 +911,7 @@ def test_configured_fallbacks_come_before_those_of_the_file(
     assert secrets[-1] == app.config["SECRET_KEY"]
 
 
-def test_two_who_rotate_at_once_lose_no_secret(in_development: Callable[..., Flask], tmp_path: Path) -> None:
+def test_concurrent_key_rotations_lose_no_secret(in_development: Callable[..., Flask], tmp_path: Path) -> None:
     apps = [in_development() for _ in range(4)]
     with_app = [lambda app=app: rotate_in(app) for app in apps]  # type: ignore[misc]
     counts = together(*with_app)
@@ -927,7 +923,7 @@ def rotate_in(app: Flask) -> int:
     return cli._in_file(app.extensions[cli.KEYFILE])
 
 
-def test_a_file_that_can_not_be_written_is_told(
+def test_unwritable_secret_file_is_reported(
     in_development: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flask = Shell(in_development())

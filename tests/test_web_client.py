@@ -51,7 +51,7 @@ def test_the_address_is_shortened_where_the_settings_say_so(make_app: Callable[.
     assert client(app, "2001:db8:1:2::7").ip == "2001:db8:1::/48"
 
 
-def test_a_header_that_no_proxy_of_ours_set_is_not_the_address(app: Flask) -> None:
+def test_forwarded_header_without_a_proxy_is_ignored(app: Flask) -> None:
     assert client(app, **{"X-Forwarded-For": "198.51.100.1", "Forwarded": "for=198.51.100.1"}).ip == "203.0.113.7"
 
 

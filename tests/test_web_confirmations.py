@@ -342,8 +342,8 @@ def test_values_named_in_the_text_must_be_present_and_short(
     assert shop.done == []
 
 
-def test_of_two_values_for_one_name_none_can_be_signed_for(shop: Shop, person: Visitor, redis: Redis) -> None:
-    """The text would name the one, and the view might take the other."""
+def test_two_values_for_one_name_can_not_be_signed(shop: Shop, person: Visitor, redis: Redis) -> None:
+    """The text would name one of them, and the view might use the other."""
     token = person.token("/session")
     with unchanged(redis):
         for path, options in (
@@ -575,7 +575,7 @@ def _flip(text: str) -> str:
         ("confirm_message", lambda text: text * 9, "message_malformed", 0),
     ],
 )
-def test_what_is_no_proof_confirms_nothing_and_says_why(
+def test_invalid_proof_confirms_nothing_and_is_explained(
     shop: Shop,
     person: Visitor,
     wallet: Wallet,
@@ -938,7 +938,7 @@ def test_confirmed_session_still_ends_at_its_new_end(
     assert answer["error"]["reason"] == "absolute"
 
 
-def test_who_stays_signed_in_on_this_device_still_does(
+def test_remembered_session_stays_remembered_after_a_step_up(
     app: Flask, shop: Shop, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     visitor.sign_in(wallet, remember="1")
@@ -950,7 +950,7 @@ def test_who_stays_signed_in_on_this_device_still_does(
     assert 43_195 < age <= 43_200
 
 
-def test_who_does_not_gets_no_longer_cookie(shop: Shop, person: Visitor, wallet: Wallet) -> None:
+def test_step_up_does_not_lengthen_a_session_cookie(shop: Shop, person: Visitor, wallet: Wallet) -> None:
     answer = person.confirm(wallet, person.submit("/pay", number="7"))
     [cookie] = [value for value in answer.headers.getlist("Set-Cookie") if value.startswith(SESSION_COOKIE)]
     assert "Max-Age" not in cookie
@@ -985,13 +985,13 @@ def test_session_of_a_custom_type_is_extended_by_its_own_time(
     assert 295 < from_now(data, "idle_expires_at") <= 300
 
 
-def test_what_was_narrowed_stays_narrow(shop: Shop, visitor: Visitor, wallet: Wallet) -> None:
+def test_narrowed_session_stays_narrow_after_a_step_up(shop: Shop, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet, permissions="read:profile")
     visitor.confirm(wallet, visitor.submit("/pay", number="7"))
     assert validate(visitor)["permissions"] == ["read:profile"]
 
 
-def test_what_a_view_stored_and_what_it_stores_now_both_stay(person: Visitor, wallet: Wallet) -> None:
+def test_step_up_keeps_old_and_new_session_data(person: Visitor, wallet: Wallet) -> None:
     for key in "abc":
         answer = person.confirm(wallet, person.submit(f"/keep/{key}"))
     assert answer.get_json() == {"a": "kept", "b": "kept", "c": "kept"}
@@ -1189,7 +1189,7 @@ def test_waiting_token_survives_a_secret_change(make_app: Callable[..., Flask], 
         confirmations.from_token(services, None, token)  # type: ignore[arg-type]
 
 
-def test_who_reads_the_address_learns_nothing_of_the_form(person: Visitor) -> None:
+def test_address_reveals_nothing_of_the_form(person: Visitor) -> None:
     """Addresses are logged by servers and proxies, and kept by browsers."""
     asked = person.submit("/invoices/7/pay", note="the patient said that")
     location = asked.headers["Location"]
@@ -1288,7 +1288,7 @@ def test_an_odd_address_is_come_back_to_as_it_was(
     ],
     ids=ascii,
 )
-def test_nobody_is_sent_to_another_site_after_a_signature(
+def test_step_up_never_redirects_to_another_site(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, path: str, location: str
 ) -> None:
     app = make_app({"actions": ACTIONS})
@@ -1382,7 +1382,7 @@ def test_visitors_are_sent_to_sign_in_and_asked_for_no_signature(
     assert shop.done == []
 
 
-def test_who_signed_out_can_not_confirm_any_more(shop: Shop, person: Visitor, wallet: Wallet) -> None:
+def test_signed_out_session_can_not_confirm(shop: Shop, person: Visitor, wallet: Wallet) -> None:
     target, form = person.signed_form(wallet, person.submit("/pay", number="7"))
     before = person.session_id
     person.sign_out()

@@ -360,7 +360,7 @@ def test_the_request_that_finds_out_gets_nothing_of_the_session(
     assert not person.signed_in
 
 
-def test_only_the_session_whose_signature_it_is_ends(
+def test_only_the_session_with_the_rejected_signature_ends(
     app: Flask, person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
     contract_wallet.replace_key(Wallet())
@@ -428,7 +428,7 @@ def test_a_slow_node_holds_up_one_request_and_the_others_go_on(
     assert node.methods == ["eth_chainId", "eth_call"] * 2  # at the sign-in, and once by all of them
 
 
-def test_a_url_that_was_taken_away_signs_nobody_out(
+def test_removed_rpc_url_ends_no_session(
     make_app: Callable[..., Flask], person: Visitor, pass_time: TimeMachine
 ) -> None:
     app = make_app({"actions": ACTIONS}, SESSIONS_CORE_RPC_URLS={})

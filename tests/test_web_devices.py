@@ -121,7 +121,7 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
     assert [row["current"] for row in listed(person)] == [True, False, False, False, False]
 
 
-def test_a_row_says_what_people_recognise_and_nothing_more(
+def test_device_row_shows_only_recognisable_facts(
     person: Visitor, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
@@ -157,7 +157,7 @@ def test_device_list_holds_only_sessions_of_this_account(
     assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
 
 
-def test_what_has_ended_is_not_in_the_list(
+def test_ended_sessions_are_not_listed(
     person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
     start()
@@ -442,7 +442,7 @@ def test_ending_the_session_in_use_is_signing_out(
     assert (reason(app, before), other.signed_in) == ("signed_out", True)
 
 
-def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
+def test_revoking_the_own_session_by_json_signs_out(app: Flask, person: Visitor) -> None:
     before, handle = person.session_id, handle_of(person)
     answer = person.send("DELETE", f"/api/auth/sessions/{handle}")
     assert (answer.status_code, answer.get_json()["data"]) == (200, {"session_id": handle, "ended": True})
@@ -455,7 +455,7 @@ def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
 def test_failed_sign_out_keeps_the_cookie(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """If it were deleted while the session lives, an attacker with a copy of it would stay signed in."""
+    """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     services: Services = app.extensions["wallet_sessions"]
@@ -528,10 +528,10 @@ def test_foreign_unknown_and_malformed_handles_look_alike(
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_a_foreign_handle_costs_what_an_unknown_one_does(
+def test_foreign_handle_costs_as_much_as_an_unknown_one(
     person: Visitor, stranger: Visitor, redis: Redis, ask: Ask
 ) -> None:
-    """What Redis is asked is the same, so the time can't tell either."""
+    """Redis runs the same commands for both, so the response time can't tell them apart either."""
     foreign = handle_of(stranger)
 
     def cost(handle: str) -> dict[str, int]:
@@ -714,7 +714,7 @@ def test_concurrent_revocations_both_succeed_with_one_event(
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_of_two_who_end_all_others_at_once_one_stays(
+def test_concurrent_revocations_of_all_others_leave_one(
     app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     for _ in range(10):
@@ -835,7 +835,7 @@ def test_a_name_that_is_none_changes_nothing(person: Visitor, body: Any) -> None
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_malformed")
 
 
-def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) -> None:
+def test_session_of_another_account_can_not_be_named(app: Flask, person: Visitor) -> None:
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     answer = stranger.send("PATCH", f"/api/auth/sessions/{handle_of(person)}", json={"label": "mine"})

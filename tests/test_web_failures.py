@@ -95,9 +95,7 @@ def test_broken_view_gives_a_plain_500_and_a_detailed_log(
     assert [getattr(event, "code", None) for event in happened] == ["internal_error"] * 2
 
 
-def test_a_view_that_breaks_does_not_sign_anybody_out(
-    site: Flask, visitor: Visitor, wallet: Wallet, redis: Redis
-) -> None:
+def test_broken_view_signs_no_user_out(site: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     with unchanged(redis):
         response = visitor.get("/broken/private")
@@ -158,7 +156,7 @@ def test_abort_401_asks_to_sign_in(site: Flask, visitor: Visitor) -> None:
     assert visitor.json("/abort/401").status_code == 401
 
 
-def test_405_says_what_is_allowed(visitor: Visitor, happened: list[events.Event]) -> None:
+def test_405_names_the_allowed_methods(visitor: Visitor, happened: list[events.Event]) -> None:
     response = visitor.json("/api/auth/challenges")
     assert (response.status_code, response.get_json()["error"]["code"]) == (405, "method_not_allowed")
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}

@@ -123,7 +123,7 @@ def test_an_undeclared_route_stops_the_start_before_init_app(
         WalletSessions(app)
 
 
-def test_an_undeclared_route_that_was_smuggled_in_answers_nobody(app: Flask, visitor: Visitor) -> None:
+def test_undeclared_route_added_late_is_not_served(app: Flask, visitor: Visitor) -> None:
     app.add_url_rule("/naked", "late")
     app.view_functions["late"] = view
     response = visitor.get("/naked")
@@ -227,13 +227,13 @@ def site(app: Flask) -> Flask:
     return app
 
 
-def test_public_lets_everybody_in_and_knows_who_is_there(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_public_view_serves_visitors_and_sees_the_account(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/public").get_data(as_text=True) == "nobody"
     visitor.sign_in(wallet)
     assert visitor.get("/public").get_data(as_text=True) == wallet.address
 
 
-def test_signed_in_lets_in_who_is_signed_in(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_signed_in_view_serves_only_signed_in_users(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/private").status_code == 303
     visitor.sign_in(wallet)
     assert visitor.get("/private").get_data(as_text=True).startswith(f"{wallet.address} sess_")
@@ -315,7 +315,7 @@ def test_404_and_405_and_files_are_no_activity(visitor: Visitor, wallet: Wallet,
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_401_is_json_or_a_redirect_by_what_the_client_accepts(
+def test_401_format_follows_the_accept_header(
     site: Flask, visitor: Visitor, headers: dict[str, str], answers_json: bool
 ) -> None:
     response = visitor.get("/private?a=b", headers=headers)
@@ -338,7 +338,7 @@ def test_401_is_json_or_a_redirect_by_what_the_client_accepts(
     ],
     ids=str,
 )
-def test_the_json_service_answers_pages_only_to_who_names_them(
+def test_json_service_redirects_only_if_html_is_requested(
     visitor: Visitor, headers: dict[str, str], answers_json: bool
 ) -> None:
     response = visitor.get("/api/auth/sessions/validate", headers=headers)
@@ -710,7 +710,7 @@ def test_a_role_that_is_taken_is_gone_with_the_very_next_request(
     assert visitor.session_id != before
 
 
-def test_so_it_is_with_roles_of_the_application_s_own(
+def test_app_defined_role_change_rotates_the_session_id(
     make_app: Callable[..., Flask], wallet: Wallet, happened: list[events.Event]
 ) -> None:
     roles = {wallet.account(): "member"}
@@ -835,7 +835,7 @@ def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
     return visitor
 
 
-def test_a_session_that_goes_on_elsewhere_says_what_changed(
+def test_session_used_from_elsewhere_announces_the_change(
     traveller: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     pass_time(61)
@@ -959,7 +959,7 @@ def test_a_query_in_no_encoding_is_never_a_fault(site: Flask, visitor: Visitor, 
     assert visitor.get("/session", environ_overrides={"QUERY_STRING": query}).status_code == 200
 
 
-def test_who_is_sent_to_sign_in_comes_back_to_the_very_address(site: Flask, visitor: Visitor) -> None:
+def test_sign_in_returns_to_the_exact_address(site: Flask, visitor: Visitor) -> None:
     site.get("/files/<path:name>")(signed_in(lambda name: name))
     answer = visitor.get("/files/a%3Fb%20c%25/%C3%A9?x=%26&y=1")
     assert answer.headers["Location"] == "/sign-in?next=/files/a%253Fb%2520c%2525/%25C3%25A9?x%3D%2526%26y%3D1"

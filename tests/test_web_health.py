@@ -76,7 +76,7 @@ def test_a_redis_that_hangs_is_answered_in_time(make_app: Callable[..., Flask], 
         assert ask(app, "/readyz").get_json()["error"]["reason"] == "redis_slow"
 
 
-def test_what_is_wrong_is_a_word_and_never_an_address(make_app: Callable[..., Flask], server: Server) -> None:
+def test_readiness_gives_a_reason_word_and_no_address(make_app: Callable[..., Flask], server: Server) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     server.stop()
     answer = ask(app, "/readyz")
@@ -143,7 +143,7 @@ def test_without_a_secret_production_has_no_numbers(make_app: Callable[..., Flas
 
 
 @pytest.mark.parametrize("development", [True, False])
-def test_with_a_secret_only_who_knows_it_reads_the_numbers(
+def test_metrics_secret_is_required_when_set(
     make_app: Callable[..., Flask], server: Server, development: bool
 ) -> None:
     settings: dict[str, Any] = {} if development else PRODUCTION
@@ -156,7 +156,7 @@ def test_with_a_secret_only_who_knows_it_reads_the_numbers(
     assert ask(app, "/metrics", "http://10.0.0.7", Authorization=f"bearer {READER}").status_code == 200
 
 
-def test_the_numbers_agree_with_what_people_did(app: Flask, wallet: Wallet, redis: Redis) -> None:
+def test_metrics_match_the_users_actions(app: Flask, wallet: Wallet, redis: Redis) -> None:
     def numbers() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         redis.delete("wallet:census:due")
         return read(ask(app, "/metrics").get_data())

@@ -56,7 +56,7 @@ def test_too_many_texts_are_429_with_the_seconds_to_wait(
     assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions_api.create_challenge")]
 
 
-def test_nobody_locks_another_out_by_naming_their_account(strict: Flask, wallet: Wallet) -> None:
+def test_naming_an_account_does_not_lock_its_owner_out(strict: Flask, wallet: Wallet) -> None:
     attacker, owner = at(strict, HERE), at(strict, THERE)
     assert asked(attacker, wallet, 5)[-1] == 429
     for _ in range(4):
@@ -91,7 +91,7 @@ def test_two_addresses_of_one_64_count_together(strict: Flask, wallet: Wallet) -
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"]
 )
-def test_a_header_makes_nobody_somebody_else(strict: Flask, wallet: Wallet, header: str) -> None:
+def test_forged_header_does_not_change_the_limited_address(strict: Flask, wallet: Wallet, header: str) -> None:
     visitor = at(strict, HERE)
     answers = [ask(visitor, wallet, headers={header: f"198.51.100.{number}"}) for number in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
@@ -108,7 +108,7 @@ def test_behind_a_proxy_the_address_that_it_saw_counts(make_app: Callable[..., F
     assert through(THERE, HERE) == 201
 
 
-def test_a_page_elsewhere_spends_nothing_of_its_visitors(strict: Flask, wallet: Wallet) -> None:
+def test_other_site_can_not_use_up_a_visitors_limit(strict: Flask, wallet: Wallet) -> None:
     visitor = at(strict, HERE)
     hostile = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert asked(visitor, wallet, 5, headers=hostile) == [403] * 5

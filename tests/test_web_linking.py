@@ -194,7 +194,7 @@ def test_a_visitor_is_no_person(visitor: Visitor) -> None:
     assert who(visitor) == {}
 
 
-def test_the_link_page_is_for_who_is_signed_in(visitor: Visitor, person: Visitor, app: Flask) -> None:
+def test_link_page_needs_a_signed_in_user(visitor: Visitor, person: Visitor, app: Flask) -> None:
     page = person.get("/session/wallets/link")
     assert page.status_code == 200
     assert 'data-purpose="link"' in page.get_data(as_text=True)
@@ -218,7 +218,7 @@ def test_a_stolen_cookie_alone_links_nothing(
     assert len(who(person)["accounts"]) == 1
 
 
-def test_who_has_just_signed_in_signs_all_the_same(person: Visitor, second: Wallet) -> None:
+def test_linking_needs_a_signature_even_after_a_fresh_sign_in(person: Visitor, second: Wallet) -> None:
     waiting = person.submit("/session/wallets", **signed(person, second))
     assert waiting.headers["Location"].startswith("/confirm?")
 
@@ -268,7 +268,7 @@ def test_own_wallet_can_not_sign_for_the_linked_one(person: Visitor, wallet: Wal
 # -- A text is good for one purpose, one session, once -----------------------------------------------------------
 
 
-def test_a_text_to_link_signs_nobody_in(
+def test_link_text_can_not_sign_in(
     app: Flask, person: Visitor, second: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     form = signed(person, second)
@@ -416,7 +416,7 @@ def test_own_account_is_refused_before_signing(person: Visitor, wallet: Wallet, 
             assert (again.status_code, code_of(again)) == (409, "account_linked")
 
 
-def test_beyond_the_limit_nobody_is_asked_to_sign(
+def test_account_limit_is_checked_before_signing(
     person: Visitor, wallet: Wallet, services: Services, redis: Redis, second: Wallet
 ) -> None:
     form = signed(person, second)
@@ -430,7 +430,7 @@ def test_beyond_the_limit_nobody_is_asked_to_sign(
         assert (again.status_code, code_of(again)) == (409, "accounts_too_many")
 
 
-def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -> None:
+def test_concurrent_links_give_the_wallet_to_one_user(app: Flask, second: Wallet) -> None:
     owners = [Wallet(), Wallet()]
     visitors = [elsewhere(app, owner) for owner in owners]
     jobs = []
@@ -441,7 +441,7 @@ def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -
     assert sorted(len(who(visitor)["accounts"]) for visitor in visitors) == [1, 2]
 
 
-def test_of_two_people_who_link_each_other_one_is_told(app: Flask) -> None:
+def test_mutual_links_tell_one_user_that_it_is_linked(app: Flask) -> None:
     for _ in range(5):
         wallets = [Wallet(), Wallet()]
         visitors = [elsewhere(app, wallet) for wallet in wallets]
@@ -506,7 +506,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_what_is_no_account_is_refused_and_changes_nothing(
+def test_malformed_account_is_refused_and_changes_nothing(
     person: Visitor, redis: Redis, path: str, number: int
 ) -> None:
     token = person.token("/session")

@@ -120,7 +120,7 @@ def test_every_documented_code_is_known_with_its_status(
     assert known.keys() - seen == {"method_not_allowed"}
 
 
-def test_bodies_are_described_by_what_validates_them(described_service: dict[str, Any]) -> None:
+def test_documented_bodies_match_their_validation(described_service: dict[str, Any]) -> None:
     body = operations(described_service)["POST /api/auth/sessions/refresh"]["requestBody"]
     assert body == {
         "required": True,
@@ -146,7 +146,7 @@ def test_bodies_are_described_by_what_validates_them(described_service: dict[str
         ("GET /.well-known/jwks.json", [{}]),
     ],
 )
-def test_each_route_says_what_to_bring_along(
+def test_each_route_documents_its_security(
     described_service: dict[str, Any], name: str, security: list[dict[str, list[str]]]
 ) -> None:
     assert operations(described_service)[name]["security"] == security

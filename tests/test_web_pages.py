@@ -288,7 +288,7 @@ def test_challenges_of_several_tabs_are_open_at_once(visitor: Visitor, wallet: W
     assert visitor.attempt(wallet, second).status_code == 303
 
 
-def test_a_challenge_is_spent_even_if_the_signature_is_wrong(
+def test_challenge_is_consumed_even_by_a_wrong_signature(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     challenge = visitor.challenge(wallet.account())
@@ -360,7 +360,7 @@ def test_changed_text_is_refused_with_a_precise_error(
     assert visitor.client.get_cookie(SESSION_COOKIE) is None
 
 
-def test_a_text_changed_in_any_byte_signs_nobody_in(
+def test_text_changed_in_any_byte_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     form = form_of(visitor, wallet)
@@ -666,7 +666,7 @@ def test_an_old_form_still_works_while_its_session_lives(
     assert visitor.post("/sign-out", data={"csrf_token": token}).status_code == 303
 
 
-def test_links_sign_nobody_out(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_link_does_not_sign_out(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     with unchanged(redis):
         assert visitor.get("/sign-out").status_code == 200
@@ -833,7 +833,7 @@ def test_session_id_under_another_name_is_no_session(visitor: Visitor, wallet: W
 
 
 @pytest.mark.parametrize("value", ["", "x", "b" * 42, "b" * 44, "b" * 42 + "=", "b" * 5000])
-def test_a_forged_pre_sign_in_cookie_is_replaced_by_one_of_ours(app: Flask, value: str) -> None:
+def test_forged_pre_sign_in_cookie_is_replaced(app: Flask, value: str) -> None:
     (cookie,) = with_cookie(app, f"{BROWSER_COOKIE}={value}", "/sign-in").headers.getlist("Set-Cookie")
     assert cookie.startswith(f"{BROWSER_COOKIE}=")
     assert f"={value};" not in cookie
@@ -971,7 +971,7 @@ def handle_of_session(visitor: Visitor, wallet: Wallet) -> str:
     return handle_of(visitor)
 
 
-def test_the_limits_on_the_page_are_those_of_what_ended(
+def test_sign_out_page_names_the_limits_of_the_ended_session(
     visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     visitor.sign_in(wallet)
@@ -998,7 +998,7 @@ def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None
     assert "data-deleted" not in page
 
 
-def test_who_is_signed_in_is_led_on_from_every_such_link(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_signed_in_user_is_redirected_from_the_sign_out_page(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     response = visitor.get("/signed-out?reason=revoked")
     assert (response.status_code, response.headers["Location"]) == (303, "/session")

@@ -159,7 +159,7 @@ def sign_refused(newcomer: Newcomer, redis: Redis, expected: str, issued: dict[s
     assert "data" not in answer.get_json()
 
 
-def test_only_a_text_of_ours_is_signed(newcomer: Newcomer, redis: Redis) -> None:
+def test_trial_wallet_signs_only_our_own_texts(newcomer: Newcomer, redis: Redis) -> None:
     challenge = newcomer.challenge(newcomer.account)
     text = challenge["message"]
     for message, expected in (
@@ -181,7 +181,7 @@ def test_a_challenge_that_is_not_ours_is_not_signed(newcomer: Newcomer, redis: R
     sign_refused(newcomer, redis, "challenge_malformed", challenge, challenge=value)
 
 
-def test_a_stolen_half_signs_no_challenge_of_another_browser(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
+def test_stolen_key_share_signs_no_foreign_challenge(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
     thief = Newcomer(app)
     challenge = newcomer.challenge(newcomer.account)
     thief.get("/sign-in")
@@ -189,8 +189,8 @@ def test_a_stolen_half_signs_no_challenge_of_another_browser(newcomer: Newcomer,
     sign_refused(thief, redis, "challenge_foreign", challenge)
 
 
-def test_nor_one_of_no_browser_at_all(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
-    """Those are for tokens, and could be signed by whoever relays them."""
+def test_challenge_without_a_browser_is_not_signed(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
+    """Such challenges are for tokens; an attacker could relay them to a victim to be signed."""
     script = Newcomer(app)
     script.account, script.share = newcomer.account, newcomer.share
     body = {"account": newcomer.account}
@@ -199,7 +199,7 @@ def test_nor_one_of_no_browser_at_all(newcomer: Newcomer, app: Flask, redis: Red
     sign_refused(newcomer, redis, "challenge_foreign", challenge)
 
 
-def test_a_spent_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis) -> None:
+def test_consumed_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis) -> None:
     challenge = newcomer.challenge(newcomer.account)
     signature = newcomer.ask(challenge).get_json()["data"]["signature"]
     form = {"message": challenge["message"], "challenge": challenge["challenge"], "signature": signature}
@@ -207,7 +207,7 @@ def test_a_spent_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis)
     sign_refused(newcomer, redis, "challenge_used", challenge)
 
 
-def test_nor_one_that_has_expired(newcomer: Newcomer, redis: Redis, pass_time: TimeMachine) -> None:
+def test_expired_challenge_is_not_signed(newcomer: Newcomer, redis: Redis, pass_time: TimeMachine) -> None:
     challenge = newcomer.challenge(newcomer.account)
     pass_time(301)
     sign_refused(newcomer, redis, "challenge_expired", challenge)
@@ -226,7 +226,7 @@ def test_the_same_address_on_another_network_is_another_wallet(newcomer: Newcome
     sign_refused(newcomer, redis, "share_mismatch", newcomer.challenge(mainnet), account=mainnet)
 
 
-def test_a_wrong_half_is_refused_with_one_event_and_no_effect(
+def test_wrong_key_share_is_refused_with_one_event(
     newcomer: Newcomer, redis: Redis, happened: list[events.Event]
 ) -> None:
     challenge = newcomer.challenge(newcomer.account)
@@ -239,7 +239,7 @@ def test_a_wrong_half_is_refused_with_one_event_and_no_effect(
 @pytest.mark.parametrize(
     "share", ["", "0x" + "11" * 31, "11" * 31, "11" * 33, "AA" * 32, "gg" * 32, "\uff11" * 64, "1" * 63 + "\n"]
 )
-def test_what_is_no_share_is_refused(newcomer: Newcomer, redis: Redis, share: str) -> None:
+def test_malformed_key_share_is_refused(newcomer: Newcomer, redis: Redis, share: str) -> None:
     challenge = newcomer.challenge(newcomer.account)
     sign_refused(newcomer, redis, "body_malformed", challenge, share=share)
 
@@ -247,7 +247,7 @@ def test_what_is_no_share_is_refused(newcomer: Newcomer, redis: Redis, share: st
 @pytest.mark.parametrize(
     "body", [{}, [], {"share": 1}, {"account": "x", "share": "1" * 64, "message": None, "challenge": ""}]
 )
-def test_what_is_no_body_is_refused(newcomer: Newcomer, body: Any) -> None:
+def test_malformed_body_is_refused(newcomer: Newcomer, body: Any) -> None:
     assert code(newcomer.json(SIGN, "POST", json=body)) == "body_malformed"
 
 
@@ -491,7 +491,7 @@ def test_a_script_deletes_the_wallet_with_the_proof_in_a_header(member: Newcomer
 # -- Signing out, and coming back ------------------------------------------------------------------------------------
 
 
-def test_signing_out_leaves_the_browser_s_half_where_it_is(member: Newcomer, redis: Redis) -> None:
+def test_sign_out_keeps_the_key_share_in_the_browser(member: Newcomer, redis: Redis) -> None:
     answer = member.sign_out()
     assert "Clear-Site-Data" not in answer.headers
     assert not member.has(SESSION_COOKIE)
@@ -504,7 +504,7 @@ def test_signing_out_leaves_the_browser_s_half_where_it_is(member: Newcomer, red
 
 
 @pytest.mark.parametrize("leave", ["/api/auth/sessions/logout", "/sessions/everywhere"])
-def test_so_does_every_other_way_of_leaving(member: Newcomer, leave: str) -> None:
+def test_every_other_way_to_sign_out_keeps_the_key_share(member: Newcomer, leave: str) -> None:
     answer = member.submit(leave)
     assert "Clear-Site-Data" not in answer.headers
     assert member.has(MARKER)
@@ -527,7 +527,7 @@ def test_sign_out_says_that_the_trial_wallet_stays(member: Newcomer, app: Flask)
     assert "half-stays" not in member.get("/signed-out").get_data(as_text=True)
 
 
-def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer) -> None:
+def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
     page = member.get(member.submit(DELETE, word="delete").headers["Location"]).get_data(as_text=True)
     assert 'data-testid="server-signs"' in page
     assert "Your wallet shows you this sentence" not in page
@@ -545,7 +545,7 @@ def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: 
     assert "you stay the same person with your other wallets" in page
 
 
-def test_a_half_that_is_gone_ends_the_session_and_says_why(
+def test_lost_key_share_ends_the_session_with_its_reason(
     member: Newcomer, services: Services, redis: Redis, happened: list[events.Event]
 ) -> None:
     answer = member.submit("/sign-out", reason="share_gone")

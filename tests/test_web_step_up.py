@@ -74,7 +74,7 @@ def test_the_page_says_why_the_signature_before_was_refused(person: Visitor, cod
 
 
 @pytest.mark.parametrize("problem", ["", "nothing", "__class__", *HOSTILE], ids=lambda text: ascii(text[:20]))
-def test_what_is_no_problem_is_not_shown(person: Visitor, problem: str) -> None:
+def test_unknown_problem_is_not_shown(person: Visitor, problem: str) -> None:
     location = person.submit("/session/extend").headers["Location"]
     answer = person.get("/confirm", query_string={"request": location.partition("request=")[2], "problem": problem})
     assert answer.status_code == 200
@@ -152,7 +152,7 @@ def state(page: str) -> tuple[str | None, str | None, str | None]:
     return tuple(attribute(page, "unauthorized", name) for name in ("data-state", "data-kind", "data-missing"))  # type: ignore[return-value]
 
 
-def test_who_lacks_a_role_is_told_which_and_stays_signed_in(person: Visitor, redis: Redis) -> None:
+def test_missing_role_is_named_and_the_user_stays_signed_in(person: Visitor, redis: Redis) -> None:
     with unchanged(redis):
         answer = person.get("/admin?account=x")
         assert (answer.status_code, answer.headers["Location"]) == (
@@ -177,7 +177,7 @@ def test_json_says_the_same_in_the_envelope(person: Visitor) -> None:
     assert (error["code"], error["reason"], error["missing"]) == ("permission_denied", "role", "admin")
 
 
-def test_who_was_let_in_meanwhile_may_go_on(person: Visitor, wallet: Wallet, services: Services) -> None:
+def test_user_with_a_new_role_may_continue(person: Visitor, wallet: Wallet, services: Services) -> None:
     services.directory.appoint(parse(wallet.account()), "admin")
     page = person.get("/unauthorized?role=admin&next=/admin").get_data(as_text=True)
     assert state(page) == ("had", "role", "admin")
@@ -187,7 +187,7 @@ def test_who_was_let_in_meanwhile_may_go_on(person: Visitor, wallet: Wallet, ser
 @pytest.mark.parametrize(
     "target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "x"]
 )
-def test_nobody_goes_on_to_another_site(person: Visitor, wallet: Wallet, services: Services, target: str) -> None:
+def test_next_never_leads_to_another_site(person: Visitor, wallet: Wallet, services: Services, target: str) -> None:
     for state_, link in (("missing", "unauthorized-again"), ("had", "unauthorized-next")):
         page = person.get("/unauthorized", query_string={"role": "admin", "next": target}).get_data(as_text=True)
         assert state(page)[0] == state_
@@ -210,7 +210,7 @@ def test_visitors_are_told_to_sign_in(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("parameter", ["role", "session_type", "permission", "next"])
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_right_of_ours_and_no_path_is_not_repeated(visitor: Visitor, parameter: str, value: str) -> None:
+def test_unknown_right_or_path_is_not_repeated(visitor: Visitor, parameter: str, value: str) -> None:
     # As a visitor: in the pages of others are links back to the address itself.
     page = visitor.get("/unauthorized", query_string={parameter: value}).get_data(as_text=True)
     assert state(page)[0] == "unknown"
@@ -234,7 +234,7 @@ def test_a_link_from_another_site_names_nothing(person: Visitor, site: str) -> N
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_from_another_site_to_a_page_says_what_that_lacks(person: Visitor, site: str) -> None:
+def test_page_linked_from_another_site_names_the_missing_right(person: Visitor, site: str) -> None:
     answer = person.get("/admin", headers={"Sec-Fetch-Site": site})
     assert (answer.status_code, state(answer.get_data(as_text=True))) == (403, ("missing", "role", "admin"))
 

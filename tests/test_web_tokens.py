@@ -148,7 +148,7 @@ def test_a_signature_as_the_bearer_becomes_two_tokens(client: ApiClient, wallet:
     assert ends.total_seconds() == 3600
 
 
-def test_what_a_client_asks_for_beyond_its_type_is_left_out(client: ApiClient, wallet: Wallet) -> None:
+def test_requests_beyond_the_type_are_left_out(client: ApiClient, wallet: Wallet) -> None:
     asked = ["sign", "test-only", "write:therapy_notes", "admin", "everything"]
     data = client.sign_in(wallet, duration=10**9, permissions=asked)
     assert data["permissions"] == ["sign"]
@@ -356,7 +356,7 @@ def test_attackers_api_challenge_signs_no_browser_in(app: Flask, client: ApiClie
 # -- Bearers -------------------------------------------------------------------------------------------------
 
 
-def test_a_bearer_is_somebody(signed: ApiClient) -> None:
+def test_token_bearer_is_signed_in(signed: ApiClient) -> None:
     assert signed.get("/who").get_data(as_text=True) == "somebody"
     assert signed.get("/transact").status_code == 200
 
@@ -433,9 +433,7 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
     assert used.get("/who").status_code == 401
 
 
-def test_what_views_store_is_kept_for_a_bearer_as_for_a_cookie(
-    used: ApiClient, wallet: Wallet, services: Services
-) -> None:
+def test_session_data_is_kept_for_bearers_as_for_cookies(used: ApiClient, wallet: Wallet, services: Services) -> None:
     assert used.get("/set/42").get_json() == {"value": "42"}
     assert used.get("/value").get_json() == {"value": "42"}
     services.directory.appoint(parse(wallet.account()), "admin")
@@ -444,8 +442,8 @@ def test_what_views_store_is_kept_for_a_bearer_as_for_a_cookie(
     assert error_of(used.get("/who")) == (401, "session_invalid", "signed_out")
 
 
-def test_who_brings_a_token_that_is_none_leaves_nothing_in_redis(client: ApiClient, redis: Redis) -> None:
-    """Without a cookie nobody could come back to it; a flood of them would fill memory."""
+def test_invalid_token_leaves_nothing_in_redis(client: ApiClient, redis: Redis) -> None:
+    """Without a cookie no client could come back to the session; a flood of them would fill memory."""
     answer = client.get("/set/1", bearer="nonsense")
     assert answer.status_code == 200
     assert session_cookies(answer) == []
@@ -747,8 +745,8 @@ def test_validating_a_token_does_not_rotate_the_session(
     assert person.signed_in
 
 
-def test_no_token_begets_another(used: ApiClient, pass_time: TimeMachine) -> None:
-    """Else who stole one would have a good one for as long as the session lives."""
+def test_session_token_can_not_be_used_to_get_another(used: ApiClient, pass_time: TimeMachine) -> None:
+    """Otherwise a thief could renew a stolen token for as long as the session lives."""
     pass_time(200)
     answer = used.post(TOKEN)
     assert answer.status_code == 201

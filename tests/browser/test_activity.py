@@ -76,7 +76,7 @@ def choose(browser: Browser, kind: str) -> None:
 # -- The lines ------------------------------------------------------------------------------------------------
 
 
-def test_a_line_says_what_when_from_where_and_with_what_result(session: Browser) -> None:
+def test_log_line_shows_event_time_address_and_result(session: Browser) -> None:
     (line,) = open_log(session)
     assert part(line, "activity-sentence").text == "Signed in with a standard session"
     assert line.find_element(By.TAG_NAME, "code").text == "session.created"
@@ -94,7 +94,7 @@ def test_the_newest_line_comes_first(session: Browser, wallet: WalletInPage, els
     assert sentences(session) == ["Signed out", *["Signed in with a standard session"] * 2]
 
 
-def test_what_was_refused_for_my_address_says_why(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_refused_attempt_on_the_account_is_explained(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(events.SignInFailed(code="signature_mismatch", account=account), agent=PHONE, ip="198.51.100.9")
     line = open_log(session)[0]
     said = "A sign-in was refused: the signature was not from this account"
@@ -129,7 +129,7 @@ def test_an_event_without_a_sentence_goes_by_its_name(session: Browser, account:
     assert part(line, "activity-result").text == "Done"
 
 
-def test_what_a_stranger_sent_is_text_and_nothing_else(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     elsewhere.happen(
         events.RoleChanged(account=account, before=hostile, after="W" * 120, by=hostile),
@@ -235,7 +235,7 @@ def test_all_of_it_can_be_downloaded(session: Browser, account: str, elsewhere: 
     assert [line["event"] for line in json.loads(download("activity-json"))] == [line["event"] for line in table]
 
 
-def test_who_finds_something_strange_can_sign_out_everywhere(session: Browser) -> None:
+def test_activity_page_leads_to_sign_out_everywhere(session: Browser) -> None:
     open_log(session)
     session.follow("activity-everywhere")
     session.arrive_at("/sessions/everywhere")

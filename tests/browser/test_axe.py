@@ -136,7 +136,7 @@ def test_axe_would_notice(browser: Browser, check: Callable[[str], None]) -> Non
         check("/")
 
 
-def test_axe_would_notice_what_can_only_be_read_by_light(browser: Browser, check: Callable[[str], None]) -> None:
+def test_axe_finds_low_contrast_in_the_dark_theme(browser: Browser, check: Callable[[str], None]) -> None:
     browser.open("/")
     browser.run(
         "const faint = document.createElement('p'); faint.textContent = 'faint'; faint.style.color = '#222';"

@@ -118,7 +118,7 @@ def test_later_the_wallet_signs_for_exactly_this(
     assert session_cookie(panel.browser) != before
 
 
-def test_the_page_describes_the_session_before_anybody_is_asked(
+def test_page_describes_the_session_before_the_wallet_is_asked(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     facts = panel.browser.see("confirm-facts").text
@@ -232,7 +232,7 @@ def test_declining_changes_nothing_and_can_be_thought_over(
     assert not alive(other)
 
 
-def test_another_account_is_told_which_one_to_choose(
+def test_wrong_account_is_told_which_one_to_choose(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     own = wallet.keys
@@ -312,7 +312,7 @@ def test_a_signature_that_comes_too_late_is_not_sent(
     assert alive(other)
 
 
-def test_the_server_has_the_last_word_on_what_is_too_late(
+def test_server_decides_whether_a_challenge_has_expired(
     panel: ConfirmPanel, wallet: WalletInPage, pass_time: TimeMachine, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -482,7 +482,7 @@ def test_another_wallet_can_be_used_instead(
 # -- Giving up -------------------------------------------------------------------------------------------------
 
 
-def test_cancel_forgets_what_the_wallet_still_answers(
+def test_late_answer_after_cancel_is_ignored(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -729,7 +729,7 @@ def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(session: Browser
 # -- Without script, and for everybody -----------------------------------------------------------------------------
 
 
-def test_without_script_the_page_says_what_it_needs(panel: ConfirmPanel, other: str, alive: Alive) -> None:
+def test_page_without_script_explains_the_need(panel: ConfirmPanel, other: str, alive: Alive) -> None:
     panel.browser.scripts(on=False)
     panel.browser.driver.refresh()
     assert "Confirming needs JavaScript" in panel.browser.see("no-script").text

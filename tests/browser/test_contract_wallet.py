@@ -148,7 +148,7 @@ SAYS = {
 
 
 @pytest.mark.parametrize("state", SAYS)
-def test_the_page_says_what_the_contract_said(
+def test_page_explains_the_answer_of_the_contract(
     browser: Browser, panel: ConnectPanel, evm: Anvil, told: Callable[..., Told], state: str
 ) -> None:
     code, answer, title = SAYS[state]

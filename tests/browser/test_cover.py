@@ -113,7 +113,7 @@ def test_nothing_shows_through_and_the_button_works(
 
 
 @pytest.mark.parametrize("what", OPEN)
-def test_what_is_opened_on_a_covered_page_stays_hidden(
+def test_content_opened_on_a_covered_page_stays_hidden(
     session: Browser,
     interrupt: Interruption,
     what: str,

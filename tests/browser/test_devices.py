@@ -149,9 +149,7 @@ def test_times_are_those_of_the_reader(session: Browser) -> None:
         session.cdp("Emulation.setTimezoneOverride", timezoneId="")
 
 
-def test_what_the_browser_says_of_itself_is_there_to_read(
-    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
-) -> None:
+def test_user_agent_string_can_be_unfolded(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     handle = elsewhere.sign_in(wallet, FIREFOX)
     open_list(session)
     agent = part(row(session, handle), "session-agent")
@@ -160,7 +158,7 @@ def test_what_the_browser_says_of_itself_is_there_to_read(
     assert FIREFOX in agent.text
 
 
-def test_who_is_only_signed_in_here_is_told_so(session: Browser) -> None:
+def test_single_session_is_described_as_the_only_one(session: Browser) -> None:
     open_list(session)
     assert session.see("session-count").text == "You\N{RIGHT SINGLE QUOTATION MARK}re only signed in here."
     assert len(rows(session)) == 1
@@ -170,9 +168,7 @@ def test_who_is_only_signed_in_here_is_told_so(session: Browser) -> None:
     session.arrive_at("/signed-out")
 
 
-def test_what_a_stranger_sent_is_text_and_nothing_else(
-    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
-) -> None:
+def test_hostile_device_text_is_shown_as_text(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     hostile = '"><img src=x onerror="document.title=\'run\'">'
     handle = elsewhere.sign_in(wallet, LONG, "", name=f"{HEBREW} {hostile}"[:40])
     session.look(width=320)
@@ -346,7 +342,7 @@ def test_a_session_that_ended_meanwhile_is_marked_and_told_once(
     assert spoken(session) == "silence", "it was told twice"
 
 
-def test_all_that_ended_are_told_in_one_sentence(
+def test_ended_sessions_are_reported_in_one_sentence(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handles = [elsewhere.sign_in(wallet) for _ in range(3)]
@@ -396,7 +392,9 @@ def test_the_time_since_the_last_activity_stays_true(
     assert part(row(session, handle), "session-revoke").accessible_name.endswith("last active 11 minutes ago")
 
 
-def test_no_answer_is_no_news(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_missing_answer_marks_no_session_as_ended(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
     handle = elsewhere.sign_in(wallet)
     open_list(session)
     elsewhere.end(wallet, handle)
@@ -409,7 +407,7 @@ def test_no_answer_is_no_news(session: Browser, wallet: WalletInPage, elsewhere:
     assert session.run("return document.querySelectorAll('[data-ended]').length") == 1
 
 
-def test_an_answer_that_is_not_ours_is_no_news(
+def test_foreign_answer_marks_no_session_as_ended(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere, interrupt: Interruption
 ) -> None:
     elsewhere.sign_in(wallet)
@@ -568,7 +566,7 @@ def test_axe_on_the_list_in_each_state(
         check(place)
 
 
-def test_axe_on_the_list_of_who_is_only_signed_in_here(session: Browser, check: Callable[[str], None]) -> None:
+def test_device_list_with_one_session_passes_axe(session: Browser, check: Callable[[str], None]) -> None:
     open_list(session)
     check("alone")
     session.open("/sessions/others")

@@ -100,7 +100,7 @@ def test_signing_in_makes_a_session_of_exactly_this_account(
     assert wallet.info["name"] in browser.text
 
 
-def test_nobody_is_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
+def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
     panel.open()
     panel.row(family_wallet)
     assert family_wallet.calls == []
@@ -198,7 +198,7 @@ def test_a_wallet_that_registers_late_is_listed(panel: ConnectPanel, put: Put) -
 
 
 @pytest.mark.parametrize("kind", [Leather, Solana], ids=lambda kind: kind.__name__)
-def test_of_several_accounts_the_chosen_one_signs(
+def test_chosen_account_of_several_signs(
     browser: Browser, panel: ConnectPanel, put: Put, kind: type[FamilyWallet]
 ) -> None:
     wallet = put(kind)
@@ -486,7 +486,7 @@ def test_a_chain_that_is_not_accepted_has_no_wallets(
     assert panel.wallets == ["Leather"]
 
 
-def test_what_was_used_last_comes_first_until_one_signs_out(
+def test_last_used_wallet_is_first_until_sign_out(
     browser: Browser, panel: ConnectPanel, put: Put, wallet: WalletInPage
 ) -> None:
     solana = put(Solana)
@@ -662,7 +662,7 @@ def test_a_wallet_of_another_family_is_not_asked_to_confirm(
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_another_account_is_told_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_other_active_account_is_noticed_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")
@@ -700,7 +700,7 @@ def test_leather_leaves_the_watch_quiet(browser: Browser, put: Put) -> None:
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_whatever_happens_no_window_of_the_wallet_opens(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_no_event_opens_a_window_of_the_wallet(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")

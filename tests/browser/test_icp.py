@@ -165,7 +165,7 @@ def test_closing_the_window_is_declining(panel: ConnectPanel, identity: Internet
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_internet_identity_could_not_do_is_in_the_details(
+def test_internet_identity_error_is_shown_in_the_details(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity
 ) -> None:
     identity.refuse("The passkey is gone")
@@ -408,7 +408,7 @@ GARBAGE = (
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_connects_nobody(
+def test_malformed_answer_connects_no_account(
     panel: ConnectPanel, identity: InternetIdentity, asked: dict[str, str], garbage: str
 ) -> None:
     identity.say(
@@ -452,9 +452,10 @@ def test_session_key_is_new_unreadable_and_never_stored(
     assert keys_in_page(browser) == "[[],[],[]]"
 
 
-def test_a_server_that_can_not_say_whose_key_it_is_is_explained(
+def test_failed_account_lookup_is_explained(
     panel: ConnectPanel, identity: InternetIdentity, interrupt: Interruption, asked: dict[str, str]
 ) -> None:
+    """The server computes the account of the key; a new attempt works."""
     interrupt.answers[ACCOUNTS] = lambda: ("no", 502)
     identity.answer(identity.chain(asked["key"], asked["lifetime"]))
     panel.wait_for("server_unreachable")
@@ -589,7 +590,7 @@ def test_each_way_in_which_a_signer_says_no(
         assert f"{code} · “why”" in str(browser.see("technical").get_attribute("textContent"))
 
 
-def test_what_a_signer_answers_after_cancelling_is_ignored(
+def test_signer_answer_after_cancelling_is_ignored(
     browser: Browser, panel: ConnectPanel, signer: SignerInPage
 ) -> None:
     panel.open()
@@ -624,7 +625,7 @@ def test_a_signer_s_window_that_closes_is_declining(panel: ConnectPanel, signer:
         "{ id, get result() { throw new Error('trap'); } }",
     ],
 )
-def test_garbage_of_a_signer_connects_nobody(panel: ConnectPanel, signer: SignerInPage, answer: str) -> None:
+def test_malformed_signer_answer_connects_no_account(panel: ConnectPanel, signer: SignerInPage, answer: str) -> None:
     panel.open()
     panel.choose(signer)
     signer.grant()
@@ -653,7 +654,7 @@ TWICE = """(() => {
 })()"""
 
 
-def test_internet_identity_is_one_wallet_for_all_who_look_for_it(browser: Browser, panel: ConnectPanel) -> None:
+def test_internet_identity_is_one_wallet_for_all_scans(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     assert browser.module("icp", TWICE, "https://id.ai/#authorize")
 

@@ -112,7 +112,7 @@ def test_linked_wallet_sees_both_wallets_and_all_devices(
     ]
 
 
-def test_a_wallet_that_is_linked_already_is_told_before_it_signs(
+def test_already_linked_wallet_is_refused_before_it_signs(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage
 ) -> None:
     panel.choose(wallet)
@@ -142,7 +142,7 @@ def test_wallet_of_another_user_is_refused_after_both_sign(
     assert wallets(browser) == [str(account_of(wallet)), str(account_of(third))]
 
 
-def test_who_declines_links_nothing_on_either_side(
+def test_declining_with_either_wallet_links_nothing(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage
 ) -> None:
     browser = panel.browser

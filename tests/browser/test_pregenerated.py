@@ -162,7 +162,7 @@ def test_phones_without_a_wallet_are_offered_it(browser: Browser, trial: Trial) 
     trial.panel.wait_for("ready_to_sign")
 
 
-def test_who_gives_up_and_comes_back_has_one_wallet_and_not_two(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_cancelling_and_retrying_makes_one_trial_wallet(browser: Browser, trial: Trial, redis: Redis) -> None:
     trial.choose()
     half = trial.half
     trial.panel.cancel()

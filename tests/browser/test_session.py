@@ -99,7 +99,7 @@ def spoken(browser: Browser) -> str:
 # -- The page -----------------------------------------------------------------------------------------------
 
 
-def test_the_page_tells_who_is_signed_in_and_what_they_may(session: Browser, wallet: WalletInPage) -> None:
+def test_session_page_shows_account_and_permissions(session: Browser, wallet: WalletInPage) -> None:
     assert wallet.address in session.text
     assert wallet.address[:6] in session.see("session-account").text
     assert session.see("session-network").text.split("\n")[0].startswith("Ethereum Mainnet")
@@ -365,7 +365,7 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
         assert session.see("timeout-remaining").text == words
 
 
-def test_the_title_warns_who_looks_at_another_tab(session: Browser, pass_time: TimeMachine) -> None:
+def test_title_warns_the_user_of_another_tab(session: Browser, pass_time: TimeMachine) -> None:
     title = session.driver.title
     warn(session, pass_time)
     assert session.driver.title == title, "nobody needs it who sees the warning"
@@ -651,7 +651,7 @@ def test_a_session_ended_elsewhere_ends_here(session: Browser, wallet: WalletInP
 # -- Trouble ------------------------------------------------------------------------------------------------------
 
 
-def test_offline_signs_nobody_out(session: Browser) -> None:
+def test_offline_browser_is_not_signed_out(session: Browser) -> None:
     session.offline()
     session.run("window.dispatchEvent(new Event('offline'))")
     session.wait_for_session("offline")

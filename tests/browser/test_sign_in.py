@@ -53,7 +53,7 @@ def test_sign_in_text_names_origin_account_and_network(panel: ConnectPanel, wall
     assert "Chain ID: 1" in lines
 
 
-def test_nobody_is_asked_before_a_click(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.open()
     panel.row(wallet)
     assert wallet.calls == []
@@ -145,7 +145,7 @@ def test_a_wallet_that_comes_late_is_listed(panel: ConnectPanel, make_wallet: Ma
     panel.wait_for("ready_to_sign")
 
 
-def test_window_ethereum_serves_only_when_nobody_announces(
+def test_window_ethereum_is_used_only_without_announcements(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     old = make_wallet("unused", legacy=True)
@@ -349,7 +349,7 @@ def test_each_refusal_of_a_wallet_has_its_words_and_a_way_on(
     panel.wait_for("ready_to_sign")
 
 
-def test_the_technical_words_of_a_wallet_are_there_for_who_asks(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_technical_error_of_a_wallet_can_be_unfolded(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.open()
     panel.choose(wallet)
     wallet.fail(-32603, "some\u202e <b>internal</b> thing")
@@ -804,7 +804,7 @@ def test_a_text_that_names_another_address_is_not_signed(
 # -- The page itself -------------------------------------------------------------------------------------------
 
 
-def test_without_script_the_page_says_what_it_needs(browser: Browser, panel: ConnectPanel) -> None:
+def test_page_without_script_explains_the_need(browser: Browser, panel: ConnectPanel) -> None:
     browser.scripts(on=False)
     panel.open(next="/session")
     notice = browser.driver.find_element(By.CSS_SELECTOR, '[data-testid="no-script"]')
@@ -855,7 +855,9 @@ def test_a_sign_in_in_another_tab_shows_here(browser: Browser, panel: ConnectPan
     panel.wait_for("success")
 
 
-def test_the_reason_for_the_visit_is_told(browser: Browser, panel: ConnectPanel, end: Callable[[str], None]) -> None:
+def test_page_explains_why_the_session_ended(
+    browser: Browser, panel: ConnectPanel, end: Callable[[str], None]
+) -> None:
     panel.open(reason="idle")
     assert browser.shown("notice") is None, "the address alone says nothing"
     end("idle")
@@ -863,7 +865,7 @@ def test_the_reason_for_the_visit_is_told(browser: Browser, panel: ConnectPanel,
     assert "You had not used this site for 30 minutes" in browser.see("notice").text
 
 
-def test_the_time_limit_is_told_beforehand(browser: Browser, panel: ConnectPanel) -> None:
+def test_page_names_the_time_limit_beforehand(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     assert browser.see("limits").text == "We sign you out after 30 minutes without activity and warn you first."
 

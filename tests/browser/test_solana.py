@@ -203,7 +203,7 @@ def test_wallet_gets_the_utf8_text_and_its_own_account(page: Browser) -> None:
         "[Object.defineProperty({}, 'signedMessage', trap)]",
     ],
 )  # fmt: skip
-def test_what_is_no_answer_is_no_signature(page: Browser, answer: str) -> None:
+def test_malformed_wallet_answer_is_no_signature(page: Browser, answer: str) -> None:
     assert run(page, signing(answer), SIGNER.address) == "malformed"
 
 

@@ -115,7 +115,7 @@ def other_tab(browser: Browser, wallet: WalletInPage, path: str) -> Iterator[Wal
 # -- Nothing to say --------------------------------------------------------------------------------------------
 
 
-def test_while_the_wallet_stays_there_is_nothing_to_see(session: Browser, wallet: WalletInPage) -> None:
+def test_unchanged_wallet_shows_no_notice(session: Browser, wallet: WalletInPage) -> None:
     assert notices(session) == []
     assert session.run(
         "return document.querySelector('main').getBoundingClientRect().top"
@@ -125,7 +125,7 @@ def test_while_the_wallet_stays_there_is_nothing_to_see(session: Browser, wallet
     assert stored(session) == {}
 
 
-def test_whatever_happens_no_window_of_the_wallet_opens(session: Browser, wallet: WalletInPage) -> None:
+def test_no_event_opens_a_window_of_the_wallet(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account()
     wait_for(session, "account_changed")
     session.click("keep-account")
@@ -189,7 +189,7 @@ def test_without_script_nothing_shows(session: Browser) -> None:
 # -- Another account -------------------------------------------------------------------------------------------
 
 
-def test_another_account_is_told_with_a_way_to_either(session: Browser, wallet: WalletInPage) -> None:
+def test_other_account_notice_offers_both_accounts(session: Browser, wallet: WalletInPage) -> None:
     session.open("/session", at="here")
     wait_for(session, "watching")
     mine = wallet.address
@@ -348,7 +348,7 @@ def test_other_letters_of_the_same_address_are_the_same(noted: Browser, wallet: 
 # -- Another network -------------------------------------------------------------------------------------------
 
 
-def test_another_network_is_told_and_changes_nothing(session: Browser, wallet: WalletInPage) -> None:
+def test_other_network_is_noticed_and_changes_nothing(session: Browser, wallet: WalletInPage) -> None:
     before = session.see("session-network").text
     wallet.switch_chain(11155111)
     wait_for(session, "network_changed")
@@ -581,7 +581,7 @@ def test_an_account_of_another_family_is_not_compared(session: Browser, wallet: 
 # -- Tabs and Back ---------------------------------------------------------------------------------------------
 
 
-def test_each_tab_is_told_and_answers_for_itself(session: Browser, wallet: WalletInPage) -> None:
+def test_each_tab_has_its_own_notice_and_answer(session: Browser, wallet: WalletInPage) -> None:
     with other_tab(session, wallet, "/session") as twin:
         wait_for(session, "watching")
         session.switch_to(session.home)
@@ -613,7 +613,7 @@ def test_signing_in_as_the_other_account_clears_all_notices(session: Browser, wa
         assert other in session.text
 
 
-def test_back_shows_what_was_answered_meanwhile(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_respects_a_later_answer(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account()
     wait_for(session, "account_changed")
     session.open("/")
