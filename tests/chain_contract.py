@@ -127,7 +127,7 @@ class VerifierContract:
             assert len(signature) <= chains.verifier(self.namespace).max_signature <= MAX_SIGNATURE
 
     @pytest.mark.parametrize("statement", [None, "Sign in.", "URI: https://evil.example/", "Version: 1"])
-    def test_its_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
+    def test_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account, statement)
@@ -243,7 +243,7 @@ class VerifierContract:
         ],
         ids=ascii,
     )
-    def test_junk_is_no_signature(self, signer: Signer, junk: str) -> None:
+    def test_malformed_signature_is_refused(self, signer: Signer, junk: str) -> None:
         account = self.account(signer)
         with pytest.raises(SignInRefused):
             verify(account, self.text(account), junk)

@@ -792,7 +792,7 @@ for number in range(300):
         assert len(set(numbers)) == len(numbers)
 
 
-def test_it_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
+def test_activity_log_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
     log = make(cluster.url)
     for account in (ALICE, BOB):
         log.note(created(account), HERE)

@@ -86,7 +86,7 @@ def test_last_count_is_used_while_another_process_counts(census: Census, redis: 
     assert census.latest() == 12
 
 
-def test_without_redis_it_is_not_known(apart: tuple[Server, Census]) -> None:
+def test_without_redis_the_count_is_unknown(apart: tuple[Server, Census]) -> None:
     server, census = apart
     assert census.latest() == 0
     server.stop()

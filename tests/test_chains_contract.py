@@ -257,7 +257,7 @@ def test_a_wallet_that_is_yet_to_be_deployed_signs_in(evm: Anvil, verify: Callab
     assert len(verify(wallet.address, wallet.sign(TEXT))) > 300
 
 
-def test_it_accepts_no_other_key_text_or_place(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_undeployed_wallet_refuses_other_key_text_or_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet, other = ContractWallet(evm), ContractWallet(evm, salt=b"another salt".rjust(32))
     by_another = wrapped(FACTORY, wallet.salt + wallet.code, Wallet().sign(TEXT))
     refused(ContractWalletRefused, lambda: verify(wallet.address, by_another))
@@ -636,7 +636,7 @@ def test_a_slow_node_holds_up_four_requests_and_no_more(
     assert [ask() for _ in range(6)] == ["accepted"] * 6  # every place was given back
 
 
-def test_places_are_given_back_after_failures() -> None:
+def test_failed_requests_release_their_slots() -> None:
     contracts = Contracts(settings(f"http://127.0.0.1:{free_port()}"))
     for _ in range(10):
         with pytest.raises(RpcUnavailable) as caught:

@@ -193,7 +193,7 @@ def test_a_testnet_gives_the_permissions_of_a_testnet(make_client: Callable[...,
 
 
 @pytest.mark.parametrize("wanted", [["read:profile"], []])
-def test_the_client_may_ask_for_less(make_client: Callable[..., Client], wanted: list[str]) -> None:
+def test_client_can_request_a_narrower_session(make_client: Callable[..., Client], wanted: list[str]) -> None:
     client = make_client(permissions=wanted, duration=600)
     assert client.sign_in()["permissions"] == wanted
     assert client.session["time_remaining"] <= 600
@@ -420,9 +420,7 @@ def test_last_attempt_raises_the_error_of_the_service(client: Client, site: Site
     assert (refused.value.status, refused.value.retry_after, len(pauses)) == (503, 2, 4)
 
 
-def test_a_service_that_wants_to_be_left_alone_for_an_hour_is(
-    client: Client, site: Site, pauses: list[float]
-) -> None:
+def test_client_does_not_wait_an_hour_for_a_retry(client: Client, site: Site, pauses: list[float]) -> None:
     site.troubles["/profile"] = ["429"]
     with pytest.raises(RateLimited) as refused:
         client.request("GET", "/profile")

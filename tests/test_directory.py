@@ -309,7 +309,7 @@ def test_a_role_that_is_given_while_all_is_resealed_is_kept(
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
 
 
-def test_it_works_on_cluster_and_sentinel(
+def test_roles_work_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)

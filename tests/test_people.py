@@ -73,7 +73,7 @@ def test_asking_user_keeps_the_id_for_both_accounts(people: People, happened: li
     assert happened == [events.WalletLinked(account=str(ALICE), other=str(BOB), person=before, before=other)]
 
 
-def test_any_of_them_can_link_the_next_of_any_chain(people: People) -> None:
+def test_any_linked_account_can_link_the_next_of_any_chain(people: People) -> None:
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=BOB)
     people.link(DAVE, by=CAROL)
@@ -123,7 +123,7 @@ def test_last_account_of_a_user_can_join_another_user(people: People) -> None:
     assert left not in {people.of(each).id for each in (ALICE, BOB, CAROL)}
 
 
-def test_there_is_a_limit(people: People, redis: Redis) -> None:
+def test_number_of_linked_accounts_is_limited(people: People, redis: Redis) -> None:
     for number in range(MOST - 1):
         people.link(some_account(number), by=ALICE)
     refused(people, errors.AccountsTooMany, lambda: people.link(BOB, by=ALICE), redis)
@@ -311,7 +311,7 @@ def test_unlinked_account_can_not_be_signed_out_by_its_old_user(
     assert isinstance(services.records.load(session.id, "never"), Live)
 
 
-def test_lines_that_a_crash_left_behind_make_room(people: People, cut_short: Callable[..., bool]) -> None:
+def test_entries_left_by_a_crash_do_not_count(people: People, cut_short: Callable[..., bool]) -> None:
     people.link(BOB, by=ALICE)
     for number in range(MOST + 2):
         assert cut_short(1, lambda number=number: people.link(some_account(number), by=ALICE))
@@ -442,7 +442,7 @@ def test_link_that_waits_too_long_can_be_retried(people: People, monkeypatch: py
     assert people.link(BOB, by=ALICE).accounts == (ALICE, CAROL, BOB)
 
 
-def test_two_tabs_that_link_at_once_both_do(people: People) -> None:
+def test_concurrent_links_of_one_user_all_succeed(people: People) -> None:
     for number in range(ROUNDS):
         own, *others = (some_account(4 * number + part) for part in range(4))
         found = together(
@@ -453,7 +453,7 @@ def test_two_tabs_that_link_at_once_both_do(people: People) -> None:
         consistent(people, own, *others)
 
 
-def test_two_accounts_that_unlink_each_other_do_not_both_go(people: People) -> None:
+def test_mutual_unlinks_leave_one_account_with_the_user_id(people: People) -> None:
     for number in range(ROUNDS):
         one, other = some_account(2 * number), some_account(2 * number + 1)
         person = people.link(other, by=one)
@@ -595,7 +595,7 @@ def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotat
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
 
 
-def test_it_works_on_cluster_and_sentinel(
+def test_linking_works_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     people: People = make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["wallet_sessions"].people

@@ -55,7 +55,7 @@ def many(times: int, limits: RateLimits, address: str = HERE, browser: str | Non
 # -- Who counts together -----------------------------------------------------------------------------------------
 
 
-def test_one_address_may_ask_so_often_and_others_too(two: RateLimits) -> None:
+def test_each_address_has_its_own_limit(two: RateLimits) -> None:
     assert many(4, two) == [False, False, True, True]
     assert many(3, two, THERE) == [False, False, True]
 
@@ -143,7 +143,7 @@ def test_retry_after_is_the_rest_of_the_window(two: RateLimits, redis: Redis) ->
     assert many(3, two) == [False, False, True]
 
 
-def test_the_wait_is_never_none_at_all(two: RateLimits, redis: Redis) -> None:
+def test_retry_after_is_at_least_one_second(two: RateLimits, redis: Redis) -> None:
     assert many(2, two) == [False, False]
     (key,) = redis.keys()
     redis.set(key, 7, px=300)
@@ -158,7 +158,7 @@ def test_a_counter_that_lost_its_clock_gets_it_back(two: RateLimits, redis: Redi
     assert 0 < redis.ttl(key) <= 60
 
 
-def test_two_limits_hold_both(link: Link, redis: Redis) -> None:
+def test_two_combined_limits_both_apply(link: Link, redis: Redis) -> None:
     limits = of(link, challenges_per_address="2/minute; 3/hour")
     assert many(3, limits) == [False, False, True]
     minute = next(key for key in redis.scan_iter() if redis.ttl(key) <= 60)

@@ -52,7 +52,7 @@ def test_safe_redis_is_ready(server: Server) -> None:
     assert of(server.url, development=False).trouble() is None
 
 
-def test_looking_leaves_nothing_behind(redis: Redis, redis_url: str) -> None:
+def test_readiness_check_leaves_nothing_in_redis(redis: Redis, redis_url: str) -> None:
     assert of(redis_url).trouble() is None
     assert redis.keys() == []
 
@@ -185,7 +185,7 @@ def test_a_redis_that_may_not_be_asked_for_info_is_ready(server: Server) -> None
         assert of(server.url, development=False).trouble() is None
 
 
-def test_it_costs_three_commands(redis: Redis, redis_url: str) -> None:
+def test_readiness_check_costs_three_commands(redis: Redis, redis_url: str) -> None:
     readiness = of(redis_url)
     readiness._last_look = math.inf  # once in ten seconds all rights are tried, after the answer
     redis.config_resetstat()

@@ -92,7 +92,7 @@ def test_a_helper_does_not_change_the_id_in_a_poll(
     ],
     ids=["alone", "wrapped", "above", "below", "twice", "older outside", "older inside", "in the view"],
 )
-def test_one_signature_does_for_one_request(
+def test_one_signature_serves_all_checks_of_a_request(
     app: Flask, visitor: Visitor, wallet: Wallet, happened: list[events.Event], view: Callable[[], str]
 ) -> None:
     app.add_url_rule("/things", "things", view, methods=["POST"])
@@ -108,8 +108,8 @@ def test_one_signature_does_for_one_request(
     assert again.get_json()["error"]["problem"] == "challenge_used"
 
 
-def test_an_older_signature_is_no_new_one(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
-    """The sign-in does for the route, and not for the helper."""
+def test_older_signature_does_not_count_as_a_new_one(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    """The sign-in satisfies the route, and not the helper."""
     app.post("/things")(fresh_required(300, "thing.change")(plain(CHANGE(helper))))
     visitor.sign_in(wallet)
     asked = visitor.send("POST", "/things")

@@ -264,7 +264,7 @@ def test_polls_ask_the_contract_when_due(
 
 
 @pytest.mark.parametrize(("method", "path"), ASKING.values(), ids=ASKING)
-def test_polls_find_out_about_a_removed_owner(
+def test_poll_notices_a_removed_owner(
     person: Visitor,
     contract_wallet: ContractWallet,
     pass_time: TimeMachine,
@@ -281,7 +281,7 @@ def test_polls_find_out_about_a_removed_owner(
     assert services.records.load(session_id, "never") == Ended("wallet_revoked")
 
 
-def test_a_shown_token_finds_out_about_a_removed_owner(
+def test_presented_token_notices_a_removed_owner(
     app: Flask, person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
     """Another service asks `validate` with the bearer that it was shown."""
@@ -460,7 +460,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     assert services.records.load(moved[0].id, "never") == Ended("wallet_revoked")
 
 
-def test_a_clock_that_was_set_back_does_not_put_it_off(
+def test_clock_set_back_does_not_postpone_the_recheck(
     person: Visitor, node: Relay, services: Services, pass_time: TimeMachine
 ) -> None:
     live = live_of(services, person)
@@ -527,7 +527,7 @@ def test_without_a_node_a_fresh_sign_in_does_not_count(person: Visitor, node: Re
     assert person.get("/shop").status_code == 200
 
 
-def test_it_is_asked_once_in_a_request_that_is_due_as_well(
+def test_contract_is_asked_once_in_a_request_that_is_due(
     person: Visitor, node: Relay, pass_time: TimeMachine, services: Services
 ) -> None:
     pass_time(4 * MINUTE)

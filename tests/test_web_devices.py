@@ -382,7 +382,7 @@ def test_revoking_an_ended_session_succeeds_without_change(
     assert message(person.get("/sessions")) == "ended_already"
 
 
-def test_a_day_later_it_is_as_if_it_had_never_been(
+def test_ended_session_is_unknown_a_day_later(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     handle = handle_of(other)
@@ -567,7 +567,7 @@ def test_the_same_address_on_another_network_is_another_account(
 # -- All others, and all -------------------------------------------------------------------------------------------
 
 
-def test_all_others_end_and_this_one_stays(
+def test_revoking_all_others_keeps_this_session(
     app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     others = [start() for _ in range(3)]
@@ -581,7 +581,7 @@ def test_all_others_end_and_this_one_stays(
     assert stranger.signed_in
 
 
-def test_all_end_and_this_one_too(
+def test_revoking_everywhere_ends_this_session_too(
     app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     ids = [person.session_id, *(start().id for _ in range(3))]
@@ -636,7 +636,7 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
         ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
     ],
 )
-def test_both_take_a_signature_once_the_sign_in_is_a_while_ago(
+def test_revoking_many_needs_a_signature_after_a_while(
     person: Visitor,
     other: Visitor,
     wallet: Wallet,
@@ -843,7 +843,7 @@ def test_session_of_another_account_can_not_be_named(app: Flask, person: Visitor
     assert person.json("/api/auth/sessions").get_json()["data"]["sessions"][0]["label"] == ""
 
 
-def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_client_can_recognise_a_sign_in(app: Flask, person: Visitor, wallet: Wallet) -> None:
     elsewhere = Visitor(app)
     elsewhere.sign_in(wallet)
     told = person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"]
@@ -869,7 +869,7 @@ def test_extending_needs_a_new_signature_each_time(person: Visitor, wallet: Wall
     assert again.status_code == 403, "one signature counts once"
 
 
-def test_none_of_them_works_without_the_token_of_the_page(person: Visitor) -> None:
+def test_json_changes_need_the_csrf_token(person: Visitor) -> None:
     own = f"/api/auth/sessions/{handle_of(person)}"
     for method, path in (("PATCH", own), ("POST", f"{own}/recognise"), ("POST", "/api/auth/sessions/extend")):
         answer = person.send(method, path, json={"label": "x"}, headers={"X-CSRFToken": "wrong"})

@@ -284,7 +284,7 @@ def test_local_name_redirects_to_the_configured_origin(app: Flask, host: str) ->
     assert client.post("/sign-in", base_url=ORIGIN, headers={"Host": host}).status_code == 400
 
 
-def test_in_production_it_is_refused(make_app: Callable[..., Flask]) -> None:
+def test_other_host_name_is_refused_in_production(make_app: Callable[..., Flask]) -> None:
     app = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
     assert app.test_client().get("/", base_url="https://127.0.0.1").status_code == 400
 

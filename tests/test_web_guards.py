@@ -854,7 +854,7 @@ def test_session_used_from_elsewhere_announces_the_change(
     assert (row["ip"], row["device"], row["user_agent"]) == ("203.0.113.7", "Firefox on Linux", FIREFOX)
 
 
-def test_it_says_so_at_most_once_a_minute(
+def test_address_change_is_announced_at_most_once_a_minute(
     traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     for number in range(20):
@@ -866,7 +866,7 @@ def test_it_says_so_at_most_once_a_minute(
     assert moves(happened) == ["ip"]
 
 
-def test_a_poll_from_elsewhere_is_not_looked_at(
+def test_poll_from_elsewhere_announces_no_change(
     traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     pass_time(61)

@@ -64,7 +64,7 @@ def test_alive_while_redis_is_gone_and_not_ready(make_app: Callable[..., Flask],
     assert re.fullmatch("[0-9a-f]{16}", error["request_id"])
 
 
-def test_ready_says_so(app: Flask) -> None:
+def test_ready_app_answers_200(app: Flask) -> None:
     answer = ask(app, "/readyz")
     assert (answer.status_code, answer.get_json()) == (200, {"success": True, "data": {"ready": True}})
 
@@ -106,7 +106,7 @@ def test_machines_leave_no_trace_and_get_no_cookie(app: Flask, redis: Redis, pat
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_changed_there(app: Flask, path: str, method: str) -> None:
+def test_health_endpoints_accept_no_unsafe_method(app: Flask, path: str, method: str) -> None:
     answer = app.test_client().open(path, method=method, base_url=ORIGIN, headers={"Origin": ORIGIN})
     assert answer.status_code == 405
 

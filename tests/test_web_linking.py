@@ -161,7 +161,7 @@ def test_both_sides_sign_a_text_that_names_the_other(
     assert message(person.get("/session")) == "linked"
 
 
-def test_both_are_one_person_and_each_keeps_its_own_account(
+def test_linked_wallets_share_a_user_and_keep_their_accounts(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet
 ) -> None:
     linked(person, wallet, second)
@@ -172,7 +172,7 @@ def test_both_are_one_person_and_each_keeps_its_own_account(
     assert state["accounts"] == [wallet.account(), second.account()]
 
 
-def test_wallets_of_several_chains_are_one_person(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_wallets_of_several_chains_belong_to_one_user(app: Flask, person: Visitor, wallet: Wallet) -> None:
     solana, stacks = SolanaSigner(), StacksSigner()
     linked(person, wallet, solana)
     linked(person, wallet, stacks)
@@ -190,7 +190,7 @@ def test_wallets_of_several_chains_are_one_person(app: Flask, person: Visitor, w
     assert third.account() in who(person)["accounts"]
 
 
-def test_a_visitor_is_no_person(visitor: Visitor) -> None:
+def test_visitor_has_no_user_id(visitor: Visitor) -> None:
     assert who(visitor) == {}
 
 
@@ -759,7 +759,7 @@ def test_confirm_page_describes_a_linked_wallets_session(
 
 
 @pytest.mark.parametrize("path", ["/sessions/others", "/api/auth/sessions?scope=others"])
-def test_all_others_are_those_of_all_wallets(
+def test_revoking_all_others_covers_all_linked_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
 ) -> None:
     linked(person, wallet, second)
@@ -775,7 +775,7 @@ def test_all_others_are_those_of_all_wallets(
 
 
 @pytest.mark.parametrize("path", ["/sessions/everywhere", "/api/auth/sessions?scope=all"])
-def test_everywhere_is_with_all_wallets(
+def test_revoking_everywhere_covers_all_linked_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
 ) -> None:
     linked(person, wallet, second)
@@ -794,7 +794,7 @@ def test_everywhere_is_with_all_wallets(
 # -- What people read --------------------------------------------------------------------------------------------
 
 
-def test_both_wallets_read_of_it_in_their_activity(
+def test_unlinking_is_in_the_activity_of_both_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet
 ) -> None:
     linked(person, wallet, second)

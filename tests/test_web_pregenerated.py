@@ -114,7 +114,7 @@ def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer,
     assert 'data-testid="pregenerated"' in member.get("/session").get_data(as_text=True)
 
 
-def test_it_ends_at_its_absolute_cap_all_the_same(member: Newcomer, pass_time: TimeMachine) -> None:
+def test_trial_wallet_session_ends_at_its_absolute_end(member: Newcomer, pass_time: TimeMachine) -> None:
     for _ in range(25):
         pass_time(1700)
         member.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": member.token("/session")})
@@ -124,7 +124,7 @@ def test_it_ends_at_its_absolute_cap_all_the_same(member: Newcomer, pass_time: T
     assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "absolute")
 
 
-def test_a_step_up_takes_a_signature_of_both_halves(member: Newcomer, services: Services) -> None:
+def test_step_up_needs_a_signature_of_both_key_shares(member: Newcomer, services: Services) -> None:
     before = member.session_id
     assert member.step_up(member.submit("/session/extend")).status_code == 303
     assert member.session_id != before
@@ -360,7 +360,7 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
     assert not live.record.pregenerated
 
 
-def test_a_note_in_the_browser_is_not_enough(newcomer: Newcomer, services: Services) -> None:
+def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
     services.shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
@@ -617,7 +617,7 @@ def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Ne
     assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 
-def test_in_production_it_is_off_unless_it_is_set(make_app: Callable[..., Flask]) -> None:
+def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., Flask]) -> None:
     production = {
         "SESSIONS_CORE_DEVELOPMENT": False,
         "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",

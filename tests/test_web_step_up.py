@@ -170,7 +170,7 @@ def test_a_form_that_was_refused_is_not_come_back_to(person: Visitor, wallet: Wa
     assert (answer.status_code, answer.headers["Location"]) == (303, "/unauthorized?role=admin")
 
 
-def test_json_says_the_same_in_the_envelope(person: Visitor) -> None:
+def test_json_names_the_missing_role_in_the_envelope(person: Visitor) -> None:
     answer = person.json("/admin")
     error = answer.get_json()["error"]
     assert answer.status_code == 403

@@ -101,7 +101,7 @@ def test_a_fresh_signature_is_enough(browser: Browser, wallet: WalletInPage, oth
     assert not alive(other)
 
 
-def test_later_the_wallet_signs_for_exactly_this(
+def test_older_session_needs_a_signature_for_the_exact_action(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     assert panel.sentence == f"End the session {other}."
@@ -218,7 +218,7 @@ def test_a_form_arrives_as_it_was_sent(
 # -- What stands in the way ------------------------------------------------------------------------------------
 
 
-def test_declining_changes_nothing_and_can_be_thought_over(
+def test_declining_changes_nothing_and_can_be_retried(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -282,7 +282,7 @@ def test_a_signature_of_another_account_is_refused_in_words(
     assert not alive(other)
 
 
-def test_a_text_that_went_by_in_the_wallet_is_given_up(
+def test_text_that_expired_in_the_wallet_is_given_up(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     with panel.browser.before_scripts(HURRY):
@@ -342,7 +342,7 @@ def test_a_page_that_was_open_for_too_long_asks_again(
     assert not alive(other)
 
 
-def test_a_session_that_has_ended_meanwhile_is_said_to_be_gone(
+def test_ended_session_is_described_as_gone(
     panel: ConfirmPanel, wallet: WalletInPage, elsewhere: Elsewhere, other: str
 ) -> None:
     elsewhere.end(wallet, other)
@@ -611,7 +611,7 @@ def second_tab(panel: ConfirmPanel, wallet: WalletInPage) -> Iterator[str]:
     browser.close_other_tabs()
 
 
-def test_after_a_signature_the_other_tab_goes_on(panel: ConfirmPanel, wallet: WalletInPage, second_tab: str) -> None:
+def test_other_tab_continues_after_a_step_up(panel: ConfirmPanel, wallet: WalletInPage, second_tab: str) -> None:
     browser = panel.browser
     browser.switch_to(second_tab)
     before = token(browser)
@@ -651,7 +651,7 @@ def test_two_tabs_confirm_one_after_the_other(
     assert not alive(second)
 
 
-def test_a_stale_token_is_fetched_anew_before_the_person_notices(session: Browser) -> None:
+def test_stale_csrf_token_is_replaced_silently(session: Browser) -> None:
     session.run(
         "document.querySelector('meta[name=csrf-token]').content = 'stale';"
         "for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'"
@@ -690,7 +690,7 @@ def test_page_asks_again_when_the_session_id_was_just_replaced(session: Browser,
     assert session.path == "/session"
 
 
-def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Interruption) -> None:
+def test_replaced_session_without_a_new_cookie_is_over(session: Browser, interrupt: Interruption) -> None:
     interrupt.answers[VALIDATE] = replaced
     session.driver.delete_cookie("__Host-session")
     session.look_again()
@@ -701,7 +701,7 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
 @pytest.mark.parametrize(
     "code", ["no_token", "session_expired", "session_ended_during_request", "token_invalid", "token_expired"]
 )
-def test_every_code_for_signed_out_ends_the_tab(session: Browser, interrupt: Interruption, code: str) -> None:
+def test_every_signed_out_code_ends_the_tab(session: Browser, interrupt: Interruption, code: str) -> None:
     """The last two are what a page behind a proxy hears that adds a token of its own to each request."""
     refusal = {"code": code, "message": "Gone"}
     interrupt.answers[VALIDATE] = lambda: (jsonify(success=False, error=refusal), 401)

@@ -184,7 +184,7 @@ def test_hostile_device_text_is_shown_as_text(session: Browser, wallet: WalletIn
     assert session.run("return document.documentElement.scrollWidth <= innerWidth"), "wider than the window"
 
 
-def test_names_that_run_the_other_way_stay_in_their_place(
+def test_right_to_left_names_stay_in_their_place(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     elsewhere.sign_in(wallet, name=f"{HEBREW} 12")
@@ -207,7 +207,7 @@ class TestMany:
     def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
         return overrides | {"SESSIONS_CORE_SESSIONS_PER_ACCOUNT": 60}
 
-    def test_they_come_in_pages(self, browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    def test_device_list_is_paged(self, browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
         handles = {elsewhere.sign_in(wallet) for _ in range(29)}
         browser.sign_in(wallet)
         open_list(browser)
@@ -285,7 +285,7 @@ def give_name(browser: Browser, handle: str, label: str) -> str:
     return message(browser).text
 
 
-def test_a_device_can_be_named_and_the_name_taken_away(
+def test_device_can_be_named_and_the_name_removed(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(wallet)
@@ -309,7 +309,7 @@ def test_a_name_has_forty_characters_at_most(session: Browser) -> None:
 # -- Coming back to the tab -----------------------------------------------------------------------------------
 
 
-def test_the_list_asks_only_when_one_comes_back_to_it(session: Browser) -> None:
+def test_list_is_refreshed_only_when_the_user_returns(session: Browser) -> None:
     with session.before_scripts(WATCH):
         open_list(session)
         assert state(session) == "idle"
@@ -420,7 +420,7 @@ def test_foreign_answer_marks_no_session_as_ended(
 # -- Ending the others, or all --------------------------------------------------------------------------------
 
 
-def test_all_other_devices_are_signed_out_after_a_question(
+def test_revoking_all_other_devices_needs_a_confirmation(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handles = [elsewhere.sign_in(wallet) for _ in range(3)]
@@ -455,7 +455,7 @@ def test_signing_out_everywhere_ends_this_session_too(
     assert wallet.address not in session.text
 
 
-def test_without_others_there_is_a_kind_word_and_a_way_back(session: Browser) -> None:
+def test_single_session_gets_a_message_and_a_way_back(session: Browser) -> None:
     session.open("/sessions/others")
     assert "only signed in here" in session.text
     assert session.shown("end-confirm") is None
@@ -493,7 +493,7 @@ def current(browser: Browser) -> dict[str, str | None]:
     return {each.text: each.get_attribute("aria-current") for each in links}
 
 
-def test_the_places_of_an_account_are_on_every_page(session: Browser, wallet: WalletInPage) -> None:
+def test_account_navigation_is_on_every_page(session: Browser, wallet: WalletInPage) -> None:
     assert current(session) == {"Session": "page", "Devices": None, "Activity": None}
     session.follow("nav-devices")
     session.arrive_at("/sessions")
@@ -507,7 +507,7 @@ def test_the_places_of_an_account_are_on_every_page(session: Browser, wallet: Wa
     session.arrive_at("/sessions")
 
 
-def test_only_administrators_see_the_way_to_the_administration(
+def test_only_admins_see_the_link_to_the_admin_pages(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     assert session.shown("nav-admin") is None
@@ -518,7 +518,7 @@ def test_only_administrators_see_the_way_to_the_administration(
 
 
 @pytest.mark.parametrize("width", [320, 400, 768, 1280])
-def test_the_places_fit_on_every_screen(
+def test_account_navigation_fits_on_every_screen(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask, width: int
 ) -> None:
     with app.app_context():

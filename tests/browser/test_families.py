@@ -177,7 +177,7 @@ def test_an_older_leather_signs_in_too(browser: Browser, put: Put) -> None:
     assert session_of(browser)["account"] == wallet.account
 
 
-def test_a_wallet_that_only_stands_at_its_place_is_found(panel: ConnectPanel, put: Put) -> None:
+def test_unlisted_wallet_at_its_known_path_is_found(panel: ConnectPanel, put: Put) -> None:
     wallet = put(Leather, arrive="unlisted")
     panel.open()
     panel.choose(wallet)
@@ -383,7 +383,7 @@ class TestOnlyMainnets:
         browser.arrive_at("/session")
         assert session_of(browser)["account"] == wallet.account
 
-    def test_xverse_says_so_by_itself(self, panel: ConnectPanel, put: Put) -> None:
+    def test_xverse_reports_a_network_switch_by_itself(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
         panel.open()
         panel.choose(wallet)

@@ -576,7 +576,7 @@ def test_signer_without_permissions_gets_only_delegation(panel: ConnectPanel, si
         (4001, "rejected_connect"),
     ],
 )
-def test_each_way_in_which_a_signer_says_no(
+def test_each_refusal_of_a_signer_is_recognised(
     browser: Browser, panel: ConnectPanel, signer: SignerInPage, code: int, state: str
 ) -> None:
     panel.open()
@@ -788,7 +788,7 @@ def test_a_session_of_a_principal_hears_nothing_of_other_wallets(
 # -- How it looks ----------------------------------------------------------------------------------------------------
 
 
-def test_axe_finds_nothing_on_the_way(
+def test_internet_identity_sign_in_passes_axe(
     browser: Browser,
     panel: ConnectPanel,
     identity: InternetIdentity,
@@ -809,7 +809,7 @@ def test_axe_finds_nothing_on_the_way(
     check("ready_to_sign")
 
 
-def test_axe_finds_nothing_on_a_phone_or_without_a_wallet(
+def test_internet_identity_offer_passes_axe(
     browser: Browser, panel: ConnectPanel, check: Callable[[str], None]
 ) -> None:
     panel.open()
@@ -821,7 +821,7 @@ def test_axe_finds_nothing_on_a_phone_or_without_a_wallet(
     check("in_app_browser")
 
 
-def test_axe_finds_nothing_while_confirming(
+def test_internet_identity_step_up_passes_axe(
     browser: Browser, confirming: ConfirmPanel, identity: InternetIdentity, check: Callable[[str], None]
 ) -> None:
     check("confirm")

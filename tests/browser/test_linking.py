@@ -69,7 +69,7 @@ def press(browser: Browser, account: str, button: str) -> None:
     browser.settled(row.find_element(By.CSS_SELECTOR, f'[data-testid="{button}"]')).click()
 
 
-def test_two_wallets_sign_and_are_one_person(
+def test_two_wallets_sign_and_belong_to_one_user(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, services: Services
 ) -> None:
     browser, own, new = panel.browser, str(account_of(wallet)), str(account_of(other))
@@ -164,7 +164,7 @@ def test_declining_with_either_wallet_links_nothing(
     assert wallets(browser) == []
 
 
-def test_when_there_are_as_many_as_can_be_the_page_says_so(
+def test_account_limit_is_explained_on_the_page(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, interrupt: Interruption
 ) -> None:
     interrupt.answers["/api/auth/challenges", "POST"] = lambda: (
@@ -186,7 +186,7 @@ def test_the_page_keeps_nothing_of_signing_in(panel: ConnectPanel, other: Wallet
     assert "signed in in a moment" not in panel.browser.text
 
 
-def test_no_violation_on_the_way(
+def test_linking_pages_pass_axe(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, check: Callable[[str], None]
 ) -> None:
     browser = panel.browser

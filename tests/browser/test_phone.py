@@ -68,7 +68,7 @@ def test_the_link_is_copied(browser: Browser) -> None:
     assert copied == browser.see("phone-link").text
 
 
-def test_a_place_too_long_for_a_code_has_its_link(browser: Browser) -> None:
+def test_too_long_return_path_has_a_link_instead_of_a_code(browser: Browser) -> None:
     browser.open("/sign-in/phone", app="phantom", next="/" + "way/" * 60)
     assert browser.all("qr") == []
     assert browser.see("qr-too-long").is_displayed()

@@ -146,15 +146,13 @@ def test_key_share_is_encrypted_with_a_non_extractable_key(browser: Browser, tri
     assert bytes(found["sealed"])[:32] != bytes.fromhex(half["share"])
 
 
-def test_the_row_stands_last_and_beside_real_wallets_too(
-    browser: Browser, trial: Trial, wallet: WalletInPage
-) -> None:
+def test_trial_wallet_is_offered_below_real_wallets(browser: Browser, trial: Trial, wallet: WalletInPage) -> None:
     trial.panel.open()
     trial.panel.wait_for("wallet_list")
     assert trial.panel.row(wallet).location["y"] < browser.see("try-without-wallet").location["y"]
 
 
-def test_phones_without_a_wallet_are_offered_it(browser: Browser, trial: Trial) -> None:
+def test_phone_without_a_wallet_is_offered_a_trial_wallet(browser: Browser, trial: Trial) -> None:
     browser.as_a_phone()
     trial.panel.open()
     trial.panel.wait_for("in_app_browser")
@@ -193,7 +191,7 @@ def test_after_signing_out_the_same_wallet_is_still_there(browser: Browser, tria
     assert browser.see("session-account").text == f"{address[:6]}…{address[-4:]}"
 
 
-def test_a_real_wallet_can_come_and_go_and_leaves_it_there(
+def test_signing_in_with_a_real_wallet_keeps_the_key_share(
     browser: Browser, trial: Trial, wallet: WalletInPage
 ) -> None:
     trial.enter()
@@ -207,7 +205,7 @@ def test_a_real_wallet_can_come_and_go_and_leaves_it_there(
 # -- Confirming, exporting, deleting ---------------------------------------------------------------------------------
 
 
-def test_a_step_up_signs_with_both_halves(browser: Browser, trial: Trial) -> None:
+def test_step_up_signs_with_both_key_shares(browser: Browser, trial: Trial) -> None:
     trial.enter()
     browser.follow("extend")
     ConfirmPanel(browser).arrive("session.extend")
@@ -271,7 +269,7 @@ def delete(browser: Browser, trial: Trial) -> None:
     browser.arrive_at("/signed-out")
 
 
-def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_deleting_removes_both_key_shares(browser: Browser, trial: Trial, redis: Redis) -> None:
     trial.enter()
     delete(browser, trial)
     assert browser.see("signed-out").get_attribute("data-reason") == "wallet_deleted"
@@ -283,7 +281,7 @@ def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, tri
     assert trial.offer.startswith("Try it without a wallet")
 
 
-def test_other_tabs_follow_when_one_deletes_it(browser: Browser, trial: Trial) -> None:
+def test_deleting_the_wallet_signs_out_other_tabs(browser: Browser, trial: Trial) -> None:
     trial.enter()
     other = browser.new_tab()
     browser.open("/sessions")
@@ -328,7 +326,7 @@ def test_removing_the_key_share_signs_out_every_tab(browser: Browser, trial: Tri
     assert services.records.living(account) == []
 
 
-def test_opening_a_page_without_it_ends_the_session_as_well(browser: Browser, trial: Trial) -> None:
+def test_opening_a_page_without_the_key_share_ends_the_session(browser: Browser, trial: Trial) -> None:
     trial.enter()
     browser.open("/nowhere")
     trial.lose()
@@ -412,7 +410,7 @@ class TestOff:
     def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
         return overrides | {"SESSIONS_CORE_PREGENERATED_WALLETS": False}
 
-    def test_it_is_not_offered_and_can_t_be_had(self, browser: Browser, trial: Trial) -> None:
+    def test_disabled_trial_wallet_is_neither_offered_nor_made(self, browser: Browser, trial: Trial) -> None:
         trial.panel.open()
         trial.panel.wait_for("no_wallet")
         assert not browser.all("try-without-wallet")

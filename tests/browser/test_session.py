@@ -138,7 +138,7 @@ def test_the_page_leads_to_everything_else_of_the_account(session: Browser) -> N
         session.arrive_at(path)
 
 
-def test_a_signature_starts_both_clocks_again(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
+def test_signature_restarts_both_clocks(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     pass_time(1500)
     session.driver.refresh()
     assert "11 h 35 min" in session.see("absolute-deadline").text
@@ -152,7 +152,7 @@ def test_a_signature_starts_both_clocks_again(session: Browser, wallet: WalletIn
     assert "12 h 0 min" in session.see("absolute-deadline").text
 
 
-def test_a_role_is_explained_and_takes_away(
+def test_restricting_role_is_explained_with_its_limits(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     with app.app_context():
@@ -470,14 +470,14 @@ class TestTheAbsoluteEnd:
         session.see("timeout-dialog")
         return session
 
-    def test_it_offers_to_sign_in_again(self, near_the_end: Browser) -> None:
+    def test_absolute_warning_offers_to_sign_in_again(self, near_the_end: Browser) -> None:
         dialog = near_the_end.see("timeout-dialog")
         assert dialog.get_attribute("data-state") == "absolute"
         assert near_the_end.shown("timeout-stay") is None
         assert "sessions last 40 minutes at most" in dialog.text
         assert "/sign-in" in str(near_the_end.see("timeout-again").get_attribute("href"))
 
-    def test_it_is_asked_once(self, near_the_end: Browser) -> None:
+    def test_absolute_warning_is_shown_once(self, near_the_end: Browser) -> None:
         near_the_end.click("timeout-continue")
         near_the_end.see_no("timeout-dialog")
         near_the_end.driver.refresh()
@@ -496,7 +496,7 @@ class TestTheAbsoluteEnd:
         near_the_end.arrive_at("/session")
         near_the_end.wait_for_session("active")
 
-    def test_it_comes_in_any_case(self, near_the_end: Browser, pass_time: TimeMachine) -> None:
+    def test_absolute_end_comes_even_if_dismissed(self, near_the_end: Browser, pass_time: TimeMachine) -> None:
         near_the_end.click("timeout-continue")
         pass_time(260)
         near_the_end.look_again()
@@ -662,7 +662,7 @@ def test_offline_browser_is_not_signed_out(session: Browser) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 404, 401])
-def test_only_the_servers_own_word_signs_out(session: Browser, interrupt: Interruption, status: int) -> None:
+def test_foreign_answer_does_not_sign_out(session: Browser, interrupt: Interruption, status: int) -> None:
     interrupt.answers[VALIDATE] = lambda: ("<h1>Not ours</h1>", status)
     session.look_again()
     session.wait_for_session("offline")

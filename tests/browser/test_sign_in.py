@@ -427,7 +427,7 @@ def test_on_a_strange_network_the_page_names_those_it_accepts(
         (-32002, False, "request_pending"),
     ],
 )
-def test_each_way_not_to_switch_leads_on(
+def test_each_failed_network_switch_offers_a_next_step(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, code: int, wrapped: bool, state: str
 ) -> None:
     wallet = make_wallet(chain=5)

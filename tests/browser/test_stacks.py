@@ -53,7 +53,7 @@ def test_a_wallet_in_several_lists_is_one(page: Browser) -> None:
     assert run(page, body) == [["stacks:A", "Name of A", None], ["stacks:B", "Name of B", None]]
 
 
-def test_listed_is_not_installed(page: Browser) -> None:
+def test_listed_wallet_without_a_provider_is_left_out(page: Browser) -> None:
     lists = "btc_providers: [entry('Gone'), entry('Half.Way'), entry('NoRequest')], Half: {}, NoRequest: {}"
     assert run(page, f"return ids({{ {lists} }})") == []
 
@@ -272,7 +272,7 @@ def test_where_both_networks_are_accepted_the_person_gets_both(page: Browser) ->
     assert run(page, body, {"addresses": [stx(TEST), stx(MAIN)]}) == [TEST, MAIN]
 
 
-def test_thousands_of_addresses_are_twenty(page: Browser) -> None:
+def test_at_most_twenty_addresses_are_read(page: Browser) -> None:
     body = """
       const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
       const addresses = Array.from({ length: 1024 }, (_, at) => (

@@ -140,7 +140,7 @@ def test_no_event_opens_a_window_of_the_wallet(session: Browser, wallet: WalletI
     assert wallet.waiting == []
 
 
-def test_the_server_is_not_asked(session: Browser, wallet: WalletInPage) -> None:
+def test_watching_the_wallet_sends_no_request(session: Browser, wallet: WalletInPage) -> None:
     with session.before_scripts(WATCH):
         session.open("/session")
         wait_for(session, "watching")
@@ -276,7 +276,7 @@ def switch_to(wallet: WalletInPage, keys: list[Any]) -> None:
     wallet.install()
 
 
-def test_back_at_the_sessions_account_the_notice_goes(session: Browser, wallet: WalletInPage) -> None:
+def test_notice_closes_when_the_sessions_account_is_back(session: Browser, wallet: WalletInPage) -> None:
     before = wallet.keys
     for _ in range(2):
         wallet.switch_account()
@@ -337,7 +337,7 @@ def test_a_wallet_that_is_locked_takes_its_notice_away(session: Browser, wallet:
     wait_for(session, "account_changed")
 
 
-def test_other_letters_of_the_same_address_are_the_same(noted: Browser, wallet: WalletInPage) -> None:
+def test_address_in_another_case_is_the_same_account(noted: Browser, wallet: WalletInPage) -> None:
     wallet._tell("wallet.emit('accountsChanged', value)", [wallet.address])
     wallet._tell("wallet.emit('accountsChanged', value)", ["0x" + wallet.address[2:].upper()])
     wallet.switch_chain(10)
@@ -435,7 +435,7 @@ def test_a_silent_switch_is_found_when_the_page_loads(session: Browser, wallet: 
     wait_for(session, "account_changed")
 
 
-def test_and_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) -> None:
+def test_silent_switch_is_found_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) -> None:
     turn(session, hidden=True)
     before = wallet.keys
     wallet.switch_account_silently()
@@ -448,7 +448,7 @@ def test_and_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) 
     wait_for(session, "watching")
 
 
-def test_and_when_the_page_comes_back_from_the_cache(session: Browser, wallet: WalletInPage) -> None:
+def test_silent_switch_is_found_on_a_page_from_the_cache(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account_silently()
     session.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     wait_for(session, "account_changed")
@@ -479,7 +479,7 @@ def test_a_report_is_newer_than_the_answer_to_an_older_question(session: Browser
 # -- Which wallet ----------------------------------------------------------------------------------------------
 
 
-def test_another_wallet_may_do_as_it_likes(session: Browser, wallet: WalletInPage, make_wallet: MakeWallet) -> None:
+def test_other_wallets_are_not_watched(session: Browser, wallet: WalletInPage, make_wallet: MakeWallet) -> None:
     other = make_wallet("Other Wallet", chain=10)
     other.connected = True
     other.install()
@@ -643,7 +643,7 @@ def test_back_button_shows_the_newly_signed_in_account(session: Browser, wallet:
 # -- For everybody ---------------------------------------------------------------------------------------------
 
 
-def test_it_is_spoken_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -> None:
+def test_account_switch_is_announced_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -> None:
     mine, other = wallet.address, wallet.switch_account()
     wait_for(noted, "account_changed")
     noted.look_again()
@@ -654,7 +654,7 @@ def test_it_is_spoken_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -
     assert noted.run("return sentences") == [first, ""]
 
 
-def test_the_network_is_spoken_too(noted: Browser, wallet: WalletInPage) -> None:
+def test_network_switch_is_announced_too(noted: Browser, wallet: WalletInPage) -> None:
     wallet.switch_chain(10)
     wait_for(noted, "network_changed")
     sentence = "Your wallet is on another network. This session was signed for Ethereum Mainnet."
@@ -683,7 +683,7 @@ def test_the_keyboard_answers_and_goes_on_at_the_content(session: Browser, walle
     assert session.focused.get_attribute("id") == "main"
 
 
-def test_no_barriers(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
+def test_account_notice_passes_axe(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     wallet.switch_account()
     for path in ("/session", "/", "/sign-out", "/nowhere"):
         session.open(path)
@@ -694,7 +694,7 @@ def test_no_barriers(session: Browser, wallet: WalletInPage, check: Callable[[st
     check("watching")
 
 
-def test_no_barriers_on_another_network(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
+def test_network_notice_passes_axe(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     wallet.switch_chain(11155111)
     wait_for(session, "network_changed")
     check("network_changed")
@@ -808,7 +808,7 @@ def test_a_flood_of_events_is_one_notice(noted: Browser, wallet: WalletInPage) -
     assert noted.run("return changes") < 20
 
 
-def test_the_storage_is_the_persons_and_may_hold_anything(session: Browser, wallet: WalletInPage) -> None:
+def test_any_content_of_session_storage_is_tolerated(session: Browser, wallet: WalletInPage) -> None:
     for held in ("", " ", "{}", "eip155:1:", "x" * 100_000, json.dumps({"a": 1})):
         session.run("sessionStorage.setItem('wallet-session-kept', arguments[0])", held)
         wallet.switch_account()
