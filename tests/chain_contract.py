@@ -114,7 +114,7 @@ class VerifierContract:
         with pytest.raises(ChainUnsupported):
             chains.verify(Account("unknown", account.reference, account.address), "", "", NOW)
 
-    def test_warming_up_twice_is_fine(self) -> None:
+    def test_warming_up_twice_is_harmless(self) -> None:
         chains.warm(self.namespace)
         chains.warm(self.namespace)
 

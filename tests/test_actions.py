@@ -48,7 +48,7 @@ def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
     assert all(value in sentence for value in values.values())
 
 
-def test_no_two_actions_say_the_same() -> None:
+def test_each_action_has_its_own_sentence() -> None:
     assert len(set(ACTIONS.values())) == len(ACTIONS)
 
 
@@ -138,7 +138,7 @@ def test_a_word_stands_as_it_is(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["7 and give all to 8", "7. And 8", "7.", ".7", "7, 8", "7 (paid)", "a/b", "7: 8", "it's", "a=b&c=d"]
 )
-def test_several_words_can_not_go_on_with_the_sentence(value: str) -> None:
+def test_multi_word_value_can_not_continue_the_sentence(value: str) -> None:
     sentence = Actions({"pay": "Pay {number}."}).sentence("pay", {"number": value})
     assert sentence == f"Pay [{value}]."
     assert text_with(sentence).statement == sentence

@@ -154,7 +154,7 @@ def test_one_address_on_two_networks_is_two_accounts(log: Audit) -> None:
     assert log.account(ALICE.replace("eip155:1:", "eip155:10:")).entries == ()
 
 
-def test_an_event_without_an_account_makes_no_stream_of_one(redis: Redis, log: Audit) -> None:
+def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: Audit) -> None:
     for account in (None, ""):
         log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
     log.note(events.RecordUnreadable(key="wallet:x"), HERE)
@@ -181,7 +181,7 @@ def test_refusal_and_routine_event_names_are_these() -> None:
     assert set(ROUTINE) == {"session.renewed", "session.named", "token.refreshed"}
 
 
-def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:
+def test_refusals_are_listed_in_order_with_other_events(log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     log.note(renewed(), HERE)
@@ -491,7 +491,7 @@ def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, m
 # -- Renewals --------------------------------------------------------------------------------------------------
 
 
-def test_renewals_in_a_row_are_one_entry_with_the_newest_time(log: Audit) -> None:
+def test_consecutive_renewals_are_one_entry(log: Audit) -> None:
     log.note(created(), HERE)
     for _ in range(4):
         log.note(renewed(), HERE)
@@ -520,7 +520,7 @@ def test_unrelated_renewals_are_not_collapsed(log: Audit) -> None:
     assert len(log.account(ALICE).entries) == 10
 
 
-def test_nothing_but_renewals_is_collapsed(log: Audit) -> None:
+def test_only_renewals_are_collapsed(log: Audit) -> None:
     for _ in range(3):
         log.note(created(), HERE)
         log.note(failed(), HERE)
@@ -655,7 +655,7 @@ def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Calla
 # -- Trouble ---------------------------------------------------------------------------------------------------
 
 
-def test_noting_while_redis_is_gone_is_a_line_in_the_log(
+def test_stopped_redis_only_logs_a_warning_when_writing(
     server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url)
@@ -670,7 +670,7 @@ def test_noting_while_redis_is_gone_is_a_line_in_the_log(
             read()
 
 
-def test_noting_while_redis_is_frozen_is_a_line_in_the_log(
+def test_frozen_redis_only_logs_a_warning_when_writing(
     server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url, timeout=0.25)
@@ -724,7 +724,7 @@ def test_stream_key_of_another_type_is_handled(
     assert redis.lrange(key(kind, account), 0, -1) == [b"x"]
 
 
-def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
+def test_malformed_redis_reply_does_not_fail_the_request(
     make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     with Listener(lambda _: b"?nonsense\r\n") as listener, caplog.at_level(logging.WARNING, logger="sessions_core"):
@@ -757,7 +757,7 @@ def test_logging_survives_a_flushed_redis(redis: Redis, log: Audit) -> None:
 # -- Together --------------------------------------------------------------------------------------------------
 
 
-def test_threads_that_note_at_once_lose_nothing(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_concurrent_threads_write_without_loss(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
     together(*[lambda n=n: [log.note(created(handle=f"{n}-{i}"), HERE) for i in range(50)] for n in range(8)])
     entries = list(log.iterate(ALICE))

@@ -93,5 +93,5 @@ def test_without_redis_the_count_is_unknown(apart: tuple[Server, Census]) -> Non
     assert census.latest() is None
 
 
-def test_a_cluster_is_counted_too(cluster: Cluster) -> None:
+def test_sessions_on_a_cluster_are_counted(cluster: Cluster) -> None:
     assert of(cluster.url).latest() == 0

@@ -218,7 +218,7 @@ def test_asking_changes_nothing_on_chain(evm: Anvil, verify: Callable[..., bytes
 # -- Where no contract is -----------------------------------------------------------------------------------------
 
 
-def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes]) -> None:
+def test_without_a_contract_the_keys_refusal_stands(verify: Callable[..., bytes]) -> None:
     for signature in (Wallet().sign(TEXT), "0x01", "0x" + "11" * 64):
         assert refused(SignatureMismatch, lambda s=signature: verify(Wallet().address, s)) is REFUSAL
 
@@ -307,7 +307,7 @@ def test_a_factory_that_does_not_deploy_proves_nothing(evm: Anvil, verify: Calla
     refused(ContractWalletRefused, lambda: verify(wallet.address, wrapped(factory, b"", Wallet().sign(TEXT))))
 
 
-def test_gas_that_wallet_and_factory_burn_is_not_ours(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_contract_that_burns_all_gas_is_silent(evm: Anvil, verify: Callable[..., bytes]) -> None:
     greedy = evm.deploy(creation(BURNS))
     for factory in (greedy, evm.deploy(creation(BURNS)), FACTORY):
         refused(ContractWalletSilent, lambda factory=factory: verify(greedy, wrapped(factory, b"", "0x01")))
@@ -332,7 +332,7 @@ def test_an_attacker_s_wrapper_does_not_move_a_victim_s_wallet(evm: Anvil, verif
     verify(create2(yes_man, bytes(32)), wrapped(FACTORY, bytes(32) + yes_man, "0x01"))  # theirs, and only theirs
 
 
-def test_a_wrapper_in_a_wrapper_is_the_wallet_s_own_business(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_only_the_outer_wrapper_is_unwrapped(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm)
     refused(ContractWalletMissing, lambda: verify(wallet.address, wrapped(FACTORY, b"", wallet.sign(TEXT))))
 
@@ -503,7 +503,7 @@ def test_a_node_of_another_network_is_not_asked(chain_id: str) -> None:
     ("number", "error"),
     [(0, ContractWalletMissing), (4, ContractWalletMissing), (1, ContractWalletRefused), (5, ContractWalletSilent)],
 )
-def test_only_one_answer_means_yes(number: int, error: type[SignInRefused]) -> None:
+def test_only_the_exact_success_answer_is_accepted(number: int, error: type[SignInRefused]) -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=f"0x{number:064x}")) as node:
         contracts = Contracts(settings(node.url))
         refused(error, lambda: contracts.verify(account(NOBODY), TEXT, "0x" + "11" * 66, REFUSAL))

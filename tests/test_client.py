@@ -154,7 +154,7 @@ def client(make_client: Callable[..., Client]) -> Client:
 # -- Signing in ------------------------------------------------------------------------------------------------------
 
 
-def test_the_client_signs_in_calls_and_signs_out(
+def test_client_signs_in_calls_and_signs_out(
     make_client: Callable[..., Client], site: Site, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     with make_client() as client:
@@ -356,7 +356,7 @@ def test_threads_that_need_a_session_sign_in_once(make_client: Callable[..., Cli
 
 
 @pytest.mark.parametrize("later", [0, 60])
-def test_a_refresh_whose_answer_was_lost_costs_nothing(
+def test_lost_refresh_answer_does_not_end_the_session(
     client: Client, site: Site, pass_time: TimeMachine, happened: list[events.Event], later: float
 ) -> None:
     pass_time(25)
@@ -456,7 +456,7 @@ def test_request_that_was_never_sent_is_retried(
     assert (site.count("POST /orders"), len(pauses)) == (1, 2)
 
 
-def test_a_sign_in_whose_answer_was_lost_is_begun_anew(make_client: Callable[..., Client], site: Site) -> None:
+def test_lost_sign_in_answer_starts_a_new_sign_in(make_client: Callable[..., Client], site: Site) -> None:
     client = make_client()
     site.troubles[SIGN_IN] = ["lost"]
     assert client.sign_in()["valid"] is True
@@ -505,7 +505,7 @@ def test_unused_session_expires(client: Client, pass_time: TimeMachine) -> None:
     assert refused.value.reason == "idle"
 
 
-def test_a_sign_out_that_was_not_heard_is_not_called_one(client: Client, site: Site) -> None:
+def test_failed_sign_out_is_reported(client: Client, site: Site) -> None:
     site.troubles["/api/auth/sessions/logout"] = ["503"] * 5
     with pytest.raises(Unavailable):
         client.close()

@@ -24,7 +24,7 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float, clock: str = "time") -
 
 
 @pytest.mark.parametrize("hours", [13, -13, 24 * 365])
-def test_a_jump_of_our_clock_ends_no_session(
+def test_clock_jump_ends_no_session(
     store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     live = start()
@@ -35,7 +35,7 @@ def test_a_jump_of_our_clock_ends_no_session(
     assert abs(found.now - live.now) < MINUTE * 1000, "by Redis's clock"
 
 
-def test_a_jump_back_prolongs_no_session(
+def test_backward_clock_jump_extends_no_session(
     store: Records, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even one whose TTL somebody took off the key."""

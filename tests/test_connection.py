@@ -87,7 +87,7 @@ def test_the_circuit_opens_after_three_failures_in_a_row(now: Time) -> None:
         breaker.check()
 
 
-def test_a_success_starts_the_count_anew(now: Time) -> None:
+def test_success_resets_the_failure_count(now: Time) -> None:
     breaker = Breaker(now)
     for _ in range(10):
         breaker.failed()
@@ -759,7 +759,7 @@ def test_full_redis_refuses_sign_ins_and_serves_sessions(site: Site) -> None:
     assert stranger.attempt(wallet, challenge).status_code == 303
 
 
-def test_on_a_read_only_replica_people_can_read_and_nothing_else(site: Site) -> None:
+def test_read_only_replica_serves_reads_and_nothing_else(site: Site) -> None:
     site.raw.replicaof("127.0.0.1", free_port())
     for _ in range(5):
         assert site.person.get("/session").status_code == 200

@@ -108,7 +108,7 @@ def test_an_empty_signature_proves_no_key(visitor: Visitor, wallet: Wallet, evm:
 
 
 @pytest.mark.parametrize("signature", ["", "0", "0X", "0x0", " 0x", "0x\n", "null"])
-def test_only_one_spelling_is_the_empty_signature(visitor: Visitor, evm: Anvil, signature: str) -> None:
+def test_empty_signature_has_one_spelling(visitor: Visitor, evm: Anvil, signature: str) -> None:
     safe = ApprovingWallet(evm)
 
     def approve(message: str) -> str:

@@ -110,7 +110,7 @@ def test_a_value_that_is_no_id_does_not_hide_ours(app: Flask, start: Callable[..
     assert ask(app, f"{foreign}; x=1").get_json()["error"]["reason"] == "unknown"
 
 
-def test_the_same_value_twice_is_one(app: Flask, start: Callable[..., Live]) -> None:
+def test_repeated_equal_cookies_count_once(app: Flask, start: Callable[..., Live]) -> None:
     """A proxy repeats a header."""
     mine = start()
     assert account_of(ask(app, "; ".join([f"{SESSION_COOKIE}={mine.id}"] * 2))) == mine.record.account

@@ -107,7 +107,7 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
     assert len(people.decided()) == 1, "administrators see that it has lapsed"
 
 
-def test_role_and_verification_leave_each_other_alone(people: Directory) -> None:
+def test_role_and_verification_are_independent(people: Directory) -> None:
     people.verify(ALICE, "lic_1", "licensed", 30)
     people.appoint(ALICE, "admin")
     assert people.withdraw(ALICE) is True
@@ -262,13 +262,13 @@ def test_secret_rotation_keeps_every_account_status(people: Directory, rotated: 
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
-def test_without_resealing_roles_go_with_the_secret(people: Directory, rotated: Callable[..., Services]) -> None:
+def test_roles_are_lost_if_not_encrypted_again(people: Directory, rotated: Callable[..., Services]) -> None:
     people.appoint(ALICE, "admin")
     assert rotated(()).directory.decided() == []
     assert rotated(()).directory.standing(ALICE) == Standing()
 
 
-def test_resealing_without_the_right_secret_destroys_nothing(
+def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people: Directory, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.appoint(ALICE, "admin")
@@ -294,9 +294,7 @@ def test_account_encrypted_with_a_dropped_secret_is_seen_again(
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
-def test_a_role_that_is_given_while_all_is_resealed_is_kept(
-    people: Directory, rotated: Callable[..., Services]
-) -> None:
+def test_role_assigned_during_re_encryption_is_kept(people: Directory, rotated: Callable[..., Services]) -> None:
     during = rotated().directory
     for number in range(30):
         account = accounts.parse(some_account(number))

@@ -49,7 +49,7 @@ def clocks(redis: Redis) -> dict[bytes, int]:
     return {key: time.monotonic() + redis.pttl(key) / 1000 for key in redis.keys("*")}
 
 
-def test_where_all_is_well_a_sweep_changes_nothing(
+def test_sweep_of_healthy_data_changes_nothing(
     redis: Redis,
     store: Records,
     janitor: Janitor,
@@ -96,7 +96,7 @@ def test_sweep_deletes_a_persistent_record_past_its_end(
 
 
 @pytest.mark.parametrize("entry", [None, b"", b"nonsense", b"sess_1|0|0|", b"another|1|2|"])
-def test_a_session_that_its_person_could_not_see_is_listed_again(
+def test_session_missing_in_the_index_is_listed_again(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], entry: bytes | None
 ) -> None:
     live = start()
@@ -165,7 +165,7 @@ def test_an_index_that_would_never_expire_gets_its_end_back(
     assert 0 < redis.pttl(index) <= (ABSOLUTE + DAY) * 1000
 
 
-def test_an_index_of_nothing_but_the_past_goes_whole(
+def test_index_with_only_expired_entries_is_deleted(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     start()
@@ -175,7 +175,7 @@ def test_an_index_of_nothing_but_the_past_goes_whole(
     assert redis.keys("*") == []
 
 
-def test_a_record_that_was_changed_is_deleted_and_told(
+def test_sweep_deletes_and_reports_a_corrupted_record(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
@@ -289,7 +289,7 @@ def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask
     assert plain.janitor.sweep() == NOTHING | {"lost": 1}
 
 
-def test_a_clock_of_ours_that_is_wrong_ends_nothing(
+def test_wrong_clock_of_ours_ends_no_session(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()

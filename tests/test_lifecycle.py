@@ -148,7 +148,7 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., L
     assert len({live.id for live in lives}) == len(redis.keys("*:session:*")) == 16
 
 
-def test_activity_touches_at_most_once_a_minute(
+def test_activity_keeps_alive_at_most_once_a_minute(
     lifecycle: Lifecycle, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()

@@ -165,7 +165,7 @@ def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[...,
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_two_sign_ins_at_once_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
+def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
     services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
     account = parse(ALICE)
     for _ in range(50):
@@ -324,7 +324,7 @@ def recognise(visitor: Visitor, handle: str, **fields: str) -> Any:
     return visitor.submit(f"/sessions/{handle}/recognise", **fields)
 
 
-def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_every_session_page_shows_a_new_sign_in(person: Visitor, elsewhere: Callable[..., str]) -> None:
     pages = ("/session", "/", "/sessions", "/activity", "/sign-in", "/sign-out", "/nowhere", "/unauthorized")
     assert [notice(person, path) for path in pages] == [None] * len(pages)
     elsewhere()
@@ -540,7 +540,7 @@ def test_revoking_with_a_signature_clears_the_notice(
     assert listed(person) == []
 
 
-def test_a_sign_in_that_has_ended_by_itself_is_still_told(
+def test_signed_out_sign_in_is_still_shown(
     person: Visitor, elsewhere: Callable[..., str], services: Services, wallet: Wallet
 ) -> None:
     """Who signs out after what they came for has been here all the same."""

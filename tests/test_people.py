@@ -157,7 +157,7 @@ def test_unlinked_account_gets_a_new_user_id(people: People, happened: list[even
     assert happened == [events.WalletUnlinked(account=str(BOB), other=str(ALICE), person=person.id)]
 
 
-def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> None:
+def test_lost_user_id_never_returns_to_the_account(people: People) -> None:
     seen: set[str] = set()
     people.link(BOB, by=ALICE)
     for _ in range(3):
@@ -419,7 +419,7 @@ def test_circular_links_leave_no_account_with_a_foreign_id(people: People) -> No
             assert person.id in {born_id(str(each)) for each in person.accounts}
 
 
-def test_account_unlinked_while_it_links_brings_none_along(people: People) -> None:
+def test_account_unlinked_while_linking_brings_none_along(people: People) -> None:
     """Alice unlinks Bob while Bob links Carol: Carol is Bob's or is Alice's, but only together with Bob."""
     for number in range(ROUNDS):
         alice, bob, carol = (some_account(3 * number + part) for part in range(3))
@@ -465,7 +465,7 @@ def test_mutual_unlinks_leave_one_account_with_the_user_id(people: People) -> No
         assert [people.of(each).id for each in (one, other)].count(person.id) == 1, "somebody is still that person"
 
 
-def test_a_wallet_that_is_unlinked_while_it_is_preferred_is_gone(people: People) -> None:
+def test_account_unlinked_while_made_primary_is_gone(people: People) -> None:
     for number in range(ROUNDS):
         own, other = some_account(2 * number), some_account(2 * number + 1)
         people.link(other, by=own)
@@ -514,7 +514,7 @@ def test_account_link_can_not_be_copied_to_another_account(
     assert people.of(ALICE).accounts == (ALICE, BOB)
 
 
-def test_a_person_s_record_can_not_be_carried_to_another(people: People, redis: Redis) -> None:
+def test_linked_accounts_can_not_be_copied_to_another_user(people: People, redis: Redis) -> None:
     one, other = people.link(BOB, by=ALICE), people.link(DAVE, by=CAROL)
     redis.copy(f"wallet:{{{one.id}}}:accounts", f"wallet:{{{other.id}}}:accounts", replace=True)
     assert people.of(ALICE) == one
@@ -558,7 +558,7 @@ def test_secret_rotation_keeps_linked_accounts(people: People, rotated: Callable
     assert [rotated(()).people.of(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
-def test_resealing_without_the_right_secret_destroys_nothing(
+def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people: People, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -581,7 +581,7 @@ def test_unreadable_linked_accounts_are_single_and_can_relink(
     consistent(after, ALICE, BOB)
 
 
-def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotated: Callable[..., Services]) -> None:
+def test_link_made_during_re_encryption_is_kept(people: People, rotated: Callable[..., Services]) -> None:
     during = rotated().people
     for number in range(20):
         own, one, other = (some_account(3 * number + part) for part in range(3))

@@ -81,7 +81,7 @@ def test_a_sign_in_that_asks_for_nothing_gets_a_standard_session() -> None:
     assert POLICY.choose("", verified=True) is STANDARD
 
 
-def test_only_the_verified_get_a_professional_session() -> None:
+def test_professional_session_needs_a_verification() -> None:
     assert POLICY.choose("professional", verified=True) is PROFESSIONAL
     with pytest.raises(PermissionDenied) as refused:
         POLICY.choose("professional", verified=False)
@@ -178,7 +178,7 @@ def test_professional_session_is_void_after_verification_ends() -> None:
 # -- What a client asked for -------------------------------------------------------------------------------------
 
 
-def test_a_client_can_only_narrow() -> None:
+def test_client_can_narrow_but_not_widen_permissions() -> None:
     narrowed = narrow(STANDARD, 600, ["read:profile", "sign", "write:therapy_notes", "root", ""])
     assert narrowed == Narrowed(600, ("read:profile", "sign"))
     given = grounds(narrowed=frozenset(narrowed.permissions or ()))

@@ -188,7 +188,7 @@ def test_unreadable_data_is_refused_when_it_is_written(store: Records, start: Ca
 # -- Two clocks ------------------------------------------------------------------------------------------------
 
 
-def test_a_session_without_activity_ends_and_says_so(
+def test_idle_session_ends_with_its_reason(
     store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -198,7 +198,7 @@ def test_a_session_without_activity_ends_and_says_so(
     assert store.load(live.id, "now") == Ended("idle")
 
 
-def test_a_session_at_its_absolute_end_says_so(
+def test_session_ends_at_its_absolute_end_with_the_reason(
     store: Records, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -814,7 +814,7 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
 # -- Many sessions of one account --------------------------------------------------------------------------------
 
 
-def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
+def test_sign_in_over_the_limit_ends_the_oldest_session(
     make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
 ) -> None:
     store = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"].records
@@ -848,7 +848,7 @@ def test_expired_sessions_do_not_count_against_the_limit(
 # -- Answers that were lost, keys that were touched --------------------------------------------------------------
 
 
-def test_a_rotation_that_is_sent_twice_is_done_once(
+def test_resent_rotation_is_done_once(
     start: Callable[..., Live], store: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()

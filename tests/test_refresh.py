@@ -475,7 +475,7 @@ def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[Live, str
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
 
-def test_garbage_is_refused_and_never_reaches_redis(
+def test_malformed_token_never_reaches_redis(
     signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -512,7 +512,7 @@ def test_garbage_is_refused_and_never_reaches_redis(
     assert refresh.redeem(token)
 
 
-def test_the_token_of_a_session_that_never_was_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_token_of_a_session_that_never_existed_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
     head, family, secret = pieces(signed_in[1])
     for other in (head[:-16] + "A" * 16, "rt_" + "A" * 12 + head[15:]):
         with pytest.raises(SessionInvalid) as refusal:
@@ -545,7 +545,7 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
     ],
     ids=["signed out", "revoked", "everywhere", "everybody"],
 )
-def test_the_token_of_a_session_that_has_ended_says_why(
+def test_token_of_an_ended_session_gives_the_reason(
     services: Services,
     signed_in: tuple[Live, str],
     refresh: Refresh,
@@ -592,7 +592,7 @@ def test_the_family_goes_with_the_session_to_its_new_id(
     assert read(records, live) == Ended("token_reused")
 
 
-def test_refreshing_and_rotating_at_once_loses_neither(
+def test_concurrent_refresh_and_rotation_are_both_kept(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
 ) -> None:
     pool = ThreadPoolExecutor(2)

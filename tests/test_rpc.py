@@ -202,7 +202,7 @@ def test_a_slow_node_has_no_more_than_its_time(speak: Speak) -> None:
         failing(node.url)
 
 
-def test_the_time_is_of_the_conversation_and_not_of_a_question() -> None:
+def test_time_limit_covers_the_whole_conversation() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         if not hung_up(connection, 0.15):
             connection.sendall(result(call, "0x1"))
@@ -332,7 +332,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_garbage_is_no_answer(name: str) -> None:
+def test_malformed_reply_is_no_answer(name: str) -> None:
     with Stranger(says(GARBAGE[name])) as node:
         failing(node.url, 5)
 

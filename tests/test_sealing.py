@@ -36,12 +36,12 @@ def test_every_value_is_encrypted_with_its_own_nonce(ring: KeyRing) -> None:
     assert len({value[16:] for value in sealed}) == 2000
 
 
-def test_a_value_does_not_open_at_another_place(ring: KeyRing) -> None:
+def test_value_does_not_decrypt_at_another_place(ring: KeyRing) -> None:
     with pytest.raises(Unsealable):
         ring.open(ring.seal(b"a record", PLACE), PLACE + b"0")
 
 
-def test_no_single_changed_byte_opens(ring: KeyRing) -> None:
+def test_changed_byte_prevents_decryption(ring: KeyRing) -> None:
     sealed = ring.seal(b"a record", PLACE)
     for position in range(len(sealed)):
         changed = bytearray(sealed)
@@ -50,7 +50,7 @@ def test_no_single_changed_byte_opens(ring: KeyRing) -> None:
             ring.open(bytes(changed), PLACE)
 
 
-def test_no_shortened_or_lengthened_value_opens(ring: KeyRing) -> None:
+def test_changed_length_prevents_decryption(ring: KeyRing) -> None:
     sealed = ring.seal(b"a record", PLACE)
     for length in range(len(sealed)):
         with pytest.raises(Unsealable):
@@ -81,7 +81,7 @@ def test_only_values_of_an_older_secret_are_encrypted_again() -> None:
     assert ring.renew(b"", PLACE) is None
 
 
-def test_a_value_of_a_retired_secret_does_not_open() -> None:
+def test_value_of_a_retired_secret_does_not_decrypt() -> None:
     sealed = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
     with pytest.raises(Unsealable, match="unknown key"):
         KeyRing((NEW,), "test 1").open(sealed, PLACE)
@@ -110,7 +110,7 @@ def test_secret_that_is_not_valid_unicode_encrypts_too() -> None:
     assert ring.open(ring.seal(b"a record", PLACE), PLACE) == b"a record"
 
 
-def test_opening_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) -> None:
+def test_decrypting_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) -> None:
     sealed = ring.seal(b"a record", PLACE)
     derived: list[bytes] = []
     monkeypatch.setattr(HKDF, "derive", lambda _, secret: derived.append(secret) or bytes(32))

@@ -143,7 +143,7 @@ def search(recorder: Recorder, logged: list[str], happened: list[events.Event]) 
             assert secret not in text, f"{name} in {where}"
 
 
-def test_no_log_no_event_and_no_answer_holds_a_secret(
+def test_no_log_event_or_answer_holds_a_secret(
     app: Flask, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     recorder = Recorder(app)

@@ -55,7 +55,7 @@ def refused(attempt: Callable[[], object]) -> SessionsError:
 # -- Making --------------------------------------------------------------------------------------------------------
 
 
-def test_the_two_shares_make_the_key_of_the_account(wallets: Shares, made: Made) -> None:
+def test_two_key_shares_make_the_key_of_the_account(wallets: Shares, made: Made) -> None:
     key = bytes(a ^ b for a, b in zip(made.share, wallets.reveal(made.account), strict=True))
     assert Signer.from_key(key).address == made.account.address
 
@@ -70,7 +70,7 @@ def test_without_a_testnet_it_is_on_the_first_chain_of_ethereum(make_app: Callab
     assert app.extensions["wallet_sessions"].shares.create().account.chain.id == "eip155:10"
 
 
-def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
+def test_key_shares_differ_from_each_other_and_the_key(wallets: Shares) -> None:
     seen: set[bytes] = set()
     for _ in range(20):
         account, theirs = wallets.create()
@@ -88,7 +88,7 @@ def test_invalid_private_key_is_never_issued(wallets: Shares, monkeypatch: pytes
     assert drawn == []
 
 
-def test_a_wallet_that_never_signs_is_forgotten_in_ten_minutes(
+def test_unused_trial_wallet_is_deleted_after_ten_minutes(
     wallets: Shares, made: Made, redis: Redis, pass_time: TimeMachine
 ) -> None:
     assert 9 * MINUTE < lives(redis) <= 10 * MINUTE
@@ -107,7 +107,7 @@ def test_a_thousand_unused_key_shares_cost_little_memory(wallets: Shares, redis:
     assert all(0 < redis.ttl(key) <= 600 for key in redis.keys("*"))
 
 
-def test_redis_holds_neither_share_nor_key_in_the_clear(wallets: Shares, made: Made, redis: Redis) -> None:
+def test_redis_holds_no_plain_key_share_or_key(wallets: Shares, made: Made, redis: Redis) -> None:
     ours = wallets.reveal(made.account)
     key = bytes(a ^ b for a, b in zip(ours, made.share, strict=True))
     [name] = redis.keys("*")

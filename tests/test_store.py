@@ -260,7 +260,7 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 
 @pytest.mark.parametrize("everybody", [False, True])
-def test_everywhere_signed_out_during_a_request_stays_signed_out(
+def test_account_revoked_during_a_request_stays_revoked(
     app: Flask, services: Services, start: Callable[..., Live], everybody: bool
 ) -> None:
     for _ in range(40):
@@ -513,7 +513,7 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
         assert session.permanent is False, "the person decides that when they sign in"
 
 
-def test_clearing_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
+def test_clearing_the_session_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
     live = start(data={"a": 1})
     happened.clear()
     person = client(app, live.id)
@@ -531,7 +531,7 @@ def test_clearing_drops_the_data_of_a_visitor(app: Flask, redis: Redis, visitor:
     assert visitor.get("/data").get_json() == {}
 
 
-def test_clearing_nothing_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_an_empty_session_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     assert "Set-Cookie" not in visitor.get("/clear").headers
     assert commands_run(redis) == {}
@@ -570,7 +570,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
 # -- Visitors --------------------------------------------------------------------------------------------------
 
 
-def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_visitor_stores_nothing_but_rate_limit_counters(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/static/sessions/clock.js"):
         visitor.get(path).close()

@@ -141,7 +141,7 @@ def test_issued_token_opens(tokens: Tokens, token: str) -> None:
     assert msgspec.to_builtins(claims) == parts_of(token)[1]
 
 
-def test_no_two_tokens_are_the_same(services: Services, live: Live) -> None:
+def test_each_token_is_unique(services: Services, live: Live) -> None:
     assert issue(services, live).text != issue(services, live).text
 
 
@@ -395,7 +395,7 @@ def test_the_standard_alphabet_is_refused(services: Services, tokens: Tokens, li
     refuse(tokens, token.replace("-", "+").replace("_", "/"))
 
 
-def test_the_other_s_of_a_good_signature_is_refused(services: Services, tokens: Tokens, live: Live) -> None:
+def test_other_s_value_of_a_token_signature_is_refused(services: Services, tokens: Tokens, live: Live) -> None:
     for _ in range(8):  # half of all signatures come with the low one by themselves
         signed, _, signature = issue(services, live).text.rpartition(".")
         r, s = decode(signature)[:32], int.from_bytes(decode(signature)[32:])
@@ -501,7 +501,7 @@ def test_a_claim_of_another_type_or_value_is_refused(
 
 
 @pytest.mark.parametrize("number", ["1e308", "1e400", "9e9", "9999999999.5", "NaN", "Infinity", "-0", "0x7fffffff"])
-def test_an_end_that_is_no_whole_number_is_refused(
+def test_expiry_that_is_no_whole_number_is_refused(
     services: Services, tokens: Tokens, token: str, number: str
 ) -> None:
     exp = parts_of(token)[1]["exp"]
@@ -517,7 +517,7 @@ def test_token_from_the_future_is_refused_beyond_clock_skew(
     refuse(tokens, forge(services, token, claims={"iat": now + 60, "exp": now + 360}))
 
 
-def test_a_token_ends_to_the_second(tokens: Tokens, services: Services, live: Live, clock: Clock) -> None:
+def test_token_expires_to_the_second(tokens: Tokens, services: Services, live: Live, clock: Clock) -> None:
     issued = issue(services, live)
     clock.ahead = issued.expires_at - clock() - 1  # by now a second before its end
     tokens.open(issued.text)

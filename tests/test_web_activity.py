@@ -83,7 +83,7 @@ def test_activity_page_lists_all_events_newest_first(
     ]
 
 
-def test_an_account_reads_nothing_of_any_other(app: Flask, person: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_account_reads_no_activity_of_another(app: Flask, person: Visitor, wallet: Wallet, redis: Redis) -> None:
     """Whatever it asks for, and also where the address is the same on another network."""
     other, stranger = Wallet(), Visitor(app)
     stranger.sign_in(other)
@@ -118,7 +118,7 @@ def test_a_restricted_person_still_reads_their_own(person: Visitor, services: Se
     assert rows(person.get("/activity"))[-1] == "session.created"
 
 
-def test_reading_is_noted_nowhere(person: Visitor, redis: Redis) -> None:
+def test_reading_the_activity_is_not_logged(person: Visitor, redis: Redis) -> None:
     streams = {key: redis.xlen(key) for key in redis.keys("*activity")}
     assert streams
     with unchanged(redis):
@@ -277,7 +277,7 @@ FORMULAS = [
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
 @pytest.mark.parametrize("where", ["name", "device", "ip", "key", "value"])
-def test_no_cell_of_a_table_is_a_formula(app: Flask, formula: str, where: str) -> None:
+def test_exported_cell_is_never_a_formula(app: Flask, formula: str, where: str) -> None:
     """An application's own events may hold what visitors wrote, and spreadsheets run what looks like a formula."""
     fields = {formula: "x"} if where == "key" else {"words": formula} if where == "value" else {}
     entry = Entry(

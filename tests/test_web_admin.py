@@ -108,7 +108,7 @@ def test_malformed_account_is_reported(admin: Visitor, text: str) -> None:
     assert "<script>alert" not in page
 
 
-def test_a_role_is_given_and_taken_with_a_signature_each(
+def test_role_changes_need_a_signature_each(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services, happened: list[events.Event]
 ) -> None:
     for before, role in (("member", "admin"), ("admin", "restricted"), ("restricted", "member")):
@@ -321,7 +321,7 @@ def everything(account: str, handle: str) -> list[tuple[str, str, dict[str, str]
     return asked + [("POST", path, form) for path, form, _ in changes(account, handle)]
 
 
-def test_visitors_can_do_nothing_of_it(
+def test_visitors_can_not_use_the_admin_pages(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
     visitor, handle = Visitor(app), handle_of(person)

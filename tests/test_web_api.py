@@ -393,7 +393,7 @@ def test_logout_needs_the_token_of_its_session(
     assert visitor.signed_in
 
 
-def test_a_logout_that_redis_did_not_hear_is_not_called_one(
+def test_failed_logout_is_reported(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     from sessions_core import embedded
@@ -412,7 +412,7 @@ def test_a_logout_that_redis_did_not_hear_is_not_called_one(
     assert [getattr(event, "code", None) for event in happened] == ["sign_out_incomplete"]
 
 
-def test_other_people_stay_signed_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_logout_keeps_all_other_sessions(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     phone, stranger = Visitor(app), Visitor(app)
     for each, key in ((visitor, wallet), (phone, wallet), (stranger, Wallet())):
         each.sign_in(key)

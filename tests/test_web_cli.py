@@ -471,7 +471,7 @@ def test_app_events_are_shown_with_any_content(flask: Shell, services: Services)
 # -- Roles -------------------------------------------------------------------------------------------------------
 
 
-def test_a_role_is_given_and_taken_and_kept_in_the_activity(
+def test_role_changes_are_kept_in_the_activity_log(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor = Visitor(app)
@@ -534,9 +534,7 @@ def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> Non
     assert [row["role"] for row in flask("roles", "list", "--json").json] == ["restricted"]
 
 
-def test_a_professional_is_verified_and_it_is_withdrawn(
-    flask: Shell, services: Services, pass_time: TimeMachine
-) -> None:
+def test_verification_is_granted_and_revoked(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
     ran = flask("roles", "verify", ALICE, "lic_12345", "licensed", "--days", "30", "--json")
     until = services.directory.standing(accounts.parse(ALICE)).verified_until
     assert abs(until - services.records.time() - 30 * 86_400_000) < 5000
@@ -700,7 +698,7 @@ def test_without_redis_every_command_says_so(
             assert "Redis" in flask.refuses("store_unavailable", *words, *options)
 
 
-def test_a_redis_that_refuses_is_quoted(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+def test_redis_error_is_quoted(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     with running(Server(tmp_path / "redis")) as server:
         flask = Shell(make_app(SESSIONS_CORE_REDIS_URL=server.url))
         with server.client() as client:
@@ -943,7 +941,7 @@ def elsewhere(other_url: str, make_app: Callable[..., Flask]) -> Callable[..., F
     return lambda **settings: make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings)
 
 
-def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
+def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
     app = elsewhere(SECRET_KEY=plain)
     flask, services = Shell(app), app.extensions["wallet_sessions"]
     wallets = [Wallet() for _ in range(5)]

@@ -670,7 +670,7 @@ def test_owners_of_a_safe_can_be_given_hours(
     assert shop.done == [("counter", None)]
 
 
-def test_a_replay_does_nothing_however_it_comes(
+def test_replayed_proof_does_nothing(
     app: Flask, shop: Shop, person: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     proof = person.proof(wallet, SIGNED(person, {}))
@@ -1029,7 +1029,7 @@ def test_a_signature_for_one_action_is_fresh_for_no_other(
     assert shop.done == ["closed", "closed"]
 
 
-def test_zero_seconds_always_ask(shop: Shop, person: Visitor, wallet: Wallet) -> None:
+def test_zero_seconds_always_need_a_signature(shop: Shop, person: Visitor, wallet: Wallet) -> None:
     person.confirm(wallet, person.submit("/pay", number="7"))
     assert problem_of(person.submit("/pay", number="7")) == "None"
     assert shop.done == ["7"]
@@ -1133,7 +1133,7 @@ FORGED: list[tuple[str, Callable[[str], str]]] = [
 
 
 @pytest.mark.parametrize("forge", [each[1] for each in FORGED], ids=[each[0] for each in FORGED])
-def test_a_value_that_is_not_ours_stands_for_nothing(
+def test_foreign_token_names_no_request(
     shop: Shop, person: Visitor, token: str, redis: Redis, forge: Callable[[str], str]
 ) -> None:
     with unchanged(redis):

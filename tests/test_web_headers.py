@@ -145,7 +145,7 @@ def test_files_and_304_have_them_and_may_be_kept(site: Flask) -> None:
         demand_headers(beyond)
 
 
-def test_a_shared_cache_keeps_nothing_of_a_session(site: Flask, wallet: Wallet) -> None:
+def test_shared_cache_keeps_no_session_page(site: Flask, wallet: Wallet) -> None:
     visitor = Visitor(site)
     assert visitor.get("/cached").headers["Cache-Control"] == "public, max-age=60"
     assert "Cookie" in visitor.get("/cached").headers["Vary"]

@@ -135,7 +135,7 @@ def elsewhere(app: Flask, wallet: Wallet) -> Visitor:
 # -- Linking -----------------------------------------------------------------------------------------------------
 
 
-def test_both_sides_sign_a_text_that_names_the_other(
+def test_both_wallets_sign_a_text_that_names_the_other(
     person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
 ) -> None:
     before = who(person)
@@ -568,7 +568,7 @@ def test_unlinking_needs_a_signature_and_ends_its_sessions(
     assert who(other)["id"] not in (before, born_id(second.account()))
 
 
-def test_the_wallet_in_use_and_the_only_one_stay(
+def test_wallet_in_use_and_only_wallet_can_not_be_unlinked(
     person: Visitor, wallet: Wallet, second: Wallet, redis: Redis, stranger: Visitor
 ) -> None:
     answer = person.submit("/session/wallets/unlink", account=wallet.account())

@@ -910,7 +910,7 @@ def test_a_refused_sign_in_leaves_the_session_there_is_alone(visitor: Visitor, w
     assert wallet.address in visitor.get("/session").get_data(as_text=True)
 
 
-def test_signing_out_twice_is_fine(
+def test_signing_out_twice_succeeds(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     visitor.sign_in(wallet)

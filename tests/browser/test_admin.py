@@ -244,7 +244,7 @@ def test_rejected_field_explains_what_it_accepts(
     assert services.directory.standing(account_of(member)).verification_level == ""
 
 
-def test_a_verification_is_withdrawn(
+def test_verification_is_revoked(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
     services.directory.verify(account_of(member), "lic_1", "licensed", 10)
@@ -409,7 +409,7 @@ def test_unknown_requirement_is_not_repeated_on_the_page(browser: Browser, query
 # -- For everybody ---------------------------------------------------------------------------------------------------
 
 
-def test_axe_on_each_page(
+def test_each_admin_page_passes_axe(
     admin: Browser,
     panel: ConfirmPanel,
     wallet: WalletInPage,
@@ -464,7 +464,7 @@ def test_unauthorized_page_passes_axe(
         check(f"testnet, {query}")
 
 
-def test_axe_on_the_sign_in_for_a_professional_session(
+def test_professional_sign_in_page_passes_axe(
     browser: Browser, wallet: WalletInPage, check: Callable[[str], None], end: Callable[[str], None]
 ) -> None:
     panel = ConnectPanel(browser)

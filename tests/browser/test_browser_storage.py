@@ -65,7 +65,7 @@ SAFARI = """
 """
 
 
-def test_a_developer_with_safari_is_told_the_setting(browser: Browser, wallet: WalletInPage) -> None:
+def test_safari_developer_is_told_the_setting(browser: Browser, wallet: WalletInPage) -> None:
     panel = ConnectPanel(browser)
     with browser.before_scripts(SAFARI):
         panel.open()

@@ -401,7 +401,9 @@ def test_too_many_requests_are_asked_to_wait(panel: ConfirmPanel, interrupt: Int
     panel.wait_for("failed", "busy")
 
 
-def test_a_session_that_is_over_leads_out(panel: ConfirmPanel, wallet: WalletInPage, services: Services) -> None:
+def test_ended_session_leads_to_the_signed_out_page(
+    panel: ConfirmPanel, wallet: WalletInPage, services: Services
+) -> None:
     services.lifecycle.revoke_account(account_of(wallet))
     panel.start()
     panel.browser.arrive_at("/signed-out")
@@ -441,7 +443,7 @@ def test_the_wallet_of_the_session_is_taken_from_several(
     assert rival.calls == []
 
 
-def test_where_the_wallet_is_not_clear_the_person_chooses(
+def test_user_chooses_the_wallet_if_it_is_not_clear(
     panel: ConfirmPanel, wallet: WalletInPage, make_wallet: MakeWallet, other: str, alive: Alive
 ) -> None:
     twin = make_wallet("Test Wallet")
@@ -508,7 +510,7 @@ def test_while_one_attempt_waits_there_is_no_second(panel: ConfirmPanel, wallet:
     assert wallet.calls.count("personal_sign") == 1
 
 
-def test_cancel_leads_back_and_changes_nothing(panel: ConfirmPanel, other: str, alive: Alive) -> None:
+def test_cancelling_leads_back_and_changes_nothing(panel: ConfirmPanel, other: str, alive: Alive) -> None:
     panel.browser.follow("confirm-cancel")
     panel.browser.arrive_at("/sessions")
     assert panel.browser.shown("message") is None
@@ -522,7 +524,7 @@ def test_enter_sends_no_form_without_a_signature(panel: ConfirmPanel) -> None:
     assert panel.browser.path.startswith("/confirm")
 
 
-def test_after_back_nothing_of_the_signature_is_left(panel: ConfirmPanel, wallet: WalletInPage) -> None:
+def test_back_button_leaves_nothing_of_the_signature(panel: ConfirmPanel, wallet: WalletInPage) -> None:
     panel.confirm(wallet)
     panel.browser.see("message")
     panel.browser.driver.back()
@@ -739,7 +741,7 @@ def test_page_without_script_explains_the_need(panel: ConfirmPanel, other: str, 
     assert alive(other)
 
 
-def test_axe_in_each_state(
+def test_confirm_page_passes_axe_in_each_state(
     panel: ConfirmPanel,
     wallet: WalletInPage,
     make_wallet: MakeWallet,
@@ -793,7 +795,7 @@ def test_axe_in_each_state(
     check("no_wallet")
 
 
-def test_axe_when_it_is_too_late(
+def test_confirm_page_passes_axe_when_it_is_too_late(
     panel: ConfirmPanel, wallet: WalletInPage, monkeypatch: pytest.MonkeyPatch, check: Callable[[str], None]
 ) -> None:
     with panel.browser.before_scripts(HURRY):
@@ -809,6 +811,6 @@ def test_axe_when_it_is_too_late(
     check("expired, page")
 
 
-def test_axe_without_script(panel: ConfirmPanel, check: Callable[[str], None]) -> None:
+def test_confirm_page_passes_axe_without_script(panel: ConfirmPanel, check: Callable[[str], None]) -> None:
     test_axe.open_without_script(panel.browser, panel.browser.path)
     check("without script")

@@ -87,7 +87,7 @@ def lose_the_server(browser: Browser, interrupt: Interruption) -> None:
 
 
 @pytest.mark.parametrize("what", OPEN)
-def test_nothing_shows_through_and_the_button_works(
+def test_cover_hides_the_page_and_its_button_works(
     session: Browser,
     wallet: WalletInPage,
     interrupt: Interruption,

@@ -469,7 +469,7 @@ def test_single_session_gets_a_message_and_a_way_back(session: Browser) -> None:
 # -- Without script -------------------------------------------------------------------------------------------
 
 
-def test_without_script_the_list_and_its_forms_work(
+def test_device_list_and_forms_work_without_script(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(wallet)
@@ -542,7 +542,7 @@ def several(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> lis
     ]
 
 
-def test_axe_on_the_list_in_each_state(
+def test_device_list_passes_axe_in_each_state(
     session: Browser,
     wallet: WalletInPage,
     elsewhere: Elsewhere,

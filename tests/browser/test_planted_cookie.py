@@ -128,7 +128,7 @@ def test_look_alike_cookie_does_not_sign_out(
 
 
 @pytest.mark.parametrize("before", REFUSED, ids=ascii)
-def test_chromium_keeps_a_sibling_from_our_name(victim: Victim, attacker: Live, before: str) -> None:
+def test_sibling_host_can_not_plant_our_host_cookie(victim: Victim, attacker: Live, before: str) -> None:
     """What the server need not tell apart: no plant arrives under exactly our name."""
     assert attacker.id not in planted(victim, before)
     assert victim.account is None

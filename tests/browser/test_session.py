@@ -210,7 +210,7 @@ def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: Tim
     assert session.shown("timeout-dialog") is None
 
 
-def test_the_button_starts_the_idle_clock_again(session: Browser, pass_time: TimeMachine, services: Services) -> None:
+def test_button_restarts_the_idle_clock(session: Browser, pass_time: TimeMachine, services: Services) -> None:
     pass_time(IDLE - 300)
     session.click("stay-signed-in")
     session.wait(lambda: "still signed in" in session.see("session-line").text, "no word of it")
@@ -231,7 +231,7 @@ def press_the_pointer(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("act", [press_a_key, press_the_pointer])
-def test_a_key_and_a_press_start_the_idle_clock_again(
+def test_key_press_and_pointer_press_restart_the_idle_clock(
     watched: Browser, pass_time: TimeMachine, act: Callable[[Browser], None]
 ) -> None:
     pass_time(IDLE - 290)
@@ -337,7 +337,7 @@ def test_staying_closes_the_warning_once_the_server_agreed(
     assert "still signed in" in session.see("session-line").text
 
 
-def test_esc_means_stay(session: Browser, pass_time: TimeMachine) -> None:
+def test_escape_key_keeps_the_session_alive(session: Browser, pass_time: TimeMachine) -> None:
     warn(session, pass_time)
     session.press(Keys.ESCAPE)
     session.wait_for_session("active")
@@ -389,7 +389,7 @@ def test_the_title_warns_no_longer_than_the_warning_stands(session: Browser, pas
     session.wait(lambda: session.driver.title == title, lambda: session.driver.title)
 
 
-def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass_time: TimeMachine) -> None:
+def test_lost_connection_is_explained_with_a_next_step(session: Browser, pass_time: TimeMachine) -> None:
     warn(session, pass_time)
     session.offline()
     session.click("timeout-stay")
@@ -402,7 +402,7 @@ def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass
     session.wait_for_session("active")
 
 
-def test_a_refusal_to_extend_leads_out_with_the_reason(
+def test_refused_keep_alive_leads_out_with_the_reason(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine, services: Services
 ) -> None:
     warn(session, pass_time)
@@ -532,7 +532,7 @@ def test_a_link_asks_before_it_signs_out(session: Browser) -> None:
     session.wait_for_session("active")
 
 
-def test_back_after_signing_out_shows_nothing_private(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_after_sign_out_shows_nothing_private(session: Browser, wallet: WalletInPage) -> None:
     session.click("sign-out")
     session.arrive_at("/signed-out")
     session.driver.back()

@@ -63,7 +63,7 @@ def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, wallet: WalletI
     assert "personal_sign" not in wallet.calls
 
 
-def test_the_person_returns_to_where_they_were(browser: Browser, wallet: WalletInPage) -> None:
+def test_user_returns_to_the_page_they_came_from(browser: Browser, wallet: WalletInPage) -> None:
     browser.open("/session")
     browser.arrive_at("/sign-in")
     assert "next=/session" in browser.path
@@ -336,7 +336,7 @@ def test_declining_to_connect_is_no_error(panel: ConnectPanel, wallet: WalletInP
         (4200, "connect_failed"),
     ],
 )
-def test_each_refusal_of_a_wallet_has_its_words_and_a_way_on(
+def test_each_wallet_error_is_explained_with_a_next_step(
     panel: ConnectPanel, wallet: WalletInPage, code: int, state: str
 ) -> None:
     panel.open()
@@ -376,9 +376,7 @@ def test_an_answer_that_holds_no_accounts_is_refused(panel: ConnectPanel, wallet
     panel.wait_for("connect_failed")
 
 
-def test_with_several_accounts_the_person_chooses(
-    browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
-) -> None:
+def test_user_chooses_among_several_accounts(browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet) -> None:
     wallet = make_wallet(accounts=3)
     panel.open()
     panel.choose(wallet)
@@ -560,7 +558,7 @@ def test_declined_signature_is_no_error_and_gets_a_new_text(
         (-32603, "sign_failed"),
     ],
 )
-def test_each_failure_to_sign_has_its_words(panel: ConnectPanel, wallet: WalletInPage, code: int, state: str) -> None:
+def test_each_signing_failure_is_explained(panel: ConnectPanel, wallet: WalletInPage, code: int, state: str) -> None:
     panel.connect(wallet)
     panel.sign()
     wallet.fail(code)

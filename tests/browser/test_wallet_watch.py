@@ -207,7 +207,7 @@ def test_other_account_notice_offers_both_accounts(session: Browser, wallet: Wal
     assert parse_qs(target.query) == {"again": ["1"], "next": ["/session?at=here"]}
 
 
-def test_a_page_that_answered_a_form_is_not_one_to_come_back_to(session: Browser, wallet: WalletInPage) -> None:
+def test_page_after_a_form_is_no_return_path(session: Browser, wallet: WalletInPage) -> None:
     session.run("for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'")
     session.click("sign-out")
     session.wait(lambda: "That form was out of date" in session.text, lambda: session.text)
@@ -415,7 +415,7 @@ def test_signing_again_makes_a_session_of_the_other_network(session: Browser, wa
     wait_for(session, "network_changed")
 
 
-def test_the_account_matters_more_than_the_network(session: Browser, wallet: WalletInPage) -> None:
+def test_account_notice_takes_precedence_over_the_network(session: Browser, wallet: WalletInPage) -> None:
     before = wallet.keys
     wallet.switch_chain(10)
     wait_for(session, "network_changed")
@@ -716,7 +716,7 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=list(ANSWERS))
-def test_an_answer_that_is_none_says_nothing(
+def test_malformed_wallet_answer_shows_no_notice(
     session: Browser, wallet: WalletInPage, make_wallet: MakeWallet, answer: Any
 ) -> None:
     wallet.uninstall()
@@ -776,7 +776,7 @@ def test_a_wallet_that_never_answers_is_still_heard(
     assert len(deaf.calls) <= 6
 
 
-def test_thousands_of_accounts_are_as_one(session: Browser, wallet: WalletInPage) -> None:
+def test_thousands_of_accounts_are_handled_as_one(session: Browser, wallet: WalletInPage) -> None:
     wallet._tell(
         "const many = Array.from({ length: 200_000 }, (_, n) => '0x' + String(n).padStart(40, '0'));"
         "wallet.accounts = [wallet.accounts[0], ...many];"
