@@ -48,12 +48,13 @@ def test_the_published_checksums_are_ours(address: str) -> None:
     assert str(accounts.parse(f"eip155:1:{address}")) == f"eip155:1:{address}"
 
 
-def test_an_address_in_one_case_carries_no_checksum_and_is_given_one() -> None:
+def test_single_case_address_is_given_its_checksum() -> None:
+    """An address in only lower or only upper case carries no checksum to verify."""
     assert accounts.parse(f"eip155:1:{GOOD.lower()}").address == GOOD
     assert accounts.parse(f"eip155:1:0x{GOOD[2:].upper()}").address == GOOD
 
 
-def test_one_letter_of_a_checksummed_address_in_the_other_case_is_refused() -> None:
+def test_one_letter_in_the_wrong_case_breaks_the_checksum() -> None:
     letters = [at for at in range(2, 42) if GOOD[at].isalpha()]
     assert len(letters) > 15
     for at in letters:
@@ -101,12 +102,12 @@ def test_one_letter_of_a_checksummed_address_in_the_other_case_is_refused() -> N
         "\ud800",
     ],
 )
-def test_what_is_not_one_canonical_account_is_refused(text: str) -> None:
+def test_non_canonical_account_is_refused(text: str) -> None:
     with pytest.raises(AccountMalformed):
         accounts.parse(text)
 
 
-def test_a_mutated_account_is_refused_or_another_spelling_of_itself() -> None:
+def test_mutated_account_is_refused_or_parses_to_itself() -> None:
     chance = random.Random(55)
     accepted = refused = 0
     for _ in range(2000):
@@ -136,7 +137,7 @@ def test_a_chain_has_a_name_and_a_network() -> None:
     assert accounts.chain("eip155:1").network == "mainnet"
 
 
-def test_a_chain_that_is_not_listed_is_unsupported_rather_than_an_error() -> None:
+def test_unlisted_chain_is_unsupported_not_malformed() -> None:
     stranger = accounts.parse(f"eip155:5:{GOOD}").chain
     assert (stranger.id, stranger.network) == ("eip155:5", "unsupported")
     assert "eip155:5" in stranger.name
@@ -196,7 +197,8 @@ def kind_of(text: str) -> type[AccountMalformed]:
     return type(refusal.value)
 
 
-def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
+def test_multisig_stacks_addresses_are_refused_as_keyless() -> None:
+    """They have an error code of their own on both networks; a wrong checksum stays malformed."""
     for version, name in ((20, "SM"), (21, "SN")):
         address = c32check.write_stacks(version, HASH160)
         assert address.startswith(name)
@@ -216,7 +218,7 @@ def test_the_version_byte_of_an_address_fits_the_chain() -> None:
                 assert kind_of(f"{chain}:{address}") is AccountMalformed
 
 
-def test_an_unknown_stacks_network_is_unsupported_rather_than_malformed() -> None:
+def test_unknown_stacks_network_is_unsupported_not_malformed() -> None:
     for address in (STACKS, STACKS_TESTNET):
         assert accounts.parse(f"stacks:2147483649:{address}").chain.network == "unsupported"
 
@@ -251,7 +253,7 @@ def test_stacks_addresses_of_every_length_are_accepted() -> None:
         "stacks:1:1FzTxL9Mxnm2fdmnQEArfhzJHevwbvcH6d",
     ],
 )
-def test_what_is_no_stacks_account_is_refused(text: str) -> None:
+def test_malformed_stacks_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 
@@ -284,7 +286,7 @@ def test_what_is_no_stacks_account_is_refused(text: str) -> None:
         f"{ICP}:" + principals.write_principal(b"\2" * 28 + b"\2")[:-4],
     ],
 )
-def test_what_is_no_account_of_them_is_refused(text: str) -> None:
+def test_malformed_solana_or_icp_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 
@@ -301,11 +303,13 @@ def test_what_is_no_account_of_them_is_refused(text: str) -> None:
         f"{ICP}:" + principals.write_principal(b"\1" * 27 + b"\2"),
     ],
 )
-def test_an_address_that_nobody_signs_for_is_refused_by_a_code_of_its_own(text: str) -> None:
+def test_address_without_a_key_is_refused_as_keyless(text: str) -> None:
+    """The error code differs from that of a malformed address."""
     assert kind_of(text) is AccountKeyless
 
 
-def test_an_unknown_cluster_or_root_key_is_unsupported_rather_than_malformed() -> None:
+def test_unknown_cluster_or_root_key_is_unsupported() -> None:
+    """It is not malformed."""
     for text in (f"solana:EAQLJCV2mh23BsK2P9oYpV5CHVLDNHTx:{SOLANA}", f"icp:{'0' * 32}:{PRINCIPAL}"):
         assert accounts.parse(text).chain.network == "unsupported"
 

@@ -123,10 +123,10 @@ def test_a_signature_of_a_local_network_is_accepted_with_its_key(monkeypatch: py
     assert refusal(lambda: canisters.check(LOCAL_KEY[19:], b"other", LOCAL_SIGNATURE)) is SignatureMismatch
 
 
-def test_a_signature_of_internet_identity_is_accepted_but_for_what_its_time_did_not_certify(
+def test_recorded_signature_lacks_only_the_certified_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Subnets have had a certified type since 2026, and without one a canister's signature is none any more."""
+    """It is older than 2026, when subnets got a certified type; a signature without one is refused."""
     attempt = lambda: canisters.check(MAINNET_KEY[19:], mainnet_delegation(), MAINNET_SIGNATURE)  # noqa: E731
     assert refusal(attempt) is SignatureMismatch
     really = canisters._value
@@ -274,7 +274,8 @@ def check(signature: bytes, text: bytes = TEXT, key: bytes | None = None) -> Non
 
 
 @pytest.mark.usefixtures("ours")
-def test_a_canister_s_signature_is_accepted_of_the_root_subnet_and_of_others() -> None:
+def test_canister_signature_is_accepted_from_any_subnet() -> None:
+    """From the root subnet and from delegated subnets."""
     check(sign())
     check(sign(secret=ROOT, link=None))
     check(sign(signs=signed_tree(seed=b"")), key=canister_key(b""))
@@ -330,7 +331,7 @@ MISMATCHES: dict[str, Callable[[], None]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("attempt", MISMATCHES.values(), ids=MISMATCHES)
-def test_what_proves_nothing_is_a_mismatch(attempt: Callable[[], None]) -> None:
+def test_signature_without_proof_is_a_mismatch(attempt: Callable[[], None]) -> None:
     assert refusal(attempt) is SignatureMismatch
 
 
@@ -400,7 +401,7 @@ MALFORMED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("make", MALFORMED.values(), ids=MALFORMED)
-def test_what_has_not_its_form_is_malformed(make: Callable[[], bytes]) -> None:
+def test_canister_signature_of_another_form_is_malformed(make: Callable[[], bytes]) -> None:
     assert refusal(lambda: check(make())) is SignatureMalformed
 
 
@@ -430,7 +431,7 @@ BAD_CBOR: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", BAD_CBOR.values(), ids=BAD_CBOR)
-def test_what_is_not_our_part_of_cbor_is_malformed_and_recurses_nowhere(data: bytes) -> None:
+def test_unsupported_cbor_is_malformed_and_never_recurses(data: bytes) -> None:
     start = time.process_time()
     assert refusal(lambda: check(data)) is SignatureMalformed
     assert time.process_time() - start < 0.05

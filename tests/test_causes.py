@@ -141,7 +141,7 @@ def test_token_of_another_browser_is_not_called_missing(developed: Visitor, happ
 # -- Production ------------------------------------------------------------------------------------------------------
 
 
-def test_production_tells_the_log_and_nobody_else(
+def test_production_names_the_cause_in_the_log_only(
     served: Visitor, happened: list[events.Event], caplog: pytest.LogCaptureFixture
 ) -> None:
     ways: dict[str, dict[str, str]] = {

@@ -167,7 +167,8 @@ def test_the_documented_signature_of_eip_191_is_accepted() -> None:
         (f"{2:064x}", "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"),
     ],
 )
-def test_both_signers_agree_with_published_addresses_and_with_each_other(key: str, address: str) -> None:
+def test_both_test_signers_agree_with_published_addresses(key: str, address: str) -> None:
+    """They also agree with each other."""
     ours, theirs = IndependentSigner(bytes.fromhex(key)), Wallet(EthAccount.from_key("0x" + key))
     assert checksum_address(ours.address) == theirs.address == address
     assert ours.sign("text") == theirs.sign("text")  # both take k from RFC 6979
@@ -194,7 +195,8 @@ def test_the_case_of_hex_digits_carries_nothing() -> None:
     verify(accounts.parse(wallet.account()), "text", "0x" + signature[2:].upper())
 
 
-def test_a_high_s_signature_is_refused_although_the_curve_would_accept_it() -> None:
+def test_high_s_signature_is_refused() -> None:
+    """The curve itself would accept it."""
     wallet = Wallet()
     r, s, v = decoded(wallet.sign("text"))
     high = encoded(r, N - s, 55 - v)
@@ -213,8 +215,8 @@ def test_the_largest_low_s_is_in_range_and_the_next_is_not() -> None:
         verify(account, "text", encoded(1, N // 2 + 1, 27))
 
 
-def test_a_signature_over_the_bare_hash_or_with_another_prefix_is_refused() -> None:
-    """What signs a transaction or typed data can never sign in."""
+def test_signature_without_the_personal_prefix_is_refused() -> None:
+    """A signature for a transaction or for typed data can never sign in."""
     key = PrivateKey(secrets.token_bytes(32))
     account = accounts.parse(f"eip155:1:{IndependentSigner(key.secret).address}")
     text = "text"
@@ -230,7 +232,7 @@ def test_a_signature_over_the_bare_hash_or_with_another_prefix_is_refused() -> N
             verify(account, text, "0x" + (raw[:64] + bytes([27 + raw[64]])).hex())
 
 
-def test_an_address_with_a_bad_checksum_never_reaches_the_verifier() -> None:
+def test_bad_checksum_never_reaches_the_verifier() -> None:
     address = Wallet().address
     letter = next(at for at in range(2, 42) if address[at].isalpha())
     with pytest.raises(AccountMalformed):

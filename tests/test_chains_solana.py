@@ -135,7 +135,8 @@ def test_a_wallet_that_builds_the_text_itself_builds_ours(network: tuple[str, st
     verify(account, theirs, signer.sign(theirs))
 
 
-def test_a_wallet_writes_request_id_not_before_and_resources_where_we_do() -> None:
+def test_wallet_writes_optional_fields_where_we_do() -> None:
+    """The fields are request id, not before and resources."""
     signer = SolanaSigner()
     more = {"notBefore": "2026-01-31T11:59:00Z", "requestId": "7f3a", "resources": ["https://a.example/", "ipfs://b"]}
     theirs = ask("solana", fields=fields(signer.address, **more))["text"]
@@ -216,7 +217,7 @@ def test_a_signature_whose_r_is_of_small_order_is_refused() -> None:
         "Vote111111111111111111111111111111111111111",
     ],
 )
-def test_a_program_can_not_sign_in_although_its_address_is_well_formed(address: str) -> None:
+def test_program_can_not_sign_in_with_a_well_formed_address(address: str) -> None:
     try:
         account = accounts.parse(f"{SOLANA}:{address}")
     except AccountKeyless:

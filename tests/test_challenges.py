@@ -89,7 +89,7 @@ def test_an_https_origin_is_written_without_a_scheme(make_app: Callable[..., Fla
     assert str(signed.account) == wallet.account()
 
 
-def test_a_wallet_s_lower_case_address_is_written_with_its_checksum(challenges: Challenges, wallet: Wallet) -> None:
+def test_lower_case_address_is_written_with_its_checksum(challenges: Challenges, wallet: Wallet) -> None:
     issued = challenges.issue(f"eip155:1:{wallet.address.lower()}", BROWSER)
     assert wallet.address in issued.message
 
@@ -113,7 +113,7 @@ def test_nonces_are_long_random_and_never_twice(challenges: Challenges, wallet: 
 @pytest.mark.parametrize(
     "account", ["", "x", "eip155:1:0x00", "eip155:1:" + "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"]
 )
-def test_no_challenge_for_what_is_no_account(challenges: Challenges, account: str) -> None:
+def test_malformed_account_gets_no_challenge(challenges: Challenges, account: str) -> None:
     refused(AccountMalformed, lambda: challenges.issue(account, BROWSER))
 
 
@@ -131,7 +131,7 @@ def test_the_value_shows_neither_the_cookie_nor_the_secret(issued: Challenge) ->
 # -- Checking, for whoever signs for a person -------------------------------------------------------------------
 
 
-def test_what_was_issued_may_be_signed_and_asking_spends_nothing(
+def test_issued_text_may_be_signed_and_checks_consume_no_nonce(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
 ) -> None:
     with unchanged(redis):
@@ -141,9 +141,10 @@ def test_what_was_issued_may_be_signed_and_asking_spends_nothing(
     refused(ChallengeUsed, lambda: challenges.check(issued.message, issued.challenge, BROWSER))
 
 
-def test_what_redeeming_refuses_before_it_looks_at_the_signature_may_not_be_signed(
+def test_texts_that_redeeming_refuses_may_not_be_signed(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
+    """This covers every refusal before the signature is checked."""
     other = challenges.issue(wallet.account(), BROWSER)
     confirmation = challenges.issue_confirmation(issued.account, "Do it.", "sess_x")
     for_tokens = challenges.issue(wallet.account(), None)
@@ -201,14 +202,14 @@ def test_a_challenge_is_good_once(challenges: Challenges, issued: Challenge, wal
     assert error.account == wallet.account()
 
 
-def test_a_wrong_signature_spends_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
+def test_wrong_signature_consumes_the_challenge(challenges: Challenges, issued: Challenge, wallet: Wallet) -> None:
     wrong = Wallet().sign(issued.message)
     refused(SignatureMismatch, lambda: challenges.redeem(issued.message, issued.challenge, wrong, BROWSER))
     right = wallet.sign(issued.message)
     refused(ChallengeUsed, lambda: challenges.redeem(issued.message, issued.challenge, right, BROWSER))
 
 
-def test_the_nonce_is_spent_before_any_elliptic_curve_work(
+def test_nonce_is_consumed_before_any_elliptic_curve_work(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -280,9 +281,10 @@ def test_a_challenge_of_one_browser_is_nothing_in_another(
     challenges.redeem(issued.message, issued.challenge, signature, BROWSER)
 
 
-def test_a_challenge_for_the_api_never_becomes_a_cookie_session_and_the_other_way_round(
+def test_api_challenge_never_becomes_a_cookie_session(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis
 ) -> None:
+    """And a browser's challenge never becomes an API session."""
     api = challenges.issue(wallet.account(), None)
     for challenge, browser, purpose in (
         (api, None, SIGN_IN),
@@ -304,9 +306,8 @@ def test_a_challenge_for_the_api_never_becomes_a_cookie_session_and_the_other_wa
     assert str(account) == wallet.account()
 
 
-def test_a_challenge_is_good_for_its_own_purpose_even_where_what_it_is_bound_to_is_the_same(
-    challenges: Challenges, wallet: Wallet, redis: Redis
-) -> None:
+def test_challenge_is_valid_only_for_its_own_purpose(challenges: Challenges, wallet: Wallet, redis: Redis) -> None:
+    """This holds even where both purposes bind it to the same value; a refused attempt does not consume the nonce."""
     written = {
         SIGN_IN: challenges.issue(wallet.account(), BROWSER),
         CONFIRM: challenges.issue_confirmation(parse(wallet.account()), "Do this.", BROWSER),
@@ -341,7 +342,7 @@ def test_a_challenge_can_be_signed_for_five_minutes(
         )
 
 
-def test_a_spent_nonce_is_remembered_for_longer_than_its_challenge_could_be_used(
+def test_consumed_nonce_outlives_its_challenge(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
     clock.ahead += 299
@@ -453,13 +454,14 @@ CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
 
 
 @pytest.mark.parametrize(("error", "change"), CHANGES.values(), ids=CHANGES)
-def test_a_text_that_is_not_the_issued_one_is_refused_by_what_is_wrong(
+def test_changed_text_is_refused_with_a_precise_error(
     challenges: Challenges,
     wallet: Wallet,
     redis: Redis,
     error: type[SessionsError],
     change: Callable[[str], str],
 ) -> None:
+    """The challenge is not consumed by it."""
     issued = challenges.issue(wallet.account(), BROWSER)
     changed = change(issued.message)
     assert changed != issued.message
@@ -472,9 +474,8 @@ def test_a_text_that_is_not_the_issued_one_is_refused_by_what_is_wrong(
     assert refusal.account in (wallet.account(), None)
 
 
-def test_a_text_changed_in_any_byte_is_refused_although_it_was_signed_as_changed(
-    challenges: Challenges, wallet: Wallet, redis: Redis
-) -> None:
+def test_text_changed_in_any_byte_is_refused(challenges: Challenges, wallet: Wallet, redis: Redis) -> None:
+    """The wallet signed the changed text."""
     issued = challenges.issue(wallet.account(), BROWSER)
     with unchanged(redis):
         for at, byte in enumerate(issued.message):
@@ -542,9 +543,7 @@ def test_a_challenge_that_was_not_issued_here_is_refused(
     assert error.account is None
 
 
-def test_a_signature_that_is_too_long_is_refused_before_the_nonce_is_spent(
-    challenges: Challenges, issued: Challenge, redis: Redis
-) -> None:
+def test_too_long_signature_consumes_no_nonce(challenges: Challenges, issued: Challenge, redis: Redis) -> None:
     with unchanged(redis):
         refused(
             SignatureMalformed,

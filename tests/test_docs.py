@@ -111,7 +111,7 @@ REGISTRIES = "pypi[.]org|pythonhosted[.]org|registry[.]npmjs|registry[.]yarnpkg|
 MACHINES = r"(?<![\w.~$}/*)-])/(?:home|Users|work|root)[/][\w.]"
 
 
-def test_no_file_holds_a_registry_s_address_or_a_path_of_one_machine() -> None:
+def test_no_file_holds_a_registry_or_a_local_path() -> None:
     pattern = re.compile(f"{REGISTRIES}|{MACHINES}")
     for example in ("https://pypi" + ".org/simple", 'open("/ho' + 'me/me/x")', "cd /wo" + "rk/main"):
         assert pattern.search(example)

@@ -91,7 +91,7 @@ def test_a_principal_s_text_is_the_published_one(data: str, text: str) -> None:
     assert read_principal(text).hex() == data
 
 
-def test_whatever_is_written_is_read_back() -> None:
+def test_written_values_are_read_back() -> None:
     chance = random.Random(58)
     for _ in range(1000):
         data = bytes(chance.choice((0, 0, 1, 3))) + chance.randbytes(chance.randrange(30))
@@ -112,8 +112,8 @@ READERS: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 @pytest.mark.parametrize(("read", "text"), READERS.values(), ids=READERS)
-def test_what_reads_as_a_value_is_its_one_spelling(read: Callable[[str], object], text: str) -> None:
-    """Each character replaced, lost or doubled is refused, or is the spelling of something else."""
+def test_each_value_has_one_spelling(read: Callable[[str], object], text: str) -> None:
+    """Each character replaced, lost or doubled is refused, or is the spelling of another value."""
     chance = random.Random(32)
     original = read(text)
     for at in range(len(text)):

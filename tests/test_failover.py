@@ -203,8 +203,8 @@ def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
     assert {each.get_json()["data"]["trouble"] for each in found} == {"redis_partial"}
 
 
-def test_a_lost_master_of_everybody_is_not_ready(accounts: Accounts) -> None:
-    """Every request reads the site's epoch: without its master no account can be served."""
+def test_lost_master_of_the_global_epoch_is_not_ready(accounts: Accounts) -> None:
+    """Every request reads the global epoch: without its master no account can be served."""
     cluster = accounts.cluster
     lost = cluster.owner("wallet:epoch")
     cluster.replica_of(lost).crash()

@@ -121,7 +121,7 @@ def set_cookies(answer: Response) -> str:
 
 @pytest.mark.parametrize("prefetch", [False, True], ids=["request", "prefetch"])
 @pytest.mark.parametrize("path", ["/page", "/admins", "/admins/poll", "/hook", "/api/auth/sessions/validate"])
-def test_thief_who_is_first_after_a_promotion_gets_nothing(
+def test_thief_first_after_a_promotion_gets_nothing(
     app: Flask,
     person: Visitor,
     appoint: Callable[[str], None],
@@ -129,7 +129,7 @@ def test_thief_who_is_first_after_a_promotion_gets_nothing(
     path: str,
     prefetch: bool,
 ) -> None:
-    """The id is not a former one yet: the thief's own request would change it, or a poll would never do."""
+    """The thief's own request could rotate the id, which is not a former one yet; a poll would never do so."""
     thief = tab_of(app, person, browser=False)
     assert thief.get("/page").status_code == 200
     appoint("admin")

@@ -104,7 +104,7 @@ def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
     assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
-def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
+def test_sign_in_over_an_ended_session_is_a_plain_sign_in(
     start: Callable[..., Live], lifecycle: Lifecycle, records: Records, happened: list[events.Event]
 ) -> None:
     before = start()
@@ -116,9 +116,10 @@ def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
     assert names(happened) == ["session.created"]
 
 
-def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces_nothing(
+def test_failed_sign_in_keeps_the_former_session(
     redis: Redis, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
+    """Nothing is announced."""
     before = start()
     happened.clear()
     redis.config_set("maxmemory", 1)
@@ -147,7 +148,7 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., L
     assert len({live.id for live in lives}) == len(redis.keys("*:session:*")) == 16
 
 
-def test_activity_touches_at_most_once_a_minute(
+def test_activity_keeps_alive_at_most_once_a_minute(
     lifecycle: Lifecycle, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -161,7 +162,7 @@ def test_activity_touches_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_touching_what_has_ended_says_why(
+def test_keep_alive_of_an_ended_session_gives_the_reason(
     lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -170,9 +171,10 @@ def test_touching_what_has_ended_says_why(
     assert lifecycle.touch("a" * 55) == Ended("unknown")
 
 
-def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
+def test_renewing_restarts_the_idle_clock_only(
     lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
+    """The absolute end never moves."""
     live = start()
     pass_time(29 * MINUTE)
     happened.clear()
@@ -184,7 +186,7 @@ def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
     assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
 
 
-def test_renewing_near_the_end_gives_what_is_left_and_no_more(
+def test_renewing_near_the_end_gives_only_the_rest(
     lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -200,9 +202,10 @@ def test_renewing_near_the_end_gives_what_is_left_and_no_more(
     assert lifecycle.renew(live) == Ended("absolute")
 
 
-def test_renewing_what_has_ended_says_why_and_announces_nothing(
+def test_renewing_an_ended_session_gives_the_reason(
     lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
+    """Nothing is announced."""
     live = start()
     lifecycle.revoke(live, "wallet_changed")
     happened.clear()
@@ -210,7 +213,7 @@ def test_renewing_what_has_ended_says_why_and_announces_nothing(
     assert happened == []
 
 
-def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
+def test_concurrent_renewal_and_revocation_end_the_session(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, redis: Redis
 ) -> None:
     for _ in range(100):
@@ -230,9 +233,10 @@ def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
     assert redis.keys("*:session:*") == []
 
 
-def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
+def test_rotating_changes_id_and_csrf_secret(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
+    """The old id is dead."""
     live = start(data={"a": 1})
     secret = live.record.data["csrf_token"]
     happened.clear()
@@ -251,9 +255,10 @@ def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
     ]
 
 
-def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
+def test_rotating_an_ended_session_returns_nothing(
     lifecycle: Lifecycle, start: Callable[..., Live], redis: Redis, happened: list[events.Event]
 ) -> None:
+    """And it announces nothing."""
     live = start()
     lifecycle.revoke(live, "revoked")
     happened.clear()
@@ -272,7 +277,7 @@ def test_a_session_is_revoked_once(
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
-def test_of_two_revocations_at_once_exactly_one_is_announced(
+def test_concurrent_revocations_announce_one_event(
     lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(50):
@@ -293,7 +298,7 @@ def test_of_two_revocations_at_once_exactly_one_is_announced(
         assert names(happened) == ["session.ended"]
 
 
-def test_an_account_is_signed_out_everywhere_and_nobody_else(
+def test_revoking_an_account_ends_only_its_sessions(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
     mine, yours = [start() for _ in range(3)], start(BOB)
@@ -305,7 +310,7 @@ def test_an_account_is_signed_out_everywhere_and_nobody_else(
     assert isinstance(records.load(start().id, "never"), Live)
 
 
-def test_everybody_is_signed_out(
+def test_site_wide_revocation_ends_all_sessions(
     lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
     lives = [start(), start(BOB)]
@@ -324,7 +329,7 @@ def test_the_same_address_on_another_chain_is_another_account(
     assert isinstance(records.load(elsewhere.id, "never"), Live)
 
 
-def test_two_applications_on_one_redis_with_two_prefixes_do_not_meet(
+def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
     make_app: Callable[..., Flask], start: Callable[..., Live], records: Records
 ) -> None:
     other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]

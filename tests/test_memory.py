@@ -18,8 +18,8 @@ OPERATIONS = " ".join((Path(__file__).parent.parent / "docs" / "operations.md").
 SIGN_INS = 300 * 60 * 24  # a day, at the default limit of one address
 
 
-def test_a_throwaway_wallet_leaves_what_the_docs_say(app: Flask, redis: Redis) -> None:
-    """It signs in, ends all its sessions, and is never seen again."""
+def test_throwaway_wallet_leaves_what_the_docs_state(app: Flask, redis: Redis) -> None:
+    """It signs in, ends all its sessions, and never comes back."""
     visitor, wallet = Visitor(app), Wallet()
     visitor.sign_in(wallet)
     app.extensions["wallet_sessions"].records.revoke_account(wallet.account())

@@ -104,7 +104,7 @@ def test_hostile_values_make_no_series_of_their_own() -> None:
     assert values <= {"other", *errors.catalogue()}
 
 
-def test_no_series_tells_who_somebody_is() -> None:
+def test_no_metric_identifies_a_user() -> None:
     metrics.count(events.SessionCreated(handle="sess_secret", account=ACCOUNT, session_type="standard"))
     metrics.count(events.SignInFailed(code="challenge_used", account=ACCOUNT))
     text = metrics.text(3).decode()

@@ -140,7 +140,7 @@ def test_the_documented_proxy_stops_slow_requests(proxy: Proxy) -> None:
             connection.close()
 
 
-def test_the_documented_proxy_tells_the_app_what_it_needs(proxy: Proxy) -> None:
+def test_documented_proxy_sends_the_headers_the_app_needs(proxy: Proxy) -> None:
     """https, the host with its port, and a request id that no client chooses."""
     forged = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": "chosen-by-the-client"}
     status, headers, _ = proxy.get("/sign-in", **forged)
@@ -153,7 +153,7 @@ def test_the_documented_proxy_tells_the_app_what_it_needs(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-def test_the_documented_proxy_hides_what_is_for_machines(proxy: Proxy, path: str) -> None:
+def test_documented_proxy_hides_machine_endpoints(proxy: Proxy, path: str) -> None:
     status, _, body = proxy.get(path)
     assert status == 404
     assert b"nginx" in body

@@ -79,7 +79,7 @@ def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: S
     assert int(raw.get(services.records.place_of(ALICE).epoch) or 0) > 0
 
 
-def test_everybody_is_signed_out_when_full(raw: Redis, services: Services) -> None:
+def test_site_wide_revocation_works_when_full(raw: Redis, services: Services) -> None:
     session_id = start(services).id
     fill(raw)
     services.records.revoke_everybody()
@@ -166,7 +166,7 @@ def test_sign_out_works_when_full(app: Flask, raw: Redis, wallet: Wallet) -> Non
     assert not person.signed_in
 
 
-def test_nobody_new_signs_in_when_full(app: Flask, raw: Redis, services: Services) -> None:
+def test_sign_in_fails_when_full(app: Flask, raw: Redis, services: Services) -> None:
     fill(raw)
     with pytest.raises(StoreUnavailable):
         start(services)

@@ -68,7 +68,7 @@ def test_ending_sessions_is_true_without_channel_rights(app: Flask, wallet: Wall
     assert person.signed_in is (scope == "others")
 
 
-def test_everybody_ends_without_channel_rights(app: Flask, wallet: Wallet, services: Services) -> None:
+def test_site_wide_revocation_needs_no_channel_rights(app: Flask, wallet: Wallet, services: Services) -> None:
     person = Visitor(app)
     person.sign_in(wallet)
     services.lifecycle.revoke_everybody()

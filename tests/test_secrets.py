@@ -145,7 +145,7 @@ def search(recorder: Recorder, logged: list[str], happened: list[events.Event]) 
             assert secret not in text, f"{name} in {where}"
 
 
-def test_no_log_no_event_and_no_answer_holds_a_secret(
+def test_no_log_event_or_answer_holds_a_secret(
     app: Flask, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     recorder = Recorder(app)
@@ -154,7 +154,7 @@ def test_no_log_no_event_and_no_answer_holds_a_secret(
     search(recorder, logged, happened)
 
 
-def test_nor_when_redis_fails_under_way(
+def test_failing_redis_leaks_no_secret(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     server = embedded.start(tmp_path / "redis")
@@ -185,7 +185,7 @@ def test_a_password_of_redis_is_in_no_answer_and_no_log(
     assert "hunter2" not in "\n".join(logged) + repr(happened) + repr(recorder.answers)
 
 
-def test_redis_holds_no_cookie_no_account_and_no_signature_in_the_clear(
+def test_redis_holds_no_plain_cookie_account_or_signature(
     app: Flask, wallet: Wallet, redis: Redis, pass_time: TimeMachine
 ) -> None:
     recorder = Recorder(app)
@@ -324,9 +324,10 @@ def opened(services: Services, redis: Redis) -> list[str]:
     return found + [repr(entry) for entry in services.audit.iterate(None)]
 
 
-def test_a_step_up_leaves_no_secret_in_any_log_event_store_or_address(
+def test_step_up_leaks_no_secret(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
+    """No log, event, Redis value or address holds one."""
     services: Services = clinic.extensions["wallet_sessions"]
     person = Confirmer(clinic)
     with everything_logged() as logged:
@@ -364,9 +365,10 @@ def test_a_step_up_leaves_no_secret_in_any_log_event_store_or_address(
         assert "private" not in unquote_plus(address)
 
 
-def test_a_proof_and_a_field_are_in_no_answer_but_the_form_that_brings_it_back(
+def test_confirmed_fields_appear_only_in_the_returning_form(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
+    """No other answer holds the signed proof or a field of the form."""
     services: Services = clinic.extensions["wallet_sessions"]
     person = Confirmer(clinic)
     confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))

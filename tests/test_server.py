@@ -175,9 +175,10 @@ MAKE_RUN = ["make", "-o", ".venv/run-installed", "run"]
 GUNICORN = [str(BIN / "gunicorn")]
 
 
-def test_make_run_says_when_it_is_ready_answers_and_ctrl_c_leaves_no_process(
+def test_make_run_announces_readiness_and_stops_cleanly(
     start: Callable[[list[str], str], Running],
 ) -> None:
+    """It answers requests, and Ctrl-C leaves no process."""
     server = start(MAKE_RUN, "Ready:")
     assert server.ready == f"Ready: http://localhost:{server.port}"
     server.wait_for_workers()
@@ -214,7 +215,7 @@ def test_sigterm_leaves_no_process(start: Callable[[list[str], str], Running]) -
     assert server.process.returncode == 0
 
 
-def test_the_numbers_of_two_workers_agree_with_what_was_done(start: Callable[[list[str], str], Running]) -> None:
+def test_metrics_of_two_workers_match_the_requests(start: Callable[[list[str], str], Running]) -> None:
     server = start(GUNICORN, "Ready:")
     server.wait_for_workers()
     (folder,) = server.temporary.glob("wallet-sessions-metrics-*")

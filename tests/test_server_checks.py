@@ -221,7 +221,7 @@ def test_two_applications_with_two_secrets_do_not_start(server: Server, make_app
 
 
 @pytest.mark.parametrize("value", [b"junk", b"|||", b"!!!|???"])
-def test_junk_in_the_place_of_the_seal_is_no_traceback(server: Server, raw: Redis, value: bytes) -> None:
+def test_corrupted_secret_marker_raises_no_traceback(server: Server, raw: Redis, value: bytes) -> None:
     raw.set("wallet:secret", value)
     with contextlib.suppress(Misconfigured):
         check(server.url, SECRET)

@@ -161,10 +161,10 @@ def pay(app: Flask, stream: io.BytesIO, **headers: str) -> TestResponse:
     ],
     ids=["half", "nothing", "chunks", "trailers"],
 )
-def test_half_a_form_is_not_taken_for_all_of_it(
+def test_truncated_form_is_refused(
     app: Flask, taken: list[dict[str, str]], headers: dict[str, str], stream: io.BytesIO
 ) -> None:
-    """The stream ends as well where the connection was lost, or closed for being too slow."""
+    """The stream also ends where the connection was lost, or closed for being too slow."""
     answer = pay(app, stream, **headers)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_incomplete")
     assert taken == []
@@ -220,7 +220,7 @@ def test_a_body_that_is_read_on_keeps_the_connection(
     connection.close()
 
 
-def test_chunks_that_nobody_reads_say_close(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
+def test_unread_chunked_body_closes_the_connection(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
     server = start(ONE_PROCESS, "Ready:")
     connection = large(server, 200_000, chunked=True)
     response = connection.getresponse()

@@ -260,7 +260,7 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 
 @pytest.mark.parametrize("everybody", [False, True])
-def test_everywhere_signed_out_during_a_request_stays_signed_out(
+def test_account_revoked_during_a_request_stays_revoked(
     app: Flask, services: Services, start: Callable[..., Live], everybody: bool
 ) -> None:
     for _ in range(40):
@@ -291,9 +291,8 @@ def test_a_session_signed_out_during_a_request_stays_signed_out(app: Flask, redi
         assert reason(app, session_id) == "signed_out"
 
 
-def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
-    app: Flask, redis: Redis, wallet: Wallet
-) -> None:
+def test_session_replaced_during_a_request_stays_replaced(app: Flask, redis: Redis, wallet: Wallet) -> None:
+    """A slow request does not revive it."""
     person = Visitor(app)
     before = person.sign_in(wallet)
     for _ in range(10):
@@ -308,9 +307,10 @@ def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
         before = after
 
 
-def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is_kept_alive(
+def test_session_data_is_dropped_when_the_session_was_revoked(
     app: Flask, services: Services, redis: Redis, start: Callable[..., Live], wallet: Wallet
 ) -> None:
+    """A keep-alive that finds its session revoked must not hand the account's data to the visitor."""
     live = start(wallet, data={"medical": "secret"})
 
     @app.before_request
@@ -331,7 +331,7 @@ def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is
     assert redis.keys("*:session:*") == []
 
 
-def test_a_sign_out_with_the_cookie_of_before_leaves_the_next_sign_in_alone(
+def test_sign_out_with_an_old_cookie_spares_the_newer_session(
     app: Flask, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     old = start(wallet)
@@ -396,9 +396,10 @@ def test_rotations_writes_and_reads_at_once_leave_one_session(
         assert client(app, ids.pop()).get("/data").get_json() == {"a": "written late", "renewed": True}
 
 
-def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
+def test_session_revoked_after_its_rotation_sets_no_cookie(
     app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
 ) -> None:
+    """Both happen during one request."""
     for _ in range(20):
         live = start()
         flight = InFlight(app, live.id, "/slow/renewed").loaded()
@@ -408,7 +409,7 @@ def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
         assert redis.keys("*:session:*") == []
 
 
-def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
+def test_concurrent_clears_end_the_session_once(
     app: Flask, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
@@ -423,16 +424,14 @@ def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
         assert reason(app, live.id) == "signed_out"
 
 
-def test_no_write_of_a_session_is_lost_to_another_at_the_same_time(app: Flask, start: Callable[..., Live]) -> None:
+def test_concurrent_session_writes_are_all_kept(app: Flask, start: Callable[..., Live]) -> None:
     person = client(app, start().id)
     for round_ in range(15):
         InFlight(app, person.session_id, *(f"/slow/set/{round_}-{n}" for n in range(10))).loaded().finish()
     assert person.get("/data").get_json() == {f"{r}-{n}": "written late" for r in range(15) for n in range(10)}
 
 
-def test_a_write_does_not_undo_what_another_request_wrote_before_a_rotation(
-    app: Flask, start: Callable[..., Live]
-) -> None:
+def test_rotation_keeps_what_another_request_wrote(app: Flask, start: Callable[..., Live]) -> None:
     person = client(app, start(data={"a": "first", "gone": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/renew").loaded()
     person.get("/set/a/second")
@@ -460,7 +459,7 @@ def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., Live
     return Visitor(app) if request.param == "visitor" else client(app, start().id)
 
 
-def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
+def test_session_value_is_there_in_the_next_request(person: Visitor) -> None:
     person.get("/set/a/1")
     person.get("/set/b/2")
     assert person.get("/data").get_json() == {"a": "1", "b": "2"}
@@ -468,7 +467,7 @@ def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
     assert person.get("/data").get_json() == {"a": "3", "b": "2"}
 
 
-def test_what_a_view_pops_is_gone(person: Visitor) -> None:
+def test_popped_session_value_is_gone(person: Visitor) -> None:
     person.get("/set/a/1")
     assert person.get("/pop/a").text == "1"
     assert person.get("/pop/a").text == "nothing"
@@ -498,7 +497,7 @@ def test_a_value_that_changes_its_type_only_is_kept(
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_what_was_there_already_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
+def test_setting_an_equal_value_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
     person = client(app, start(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
@@ -514,7 +513,7 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
         assert session.permanent is False, "the person decides that when they sign in"
 
 
-def test_clearing_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
+def test_clearing_the_session_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
     live = start(data={"a": 1})
     happened.clear()
     person = client(app, live.id)
@@ -525,20 +524,21 @@ def test_clearing_signs_out(app: Flask, start: Callable[..., Live], happened: li
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_clearing_drops_what_a_visitor_collected(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_drops_the_data_of_a_visitor(app: Flask, redis: Redis, visitor: Visitor) -> None:
     visitor.get("/set/a/1")
     assert "Max-Age=0" in session_cookies(visitor.get("/clear"))[0]
     assert redis.keys("*:session:*") == []
     assert visitor.get("/data").get_json() == {}
 
 
-def test_clearing_nothing_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_an_empty_session_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     assert "Set-Cookie" not in visitor.get("/clear").headers
     assert commands_run(redis) == {}
 
 
-def test_what_is_set_after_clearing_is_a_new_session_with_a_new_id(person: Visitor, app: Flask) -> None:
+def test_data_set_after_clear_starts_a_new_session(person: Visitor, app: Flask) -> None:
+    """It has a new id."""
     person.get("/set/before/1")
     before = person.session_id
     response = person.get("/clear-and-set/2")
@@ -570,7 +570,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
 # -- Visitors --------------------------------------------------------------------------------------------------
 
 
-def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_visitor_stores_nothing_but_rate_limit_counters(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/sessions_core/static/clock.js"):
         visitor.get(path).close()
@@ -591,7 +591,7 @@ def test_a_visitor_is_stored_when_a_view_writes_and_not_before(redis: Redis, vis
     assert session_cookies(visitor.get("/set/a/2")) == []
 
 
-def test_a_visitor_whose_session_ended_begins_anew(
+def test_visitor_gets_a_new_session_after_the_old_one_ended(
     app: Flask, redis: Redis, visitor: Visitor, pass_time: TimeMachine
 ) -> None:
     visitor.get("/set/a/1")
@@ -603,7 +603,7 @@ def test_a_visitor_whose_session_ended_begins_anew(
     assert visitor.get("/data").get_json() == {"b": "2"}
 
 
-def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_visitor_data_is_kept_on_sign_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.get("/set/a/1")
     before = visitor.session_id
     visitor.sign_in(wallet)
@@ -612,7 +612,7 @@ def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor
     assert reason(app, before) is not None
 
 
-def test_what_one_account_stored_never_becomes_anothers(visitor: Visitor) -> None:
+def test_data_of_one_account_never_reaches_another(visitor: Visitor) -> None:
     visitor.get("/set/visitor/1")
     visitor.sign_in(Wallet())
     visitor.get("/set/private/2")
@@ -620,7 +620,8 @@ def test_what_one_account_stored_never_becomes_anothers(visitor: Visitor) -> Non
     assert visitor.get("/data").get_json() == {}
 
 
-def test_what_an_account_stored_is_not_there_for_the_visitor_it_becomes(visitor: Visitor, wallet: Wallet) -> None:
+def test_account_data_is_gone_after_signing_out(visitor: Visitor, wallet: Wallet) -> None:
+    """The visitor that remains does not see it, nor does the next sign-in."""
     visitor.sign_in(wallet)
     visitor.get("/set/private/2")
     visitor.sign_out()
@@ -629,7 +630,8 @@ def test_what_an_account_stored_is_not_there_for_the_visitor_it_becomes(visitor:
     assert visitor.get("/data").get_json() == {}
 
 
-def test_a_session_id_from_before_the_sign_in_is_worth_nothing_after_it(app: Flask, wallet: Wallet) -> None:
+def test_session_id_from_before_a_sign_in_is_void(app: Flask, wallet: Wallet) -> None:
+    """An attacker who fixed the visitor's id gains nothing."""
     victim, attacker = Visitor(app), Visitor(app)
     attacker.get("/set/a/1")
     victim.session_id = attacker.session_id
@@ -680,7 +682,7 @@ def test_activity_is_written_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_a_passive_request_never_slides(
+def test_passive_request_never_keeps_alive(
     app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -695,7 +697,7 @@ def test_a_passive_request_never_slides(
     assert reason(app, live.id) == "idle"
 
 
-def test_activity_keeps_a_session_alive_until_its_absolute_end_and_no_longer(
+def test_activity_keeps_alive_until_the_absolute_end_only(
     app: Flask, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -778,7 +780,7 @@ def test_the_cookie_of_a_sign_in_has_every_protection(visitor: Visitor, wallet: 
     assert attributes(cookie) == {"secure": "", "httponly": "", "path": "/", "samesite": "Lax"}
 
 
-def test_the_cookie_outlives_the_browser_only_if_the_person_said_so(visitor: Visitor, wallet: Wallet) -> None:
+def test_cookie_outlives_the_browser_only_if_remembered(visitor: Visitor, wallet: Wallet) -> None:
     [cookie] = session_cookies(visitor.attempt(wallet, remember="1"))
     assert int(attributes(cookie)["max-age"]) == ABSOLUTE
 
@@ -799,9 +801,8 @@ def test_the_cookie_is_strict_if_the_site_wants_it(make_app: Callable[..., Flask
     assert attributes(cookie)["samesite"] == "Strict"
 
 
-def test_the_cookie_for_a_browser_that_refuses_secure_ones_has_no_host_prefix(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_insecure_cookie_has_no_host_prefix(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """It is for development browsers that refuse `Secure` cookies on plain HTTP."""
     visitor = Visitor(make_app(SESSIONS_CORE_COOKIE_SECURE=False))
     cookies = visitor.attempt(wallet).headers.getlist("Set-Cookie")
     [cookie] = [cookie for cookie in cookies if cookie.startswith("session=")]
@@ -847,7 +848,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Callable[..., Live]) -> None:
+def test_signed_in_pages_are_not_cached(app: Flask, start: Callable[..., Live]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -865,7 +866,7 @@ def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Calla
 # -- At rest ---------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_dump_of_redis_signs_nobody_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
+def test_dump_of_redis_signs_no_attacker_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     visitor.get("/set/a/private-value")
     ids = [visitor.session_id]
@@ -892,7 +893,7 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
     assert events.RecordUnreadable(key=key.decode()) in happened
 
 
-def test_a_new_secret_signs_nobody_out(
+def test_secret_rotation_signs_no_user_out(
     app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., Live]
 ) -> None:
     person = client(app, start(data={"a": 1}).id)

@@ -54,7 +54,7 @@ def run(app: Flask, *command: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("command", SEALING, ids=lambda command: " ".join(command[:2]))
-def test_unknown_secret_seals_nothing(
+def test_unknown_secret_encrypts_nothing(
     server: Flask, rotated_shell: Flask, redis: Redis, wallet: Wallet, command: list[str]
 ) -> None:
     user = Visitor(server)
@@ -66,7 +66,7 @@ def test_unknown_secret_seals_nothing(
     assert snapshot(redis) == before
 
 
-def test_force_seals_all_the_same(rotated_shell: Flask) -> None:
+def test_force_encrypts_with_an_unknown_secret(rotated_shell: Flask) -> None:
     assert run(rotated_shell, "sessions", "sweep", "--force")[0] == 0
     assert run(rotated_shell, "roles", "grant", ALICE, "admin", "--force")[0] == 0
 
@@ -88,7 +88,9 @@ def test_note_gives_no_secret_away(server: Flask, redis: Redis) -> None:
     assert 0 < redis.ttl(key) <= DAY
 
 
-def test_request_renews_the_note_once_a_minute(server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_refreshes_the_server_note_once_a_minute(
+    server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (key,) = redis.keys("wallet:server:*")
     servers: Servers = server.extensions["wallet_sessions"].servers
     visit = lambda: server.test_client().get("/", base_url="https://localhost").status_code  # noqa: E731

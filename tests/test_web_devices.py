@@ -109,7 +109,7 @@ def cookies(response: TestResponse) -> list[str]:
 # -- The list ------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_shows_this_session_first_and_then_by_last_activity(
+def test_device_list_starts_here_then_sorts_by_last_activity(
     person: Visitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     expected = []
@@ -122,7 +122,7 @@ def test_the_list_shows_this_session_first_and_then_by_last_activity(
     assert [row["current"] for row in listed(person)] == [True, False, False, False, False]
 
 
-def test_a_row_says_what_people_recognise_and_nothing_more(
+def test_device_row_shows_only_recognisable_facts(
     person: Visitor, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
@@ -150,7 +150,7 @@ def test_a_row_says_what_people_recognise_and_nothing_more(
         assert text in page
 
 
-def test_the_list_holds_sessions_of_this_very_account_and_no_other(
+def test_device_list_holds_only_sessions_of_this_account(
     person: Visitor, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     start(Wallet())
@@ -158,7 +158,7 @@ def test_the_list_holds_sessions_of_this_very_account_and_no_other(
     assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
 
 
-def test_what_has_ended_is_not_in_the_list(
+def test_ended_sessions_are_not_listed(
     person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
     start()
@@ -183,9 +183,7 @@ def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_ti
     assert not person.signed_in
 
 
-def test_a_long_list_comes_in_pages_that_together_hold_each_session_once(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
     services: Services = app.extensions["wallet_sessions"]
     person = Visitor(app)
@@ -233,7 +231,7 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
         assert fastest < 0.1, path
 
 
-def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(
+def test_no_page_or_answer_holds_any_part_of_a_session_id(
     app: Flask, person: Visitor, other: Visitor, start: Callable[..., Live]
 ) -> None:
     ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
@@ -335,7 +333,7 @@ def test_a_name_changes_nothing_but_the_name(
     assert redis.pttl(live.place.record) <= ttl
 
 
-def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
+def test_naming_does_not_revive_a_session_that_just_ended(
     services: Services, person: Visitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
 ) -> None:
     live = start()
@@ -368,7 +366,7 @@ def test_a_session_is_ended_from_another_at_once_and_hears_why(
     assert (message(page), handles(page)) == ("ended", [handle_of(person)])
 
 
-def test_ending_what_has_ended_already_is_fine_and_changes_nothing(
+def test_revoking_an_ended_session_succeeds_without_change(
     person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event]
 ) -> None:
     handle = handle_of(other)
@@ -385,7 +383,7 @@ def test_ending_what_has_ended_already_is_fine_and_changes_nothing(
     assert message(person.get("/sessions")) == "ended_already"
 
 
-def test_a_day_later_it_is_as_if_it_had_never_been(
+def test_ended_session_is_unknown_a_day_later(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     handle = handle_of(other)
@@ -395,9 +393,10 @@ def test_a_day_later_it_is_as_if_it_had_never_been(
     assert person.send("DELETE", f"/api/auth/sessions/{handle}").status_code == 404
 
 
-def test_ending_one_takes_a_signature_once_the_sign_in_is_a_while_ago(
+def test_revoking_a_session_needs_a_signature_after_a_while(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, redis: Redis
 ) -> None:
+    """A sign-in of the last five minutes counts as one."""
     handle = handle_of(other)
     pass_time(301)
     other.get("/session")
@@ -444,7 +443,7 @@ def test_ending_the_session_in_use_is_signing_out(
     assert (reason(app, before), other.signed_in) == ("signed_out", True)
 
 
-def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
+def test_revoking_the_own_session_by_json_signs_out(app: Flask, person: Visitor) -> None:
     before, handle = person.session_id, handle_of(person)
     answer = person.send("DELETE", f"/api/auth/sessions/{handle}")
     assert (answer.status_code, answer.get_json()["data"]) == (200, {"session_id": handle, "ended": True})
@@ -454,10 +453,10 @@ def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
 
 
 @pytest.mark.parametrize("method", ["form", "json"])
-def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
+def test_failed_sign_out_keeps_the_cookie(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """The cookie must not go while the session is still there: whoever has a copy of it would stay signed in."""
+    """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     services: Services = app.extensions["wallet_sessions"]
@@ -514,7 +513,7 @@ def _same(answer: TestResponse, handle: str) -> tuple[int, str, dict[str, str]]:
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
 @pytest.mark.parametrize("old", [False, True], ids=["fresh", "not fresh"])
-def test_a_foreign_an_unknown_and_a_malformed_handle_are_answered_alike(
+def test_foreign_unknown_and_malformed_handles_look_alike(
     person: Visitor, stranger: Visitor, redis: Redis, pass_time: TimeMachine, ask: Ask, old: bool
 ) -> None:
     foreign = handle_of(stranger)
@@ -530,10 +529,10 @@ def test_a_foreign_an_unknown_and_a_malformed_handle_are_answered_alike(
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_a_foreign_handle_costs_what_an_unknown_one_does(
+def test_foreign_handle_costs_as_much_as_an_unknown_one(
     person: Visitor, stranger: Visitor, redis: Redis, ask: Ask
 ) -> None:
-    """What Redis is asked is the same, so the time can't tell either."""
+    """Redis runs the same commands for both, so the response time can't tell them apart either."""
     foreign = handle_of(stranger)
 
     def cost(handle: str) -> dict[str, int]:
@@ -545,9 +544,10 @@ def test_a_foreign_handle_costs_what_an_unknown_one_does(
     assert cost(foreign) == cost(UNKNOWN)
 
 
-def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_sends_it(
+def test_foreign_handle_ends_and_names_nothing(
     app: Flask, person: Visitor, stranger: Visitor, redis: Redis, services: Services, wallet: Wallet
 ) -> None:
+    """Whichever user sends it."""
     with unchanged(redis):
         for ask in ASKS.values():
             assert ask(stranger, handle_of(person)).status_code == 404
@@ -568,7 +568,7 @@ def test_the_same_address_on_another_network_is_another_account(
 # -- All others, and all -------------------------------------------------------------------------------------------
 
 
-def test_all_others_end_and_this_one_stays(
+def test_revoking_all_others_keeps_this_session(
     app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     others = [start() for _ in range(3)]
@@ -582,7 +582,7 @@ def test_all_others_end_and_this_one_stays(
     assert stranger.signed_in
 
 
-def test_all_end_and_this_one_too(
+def test_revoking_everywhere_ends_this_session_too(
     app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     ids = [person.session_id, *(start().id for _ in range(3))]
@@ -637,7 +637,7 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
         ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
     ],
 )
-def test_both_take_a_signature_once_the_sign_in_is_a_while_ago(
+def test_revoking_many_needs_a_signature_after_a_while(
     person: Visitor,
     other: Visitor,
     wallet: Wallet,
@@ -700,7 +700,7 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
     assert handles(person.get("/sessions")) == [handle_of(person)], "nor is it in the list"
 
 
-def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event_says_so(
+def test_concurrent_revocations_both_succeed_with_one_event(
     app: Flask, person: Visitor, other: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     third = Visitor(app)
@@ -715,7 +715,7 @@ def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_of_two_who_end_all_others_at_once_one_stays(
+def test_concurrent_revocations_of_all_others_leave_one(
     app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
 ) -> None:
     for _ in range(10):
@@ -836,7 +836,7 @@ def test_a_name_that_is_none_changes_nothing(person: Visitor, body: Any) -> None
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_malformed")
 
 
-def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) -> None:
+def test_session_of_another_account_can_not_be_named(app: Flask, person: Visitor) -> None:
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     answer = stranger.send("PATCH", f"/api/auth/sessions/{handle_of(person)}", json={"label": "mine"})
@@ -844,7 +844,7 @@ def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) 
     assert person.json("/api/auth/sessions").get_json()["data"]["sessions"][0]["label"] == ""
 
 
-def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_client_can_recognise_a_sign_in(app: Flask, person: Visitor, wallet: Wallet) -> None:
     elsewhere = Visitor(app)
     elsewhere.sign_in(wallet)
     told = person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"]
@@ -855,9 +855,8 @@ def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visit
     assert person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"] == []
 
 
-def test_extending_takes_a_signature_of_its_own_and_starts_both_clocks_again(
-    person: Visitor, wallet: Wallet, pass_time: TimeMachine
-) -> None:
+def test_extending_needs_a_new_signature_each_time(person: Visitor, wallet: Wallet, pass_time: TimeMachine) -> None:
+    """It restarts both clocks."""
     pass_time(600)
     refused = person.send("POST", "/api/auth/sessions/extend")
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "step_up_required")
@@ -871,7 +870,7 @@ def test_extending_takes_a_signature_of_its_own_and_starts_both_clocks_again(
     assert again.status_code == 403, "one signature counts once"
 
 
-def test_none_of_them_works_without_the_token_of_the_page(person: Visitor) -> None:
+def test_json_changes_need_the_csrf_token(person: Visitor) -> None:
     own = f"/api/auth/sessions/{handle_of(person)}"
     for method, path in (("PATCH", own), ("POST", f"{own}/recognise"), ("POST", "/api/auth/sessions/extend")):
         answer = person.send(method, path, json={"label": "x"}, headers={"X-CSRFToken": "wrong"})

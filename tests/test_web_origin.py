@@ -105,5 +105,5 @@ def test_every_single_character_after_the_slash_keeps_the_host() -> None:
 
 
 @pytest.mark.parametrize("target", [None, ""])
-def test_no_target_is_the_other(target: str | None) -> None:
+def test_missing_target_falls_back_to_the_default(target: str | None) -> None:
     assert safe_path(target, "/session") == "/session"

@@ -574,7 +574,7 @@ def test_linking(
     picture("unlink-confirm")
 
 
-def test_what_is_missing(
+def test_unauthorized_pages(
     browser: Browser, make_wallet: Callable[..., WalletInPage], picture: Callable[..., None]
 ) -> None:
     browser.open("/unauthorized", role="admin")

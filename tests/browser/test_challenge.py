@@ -81,7 +81,7 @@ def test_each_changed_field_is_found(page: Browser, old: str, new: str, wrong: s
 
 
 @pytest.mark.parametrize("text", ["", "\n\n\n", "null"])
-def test_what_is_no_text_is_refused(page: Browser, text: str) -> None:
+def test_value_that_is_no_text_is_refused(page: Browser, text: str) -> None:
     assert check(page, text) == "domain"
 
 

@@ -100,7 +100,7 @@ def test_signing_in_makes_a_session_of_exactly_this_account(
     assert wallet.info["name"] in browser.text
 
 
-def test_nobody_is_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
+def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
     panel.open()
     panel.row(family_wallet)
     assert family_wallet.calls == []
@@ -120,9 +120,10 @@ def test_declining_to_connect_is_no_error(panel: ConnectPanel, family_wallet: Fa
     panel.wait_for("ready_to_sign")
 
 
-def test_declining_to_sign_is_no_error_and_the_next_text_is_a_new_one(
+def test_declined_signature_is_no_error_and_gets_a_new_text(
     browser: Browser, panel: ConnectPanel, family_wallet: FamilyWallet
 ) -> None:
+    """After the user declines in the wallet, the next request shows a new sign-in text."""
     panel.connect(family_wallet)
     panel.sign()
     before = panel.preview
@@ -148,7 +149,8 @@ def test_a_locked_wallet_is_asked_to_unlock(panel: ConnectPanel, put: Put, kind:
     panel.wait_for("ready_to_sign")
 
 
-def test_the_same_number_is_a_no_of_one_wallet_and_a_fault_of_another(panel: ConnectPanel, put: Put) -> None:
+def test_error_code_means_rejection_only_in_xverse(panel: ConnectPanel, put: Put) -> None:
+    """Code -32000 is a failed connection in Leather and a rejection by the user in Xverse."""
     leather, xverse = put(Leather), put(Xverse)
     panel.open()
     panel.choose(leather)
@@ -175,7 +177,7 @@ def test_an_older_leather_signs_in_too(browser: Browser, put: Put) -> None:
     assert session_of(browser)["account"] == wallet.account
 
 
-def test_a_wallet_that_only_stands_at_its_place_is_found(panel: ConnectPanel, put: Put) -> None:
+def test_unlisted_wallet_at_its_known_path_is_found(panel: ConnectPanel, put: Put) -> None:
     wallet = put(Leather, arrive="unlisted")
     panel.open()
     panel.choose(wallet)
@@ -196,7 +198,7 @@ def test_a_wallet_that_registers_late_is_listed(panel: ConnectPanel, put: Put) -
 
 
 @pytest.mark.parametrize("kind", [Leather, Solana], ids=lambda kind: kind.__name__)
-def test_of_several_accounts_the_chosen_one_signs(
+def test_chosen_account_of_several_signs(
     browser: Browser, panel: ConnectPanel, put: Put, kind: type[FamilyWallet]
 ) -> None:
     wallet = put(kind)
@@ -235,9 +237,8 @@ def test_an_account_of_the_other_network_can_be_chosen(browser: Browser, panel: 
 # -- What must not pass ----------------------------------------------------------------------------------------
 
 
-def test_leather_on_another_account_is_found_out_by_its_signature(
-    browser: Browser, panel: ConnectPanel, put: Put
-) -> None:
+def test_signature_reveals_another_active_account_in_leather(browser: Browser, panel: ConnectPanel, put: Put) -> None:
+    """The page asks the user to check which account is active in the wallet."""
     wallet = put(Leather)
     panel.connect(wallet)
     panel.sign()
@@ -259,7 +260,8 @@ def test_a_signature_over_other_bytes_is_not_sent(panel: ConnectPanel, put: Put)
     assert panel.hidden_fields["signature"] == ""
 
 
-def test_a_wallet_that_changes_the_bytes_it_was_given_is_not_believed(panel: ConnectPanel, put: Put) -> None:
+def test_wallet_that_signed_other_bytes_is_not_believed(panel: ConnectPanel, put: Put) -> None:
+    """A Solana wallet that changes the bytes it was given gets no signature into the form."""
     wallet = put(Solana, spoils=True)
     panel.connect(wallet)
     panel.sign()
@@ -315,9 +317,8 @@ HOSTILE = """
 """
 
 
-def test_hostile_wallets_stay_rows_of_text_and_the_good_one_works(
-    browser: Browser, panel: ConnectPanel, put: Put
-) -> None:
+def test_hostile_wallets_stay_text_and_the_good_one_works(browser: Browser, panel: ConnectPanel, put: Put) -> None:
+    """Wallets with hostile names appear as rows of plain text and fail to connect."""
     with browser.before_scripts(HOSTILE):
         wallet = put(Leather)
         panel.open()
@@ -349,9 +350,10 @@ class TestOnlyMainnets:
         ],
         ids=["Leather", "Xverse", "Solana"],
     )
-    def test_on_a_network_that_is_not_accepted_the_person_switches_in_the_wallet(
+    def test_wrong_network_tells_the_user_to_switch_in_the_wallet(
         self, browser: Browser, panel: ConnectPanel, put: Put, kind: Any, config: Any, number: str
     ) -> None:
+        """These wallets can't be switched by the page: it names the network and offers no switch button."""
         wallet = put(kind, **config)
         panel.open()
         panel.choose(wallet)
@@ -381,7 +383,7 @@ class TestOnlyMainnets:
         browser.arrive_at("/session")
         assert session_of(browser)["account"] == wallet.account
 
-    def test_xverse_says_so_by_itself(self, panel: ConnectPanel, put: Put) -> None:
+    def test_xverse_reports_a_network_switch_by_itself(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
         panel.open()
         panel.choose(wallet)
@@ -484,7 +486,7 @@ def test_a_chain_that_is_not_accepted_has_no_wallets(
     assert panel.wallets == ["Leather"]
 
 
-def test_what_was_used_last_comes_first_until_one_signs_out(
+def test_last_used_wallet_is_first_until_sign_out(
     browser: Browser, panel: ConnectPanel, put: Put, wallet: WalletInPage
 ) -> None:
     solana = put(Solana)
@@ -506,9 +508,10 @@ def test_what_was_used_last_comes_first_until_one_signs_out(
     assert browser.shown("wallet-last") is None
 
 
-def test_of_one_name_in_two_families_the_one_used_last_is_tried_again(
+def test_retry_picks_the_last_used_of_two_same_named_wallets(
     panel: ConnectPanel, put: Put, make_wallet: Callable[..., WalletInPage]
 ) -> None:
+    """Two wallet families both offer a "Phantom"; trying again uses the one the user chose."""
     make_wallet("Phantom")
     solana = put(Solana, "Phantom")
     panel.open()
@@ -542,10 +545,11 @@ def test_without_a_wallet_each_accepted_chain_has_a_link(
     assert headings(browser) == []
 
 
-def test_no_barriers_in_a_list_of_several_chains_and_on_a_wrong_network(
+def test_wallet_list_and_wrong_network_pass_axe(
     browser: Browser, panel: ConnectPanel, put: Put, wallet: WalletInPage, check: Callable[[str], None],
     make_app: Callable[..., Flask], site: Any,
 ) -> None:  # fmt: skip
+    """Axe finds no barrier in a list with several chains, nor on the page for a wrong network."""
     leather = put(Leather, chain=STACKS_TESTNET)
     site.app = make_app(SESSIONS_CORE_CHAINS=["eip155:1", "stacks:1"])
     panel.open()
@@ -658,7 +662,7 @@ def test_a_wallet_of_another_family_is_not_asked_to_confirm(
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_another_account_is_told_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_other_active_account_is_noticed_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")
@@ -696,7 +700,7 @@ def test_leather_leaves_the_watch_quiet(browser: Browser, put: Put) -> None:
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_whatever_happens_no_window_of_the_wallet_opens(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_no_event_opens_a_window_of_the_wallet(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")

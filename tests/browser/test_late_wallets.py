@@ -86,7 +86,7 @@ def test_a_getter_that_makes_wallets_is_one_wallet(panel: ConnectPanel) -> None:
     assert panel.browser.shown("imitation") is None
 
 
-def test_what_is_confirmed_waits_for_a_late_wallet(
+def test_confirm_page_waits_for_a_late_wallet(
     browser: Browser, make_wallet: MakeWallet, elsewhere: Elsewhere, pass_time: TimeMachine
 ) -> None:
     wallet = make_wallet("Browser wallet", legacy=True, late=1_500)

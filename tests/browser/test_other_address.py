@@ -60,7 +60,7 @@ def test_sign_in_at_another_port_names_both(
 
 
 @pytest.mark.parametrize("configured", ["elsewhere", "here"])
-def test_form_of_an_adopter_is_told_its_fault(
+def test_broken_form_of_the_adopter_is_explained(
     browser: Browser,
     app: Flask,
     make_app: Callable[..., Flask],
@@ -68,7 +68,7 @@ def test_form_of_an_adopter_is_told_its_fault(
     check: Check,  # noqa: F811
     configured: str,
 ) -> None:
-    """First at another port than the configured one; then, with that put right, without the token."""
+    """First at another port than the configured one; then, with that corrected, without the token."""
     if configured == "here":
         site.app = _with_form(make_app(SESSIONS_CORE_PUBLIC_ORIGIN=site.origin))
     browser.open("/form")

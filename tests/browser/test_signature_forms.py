@@ -111,7 +111,7 @@ def test_a_form_that_the_server_refuses_is_not_a_wrong_account(panel: ConnectPan
     assert "account" not in panel.error.split("\n")[1]
 
 
-def test_another_signer_is_told_as_such(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_wrong_signer_is_explained(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.connect(wallet)
     panel.sign()
     wallet.approve_sign(key=Account.create())
@@ -198,7 +198,7 @@ UNHELPFUL: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("quirks", UNHELPFUL.values(), ids=UNHELPFUL)
-def test_an_unhelpful_answer_stops_nobody(
+def test_unhelpful_wallet_answer_does_not_block_sign_in(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, quirks: dict[str, Any]
 ) -> None:
     wallet = make_wallet(quirks=quirks)
@@ -208,7 +208,7 @@ def test_an_unhelpful_answer_stops_nobody(
     browser.arrive_at("/session")
 
 
-def test_a_question_that_is_never_answered_stops_nobody(
+def test_unanswered_wallet_question_does_not_block_sign_in(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(deaf=("eth_accounts",))

@@ -101,7 +101,7 @@ def test_a_wallet_that_can_not_is_asked_the_other_way(
     browser.arrive_at("/session")
 
 
-def test_who_declines_is_not_asked_in_the_other_way(panel: ConnectPanel, put: Callable[..., SignsIn]) -> None:
+def test_declined_sign_in_is_not_asked_in_the_other_way(panel: ConnectPanel, put: Callable[..., SignsIn]) -> None:
     wallet = put()
     sign(panel, wallet)
     wallet.reject()

@@ -44,7 +44,7 @@ TRANSLATE = """
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_what_machines_wrote_is_not_translated(template: Path) -> None:
+def test_machine_text_is_not_translated(template: Path) -> None:
     """Codes, keys, addresses, handles, messages and names of wallets, wherever a template shows them."""
     missing = []
     for tag in TAG.finditer(template.read_text()):

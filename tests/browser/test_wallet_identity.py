@@ -185,7 +185,7 @@ def test_a_wallet_of_another_name_is_still_watched(
     assert state(browser) == "account_changed"
 
 
-def test_no_barriers_where_wallets_look_alike(
+def test_look_alike_wallets_pass_axe(
     browser: Browser,
     elsewhere: Elsewhere,
     fake: WalletInPage,
