@@ -290,12 +290,12 @@ class ConnectPanel:
     def retry(self) -> None:
         self.browser.click("retry")
 
-    def connect(self, wallet: WalletInPage) -> None:
-        """Up to the text that is to be signed."""
+    def connect(self, wallet: WalletInPage, until: str = "ready_to_sign") -> None:
+        """Open the page, choose a wallet and let it connect; by default up to the text that is to be signed."""
         self.open()
         self.choose(wallet)
         wallet.approve_connect()
-        self.wait_for("ready_to_sign")
+        self.wait_for(until)
 
     @property
     def preview(self) -> str:
@@ -372,3 +372,8 @@ class ConfirmPanel:
         """What the form holds of a signature."""
         fields = "document.querySelectorAll('#confirm form [name^=confirm_]')"
         return str(self.browser.run(f"return Array.from({fields}, (field) => field.value).join('')"))
+
+
+def part(within: WebElement, test_id: str) -> WebElement:
+    """Return the part of a row or of a form that has this test id."""
+    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')

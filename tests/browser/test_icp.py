@@ -18,13 +18,10 @@ from sessions_core.chains import icp
 from .. import test_canisters
 from ..test_canisters import canister_key, key_of, signed_tree
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Hold, Interruption
 from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
 from .pages import Browser, ConfirmPanel, ConnectPanel
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 MAIN_NETWORK = "icp:737ba355e855bd4b61279056603e0550"
 ACCOUNTS = ("/api/auth/accounts", "POST")
@@ -42,11 +39,6 @@ def overrides(overrides: dict[str, Any], identity_port: int) -> dict[str, Any]:
 @pytest.fixture
 def signer(make_signer: MakeSigner) -> SignerInPage:
     return make_signer()
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 @pytest.fixture

@@ -14,23 +14,10 @@ from selenium.webdriver.common.keys import Keys
 from sessions_core import errors
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import HURRY, LATER
 from .conftest import Hold, Interruption, Site
 from .pages import Browser, ConnectPanel
-from .wallet_in_page import ICON, WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms >= 20000 ? 20 : ms); }"
-
-LATER = (
-    "{ const real = performance.now.bind(performance); window.later = 0;"
-    " performance.now = () => real() + window.later; }"
-)
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
+from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
 # -- Signing in ---------------------------------------------------------------------------------------
 
@@ -380,10 +367,7 @@ def test_with_several_accounts_the_person_chooses(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(accounts=3)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
     assert len(options) == 3
     options[1].click()
@@ -402,10 +386,7 @@ def test_on_a_strange_network_the_page_names_those_it_accepts(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     assert "(number 5)" in panel.error
     offers = [offer.text for offer in browser.all("switch-network")]
     assert any("Ethereum Mainnet" in offer for offer in offers)
@@ -431,10 +412,7 @@ def test_each_way_not_to_switch_leads_on(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, code: int, wrapped: bool, state: str
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.all("switch-network")[0].click()
     wallet.fail(code, wrapped=wrapped)
     panel.wait_for(state)
@@ -447,10 +425,7 @@ def test_a_wallet_without_events_is_asked_again_on_a_click(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.run("window.walletsInPage[arguments[0]].chainId = '0x1'", wallet.key)
     browser.click("recheck")
     panel.wait_for("ready_to_sign")
@@ -688,10 +663,7 @@ def test_too_many_attempts_count_down_and_then_go_on(
         return body, 429, {"Retry-After": "2"}
 
     interrupt.answers[CHALLENGES] = limited
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("rate_limited")
+    panel.connect(wallet, until="rate_limited")
     assert "Try again in 2 s" in panel.error
     assert browser.see("retry").get_attribute("aria-disabled") == "true"
     assert browser.see("chosen-wallet").text.startswith("Test Wallet")
@@ -740,10 +712,7 @@ def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
         jsonify(success=False, error={"code": "account_malformed", "message": "", "request_id": "abc"}),
         400,
     )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("nonce_failed")
+    panel.connect(wallet, until="nonce_failed")
     interrupt.answers.clear()
     panel.retry()
     panel.wait_for("ready_to_sign")
@@ -756,10 +725,7 @@ def test_a_network_that_the_server_refuses_is_the_wrong_one(
         jsonify(success=False, error={"code": "chain_unsupported", "message": "", "request_id": "abc"}),
         400,
     )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
 
 
 def test_a_text_for_another_account_is_not_shown(
@@ -778,10 +744,7 @@ def test_a_text_for_another_account_is_not_shown(
         ),
         201,
     )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("text_changed")
+    panel.connect(wallet, until="text_changed")
     assert browser.shown("message-preview") is None
 
 

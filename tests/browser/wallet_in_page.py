@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,7 @@ class WalletInPage:
         text = bytes.fromhex(data.removeprefix("0x"))
         signed = key.sign_message(encode_defunct(text))
         return text.decode(), "0x" + bytes(signed.signature).hex()
+
+
+MakeWallet = Callable[..., WalletInPage]
+"""Puts a further wallet into the browser."""

@@ -1,0 +1,36 @@
+"""The page of a session: what it asks the server, its warning, and leaving its tab and coming back."""
+
+from __future__ import annotations
+
+from ..time_machine import TimeMachine
+from .pages import Browser
+
+IDLE = 1800  # seconds, until a session that is not used ends
+VALIDATE = ("/api/auth/sessions/validate", "GET")
+KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
+
+
+def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
+    """Let time pass until the warning is due, and come back to the tab."""
+    pass_time(IDLE - left)
+    browser.look_again()
+    browser.see("timeout-dialog")
+
+
+def turn(browser: Browser, *, hidden: bool) -> str:
+    """Leave the tab for another one or come back, without the focus that may come along. Returns the title."""
+    return str(
+        browser.run(
+            "const [hidden] = arguments;"
+            "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            "const state = { value: hidden ? 'hidden' : 'visible', configurable: true };"
+            "Object.defineProperty(document, 'visibilityState', state);"
+            "document.dispatchEvent(new Event('visibilitychange'));"
+            "return document.title",
+            hidden,
+        )
+    )
+
+
+def press_a_key(browser: Browser) -> None:
+    browser.press("a")
