@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from flask import Flask
 from jinja2.bccache import BytecodeCache, FileSystemBytecodeCache
@@ -13,18 +20,19 @@ from redis import Redis
 
 from app import create_app
 from sessions_core import embedded, events
+from sessions_core.accounts import Account, parse
 from sessions_core.records import Live, Record, Records
 from sessions_core.web.services import Services
 
 from . import clusters
 from .actors import ORIGIN, Visitor, Wallet
 from .clusters import Cluster, Sentinels
+from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, ROOT, SECRET
 from .evm import Anvil
 from .evm.nodes import Relay
-from .stored import ABSOLUTE, ALICE, ANOTHER, IDLE
+from .processes import Running
+from .servers import free_port, hearing_signals
 from .time_machine import Clock, TimeMachine
-
-SECRET = "a test secret of 32 characters or more, 0123456789"
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +191,10 @@ def store(services: Services) -> Records:
 
 @pytest.fixture
 def start(store: Records) -> Callable[..., Live]:
-    """Store a record of Alice."""
+    """Store the record of a session as it is given, without the rules and the events of a sign-in.
+
+    `account`: CAIP-10, or "" for a visitor's session; `idle`, `absolute`: seconds; then fields of the record.
+    """
 
     def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
         handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
@@ -191,6 +202,27 @@ def start(store: Records) -> Callable[..., Live]:
         return store.create(record, idle, absolute)
 
     return start
+
+
+@pytest.fixture
+def owner() -> Wallet | Account | None:
+    """Whose sessions `sign_in` starts when nobody is named: a new wallet's each; a module may override it."""
+    return None
+
+
+@pytest.fixture
+def sign_in(services: Services, owner: Wallet | Account | None) -> Callable[..., Live]:
+    """Start a session by the rules of a sign-in, events included, for an account that has already proved itself.
+
+    `whose`: an account, or a wallet, which is then used on `chain`; the options are those of `Lifecycle.start`.
+    """
+
+    def sign_in(whose: Wallet | Account | None = owner, chain: str = "eip155:1", **options: Any) -> Live:
+        whose = whose or Wallet()
+        account = parse(whose.account(chain)) if isinstance(whose, Wallet) else whose
+        return services.lifecycle.start(account, services.policy.standard, **options)
+
+    return sign_in
 
 
 @pytest.fixture
@@ -229,3 +261,50 @@ def happened() -> Iterator[list[events.Event]]:
     events.happened.connect(note)
     yield seen
     events.happened.disconnect(note)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, so that the developer's own instance folder is left alone."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("app.py", "config.py", "gunicorn.conf.py", "Makefile"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("sessions_core", "templates", "static", "requirements"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture
+def start_server(checkout: Path) -> Iterator[Callable[[list[str], str], Running]]:
+    """Start a command in a copy of the checkout, on a port of its own; wait until it prints the given words."""
+    started: list[Running] = []
+    sockets = tempfile.mkdtemp(prefix="ws-")  # the path of a socket must be short
+
+    def run(command: list[str], words: str) -> Running:
+        port = free_port()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        process = subprocess.Popen(
+            hearing_signals(command),
+            cwd=checkout,
+            env=kept | {"PORT": str(port), "TMPDIR": sockets, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        running = Running(process, port, Path(sockets))
+        started.append(running)
+        running.wait_until(words.format(port=port))
+        return running
+
+    yield run
+    for running in started:
+        for process in running.family or [psutil.Process(running.process.pid)]:
+            if process.is_running():
+                process.kill()
+        running.process.wait(PATIENCE)
+        if running.process.stdout is not None:
+            running.process.stdout.close()
+    shutil.rmtree(sockets, ignore_errors=True)

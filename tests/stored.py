@@ -10,14 +10,9 @@ from typing import Any
 from redis import Redis
 
 from sessions_core.records import Live
+from sessions_core.web.services import Services
 
-ANOTHER = "another secret of 32 characters or more, 9876543210"
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
-ALICE, BOB = (
-    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
-    "eip155:1:0xde709f2102306220921060314715629080e2fb77",
-)
+from .actors import Visitor
 
 
 def key_of(redis: Redis, live: Live) -> bytes:
@@ -63,3 +58,9 @@ def everything(redis: Redis) -> bytes:
         value = redis.hgetall(key) if kind == b"hash" else redis.get(key)
         parts += [key, *([*value.keys(), *value.values()] if isinstance(value, dict) else [value])]
     return b"\n".join(parts)
+
+
+def live_of(services: Services, visitor: Visitor) -> Live:
+    live = services.records.load(visitor.session_id, "never")
+    assert isinstance(live, Live)
+    return live

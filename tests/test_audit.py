@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -23,29 +22,20 @@ from sessions_core.records import account_tag
 from sessions_core.sealing import KeyRing
 from sessions_core.settings import DAY, Settings
 
+from .activity import HERE, THERE, created, failed
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import ALICE, BOB, ROOT, SECRET
+from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
-from .stored import ALICE, BOB, together
-from .test_events import _all
+from .stored import together
 
-HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
-THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
 MOST = 100
 PURPOSE = "test audit"
 STRANGER = "eip155:1:0x8617E340B3D01FA5F11F306F4090FD50E238070D"
 
 
-def created(account: str = ALICE, handle: str = "sess_1") -> events.Event:
-    return events.SessionCreated(handle=handle, account=account, session_type="standard")
-
-
 def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
     return events.SessionRenewed(handle=handle, account=account)
-
-
-def failed(account: str | None = ALICE) -> events.Event:
-    return events.SignInFailed(code="signature_wrong", account=account)
 
 
 def key(kind: str, account: str | None = None) -> str:
@@ -131,7 +121,7 @@ def test_what_happened_to_an_account_is_read_back_newest_first(redis: Redis, log
     assert (ended.count, ended.refused) == (1, False)
 
 
-@pytest.mark.parametrize("event", _all(), ids=lambda event: event.name)
+@pytest.mark.parametrize("event", event_types(), ids=lambda event: event.name)
 def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: Any) -> None:
     made = event(**{field.name: "x" for field in dataclasses.fields(event)})
     log.note(created("x"), HERE)
@@ -763,14 +753,17 @@ def test_two_processes_that_note_at_once_lose_nothing_and_keep_the_bound(
     redis: Redis, redis_url: str, make: Callable[..., Audit]
 ) -> None:
     script = f"""
-from tests.test_audit import *
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=50))
+from sessions_core.audit import Audit
+from sessions_core.connection import Link
+from sessions_core.sealing import KeyRing
+from sessions_core.settings import Settings
+from tests.activity import THERE, created, failed
+log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)
 """
-    root = Path(__file__).parent.parent
-    with subprocess.Popen([sys.executable, "-c", script], cwd=root) as process:
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) as process:
         log = make(activity_events=50)
         for number in range(300):
             log.note(created(handle=f"ours-{number}"), HERE)

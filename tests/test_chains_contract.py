@@ -30,7 +30,7 @@ from sessions_core.errors import (
 from sessions_core.settings import Settings
 
 from .actors import Wallet, together
-from .conftest import SECRET
+from .constants import SECRET
 from .evm import CHAIN, FACTORY, Anvil
 from .evm.assembly import assemble
 from .evm.contracts import (

@@ -38,10 +38,10 @@ from sessions_core.client import (
 )
 
 from .actors import Wallet, together
+from .constants import ROOT
 from .servers import free_port
 from .time_machine import Clock, TimeMachine
 
-ROOT = Path(__file__).parent.parent
 REFRESH = "/api/auth/sessions/refresh"
 SIGN_IN = "/api/auth/sessions"
 Answer = Callable[[Callable[..., Any], dict[str, Any], Callable[..., Any]], Any]

@@ -18,7 +18,8 @@ from sessions_core.records import Ended, Live, Record, Records
 from sessions_core.settings import LONGEST
 from sessions_core.web.services import Services
 
-from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import change, key_of, together
 from .time_machine import TimeMachine
 
 

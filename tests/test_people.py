@@ -20,12 +20,12 @@ from sessions_core.records import Ended, Live
 from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
-from .stored import ALICE as ALICE_TEXT
-from .stored import ANOTHER, everything, together
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import ANOTHER
+from .constants import BOB_ACCOUNT as BOB
+from .constants import CAROL_ACCOUNT as CAROL
+from .stored import everything, together
 
-ALICE = parse(ALICE_TEXT)
-BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
-CAROL = parse("eip155:137:0x71C7656EC7ab88b098defB751B7401B5f6d8976F")
 DAVE = parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv")
 
 

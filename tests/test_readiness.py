@@ -19,7 +19,7 @@ from sessions_core.settings import Settings
 
 from .actors import together
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Listener, Server, commands_run, free_port, frozen, running
 
 LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps

@@ -7,26 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flask
 import pytest
 from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
-import sessions_core
 from sessions_core import WalletSessions
 from sessions_core.errors import Misconfigured
 
 from . import documented
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
+from .payment_provider import HERE, KEY, form
 from .servers import Server, running
-from .stored import ANOTHER
 
-KEY = b"the payment provider's key"
-HERE: dict[str, Any] = {name: getattr(flask, name) for name in ("abort", "redirect", "request", "url_for")} | {
-    name: getattr(sessions_core, name) for name in ("current_account", "public", "sessionless", "signed_in")
-}
 PRODUCTION: dict[str, Any] = {
     "SESSIONS_CORE_DEVELOPMENT": False,
     "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost",
@@ -63,10 +57,6 @@ def shop(make_app: Callable[..., Flask], invoices: dict[str, str]) -> Flask:
         **HERE,
     )
     return app
-
-
-def form(number: str = "7", key: bytes = KEY) -> dict[str, str]:
-    return {"number": number, "signature": hmac.new(key, number.encode(), "sha256").hexdigest()}
 
 
 PROVIDER = {"Origin": "https://pay.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}

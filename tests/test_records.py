@@ -20,7 +20,8 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.records import Ended, Live, Record, Records
 from sessions_core.settings import LONGEST
 
-from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import FIELDS, change, everything, key_of, together
 from .time_machine import TimeMachine
 
 
@@ -769,7 +770,7 @@ def test_a_new_secret_keeps_sessions_alive_and_a_retired_one_ends_them(
     redis: Redis, start: Callable[..., Live], make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     live = start(data={"a": 1})
-    old, new = overrides["SECRET_KEY"], "another secret of 32 characters or more, 9876543210"
+    old, new = overrides["SECRET_KEY"], ANOTHER
     rotated: Records = make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].records
     found = rotated.load(live.id, "never")
     assert isinstance(found, Live)

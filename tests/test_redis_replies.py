@@ -16,8 +16,8 @@ from sessions_core.replies import items, number
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import ALICE
 from .servers import Listener
-from .stored import ALICE
 
 JUNK = {
     "text": lambda redis, key: redis.set(key, "junk"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -17,6 +16,7 @@ from sessions_core.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import ROOT
 from .servers import Server, running
 
 ALL = ("~*", "+@all")
@@ -118,7 +118,7 @@ def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Red
 def test_the_documented_rights_suffice(
     server: Server, raw: Redis, make_app: Callable[..., Flask], wallet: Wallet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    text = (ROOT / "docs" / "settings.md").read_text()
     [line] = re.findall(r"^ACL SETUSER app .*$", text, re.MULTILINE)
     raw.execute_command(*line.replace(">password", ">secret").split())
     url = server.url.replace("unix://", "unix://app:secret@")

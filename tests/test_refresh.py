@@ -27,9 +27,10 @@ from sessions_core.records import Ended, Live, Records, account_tag
 from sessions_core.refresh import GRACE, Refresh, Refreshed
 from sessions_core.web.services import Services
 
+from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
-from .stored import ABSOLUTE, ALICE, BOB, IDLE, MINUTE, everything
+from .stored import everything
 from .time_machine import TimeMachine
 
 T = TypeVar("T")

@@ -21,9 +21,8 @@ from sessions_core.sealing import KeyRing
 from sessions_core.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
 from sessions_core.settings import Settings
 
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
 from .servers import Server, free_port, running
-from .stored import ANOTHER
 
 PREFIX = "wallet:"
 PRODUCTION: dict[str, Any] = {

@@ -18,7 +18,7 @@ from sessions_core.sealing import KeyRing
 from sessions_core.server_checks import refuse_unsafe_server, trouble_anywhere
 from sessions_core.settings import Settings
 
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Server, free_port, running
 
 SAFE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}

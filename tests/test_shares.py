@@ -18,9 +18,9 @@ from sessions_core.errors import SessionsError, ShareMismatch, StoreUnavailable
 from sessions_core.shares import Made, Shares
 from sessions_core.web.services import Services
 
+from .constants import ANOTHER, DAY, MINUTE
+from .logs import everything_logged
 from .snapshot import unchanged
-from .stored import ANOTHER, DAY, MINUTE
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 TEXT = "A text of ours,\nin two lines."

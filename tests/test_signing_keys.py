@@ -19,10 +19,9 @@ from sessions_core.signing_keys import SigningKeys
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
-from .conftest import SECRET
+from .constants import ANOTHER, DAY, MINUTE, SECRET
 from .servers import Server, commands_run, running
-from .stored import ANOTHER, DAY, MINUTE
-from .test_tokens import issue
+from .session_tokens import issue
 from .time_machine import TimeMachine
 
 KEY = b"wallet:{signing}:keys"
@@ -225,7 +224,7 @@ def test_a_flood_of_unknown_keys_costs_one_read_a_second(
 def test_a_flood_of_tokens_with_unknown_keys_costs_one_read_a_second(
     services: Services, start: Callable[..., Live], redis: Redis, monotonic: Monotonic
 ) -> None:
-    from .test_tokens import forge
+    from .session_tokens import forge
 
     token = issue(services, start()).text
     forged = [forge(services, token, {"kid": f"unknown{number}"}) for number in range(50)]

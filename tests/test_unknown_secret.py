@@ -16,10 +16,9 @@ from sessions_core.servers import Servers
 from sessions_core.settings import DAY, MINUTE
 
 from .actors import Visitor, Wallet
-from .conftest import SECRET
+from .constants import ALICE, ANOTHER, PATIENCE, SECRET
+from .processes import BIN, Running
 from .snapshot import snapshot
-from .stored import ANOTHER
-from .test_server import BIN, PATIENCE, Running, checkout, start  # noqa: F401  # fixtures
 
 Make = Callable[..., Flask]
 PRODUCTION: dict[str, Any] = {
@@ -27,7 +26,6 @@ PRODUCTION: dict[str, Any] = {
     "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost",
     "SESSIONS_CORE_REDIS_CHECK": False,
 }
-ALICE = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
 SEALING = [
     ["sessions", "sweep"],
     ["roles", "grant", ALICE, "admin"],
@@ -103,8 +101,8 @@ def test_request_renews_the_note_once_a_minute(server: Flask, redis: Redis, monk
 
 
 def test_process_that_ends_is_forgotten(
-    start: Callable[..., Running],  # noqa: F811
-    checkout: Path,  # noqa: F811
+    start_server: Callable[..., Running],
+    checkout: Path,
     redis_url: str,
     redis: Redis,
 ) -> None:
@@ -120,7 +118,7 @@ def test_process_that_ends_is_forgotten(
             command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=60, check=False
         )
 
-    app = start(["env", *(f"{k}={v}" for k, v in environment.items()), str(BIN / "gunicorn")], "Ready:")
+    app = start_server(["env", *(f"{k}={v}" for k, v in environment.items()), str(BIN / "gunicorn")], "Ready:")
     assert len(redis.keys("wallet:server:*")) == 1
     assert sweep().returncode == 0
     assert len(redis.keys("wallet:server:*")) == 1, "the shell has noted itself as a server"

@@ -23,6 +23,7 @@ from sessions_core.web.activity import COLUMNS, KINDS, as_csv, as_json
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import FIREFOX
 from .snapshot import unchanged
 from .time_machine import TimeMachine
 
@@ -61,7 +62,7 @@ def download(visitor: Visitor, kind: str) -> Any:
 def test_a_person_reads_what_they_did_and_what_was_done_newest_first(
     app: Flask, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
-    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
+    headers = {"User-Agent": FIREFOX}
     other = Visitor(app)
     other.sign_in(wallet)
     visitor.sign_in(wallet)

@@ -18,9 +18,9 @@ from sessions_core.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .canister_signatures import MAINNET_KEY, canister_key
 from .signers import ICP, IcpSigner
 from .snapshot import refused, snapshot, unchanged
-from .test_canisters import MAINNET_KEY, canister_key
 from .time_machine import TimeMachine
 
 VALIDATE = "/api/auth/sessions/validate"

@@ -32,13 +32,10 @@ from sessions_core.web.services import Services
 from sessions_core.web.view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
-from .conftest import SECRET
+from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
 from .servers import Server, running
 from .time_machine import TimeMachine
 
-ROOT = Path(__file__).parent.parent
-ALICE = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
-BOB = "eip155:1:0xde709f2102306220921060314715629080e2fb77"
 NOBODY = "sess_AAAAAAAAAAAAAAAA"
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202egnp.exe\u2028\r\n\t\x7f\x00é" + "x" * 60
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -626,7 +623,7 @@ def test_a_shell_with_another_secret_replaces_no_decision_unasked(
     services.directory.appoint(alice, "restricted")
     services.directory.verify(alice, "lic_1", "licensed", 30)
     before = services.directory.standing(alice)
-    stranger = Shell(make_app(SECRET_KEY="another secret of 32 characters or more, 9876543210"))
+    stranger = Shell(make_app(SECRET_KEY=ANOTHER))
     for typed in ("", "n\n"):
         ran = stranger("roles", *command, typed=typed)
         assert (ran.code, ran.out.strip()) == (1, "")

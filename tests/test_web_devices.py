@@ -22,6 +22,8 @@ from sessions_core.records import Live
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
+from .answers import code_of, session_cookies
+from .devices import handles, listed, message, reason
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
@@ -48,50 +50,17 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
+def owner(wallet: Wallet) -> Wallet:
+    """The user whose browser is `person`: `sign_in` signs them in elsewhere."""
+    return wallet
+
+
+@pytest.fixture
 def stranger(app: Flask, person: Visitor) -> Visitor:
     """Somebody with another account."""
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     return stranger
-
-
-@pytest.fixture
-def start(services: Services, wallet: Wallet) -> Callable[..., Live]:
-    """Sign the person in elsewhere, without the ceremony."""
-
-    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> Live:
-        return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
-
-    return start
-
-
-def listed(visitor: Visitor) -> list[dict[str, Any]]:
-    answer = visitor.json("/api/auth/sessions")
-    assert answer.status_code == 200
-    return list(answer.get_json()["data"]["sessions"])
-
-
-def handles(page: TestResponse | str) -> list[str]:
-    """The sessions that a page lists, in its order."""
-    text = page if isinstance(page, str) else page.get_data(as_text=True)
-    return re.findall(r'data-testid="session-row" data-handle="([^"]+)"', text)
-
-
-def message(page: TestResponse) -> str | None:
-    found = re.search(r'data-message="([^"]*)"', page.get_data(as_text=True))
-    return found[1] if found else None
-
-
-def reason(app: Flask, session_id: str) -> str | None:
-    """Why a session is no more; `None` while it lives."""
-    visitor = Visitor(app)
-    visitor.session_id = session_id
-    answer = visitor.json("/api/auth/sessions/validate").get_json()
-    return None if answer["success"] else str(answer["error"]["reason"])
-
-
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["error"]["code"])
 
 
 def told(person: Visitor) -> str | None:
@@ -101,19 +70,15 @@ def told(person: Visitor) -> str | None:
     return found[1] if found else None
 
 
-def cookies(response: TestResponse) -> list[str]:
-    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
-
-
 # -- The list ------------------------------------------------------------------------------------------------------
 
 
 def test_the_list_shows_this_session_first_and_then_by_last_activity(
-    person: Visitor, start: Callable[..., Live], pass_time: TimeMachine
+    person: Visitor, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(start(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -122,9 +87,9 @@ def test_the_list_shows_this_session_first_and_then_by_last_activity(
 
 
 def test_a_row_says_what_people_recognise_and_nothing_more(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -150,25 +115,25 @@ def test_a_row_says_what_people_recognise_and_nothing_more(
 
 
 def test_the_list_holds_sessions_of_this_very_account_and_no_other(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    start(Wallet())
-    start(wallet, "eip155:11155111")
+    sign_in(Wallet())
+    sign_in(wallet, "eip155:11155111")
     assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
 
 
 def test_what_has_ended_is_not_in_the_list(
-    person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
+    person: Visitor, sign_in: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
-    start()
+    sign_in()
     pass_time(1000)
     assert person.get("/session").status_code == 200
     pass_time(801)
-    ended = start()
+    ended = sign_in()
     services.lifecycle.revoke(ended, "revoked")
     assert handles(person.get("/sessions")) == [handle_of(person)]
     # A record that was put back from before the end, by somebody who can write to Redis.
-    stale = start()
+    stale = sign_in()
     key, kept = stale.place.record, redis.get(stale.place.record)
     services.lifecycle.revoke_account(parse(stale.record.account))
     redis.set(key, kept, px=100_000)
@@ -233,9 +198,9 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
 
 
 def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(
-    app: Flask, person: Visitor, other: Visitor, start: Callable[..., Live]
+    app: Flask, person: Visitor, other: Visitor, sign_in: Callable[..., Live]
 ) -> None:
-    ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, other.session_id, *(sign_in().id for _ in range(3))]
     target = handle_of(other)
     answers = [person.get(path) for path in ("/sessions", "/sessions/others", "/sessions/everywhere", "/session")]
     answers += [person.json(path) for path in ("/api/auth/sessions", "/api/auth/sessions/validate")]
@@ -318,9 +283,9 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 
 
 def test_a_name_changes_nothing_but_the_name(
-    app: Flask, services: Services, person: Visitor, start: Callable[..., Live], redis: Redis
+    app: Flask, services: Services, person: Visitor, sign_in: Callable[..., Live], redis: Redis
 ) -> None:
-    live = services.records.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    live = services.records.load(sign_in(data={"basket": ["a"]}, remember=True).id, "never")
     assert isinstance(live, Live)
     ttl = redis.pttl(live.place.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
@@ -335,9 +300,9 @@ def test_a_name_changes_nothing_but_the_name(
 
 
 def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
-    services: Services, person: Visitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
+    services: Services, person: Visitor, sign_in: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
 ) -> None:
-    live = start()
+    live = sign_in()
     find = services.records.find
 
     def and_then_end(account: str, handle: str) -> Live | None:
@@ -438,7 +403,7 @@ def test_ending_the_session_in_use_is_signing_out(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "signed_out"
     assert happened == [events.SessionEnded(handle=handle, account=wallet.account(), reason="signed_out")]
-    [cookie] = cookies(answer)
+    [cookie] = session_cookies(answer)
     assert cookie.startswith(f"{SESSION_COOKIE}=;")
     assert (reason(app, before), other.signed_in) == ("signed_out", True)
 
@@ -478,7 +443,7 @@ def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
             f"/api/auth/sessions/{handle}", base_url=ORIGIN, headers={"X-CSRFToken": token, "Origin": ORIGIN}
         )
     assert answer.status_code == 503
-    assert cookies(answer) == []
+    assert session_cookies(answer) == []
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
@@ -556,9 +521,9 @@ def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_
 
 
 def test_the_same_address_on_another_network_is_another_account(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet, redis: Redis
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, redis: Redis
 ) -> None:
-    live = start(wallet, "eip155:11155111")
+    live = sign_in(wallet, "eip155:11155111")
     with unchanged(redis):
         for ask in ASKS.values():
             assert ask(person, live.record.handle).status_code == 404
@@ -568,9 +533,9 @@ def test_the_same_address_on_another_network_is_another_account(
 
 
 def test_all_others_end_and_this_one_stays(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
-    others = [start() for _ in range(3)]
+    others = [sign_in() for _ in range(3)]
     with unchanged(redis):
         page = person.get("/sessions/others")
     assert 'data-others="3"' in page.get_data(as_text=True)
@@ -582,15 +547,15 @@ def test_all_others_end_and_this_one_stays(
 
 
 def test_all_end_and_this_one_too(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
-    ids = [person.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, *(sign_in().id for _ in range(3))]
     with unchanged(redis):
         assert 'data-others="3"' in person.get("/sessions/everywhere").get_data(as_text=True)
     answer = person.submit("/sessions/everywhere")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "everywhere"
-    assert cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
+    assert session_cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
     assert {reason(app, each) for each in ids} == {"everywhere"}
     assert stranger.signed_in
     person.sign_in(wallet)
@@ -601,13 +566,13 @@ def test_all_end_and_this_one_too(
 def test_the_json_service_ends_others_and_all(
     app: Flask,
     person: Visitor,
-    start: Callable[..., Live],
+    sign_in: Callable[..., Live],
     wallet: Wallet,
     happened: list[events.Event],
     scope: str,
     ended: int,
 ) -> None:
-    ids = [start().id for _ in range(2)]
+    ids = [sign_in().id for _ in range(2)]
     token = person.token("/session")
     happened.clear()
     answer = person.send("DELETE", f"/api/auth/sessions?scope={scope}")
@@ -715,12 +680,12 @@ def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event
 
 
 def test_of_two_who_end_all_others_at_once_one_stays(
-    app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
     for _ in range(10):
         both = [Visitor(app), Visitor(app)]
         for visitor in both:
-            visitor.session_id = start().id
+            visitor.session_id = sign_in().id
         tokens = [visitor.token("/session") for visitor in both]
         together(
             *(

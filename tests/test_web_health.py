@@ -15,11 +15,10 @@ from werkzeug.test import TestResponse
 from sessions_core import events, metrics, readiness
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ROOT, SECRET
+from .metric_samples import grown, read
 from .servers import Listener, Server, commands_run, running
-from .test_metrics import grown, read
 
-ROOT = Path(__file__).parent.parent
 READER = "the secret of whoever reads numbers, 0123456789"
 PRODUCTION = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
 PATHS = ("/livez", "/readyz", "/metrics")

@@ -23,11 +23,11 @@ from sessions_core.person import born_id
 from sessions_core.records import Ended
 from sessions_core.web.services import Services
 
-from .actors import Visitor, Wallet, as_browsers_send, together
+from .actors import Visitor, Wallet, as_browsers_send, handle_of, together
+from .constants import ALICE, ANOTHER
+from .devices import handles, listed, message, reason
 from .signers import SolanaSigner, StacksSigner
 from .snapshot import unchanged
-from .stored import ALICE, ANOTHER
-from .test_web_devices import handle_of, handles, listed, message, reason
 from .time_machine import TimeMachine
 
 

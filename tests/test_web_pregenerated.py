@@ -19,8 +19,8 @@ from sessions_core.records import Live
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
+from .logs import everything_logged
 from .snapshot import refused, unchanged
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 MARKER = "__Host-share"

@@ -12,7 +12,8 @@ from flask import Flask
 from sessions_core import Misconfigured, messages
 
 from .actors import ApiClient, Visitor, Wallet
-from .test_web_confirmations import ACTIONS, Shop, code_of
+from .answers import code_of
+from .shop import ACTIONS, Shop
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sessions_core import accounts, events
 from sessions_core.web import client
 from sessions_core.web.services import Services
 
+from ..constants import ALICE_ACCOUNT
 from ..servers import serving
 from . import accessibility
 from .families_in_page import FamilyWallet, Put
@@ -234,7 +235,7 @@ class Elsewhere:
 def end(browser: Browser, app: Flask) -> Callable[[str], None]:
     """Leave the browser with the cookie of a session that ended for a reason."""
     services: Services = app.extensions["wallet_sessions"]
-    account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
+    account = ALICE_ACCOUNT
 
     def leave(reason: str) -> None:
         with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):

@@ -16,9 +16,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..constants import PATIENCE
 from .wallet_in_page import WalletInPage
 
-PATIENCE = 20
 SETTLED = """
     const [button] = arguments;
     return !button.closest("[data-deliberate]") || (document.documentElement.dataset.settling === undefined

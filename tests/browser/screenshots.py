@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from sessions_core.web.services import Services
 from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
 
+from ..constants import ROOT
 from .activity_log import everything
 from .clocks_in_page import HURRY
 from .conftest import Elsewhere, Site, account_of
@@ -34,7 +34,6 @@ from .step_up import ask_to_end
 from .trial_wallet import Trial
 from .wallet_in_page import Request, WalletInPage
 
-ROOT = Path(__file__).parents[2]
 README, ALL = ROOT / "docs/images", ROOT / "build/screenshots"
 
 

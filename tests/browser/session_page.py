@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ..constants import IDLE
 from ..time_machine import TimeMachine
 from .pages import Browser
 
-IDLE = 1800  # seconds, until a session that is not used ends
 VALIDATE = ("/api/auth/sessions/validate", "GET")
 KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
 

@@ -15,8 +15,8 @@ from selenium.webdriver.common.by import By
 from sessions_core import canisters, encodings
 from sessions_core.chains import icp
 
-from .. import test_canisters
-from ..test_canisters import canister_key, key_of, signed_tree
+from .. import canister_signatures
+from ..canister_signatures import canister_key, key_of, signed_tree
 from ..time_machine import TimeMachine
 from .conftest import Hold, Interruption
 from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
@@ -104,7 +104,7 @@ def test_what_a_canister_signed_is_accepted_as_internet_identity_gives_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(canisters, "network", lambda: MAIN_NETWORK.removeprefix("icp:"))
-    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(test_canisters.ROOT))
+    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(canister_signatures.ROOT_SECRET))
     panel.open()
     panel.choose(identity)
     asked = identity.enter()
@@ -121,7 +121,7 @@ def of_canister(chain: Chain) -> Chain:
     own = link["delegation"]
     hashed = icp._hash(icp._Delegation(expiration=own["expiration"], pubkey=own["pubkey"]))
     signed = b"\x1aic-request-auth-delegation" + hashed
-    signature = test_canisters.sign(signs=signed_tree(signed)).hex()
+    signature = canister_signatures.sign(signs=signed_tree(signed)).hex()
     return {"delegations": [{"delegation": own, "signature": signature}], "publicKey": canister_key().hex()}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ..constants import ROOT
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .pages import Browser, ConnectPanel
@@ -15,7 +16,6 @@ from .step_up import ask_to_end
 from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
-ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 TAG = re.compile(r"<(?P<name>[a-z][\w-]*)(?P<rest>(?:\{\{.*?\}\}|\{%.*?%\}|[^<>{])*)", re.S)
 

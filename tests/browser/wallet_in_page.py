@@ -18,8 +18,9 @@ from eth_account.messages import encode_defunct
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..constants import PATIENCE
+
 SCRIPT = (Path(__file__).parent / "injected_wallet.js").read_text()
-PATIENCE = 20
 HUMAN_MS = 600
 """Nobody declines faster."""
 SVG = (

@@ -1,0 +1,10 @@
+"""The types of events."""
+
+from __future__ import annotations
+
+from sessions_core import events
+from sessions_core.events import Event
+
+
+def event_types() -> list[type[Event]]:
+    return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]
