@@ -9,24 +9,17 @@ import pyblst
 
 from sessions_core import canisters
 
-# Internet Identity on the main network in 2023 (dfinity/ic, the calls that its boundary nodes are tested with): the
-# key of a principal, the key of a browser, until when, and the canister's signature on that delegation.
+# The key of a principal at Internet Identity on the main network in 2023 (dfinity/ic, the calls that its boundary
+# nodes are tested with).
 MAINNET_KEY = bytes.fromhex(
     "303c300c060a2b0601040183b8430102032c000a00000000000000070101256be5adbf2dc79db139418571658ee831d2017646e834c3"
     "c63649bb2df966b9"
 )
-
-
 CANISTER = bytes.fromhex("00000000000000070101")
-
-
 SEED = b"\1" * 32
-
-
 SUBNET = b"\2" * 29
-
-
 TEXT = b"what is signed"
+ROOT_SECRET, SUBNET_SECRET = 7**80, 11**70
 
 
 def canister_key(seed: bytes = SEED, canister: bytes = CANISTER) -> bytes:
@@ -57,6 +50,7 @@ def cbor(value: Any) -> bytes:
 
 
 def document(value: Any) -> bytes:
+    """A CBOR document, with the tag that says so."""
     return b"\xd9\xd9\xf7" + cbor(value)
 
 
@@ -77,18 +71,18 @@ def key_of(secret: int) -> bytes:
 
 
 def bls(secret: int, signed: bytes) -> bytes:
+    """A BLS signature."""
     return bytes(pyblst.BlstP1Element.hash_to_group(signed, canisters._CIPHERSUITE).scalar_mul(secret).compress())
 
 
-ROOT_SECRET, SUBNET_SECRET = 7**80, 11**70
-
-
 def certificate(secret: int, content: list[Any], **more: Any) -> bytes:
+    """A certificate of a hash tree, signed with a secret of ours."""
     signed = b"\x0dic-state-root" + canisters._digest(content)
     return document({"tree": content, "signature": bls(secret, signed), **more})
 
 
 def ranges(*pairs: tuple[bytes, bytes]) -> bytes:
+    """Ranges of canister ids, first and last."""
     return document([list(pair) for pair in pairs])
 
 
@@ -102,6 +96,7 @@ def subnet_content(**changes: Any) -> dict[bytes, Any]:
 
 
 def delegation(content: dict[bytes, Any] | None = None, secret: int = ROOT_SECRET, **more: Any) -> dict[str, Any]:
+    """What the root signs for a subnet."""
     return {
         "subnet_id": SUBNET,
         "certificate": certificate(secret, tree(subnet_content() if content is None else content), **more),
@@ -109,6 +104,7 @@ def delegation(content: dict[bytes, Any] | None = None, secret: int = ROOT_SECRE
 
 
 def signed_tree(text: bytes = TEXT, seed: bytes = SEED, leaf: Any = b"") -> list[Any]:
+    """The hash tree in which a canister notes the texts that it signed."""
     return tree({b"sig": {hashlib.sha256(seed).digest(): {hashlib.sha256(text).digest(): leaf}}})
 
 

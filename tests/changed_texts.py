@@ -18,8 +18,7 @@ from sessions_core.errors import (
     VersionUnsupported,
 )
 
-ANOTHER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
-
+ANOTHER_ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
 # What a phisher or a broken page might send: a text of ours with one thing changed, signed as changed.
 CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
@@ -54,13 +53,13 @@ CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
     "another enabled chain": (MessageChanged, lambda text: text.replace("Chain ID: 1", "Chain ID: 10")),
     "a chain with a leading zero": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 01")),
     "a chain in hex": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 0x1")),
-    "another account": (MessageChanged, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER, text)),
-    "a bad checksum": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1] + "D", text)),
+    "another account": (MessageChanged, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER_ADDRESS, text)),
+    "a bad checksum": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER_ADDRESS[:-1] + "D", text)),
     "a lower-case address": (
         MessageChanged,
         lambda text: re.sub("0x[0-9a-fA-F]{40}", lambda found: found[0].lower(), text),
     ),
-    "a short address": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1], text)),
+    "a short address": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER_ADDRESS[:-1], text)),
     "another kind of account": (AccountMalformed, lambda text: text.replace("Ethereum", "Stacks")),
     "a kind of account that nobody has": (MessageMalformed, lambda text: text.replace("Ethereum", "Dogecoin")),
     "another nonce": (MessageChanged, lambda text: re.sub("Nonce: .*", "Nonce: 1234567890123456789012", text)),

@@ -32,6 +32,7 @@ from .evm import Anvil
 from .evm.nodes import Relay
 from .processes import Running
 from .servers import free_port, hearing_signals
+from .stored import link_of
 from .time_machine import Clock, TimeMachine
 
 
@@ -154,7 +155,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        app.extensions["wallet_sessions"].records._link.close()
+        link_of(app.extensions["wallet_sessions"].records).close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Where an account is signed in, as the JSON service and the page tell it."""
+"""The sessions of an account, as the JSON service and the pages list them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .actors import Visitor
 
 
 def listed(visitor: Visitor) -> list[dict[str, Any]]:
+    """Return the sessions that the JSON service lists, in its order."""
     answer = visitor.json("/api/auth/sessions")
     assert answer.status_code == 200
     return list(answer.get_json()["data"]["sessions"])
@@ -24,6 +25,7 @@ def handles(page: TestResponse | str) -> list[str]:
 
 
 def message(page: TestResponse) -> str | None:
+    """Return the message of the last form, if the page has one."""
     found = re.search(r'data-message="([^"]*)"', page.get_data(as_text=True))
     return found[1] if found else None
 

@@ -1,16 +1,18 @@
-"""Signatures of Ethereum in encodings that are not the one that is accepted."""
+"""Signatures of Ethereum, and their encodings that are refused."""
 
 from __future__ import annotations
 
-# The order of secp256k1 (SEC 2, section 2.4.1), and ERC-55's own example.
+# The order of secp256k1 (SEC 2, section 2.4.1).
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def encoded(r: int, s: int, v: int) -> str:
+    """Return the encoding that is accepted: 0x, r, s, v."""
     return f"0x{r:064x}{s:064x}{v:02x}"
 
 
 def decoded(signature: str) -> tuple[int, int, int]:
+    """Return r, s and v."""
     raw = bytes.fromhex(signature[2:])
     return int.from_bytes(raw[:32]), int.from_bytes(raw[32:64]), raw[64]
 

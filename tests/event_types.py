@@ -1,4 +1,4 @@
-"""The types of events."""
+"""Every type of event."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from sessions_core.events import Event
 
 
 def event_types() -> list[type[Event]]:
+    """Return the classes of events, without their base."""
     return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]

@@ -10,10 +10,9 @@ from typing import Any
 
 from flask import Flask
 
-from sessions_core.connection import Link
-
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member, Sentinels, wait_until
+from .stored import link_of
 
 
 def sign_outs_during(
@@ -65,7 +64,7 @@ class Accounts:
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.cluster = cluster
         self.app = app
-        self.link: Link = app.extensions["wallet_sessions"].records._link
+        self.link = link_of(app.extensions["wallet_sessions"].records)
         self.by_master: dict[int, Visitor] = {}
         while len(self.by_master) < 3:
             person, wallet = Visitor(app), Wallet()

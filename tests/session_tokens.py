@@ -18,6 +18,7 @@ from sessions_core.web.view import SessionView
 
 
 def issue(services: Services, live: Live) -> Token:
+    """Issue a session token with all that the session may do."""
     view = SessionView(live, services)
     return services.tokens.issue(
         live, session_type=view.type, network=view.network, role=view.role, permissions=view.allowed
@@ -25,25 +26,30 @@ def issue(services: Services, live: Live) -> Token:
 
 
 def encode(value: bytes) -> str:
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def decode(part: str) -> bytes:
+    """Read base64url without padding."""
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Return header, claims and signature, unchecked."""
     header, payload, signature = token.split(".")
     return json.loads(decode(header)), json.loads(decode(payload)), decode(signature)
 
 
 def private_key(services: Services) -> ec.EllipticCurvePrivateKey:
+    """Return the private key that tokens are signed with now."""
     key = services.signing_keys.signer().private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
 
 def es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    """Sign as ES256 does (RFC 7518, section 3.4), with the lower s."""
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(SHA256())))
     return r.to_bytes(32) + min(s, P256_ORDER - s).to_bytes(32)
 

@@ -23,11 +23,12 @@ from sessions_core.sealing import KeyRing
 from sessions_core.settings import DAY, Settings
 
 from .activity import HERE, THERE, created, failed
+from .actors import together
 from .clusters import Cluster
 from .constants import ALICE, BOB, ROOT, SECRET
 from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
-from .stored import together
+from .stored import encoded_entry, link_of, sealed_entry
 
 MOST = 100
 PURPOSE = "test audit"
@@ -61,8 +62,8 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
 
 def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
     """Put an entry into a stream at a moment of the test's choice."""
-    entry = log._encode((event.name, dataclasses.asdict(event), client.ip, client.device))
-    redis.xadd(stream, {"e": log._keys.seal(entry, stream.encode())}, stream_id)
+    entry = encoded_entry(log, (event.name, dataclasses.asdict(event), client.ip, client.device))
+    redis.xadd(stream, {"e": sealed_entry(log, stream, entry)}, stream_id)
 
 
 class Apart(Audit):
@@ -584,7 +585,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"e": b"\xff" * 100_000},
         {"x": b"", "y": b"z"},
         {b"": b""},
-        {"e": log._encode(("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
+        {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
         {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
         {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
     ]
@@ -592,13 +593,13 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
     for shape in (
         b"",
         b"\xc1",
-        log._encode(["x"]),
-        log._encode({"a": 1}),
-        log._encode(("x", [], "", "")),
+        encoded_entry(log, ["x"]),
+        encoded_entry(log, {"a": 1}),
+        encoded_entry(log, ("x", [], "", "")),
         b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
-        forged.append({"e": log._keys.seal(shape, stream.encode())})
+        forged.append({"e": sealed_entry(log, stream, shape)})
     for entry in forged * 30:
         redis.xadd(stream, entry)
     log.note(created(), THERE)
@@ -719,9 +720,9 @@ def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
 
 def test_an_entry_that_is_sent_twice_since_the_answer_was_lost_stands_there_once(redis: Redis, log: Audit) -> None:
     stream = key("activity", ALICE)
-    sealed = log._keys.seal(b"x", stream.encode())
+    sealed = sealed_entry(log, stream, b"x")
     for _ in range(2):
-        log._link.run(audit._WRITE, (stream,), DAY, MOST, sealed)
+        link_of(log).run(audit._WRITE, (stream,), DAY, MOST, sealed)
     assert redis.xlen(stream) == 1
     log.note(created(), HERE)
     log.note(created(), HERE)

@@ -45,6 +45,8 @@ from .canister_signatures import (
 from .chain_contract import NOW
 from .signers import NEVER, IcpSigner
 
+# Internet Identity on the main network in 2023 (dfinity/ic, the calls that its boundary nodes are tested with): the
+# key of a browser, until when, and the signature of the canister with MAINNET_KEY on that delegation.
 MAINNET_PAGE = bytes.fromhex(
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004a0b28b61d6940150e69ff597d9c8bd1411aaddd8d3119e1058f0c3"
     "023e3b2f6da8af79f0322629ebfa9ef42e9f9487bc27414f91e41f7a7f4793986ee834227a"

@@ -40,7 +40,7 @@ from sessions_core.client import (
 from .actors import Wallet, together
 from .constants import ROOT
 from .servers import free_port
-from .time_machine import Clock, TimeMachine
+from .time_machine import Clock, TimeMachine, read_long_ago
 
 REFRESH = "/api/auth/sessions/refresh"
 SIGN_IN = "/api/auth/sessions"
@@ -320,7 +320,7 @@ def test_keys_that_the_site_lost_cost_a_refresh_and_not_the_session(
     handle = client.session["session_id"]
     (name,) = [key for key in redis.keys("*") if b"keys" in key or b"signing" in key]
     redis.delete(name)
-    site.app.extensions["wallet_sessions"].signing_keys._read_at = float("-inf")
+    read_long_ago(site.app.extensions["wallet_sessions"].signing_keys)
     assert client.request("GET", "/profile") == {"mine": True}
     assert client.validate()["session_id"] == handle
     assert site.count(f"POST {REFRESH}") == 1

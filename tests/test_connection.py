@@ -27,6 +27,8 @@ from sessions_core.web.services import Services
 from .actors import SESSION_COOKIE, Visitor, Wallet
 from .clusters import Cluster, Sentinels
 from .servers import Listener, Server, free_port, frozen, running
+from .stored import fields_of, link_of
+from .time_machine import use_clock
 
 TIMEOUT = 1.0
 BUSY = 15  # what a machine with other work may add; without limits each of these would take longer still
@@ -546,7 +548,7 @@ class Site:
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
         self.records: Records = self.services.records
-        self.records._link._breaker.clock = self.now
+        use_clock(link_of(self.records), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -743,7 +745,7 @@ def test_out_of_memory_nobody_new_comes_in_and_everybody_else_can_read_slide_and
         assert_unavailable(site.person.get("/note"))
         assert site.person.get("/session").status_code == 200, "writers must not take the readers down with them"
     [key] = site.raw.keys("*:session:*")
-    active, *rest = site.raw.get(key).split(b"|", 6)
+    active, *rest = fields_of(site.raw, key)
     site.raw.config_set("maxmemory", 0)
     site.raw.set(key, b"|".join((b"%013d" % (int(active) - 61_000), *rest)), keepttl=True)
     site.raw.pexpire(key, 1_739_000)
@@ -818,7 +820,7 @@ def test_scripts_that_redis_forgot_and_connections_that_it_closed_go_unnoticed(s
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(app.extensions["wallet_sessions"].records._link)
+    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].records))
 
     @app.get("/note")
     @signed_in

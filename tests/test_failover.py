@@ -23,6 +23,7 @@ from .clusters import Cluster, Member, Sentinels, wait_until
 from .constants import ROOT
 from .failovers import Accounts, sign_outs_during
 from .servers import free_port
+from .time_machine import finish_looking
 
 WRITE = Script("redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], ARGV[1])")
 
@@ -162,8 +163,7 @@ def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
         assert accounts.by_master[lost.port].get("/session").status_code == 503
         answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
         assert answer.get_json()["data"]["trouble"] == "redis_partial"
-    looking = accounts.app.extensions["wallet_sessions"].readiness._looking
-    looking.result(10)  # its thread has connections
+    finish_looking(accounts.app.extensions["wallet_sessions"].readiness, 10)  # its thread has connections
 
 
 def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:

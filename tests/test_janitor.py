@@ -18,8 +18,9 @@ from sessions_core.records import Ended, Live, Record, Records
 from sessions_core.settings import LONGEST
 from sessions_core.web.services import Services
 
+from .actors import together
 from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
-from .stored import change, key_of, together
+from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -306,7 +307,7 @@ def test_a_sweep_that_loses_redis_says_so(
     def gone(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(store._link, "run", gone)
+    monkeypatch.setattr(link_of(store), "run", gone)
     with pytest.raises(StoreUnavailable):
         janitor.sweep()
 
@@ -315,7 +316,7 @@ def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live, other = start(wallet="mine"), start(wallet="other")
-    run = store._link.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
         if script is scripts.MEND and keys[0] == live.place.record:
@@ -323,7 +324,7 @@ def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
             assert store.revoke_others(live) == 1
         return run(script, keys, *rest)
 
-    monkeypatch.setattr(store._link, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     janitor.sweep()
     assert isinstance(store.load(live.id, "never"), Live)
     assert store.load(other.id, "never") == Ended("revoked")

@@ -18,6 +18,7 @@ from sessions_core import errors, events, metrics
 
 from .constants import ROOT
 from .metric_samples import grown, read
+from .stored import link_of
 
 ACCOUNT = "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F"
 
@@ -106,7 +107,7 @@ def test_how_many_live_is_left_out_while_it_is_not_known() -> None:
 
 
 def test_the_latency_of_redis_is_observed(app: Flask) -> None:
-    link = app.extensions["wallet_sessions"].records._link
+    link = link_of(app.extensions["wallet_sessions"].records)
     assert grown(lambda: link.call("PING"), "wallet_redis_seconds_count") == 1
 
 

@@ -20,11 +20,12 @@ from sessions_core.records import Ended, Live
 from sessions_core.standing import Standing
 from sessions_core.web.services import Services
 
+from .actors import together
 from .constants import ALICE_ACCOUNT as ALICE
 from .constants import ANOTHER
 from .constants import BOB_ACCOUNT as BOB
 from .constants import CAROL_ACCOUNT as CAROL
-from .stored import everything, together
+from .stored import everything, link_of
 
 DAVE = parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv")
 
@@ -236,7 +237,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
 
     def cut_short(writes: int, change: Callable[[], Any]) -> bool:
         left = writes
-        run = people._link.run
+        run = link_of(people).run
 
         def counted(*arguments: Any) -> Any:
             nonlocal left
@@ -246,7 +247,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
             return run(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(people._link, "run", counted)
+            patch.setattr(link_of(people), "run", counted)
             try:
                 change()
             except errors.StoreUnavailable:

@@ -21,6 +21,7 @@ from .actors import together
 from .clusters import Cluster
 from .constants import SECRET
 from .servers import Listener, Server, commands_run, free_port, frozen, running
+from .time_machine import finish_looking
 
 LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps
 
@@ -97,9 +98,7 @@ def test_a_server_that_is_frozen_is_slow_and_ready_when_it_goes_on(
     with frozen(server):
         assert readiness.trouble() == "redis_slow"
     patience.setattr(module, "SECONDS", LONG)
-    looking = readiness._looking
-    assert looking is not None
-    assert looking.result(LONG) is None
+    assert finish_looking(readiness, LONG) is None
     assert readiness.trouble() is None
 
 

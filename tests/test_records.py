@@ -20,8 +20,9 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.records import Ended, Live, Record, Records
 from sessions_core.settings import LONGEST
 
+from .actors import together
 from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
-from .stored import FIELDS, change, everything, key_of, together
+from .stored import FIELDS, change, everything, key_of, link_of, replace_sealed
 from .time_machine import TimeMachine
 
 
@@ -619,7 +620,7 @@ def test_one_write_ends_every_session_of_everybody(
 def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_dead(
     store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, revoke: str, reason: str
 ) -> None:
-    run = store._link.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, *rest: Any) -> Any:
         if script is scripts.CREATE:
@@ -627,7 +628,7 @@ def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_d
             getattr(store, revoke)(*([ALICE] if revoke == "revoke_account" else []))
         return run(script, *rest)
 
-    monkeypatch.setattr(store._link, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     assert store.load(start().id, "now") == Ended(reason)
 
 
@@ -699,11 +700,8 @@ def test_a_pickle_that_was_sealed_with_our_own_key_is_not_executed(
     redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
-    key = key_of(redis, live)
-    parts = redis.get(key).split(b"|", 6)
     attack = b"cposix\nsystem\n(S'touch /tmp/pickled'\ntR."
-    parts[6] = store._keys.seal(attack, b"|".join((key, *parts[1:6])))
-    redis.set(key, b"|".join(parts), keepttl=True)
+    replace_sealed(redis, store, live, attack)
     assert_unreadable(redis, store, live, happened)
 
 

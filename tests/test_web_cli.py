@@ -34,6 +34,7 @@ from sessions_core.web.view import iso, moment
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
 from .servers import Server, running
+from .stored import link_of
 from .time_machine import TimeMachine
 
 NOBODY = "sess_AAAAAAAAAAAAAAAA"
@@ -956,8 +957,8 @@ def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask]
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
     for live in services.janitor.every():  # a hand in the database
-        services.records._link.call("HDEL", live.place.entries, live.place.digest)
-        services.records._link.call("PERSIST", live.place.record)
+        link_of(services.records).call("HDEL", live.place.entries, live.place.digest)
+        link_of(services.records).call("PERSIST", live.place.record)
     counts = flask("sessions", "sweep", "--json").json
     assert (counts["lost"], counts["clock"]) == (5, 5)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}

@@ -26,7 +26,8 @@ from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
 from .servers import commands_run
 from .snapshot import refused, unchanged
-from .time_machine import TimeMachine
+from .stored import before_it_is_stored, link_of
+from .time_machine import TimeMachine, ask_again
 
 UNKNOWN = "sess_0123456789abcdef"
 MALFORMED = [
@@ -447,7 +448,7 @@ def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.records))
         assert person.signed_in
     finally:
         back.stop()
@@ -647,17 +648,13 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
 ) -> None:
     """Who began to sign in before the click is out, although the session did not exist yet."""
     late = Visitor(app)
-    sealed = services.records._sealed
 
-    def click_first(live: Live) -> bytes:
-        record = sealed(live)
-        monkeypatch.setattr(services.records, "_sealed", sealed)
+    def click() -> None:
         assert person.send("DELETE", "/api/auth/sessions?scope=others").status_code == 200
-        return record
 
     challenge = late.challenge(wallet.account())
     token = late.token()
-    monkeypatch.setattr(services.records, "_sealed", click_first)
+    before_it_is_stored(monkeypatch, services.records, click)
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in

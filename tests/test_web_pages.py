@@ -30,7 +30,8 @@ from .changed_texts import CHANGES
 from .ethereum_signatures import other_encodings
 from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
-from .time_machine import Clock, TimeMachine
+from .stored import link_of
+from .time_machine import Clock, TimeMachine, ask_again
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -1053,7 +1054,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.records))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
