@@ -31,7 +31,7 @@ from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, ROOT, SECRET
 from .evm import Anvil
 from .evm.nodes import Relay
 from .processes import Running
-from .servers import free_port, hearing_signals
+from .servers import Server, free_port, hearing_signals, running
 from .stored import link_of
 from .time_machine import Clock, TimeMachine
 
@@ -55,6 +55,20 @@ def redis_url(redis_server: str) -> str:
 def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
+        yield client
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis of this test alone, fit for production, which it may ruin; a module may override it with another."""
+    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
+        yield server
+
+
+@pytest.fixture
+def raw(server: Server) -> Iterator[Redis]:
+    """A client of our own to that Redis."""
+    with server.client() as client:
         yield client
 
 
@@ -295,17 +309,17 @@ def start_server(checkout: Path) -> Iterator[Callable[[list[str], str], Running]
             text=True,
             start_new_session=True,
         )
-        running = Running(process, port, Path(sockets))
-        started.append(running)
-        running.wait_until(words.format(port=port))
-        return running
+        server = Running(process, port, Path(sockets))
+        started.append(server)
+        server.wait_until(words.format(port=port))
+        return server
 
     yield run
-    for running in started:
-        for process in running.family or [psutil.Process(running.process.pid)]:
+    for server in started:
+        for process in server.family or [psutil.Process(server.process.pid)]:
             if process.is_running():
                 process.kill()
-        running.process.wait(PATIENCE)
-        if running.process.stdout is not None:
-            running.process.stdout.close()
+        server.process.wait(PATIENCE)
+        if server.process.stdout is not None:
+            server.process.stdout.close()
     shutil.rmtree(sockets, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sessions_core.accounts import parse
 
@@ -19,6 +20,12 @@ PATIENCE = 20
 SECRET = "a test secret of 32 characters or more, 0123456789"
 ANOTHER = "another secret of 32 characters or more, 9876543210"
 
+PRODUCTION: dict[str, Any] = {
+    "SESSIONS_CORE_DEVELOPMENT": False,
+    "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
+}
+"""What turns the settings of the tests into those of a site in production."""
+
 ALICE, BOB, CAROL = (
     "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
     "eip155:1:0xde709f2102306220921060314715629080e2fb77",
@@ -29,3 +36,5 @@ ALICE_ACCOUNT, BOB_ACCOUNT, CAROL_ACCOUNT = parse(ALICE), parse(BOB), parse(CARO
 BROWSER = "b" * 43
 """The value of a browser cookie."""
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+VALIDATE, KEEP_ALIVE = "/api/auth/sessions/validate", "/api/auth/sessions/keep-alive"

@@ -34,7 +34,7 @@ from sessions_core.errors import (
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Wallet
-from .changed_texts import ANOTHER, CHANGES
+from .changed_texts import ANOTHER_ADDRESS, CHANGES
 from .constants import BROWSER, SECRET
 from .snapshot import unchanged
 from .time_machine import Clock
@@ -415,7 +415,7 @@ def _forged(**options: Any) -> str:
             options.get("secret", SECRET),
             salt=options.get("salt", "sessions_core.challenge"),
             signer_kwargs={"digest_method": __import__("hashlib").sha256, "key_derivation": "hmac"},
-        ).dumps({"n": "x" * 22, "a": "eip155:1:" + ANOTHER, "t": "0" * 64, "p": SIGN_IN})
+        ).dumps({"n": "x" * 22, "a": "eip155:1:" + ANOTHER_ADDRESS, "t": "0" * 64, "p": SIGN_IN})
     )
 
 

@@ -26,6 +26,7 @@ from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
 from .clusters import Cluster, Sentinels
+from .constants import PRODUCTION
 from .servers import Listener, Server, free_port, frozen, running
 from .stored import fields_of, link_of
 from .time_machine import use_clock
@@ -43,20 +44,6 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Redis that the test may ruin."""
-    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    """A client of our own to that Redis."""
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture
@@ -522,11 +509,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
 def test_production_does_not_start_on_a_server_that_forgets(
     server: Server, raw: Redis, make_app: Callable[..., Flask]
 ) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_URL": server.url,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_URL": server.url}
     make_app(**production)
     raw.config_set("appendonly", "no")
     with pytest.raises(Misconfigured, match="appendonly"):

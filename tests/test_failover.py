@@ -20,7 +20,7 @@ from sessions_core.errors import StoreUnavailable
 from . import clusters
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member, Sentinels, wait_until
-from .constants import ROOT
+from .constants import PRODUCTION, ROOT
 from .failovers import Accounts, sign_outs_during
 from .servers import free_port
 from .time_machine import finish_looking
@@ -98,11 +98,7 @@ def test_master_that_takes_no_writes_is_left_at_once(tmp_path: Path, words: str)
 def test_sentinel_without_min_replicas_is_warned_of(
     sentinels: Sentinels, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
 ) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_URL": sentinels.url,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_URL": sentinels.url}
     with caplog.at_level(logging.WARNING):
         make_app(**production, SESSIONS_CORE_REVOCATION_REPLICAS=1)
         sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 1)

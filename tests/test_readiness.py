@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,12 +40,6 @@ def in_earnest(patience: pytest.MonkeyPatch) -> None:
 def of(url: str, timeout: float = 2.0, **settings: object) -> Readiness:
     options = {"development": True} | settings
     return Readiness(Link(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options))
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(Server(tmp_path, "--appendonly", "yes")) as server:
-        yield server
 
 
 def test_a_redis_that_keeps_what_it_is_told_is_ready(server: Server) -> None:

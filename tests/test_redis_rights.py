@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -17,32 +18,15 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
 from .constants import ROOT
-from .servers import Server, running
+from .servers import Server, with_rights
 
 ALL = ("~*", "+@all")
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(Server(tmp_path_factory.mktemp("rights"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def user(server: Server, raw: Redis) -> Callable[..., str]:
+def user(server: Server) -> Callable[..., str]:
     """Make the user `app` and return its URL. By default a user of Redis 7 has no channel."""
-
-    def user(*rules: str) -> str:
-        raw.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", "resetchannels", *rules)
-        return server.url.replace("unix://", "unix://app:secret@")
-
-    return user
+    return partial(with_rights, server)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,16 +15,12 @@ from sessions_core.servers import Servers
 from sessions_core.settings import DAY, MINUTE
 
 from .actors import Visitor, Wallet
-from .constants import ALICE, ANOTHER, PATIENCE, SECRET
+from .constants import ALICE, ANOTHER, PATIENCE, PRODUCTION, SECRET
 from .processes import BIN, Running
 from .snapshot import snapshot
 
 Make = Callable[..., Flask]
-PRODUCTION: dict[str, Any] = {
-    "SESSIONS_CORE_DEVELOPMENT": False,
-    "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost",
-    "SESSIONS_CORE_REDIS_CHECK": False,
-}
+AT_LOCALHOST = PRODUCTION | {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost", "SESSIONS_CORE_REDIS_CHECK": False}
 SEALING = [
     ["sessions", "sweep"],
     ["roles", "grant", ALICE, "admin"],
@@ -37,7 +32,7 @@ SEALING = [
 
 @pytest.fixture
 def server(make_app: Make) -> Flask:
-    return make_app(**PRODUCTION)
+    return make_app(**AT_LOCALHOST)
 
 
 @pytest.fixture
@@ -71,8 +66,8 @@ def test_force_seals_all_the_same(rotated_shell: Flask) -> None:
 
 def test_server_that_was_told_of_the_secret_lets_it_pass(make_app: Make) -> None:
     """In each step of a rotation as docs/integrate.md has it."""
-    make_app(**PRODUCTION | {"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": [ANOTHER]})
-    make_app(**PRODUCTION | {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [SECRET]})
+    make_app(**AT_LOCALHOST | {"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": [ANOTHER]})
+    make_app(**AT_LOCALHOST | {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [SECRET]})
     for secret, former in ((ANOTHER, SECRET), (SECRET, ANOTHER)):
         shell = make_app(SECRET_KEY=secret, SECRET_KEY_FALLBACKS=[former])
         assert run(shell, "sessions", "sweep")[0] == 0

@@ -19,6 +19,7 @@ from sessions_core.records import Live
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
+from .constants import PRODUCTION
 from .logs import everything_logged
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
@@ -620,11 +621,7 @@ def test_where_it_was_turned_off_an_exported_key_confirms_with_any_wallet(off: F
 
 
 def test_in_production_it_is_off_unless_it_is_set(make_app: Callable[..., Flask]) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_CHECK": False,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
         assert app.extensions["wallet_sessions"].settings.pregenerated_chain == chain

@@ -30,7 +30,7 @@ from .families_in_page import Leather, Solana, Xverse
 from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .session_list import LONG, come_back, give_name
-from .step_up import ask_to_end
+from .step_up import ask_to_end, ask_to_extend
 from .trial_wallet import Trial
 from .wallet_in_page import Request, WalletInPage
 
@@ -379,10 +379,7 @@ def test_internet_identity(
     browser.arrive_at("/session")
     picture("icp-session")
     TimeMachine(app, redis, clock)(301)
-    browser.open("/session")
-    browser.click("extend")
-    confirm = ConfirmPanel(browser)
-    confirm.arrive("session.extend")
+    confirm = ask_to_extend(browser)
     picture("icp-confirm")
     confirm.start()
     identity.enter()

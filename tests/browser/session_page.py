@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from .. import constants
 from ..constants import IDLE
 from ..time_machine import TimeMachine
 from .pages import Browser
 
-VALIDATE = ("/api/auth/sessions/validate", "GET")
-KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
+VALIDATE = (constants.VALIDATE, "GET")
+KEEP_ALIVE = (constants.KEEP_ALIVE, "POST")
 
 
 def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:

@@ -1,4 +1,4 @@
-"""A page that asks for a signature before another session is ended."""
+"""Pages that ask for a signature: before another session is ended, and before one is extended."""
 
 from __future__ import annotations
 
@@ -26,4 +26,13 @@ def start_to_end(
     pass_time(301)
     panel = ask_to_end(browser)
     panel.start()
+    return panel
+
+
+def ask_to_extend(browser: Browser) -> ConfirmPanel:
+    """Press the button that extends the session; return the panel that asks for a signature."""
+    browser.open("/session")
+    browser.click("extend")
+    panel = ConfirmPanel(browser)
+    panel.arrive("session.extend")
     return panel

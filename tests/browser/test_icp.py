@@ -21,6 +21,7 @@ from ..time_machine import TimeMachine
 from .conftest import Hold, Interruption
 from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
 from .pages import Browser, ConfirmPanel, ConnectPanel
+from .step_up import ask_to_extend
 from .wallet_in_page import WalletInPage
 
 MAIN_NETWORK = "icp:737ba355e855bd4b61279056603e0550"
@@ -675,11 +676,7 @@ def confirming(
     """Somebody who came with Internet Identity is about to start the time of their session again."""
     sign_in(panel, identity)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    found = ConfirmPanel(browser)
-    found.arrive("session.extend")
-    return found
+    return ask_to_extend(browser)
 
 
 def test_a_request_is_confirmed_by_asking_internet_identity_again(
@@ -748,10 +745,7 @@ def test_a_signer_in_the_page_confirms_too(
 ) -> None:
     sign_in(panel, signer)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    confirming = ConfirmPanel(browser)
-    confirming.arrive("session.extend")
+    confirming = ask_to_extend(browser)
     confirming.start()
     signer.allow()
     browser.see("message")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from flask import Flask, jsonify
+from flask import Flask, Response, jsonify
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -655,14 +655,15 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
 CHALLENGES = ("/api/auth/challenges", "POST")
 
 
+def refusal(code: str, status: int) -> tuple[Response, int]:
+    """Return what the server answers to a request that it refuses."""
+    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
+
+
 def test_too_many_attempts_count_down_and_then_go_on(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    def limited() -> Any:
-        body = jsonify(success=False, error={"code": "rate_limited", "message": "", "request_id": "r"})
-        return body, 429, {"Retry-After": "2"}
-
-    interrupt.answers[CHALLENGES] = limited
+    interrupt.answers[CHALLENGES] = lambda: (*refusal("rate_limited", 429), {"Retry-After": "2"})
     panel.connect(wallet, until="rate_limited")
     assert "Try again in 2 s" in panel.error
     assert browser.see("retry").get_attribute("aria-disabled") == "true"
@@ -708,10 +709,7 @@ def test_a_store_that_is_gone_refuses_and_recovers(
 def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "account_malformed", "message": "", "request_id": "abc"}),
-        400,
-    )
+    interrupt.answers[CHALLENGES] = lambda: refusal("account_malformed", 400)
     panel.connect(wallet, until="nonce_failed")
     interrupt.answers.clear()
     panel.retry()
@@ -721,10 +719,7 @@ def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
 def test_a_network_that_the_server_refuses_is_the_wrong_one(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "chain_unsupported", "message": "", "request_id": "abc"}),
-        400,
-    )
+    interrupt.answers[CHALLENGES] = lambda: refusal("chain_unsupported", 400)
     panel.connect(wallet, until="wrong_network")
 
 
