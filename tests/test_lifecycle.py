@@ -130,11 +130,11 @@ def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces
 def test_two_accounts_at_the_same_moment_get_two_sessions(sign_in: Callable[..., Live], redis: Redis) -> None:
     barrier, lives = threading.Barrier(16), []
 
-    def sign_in(account: Account) -> None:
+    def enter(account: Account) -> None:
         barrier.wait()
         lives.append(sign_in(account))
 
-    threads = [threading.Thread(target=sign_in, args=(parse(Wallet().account()),)) for _ in range(16)]
+    threads = [threading.Thread(target=enter, args=(parse(Wallet().account()),)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
