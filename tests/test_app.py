@@ -18,9 +18,7 @@ from sessions_core.errors import Misconfigured
 from sessions_core.settings import PREFIX, Settings
 
 from .actors import Visitor, Wallet
-from .conftest import SECRET
-
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT, SECRET
 
 
 def test_front_page_greets_visitors_and_signed_in_users(visitor: Visitor, wallet: Wallet) -> None:

@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -24,29 +23,21 @@ from sessions_core.settings import DAY, Settings
 from sessions_core.storage.connection import Link
 from sessions_core.storage.encryption import KeyRing
 
+from .activity import HERE, THERE, created, failed
+from .actors import together
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import ALICE, BOB, ROOT, SECRET
+from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
-from .stored import ALICE, BOB, together
-from .test_events import _all
+from .stored import encoded_entry, link_of, sealed_entry
 
-HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
-THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
 MOST = 100
 PURPOSE = "test audit"
 STRANGER = "eip155:1:0x8617E340B3D01FA5F11F306F4090FD50E238070D"
 
 
-def created(account: str = ALICE, handle: str = "sess_1") -> events.Event:
-    return events.SessionCreated(handle=handle, account=account, session_type="standard")
-
-
 def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
     return events.SessionRenewed(handle=handle, account=account)
-
-
-def failed(account: str | None = ALICE) -> events.Event:
-    return events.SignInFailed(code="signature_wrong", account=account)
 
 
 def key(kind: str, account: str | None = None) -> str:
@@ -72,8 +63,8 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
 
 def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
     """Put an entry into a stream at a moment of the test's choice."""
-    entry = log._encode((event.name, dataclasses.asdict(event), client.ip, client.device))
-    redis.xadd(stream, {"e": log._keys.seal(entry, stream.encode())}, stream_id)
+    entry = encoded_entry(log, (event.name, dataclasses.asdict(event), client.ip, client.device))
+    redis.xadd(stream, {"e": sealed_entry(log, stream, entry)}, stream_id)
 
 
 class Apart(Audit):
@@ -132,7 +123,7 @@ def test_account_log_is_read_newest_first(redis: Redis, log: Audit) -> None:
     assert (ended.count, ended.refused) == (1, False)
 
 
-@pytest.mark.parametrize("event", _all(), ids=lambda event: event.name)
+@pytest.mark.parametrize("event", event_types(), ids=lambda event: event.name)
 def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: Any) -> None:
     made = event(**{field.name: "x" for field in dataclasses.fields(event)})
     log.note(created("x"), HERE)
@@ -596,7 +587,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"e": b"\xff" * 100_000},
         {"x": b"", "y": b"z"},
         {b"": b""},
-        {"e": log._encode(("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
+        {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
         {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
         {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
     ]
@@ -604,13 +595,13 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
     for shape in (
         b"",
         b"\xc1",
-        log._encode(["x"]),
-        log._encode({"a": 1}),
-        log._encode(("x", [], "", "")),
+        encoded_entry(log, ["x"]),
+        encoded_entry(log, {"a": 1}),
+        encoded_entry(log, ("x", [], "", "")),
         b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
-        forged.append({"e": log._keys.seal(shape, stream.encode())})
+        forged.append({"e": sealed_entry(log, stream, shape)})
     for entry in forged * 30:
         redis.xadd(stream, entry)
     log.note(created(), THERE)
@@ -737,9 +728,9 @@ def test_malformed_redis_reply_does_not_fail_the_request(
 
 def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: Audit) -> None:
     stream = key("activity", ALICE)
-    sealed = log._keys.seal(b"x", stream.encode())
+    sealed = sealed_entry(log, stream, b"x")
     for _ in range(2):
-        log._link.run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
+        link_of(log).run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
     assert redis.xlen(stream) == 1
     log.note(created(), HERE)
     log.note(created(), HERE)
@@ -772,14 +763,17 @@ def test_two_processes_write_without_loss_within_the_bound(
     redis: Redis, redis_url: str, make: Callable[..., Audit]
 ) -> None:
     script = f"""
-from tests.test_audit import *
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=50))
+from sessions_core.audit import Audit
+from sessions_core.connection import Link
+from sessions_core.sealing import KeyRing
+from sessions_core.settings import Settings
+from tests.activity import THERE, created, failed
+log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)
 """
-    root = Path(__file__).parent.parent
-    with subprocess.Popen([sys.executable, "-c", script], cwd=root) as process:
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) as process:
         log = make(activity_events=50)
         for number in range(300):
             log.note(created(handle=f"ours-{number}"), HERE)

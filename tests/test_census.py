@@ -18,7 +18,7 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Server, commands_run, running
 
 DUE, COUNTED = "wallet:census:due", "wallet:census"

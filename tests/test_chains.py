@@ -34,13 +34,12 @@ from sessions_core.sign_in.challenges import Challenge, Challenges
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor
+from .canister_signatures import canister_key
 from .chain_contract import NOW, verify
+from .constants import BROWSER
 from .signers import ICP, SOLANA, SOLANA_DEVNET, EthereumSigner, IcpSigner, SolanaSigner, StacksSigner, ask
 from .snapshot import unchanged
-from .test_canisters import canister_key
 from .time_machine import Clock
-
-BROWSER = "b" * 43
 
 
 class Signer(Protocol):

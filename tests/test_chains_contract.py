@@ -30,7 +30,7 @@ from sessions_core.sign_in import accounts, verifiers
 from sessions_core.sign_in.accounts import Account
 
 from .actors import Wallet, together
-from .conftest import SECRET
+from .constants import SECRET
 from .evm import CHAIN, FACTORY, Anvil
 from .evm.assembly import assemble
 from .evm.contracts import (

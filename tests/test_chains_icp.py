@@ -25,9 +25,9 @@ from sessions_core.parts.internet_computer import canisters, principals, verifie
 from sessions_core.sign_in import accounts, curves
 from sessions_core.sign_in.accounts import Account
 
+from .canister_signatures import canister_key
 from .chain_contract import NOW, Signer, VerifierContract, verify
 from .signers import ICP, NEVER, IcpSigner
-from .test_canisters import canister_key
 
 KINDS = ("ed25519", "p256", "secp256k1")
 ORDERS = {"p256": curves.P256_ORDER, "secp256k1": curves.SECP256K1_ORDER}

@@ -15,10 +15,9 @@ from sessions_core.sign_in import accounts, curves, encodings, messages, verifie
 from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import Signer, VerifierContract, verify
-from .signers import SOLANA, SOLANA_DEVNET, SolanaSigner, ask
+from .signers import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, SolanaSigner, ask
 
 L = curves.ED25519_ORDER
-TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
 
 # RFC 8032, section 7.1: TEST 1 to 3 (secret key, public key, message, signature).
 RFC8032 = (
@@ -64,7 +63,7 @@ def raw(signature: str) -> bytes:
 class TestSolana(VerifierContract):
     namespace = "solana"
     account_kind = "Solana"
-    networks: ClassVar[tuple[str, ...]] = (SOLANA, SOLANA_DEVNET, TESTNET)
+    networks: ClassVar[tuple[str, ...]] = (SOLANA, SOLANA_DEVNET, SOLANA_TESTNET)
 
     def new_signer(self) -> Signer:
         return SolanaSigner()
@@ -126,7 +125,7 @@ def fields(address: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("statement", ["Sign in.", None])
-@pytest.mark.parametrize("network", [(SOLANA, "mainnet"), (SOLANA_DEVNET, "devnet"), (TESTNET, "testnet")])
+@pytest.mark.parametrize("network", [(SOLANA, "mainnet"), (SOLANA_DEVNET, "devnet"), (SOLANA_TESTNET, "testnet")])
 def test_a_wallet_that_builds_the_text_itself_builds_ours(network: tuple[str, str], statement: str | None) -> None:
     signer, contract = SolanaSigner(), TestSolana()
     account = accounts.parse(signer.account(network[0]))

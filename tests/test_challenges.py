@@ -20,17 +20,13 @@ from sessions_core.errors import (
     ChallengeForeign,
     ChallengeMalformed,
     ChallengeUsed,
-    DomainMismatch,
     MessageChanged,
-    MessageMalformed,
     MessageNotYetValid,
     SessionsError,
     SignatureMalformed,
     SignatureMismatch,
     SignInRefused,
     StoreUnavailable,
-    UriMismatch,
-    VersionUnsupported,
 )
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
@@ -38,11 +34,11 @@ from sessions_core.sign_in.challenges import API, CONFIRM, LINK, SIGN_IN, Challe
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Wallet
-from .conftest import SECRET
+from .changed_texts import ANOTHER_ADDRESS, CHANGES
+from .constants import BROWSER, SECRET
 from .snapshot import unchanged
 from .time_machine import Clock
 
-BROWSER = "b" * 43
 OTHER_BROWSER = "c" * 43
 
 
@@ -366,93 +362,6 @@ def test_a_text_issued_ahead_of_our_clock_is_not_valid_yet(
     challenges.redeem(early.message, early.challenge, wallet.sign(early.message), BROWSER)
 
 
-ANOTHER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
-
-# What a phisher or a broken page might send: a text of ours with one thing changed, signed as changed.
-CHANGES: dict[str, tuple[type[SessionsError], Callable[[str], str]]] = {
-    "another domain": (DomainMismatch, lambda text: text.replace("localhost:5000 wants", "evil.example wants")),
-    "a longer domain": (
-        DomainMismatch,
-        lambda text: text.replace("localhost:5000 w", "localhost:5000.evil.example w"),
-    ),
-    "another port": (DomainMismatch, lambda text: text.replace("localhost:5000 wants", "localhost:5001 wants")),
-    "a user before the domain": (
-        DomainMismatch,
-        lambda text: text.replace("//localhost:5000 w", "//x@localhost:5000 w"),
-    ),
-    "the domain in capitals": (
-        DomainMismatch,
-        lambda text: text.replace("localhost:5000 wants", "LOCALHOST:5000 wants"),
-    ),
-    "another scheme": (
-        DomainMismatch,
-        lambda text: text.replace("http://localhost:5000 wants", "https://localhost:5000 wants"),
-    ),
-    "no scheme": (DomainMismatch, lambda text: text.replace("http://localhost:5000 wants", "localhost:5000 wants")),
-    "another URI": (
-        UriMismatch,
-        lambda text: text.replace("URI: http://localhost:5000/", "URI: http://evil.example/"),
-    ),
-    "a longer URI": (UriMismatch, lambda text: text.replace("5000/\n", "5000/admin\n")),
-    "a shorter URI": (UriMismatch, lambda text: text.replace("5000/\n", "5000\n")),
-    "version 2": (VersionUnsupported, lambda text: text.replace("Version: 1", "Version: 2")),
-    "version 01": (VersionUnsupported, lambda text: text.replace("Version: 1", "Version: 01")),
-    "a chain that is not enabled": (ChainUnsupported, lambda text: text.replace("Chain ID: 1", "Chain ID: 5")),
-    "another enabled chain": (MessageChanged, lambda text: text.replace("Chain ID: 1", "Chain ID: 10")),
-    "a chain with a leading zero": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 01")),
-    "a chain in hex": (AccountMalformed, lambda text: text.replace("Chain ID: 1", "Chain ID: 0x1")),
-    "another account": (MessageChanged, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER, text)),
-    "a bad checksum": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1] + "D", text)),
-    "a lower-case address": (
-        MessageChanged,
-        lambda text: re.sub("0x[0-9a-fA-F]{40}", lambda found: found[0].lower(), text),
-    ),
-    "a short address": (AccountMalformed, lambda text: re.sub("0x[0-9a-fA-F]{40}", ANOTHER[:-1], text)),
-    "another kind of account": (AccountMalformed, lambda text: text.replace("Ethereum", "Stacks")),
-    "a kind of account that nobody has": (MessageMalformed, lambda text: text.replace("Ethereum", "Dogecoin")),
-    "another nonce": (MessageChanged, lambda text: re.sub("Nonce: .*", "Nonce: 1234567890123456789012", text)),
-    "a short nonce": (MessageMalformed, lambda text: re.sub("Nonce: .*", "Nonce: 1234567", text)),
-    "an issue time of long ago": (
-        MessageChanged,
-        lambda text: re.sub("Issued At: .*", "Issued At: 2020-01-01T00:00:00Z", text),
-    ),
-    "an issue time far ahead": (
-        MessageNotYetValid,
-        lambda text: re.sub("Issued At: .*", "Issued At: 2999-01-01T00:00:00Z", text),
-    ),
-    "an issue time that never was": (
-        MessageMalformed,
-        lambda text: re.sub("Issued At: .*", "Issued At: 2026-02-30T00:00:00Z", text),
-    ),
-    "a long-gone expiration": (
-        ChallengeExpired,
-        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2020-01-01T00:00:00Z", text),
-    ),
-    "a later expiration": (
-        MessageChanged,
-        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2999-01-01T00:00:00Z", text),
-    ),
-    "an expiration that never will be": (
-        MessageMalformed,
-        lambda text: re.sub("Expiration Time: .*", "Expiration Time: 2999-13-01T00:00:00Z", text),
-    ),
-    "no expiration": (MessageChanged, lambda text: re.sub("\nExpiration Time: .*", "", text)),
-    "a start far ahead": (MessageNotYetValid, lambda text: text + "\nNot Before: 2999-01-01T00:00:00Z"),
-    "a start of long ago": (MessageChanged, lambda text: text + "\nNot Before: 2020-01-01T00:00:00Z"),
-    "another statement": (MessageChanged, lambda text: text.replace("Sign in to prove", "Sign in to give away")),
-    "no statement": (MessageChanged, lambda text: re.sub("\n\nSign in .*\n\n", "\n\n\n", text)),
-    "a resource": (MessageChanged, lambda text: text + "\nResources:\n- https://evil.example/"),
-    "a trailing line feed": (MessageMalformed, lambda text: text + "\n"),
-    "a trailing blank": (MessageMalformed, lambda text: text + " "),
-    "CR LF": (MessageMalformed, lambda text: text.replace("\n", "\r\n")),
-    "not ASCII": (MessageMalformed, lambda text: text.replace("Sign in to", "Sign \u0456n to")),
-    "a lone surrogate": (MessageMalformed, lambda text: text.replace("Sign in to", "Sign \ud800n to")),
-    "NUL": (MessageMalformed, lambda text: text + "\0"),
-    "nothing": (MessageMalformed, lambda text: ""),
-    "over 2 kB": (MessageMalformed, lambda text: text + "a" * 2048),
-}
-
-
 @pytest.mark.parametrize(("error", "change"), CHANGES.values(), ids=CHANGES)
 def test_changed_text_is_refused_with_a_precise_error(
     challenges: Challenges,
@@ -507,7 +416,7 @@ def _forged(**options: Any) -> str:
             options.get("secret", SECRET),
             salt=options.get("salt", "sessions_core.challenge"),
             signer_kwargs={"digest_method": __import__("hashlib").sha256, "key_derivation": "hmac"},
-        ).dumps({"n": "x" * 22, "a": "eip155:1:" + ANOTHER, "t": "0" * 64, "p": SIGN_IN})
+        ).dumps({"n": "x" * 22, "a": "eip155:1:" + ANOTHER_ADDRESS, "t": "0" * 64, "p": SIGN_IN})
     )
 
 

@@ -38,10 +38,10 @@ from sessions_core import events, requires, signed_in
 from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet, together
+from .constants import ROOT
 from .servers import free_port
-from .time_machine import Clock, TimeMachine
+from .time_machine import Clock, TimeMachine, read_long_ago
 
-ROOT = Path(__file__).parent.parent
 REFRESH = "/api/auth/sessions/refresh"
 SIGN_IN = "/api/auth/sessions"
 Answer = Callable[[Callable[..., Any], dict[str, Any], Callable[..., Any]], Any]
@@ -321,7 +321,7 @@ def test_lost_signing_keys_cost_a_refresh_not_the_session(
     handle = client.session["session_id"]
     (name,) = [key for key in redis.keys("*") if b"keys" in key or b"signing" in key]
     redis.delete(name)
-    site.app.extensions["wallet_sessions"].signing_keys._read_at = float("-inf")
+    read_long_ago(site.app.extensions["wallet_sessions"].signing_keys)
     assert client.request("GET", "/profile") == {"mine": True}
     assert client.validate()["session_id"] == handle
     assert site.count(f"POST {REFRESH}") == 1

@@ -185,6 +185,7 @@ def test_a_flood_of_agents_does_not_fill_memory() -> None:
 
 
 def test_user_agent_library_is_loaded_lazily_or_by_warm() -> None:
+    script = (
         "import sys; from sessions_core.sessions import user_agent as clients\n"
         "assert 'ua_parser' not in sys.modules; clients.warm(); assert 'ua_parser' in sys.modules\n"
         "import time; start = time.process_time()\n"

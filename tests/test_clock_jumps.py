@@ -11,8 +11,8 @@ from sessions_core.sessions import repository as module
 from sessions_core.sessions.repository import Ended, Live, Records
 
 from .actors import Visitor
+from .constants import ABSOLUTE, MINUTE
 from .servers import commands_run
-from .stored import ABSOLUTE, MINUTE
 from .time_machine import TimeMachine
 
 HOURS = 3600

@@ -27,7 +27,10 @@ from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
 from .clusters import Cluster, Sentinels
+from .constants import PRODUCTION
 from .servers import Listener, Server, free_port, frozen, running
+from .stored import fields_of, link_of
+from .time_machine import use_clock
 
 TIMEOUT = 1.0
 BUSY = 15  # what a machine with other work may add; without limits each of these would take longer still
@@ -42,20 +45,6 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Redis that the test may ruin."""
-    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    """A client of our own to that Redis."""
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture
@@ -520,11 +509,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
 def test_production_does_not_start_on_a_server_that_forgets(
     server: Server, raw: Redis, make_app: Callable[..., Flask]
 ) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_URL": server.url,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_URL": server.url}
     make_app(**production)
     raw.config_set("appendonly", "no")
     with pytest.raises(Misconfigured, match="appendonly"):
@@ -546,7 +531,7 @@ class Site:
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
         self.records: Records = self.services.records
-        self.records._link._breaker.clock = self.now
+        use_clock(link_of(self.records), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -746,7 +731,7 @@ def test_full_redis_refuses_sign_ins_and_serves_sessions(site: Site) -> None:
         assert_unavailable(site.person.get("/note"))
         assert site.person.get("/session").status_code == 200, "writers must not take the readers down with them"
     [key] = site.raw.keys("*:session:*")
-    active, *rest = site.raw.get(key).split(b"|", 6)
+    active, *rest = fields_of(site.raw, key)
     site.raw.config_set("maxmemory", 0)
     site.raw.set(key, b"|".join((b"%013d" % (int(active) - 61_000), *rest)), keepttl=True)
     site.raw.pexpire(key, 1_739_000)
@@ -821,7 +806,7 @@ def test_forgotten_scripts_and_closed_connections_go_unnoticed(site: Site) -> No
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(app.extensions["wallet_sessions"].records._link)
+    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].records))
 
     @app.get("/note")
     @signed_in

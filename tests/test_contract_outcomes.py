@@ -12,6 +12,7 @@ from sessions_core import events
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
+from .answers import code_on_page as code_of
 from .evm import CHAIN, Anvil
 from .evm.contracts import (
     APPROVING,
@@ -24,8 +25,7 @@ from .evm.contracts import (
     wrapped,
 )
 from .evm.nodes import Relay
-from .test_web_contract_wallets import live_of
-from .test_web_pages import code_of
+from .stored import live_of
 from .time_machine import TimeMachine
 
 NOT_ASKED = "eip155:1"

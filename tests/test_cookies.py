@@ -15,7 +15,7 @@ from sessions_core.sessions.repository import Live, well_formed
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .stored import BOB
+from .constants import BOB
 
 # Every character that some function of Python trims, splits lines at, or takes for a space; and a few that none does.
 TRIMMED = [chr(code) for code in range(0x100) if not chr(code).strip() or len(f"a{chr(code)}b".splitlines()) > 1]

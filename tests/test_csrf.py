@@ -15,9 +15,8 @@ from wtforms import StringField
 from sessions_core import events, public, signed_in
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
 from .snapshot import refused, unchanged
-from .stored import ANOTHER
 
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE", "PURGE", "PROPFIND", "MKCOL", "LOCK", "REPORT", "QUERY", "ANYTHING"]
 

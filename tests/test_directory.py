@@ -23,13 +23,12 @@ from sessions_core.sign_in import accounts
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import ANOTHER, DAY
+from .constants import BOB_ACCOUNT as BOB
 from .servers import Server, running
-from .stored import ANOTHER, everything
+from .stored import everything
 from .time_machine import TimeMachine
-
-DAY = 86_400
-ALICE = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
-BOB = accounts.parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
 
 
 @pytest.fixture

@@ -12,24 +12,8 @@ import pytest
 from sessions_core import errors, events
 from sessions_core.settings import PREFIX, Settings
 
-ROOT = Path(__file__).parent.parent
-
-
-def table(path: str, first: str) -> dict[str, list[str]]:
-    """The rows of the table whose first heading is `first`: the first cell, without backticks, and the others."""
-    rows: dict[str, list[str]] = {}
-    inside = False
-    for line in (ROOT / path).read_text().splitlines():
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-        if cells and cells[0] == first:
-            inside = True
-        elif not cells:
-            inside = False
-        elif inside and not set(cells[0]) <= set("-: "):
-            assert cells[0].strip("`") not in rows, f"{cells[0]} twice"
-            rows[cells[0].strip("`")] = cells[1:]
-    assert rows, f"{path} has no table that begins with {first}"
-    return rows
+from .constants import ROOT
+from .documented import table
 
 
 def test_errors_md_lists_exactly_the_closed_set() -> None:

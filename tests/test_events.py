@@ -12,14 +12,11 @@ import pytest
 from sessions_core import events
 from sessions_core.events import Event
 
-
-def _all() -> list[type[Event]]:
-    return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]
+from .event_types import event_types
 
 
-@pytest.mark.parametrize("event", _all(), ids=lambda event: event.__name__)
+@pytest.mark.parametrize("event", event_types(), ids=lambda event: event.__name__)
 def test_event_is_frozen_documented_and_holds_no_secret(event: type[Event]) -> None:
-    """Its fields can be logged."""
     assert dataclasses.is_dataclass(event)
     made: Any = event(**{field.name: "x" for field in dataclasses.fields(event)})
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -30,7 +27,7 @@ def test_event_is_frozen_documented_and_holds_no_secret(event: type[Event]) -> N
 
 
 def test_every_event_has_a_name_of_its_own() -> None:
-    names = [event.name for event in _all()]
+    names = [event.name for event in event_types()]
     assert len(names) == len(set(names)) >= 8
     assert all("." in name for name in names)
 

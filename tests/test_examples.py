@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
 
 _SIGN_IN = """
 import sys

@@ -22,7 +22,7 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ROOT, SECRET
 
 
 def bare(tmp_path: Path, **config: Any) -> Flask:
@@ -227,7 +227,7 @@ def test_production_makes_no_secret(redis_url: str, tmp_path: Path) -> None:
 
 
 def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet: Wallet) -> None:
-    app = Flask("own", instance_path=str(tmp_path / "instance"), root_path=str(Path(__file__).parent.parent))
+    app = Flask("own", instance_path=str(tmp_path / "instance"), root_path=str(ROOT))
     app.config.update(SESSIONS_CORE_DEVELOPMENT=True, SESSIONS_CORE_PUBLIC_ORIGIN=ORIGIN)
     WalletSessions(app)
     visitor = Visitor(app)
@@ -243,7 +243,7 @@ def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet
 
 
 def test_extension_hooks_are_used(redis_url: str, redis: Redis, tmp_path: Path, wallet: Wallet) -> None:
-    app = Flask("own", instance_path=str(tmp_path), root_path=str(Path(__file__).parent.parent))
+    app = Flask("own", instance_path=str(tmp_path), root_path=str(ROOT))
     app.config.update(
         SECRET_KEY=SECRET,
         SESSIONS_CORE_DEVELOPMENT=True,
@@ -277,4 +277,4 @@ def test_failed_role_lookup_grants_nothing(make_app: Callable[..., Flask], walle
 
 def test_the_docstring_s_wiring_is_that_of_the_example() -> None:
     wiring = (sessions_core.__doc__ or "").partition("\n\n")[2].split()
-    assert wiring == (Path(__file__).parent.parent / "examples" / "minimal" / "app.py").read_text().split()
+    assert wiring == (ROOT / "examples" / "minimal" / "app.py").read_text().split()

@@ -19,6 +19,7 @@ from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .faults.relay import RedisRelay
+from .stored import end_of
 from .time_machine import TimeMachine
 
 
@@ -200,7 +201,7 @@ def test_index_stays_small_however_often_the_id_changes(
             live = services.records.load(live.id, "never")
     assert live is not None
     assert redis.hlen(live.place.entries) <= 201
-    assert services.records._why(former.place).reason == "rotated", "the latest is among those that stay"
+    assert end_of(services.records, former.place).reason == "rotated", "the latest is among those that stay"
     person.session_id = live.id
     assert person.get("/page").status_code == 200
 

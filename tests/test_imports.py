@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "sessions_core"
+from .constants import ROOT
+
+PACKAGE = ROOT / "sessions_core"
 
 # What stands in a row may import its own row and those above. docs/design.md, "Imports point one way".
 ROWS = (

@@ -20,7 +20,9 @@ from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
-from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
+from .actors import together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -310,7 +312,7 @@ def test_a_sweep_that_loses_redis_says_so(
     def gone(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(store._link, "run", gone)
+    monkeypatch.setattr(link_of(store), "run", gone)
     with pytest.raises(StoreUnavailable):
         janitor.sweep()
 
@@ -320,7 +322,7 @@ def test_sweep_spares_a_session_that_just_revoked_the_others(
 ) -> None:
     """The revocation happens while the sweep looks at its record."""
     live, other = start(wallet="mine"), start(wallet="other")
-    run = store._link.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
         if script is scripts.MEND and keys[0] == live.place.record:
@@ -328,7 +330,7 @@ def test_sweep_spares_a_session_that_just_revoked_the_others(
             assert store.revoke_others(live) == 1
         return run(script, keys, *rest)
 
-    monkeypatch.setattr(store._link, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     janitor.sweep()
     assert isinstance(store.load(live.id, "never"), Live)
     assert store.load(other.id, "never") == Ended("revoked")

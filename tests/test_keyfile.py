@@ -14,7 +14,7 @@ import pytest
 
 from sessions_core.storage import secret_file
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
 
 
 @pytest.fixture

@@ -22,13 +22,12 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
+from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
-from .stored import ALICE, ANOTHER, BOB, DAY
 from .time_machine import TimeMachine
 
 PLACE = Client("203.0.113.7", "Mozilla/5.0", "Firefox on Linux")
-VALIDATE = "/api/auth/sessions/validate"
 KEYS = KeyRing([ANOTHER], "test")
 NOW = 1_800_000_000_000
 

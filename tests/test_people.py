@@ -21,12 +21,13 @@ from sessions_core.sessions.repository import Ended, Live
 from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
-from .stored import ALICE as ALICE_TEXT
-from .stored import ANOTHER, everything, together
+from .actors import together
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import ANOTHER
+from .constants import BOB_ACCOUNT as BOB
+from .constants import CAROL_ACCOUNT as CAROL
+from .stored import everything, link_of
 
-ALICE = parse(ALICE_TEXT)
-BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
-CAROL = parse("eip155:137:0x71C7656EC7ab88b098defB751B7401B5f6d8976F")
 DAVE = parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv")
 
 
@@ -235,7 +236,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
 
     def cut_short(writes: int, change: Callable[[], Any]) -> bool:
         left = writes
-        run = people._link.run
+        run = link_of(people).run
 
         def counted(*arguments: Any) -> Any:
             nonlocal left
@@ -245,7 +246,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
             return run(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(people._link, "run", counted)
+            patch.setattr(link_of(people), "run", counted)
             try:
                 change()
             except errors.StoreUnavailable:

@@ -6,7 +6,7 @@ import re
 
 from sessions_core.parts.linked_wallets.user import UNLINKED, Pointer, born_id, derived_id, new_id
 
-from .stored import ALICE, BOB
+from .constants import ALICE, BOB
 
 ID = re.compile(r"usr_[A-Za-z0-9_-]{22}", re.ASCII)
 

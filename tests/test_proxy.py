@@ -17,9 +17,9 @@ import pytest
 from redis import Redis
 
 from .actors import together
+from .constants import ANOTHER, PATIENCE, ROOT
+from .processes import BIN, Running
 from .servers import free_port, tls_for
-from .stored import ANOTHER
-from .test_server import BIN, PATIENCE, ROOT, Running, checkout, start  # noqa: F401  # fixtures
 
 HOST = "app.example.org"
 SLOW, THREADS = 90, 2
@@ -98,7 +98,7 @@ class Proxy:
 @pytest.fixture
 def proxy(
     tmp_path: Path,
-    start: Callable[..., Running],  # noqa: F811
+    start_server: Callable[..., Running],
     redis: Redis,
     redis_url: str,
 ) -> Iterator[Proxy]:
@@ -114,7 +114,7 @@ def proxy(
         "TRUSTED_PROXIES": "1",
     }
     command = [str(BIN / "gunicorn"), "--workers", "1", "--threads", str(THREADS)]
-    app = start(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
+    app = start_server(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
     proxy = Proxy(tmp_path, port, app.port)
     try:
         proxy.wait_until_it_answers()

@@ -14,9 +14,8 @@ from sessions_core.sign_in.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, Link
 
 from .actors import together
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
 from .servers import Listener, Server, commands_run, running
-from .stored import ANOTHER
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
 COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,9 @@ from sessions_core.storage.encryption import KeyRing
 
 from .actors import together
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Listener, Server, commands_run, free_port, frozen, running
+from .time_machine import finish_looking
 
 LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps
 
@@ -40,12 +40,6 @@ def in_earnest(patience: pytest.MonkeyPatch) -> None:
 def of(url: str, timeout: float = 2.0, **settings: object) -> Readiness:
     options = {"development": True} | settings
     return Readiness(Link(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options))
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(Server(tmp_path, "--appendonly", "yes")) as server:
-        yield server
 
 
 def test_safe_redis_is_ready(server: Server) -> None:
@@ -98,9 +92,7 @@ def test_frozen_redis_is_slow_and_ready_when_it_goes_on(
     with frozen(server):
         assert readiness.trouble() == "redis_slow"
     patience.setattr(module, "SECONDS", LONG)
-    looking = readiness._looking
-    assert looking is not None
-    assert looking.result(LONG) is None
+    assert finish_looking(readiness, LONG) is None
     assert readiness.trouble() is None
 
 

@@ -22,7 +22,9 @@ from sessions_core.settings import LONGEST
 from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 
-from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
+from .actors import together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import FIELDS, change, everything, key_of, link_of, replace_sealed
 from .time_machine import TimeMachine
 
 
@@ -614,8 +616,7 @@ def test_one_write_ends_every_session_of_the_site(
 def test_session_stored_after_a_revocation_it_missed_is_dead(
     store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, revoke: str, reason: str
 ) -> None:
-    """Its record was encrypted before the revocation and stored after it."""
-    run = store._link.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, *rest: Any) -> Any:
         if script is scripts.CREATE:
@@ -623,7 +624,7 @@ def test_session_stored_after_a_revocation_it_missed_is_dead(
             getattr(store, revoke)(*([ALICE] if revoke == "revoke_account" else []))
         return run(script, *rest)
 
-    monkeypatch.setattr(store._link, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     assert store.load(start().id, "now") == Ended(reason)
 
 
@@ -693,11 +694,8 @@ def test_pickle_encrypted_with_our_own_key_is_not_executed(
     redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
-    key = key_of(redis, live)
-    parts = redis.get(key).split(b"|", 6)
     attack = b"cposix\nsystem\n(S'touch /tmp/pickled'\ntR."
-    parts[6] = store._keys.seal(attack, b"|".join((key, *parts[1:6])))
-    redis.set(key, b"|".join(parts), keepttl=True)
+    replace_sealed(redis, store, live, attack)
     assert_unreadable(redis, store, live, happened)
 
 
@@ -766,7 +764,7 @@ def test_secret_rotation_keeps_sessions_until_it_is_retired(
 ) -> None:
     """Retiring the old secret ends the sessions that were not encrypted again."""
     live = start(data={"a": 1})
-    old, new = overrides["SECRET_KEY"], "another secret of 32 characters or more, 9876543210"
+    old, new = overrides["SECRET_KEY"], ANOTHER
     rotated: Records = make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].records
     found = rotated.load(live.id, "never")
     assert isinstance(found, Live)

@@ -11,13 +11,13 @@ from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
 from sessions_core.sessions.repository import Live, Records
-from sessions_core.storage.connection import Link
 from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import ALICE
 from .servers import Listener
-from .stored import ALICE
+from .stored import link_of, site_epoch_of
 
 JUNK = {
     "text": lambda redis, key: redis.set(key, "junk"),
@@ -52,7 +52,7 @@ def test_corrupted_epoch_makes_sessions_unavailable(
     damage: Callable[[Redis, str], object],
 ) -> None:
     """Both a record of before any revocation, and one that saw an epoch, once its clock is due to slide."""
-    key = store.place_of(ALICE).epoch if of == "account" else store._site_epoch
+    key = store.place_of(ALICE).epoch if of == "account" else site_epoch_of(store)
     redis.set(key, 3)
     live = start()
     assert (live.epoch if of == "account" else live.site) == 3
@@ -80,9 +80,9 @@ def test_pages_answer_503_on_a_corrupted_epoch(
     app: Flask, redis: Redis, person: Visitor, services: Services, damage: Callable[[Redis, str], object]
 ) -> None:
     services.records.revoke_account(ALICE)
-    redis.set(services.records._site_epoch, 1)
+    redis.set(site_epoch_of(services.records), 1)
     person.sign_in(Wallet())
-    damage(redis, services.records._site_epoch)
+    damage(redis, site_epoch_of(services.records))
     assert [person.get(path).status_code for path in ("/session", "/sessions", "/")] == [503] * 3
     assert Visitor(app).attempt(Wallet()).status_code == 503
 
@@ -134,8 +134,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
             assert person.get(path).status_code == 503, path
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
-        link: Link = strange.extensions["wallet_sessions"].records._link
-        link.close()
+        link_of(strange.extensions["wallet_sessions"].records).close()
 
 
 @pytest.mark.parametrize("name", ["decided", "seen", "names"])

@@ -28,10 +28,11 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
+from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
-from .stored import ABSOLUTE, ALICE, BOB, IDLE, MINUTE, everything
-from .time_machine import TimeMachine
+from .stored import everything, link_of
+from .time_machine import TimeMachine, ask_again
 
 T = TypeVar("T")
 ROUNDS = 200
@@ -621,8 +622,8 @@ def test_concurrent_refresh_and_rotation_are_both_kept(
 
 
 def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, str], records: Records) -> None:
-    """The rotation falls between reading and keeping alive; a token bearer has no cookie with the new id."""
-    live, run, moved = signed_in[0], records._link.run, False
+    """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
+    live, run, moved = signed_in[0], link_of(records).run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
@@ -633,7 +634,7 @@ def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, s
             assert records.rotate(found) is not None
         return run(script, *given)
 
-    records._link.run = moving  # type: ignore[method-assign]
+    link_of(records).run = moving  # type: ignore[method-assign]
     found = records.load_handle(live.place.tag, live.record.handle, "now")
     assert moved
     assert isinstance(found, Live)
@@ -692,7 +693,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.refresh, services.records._link
+    refresh, link = services.refresh, link_of(services.records)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
     token = refresh.token(live, *secrets)
@@ -716,7 +717,7 @@ def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_a
             refresh.redeem(token)
         fatal = 0
         server.start()
-        link._breaker.succeeded()
+        ask_again(link)
         token = refresh.redeem(token).token  # with the token that the client still has
     assert several >= 3
     assert isinstance(read(services.records, live), Live)

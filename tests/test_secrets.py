@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -23,7 +21,8 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .conftest import SECRET
+from .constants import SECRET
+from .logs import everything_logged
 from .time_machine import Clock, TimeMachine
 
 
@@ -61,32 +60,6 @@ class Recorder(Visitor):
                 self.secrets[cookie.value] = name
                 self.secrets[cookie.value[-43:]] = f"the random part of {name}"
         return response
-
-
-@contextmanager
-def everything_logged() -> Iterator[list[str]]:
-    """Every record of every logger, formatted with its traceback and its arguments."""
-    lines: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{self.format(record)} {record.args!r}")
-
-    handler, root = Keep(logging.DEBUG), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    names = ("sessions_core", "werkzeug", "app")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        for name, before in levels.items():
-            logging.getLogger(name).setLevel(before)
 
 
 def live(recorder: Recorder, wallet: Wallet, pass_time: Callable[[float], None]) -> None:

@@ -18,7 +18,7 @@ from sessions_core.storage.connection import Link
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere
 
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Server, free_port, running
 
 SAFE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}

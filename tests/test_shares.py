@@ -19,9 +19,9 @@ from sessions_core.sign_in.curves import SECP256K1_ORDER
 from sessions_core.sign_in.verifiers import verify
 from sessions_core.web.services import Services
 
+from .constants import ANOTHER, DAY, MINUTE
+from .logs import everything_logged
 from .snapshot import unchanged
-from .stored import ANOTHER, DAY, MINUTE
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 TEXT = "A text of ours,\nin two lines."

@@ -20,11 +20,11 @@ from sessions_core.sessions.repository import Live
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
-from .conftest import SECRET
+from .constants import ANOTHER, DAY, MINUTE, SECRET
 from .servers import Server, commands_run, running
-from .stored import ANOTHER, DAY, MINUTE
-from .test_tokens import issue
-from .time_machine import TimeMachine
+from .session_tokens import issue
+from .stored import keys_of, link_of
+from .time_machine import TimeMachine, ask_again, read_long_ago
 
 KEY = b"wallet:{signing}:keys"
 
@@ -154,8 +154,7 @@ def test_processes_that_make_the_first_key_at_once_agree(
     processes = [another_process().signing_keys for _ in range(6)]
     for _ in range(20):
         redis.delete(KEY)
-        for each in processes:
-            each._read_at = float("-inf")
+        read_long_ago(*processes)
         signers = together(*(lambda each=each: each.signer().kid for each in processes))
         assert len(set(signers)) == 1
         assert {tuple(ids(each)) for each in processes} == {(signers[0],)}
@@ -168,8 +167,7 @@ def test_processes_that_make_the_next_key_at_once_agree(
     for rounds in range(5):
         first = keys.signer().kid
         pass_time(30 * DAY)
-        for each in processes:
-            each._read_at = float("-inf")
+        read_long_ago(*processes)
         lists = together(*(lambda each=each: ids(each) for each in processes))
         assert len({tuple(each) for each in lists}) == 1, f"round {rounds}"
         assert lists[0][0] == first
@@ -184,7 +182,7 @@ def test_a_key_of_one_process_is_good_at_another_at_once(
     other = another_process()
     other.signing_keys.signer()
     redis.delete(KEY)
-    other.signing_keys._read_at -= 2
+    read_long_ago(other.signing_keys, seconds=2)
     assert other.tokens.open(issue(services, start()).text)
 
 
@@ -225,7 +223,7 @@ def test_a_flood_of_unknown_keys_costs_one_read_a_second(
 def test_flood_of_unknown_key_ids_costs_one_read_a_second(
     services: Services, start: Callable[..., Live], redis: Redis, monotonic: Monotonic
 ) -> None:
-    from .test_tokens import forge
+    from .session_tokens import forge
 
     token = issue(services, start()).text
     forged = [forge(services, token, {"kid": f"unknown{number}"}) for number in range(50)]
@@ -280,8 +278,7 @@ def test_private_keys_are_encrypted_in_redis(keys: SigningKeys, redis: Redis) ->
 
 
 def forget(*processes: Services) -> None:
-    for each in processes:
-        each.signing_keys._read_at = float("-inf")
+    read_long_ago(*(each.signing_keys for each in processes))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "json", "moved"])
@@ -297,7 +294,7 @@ def test_corrupted_signing_keys_are_replaced_and_announced(
         "empty": b"",
         "garbage": b"\xff" * 300,
         "json": json.dumps([{"jwk": {"kty": "oct", "k": "AAAA", "kid": "mine"}, "created_at": 0}]).encode(),
-        "moved": services.signing_keys._ring.seal(b"[]", b"another key"),
+        "moved": keys_of(services.signing_keys).seal(b"[]", b"another key"),
     }[damage]
     redis.set(KEY, changed)
     forget(services)
@@ -317,7 +314,7 @@ def test_a_key_of_the_attacker_never_gets_in(services: Services, start: Callable
     issue(services, start())
     jwk = ECKey.generate_key("P-256", {"kid": "mine"}).as_dict(private=True)
     known = json.dumps([{"jwk": jwk, "created_at": 0}]).encode()
-    for ring in (services.records._keys, services.requests):
+    for ring in (keys_of(services.records), services.requests):
         redis.set(KEY, ring.seal(known, KEY))
         forget(services)
         assert services.signing_keys.find("mine") is None
@@ -346,7 +343,7 @@ def test_secret_rotation_encrypts_the_same_signing_keys_again(
     rotated = another_process(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[SECRET])
     assert rotated.tokens.open(token.text)
     stored = redis.get(KEY)
-    assert rotated.signing_keys._ring.is_newest(stored)
+    assert keys_of(rotated.signing_keys).is_newest(stored)
     forget(rotated)
     assert ids(rotated.signing_keys) == before
     assert redis.get(KEY) == stored, "sealed once"
@@ -393,5 +390,5 @@ def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_ap
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "store_unavailable")
     assert "max-age" not in answer.headers.get("Cache-Control", "")
     server.start()
-    services.records._link._breaker.succeeded()
+    ask_again(link_of(services.records))
     assert len(visitor.get("/.well-known/jwks.json").get_json()["keys"]) == 1

@@ -25,12 +25,11 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
+from .answers import session_cookies
+from .constants import ABSOLUTE, ANOTHER, BROWSER, IDLE, MINUTE
 from .servers import commands_run
 from .snapshot import snapshot
 from .time_machine import TimeMachine
-
-MINUTE, HOUR = 60, 3600
-IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
 
 
 class Gate:
@@ -162,20 +161,6 @@ def with_views(app: Flask) -> Flask:
     return app
 
 
-@pytest.fixture
-def start(services: Services) -> Callable[..., Live]:
-    """Sign an account in without the ceremony."""
-
-    def start(wallet: Wallet | None = None, **options: Any) -> Live:
-        account = parse((wallet or Wallet()).account())
-        return services.lifecycle.start(account, services.policy.standard, **options)
-
-    return start
-
-
-BROWSER = "b" * 43
-
-
 def client(app: Flask, session_id: str) -> Visitor:
     """Return the browser that has this session, and the browser cookie that sessions are started with here."""
     visitor = Visitor(app)
@@ -218,21 +203,17 @@ def reason(app: Flask, session_id: str) -> str | None:
     return None if answer["success"] else answer["error"]["reason"]
 
 
-def session_cookies(response: TestResponse) -> list[str]:
-    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
-
-
 # -- Sessions that stay dead -----------------------------------------------------------------------------------
 
 WRITERS = ("/slow/set/a", "/slow/set/b", "/slow/renew", "/slow/read", "/slow/clear")
 
 
 def test_a_session_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
     revived = cookies = 0
     for number in range(300):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, WRITERS[number % 3], WRITERS[(number + 1) % 3], "/slow/read").loaded()
         assert services.lifecycle.revoke(live, "revoked")
         responses = flight.finish()
@@ -245,10 +226,10 @@ def test_a_session_revoked_during_a_request_stays_revoked(
 
 
 def test_a_session_revoked_while_requests_save_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
     for number in range(100):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, *(WRITERS[(number + n) % 5] for n in range(4))).loaded()
         revoker = threading.Thread(target=services.lifecycle.revoke, args=(live, "revoked"))
         flight.gate.open()
@@ -261,10 +242,10 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 @pytest.mark.parametrize("everybody", [False, True])
 def test_account_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, start: Callable[..., Live], everybody: bool
+    app: Flask, services: Services, sign_in: Callable[..., Live], everybody: bool
 ) -> None:
     for _ in range(40):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/set/a", "/slow/renew", "/slow/read").loaded()
         if everybody:
             services.lifecycle.revoke_everybody()
@@ -308,10 +289,9 @@ def test_session_replaced_during_a_request_stays_replaced(app: Flask, redis: Red
 
 
 def test_session_data_is_dropped_when_the_session_was_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    """A keep-alive that finds its session revoked must not hand the account's data to the visitor."""
-    live = start(wallet, data={"medical": "secret"})
+    live = sign_in(wallet, data={"medical": "secret"})
 
     @app.before_request
     def revoked_meanwhile() -> None:
@@ -332,10 +312,10 @@ def test_session_data_is_dropped_when_the_session_was_revoked(
 
 
 def test_sign_out_with_an_old_cookie_spares_the_newer_session(
-    app: Flask, start: Callable[..., Live], wallet: Wallet
+    app: Flask, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    old = start(wallet)
-    new = start(wallet, replacing=old)
+    old = sign_in(wallet)
+    new = sign_in(wallet, replacing=old)
     assert client(app, old.id).post("/sign-out").status_code == 303
     assert reason(app, new.id) is None
 
@@ -357,18 +337,18 @@ def test_a_page_that_gives_out_a_cookie_is_kept_by_no_cache(app: Flask, visitor:
 
 
 def test_two_sign_ins_over_one_session_end_it_once(
-    app: Flask, services: Services, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, services: Services, sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
-        before = start()
+        before = sign_in()
         happened.clear()
         barrier, started = threading.Barrier(2), []
 
-        def sign_in(before: Live = before, barrier: threading.Barrier = barrier, out: list[Live] = started) -> None:
+        def replace(before: Live = before, barrier: threading.Barrier = barrier, out: list[Live] = started) -> None:
             barrier.wait()
-            out.append(start(replacing=before))
+            out.append(sign_in(replacing=before))
 
-        threads = [threading.Thread(target=sign_in) for _ in range(2)]
+        threads = [threading.Thread(target=replace) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -380,11 +360,11 @@ def test_two_sign_ins_over_one_session_end_it_once(
 
 
 def test_rotations_writes_and_reads_at_once_leave_one_session(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
     for _ in range(60):
         redis.flushall()
-        old = start(browser=BROWSER).id
+        old = sign_in(browser=BROWSER).id
         flight = InFlight(app, old, "/slow/renew", "/slow/set/a", "/slow/renew", "/slow/read").loaded()
         responses = flight.finish()
         assert [response.status_code for response in responses] == [200] * 4
@@ -397,11 +377,11 @@ def test_rotations_writes_and_reads_at_once_leave_one_session(
 
 
 def test_session_revoked_after_its_rotation_sets_no_cookie(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
     """Both happen during one request."""
     for _ in range(20):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/renewed").loaded()
         assert services.lifecycle.revoke(live, "revoked")
         [response] = flight.finish()
@@ -410,10 +390,10 @@ def test_session_revoked_after_its_rotation_sets_no_cookie(
 
 
 def test_concurrent_clears_end_the_session_once(
-    app: Flask, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/clear", "/slow/clear").loaded()
         happened.clear()
         responses = flight.finish()
@@ -424,15 +404,15 @@ def test_concurrent_clears_end_the_session_once(
         assert reason(app, live.id) == "signed_out"
 
 
-def test_concurrent_session_writes_are_all_kept(app: Flask, start: Callable[..., Live]) -> None:
-    person = client(app, start().id)
+def test_concurrent_session_writes_are_all_kept(app: Flask, sign_in: Callable[..., Live]) -> None:
+    person = client(app, sign_in().id)
     for round_ in range(15):
         InFlight(app, person.session_id, *(f"/slow/set/{round_}-{n}" for n in range(10))).loaded().finish()
     assert person.get("/data").get_json() == {f"{r}-{n}": "written late" for r in range(15) for n in range(10)}
 
 
-def test_rotation_keeps_what_another_request_wrote(app: Flask, start: Callable[..., Live]) -> None:
-    person = client(app, start(data={"a": "first", "gone": 1}).id)
+def test_rotation_keeps_what_another_request_wrote(app: Flask, sign_in: Callable[..., Live]) -> None:
+    person = client(app, sign_in(data={"a": "first", "gone": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/renew").loaded()
     person.get("/set/a/second")
     person.get("/set/b/new")
@@ -442,8 +422,8 @@ def test_rotation_keeps_what_another_request_wrote(app: Flask, start: Callable[.
     assert person.get("/data").get_json() == {"a": "second", "b": "new", "renewed": True}
 
 
-def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Callable[..., Live]) -> None:
-    person = client(app, start(data={"old": 1}).id)
+def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, sign_in: Callable[..., Live]) -> None:
+    person = client(app, sign_in(data={"old": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/set/late").loaded()
     person.get("/pop/old")
     flight.finish()
@@ -454,9 +434,9 @@ def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Cal
 
 
 @pytest.fixture(params=["visitor", "signed in"])
-def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., Live]) -> Visitor:
+def person(request: pytest.FixtureRequest, app: Flask, sign_in: Callable[..., Live]) -> Visitor:
     """Both are to work the same."""
-    return Visitor(app) if request.param == "visitor" else client(app, start().id)
+    return Visitor(app) if request.param == "visitor" else client(app, sign_in().id)
 
 
 def test_session_value_is_there_in_the_next_request(person: Visitor) -> None:
@@ -484,7 +464,7 @@ def test_nested_changes_that_are_marked_are_kept(person: Visitor) -> None:
     ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
 )
 def test_a_value_that_changes_its_type_only_is_kept(
-    app: Flask, start: Callable[..., Live], before: Any, after: Any
+    app: Flask, sign_in: Callable[..., Live], before: Any, after: Any
 ) -> None:
     @app.get("/change")
     @signed_in
@@ -492,13 +472,13 @@ def test_a_value_that_changes_its_type_only_is_kept(
         session["value"] = after
         return "changed"
 
-    person = client(app, start(data={"value": before}).id)
+    person = client(app, sign_in(data={"value": before}).id)
     person.get("/change")
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_an_equal_value_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
-    person = client(app, start(data={"a": "1"}).id)
+def test_setting_an_equal_value_writes_nothing(app: Flask, redis: Redis, sign_in: Callable[..., Live]) -> None:
+    person = client(app, sign_in(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
     assert commands_run(redis) == {"mget": 1}
@@ -513,8 +493,10 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
         assert session.permanent is False, "the person decides that when they sign in"
 
 
-def test_clearing_the_session_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
-    live = start(data={"a": 1})
+def test_clearing_the_session_signs_out(
+    app: Flask, sign_in: Callable[..., Live], happened: list[events.Event]
+) -> None:
+    live = sign_in(data={"a": 1})
     happened.clear()
     person = client(app, live.id)
     response = person.get("/clear")
@@ -550,7 +532,7 @@ def test_data_set_after_clear_starts_a_new_session(person: Visitor, app: Flask) 
 
 
 def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     @app.get("/renewed-form")
     @signed_in
@@ -558,7 +540,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
         app.session_interface.regenerate(session)  # type: ignore[attr-defined]
         return str(generate_csrf())
 
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     before = person.token("/session")
     after = person.get("/renewed-form").text
     for seconds, token, status in ((0, before, 200), (21, before, 400), (0, after, 200)):
@@ -644,9 +626,9 @@ def test_session_id_from_before_a_sign_in_is_void(app: Flask, wallet: Wallet) ->
 
 
 def test_a_signed_in_request_that_only_reads_is_one_command(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
-    person = client(app, start(data={"a": 1}).id)
+    person = client(app, sign_in(data={"a": 1}).id)
     before = {key: redis.dump(key) for key in redis.keys("*")}
     for path in ("/session", "/private", "/data", "/passive", "/", "/sign-out", "/api/auth/sessions/validate"):
         redis.config_resetstat()
@@ -658,9 +640,9 @@ def test_a_signed_in_request_that_only_reads_is_one_command(
 
 
 def test_a_signed_in_request_for_a_file_costs_redis_nothing(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., Live]
 ) -> None:
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     redis.config_resetstat()
     with person.get("/sessions_core/static/clock.js") as response:
         assert response.status_code == 200
@@ -668,9 +650,9 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 
 
 def test_activity_is_written_at_most_once_a_minute(
-    app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     written = []
     for second in range(0, 240, 20):
         redis.config_resetstat()
@@ -683,9 +665,9 @@ def test_activity_is_written_at_most_once_a_minute(
 
 
 def test_passive_request_never_keeps_alive(
-    app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     person = client(app, live.id)
     pass_time(IDLE - 30)
     redis.config_resetstat()
@@ -698,9 +680,9 @@ def test_passive_request_never_keeps_alive(
 
 
 def test_activity_keeps_alive_until_the_absolute_end_only(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     person = client(app, live.id)
     for _ in range(ABSOLUTE // (20 * MINUTE) - 1):
         pass_time(20 * MINUTE)
@@ -744,22 +726,22 @@ def test_a_cookie_that_can_not_be_a_session_never_reaches_redis(app: Flask, redi
 @pytest.mark.parametrize(
     "name", ["session", "__host-session", "__Host-Session", "__Secure-session", "__Host-session2"]
 )
-def test_a_cookie_of_another_name_is_not_looked_at(app: Flask, start: Callable[..., Live], name: str) -> None:
+def test_a_cookie_of_another_name_is_not_looked_at(app: Flask, sign_in: Callable[..., Live], name: str) -> None:
     response = app.test_client(use_cookies=False).get(
-        "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={start().id}"}
+        "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={sign_in().id}"}
     )
     assert response.get_json()["error"]["reason"] == "no_token"
 
 
-def test_a_session_is_found_among_other_cookies(app: Flask, start: Callable[..., Live]) -> None:
+def test_a_session_is_found_among_other_cookies(app: Flask, sign_in: Callable[..., Live]) -> None:
     response = app.test_client(use_cookies=False).get(
-        "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={start().id}; b="2=;"; c'}
+        "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={sign_in().id}; b="2=;"; c'}
     )
     assert response.status_code == 200
 
 
-def test_the_digest_that_redis_holds_is_no_session(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
-    live = start()
+def test_the_digest_that_redis_holds_is_no_session(app: Flask, redis: Redis, sign_in: Callable[..., Live]) -> None:
+    live = sign_in()
     [key] = redis.keys("*:session:*")
     digest = key.decode().rsplit(":", 1)[1]
     for guess in (digest, digest[:55], live.id[:12] + digest[:43]):
@@ -786,9 +768,9 @@ def test_cookie_outlives_the_browser_only_if_remembered(visitor: Visitor, wallet
 
 
 def test_a_rotated_cookie_lives_as_long_as_its_session(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    person = client(app, start(remember=True).id)
+    person = client(app, sign_in(remember=True).id)
     pass_time(10 * MINUTE)
     [cookie] = session_cookies(person.get("/renew"))
     assert ABSOLUTE - 10 * MINUTE - 2 <= int(attributes(cookie).pop("max-age")) <= ABSOLUTE - 10 * MINUTE
@@ -848,7 +830,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_signed_in_pages_are_not_cached(app: Flask, start: Callable[..., Live]) -> None:
+def test_signed_in_pages_are_not_cached(app: Flask, sign_in: Callable[..., Live]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -856,7 +838,7 @@ def test_signed_in_pages_are_not_cached(app: Flask, start: Callable[..., Live]) 
         response.headers["Cache-Control"] = "public, max-age=600"
         return response
 
-    response = client(app, start().id).get("/cacheable")
+    response = client(app, sign_in().id).get("/cacheable")
     assert response.headers.getlist("Cache-Control") == ["no-store"]
     response = Visitor(app).get("/cacheable")
     assert response.headers["Cache-Control"] == "public, max-age=600"
@@ -882,9 +864,9 @@ def test_dump_of_redis_signs_no_attacker_in(app: Flask, redis: Redis, visitor: V
 
 
 def test_a_tampered_record_signs_out_and_makes_an_event(
-    app: Flask, redis: Redis, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, redis: Redis, sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     [key] = redis.keys("*:session:*")
     stored = redis.get(key)
     redis.set(key, stored[:-1] + bytes([stored[-1] ^ 1]), keepttl=True)
@@ -894,12 +876,12 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
 
 
 def test_secret_rotation_signs_no_user_out(
-    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., Live]
+    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], sign_in: Callable[..., Live]
 ) -> None:
-    person = client(app, start(data={"a": 1}).id)
-    new = "another secret of 32 characters or more, 9876543210"
+    person = client(app, sign_in(data={"a": 1}).id)
+    new = ANOTHER
     person.client = with_views(make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])).test_client()
-    person.client.set_cookie(SESSION_COOKIE, start(data={"a": 1}).id, secure=True)
+    person.client.set_cookie(SESSION_COOKIE, sign_in(data={"a": 1}).id, secure=True)
     assert person.get("/data").get_json() == {"a": 1}
     assert person.get("/set/b/2").status_code == 200
     session_id = person.session_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
@@ -15,20 +14,19 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
 from sessions_core.errors import TokenExpired, TokenInvalid
-from sessions_core.parts.api.session_tokens import Claims, Token, Tokens
+from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.repository import Family, Live
-from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
-from sessions_core.web.session_view import SessionView
 
 from .actors import ORIGIN
-from .stored import ABSOLUTE, ALICE
+from .constants import ABSOLUTE, ALICE
+from .session_tokens import decode, encode, forge, issue, parts_of, private_key
 from .time_machine import Clock, TimeMachine
 
 FAMILY = Family(id=b"family", key=b"key", current=b"current", generation=7)
@@ -45,60 +43,9 @@ def live(start: Callable[..., Live]) -> Live:
     return start(handle="sess_0123456789abcdef", family=FAMILY)
 
 
-def issue(services: Services, live: Live) -> Token:
-    view = SessionView(live, services)
-    return services.tokens.issue(
-        live, session_type=view.type, network=view.network, role=view.role, permissions=view.allowed
-    )
-
-
 @pytest.fixture
 def token(services: Services, live: Live) -> str:
     return issue(services, live).text
-
-
-def encode(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def decode(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    header, payload, signature = token.split(".")
-    return json.loads(decode(header)), json.loads(decode(payload)), decode(signature)
-
-
-def private_key(services: Services) -> ec.EllipticCurvePrivateKey:
-    key = services.signing_keys.signer().private_key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
-
-
-def es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
-    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(SHA256())))
-    return r.to_bytes(32) + min(s, P256_ORDER - s).to_bytes(32)
-
-
-def forge(
-    services: Services,
-    token: str,
-    header: dict[str, Any] | bytes | None = None,
-    claims: dict[str, Any] | bytes | None = None,
-    key: ec.EllipticCurvePrivateKey | None = None,
-) -> str:
-    """Sign a token with our own key, with other words in it: what is refused then is refused for its words alone."""
-
-    def part(given: dict[str, Any] | bytes | None, ours: dict[str, Any]) -> bytes:
-        if isinstance(given, bytes):
-            return given
-        changed = {name: value for name, value in (ours | (given or {})).items() if value is not ...}
-        return json.dumps(changed, separators=(",", ":")).encode()
-
-    ours = parts_of(token)
-    signed = f"{encode(part(header, ours[0]))}.{encode(part(claims, ours[1]))}"
-    return f"{signed}.{encode(es256(key or private_key(services), signed.encode()))}"
 
 
 def refuse(tokens: Tokens, text: str) -> None:

@@ -23,6 +23,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import FIREFOX
 from .snapshot import unchanged
 from .time_machine import TimeMachine
 
@@ -61,8 +62,7 @@ def download(visitor: Visitor, kind: str) -> Any:
 def test_activity_page_lists_all_events_newest_first(
     app: Flask, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
-    """It shows what the user did and what others did to the account."""
-    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
+    headers = {"User-Agent": FIREFOX}
     other = Visitor(app)
     other.sign_in(wallet)
     visitor.sign_in(wallet)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
-from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.roles.account_status import Standing
@@ -20,6 +19,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of
+from .answers import code_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -62,10 +62,6 @@ def changes(account: str, handle: str) -> Iterator[tuple[str, dict[str, str], st
     yield f"{base}/sessions/{handle}/revoke", {}, f"End the session {handle} of {account}."
     yield f"{base}/revoke", {}, f"End every session of {account}."
     yield "/admin/everybody", {}, "Sign everybody out of this site."
-
-
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["error"]["code"])
 
 
 def standing_of(services: Services, wallet: Wallet) -> Standing:

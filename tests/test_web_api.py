@@ -20,13 +20,12 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .canister_signatures import MAINNET_KEY, canister_key
+from .constants import KEEP_ALIVE, VALIDATE
 from .signers import ICP, IcpSigner
 from .snapshot import refused, snapshot, unchanged
-from .test_canisters import MAINNET_KEY, canister_key
 from .time_machine import TimeMachine
 
-VALIDATE = "/api/auth/sessions/validate"
-KEEP_ALIVE = "/api/auth/sessions/keep-alive"
 LOGOUT = "/api/auth/sessions/logout"
 ACCOUNTS = "/api/auth/accounts"
 # The seed and the principal that the Internet Computer's own library has for the key of RFC 8410, section 10.1.

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from sessions_core import events
 
 from .actors import ORIGIN, Visitor, Wallet
+from .constants import ROOT
 from .snapshot import refused, snapshot
 
-ROOT = Path(__file__).parent.parent
 PATH = "/api/auth/challenges"
 ACCOUNT = "eip155:1:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 

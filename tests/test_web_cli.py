@@ -33,13 +33,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
-from .conftest import SECRET
+from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
 from .servers import Server, running
+from .stored import link_of
 from .time_machine import TimeMachine
 
-ROOT = Path(__file__).parent.parent
-ALICE = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
-BOB = "eip155:1:0xde709f2102306220921060314715629080e2fb77"
 NOBODY = "sess_AAAAAAAAAAAAAAAA"
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202egnp.exe\u2028\r\n\t\x7f\x00é" + "x" * 60
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -454,7 +452,7 @@ def test_wrong_option_is_refused_with_the_right_ones(flask: Shell, wrong: list[s
 
 
 def test_app_events_are_shown_with_any_content(flask: Shell, services: Services) -> None:
-    from sessions_core.clients import Client
+    from sessions_core.sessions.user_agent import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Odd(events.Event):
@@ -621,7 +619,7 @@ def test_shell_with_another_secret_asks_before_overwriting(
     services.directory.appoint(alice, "restricted")
     services.directory.verify(alice, "lic_1", "licensed", 30)
     before = services.directory.standing(alice)
-    stranger = Shell(make_app(SECRET_KEY="another secret of 32 characters or more, 9876543210"))
+    stranger = Shell(make_app(SECRET_KEY=ANOTHER))
     for typed in ("", "n\n"):
         ran = stranger("roles", *command, typed=typed)
         assert (ran.code, ran.out.strip()) == (1, "")
@@ -953,8 +951,8 @@ def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], 
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
     for live in services.janitor.every():  # a hand in the database
-        services.records._link.call("HDEL", live.place.entries, live.place.digest)
-        services.records._link.call("PERSIST", live.place.record)
+        link_of(services.records).call("HDEL", live.place.entries, live.place.digest)
+        link_of(services.records).call("PERSIST", live.place.record)
     counts = flask("sessions", "sweep", "--json").json
     assert (counts["lost"], counts["clock"]) == (5, 5)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}

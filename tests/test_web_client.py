@@ -13,7 +13,7 @@ from sessions_core import public
 from sessions_core.sessions.user_agent import Client
 from sessions_core.web.request_client import COMMAND_LINE, current
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+from .constants import FIREFOX
 
 
 def client(app: Flask, ip: str | None = "203.0.113.7", agent: str | None = FIREFOX, **headers: str) -> Client:

@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from flask import Flask, request, session
+from flask import Flask
 from redis import Redis
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, requires, signed_in
+from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, signed_in
 from sessions_core.sessions.repository import Ended
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
@@ -30,106 +30,12 @@ from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_browsers_send, as_header, together
-from .conftest import SECRET
+from .answers import code_of, code_on_page, data_of
+from .constants import SECRET
+from .shop import ACTIONS, ODD_FIELDS, Shop
 from .snapshot import unchanged
-from .test_web_pages import code_of as code_of_page
-from .time_machine import Clock, TimeMachine
-
-ACTIONS = {
-    "invoice.pay": "Pay invoice {number}.",
-    "invoice.refund": "Refund invoice {number}.",
-    "shop.open": "Open the shop.",
-    "shop.close": "Close the shop.",
-    "picture.keep": "Keep this picture.",
-}
-
-
-class Shop:
-    """An application with things to confirm, and the list of what was really done."""
-
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.done: list[Any] = []
-        both = {"methods": ["POST", "PUT", "PATCH", "DELETE"]}
-
-        @app.route("/invoices/<number>/pay", **both)
-        @fresh_required(0, "invoice.pay")
-        def pay(number: str) -> str:
-            return self._do(number, request.form.get("note") or request.get_data(as_text=True))
-
-        @app.post("/invoices/<number>/refund")
-        @fresh_required(0, "invoice.refund")
-        def refund(number: str) -> str:
-            return self._do("refund", number)
-
-        @app.post("/pay")
-        @fresh_required(0, "invoice.pay")
-        def pay_by_field() -> str:
-            body = request.get_json() if request.is_json else request.form
-            return self._do(body.get("number"))
-
-        @app.post("/picture")
-        @fresh_required(0, "picture.keep")
-        def picture() -> str:
-            return self._do({name: file.read() for name, file in request.files.items()})
-
-        @app.get("/counter")
-        @fresh_required(300, "shop.open")
-        def counter() -> str:
-            return self._do("counter", request.args.get("desk"))
-
-        @app.post("/close")
-        @signed_in
-        def close() -> str:
-            if not request.form.get("when"):
-                return "when?"
-            ensure_fresh(300, "shop.close")
-            return self._do("closed")
-
-        @app.route("/any/<path:rest>", methods=["GET", "POST"])
-        @fresh_required(300, "shop.open")
-        def anything(rest: str) -> str:
-            return self._do(rest)
-
-        @app.post("/notes")
-        @requires("write:therapy_notes")
-        def write() -> str:
-            return self._do(request.form["text"])
-
-        @app.post("/keep/<key>")
-        @fresh_required(0, "shop.open")
-        def keep(key: str) -> dict[str, Any]:
-            session[key] = "kept"
-            return {key: value for key, value in session.items() if key != "csrf_token"}
-
-        @app.post("/odd")
-        @fresh_required(0, "shop.open")
-        def odd() -> str:
-            return self._do({name: values for name, values in request.form.lists() if name in ODD_FIELDS})
-
-        @app.post("/decode")
-        @signed_in
-        def decode() -> str:
-            read = request.get_data()
-            ensure_fresh(0, "invoice.pay")
-            return self._do(read)
-
-        @app.post("/stream")
-        @signed_in
-        def stream() -> str:
-            read = request.stream.read()
-            ensure_fresh(0, "shop.open")
-            return self._do(read)
-
-        @app.post("/forgotten")
-        @signed_in
-        def forgotten() -> str:
-            ensure_fresh(300, "shop.forgotten")
-            return self._do("forgotten")
-
-    def _do(self, *what: Any) -> str:
-        self.done.append(what if len(what) > 1 else what[0])
-        return "done"
+from .stored import link_of
+from .time_machine import Clock, TimeMachine, ask_again
 
 
 @pytest.fixture
@@ -145,11 +51,6 @@ def shop(app: Flask) -> Shop:
     return app.extensions["shop"]
 
 
-def code_of(response: TestResponse) -> str:
-    assert not response.get_json()["success"]
-    return str(response.get_json()["error"]["code"])
-
-
 def problem_of(response: TestResponse) -> str:
     """The code with which a signature was refused."""
     if response.is_json:
@@ -160,10 +61,6 @@ def problem_of(response: TestResponse) -> str:
     found = re.search(r"^/confirm\?request=[\w-]+(?:&problem=([a-z_]+))?$", response.headers["Location"])
     assert found, response.headers["Location"]
     return str(found[1])
-
-
-def validate(visitor: Visitor) -> dict[str, Any]:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
 
 
 def from_now(data: dict[str, Any], name: str) -> float:
@@ -186,7 +83,7 @@ def test_form_runs_once_after_the_wallet_has_signed(
     assert (shop.done, happened) == ([], [])
     assert person.confirm(wallet, asked).get_data(as_text=True) == "done"
     assert shop.done == [("7", "for the\r\nwindow")]
-    handle = validate(person)["session_id"]
+    handle = data_of(person)["session_id"]
     assert happened == [
         events.SessionRotated(handle=handle, account=wallet.account()),
         events.SessionConfirmed(handle=handle, account=wallet.account(), action="invoice.pay"),
@@ -254,14 +151,14 @@ def test_text_names_action_account_site_and_request(
     assert messages.seconds(text.expiration_time) - messages.seconds(text.issued_at) == 120
     whole = json.dumps(["POST", "/invoices/7/pay", [[["note", "x"]], []]])
     digest = hashlib.sha256(whole.encode()).hexdigest()
-    binding = f"{validate(person)['session_id']}\ninvoice.pay\n{digest}"
+    binding = f"{data_of(person)['session_id']}\ninvoice.pay\n{digest}"
     assert text.request_id == hashlib.sha256(binding.encode()).hexdigest()[:32]
 
 
 def test_the_text_names_the_session_that_ends(app: Flask, person: Visitor, wallet: Wallet, pass_time: Any) -> None:
     other = Visitor(app)
     other.sign_in(wallet)
-    handle = validate(other)["session_id"]
+    handle = data_of(other)["session_id"]
     pass_time(301)
     asked = person.send("DELETE", f"/api/auth/sessions/{handle}")
     text = messages.read(person.text_for(asked.get_json()["error"]["request"])["message"])
@@ -587,7 +484,7 @@ def test_invalid_proof_confirms_nothing_and_is_explained(
     assert problem_of(answer) == code
     [event] = happened
     assert event == events.ConfirmationFailed(
-        handle=validate(person)["session_id"], account=wallet.account(), action="invoice.pay", code=code
+        handle=data_of(person)["session_id"], account=wallet.account(), action="invoice.pay", code=code
     )
     assert (shop.done, person.session_id) == ([], before)
     assert answer.headers.getlist("Set-Cookie") == []
@@ -648,7 +545,7 @@ def test_owners_of_a_safe_can_be_given_hours(
     challenge = visitor.challenge(wallet.account())
     pass_time(hours - 1)
     assert visitor.attempt(wallet, challenge).status_code == 303
-    assert code_of_page(visitor.attempt(wallet, challenge)) == "challenge_used"
+    assert code_on_page(visitor.attempt(wallet, challenge)) == "challenge_used"
     pass_time(301)
     asked = visitor.get("/counter")
     assert 'The text is good for <span class="nowrap">4 hours' in visitor.get(asked.headers["Location"]).get_data(
@@ -830,7 +727,7 @@ def test_step_up_never_revives_a_revoked_session(
         visitor = Visitor(app)
         visitor.session_id = live.id
         body = {"number": str(number)}
-        token = validate(visitor)["csrf_token"]
+        token = data_of(visitor)["csrf_token"]
         asked = visitor.json("/pay", "POST", json=body, headers={"X-CSRFToken": token})
         headers = visitor.proof(wallet, asked) | {"X-CSRFToken": token}
         revoke: Callable[[], Any] = (
@@ -856,7 +753,7 @@ def test_session_revoked_during_a_step_up_does_nothing(
     """The revocation falls between the signature and the rotation."""
     verify = verifiers.verify
     target, form = person.signed_form(wallet, person.submit("/pay", number="7"))
-    handle = validate(person)["session_id"]
+    handle = data_of(person)["session_id"]
 
     def and_then_revoke(account: Any, *rest: Any) -> None:
         verify(account, *rest)
@@ -875,12 +772,11 @@ def test_session_revoked_during_a_step_up_does_nothing(
 def test_step_up_rotates_the_session_id(
     app: Flask, shop: Shop, person: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
-    """The old id is dead."""
-    before, handle = person.session_id, validate(person)["session_id"]
+    before, handle = person.session_id, data_of(person)["session_id"]
     person.confirm(wallet, person.submit("/pay", number="7"))
     assert person.session_id != before
     assert person.session_id[:12] == before[:12]
-    assert validate(person)["session_id"] == handle
+    assert data_of(person)["session_id"] == handle
     thief = Visitor(app)
     thief.session_id = before
     error = thief.json("/api/auth/sessions/validate").get_json()["error"]
@@ -904,9 +800,9 @@ def test_with_the_signature_both_clocks_start_again(
     for _ in range(30):
         pass_time(1400)
         assert person.get("/session").status_code == 200
-    assert from_now(validate(person), "absolute_expires_at") < 1300
+    assert from_now(data_of(person), "absolute_expires_at") < 1300
     person.confirm(wallet, person.submit("/pay", number="7"))
-    data = validate(person)
+    data = data_of(person)
     assert 43_195 < from_now(data, "absolute_expires_at") <= 43_200
     assert 1795 < from_now(data, "idle_expires_at") <= 1800
     pass_time(1500)
@@ -955,7 +851,7 @@ def test_shortened_session_is_extended_by_its_own_duration(
     for _ in range(3):
         pass_time(500)
         visitor.confirm(wallet, visitor.submit("/pay", number="7"))
-        data = validate(visitor)
+        data = data_of(visitor)
         assert 595 < from_now(data, "absolute_expires_at") <= 600
         assert 595 < from_now(data, "idle_expires_at") <= 600
     assert len(shop.done) == 3
@@ -970,7 +866,7 @@ def test_session_of_a_custom_type_is_extended_by_its_own_time(
     visitor.sign_in(wallet, session_type="kiosk")
     TimeMachine(app, redis, clock)(250)
     visitor.confirm(wallet, visitor.submit("/pay", number="7"))
-    data = validate(visitor)
+    data = data_of(visitor)
     assert shop.done == ["7"]
     assert 3595 < from_now(data, "absolute_expires_at") <= 3600
     assert 295 < from_now(data, "idle_expires_at") <= 300
@@ -979,7 +875,7 @@ def test_session_of_a_custom_type_is_extended_by_its_own_time(
 def test_narrowed_session_stays_narrow_after_a_step_up(shop: Shop, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet, permissions="read:profile")
     visitor.confirm(wallet, visitor.submit("/pay", number="7"))
-    assert validate(visitor)["permissions"] == ["read:profile"]
+    assert data_of(visitor)["permissions"] == ["read:profile"]
 
 
 def test_step_up_keeps_old_and_new_session_data(person: Visitor, wallet: Wallet) -> None:
@@ -1226,20 +1122,6 @@ def test_a_long_body_that_is_no_form_waits_like_any_other(shop: Shop, person: Vi
     assert shop.done == ["7"]
 
 
-ODD_FIELDS = {
-    "lines": "a\r\nb\r\n\r\nc",
-    "markup": '"><script>alert(1)</script><input name="',
-    "entities": "&amp;&#13;&quot;'`",
-    "unicode": "\u00e9\U0001f600\u202e\u2028",
-    "blank": "   ",
-    "empty": "",
-    'name "with quotes"': "1",
-    "request": "x",
-    "action": "/elsewhere",
-    "a" * 300: "1",
-}
-
-
 def test_every_field_comes_back_as_it_was(shop: Shop, person: Visitor, wallet: Wallet) -> None:
     token = person.token("/session")
     fields = {name: [value, value + "!"] for name, value in ODD_FIELDS.items()}
@@ -1423,7 +1305,7 @@ def test_redis_lost_during_a_step_up_is_503(
     assert shop.done == []
     back = embedded.start(tmp_path / "redis")
     try:
-        app.extensions["wallet_sessions"].records._link._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(app.extensions["wallet_sessions"].records))
         assert (person.session_id, person.signed_in) == (before, True)
         monkeypatch.setattr(verifiers, "verify", verify)
         assert person.confirm(wallet, person.submit("/pay", number="7")).status_code == 200

@@ -21,15 +21,17 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .answers import code_on_page as code_of
+from .answers import error_of
+from .constants import MINUTE
 from .evm import CHAIN, Anvil
 from .evm.contracts import ACCEPTS_ALL, KEYED, ContractWallet, creation
 from .evm.nodes import Relay
 from .snapshot import refused, unchanged
-from .test_web_pages import code_of
+from .stored import live_of
 from .time_machine import TimeMachine
 
 KEY = "k3y-of-the-node"
-MINUTE = 60
 ACTIONS = {"invoice.pay": "Pay invoice {number}.", "shop.open": "Open the shop."}
 
 
@@ -93,17 +95,6 @@ def person(visitor: Visitor, contract_wallet: ContractWallet) -> Visitor:
     """Somebody who has signed in with a contract wallet."""
     visitor.sign_in(contract_wallet)
     return visitor
-
-
-def live_of(services: Services, visitor: Visitor) -> Live:
-    live = services.records.load(visitor.session_id, "never")
-    assert isinstance(live, Live)
-    return live
-
-
-def error_of(response: TestResponse) -> tuple[int, str, str | None]:
-    error = response.get_json()["error"]
-    return response.status_code, error["code"], error.get("reason")
 
 
 # -- Signing in --------------------------------------------------------------------------------------------------

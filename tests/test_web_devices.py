@@ -23,9 +23,12 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
+from .answers import code_of, session_cookies
+from .devices import handles, listed, message, reason
 from .servers import commands_run
 from .snapshot import refused, unchanged
-from .time_machine import TimeMachine
+from .stored import before_it_is_stored, link_of
+from .time_machine import TimeMachine, ask_again
 
 UNKNOWN = "sess_0123456789abcdef"
 MALFORMED = [
@@ -49,50 +52,17 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
+def owner(wallet: Wallet) -> Wallet:
+    """The user whose browser is `person`: `sign_in` signs them in elsewhere."""
+    return wallet
+
+
+@pytest.fixture
 def stranger(app: Flask, person: Visitor) -> Visitor:
     """Somebody with another account."""
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     return stranger
-
-
-@pytest.fixture
-def start(services: Services, wallet: Wallet) -> Callable[..., Live]:
-    """Sign the person in elsewhere, without the ceremony."""
-
-    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> Live:
-        return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
-
-    return start
-
-
-def listed(visitor: Visitor) -> list[dict[str, Any]]:
-    answer = visitor.json("/api/auth/sessions")
-    assert answer.status_code == 200
-    return list(answer.get_json()["data"]["sessions"])
-
-
-def handles(page: TestResponse | str) -> list[str]:
-    """The sessions that a page lists, in its order."""
-    text = page if isinstance(page, str) else page.get_data(as_text=True)
-    return re.findall(r'data-testid="session-row" data-handle="([^"]+)"', text)
-
-
-def message(page: TestResponse) -> str | None:
-    found = re.search(r'data-message="([^"]*)"', page.get_data(as_text=True))
-    return found[1] if found else None
-
-
-def reason(app: Flask, session_id: str) -> str | None:
-    """Why a session is no more; `None` while it lives."""
-    visitor = Visitor(app)
-    visitor.session_id = session_id
-    answer = visitor.json("/api/auth/sessions/validate").get_json()
-    return None if answer["success"] else str(answer["error"]["reason"])
-
-
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["error"]["code"])
 
 
 def told(person: Visitor) -> str | None:
@@ -102,19 +72,15 @@ def told(person: Visitor) -> str | None:
     return found[1] if found else None
 
 
-def cookies(response: TestResponse) -> list[str]:
-    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
-
-
 # -- The list ------------------------------------------------------------------------------------------------------
 
 
 def test_device_list_starts_here_then_sorts_by_last_activity(
-    person: Visitor, start: Callable[..., Live], pass_time: TimeMachine
+    person: Visitor, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(start(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -123,9 +89,9 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 
 
 def test_device_row_shows_only_recognisable_facts(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -151,25 +117,25 @@ def test_device_row_shows_only_recognisable_facts(
 
 
 def test_device_list_holds_only_sessions_of_this_account(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
-    start(Wallet())
-    start(wallet, "eip155:11155111")
+    sign_in(Wallet())
+    sign_in(wallet, "eip155:11155111")
     assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
 
 
 def test_ended_sessions_are_not_listed(
-    person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
+    person: Visitor, sign_in: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
-    start()
+    sign_in()
     pass_time(1000)
     assert person.get("/session").status_code == 200
     pass_time(801)
-    ended = start()
+    ended = sign_in()
     services.lifecycle.revoke(ended, "revoked")
     assert handles(person.get("/sessions")) == [handle_of(person)]
     # A record that was put back from before the end, by somebody who can write to Redis.
-    stale = start()
+    stale = sign_in()
     key, kept = stale.place.record, redis.get(stale.place.record)
     services.lifecycle.revoke_account(parse(stale.record.account))
     redis.set(key, kept, px=100_000)
@@ -232,9 +198,9 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
 
 
 def test_no_page_or_answer_holds_any_part_of_a_session_id(
-    app: Flask, person: Visitor, other: Visitor, start: Callable[..., Live]
+    app: Flask, person: Visitor, other: Visitor, sign_in: Callable[..., Live]
 ) -> None:
-    ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, other.session_id, *(sign_in().id for _ in range(3))]
     target = handle_of(other)
     answers = [person.get(path) for path in ("/sessions", "/sessions/others", "/sessions/everywhere", "/session")]
     answers += [person.json(path) for path in ("/api/auth/sessions", "/api/auth/sessions/validate")]
@@ -317,9 +283,9 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 
 
 def test_a_name_changes_nothing_but_the_name(
-    app: Flask, services: Services, person: Visitor, start: Callable[..., Live], redis: Redis
+    app: Flask, services: Services, person: Visitor, sign_in: Callable[..., Live], redis: Redis
 ) -> None:
-    live = services.records.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    live = services.records.load(sign_in(data={"basket": ["a"]}, remember=True).id, "never")
     assert isinstance(live, Live)
     ttl = redis.pttl(live.place.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
@@ -334,9 +300,9 @@ def test_a_name_changes_nothing_but_the_name(
 
 
 def test_naming_does_not_revive_a_session_that_just_ended(
-    services: Services, person: Visitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
+    services: Services, person: Visitor, sign_in: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
 ) -> None:
-    live = start()
+    live = sign_in()
     find = services.records.find
 
     def and_then_end(account: str, handle: str) -> Live | None:
@@ -438,7 +404,7 @@ def test_ending_the_session_in_use_is_signing_out(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "signed_out"
     assert happened == [events.SessionEnded(handle=handle, account=wallet.account(), reason="signed_out")]
-    [cookie] = cookies(answer)
+    [cookie] = session_cookies(answer)
     assert cookie.startswith(f"{SESSION_COOKIE}=;")
     assert (reason(app, before), other.signed_in) == ("signed_out", True)
 
@@ -478,11 +444,11 @@ def test_failed_sign_out_keeps_the_cookie(
             f"/api/auth/sessions/{handle}", base_url=ORIGIN, headers={"X-CSRFToken": token, "Origin": ORIGIN}
         )
     assert answer.status_code == 503
-    assert cookies(answer) == []
+    assert session_cookies(answer) == []
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.records))
         assert person.signed_in
     finally:
         back.stop()
@@ -557,9 +523,9 @@ def test_foreign_handle_ends_and_names_nothing(
 
 
 def test_the_same_address_on_another_network_is_another_account(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet, redis: Redis
+    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, redis: Redis
 ) -> None:
-    live = start(wallet, "eip155:11155111")
+    live = sign_in(wallet, "eip155:11155111")
     with unchanged(redis):
         for ask in ASKS.values():
             assert ask(person, live.record.handle).status_code == 404
@@ -569,9 +535,9 @@ def test_the_same_address_on_another_network_is_another_account(
 
 
 def test_revoking_all_others_keeps_this_session(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
-    others = [start() for _ in range(3)]
+    others = [sign_in() for _ in range(3)]
     with unchanged(redis):
         page = person.get("/sessions/others")
     assert 'data-others="3"' in page.get_data(as_text=True)
@@ -583,15 +549,15 @@ def test_revoking_all_others_keeps_this_session(
 
 
 def test_revoking_everywhere_ends_this_session_too(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
-    ids = [person.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, *(sign_in().id for _ in range(3))]
     with unchanged(redis):
         assert 'data-others="3"' in person.get("/sessions/everywhere").get_data(as_text=True)
     answer = person.submit("/sessions/everywhere")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "everywhere"
-    assert cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
+    assert session_cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
     assert {reason(app, each) for each in ids} == {"everywhere"}
     assert stranger.signed_in
     person.sign_in(wallet)
@@ -602,13 +568,13 @@ def test_revoking_everywhere_ends_this_session_too(
 def test_the_json_service_ends_others_and_all(
     app: Flask,
     person: Visitor,
-    start: Callable[..., Live],
+    sign_in: Callable[..., Live],
     wallet: Wallet,
     happened: list[events.Event],
     scope: str,
     ended: int,
 ) -> None:
-    ids = [start().id for _ in range(2)]
+    ids = [sign_in().id for _ in range(2)]
     token = person.token("/session")
     happened.clear()
     answer = person.send("DELETE", f"/api/auth/sessions?scope={scope}")
@@ -683,17 +649,13 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
 ) -> None:
     """Who began to sign in before the click is out, although the session did not exist yet."""
     late = Visitor(app)
-    sealed = services.records._sealed
 
-    def click_first(live: Live) -> bytes:
-        record = sealed(live)
-        monkeypatch.setattr(services.records, "_sealed", sealed)
+    def click() -> None:
         assert person.send("DELETE", "/api/auth/sessions?scope=others").status_code == 200
-        return record
 
     challenge = late.challenge(wallet.account())
     token = late.token()
-    monkeypatch.setattr(services.records, "_sealed", click_first)
+    before_it_is_stored(monkeypatch, services.records, click)
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in
@@ -716,12 +678,12 @@ def test_concurrent_revocations_both_succeed_with_one_event(
 
 
 def test_concurrent_revocations_of_all_others_leave_one(
-    app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, sign_in: Callable[..., Live], wallet: Wallet
 ) -> None:
     for _ in range(10):
         both = [Visitor(app), Visitor(app)]
         for visitor in both:
-            visitor.session_id = start().id
+            visitor.session_id = sign_in().id
         tokens = [visitor.token("/session") for visitor in both]
         together(
             *(

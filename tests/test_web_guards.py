@@ -34,6 +34,8 @@ from sessions_core.web.guards import Access, declared
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
+from .answers import data_of
+from .constants import FIREFOX
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -504,10 +506,6 @@ def lacks(visitor: Visitor, path: str) -> tuple[str, str] | None:
     return error["missing"], error["reason"]
 
 
-def data_of(visitor: Visitor) -> dict[str, Any]:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
-
-
 @pytest.mark.parametrize("path", ["/pay", "/office", "/practice", "/all"])
 def test_a_route_that_asks_for_rights_asks_for_a_session_first(desk: Flask, visitor: Visitor, path: str) -> None:
     assert visitor.get(path).headers["Location"] == f"/sign-in?next={path}"
@@ -810,7 +808,6 @@ def test_concurrent_requests_after_a_role_change_leave_one_id(
 
 # -- Where a session is used from --------------------------------------------------------------------------------
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/17.5 Mobile/15E148 Safari/604.1"

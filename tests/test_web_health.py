@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ from sessions_core import events
 from sessions_core.parts.operations import metrics, readiness
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .conftest import SECRET
-from .servers import Listener, Server, commands_run, running
-from .test_metrics import grown, read
+from .constants import PRODUCTION, ROOT, SECRET
+from .metric_samples import grown, read
+from .servers import Listener, Server, commands_run
 
-ROOT = Path(__file__).parent.parent
 READER = "the secret of whoever reads numbers, 0123456789"
-PRODUCTION = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
 PATHS = ("/livez", "/readyz", "/metrics")
 
 
@@ -31,12 +28,6 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A busy machine may be slow where it is not slowness that is tested."""
     monkeypatch.setattr(readiness, "SECONDS", 10)
     return monkeypatch
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(Server(tmp_path, "--appendonly", "yes")) as server:
-        yield server
 
 
 def ask(app: Flask, path: str, base: str = ORIGIN, **headers: str) -> TestResponse:

@@ -23,11 +23,12 @@ from sessions_core.sign_in.messages import read
 from sessions_core.sign_in.verifiers import layouts
 from sessions_core.web.services import Services
 
-from .actors import Visitor, Wallet, as_browsers_send, together
+from .actors import Visitor, Wallet, as_browsers_send, handle_of, together
+from .constants import ALICE, ANOTHER
+from .devices import handles, listed, message, reason
 from .signers import SolanaSigner, StacksSigner
 from .snapshot import unchanged
-from .stored import ALICE, ANOTHER
-from .test_web_devices import handle_of, handles, listed, message, reason
+from .stored import link_of
 from .time_machine import TimeMachine
 
 
@@ -876,13 +877,13 @@ def test_a_request_of_a_linked_account_costs_no_more_round_trips(
     linked(person, wallet, second)
     person.get("/page")
     sent: list[Any] = []
-    call = services.records._link.call
+    call = link_of(services.records).call
 
     def counted(*command: Any) -> Any:
         sent.append(command[0])
         return call(*command)
 
-    monkeypatch.setattr(services.records._link, "call", counted)
+    monkeypatch.setattr(link_of(services.records), "call", counted)
     assert person.get("/page").get_data(as_text=True) == "a page"
     assert sent == ["MGET"]
     sent.clear()

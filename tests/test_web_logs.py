@@ -21,9 +21,8 @@ from sessions_core import events
 from sessions_core.web.logs import JsonLines, Readable
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ROOT, SECRET
 
-ROOT = Path(__file__).parent.parent
 HOSTILE = 'x"}\n{"event": "session.created"}\r\x1b[2J\u202e\u2028\x9b\x00'
 ENDED = events.SessionEnded(handle="sess_1", account=None, reason="signed_out")
 

@@ -26,9 +26,9 @@ from sessions_core.web.guards import public, sessionless
 from sessions_core.web.operation import described, operation
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_header, handle_of
+from .constants import ROOT
 from .time_machine import TimeMachine
 
-ROOT = Path(__file__).parent.parent
 PATH = "/api/openapi.json"
 CHECKS = [
     schemathesis.checks.not_a_server_error,

@@ -12,7 +12,7 @@ from sessions_core.errors import CrossSiteRequest
 from sessions_core.settings import Settings
 from sessions_core.web.csrf import is_safe_path, refuse_cross_site, safe_path
 
-from .test_web_pages import CROSS_SITE, HOSTILE_NEXT
+from .hostile import CROSS_SITE, HOSTILE_NEXT
 
 SETTINGS = Settings(secrets=("unused",), public_origin="http://localhost:5000")
 

@@ -27,20 +27,14 @@ from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
+from .answers import code_on_page as code_of
+from .answers import data_of
+from .changed_texts import CHANGES
+from .ethereum_signatures import other_encodings
+from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
-from .test_chains_eip155 import TestEip155 as Eip155
-from .test_challenges import CHANGES
-from .time_machine import Clock, TimeMachine
-
-
-def code_of(response: TestResponse) -> str:
-    """The code that a refused sign-in or an error page shows."""
-    page = response.get_data(as_text=True)
-    found = re.search(
-        r'data-testid="server-code".*?<code[^>]*>([a-z_]+)</code>|data-code="([a-z_]+)"', page, re.DOTALL
-    )
-    assert found, page
-    return found[1] or found[2]
+from .stored import link_of
+from .time_machine import Clock, TimeMachine, ask_again
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -84,10 +78,6 @@ def test_a_sign_in_makes_one_event_and_goes_to_the_session(
     assert isinstance(event, events.SessionCreated)
     assert (event.account, event.session_type) == (wallet.account(), "standard")
     assert event.handle.startswith("sess_")
-
-
-def data_of(visitor: Visitor) -> dict[str, Any]:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
 
 
 def length(data: dict[str, Any]) -> float:
@@ -401,7 +391,7 @@ def test_bytes_that_are_no_utf_8_are_no_text(
 
 def _encodings() -> Iterator[tuple[str, str]]:
     message = "text"
-    yield from Eip155().other_encodings(Wallet().sign(message)).items()
+    yield from other_encodings(Wallet().sign(message)).items()
     yield "empty", ""
     yield "not hex", "0x" + "g" * 130
     yield "not ASCII", "0x" + "\u00e9" * 130
@@ -462,49 +452,6 @@ def test_refused_sign_in_says_what_to_do_without_echo(visitor: Visitor, wallet: 
 
 # -- Where people are sent ----------------------------------------------------------------------------------------
 
-HOSTILE_NEXT = (
-    "//evil.example",
-    "///evil.example",
-    "//evil.example/session",
-    "/\\evil.example",
-    "\\\\evil.example",
-    "/\\/evil.example",
-    "/\t/evil.example",
-    "/\n/evil.example",
-    "\t//evil.example",
-    " //evil.example",
-    "/\r\nLocation: https://evil.example",
-    "/session\r\nSet-Cookie: a=b",
-    "/session\n",
-    "/session\0",
-    "/\x0b/evil.example",
-    "/\u2028/evil.example",
-    "/\u00e9",
-    "/session\u202e",
-    "https://evil.example",
-    "http:evil.example",
-    "http:///evil.example",
-    "https:/evil.example",
-    "HTTPS://EVIL.EXAMPLE",
-    "javascript:alert(1)",
-    "JaVaScRiPt:alert(1)",
-    "\x01javascript:alert(1)",
-    "java\nscript:alert(1)",
-    "data:text/html,x",
-    "evil.example",
-    "@evil.example",
-    "?next=//evil.example",
-    "#//evil.example",
-    ".",
-    "..//evil.example",
-    "session",
-    "/session\"onmouseover='alert(1)'",
-    "/<script>",
-    "/a b",
-    "/" + "a" * 5_000,
-    "/" + "a" * 10_000,
-)
-
 
 @pytest.mark.parametrize("target", HOSTILE_NEXT, ids=lambda target: ascii(target[:30]))
 def test_a_hostile_next_sends_people_to_their_session_instead(visitor: Visitor, wallet: Wallet, target: str) -> None:
@@ -551,26 +498,6 @@ def test_private_page_is_shown_after_the_sign_in(app: Flask, visitor: Visitor, w
 
 
 # -- Forms that are not ours -------------------------------------------------------------------------------------
-
-CROSS_SITE: list[dict[str, str]] = [
-    {"Sec-Fetch-Site": "cross-site"},
-    {"Sec-Fetch-Site": "same-site"},
-    {"Sec-Fetch-Site": ""},
-    {"Sec-Fetch-Site": "SAME-ORIGIN"},
-    {"Sec-Fetch-Site": "same-origin, cross-site"},
-    {"Origin": "https://evil.example"},
-    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-    {"Origin": "null", "Sec-Fetch-Site": "none"},
-    {"Origin": ""},
-    {"Origin": "https://localhost:5000"},
-    {"Origin": "http://localhost"},
-    {"Origin": "http://localhost:5001"},
-    {"Origin": "http://localhost:5000/"},
-    {"Origin": "http://LOCALHOST:5000"},
-    {"Origin": "http://localhost:5000.evil.example"},
-    {"Origin": "http://x@localhost:5000"},
-    {"Origin": "http://localhost:5000 http://evil.example"},
-]
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE, ids=str)
@@ -1123,7 +1050,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.records))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()

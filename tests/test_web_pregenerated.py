@@ -20,8 +20,9 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
+from .constants import PRODUCTION
+from .logs import everything_logged
 from .snapshot import refused, unchanged
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 MARKER = "__Host-share"
@@ -619,11 +620,7 @@ def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Ne
 
 
 def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., Flask]) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_CHECK": False,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
         assert app.extensions["wallet_sessions"].settings.pregenerated_chain == chain

@@ -13,7 +13,8 @@ from sessions_core import Misconfigured
 from sessions_core.sign_in import messages
 
 from .actors import ApiClient, Visitor, Wallet
-from .test_web_confirmations import ACTIONS, Shop, code_of
+from .answers import code_of
+from .shop import ACTIONS, Shop
 
 
 @pytest.fixture

@@ -19,18 +19,20 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, ApiClient, Visitor, Wallet
+from .answers import error_of, session_cookies
+from .constants import MINUTE
 from .evm import CHAIN, Anvil
 from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
 from .servers import Server, commands_run, running
+from .session_tokens import decode, forge, parts_of
 from .snapshot import refused, unchanged
-from .test_tokens import decode, forge, parts_of
-from .time_machine import TimeMachine
+from .stored import link_of
+from .time_machine import TimeMachine, ask_again
 
 SESSIONS = "/api/auth/sessions"
 VALIDATE, KEEP_ALIVE, LOGOUT = f"{SESSIONS}/validate", f"{SESSIONS}/keep-alive", f"{SESSIONS}/logout"
 REFRESH, TOKEN = f"{SESSIONS}/refresh", f"{SESSIONS}/token"
-MINUTE = 60
 
 
 @pytest.fixture
@@ -109,18 +111,9 @@ def used(signed: ApiClient) -> ApiClient:
     return signed
 
 
-def error_of(answer: TestResponse) -> tuple[int, str, str | None]:
-    error = answer.get_json()["error"]
-    return answer.status_code, error["code"], error.get("reason")
-
-
 def live_of(services: Services, wallet: Wallet) -> Live:
     [live] = services.records.living(str(parse(wallet.account())))
     return live
-
-
-def session_cookies(answer: TestResponse) -> list[str]:
-    return [each for each in answer.headers.getlist("Set-Cookie") if each.startswith(SESSION_COOKIE)]
 
 
 # -- Signing in without cookies ------------------------------------------------------------------------------
@@ -989,7 +982,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     ):
         assert error_of(answer)[:2] == (503, "sign_out_incomplete")
     server.start()
-    services.records._link._breaker.succeeded()
+    ask_again(link_of(services.records))
     assert client.get(VALIDATE).status_code == 200
     client.refresh()
     assert client.post(SESSIONS, bearer=wallet.sign(text["message"]), json=body).status_code == 201

@@ -53,9 +53,8 @@ class Lifecycle:
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
         under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
-        `prepare` lets parts add to the record before it is stored; `browser` is that browser's cookie, `pregenerated` says
-        that the wallet lives there. The handle is random and
-        unrelated to the id, so it can be shown and logged.
+        `prepare` lets parts add to the record before it is stored; `browser` is that browser's cookie, `pregenerated`
+        says that the wallet lives there. The handle is random and unrelated to the id, so it can be shown and logged.
         """
         client = client or Client()
         record = Record(

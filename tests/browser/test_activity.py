@@ -17,12 +17,11 @@ from sessions_core import events
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .activity_log import everything
 from .conftest import Elsewhere, account_of
-from .pages import FIREFOX, PHONE, Browser
+from .pages import FIREFOX, PHONE, Browser, part
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +31,6 @@ class InvoicePaid:
     name: ClassVar[str] = "invoice.paid"
     account: str
     number: str
-
-
-@pytest.fixture
-def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.enter(wallet)
-    return browser
 
 
 @pytest.fixture
@@ -53,10 +46,6 @@ def open_log(browser: Browser, **query: str) -> list[WebElement]:
 
 def rows(browser: Browser) -> list[WebElement]:
     return browser.all("activity-row")
-
-
-def part(within: WebElement, test_id: str) -> WebElement:
-    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
 
 
 def sentences(browser: Browser) -> list[str]:
@@ -255,25 +244,6 @@ def test_activity_page_works_without_script(session: Browser, account: str, else
 # -- For everybody --------------------------------------------------------------------------------------------
 
 
-def everything(account: str) -> list[events.Event]:
-    """One of each kind of line."""
-    handle = "sess_1"
-    stranger = account.replace("eip155:1:", "eip155:11155111:")
-    return [
-        *[events.SessionRenewed(handle=handle, account=account)] * 3,
-        events.SessionNamed(handle=handle, account=account),
-        events.ClientChanged(handle=handle, account=account, changed="ip"),
-        events.SessionConfirmed(handle=handle, account=account, action="session.revoke_all"),
-        events.NetworkChanged(account=account, before=stranger),
-        events.RoleChanged(account=account, before="member", after="admin", by=""),
-        events.VerificationChanged(account=account, level="licensed", until=1_893_456_000_000, by=account),
-        events.SessionsRevoked(account=account, scope="others"),
-        events.SignInFailed(code="domain_mismatch", account=account),
-        events.ConfirmationFailed(handle=handle, account=account, action="session.extend", code="challenge_expired"),
-        events.ChallengeReplayed(account=account),
-    ]
-
-
 def test_activity_page_passes_axe_in_each_state(
     session: Browser, account: str, elsewhere: Elsewhere, check: Callable[[str], None]
 ) -> None:
@@ -288,5 +258,5 @@ def test_activity_page_passes_axe_in_each_state(
     open_log(session)
     session.follow("activity-older")
     check("page 2")
-    test_axe.open_without_script(session, "/activity")
+    open_without_script(session, "/activity")
     check("without script")

@@ -13,14 +13,9 @@ from selenium.webdriver.support.ui import Select
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Elsewhere, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-check = test_axe.check
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture

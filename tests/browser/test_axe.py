@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,29 +14,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
 from ..time_machine import TimeMachine
+from .accessibility import open_without_script
 from .conftest import Hold, account_of
 from .pages import Browser, ConnectPanel
-from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
+from .session_page import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
-
-AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-# All rules by light; by dark those that colours decide: nothing else is different there, and a run takes a second.
-RUN = """
-    const [dark, done] = arguments;
-    axe.run(document, {
-      resultTypes: ["violations"],
-      runOnly: dark
-        ? { type: "rule", values: ["color-contrast", "link-in-text-block"] }
-        : ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"],
-    }).then(({ violations }) => done(violations.map(({ id, nodes }) =>
-      id + ": " + nodes.map(({ target, failureSummary }) => target + " " + failureSummary).join("; "))),
-      (error) => done([String(error)]));
-"""
-LOOKS = {
-    f"{width} {'dark' if dark else 'light'}": {"width": width, "dark": dark}
-    for width in (320, 1280)
-    for dark in (False, True)
-}
 
 # Everything but what a state needs a wallet for; those are walked through below.
 STATES = (
@@ -108,25 +89,6 @@ def _context(app: Flask) -> dict[str, Any]:
     context: dict[str, Any] = {}
     app.update_template_context(context)
     return context
-
-
-@pytest.fixture
-def check(browser: Browser) -> Callable[[str], None]:
-    def check(place: str) -> None:
-        found = []
-        for look, options in LOOKS.items():
-            browser.look(**options)
-            browser.run("if (!window.axe) { " + AXE + " }")
-            found += [
-                f"{place}, {look}: {each}" for each in browser.driver.execute_async_script(RUN, options["dark"])
-            ]
-            overflow = browser.run("return document.documentElement.scrollWidth - innerWidth")
-            if overflow > 0:
-                found.append(f"{place}, {look}: {overflow} px wider than the window")
-        browser.look()
-        assert not found, "\n".join(found)
-
-    return check
 
 
 def test_axe_finds_an_unnamed_button(browser: Browser, check: Callable[[str], None]) -> None:
@@ -235,18 +197,8 @@ def test_the_panel_with_several_accounts(
 ) -> None:
     wallet = make_wallet(accounts=3)
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     check("choose_account")
-
-
-def open_without_script(browser: Browser, path: str) -> None:
-    browser.scripts(on=False)
-    browser.open(path)
-    # For axe alone: what the page did not run when it was read, it does not run any more.
-    browser.scripts(on=True)
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out"])

@@ -24,11 +24,6 @@ def words(browser: Browser) -> str:
 
 
 @pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
 def extension(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Any]:
     """What an extension does to each page."""
     when, what, place = request.param

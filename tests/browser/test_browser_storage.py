@@ -15,14 +15,8 @@ from selenium.webdriver import Chrome, ChromeOptions
 
 from .conftest import FLAGS, Site
 from .pages import Browser, ConfirmPanel, ConnectPanel
-from .test_pregenerated import Trial
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
-
-
-@pytest.fixture
-def trial(browser: Browser) -> Trial:
-    return Trial(browser)
-
 
 # -- Cookies -------------------------------------------------------------------------------------------------------
 

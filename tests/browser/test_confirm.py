@@ -16,25 +16,21 @@ from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .clocks_in_page import LATER, WATCH, asked
 from .conftest import Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
-from .test_session import KEEP_ALIVE, VALIDATE, WATCH, asked
-from .test_wallet_watch import other_tab
-from .wallet_in_page import WalletInPage
+from .session_page import KEEP_ALIVE, VALIDATE
+from .step_up import ask_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
+from .wallet_watch import other_tab
 
-MakeWallet = Callable[..., WalletInPage]
 Alive = Callable[[str], bool]
 
-check = test_axe.check
 
 CHALLENGES = ("/api/auth/challenges", "POST")
 # The two minutes of a request to confirm go by at once; the clock of the session keeps its pace.
 HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms > 100000 ? 200 : ms); }"
-LATER = (
-    "{ const real = performance.now.bind(performance); window.later = 0;"
-    " performance.now = () => real() + window.later; }"
-)
 NOTE = "Line one\r\n  <b>two</b> & \"three\" 'four'\r\n\r\n" + "Ümläüte und mehr. " * 200
 
 
@@ -69,15 +65,7 @@ def panel(browser: Browser, wallet: WalletInPage, other: str, pass_time: TimeMac
     """The page that asks whether to end the other session: the signature of the sign-in is no longer fresh."""
     browser.enter(wallet)
     pass_time(301)
-    return ask(browser)
-
-
-def ask(browser: Browser) -> ConfirmPanel:
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    return panel
+    return ask_to_end(browser)
 
 
 @pytest.fixture
@@ -812,5 +800,5 @@ def test_confirm_page_passes_axe_when_it_is_too_late(
 
 
 def test_confirm_page_passes_axe_without_script(panel: ConfirmPanel, check: Callable[[str], None]) -> None:
-    test_axe.open_without_script(panel.browser, panel.browser.path)
+    open_without_script(panel.browser, panel.browser.path)
     check("without script")

@@ -9,7 +9,7 @@ from flask import Flask, render_template_string
 
 from sessions_core import public
 
-from ..test_docs import table
+from ..documented import table
 from .pages import Browser
 
 # A page that does it, and the directive that stops it.

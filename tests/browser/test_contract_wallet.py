@@ -44,11 +44,6 @@ def wallet(browser: Browser, evm: Anvil, monkeypatch: pytest.MonkeyPatch) -> Ite
     wallet.uninstall()
 
 
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
 def test_a_contract_wallet_signs_in(browser: Browser, panel: ConnectPanel, wallet: ContractWalletInPage) -> None:
     panel.connect(wallet)
     panel.sign()

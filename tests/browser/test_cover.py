@@ -6,9 +6,10 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import WATCH, let_pass
 from .conftest import Hold, Interruption
 from .pages import Browser
-from .test_session import VALIDATE, WATCH, let_pass, warn
+from .session_page import VALIDATE, warn
 from .wallet_in_page import WalletInPage
 
 

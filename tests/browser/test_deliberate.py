@@ -9,8 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .pages import Browser, ConfirmPanel
-from .test_pregenerated import Trial
-from .test_session import warn
+from .session_page import warn
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
 # Notes what a page sends instead of sending it.

@@ -10,68 +10,26 @@ from typing import Any
 import pytest
 from flask import Flask
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core.web.services import Services
 from sessions_core.web.session_view import ago
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .clocks_in_page import WATCH, asked
 from .conftest import Elsewhere, Interruption, account_of
-from .pages import FIREFOX, PHONE, Browser
-from .test_session import WATCH, asked, turn
+from .pages import FIREFOX, PHONE, Browser, part
+from .session_list import LONG, come_back, give_name, message, names, row, rows, state
+from .session_page import turn
 from .wallet_in_page import WalletInPage
 
 LIST = ("/api/auth/sessions", "GET")
-LONG = "Mozilla/5.0 (X11; Linux x86_64) <script>document.title='run'</script> " + "W" * 400
 HEBREW = "\N{HEBREW LETTER SHIN}\N{HEBREW LETTER LAMED}\N{HEBREW LETTER VAV}\N{HEBREW LETTER FINAL MEM}"
-
-check = test_axe.check
-
-
-@pytest.fixture
-def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.enter(wallet)
-    return browser
 
 
 def open_list(browser: Browser, **query: str) -> None:
     browser.open("/sessions", **query)
     browser.wait_for_session("active")
-
-
-def rows(browser: Browser) -> list[WebElement]:
-    return browser.all("session-row")
-
-
-def row(browser: Browser, handle: str) -> WebElement:
-    return browser.driver.find_element(By.CSS_SELECTOR, f'[data-handle="{handle}"]')
-
-
-def part(within: WebElement, test_id: str) -> WebElement:
-    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
-
-
-def names(browser: Browser) -> list[str]:
-    return [part(each, "session-device").text for each in rows(browser)]
-
-
-def message(browser: Browser) -> WebElement:
-    """What the last form did; reading starts there."""
-    found = browser.see("message")
-    browser.wait(lambda: browser.focused == found, "reading does not start at the message")
-    return found
-
-
-def state(browser: Browser) -> str | None:
-    return browser.see("session-list").get_attribute("data-state")
-
-
-def come_back(browser: Browser, *, to: str = "ready") -> None:
-    """Come back to the tab, and wait until the list has asked how things stand."""
-    browser.run("document.querySelector('session-list').dataset.state = 'idle'")
-    browser.look_again()
-    browser.wait(lambda: state(browser) == to, lambda: f"the list is {state(browser)}, not {to}")
 
 
 def spoken(browser: Browser) -> str:
@@ -269,20 +227,6 @@ def test_a_session_that_ended_meanwhile_is_no_error(
 
 
 # -- A name of one's own --------------------------------------------------------------------------------------
-
-
-def give_name(browser: Browser, handle: str, label: str) -> str:
-    """Give a session a name as a person does; return what the page says then."""
-    details = part(row(browser, handle), "session-name")
-    if details.get_attribute("open") is None:
-        details.find_element(By.TAG_NAME, "summary").click()
-    field = part(details, "session-label")
-    field.clear()
-    field.send_keys(label)
-    page = browser.driver.find_element(By.TAG_NAME, "html")
-    part(details, "session-save").click()
-    browser.wait(lambda: page != browser.driver.find_element(By.TAG_NAME, "html"), "nothing was saved")
-    return message(browser).text
 
 
 def test_device_can_be_named_and_the_name_removed(
@@ -571,5 +515,5 @@ def test_device_list_with_one_session_passes_axe(session: Browser, check: Callab
     check("alone")
     session.open("/sessions/others")
     check("nothing to end")
-    test_axe.open_without_script(session, "/sessions")
+    open_without_script(session, "/sessions")
     check("without script")

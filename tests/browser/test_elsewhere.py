@@ -8,12 +8,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from . import test_axe
 from .conftest import Elsewhere
 from .pages import FIREFOX, PHONE, Browser
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from .conftest import Hold
 from .pages import Browser
-from .test_pregenerated import Trial
-from .test_session import VALIDATE, turn
+from .session_page import VALIDATE, turn
+from .trial_wallet import Trial
 
 # Lets a test fire the timers of a minute at once.
 TIMERS = """

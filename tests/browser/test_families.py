@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,38 +13,16 @@ from sessions_core.web.services import Services
 
 from ..signers import SOLANA, SOLANA_DEVNET, SolanaSigner, StacksSigner
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Elsewhere, account_of
-from .families_in_page import FamilyWallet, Leather, Solana, Xverse
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .test_session import turn
-from .test_wallet_watch import notices, short, state, wait_for
+from .families_in_page import FamilyWallet, Leather, Put, Solana, Xverse
+from .pages import FIREFOX, Browser, ConnectPanel
+from .session_page import turn
+from .step_up import ask_to_end
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
+from .wallet_watch import notices, short, state, wait_for
 
 STACKS_TESTNET = "stacks:2147483648"
-Put = Callable[..., Any]
 WALLETS = (Leather, Xverse, Solana)
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
-def put(browser: Browser) -> Iterator[Put]:
-    """Put wallets into the browser."""
-    made: list[FamilyWallet] = []
-
-    def put(kind: type[FamilyWallet], *args: Any, **config: Any) -> FamilyWallet:
-        made.append(kind(browser.driver, *args, **config))
-        return made[-1]
-
-    yield put
-    for wallet in made:
-        wallet.uninstall()
 
 
 @pytest.fixture(params=WALLETS, ids=lambda kind: kind.__name__)
@@ -204,10 +182,7 @@ def test_chosen_account_of_several_signs(
     wallet = put(kind)
     wallet.signers = [type(wallet.signers[0])() for _ in range(3)]
     wallet.install()
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
     assert [option.text.split("\n")[0] for option in options] == [short(address) for address in wallet.addresses]
     options[1].click()
@@ -355,10 +330,7 @@ class TestOnlyMainnets:
     ) -> None:
         """These wallets can't be switched by the page: it names the network and offers no switch button."""
         wallet = put(kind, **config)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         family = "Solana" if kind is Solana else "Stacks"
         assert f"Switch it to {family} Mainnet." in panel.error
         assert number in panel.error
@@ -369,10 +341,7 @@ class TestOnlyMainnets:
 
     def test_leather_is_asked_for_its_address_again(self, browser: Browser, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Leather, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell("wallet.accounts = value", wallet.shared())
         browser.click("recheck")
@@ -385,10 +354,7 @@ class TestOnlyMainnets:
 
     def test_xverse_reports_a_network_switch_by_itself(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell("wallet.accounts = value; wallet.emit('networkChange')", wallet.shared())
         panel.wait_for("account_switched")
@@ -397,10 +363,7 @@ class TestOnlyMainnets:
 
     def test_a_network_that_xverse_has_not_granted_is_granted_anew(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell(
             "wallet.connected = false; wallet.accounts = value; wallet.emit('networkChange')", wallet.shared()
@@ -514,10 +477,7 @@ def test_retry_picks_the_last_used_of_two_same_named_wallets(
     """Two wallet families both offer a "Phantom"; trying again uses the one the user chose."""
     make_wallet("Phantom")
     solana = put(Solana, "Phantom")
-    panel.open()
-    panel.choose(solana)
-    solana.approve_connect()
-    panel.wait_for("ready_to_sign")
+    panel.connect(solana)
     panel.sign()
     solana.approve_sign(key=SolanaSigner())
     panel.wait_for("bad_signature")
@@ -562,14 +522,6 @@ def test_wallet_list_and_wrong_network_pass_axe(
 
 
 # -- Confirming ------------------------------------------------------------------------------------------------
-
-
-def ask_to_end(browser: Browser) -> ConfirmPanel:
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    return panel
 
 
 def test_the_wallet_of_the_session_confirms(

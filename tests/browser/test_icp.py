@@ -14,16 +14,14 @@ from selenium.webdriver.common.by import By
 
 from sessions_core.parts.internet_computer import canisters, principals, verifier
 
-from .. import test_canisters
-from ..test_canisters import canister_key, key_of, signed_tree
+from .. import canister_signatures
+from ..canister_signatures import canister_key, key_of, signed_tree
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Hold, Interruption
 from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
 from .pages import Browser, ConfirmPanel, ConnectPanel
+from .step_up import ask_to_extend
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 MAIN_NETWORK = "icp:737ba355e855bd4b61279056603e0550"
 ACCOUNTS = ("/api/auth/accounts", "POST")
@@ -41,11 +39,6 @@ def overrides(overrides: dict[str, Any], identity_port: int) -> dict[str, Any]:
 @pytest.fixture
 def signer(make_signer: MakeSigner) -> SignerInPage:
     return make_signer()
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 @pytest.fixture
@@ -113,7 +106,7 @@ def test_canister_signature_from_internet_identity_is_accepted(
 ) -> None:
     """The signature is used in the form in which Internet Identity delivers it."""
     monkeypatch.setattr(canisters, "network", lambda: MAIN_NETWORK.removeprefix("icp:"))
-    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(test_canisters.ROOT))
+    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(canister_signatures.ROOT_SECRET))
     panel.open()
     panel.choose(identity)
     asked = identity.enter()
@@ -130,7 +123,7 @@ def of_canister(chain: Chain) -> Chain:
     own = link["delegation"]
     hashed = verifier._hash(verifier._Delegation(expiration=own["expiration"], pubkey=own["pubkey"]))
     signed = b"\x1aic-request-auth-delegation" + hashed
-    signature = test_canisters.sign(signs=signed_tree(signed)).hex()
+    signature = canister_signatures.sign(signs=signed_tree(signed)).hex()
     return {"delegations": [{"delegation": own, "signature": signature}], "publicKey": canister_key().hex()}
 
 
@@ -694,11 +687,7 @@ def confirming(
     """Somebody who came with Internet Identity is about to start the time of their session again."""
     sign_in(panel, identity)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    found = ConfirmPanel(browser)
-    found.arrive("session.extend")
-    return found
+    return ask_to_extend(browser)
 
 
 def test_step_up_asks_internet_identity_again(
@@ -768,10 +757,7 @@ def test_a_signer_in_the_page_confirms_too(
 ) -> None:
     sign_in(panel, signer)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    confirming = ConfirmPanel(browser)
-    confirming.arrive("session.extend")
+    confirming = ask_to_extend(browser)
     confirming.start()
     signer.allow()
     browser.see("message")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .pages import Browser, ConnectPanel
-from .test_sign_in import MakeWallet
-from .wallet_in_page import WalletInPage
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture
@@ -18,10 +17,7 @@ def wallet(make_wallet: MakeWallet) -> WalletInPage:
 def panel(browser: Browser, wallet: WalletInPage) -> ConnectPanel:
     """Where the person has pressed "Switch to Ethereum Mainnet"."""
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.all("switch-network")[0].click()
     return panel
 

@@ -9,13 +9,9 @@ from selenium.webdriver.common.by import By
 
 from sessions_core.web.services import Services
 
-from . import test_axe
 from .conftest import Elsewhere, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-check = test_axe.check
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from sessions_core import current_account, signed_in
 from sessions_core.sessions.repository import Live
 
 from ..actors import SESSION_COOKIE
+from ..constants import BOB
 from ..servers import serving, tls_for
-from ..stored import BOB
 from .conftest import Site
 
 HOST, SIBLING, DOMAIN = "app.shop.test", "evil.shop.test", "shop.test"

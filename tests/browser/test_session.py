@@ -18,25 +18,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.session_view import iso
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Hold, Interruption, account_of
 from .pages import Browser, ConnectPanel
+from .session_page import IDLE, KEEP_ALIVE, VALIDATE, press_a_key, turn, warn
 from .wallet_in_page import WalletInPage
-
-IDLE = 1800
-VALIDATE = ("/api/auth/sessions/validate", "GET")
-KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
-
-# Notes what a page asks the server, and lets a test move both clocks of the device.
-WATCH = """
-window.asked = [];
-window.ahead = { monotonic: 0, wall: 0 };
-{
-  const [fetch, monotonic, wall] = [window.fetch, performance.now.bind(performance), Date.now];
-  window.fetch = (url, options) => { asked.push([url, options.method]); return fetch(url, options); };
-  performance.now = () => monotonic() + ahead.monotonic;
-  Date.now = () => wall() + ahead.wall;
-}
-"""
 
 
 @pytest.fixture
@@ -47,13 +33,6 @@ def session(browser: Browser, wallet: WalletInPage) -> Browser:
     return browser
 
 
-def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
-    """Let time pass until the warning is due, and come back to the tab."""
-    pass_time(IDLE - left)
-    browser.look_again()
-    browser.see("timeout-dialog")
-
-
 @pytest.fixture
 def watched(session: Browser) -> Iterator[Browser]:
     """The same, on a page whose questions to the server are noted and whose clocks can be moved."""
@@ -61,31 +40,6 @@ def watched(session: Browser) -> Iterator[Browser]:
         session.driver.refresh()
         session.wait_for_session("active")
         yield session
-
-
-def asked(browser: Browser) -> list[tuple[str, str]]:
-    """What the page has asked the server so far; a question is noted while the event that causes it is handled."""
-    return [(path, method) for path, method in browser.run("return asked")]
-
-
-def let_pass(browser: Browser, seconds: float) -> None:
-    """Let time pass for the device alone."""
-    browser.run("ahead.monotonic += arguments[0]; ahead.wall += arguments[0]", seconds * 1000)
-
-
-def turn(browser: Browser, *, hidden: bool) -> str:
-    """Leave the tab for another one or come back, without the focus that may come along. Returns the title."""
-    return str(
-        browser.run(
-            "const [hidden] = arguments;"
-            "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
-            "const state = { value: hidden ? 'hidden' : 'visible', configurable: true };"
-            "Object.defineProperty(document, 'visibilityState', state);"
-            "document.dispatchEvent(new Event('visibilitychange'));"
-            "return document.title",
-            hidden,
-        )
-    )
 
 
 def urgent(browser: Browser) -> bool:
@@ -220,10 +174,6 @@ def test_button_restarts_the_idle_clock(session: Browser, pass_time: TimeMachine
 
 
 # -- What the person does ------------------------------------------------------------------------------------
-
-
-def press_a_key(browser: Browser) -> None:
-    browser.press("a")
 
 
 def press_the_pointer(browser: Browser) -> None:

@@ -7,30 +7,17 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from flask import Flask, jsonify
+from flask import Flask, Response, jsonify
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import errors
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import HURRY, LATER
 from .conftest import Hold, Interruption, Site
 from .pages import Browser, ConnectPanel
-from .wallet_in_page import ICON, WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms >= 20000 ? 20 : ms); }"
-
-LATER = (
-    "{ const real = performance.now.bind(performance); window.later = 0;"
-    " performance.now = () => real() + window.later; }"
-)
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
+from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
 # -- Signing in ---------------------------------------------------------------------------------------
 
@@ -378,10 +365,7 @@ def test_an_answer_that_holds_no_accounts_is_refused(panel: ConnectPanel, wallet
 
 def test_user_chooses_among_several_accounts(browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet) -> None:
     wallet = make_wallet(accounts=3)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
     assert len(options) == 3
     options[1].click()
@@ -400,10 +384,7 @@ def test_on_a_strange_network_the_page_names_those_it_accepts(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     assert "(number 5)" in panel.error
     offers = [offer.text for offer in browser.all("switch-network")]
     assert any("Ethereum Mainnet" in offer for offer in offers)
@@ -429,10 +410,7 @@ def test_each_failed_network_switch_offers_a_next_step(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, code: int, wrapped: bool, state: str
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.all("switch-network")[0].click()
     wallet.fail(code, wrapped=wrapped)
     panel.wait_for(state)
@@ -445,10 +423,7 @@ def test_a_wallet_without_events_is_asked_again_on_a_click(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.run("window.walletsInPage[arguments[0]].chainId = '0x1'", wallet.key)
     browser.click("recheck")
     panel.wait_for("ready_to_sign")
@@ -682,18 +657,16 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
 CHALLENGES = ("/api/auth/challenges", "POST")
 
 
+def refusal(code: str, status: int) -> tuple[Response, int]:
+    """Return what the server answers to a request that it refuses."""
+    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
+
+
 def test_too_many_attempts_count_down_and_then_go_on(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    def limited() -> Any:
-        body = jsonify(success=False, error={"code": "rate_limited", "message": "", "request_id": "r"})
-        return body, 429, {"Retry-After": "2"}
-
-    interrupt.answers[CHALLENGES] = limited
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("rate_limited")
+    interrupt.answers[CHALLENGES] = lambda: (*refusal("rate_limited", 429), {"Retry-After": "2"})
+    panel.connect(wallet, until="rate_limited")
     assert "Try again in 2 s" in panel.error
     assert browser.see("retry").get_attribute("aria-disabled") == "true"
     assert browser.see("chosen-wallet").text.startswith("Test Wallet")
@@ -738,14 +711,8 @@ def test_a_store_that_is_gone_refuses_and_recovers(
 def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "account_malformed", "message": "", "request_id": "abc"}),
-        400,
-    )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("nonce_failed")
+    interrupt.answers[CHALLENGES] = lambda: refusal("account_malformed", 400)
+    panel.connect(wallet, until="nonce_failed")
     interrupt.answers.clear()
     panel.retry()
     panel.wait_for("ready_to_sign")
@@ -754,14 +721,8 @@ def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
 def test_a_network_that_the_server_refuses_is_the_wrong_one(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "chain_unsupported", "message": "", "request_id": "abc"}),
-        400,
-    )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    interrupt.answers[CHALLENGES] = lambda: refusal("chain_unsupported", 400)
+    panel.connect(wallet, until="wrong_network")
 
 
 def test_a_text_for_another_account_is_not_shown(
@@ -780,10 +741,7 @@ def test_a_text_for_another_account_is_not_shown(
         ),
         201,
     )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("text_changed")
+    panel.connect(wallet, until="text_changed")
     assert browser.shown("message-preview") is None
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from ..signers import SOLANA, SOLANA_DEVNET, SolanaSigner
+from ..signers import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, SolanaSigner
 from .families_in_page import raw_signature
 from .pages import Browser
 
-TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
 SIGNER = SolanaSigner("22" * 32)
 HELPERS = """
 const CHAINS = ['solana:mainnet', 'solana:devnet'];
@@ -177,7 +176,7 @@ def test_network_is_the_first_site_chain_the_account_supports(page: Browser) -> 
       ]);
     """
     networks = run(page, body, SIGNER.address, SOLANA, SOLANA_DEVNET)
-    assert networks == [SOLANA, SOLANA_DEVNET, TESTNET, "solana:unknown", SOLANA]
+    assert networks == [SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, "solana:unknown", SOLANA]
 
 
 # -- Signing ---------------------------------------------------------------------------------------------------

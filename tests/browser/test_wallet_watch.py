@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,18 +12,14 @@ from eth_account import Account
 from flask import Flask, render_template_string
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core import public
 
-from . import test_axe
+from .clocks_in_page import WATCH, asked
 from .pages import Browser, ConnectPanel
-from .test_session import WATCH, asked, turn
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-check = test_axe.check
+from .session_page import turn
+from .wallet_in_page import MakeWallet, WalletInPage
+from .wallet_watch import notices, other_tab, short, state, wait_for
 
 # Notes each state of the element and each sentence that it speaks, from the first on.
 NOTES = """
@@ -39,23 +34,6 @@ document.addEventListener("DOMContentLoaded", () => {
     .observe(document, { attributes: true, childList: true, characterData: true, subtree: true });
 });
 """
-
-
-def state(browser: Browser) -> str | None:
-    return browser.run("return document.querySelector('wallet-watch')?.dataset.state")
-
-
-def wait_for(browser: Browser, name: str) -> None:
-    browser.wait(lambda: state(browser) == name, lambda: f"the watch is {state(browser)}, not {name}")
-
-
-def notices(browser: Browser) -> list[WebElement]:
-    found = browser.driver.find_elements(By.CSS_SELECTOR, "wallet-watch .notice")
-    return [notice for notice in found if notice.is_displayed()]
-
-
-def short(address: str) -> str:
-    return f"{address[:6]}…{address[-4:]}"
 
 
 def stored(browser: Browser) -> dict[str, str]:
@@ -96,20 +74,6 @@ def announced(provider: str) -> str:
         "const announce = () => dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }));"
         "addEventListener('eip6963:requestProvider', announce); }"
     )
-
-
-@contextmanager
-def other_tab(browser: Browser, wallet: WalletInPage, path: str) -> Iterator[WalletInPage]:
-    """Open a page in a tab of its own, with the same wallet in it; the tab stays in front until the block ends."""
-    browser.new_tab()
-    twin = WalletInPage(browser.driver, wallet.info["name"], chain=wallet.chain)
-    twin.keys, twin.connected = wallet.keys, True
-    twin.install()
-    browser.open(path)
-    try:
-        yield twin
-    finally:
-        browser.close_other_tabs()
 
 
 # -- Nothing to say --------------------------------------------------------------------------------------------
@@ -297,10 +261,7 @@ def test_connected_account_that_is_not_active_is_noticed(session: Browser, walle
 def test_an_account_chosen_at_sign_in_is_no_switch(browser: Browser, make_wallet: MakeWallet) -> None:
     wallet = make_wallet(accounts=3)
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     [option for option in browser.all("account-option") if option.is_displayed()][1].click()
     panel.wait_for("ready_to_sign")
     panel.sign()

@@ -14,7 +14,7 @@ from flask import Flask
 from .. import clusters
 from ..actors import Visitor, Wallet
 from ..clusters import Cluster, Member
-from ..test_failover import Accounts
+from ..failovers import Accounts
 from . import table
 
 
