@@ -763,9 +763,9 @@ def test_two_processes_write_without_loss_within_the_bound(
     redis: Redis, redis_url: str, make: Callable[..., Audit]
 ) -> None:
     script = f"""
-from sessions_core.audit import Audit
-from sessions_core.connection import Link
-from sessions_core.sealing import KeyRing
+from sessions_core.parts.activity.activity_log import Audit
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
 from sessions_core.settings import Settings
 from tests.activity import THERE, created, failed
 log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))

@@ -148,7 +148,7 @@ def test_the_wallet_s_own_state_decides(evm: Anvil, verify: Callable[..., bytes]
     verify(wallet.address, wallet.sign(TEXT))
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contracts.MAX_BYTES])
+@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contracts_module.MAX_BYTES])
 def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callable[..., bytes], size: int) -> None:
     """Each byte reaches it, and its number: the wallet accepts what hashes to what it expects."""
     signature = random.Random(size).randbytes(size)
@@ -162,7 +162,7 @@ def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callab
     assert verify(wallet, f"0x{signature.hex()}") == signature
     changed = signature[:-1] + bytes([signature[-1] ^ 1])
     refused(ContractWalletSilent, lambda: verify(wallet, f"0x{changed.hex()}"))
-    if size < contracts.MAX_BYTES:
+    if size < contracts_module.MAX_BYTES:
         refused(ContractWalletSilent, lambda: verify(wallet, f"0x{signature.hex()}00"))
 
 
@@ -379,7 +379,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
         for _ in range(chance.choice((1, 1, 3))):
             at = chance.randrange(len(changed) - 32)
             changed[at] ^= 1 << chance.randrange(8)
-        if contracts.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
+        if contracts_module.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
             continue  # in the padding, which nobody reads
         with pytest.raises((SignatureMalformed, ContractWalletMissing, ContractWalletRefused)):
             verify(wallet.address, f"0x{changed.hex()}")
@@ -387,7 +387,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
 
 def _question(signature: bytes) -> bytes | None:
     try:
-        return contracts.question(account(NOBODY), TEXT, signature)
+        return contracts_module.question(account(NOBODY), TEXT, signature)
     except SignatureMalformed:
         return None
 
@@ -412,7 +412,7 @@ def offline() -> Contracts:
         "0x" + "11" * 66 + "\n",
         "0x" + "1" * 133,
         "0x" + "\u0661" * 132,
-        "0x" + "11" * (contracts.MAX_BYTES + 1),
+        "0x" + "11" * (contracts_module.MAX_BYTES + 1),
     ],
     ids=lambda signature: ascii(signature[:12]) + str(len(signature)),
 )

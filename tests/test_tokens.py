@@ -22,6 +22,7 @@ from flask import Flask
 from sessions_core.errors import TokenExpired, TokenInvalid
 from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.repository import Family, Live
+from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN
