@@ -19,8 +19,8 @@ from .errors import Misconfigured, SessionsError
 from .extension import WalletSessions
 from .web.guards import (
     current_account,
-    current_person,
     current_session,
+    current_wallet_user,
     ensure_fresh,
     fresh_required,
     public,
@@ -30,6 +30,9 @@ from .web.guards import (
 )
 from .web.operation import operation
 
+current_person = current_wallet_user
+"""The name that `current_wallet_user` had before; it goes with the next release."""
+
 __all__ = [
     "Misconfigured",
     "SessionType",
@@ -38,6 +41,7 @@ __all__ = [
     "current_account",
     "current_person",
     "current_session",
+    "current_wallet_user",
     "ensure_fresh",
     "events",
     "fresh_required",

@@ -27,18 +27,16 @@ from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import Records
 from .sessions.sweeper import Janitor
-from .settings import PREFIX, Settings, read
+from .settings import DAY, PREFIX, Settings
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -53,7 +51,7 @@ from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
-from .web.routes import api, devices, pages
+from .web.routes import api, pages
 from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -114,6 +112,7 @@ class WalletSessions:
         _development_secret(app)
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
+        options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
@@ -139,12 +138,13 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, actions)
         servers = Servers(link, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
         services = Services(
             settings=settings,
+            link=link,
+            keys=keys,
             records=records,
             store=store,
             lifecycle=Lifecycle(records),
@@ -153,8 +153,6 @@ class WalletSessions:
             signing_keys=signing_keys,
             challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
-            directory=Directory(link, keys, records, settings),
-            people=People(link, keys, records, settings),
             janitor=janitor,
             shares=Shares(link, keys, records, settings),
             audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
@@ -169,16 +167,22 @@ class WalletSessions:
             role_for=self._role_for,
         )
         services.install(app)
+        for each in parts:
+            loaded = services.parts[each.name] = each(services, options[each.name])
+            policy.add_types(loaded.session_types(settings))
+            loaded.setup(app)
+        _demand_sentences(policy, actions)
+        _refuse_outlived_wallets(settings, policy)
         _keep_what_happens(app)
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
-        app.url_map.converters["session_handle"] = devices.HandleConverter
+        app.url_map.converters["session_handle"] = session_view.HandleConverter
         guards.demand_declarations(app)
         app.before_request(guards.guard)
         app.register_blueprint(pages)
         app.register_blueprint(api)
         cli.register(app)
-        for each in parts:
-            _load(app, services, each)
+        for loaded in services.parts.values():
+            _register(app, services, loaded)
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
@@ -193,16 +197,14 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _load(app: Flask, services: Services, part: type[Part]) -> None:
-    """Make the part's instance for this application, and register what it brings."""
-    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
-    loaded = services.parts[part.name] = part(services, options)
-    loaded.setup(app)
-    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
-    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+def _register(app: Flask, services: Services, part: Part) -> None:
+    """Register what a part brings: its routes, its templates, its commands."""
+    own, prefix = part.blueprints(), services.settings.url_prefixes.get(part.name)
+    for blueprint in own or (Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates"),):
         services.blueprints.add(blueprint.name)
-        app.register_blueprint(blueprint, **({} if prefix is None else {"url_prefix": prefix}))
-    for command in loaded.commands():
+        moved = prefix is not None and blueprint.name == f"sessions_{part.name}"
+        app.register_blueprint(blueprint, **({"url_prefix": prefix} if moved else {}))
+    for command in part.commands():
         _add_command(app, command)
 
 
@@ -231,6 +233,13 @@ def _refuse_slow_signing(settings: Settings) -> None:
         )
 
 
+def _refuse_outlived_wallets(settings: Settings, policy: Policy) -> None:
+    # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
+    longest = max(each.absolute_seconds for each in policy.types.values() if each.by_wallet)
+    if settings.pregenerated_days * DAY < longest:
+        raise Misconfigured(f"{PREFIX}PREGENERATED_DAYS must be between {-(-longest // DAY)} and 365.")
+
+
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
     for permission in (name for each in policy.types.values() for name in each.fresh):
         if permission not in actions:
@@ -255,8 +264,6 @@ def _keep_what_happens(app: Flask) -> None:
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, request_client.current())
-        if isinstance(event, events.SessionCreated):
-            ours.directory.saw(event.account)
         for hear in ours.hooks("on_event"):
             hear(event)
 
@@ -310,6 +317,7 @@ def _templates(app: Flask, services: Services) -> None:
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals["parts"] = services.parts
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,

@@ -20,23 +20,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from flask import Blueprint, Flask
+from msgspec import Struct
 
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
-    from .access.policy import SessionType
+    from .access.policy import AccountStatus, SessionType
     from .errors import SignInRefused
     from .events import Event
     from .sessions.flask_session import WalletSession
-    from .sessions.repository import Live, Record
+    from .sessions.repository import AccountValues, Live, Record
     from .sign_in.accounts import Account
-    from .sign_in.challenges import Signed
+    from .sign_in.challenges import Challenge, Signed
+    from .sign_in.user import User
     from .sign_in.verifiers import Verifier
     from .web.services import Services
+    from .web.session_view import SessionView
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -69,7 +72,10 @@ class Part:
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
-    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration.
+
+    Its method `refuse_unsafe(settings)`, if it has one, raises `Misconfigured` for what the site must not start with.
+    """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
@@ -82,10 +88,24 @@ class Part:
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
+    purposes: ClassVar[Mapping[str, tuple[type[SessionsError], ...]]] = {}
+    """What a text from `POST /api/auth/challenges` can be for, besides signing in: the purpose → the errors with
+    which `issue_challenge` may refuse it."""
+    state: ClassVar[type[Struct] | None] = None
+    """Fields that the part adds to what the JSON service says of a session; `session_state` has their values."""
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+    """Templates for the kernel's pages: slot → template. They find their part by `parts["<name>"]`. Some are included
+    where the page leaves room:
+
+    - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
+
+    In `base.html`, for users who are signed in: `head` (scripts and styles), `skip_links` (before all else in the
+    body), `banner` (above the page). In `status.html`: `status_notices` (above the panels), `account_facts` (rows of
+    the account's list), `account_links` (items of the list of links), `status` (panels). `admin` (links above the
+    administration) is a slot of the part that has these pages.
+    """
 
     def __init__(self, services: Services, options: Any = None) -> None:
         self.services = services
@@ -117,11 +137,38 @@ class Part:
 
     # -- With each request ---------------------------------------------------------------------------------------
 
-    def privileges(self, session: Live) -> str:
-        """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
-        new id.
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
+        """Return role and verification of an account (CAIP-10), or `None` if the part knows nothing of it.
+
+        The first part that answers decides; `role_for` of the application has the last word about the role.
+        """
+        return None
+
+    def user(self, account: Account, values: AccountValues) -> User | None:
+        """Return the user behind an account, or `None` if the part knows of none. The first part that answers
+        decides; without an answer the account is a user by itself.
+        """
+        return None
+
+    def privileges(self, account: str, values: AccountValues) -> str:
+        """Return a fingerprint of the rights that the account (CAIP-10) has by this part, apart from its role. When
+        it changes, the session gets a new id.
         """
         return ""
+
+    def describe_session(self, session: Live) -> SessionView | None:
+        """Return what pages and commands may show of a session, with what the part knows of it; `None` if that is no
+        more than the kernel knows. The first part that answers decides.
+        """
+        return None
+
+    def describe_agent(self, agent: str) -> str:
+        """Return what to call the device with this User-Agent header."""
+        return ""
+
+    def session_state(self, view: SessionView) -> Mapping[str, Any]:
+        """Return the values of the fields of `state` for a session."""
+        return {}
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""
@@ -153,6 +200,10 @@ class Part:
 
     def on_event(self, event: Event) -> None:
         """Hear of every event of this application's requests and commands."""
+
+    def issue_challenge(self, purpose: str, account: str) -> Challenge:
+        """Write the text that an account (CAIP-10) signs for one of the part's `purposes`."""
+        raise NotImplementedError
 
     # -- Maintenance -------------------------------------------------------------------------------------------
 
@@ -208,6 +259,19 @@ def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
     return ordered
 
 
+def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings) -> Any:
+    """Return the part's own settings, read from a Flask configuration; `None` if it has none.
+
+    Raises `Misconfigured` for wrong types and every unsafe value.
+    """
+    if part.settings is None:
+        return None
+    options = part.settings(**read(part.settings, config))
+    if hasattr(options, "refuse_unsafe"):
+        options.refuse_unsafe(settings)
+    return options
+
+
 def _class_of(name: str) -> type[Part]:
     module = importlib.import_module(f"{folder.__name__}.{name}")
     classes = [
@@ -258,5 +322,7 @@ def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "error code", {each.code for each in part.errors}
     yield "action", part.actions
     yield "end reason", part.end_reasons
+    yield "purpose of challenges", part.purposes
+    yield "field of a session's state", part.state.__struct_fields__ if part.state is not None else ()
     yield "Redis key", part.redis_keys
     yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core.parts.activity.activity_log import Audit
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.parts.linked_wallets.linked_accounts import People
+from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.sessions.repository import Ended, Live, Place, Record, Records, _associated
 from sessions_core.sessions.session_data import to_stored
 from sessions_core.storage.connection import Link
@@ -26,7 +26,7 @@ from .actors import Visitor
 # -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def link_of(part: Records | People | Audit) -> Link:
+def link_of(part: Records | AccountLinking | Audit) -> Link:
     """Return the connection to Redis that a part of the application uses."""
     return part._link
 

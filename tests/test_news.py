@@ -16,13 +16,14 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
 from sessions_core.sessions.repository import Ended, Live, account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
 from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
+from .part_services import used_from
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -93,7 +94,7 @@ def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
 @pytest.fixture
 def begin(services: Services) -> Callable[..., Live]:
     def begin(account: str = ALICE, **options: Any) -> Live:
-        options = {"wallet": "MetaMask", "client": PLACE} | options
+        options = {"wallet": "MetaMask", "prepare": used_from(PLACE)} | options
         return services.lifecycle.start(parse(account), services.policy.standard, **options)
 
     return begin
@@ -140,7 +141,7 @@ def test_sign_in_that_replaces_a_session_is_told_to_the_others(
 def test_sign_in_without_stored_details_is_told_without_them(begin: Callable[..., Live], services: Services) -> None:
     """Some session types store no device, address or wallet name."""
     live = begin()
-    begin(wallet="", client=None)
+    begin(wallet="", prepare=used_from(None))
     found = services.records.load(live.id, "never")
     assert isinstance(found, Live)
     [sign_in] = services.records.sign_ins_elsewhere(found)
@@ -358,7 +359,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     person, services = Visitor(app), app.extensions["wallet_sessions"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
-    services.lifecycle.start(parse(wallet.account()), services.policy.standard, client=PLACE)
+    services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
     pass_time(120)
     assert notice(person) == "Firefox on Linux, 203.0.113.7, 2 minutes ago."
     pass_time(DAY - 60)
@@ -368,12 +369,12 @@ def test_notice_shows_the_age_and_ends_after_a_day(
 
 def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
-        elsewhere(client=Client(device=device), wallet="")
+        elsewhere(prepare=used_from(Client(device=device)), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
 def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    elsewhere(client=None, wallet="")
+    elsewhere(prepare=used_from(None), wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
@@ -381,7 +382,7 @@ def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., 
 def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
-    elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
+    elsewhere(wallet=hostile, prepare=used_from(Client(ip=hostile, device=hostile)))
     page = person.get("/session").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -408,7 +409,7 @@ def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, else
 
 
 def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    stranger = elsewhere(client=Client(device="Edge on Windows"))
+    stranger = elsewhere(prepare=used_from(Client(device="Edge on Windows")))
     own = elsewhere()
     recognise(person, own)
     assert str(notice(person)).startswith("Edge on Windows")

@@ -14,7 +14,6 @@ from ..access.policy import Narrowed, SessionType
 from ..errors import NotFound, StoreUnavailable
 from ..sign_in.accounts import Account, stored
 from .repository import CSRF_KEY, Ended, Family, Live, Proof, Record, Records, browser_digest
-from .user_agent import Client
 
 P = ParamSpec("P")
 
@@ -40,7 +39,6 @@ class Lifecycle:
         replacing: Live | None = None,
         narrowed: Narrowed | None = None,
         privilege: str = "",
-        client: Client | None = None,
         proof: Proof | None = None,
         pregenerated: bool = False,
         browser: str | None = None,
@@ -52,11 +50,10 @@ class Lifecycle:
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
+        under, `proof` what a contract accepted, `family` its refresh tokens;
         `prepare` lets parts add to the record before it is stored; `browser` is that browser's cookie, `pregenerated`
         says that the wallet lives there. The handle is random and unrelated to the id, so it can be shown and logged.
         """
-        client = client or Client()
         record = Record(
             handle=session_type.handle_prefix + secrets.token_urlsafe(12),
             account=str(account),
@@ -66,9 +63,6 @@ class Lifecycle:
             data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
             privilege=privilege,
             narrowed=narrowed.permissions if narrowed else None,
-            device=client.device,
-            agent=client.agent,
-            ip=client.ip,
             proof=proof,
             pregenerated=pregenerated,
             browser=browser_digest(browser),

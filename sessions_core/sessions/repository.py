@@ -25,9 +25,10 @@ import msgspec
 from .. import events
 from ..errors import StoreUnavailable
 from ..parts.devices import recent_sign_ins
-from ..parts.linked_wallets.user import UNLINKED, Pointer, derived_id
-from ..parts.roles.account_status import UNKNOWN, Standing
+from ..parts.linked_wallets.user import UNLINKED, AccountLink
+from ..parts.roles.account_status import UNKNOWN, StoredStatus
 from ..settings import Settings
+from ..sign_in.user import user_id_of
 from ..storage import scripts
 from ..storage.connection import Link, Script, slot_is_moving
 from ..storage.encryption import KeyRing, Unsealable
@@ -183,6 +184,14 @@ class Place(NamedTuple):
         return self.record[:-_DIGEST]
 
 
+class AccountValues(NamedTuple):
+    """What parts keep for an account, as it was read at `now` (milliseconds since the epoch)."""
+
+    now: int
+    standing: StoredStatus = UNKNOWN
+    pointer: AccountLink = UNLINKED
+
+
 @dataclass(slots=True)
 class Live:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
@@ -204,11 +213,20 @@ class Live:
     ends: int
     epoch: int
     site: int
-    standing: Standing = UNKNOWN
-    pointer: Pointer = UNLINKED
+    standing: StoredStatus = UNKNOWN
+    pointer: AccountLink = UNLINKED
     slid: bool = False
     news: bytes = b""
     browser: str | None = None
+
+    @property
+    def account_values(self) -> AccountValues:
+        """What parts keep for the account, as it was read with the session."""
+        return AccountValues(self.now, self.standing, self.pointer)
+
+    @account_values.setter
+    def account_values(self, values: AccountValues) -> None:
+        self.standing, self.pointer = values.standing, values.pointer
 
     @property
     def idle_expires_at(self) -> int:
@@ -266,8 +284,8 @@ class Records:
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(Record, ext_hook=session_data.read_extension).decode
-        self._decode_standing = msgspec.msgpack.Decoder(Standing).decode
-        self._decode_pointer = msgspec.msgpack.Decoder(Pointer).decode
+        self._decode_standing = msgspec.msgpack.Decoder(StoredStatus).decode
+        self._decode_pointer = msgspec.msgpack.Decoder(AccountLink).decode
         self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
         self._told: set[str] = set()  # troubles that were logged, each until it is over
 
@@ -663,7 +681,7 @@ class Records:
         self._announced(trouble.decode())
         return number(ended)
 
-    def open_standing(self, key: str, sealed: bytes | None) -> Standing:
+    def open_standing(self, key: str, sealed: bytes | None) -> StoredStatus:
         """Open what `directory` sealed for this key; what can't be opened gives nobody a role."""
         if not sealed:
             return UNKNOWN
@@ -673,7 +691,7 @@ class Records:
             events.publish(events.RecordUnreadable(key=key))
             return UNKNOWN
 
-    def open_pointer(self, key: str, sealed: bytes | None) -> Pointer:
+    def open_pointer(self, key: str, sealed: bytes | None) -> AccountLink:
         """Open what `people` sealed for this key; what can't be opened leads to no person.
 
         Its account then goes by an id that it never had: its first one may be that of a person who unlinked it.
@@ -684,7 +702,7 @@ class Records:
             return self._decode_pointer(self._keys.open(sealed, key.encode()))
         except (Unsealable, msgspec.MsgspecError):
             events.publish(events.RecordUnreadable(key=key))
-            return Pointer(alone=derived_id(key.encode() + sealed))
+            return AccountLink(alone=user_id_of(key.encode() + sealed))
 
     def sign_ins_elsewhere(self, live: Live) -> list[recent_sign_ins.SignIn]:
         """Return the sign-ins of this account in the last day that came after that of this session, newest first, as
@@ -769,6 +787,14 @@ class Records:
         base = f"{self._prefix}{{{tag}}}:"
         names = ("index", "epoch", "standing", "person", "news")
         return Place(digest, f"{base}session:{digest}", *(base + name for name in names))
+
+    def account_values(self, account: str) -> AccountValues:
+        """Read what parts keep for an account."""
+        place = self.place_of(account)
+        standing, pointer = items(self._link.call("MGET", place.standing, place.pointer), 2)
+        return AccountValues(
+            self.time(), self.open_standing(place.standing, standing), self.open_pointer(place.pointer, pointer)
+        )
 
     def place_of(self, account: str) -> Place:
         """Return the place of no session of an account, beside all of them."""

@@ -18,10 +18,10 @@ from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from ..errors import Misconfigured, RateLimited, StoreUnavailable
-from ..sessions.user_agent import read_address
 from ..settings import DAY, PREFIX, Settings
 from ..storage.connection import Link, Script
 from ..storage.replies import number
+from .addresses import read_address
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
 _COUNT = Script("""

@@ -31,7 +31,6 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
-from .. import events
 from ..errors import (
     BodyTooLarge,
     Misconfigured,
@@ -43,12 +42,12 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
-from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
 from ..sessions.repository import Record, Slide
 from ..sign_in.accounts import Account
+from ..sign_in.user import User
 from ..storage.server_checks import trouble_of
-from . import confirmations, csrf, request_client
+from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services
 from .session_view import SessionView
@@ -458,11 +457,14 @@ def _note_use(ours: Services, current: WalletSession) -> None:
             record.family = msgspec.structs.replace(record.family, used=True)
 
     # Without Redis's writes there is no refresh either: the next request notes it.
-    _try_to_amend(ours, current, use)
+    amend_if_writable(ours, current, use)
 
 
-def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
-    """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
+def amend_if_writable(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
+    """Change the record of a session if Redis takes writes; return whether it did.
+
+    For what a request notes on the way: requests that only read must not need a Redis that takes writes.
+    """
     try:
         ours.store.amend(current, change)
     except StoreUnavailable as error:
@@ -474,18 +476,17 @@ def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Reco
 
 
 def follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session that is in use in step with its contract, its account and its place.
+    """Keep a session that is in use in step with its account and with what parts check.
 
-    What a contract no longer accepts ends here; `current` is nobody's then. After a change of role or verification it
-    goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
-    from is looked at as rarely as activity is written.
+    A part may end it here; `current` is a visitor's then. After a change of its privileges it goes on under a new id:
+    an id that an attacker learned before must not be worth more than it was.
     """
     _call(ours.hooks("check_session"), current, False)
     live = current.account_live
     if live is None:
         return
     record = live.record
-    privilege = ours.privilege(live)
+    privilege = ours.privileges(record.account, live.account_values)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
@@ -493,17 +494,6 @@ def follow(ours: Services, current: WalletSession) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.slid and record.device:
-        seen = request_client.current()
-        changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
-        if changed:
-
-            def move(record: Record) -> None:
-                record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
-
-            if _try_to_amend(ours, current, move):
-                handle, account = record.handle, record.account
-                events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 
@@ -597,12 +587,13 @@ def _current_account() -> Account | None:
     return view.account if view is not None else None
 
 
-def _current_person() -> Person | None:
+def _current_user() -> User | None:
     view = session_view()
-    return view.person if view is not None else None
+    return view.user if view is not None else None
 
 
 # All are false for visitors: `if current_account:` asks whether somebody is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
-current_person = cast(Person, LocalProxy(_current_person))
+# Not `current_user`: Flask-Login exports that name, and applications use both.
+current_wallet_user = cast(User, LocalProxy(_current_user))

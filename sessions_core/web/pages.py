@@ -28,10 +28,10 @@ pages = Blueprint("sessions", __name__, template_folder="../templates")
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
+    *("wallet_changed", "wallet_revoked", "replaced", "rotated", "share_gone", "wallet_deleted"),
     "unknown",
 )
-"""Those that people are told in words of their own."""
+"""Those of the kernel that users are told in words of their own; parts bring further ones with theirs."""
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -52,9 +52,6 @@ _STATES = {
     "chain_unsupported": "wrong_network",
     "rate_limited": "rate_limited",
     "store_unavailable": "server_unreachable",
-    "account_linked": "account_linked",
-    "account_linked_elsewhere": "account_linked_elsewhere",
-    "accounts_too_many": "accounts_too_many",
 }
 
 
@@ -288,4 +285,5 @@ def _kind(name: str) -> dict[str, str | int]:
 
 
 def _known(reason: str | None) -> str | None:
-    return reason if reason in REASONS else None
+    of_parts = {each for part in services().parts.values() for each in part.end_reasons}
+    return reason if reason in REASONS or reason in of_parts else None

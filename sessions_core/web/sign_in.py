@@ -14,7 +14,7 @@ from ..sessions.flask_session import WalletSession
 from ..sessions.repository import CSRF_KEY, Family, Live, Record
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
-from . import rate_limit, request_client
+from . import rate_limit
 from .guards import wallet_session
 from .services import services
 
@@ -45,9 +45,8 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
-    standing, now = ours.directory.standing(account), ours.records.time()
-    pointer = ours.people.pointer(account)
-    session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
+    values = ours.records.account_values(str(account))
+    session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
     def prepare(record: Record) -> None:
@@ -62,8 +61,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         data=None if family else _carried_over(current),
         replacing=None if family else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
-        client=request_client.current(),
+        privilege=ours.privileges(str(account), values) or "",
         browser=None if family else current.browser,
         family=family,
         prepare=prepare,
@@ -71,7 +69,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
     )
     # As with a session that is read: the answer, and a token, say who it is and what it may do.
-    live.standing, live.pointer = standing, pointer
+    live.account_values = values
     return live
 
 
@@ -89,7 +87,8 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     """
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
-        ours.policy.choose(name, ours.directory.standing(found).verified(ours.records.time()))
+        values = ours.records.account_values(str(found))
+        ours.policy.choose(name, ours.account_status(str(found), values).verified)
 
 
 def display_name(text: str) -> str:

@@ -20,34 +20,31 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
 from ...sessions.repository import account_tag
-from ...sessions.user_agent import Client
 from ...settings import DAY, Settings
 from ...storage.connection import Link, Script
 from ...storage.encryption import KeyRing, Unsealable
 from ...storage.replies import items, number
 
+if TYPE_CHECKING:
+    from ...web.request_client import Client
+
 logger = logging.getLogger(__name__)
 
 REFUSALS = frozenset(
-    event.name
-    for event in (
-        events.SignInFailed,
-        events.ConfirmationFailed,
-        events.LinkFailed,
-        events.ChallengeReplayed,
-        events.FormerIdRefused,
-        events.RequestRefused,
+    (
+        *(events.SignInFailed.name, events.ConfirmationFailed.name, events.ChallengeReplayed.name),
+        *(events.FormerIdRefused.name, events.RequestRefused.name, "link.failed"),
     )
 )
 
-ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed, events.TokenRefreshed))
+ROUTINE = frozenset((events.SessionRenewed.name, events.TokenRefreshed.name, "session.named"))
 
 _KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)

@@ -23,8 +23,9 @@ from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
 from ...web.pages import pages
-from ...web.schemas import Failure, as_json
+from ...web.schemas import Failure, SessionState, as_json
 from ...web.services import EXTENSION, Services
+from .routes import ChallengeRequest
 
 _CACHE = "wallet_sessions_openapi"
 _REF = "#/components/schemas/{name}"
@@ -68,7 +69,8 @@ def document(app: Flask) -> Document:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
     models: list[type] = [Failure, *dict.fromkeys(each for _, _, told in routes for each in _models(told))]
-    refs, schemas = msgspec.json.schema_components(models, ref_template=_REF)
+    answered = [ours.extended(each) if issubclass(each, SessionState) else each for each in models]
+    refs, schemas = msgspec.json.schema_components(answered, ref_template=_REF)
     schema_of: dict[type, Json] = dict(zip(models, refs, strict=True))
     for schema in schemas.values():
         if "description" in schema:
@@ -108,8 +110,10 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    for status, refusals in _by_status(_refusals(access, told, method)).items():
-        found["responses"][str(status)] = _refused(status, refusals, schema_of)
+    ours: Services = app.extensions[EXTENSION]
+    every = [*_refusals(access, told, method), *(_of_purposes(ours) if told.body is ChallengeRequest else ())]
+    for status, refusals in _by_status(filter(ours.can_raise, every)).items():
+        found["responses"][str(status)] = _refused(status, refusals, schema_of, ours.end_reasons())
     return found
 
 
@@ -224,6 +228,13 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield from (errors.BodyMalformed, errors.MediaTypeUnsupported)
 
 
+def _of_purposes(ours: Services) -> Iterator[type[SessionsError]]:
+    """Yield what texts for the purposes of parts may be refused for."""
+    for part in ours.parts.values():
+        for refusals in part.purposes.values():
+            yield from refusals
+
+
 def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[SessionsError]]]:
     found: dict[int, list[type[SessionsError]]] = {}
     for each in sorted(set(refusals), key=lambda each: (each.status, each.code)):
@@ -231,12 +242,14 @@ def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[S
     return found
 
 
-def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json]) -> Json:
+def _refused(
+    status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json], end_reasons: dict[str, str]
+) -> Json:
     said = [f"- `{each.code}`: {each.message}" for each in refusals]
     answer: Json = {}
     if status == errors.NotSignedIn.status:
         said += ["", "`reason` says why:", ""]
-        said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.items()]
         answer["headers"] = {
             "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from flask import Blueprint, redirect, request, url_for
@@ -13,7 +13,6 @@ from flask_wtf.csrf import generate_csrf
 from msgspec import Meta
 from werkzeug.wrappers import Response
 
-from ...access.policy import OWN_WALLETS
 from ...errors import (
     AccountKeyless,
     AccountMalformed,
@@ -22,7 +21,6 @@ from ...errors import (
     ConfirmationMalformed,
     CsrfFailed,
     KeyMalformed,
-    LinkRefused,
     NotSignedIn,
     PermissionDenied,
     RateLimited,
@@ -36,13 +34,13 @@ from ...errors import (
     TokenInvalid,
     family,
 )
-from ...sessions import user_agent
 from ...sessions.flask_session import WalletSession, bearer
 from ...sessions.repository import Ended, Live
 from ...sign_in import verifiers
+from ...sign_in.challenges import SIGN_IN
 from ...web import confirmations, csrf, rate_limit
 from ...web.error_handlers import wants_json
-from ...web.guards import ensure_permitted, follow, public, refusal, session_view, signed_in, wallet_session
+from ...web.guards import follow, public, refusal, session_view, signed_in, wallet_session
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
 from ...web.schemas import AccountFound, Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
@@ -68,13 +66,13 @@ _Account = Annotated[
 
 
 class ChallengeRequest(msgspec.Struct):
-    """An account to sign in with, or with `purpose` "link" to link to the one of this session; or the `request` of a
-    403 `step_up_required` to confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    """An account to sign in with, or to sign for another `purpose`; or the `request` of a 403 `step_up_required` to
+    confirm. With the `session_type` that the sign-in will ask for, one that the account may
     not have is refused before anything is signed.
     """
 
     account: _Account | None = None
-    purpose: Literal["sign-in", "link"] = "sign-in"
+    purpose: _Word = SIGN_IN
     request: str | None = None
     session_type: _Word = ""
 
@@ -118,7 +116,6 @@ class LogoutRequest(msgspec.Struct):
     RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
-    *family(LinkRefused),
     PermissionDenied,
     status=201,
 )
@@ -132,17 +129,11 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
             raise refusal(current)
         pending = confirmations.from_token(ours, current, body.request)
         issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
-    elif body.account is not None and body.purpose == "link":
-        view = session_view()
-        if view is None:
-            raise refusal(current)
-        ensure_permitted(OWN_WALLETS)
-        statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
-        issued = ours.challenges.issue_link(body.account, statement, view.handle)
-        ours.people.admit(issued.account, view.person)
-    elif body.account is not None:
+    elif body.account is not None and body.purpose == SIGN_IN:
         issued = ours.challenges.issue(body.account, current.browser)
         refuse_type(body.session_type, lambda: issued.account)
+    elif body.account is not None:
+        issued = ours.challenge_for(body.purpose, body.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
@@ -262,7 +253,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
 def _with_tokens(live: Live, refresh_token: str) -> TokenSession:
     view = SessionView(live, services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
-    return TokenSession(**state, **token, refresh_token=refresh_token)
+    return services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
 
 
 def _token(view: SessionView) -> SessionToken:
@@ -300,8 +291,11 @@ def current_state() -> SessionState:
 @cache
 def _warm_up(namespace: str) -> None:
     # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    of_parts = services().hooks("warm")
+
     def warm() -> None:
         verifiers.warm(namespace)
-        user_agent.warm()
+        for each in of_parts:
+            each()
 
     threading.Thread(target=warm, daemon=True).start()

@@ -1,11 +1,11 @@
-"""Which accounts are one person: link, unlink, choose the primary one.
+"""Which accounts are one user: link, unlink, choose the primary one.
 
-    {usr_…}:accounts   string  sealed: the accounts of a person, the primary one first
-    {tag}:person       string  sealed: the person that an account points to; read with each request of its sessions
+    {usr_…}:accounts   string  sealed: the accounts of a user, the primary one first
+    {tag}:person       string  sealed: the user that an account points to; read with each request of its sessions
     linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
-An account belongs to a person if both say so. To link, it is listed first and pointed last; to unlink, it is struck
-off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a pointer, that
+An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck
+off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a link, that
 means nothing.
 """
 
@@ -19,34 +19,29 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from ... import events
-from ...errors import (
-    AccountInUse,
-    AccountLast,
-    AccountLinked,
-    AccountLinkedElsewhere,
-    AccountsTooMany,
-    NotFound,
-    StoreUnavailable,
-)
+from ...errors import NotFound, StoreUnavailable
 from ...sessions.repository import Records, account_tag
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
+from ...sign_in.user import User, derived_user_id
 from ...storage import scripts
 from ...storage.connection import Link
 from ...storage.encryption import KeyRing, Unsealable
-from .user import Person, Pointer, Roll, born_id, new_id
+from .errors import AccountInUse, AccountLast, AccountLinked, AccountLinkedElsewhere, AccountsTooMany
+from .events import PrimaryChanged, WalletLinked, WalletUnlinked
+from .user import AccountLink, LinkedAccounts, new_user_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
-"""How many accounts a person may have; each is looked at when the person is."""
+"""How many accounts a user may have; each is looked at when the user is."""
 
 _ATTEMPTS = 100  # each round at least one of the writers gets through
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
 
-class People:
+class AccountLinking:
     """Reads and changes who is linked with whom. All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account whose session asks; it has signed for exactly this.
@@ -57,123 +52,121 @@ class People:
         self._keys = keys
         self._records = records
         self._prefix = settings.redis_prefix
-        self._decode = msgspec.msgpack.Decoder(Roll).decode
+        self._decode = msgspec.msgpack.Decoder(LinkedAccounts).decode
 
-    def pointer(self, account: Account | str) -> Pointer:
-        """Return the pointer of an account."""
-        key = self._pointer_key(str(account))
+    def account_link(self, account: Account | str) -> AccountLink:
+        """Return the link of an account."""
+        key = self._link_key(str(account))
         return self._records.open_pointer(key, self._link.call("GET", key))
 
-    def of(self, account: Account, pointer: Pointer | None = None) -> Person:
-        """Return the person behind an account; `pointer` is its own, if it has been read already.
+    def user(self, account: Account, link: AccountLink | None = None) -> User:
+        """Return the user behind an account; `link` is its own, if it has been read already.
 
         Two round trips for an account that is linked, none for one that never was.
         """
-        pointer = self.pointer(account) if pointer is None else pointer
-        if pointer.person:
-            _, _, roll = self._read(pointer.person)
-            if roll is not None and str(account) in roll.accounts:
-                listed = self._pointing(pointer.person, roll.accounts)
-                # By the pointer that was given: the account was one of them when the request began.
-                accounts = [each for each in roll.accounts if each in listed or each == str(account)]
-                return Person(pointer.person, tuple(map(stored, accounts)))
-        return Person(pointer.alone or born_id(str(account)), (account,))
+        link = self.account_link(account) if link is None else link
+        if link.user:
+            _, _, linked = self._read(link.user)
+            if linked is not None and str(account) in linked.accounts:
+                listed = self._linked_to(link.user, linked.accounts)
+                # By the link that was given: the account was one of them when the request began.
+                accounts = [each for each in linked.accounts if each in listed or each == str(account)]
+                return User(link.user, tuple(map(stored, accounts)))
+        return User(link.alone or derived_user_id(str(account)), (account,))
 
-    def admit(self, account: Account, person: Person) -> None:
-        """Refuse an account that can't become one more of this person's; what may be said of others comes later.
+    def check_can_link(self, account: Account, user: User) -> None:
+        """Refuse an account that can't become one more of this user's; what may be said of others comes later.
 
         Raises `AccountLinked` or `AccountsTooMany`.
         """
-        if account in person.accounts:
+        if account in user.accounts:
             raise AccountLinked(str(account))
-        if len(person.accounts) >= MOST:
-            raise AccountsTooMany(len(person.accounts))
+        if len(user.accounts) >= MOST:
+            raise AccountsTooMany(len(user.accounts))
 
-    def knows(self, account: Account, person: Person) -> bool:
-        """Whether an account is this person's, or was and is left pointing here by an unlinking cut short."""
-        return account in person.accounts or self.pointer(account).person == person.id
+    def knows(self, account: Account, user: User) -> bool:
+        """Whether an account is this user's, or was and is left pointing here by an unlinking cut short."""
+        return account in user.accounts or self.account_link(account).user == user.id
 
-    def link(self, account: Account, by: Account) -> Person:
-        """Make an account one more of the person behind `by`; both have signed. Return that person.
+    def link(self, account: Account, by: Account) -> User:
+        """Make an account one more of the user behind `by`; both have signed. Return that user.
 
-        An account that is alone is taken with the id it had, which nobody has any more. Raises what `admit` raises,
-        or `AccountLinkedElsewhere` for one that belongs to somebody together with others.
+        The joining account's previous user id is retired. Raises what `check_can_link` raises, or
+        `AccountLinkedElsewhere` for one that is linked with others of another user.
         """
-        with self._hold(account, by):
+        with self._lock(account, by):
             return self._link_held(account, by)
 
-    def _link_held(self, account: Account, by: Account) -> Person:
-        before = self.of(account)
-        person_id, roll = self._list(account, by)
-        # The account that asks first: a person is made of it, and the other one comes to them. The last of these
+    def _link_held(self, account: Account, by: Account) -> User:
+        before = self.user(account)
+        user_id, linked = self._add(account, by)
+        # The account that asks first: a user is made of it, and the other one comes to them. The last of these
         # writes links the two.
         for each in (by, account):
-            if not self._claim(str(each), person_id, roll.revision):
-                self._strike(person_id, account, by)
+            if not self._link_to(str(each), user_id, linked.revision):
+                self._remove(user_id, account, by)
                 raise AccountLinkedElsewhere(str(each))
-        person = self.of(account)
-        if person.id != person_id or by not in person.accounts:
+        user = self.user(account)
+        if user.id != user_id or by not in user.accounts:
             raise StoreUnavailable("linked or unlinked from elsewhere at the same moment", retry_after=1)
-        self._announce(person_id, roll)
-        events.publish(events.WalletLinked(account=str(by), other=str(account), person=person.id, before=before.id))
-        return person
+        self._announce(user_id, linked)
+        events.publish(WalletLinked(account=str(by), other=str(account), user=user.id, before=before.id))
+        return user
 
     def unlink(self, account: Account, by: Account) -> None:
-        """Take an account from the person behind `by`, and end all its sessions.
+        """Take an account from the user behind `by`, and end all its sessions.
 
         It goes on alone, under an id that nobody has had. Raises `NotFound` for an account that is not this
-        person's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
+        user's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
         """
-        with self._hold(account, by):
+        with self._lock(account, by):
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
         for _ in range(_ATTEMPTS):
-            person = self.of(by)
-            if account not in person.accounts:
-                if not self.knows(account, person):
+            user = self.user(by)
+            if account not in user.accounts:
+                if not self.knows(account, user):
                     raise NotFound("no account of this person")
                 break  # a crash had cut an unlinking short, and this one completes it
-            if len(person.accounts) == 1:
+            if len(user.accounts) == 1:
                 raise AccountLast(str(account))
             if account == by:
                 raise AccountInUse(str(account))
-            if self._strike(person.id, account, by):
+            if self._remove(user.id, account, by):
                 break
         else:
-            raise StoreUnavailable("the person kept changing", retry_after=1)
+            raise StoreUnavailable("the user kept changing", retry_after=1)
         self._records.revoke_account(str(account), "wallet_unlinked")
-        if self._let_go(str(account), person.id):
-            self._announce(person.id, self._read(person.id)[2] or Roll())
-            events.publish(events.WalletUnlinked(account=str(by), other=str(account), person=person.id))
+        if self._release(str(account), user.id):
+            self._announce(user.id, self._read(user.id)[2] or LinkedAccounts())
+            events.publish(WalletUnlinked(account=str(by), other=str(account), user=user.id))
 
-    def prefer(self, account: Account, by: Account) -> bool:
-        """Make an account the primary one of the person behind `by`; return whether that changed anything.
+    def set_primary(self, account: Account, by: Account) -> bool:
+        """Make an account the primary one of the user behind `by`; return whether that changed anything.
 
-        Raises `NotFound` for an account that is not this person's.
+        Raises `NotFound` for an account that is not this user's.
         """
         for _ in range(_ATTEMPTS):
-            person = self.of(by)
-            if account not in person.accounts:
+            user = self.user(by)
+            if account not in user.accounts:
                 raise NotFound("no account of this person")
-            if person.primary == account:
+            if user.primary == account:
                 return False
-            key, sealed, roll = self._read(person.id)
-            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
+            key, sealed, linked = self._read(user.id)
+            if linked is None or not {str(account), str(by)} <= set(linked.accounts):
                 continue
-            others = tuple(each for each in roll.accounts if each != str(account))
-            after = Roll(accounts=(str(account), *others), revision=roll.revision + 1)
+            others = tuple(each for each in linked.accounts if each != str(account))
+            after = LinkedAccounts(accounts=(str(account), *others), revision=linked.revision + 1)
             if self._swap(key, sealed, after):
-                self._announce(person.id, after)
+                self._announce(user.id, after)
                 events.publish(
-                    events.PrimaryChanged(
-                        account=str(by), other=str(account), person=person.id, before=str(person.primary)
-                    )
+                    PrimaryChanged(account=str(by), other=str(account), user=user.id, before=str(user.primary))
                 )
                 return True
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+        raise StoreUnavailable("the user kept changing", retry_after=1)
 
-    def reseal(self) -> int:
+    def reencrypt(self) -> int:
         """Seal with the newest secret whatever an older one had sealed; return how many values. Without this, people
         would go with the secret that is dropped after a rotation.
         """
@@ -187,7 +180,7 @@ class People:
         return count
 
     @contextmanager
-    def _hold(self, *accounts: Account) -> Iterator[None]:
+    def _lock(self, *accounts: Account) -> Iterator[None]:
         """Let nobody else link or unlink these accounts meanwhile; wait for those who are at it.
 
         Without this, two people who link each other at once would each point the other's account to themselves. All
@@ -209,44 +202,45 @@ class People:
                     with suppress(StoreUnavailable):
                         self._link.call("DEL", key)
 
-    # -- The record of a person ------------------------------------------------------------------------------
+    # -- The record of a user ------------------------------------------------------------------------------
 
-    def _list(self, account: Account, by: Account) -> tuple[str, Roll]:
-        """List an account in the record of a person, which is made if there is none; return both."""
+    def _add(self, account: Account, by: Account) -> tuple[str, LinkedAccounts]:
+        """List an account in the record of a user, which is made if there is none; return both."""
         for _ in range(_ATTEMPTS):
-            person = self.of(by)
-            self.admit(account, person)
-            if len(self.of(account).accounts) > 1:
+            user = self.user(by)
+            self.check_can_link(account, user)
+            if len(self.user(account).accounts) > 1:
                 raise AccountLinkedElsewhere(str(account))
-            person_id = person.id
-            key, sealed, roll = self._read(person_id)
-            if roll is not None and str(by) not in roll.accounts:
-                # Unlinked at this moment, or a pointer of before was put back: that person is somebody else's now.
-                person_id = new_id()
-                key, sealed, roll = self._read(person_id)
-            listed = roll.accounts if roll is not None else (str(by),)
+            user_id = user.id
+            key, sealed, linked = self._read(user_id)
+            if linked is not None and str(by) not in linked.accounts:
+                # Unlinked at this moment, or a link of before was put back: that user is somebody else's now.
+                user_id = new_user_id()
+                key, sealed, linked = self._read(user_id)
+            listed = linked.accounts if linked is not None else (str(by),)
             if len(listed) >= MOST:  # lines that mean nothing make room
-                listed = tuple(map(str, person.accounts))
+                listed = tuple(map(str, user.accounts))
             others = tuple(each for each in listed if each != str(account))
-            after = Roll(accounts=(*others, str(account)), revision=roll.revision + 1 if roll is not None else 1)
+            before = linked.revision if linked is not None else 0
+            after = LinkedAccounts(accounts=(*others, str(account)), revision=before + 1)
             if self._swap(key, sealed, after):
-                return person_id, after
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+                return user_id, after
+        raise StoreUnavailable("the user kept changing", retry_after=1)
 
-    def _strike(self, person_id: str, account: Account, by: Account) -> bool:
-        """Take an account off the record of a person; return False if it or `by` is not on it any more."""
+    def _remove(self, user_id: str, account: Account, by: Account) -> bool:
+        """Take an account off the record of a user; return False if it or `by` is not on it any more."""
         for _ in range(_ATTEMPTS):
-            key, sealed, roll = self._read(person_id)
-            # Of two that unlink each other one stays, or the person would be nobody.
-            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
+            key, sealed, linked = self._read(user_id)
+            # Of two that unlink each other one stays, or the user would be nobody.
+            if linked is None or not {str(account), str(by)} <= set(linked.accounts):
                 return False
-            left = tuple(each for each in roll.accounts if each != str(account))
-            if self._swap(key, sealed, Roll(accounts=left, revision=roll.revision + 1)):
+            left = tuple(each for each in linked.accounts if each != str(account))
+            if self._swap(key, sealed, LinkedAccounts(accounts=left, revision=linked.revision + 1)):
                 return True
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+        raise StoreUnavailable("the user kept changing", retry_after=1)
 
-    def _read(self, person_id: str) -> tuple[str, bytes, Roll | None]:
-        key = f"{self._prefix}{{{person_id}}}:accounts"
+    def _read(self, user_id: str) -> tuple[str, bytes, LinkedAccounts | None]:
+        key = f"{self._prefix}{{{user_id}}}:accounts"
         sealed = self._link.call("GET", key) or b""
         if not sealed:
             return key, sealed, None
@@ -258,14 +252,14 @@ class People:
             events.publish(events.RecordUnreadable(key=key))
             return key, sealed, None
 
-    # -- The pointer of an account ---------------------------------------------------------------------------
+    # -- The link of an account ---------------------------------------------------------------------------
 
-    def _pointer_key(self, account: str) -> str:
+    def _link_key(self, account: str) -> str:
         return self._records.place_of(account).pointer
 
-    def _pointing(self, person_id: str, accounts: Iterable[str]) -> set[str]:
-        """Return those of the accounts whose pointer names this person."""
-        keys = {account: self._pointer_key(account) for account in accounts}
+    def _linked_to(self, user_id: str, accounts: Iterable[str]) -> set[str]:
+        """Return those of the accounts whose link names this user."""
+        keys = {account: self._link_key(account) for account in accounts}
         if self._link.is_cluster:  # they are on as many slots
             values = [self._link.call("GET", key) for key in keys.values()]
         else:
@@ -273,31 +267,31 @@ class People:
         return {
             account
             for (account, key), sealed in zip(keys.items(), values, strict=True)
-            if self._records.open_pointer(key, sealed).person == person_id
+            if self._records.open_pointer(key, sealed).user == user_id
         }
 
-    def _claim(self, account: str, person_id: str, revision: int) -> bool:
-        """Point an account to a person; return False if it is linked with others of somebody else."""
+    def _link_to(self, account: str, user_id: str, revision: int) -> bool:
+        """Point an account to a user; return False if it is linked with others of somebody else."""
 
-        def claim(before: Pointer) -> Pointer | None:
-            if before.person == person_id:
+        def claim(before: AccountLink) -> AccountLink | None:
+            if before.user == user_id:
                 return msgspec.structs.replace(before, revision=revision)
-            if len(self.of(stored(account), before).accounts) > 1:
+            if len(self.user(stored(account), before).accounts) > 1:
                 return None
-            return Pointer(person=person_id, alone=new_id(), revision=revision)
+            return AccountLink(user=user_id, alone=new_user_id(), revision=revision)
 
-        return self._turn(account, claim)
+        return self._change_link(account, claim)
 
-    def _let_go(self, account: str, person_id: str) -> bool:
-        """Point an account to nobody; return False if it no longer points to this person."""
+    def _release(self, account: str, user_id: str) -> bool:
+        """Point an account to nobody; return False if it no longer points to this user."""
 
-        def let_go(before: Pointer) -> Pointer | None:
-            return Pointer(alone=before.alone) if before.person == person_id else None
+        def let_go(before: AccountLink) -> AccountLink | None:
+            return AccountLink(alone=before.alone) if before.user == user_id else None
 
-        return self._turn(account, let_go)
+        return self._change_link(account, let_go)
 
-    def _turn(self, account: str, change: Callable[[Pointer], Pointer | None]) -> bool:
-        key = self._pointer_key(account)
+    def _change_link(self, account: str, change: Callable[[AccountLink], AccountLink | None]) -> bool:
+        key = self._link_key(account)
         for _ in range(_ATTEMPTS):
             sealed = self._link.call("GET", key)
             after = change(self._records.open_pointer(key, sealed))
@@ -305,24 +299,24 @@ class People:
                 return False
             if self._swap(key, sealed or b"", after):
                 return True
-        raise StoreUnavailable("the pointer kept changing", retry_after=1)
+        raise StoreUnavailable("the link kept changing", retry_after=1)
 
-    def _announce(self, person_id: str, roll: Roll) -> None:
-        """Have all living sessions of a person go on under new ids: what they are sessions of has changed."""
+    def _announce(self, user_id: str, linked: LinkedAccounts) -> None:
+        """Have all living sessions of a user go on under new ids: what they are sessions of has changed."""
         try:
-            for account in roll.accounts:
-                self._turn(
+            for account in linked.accounts:
+                self._change_link(
                     account,
                     lambda before: (
-                        msgspec.structs.replace(before, revision=roll.revision)
-                        if before.person == person_id and before.revision < roll.revision
+                        msgspec.structs.replace(before, revision=linked.revision)
+                        if before.user == user_id and before.revision < linked.revision
                         else None
                     ),
                 )
         except StoreUnavailable as error:
             # The change itself is done, and saying otherwise would have it done twice.
-            logger.warning("sessions of a person keep their ids: %s", error)
+            logger.warning("sessions of a user keep their ids: %s", error)
 
-    def _swap(self, key: str, before: bytes, after: Roll | Pointer) -> bool:
+    def _swap(self, key: str, before: bytes, after: LinkedAccounts | AccountLink) -> bool:
         sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
         return bool(self._link.run(scripts.SWAP, (key,), before, sealed) == 1)

@@ -1,7 +1,7 @@
 """Who has which role, who is verified, and who signed in lately: what administrators see and change.
 
     {tag}:standing        string  sealed: role and verification of one account; read with each request of its sessions
-    {directory}:decided   hash    tag -> sealed account, of all accounts whose standing somebody decided
+    {directory}:decided   hash    tag -> sealed account, of all accounts with a role or a verification
     {directory}:seen      zset    tag by the time of the last sign-in, and
     {directory}:names     hash    tag -> sealed account; both hold the latest ten thousand
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ... import events
+from ...access.policy import MEMBER
 from ...errors import StoreUnavailable
 from ...sessions.repository import Records, account_tag
 from ...settings import DAY, Settings
@@ -24,7 +25,8 @@ from ...storage import scripts
 from ...storage.connection import Link
 from ...storage.encryption import KeyRing, Unsealable
 from ...storage.replies import items, pairs
-from .account_status import MEMBER, Standing
+from .account_status import StoredStatus
+from .events import RoleChanged, VerificationChanged
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +38,14 @@ class Member:
     """An account as administrators see it; `seen_at` is its last sign-in in milliseconds since the epoch, or 0."""
 
     account: str
-    standing: Standing
+    status: StoredStatus
     seen_at: int
 
 
-class Directory:
-    """Reads and changes standings. All methods raise `StoreUnavailable` when Redis does not answer.
+class AccountRoles:
+    """Reads and changes role and verification of accounts.
+
+    All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account that decides, or empty for the command line; it ends up in the event.
     """
@@ -53,58 +57,58 @@ class Directory:
         base = f"{settings.redis_prefix}{{directory}}:"
         self._decided, self._seen, self._names = f"{base}decided", f"{base}seen", f"{base}names"
 
-    def standing(self, account: Account | str) -> Standing:
-        """Return the standing of an account."""
+    def status(self, account: Account | str) -> StoredStatus:
+        """Return role and verification of an account."""
         key = self._records.place_of(str(account)).standing
         return self._records.open_standing(key, self._link.call("GET", key))
 
     def knows(self, account: Account) -> bool:
-        """Whether a secret of ours sealed the standing of an account; True also if it has none."""
+        """Whether a secret of ours encrypted what is kept of an account; True also if nothing is."""
         stored = self._link.call("GET", self._records.place_of(str(account)).standing)
         return stored is None or self._keys.knows(stored)
 
-    def appoint(self, account: Account, role: str, by: str = "") -> bool:
+    def assign(self, account: Account, role: str, by: str = "") -> bool:
         """Give an account a role; return whether that changed anything."""
         before, after = self._change(account, role=role)
         if before.role == after.role:
             return False
-        events.publish(events.RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
+        events.publish(RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
         return True
 
-    def dismiss(self, account: Account, by: str = "") -> bool:
+    def remove(self, account: Account, by: str = "") -> bool:
         """Make an account an ordinary member again; return whether that changed anything."""
-        return self.appoint(account, MEMBER, by)
+        return self.assign(account, MEMBER, by)
 
-    def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> Standing:
-        """Verify an account as a professional for `days` from now; return its standing."""
+    def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> StoredStatus:
+        """Verify an account as a professional for `days` from now; return what it has now."""
         until = self._records.time() + days * DAY * 1000
         _, after = self._change(
             account, professional_id=professional_id, verification_level=level, verified_until=until
         )
-        events.publish(events.VerificationChanged(account=str(account), level=level, until=until, by=by))
+        events.publish(VerificationChanged(account=str(account), level=level, until=until, by=by))
         return after
 
-    def withdraw(self, account: Account, by: str = "") -> bool:
+    def revoke_verification(self, account: Account, by: str = "") -> bool:
         """Take the verification of an account away; return whether it had one."""
         before, _ = self._change(account, professional_id="", verification_level="", verified_until=0)
         if not before.verification_level:
             return False
-        events.publish(events.VerificationChanged(account=str(account), level="", until=0, by=by))
+        events.publish(VerificationChanged(account=str(account), level="", until=0, by=by))
         return True
 
-    def saw(self, account: str) -> None:
+    def note_sign_in(self, account: str) -> None:
         """Note that an account signed in. A list that lacks one is no reason to refuse the sign-in."""
         tag = account_tag(account)
         try:
             self._link.run(scripts.SEEN, (self._seen, self._names), tag, self._sealed(account), _MOST_SEEN)
         except StoreUnavailable as error:
-            logger.warning("the directory could not note a sign-in: %s", error)
+            logger.warning("a sign-in could not be noted for administrators: %s", error)
 
     def decided(self) -> list[Member]:
-        """Return every account whose standing is not the ordinary one."""
+        """Return every account with a role or a verification."""
         values = (sealed for _, sealed in pairs(self._link.call("HGETALL", self._decided)))
         members = [self._member(account) for account in map(self._opened, values) if account]
-        return [each for each in members if each.standing != Standing()]
+        return [each for each in members if each.status != StoredStatus()]
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
         """Return the accounts that signed in last, newest first."""
@@ -112,7 +116,7 @@ class Directory:
         names = items(self._link.call("HMGET", self._names, *tags), len(tags)) if tags else []
         return [self._member(account) for account in map(self._opened, names) if account]
 
-    def reseal(self) -> int:
+    def reencrypt(self) -> int:
         """Seal with the newest secret whatever an older one had sealed; return how many values. Without this, roles
         would go with the secret that is dropped after a rotation.
         """
@@ -123,20 +127,20 @@ class Directory:
                 if account and not self._keys.is_newest(sealed):
                     count += self._link.run(scripts.SWAP_FIELD, (key,), tag, sealed, self._sealed(account))
                 if account and key == self._decided:
-                    count += self._reseal(account)
+                    count += self._reencrypt(account)
         return count
 
     def _member(self, account: str) -> Member:
         score = self._link.call("ZSCORE", self._seen, account_tag(account))
-        return Member(account, self.standing(account), int(float(score or 0)))
+        return Member(account, self.status(account), int(float(score or 0)))
 
-    def _change(self, account: Account, **fields: str | int) -> tuple[Standing, Standing]:
+    def _change(self, account: Account, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         text = str(account)
-        # In the list first: a standing that no list shows could not be found to be taken away.
+        # In the list first: a role that no list shows could not be found to be taken away.
         self._link.call("HSET", self._decided, account_tag(text), self._sealed(text))
         return self._replace(text, **fields)
 
-    def _replace(self, account: str, **fields: str | int) -> tuple[Standing, Standing]:
+    def _replace(self, account: str, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         # Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
         key = self._records.place_of(account).standing
         for _ in range(100):
@@ -146,9 +150,9 @@ class Directory:
             sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
             if self._link.run(scripts.SWAP, (key,), stored or b"", sealed) == 1:
                 return before, after
-        raise StoreUnavailable("the standing kept changing", retry_after=1)
+        raise StoreUnavailable("role and verification kept changing", retry_after=1)
 
-    def _reseal(self, account: str) -> bool:
+    def _reencrypt(self, account: str) -> bool:
         stored = self._link.call("GET", self._records.place_of(account).standing)
         if stored is None or self._keys.is_newest(stored) or not self._keys.knows(stored):
             return False  # one that we can't open would be replaced by the ordinary one
@@ -162,5 +166,5 @@ class Directory:
         try:
             return self._keys.open(sealed or b"", self._decided.encode()).decode()
         except Unsealable:
-            logger.warning("an entry of the directory can't be opened")
+            logger.warning("an entry of the list of accounts can't be opened")
             return ""

@@ -1,0 +1,35 @@
+"""What tests call of the parts that keep something for accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+
+from sessions_core.parts.devices.clients import note_client
+from sessions_core.parts.linked_wallets import LinkedWallets
+from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
+from sessions_core.parts.roles import Roles
+from sessions_core.parts.roles.roles import AccountRoles
+from sessions_core.sessions.repository import Record
+from sessions_core.web.request_client import Client
+from sessions_core.web.services import Services
+
+
+def roles_of(of: Services | Flask) -> AccountRoles:
+    """Return what reads and changes the roles of an application's accounts."""
+    return _services(of).part(Roles).roles
+
+
+def linked_accounts_of(of: Services | Flask) -> AccountLinking:
+    """Return what reads and changes which accounts of an application are linked."""
+    return _services(of).part(LinkedWallets).linked_accounts
+
+
+def used_from(client: Client | None) -> Callable[[Record], None]:
+    """Return what `Lifecycle.start` does to a record for the session to be one that `client` uses."""
+    return lambda record: note_client(record, client or Client())
+
+
+def _services(of: Services | Flask) -> Services:
+    return of.extensions["wallet_sessions"] if isinstance(of, Flask) else of
