@@ -319,7 +319,7 @@ def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
     run = store._link.run
 
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
-        if script is scripts.MEND and keys[0] == live.place.record:
+        if script is scripts.REPAIR and keys[0] == live.place.record:
             monkeypatch.undo()
             assert store.revoke_others(live) == 1
         return run(script, keys, *rest)

@@ -625,7 +625,7 @@ def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
-        if script is scripts.TOUCH and not moved:
+        if script is scripts.KEEP_ALIVE and not moved:
             moved = True
             found = read(records, live)
             assert isinstance(found, Live)

@@ -317,7 +317,7 @@ class Records:
         site = () if self._link.is_cluster else (self._site_epoch,)
         keys = (place.entries, place.epoch, place.standing, place.pointer, place.news, *site)
         try:
-            *values, digest = items(self._link.run(scripts.BY_HANDLE, keys, handle, place.siblings), 7)
+            *values, digest = items(self._link.run(scripts.FIND_BY_HANDLE, keys, handle, place.siblings, 3), 7)
         except StoreUnavailable as error:
             if not slot_is_moving(error):
                 raise
@@ -383,7 +383,7 @@ class Records:
     def slide(self, live: Live) -> Live | Ended:
         """Start the idle clock of a session again that was read just now."""
         place = live.place
-        now = number(self._link.run(scripts.TOUCH, (place.record, place.entries, place.epoch), place.digest))
+        now = number(self._link.run(scripts.KEEP_ALIVE, (place.record, place.entries, place.epoch), place.digest))
         if now == 0:  # it ended in between
             return self._why(place)
         live.now = live.active = self._set_clock(now)
@@ -405,7 +405,7 @@ class Records:
         return slid
 
     def _why(self, place: Place) -> Ended:
-        reason, handle = items(self._link.run(scripts.WHY, (place.entries,), place.digest), 2)
+        reason, handle = items(self._link.run(scripts.END_REASON, (place.entries,), place.digest), 2)
         return Ended(reason.decode(), handle.decode())
 
     def ended_by_epoch(self, live: Live, epoch: bytes | None, site: bytes | None) -> str | None:
@@ -432,7 +432,7 @@ class Records:
         for each time that one of them moves to another id meanwhile.
         """
         place, missing = self.place_of(account), set[str]()
-        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
+        now, epoch = items(self._link.run(scripts.NOW, (place.epoch,)), 2)
         site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
         for _ in range(_ATTEMPTS):
             living = {digest.decode(): entry for digest, entry in self._entries(place) if entry.endswith(b"|")}
@@ -462,7 +462,7 @@ class Records:
         session_id = new_id(account_tag(record.account) if record.account else None)
         place = self._place(session_id)
         site = _as_epoch(self._site_epoch, self._link.call("GET", self._site_epoch))
-        now, epoch = items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)
+        now, epoch = items(self._link.run(scripts.NOW, (place.epoch,)), 2)
         self._set_clock(now)
         record.created_at = now
         if record.account:
@@ -620,7 +620,7 @@ class Records:
         ended = self._end(
             live.record.account,
             "revoked",
-            scripts.OTHERS,
+            scripts.REVOKE_OTHERS,
             (live.place.record, live.place.entries, live.place.epoch),
             live.revision,
             live.epoch,
@@ -645,12 +645,12 @@ class Records:
         place = self.place_of(account)
         announcement = json.dumps({"account": account, "reason": reason})
         arguments = (self.channel, announcement, place.siblings, reason, scripts.EPOCH_SECONDS)
-        return self._end(account, reason, scripts.EVERYWHERE, (place.epoch, place.entries), *arguments)
+        return self._end(account, reason, scripts.REVOKE_ACCOUNT, (place.epoch, place.entries), *arguments)
 
     def revoke_everybody(self) -> None:
         """End every session of everybody. One write."""
         announcement = json.dumps({"reason": "revoked"})
-        self._end(None, "revoked", scripts.BUMP, (self._site_epoch,), self.channel, announcement)
+        self._end(None, "revoked", scripts.BUMP_EPOCH, (self._site_epoch,), self.channel, announcement)
 
     def _end(
         self, account: str | None, reason: str, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
@@ -694,7 +694,7 @@ class Records:
 
     def time(self) -> int:
         """Return Redis's time, in milliseconds since the epoch."""
-        return number(items(self._link.run(scripts.MOMENT, (self._site_epoch,)), 2)[0])
+        return number(items(self._link.run(scripts.NOW, (self._site_epoch,)), 2)[0])
 
     def spend(self, nonce: str, seconds: int, when_full: bool = False) -> bool:
         """Spend a nonce, for all workers and for `seconds`; return False if it was spent before.
@@ -703,7 +703,7 @@ class Records:
         """
         if when_full:
             key = f"{self._prefix}nonce:{nonce}"
-            return number(self._link.run(scripts.SPEND, (key,), max(1, seconds))) == 1
+            return number(self._link.run(scripts.CONSUME_NONCE, (key,), max(1, seconds))) == 1
         reply = self._link.call("SET", f"{self._prefix}nonce:{nonce}", 1, "NX", "EX", max(1, seconds))
         if reply not in (None, b"OK", True):
             raise StoreUnavailable("Redis did not say whether a nonce is new", retry_after=2)
@@ -754,7 +754,7 @@ class Records:
         # or stay signed in. Where the two disagree, Redis is asked.
         wall, steady = time.time(), time.monotonic()
         if steady >= self._ask_again or abs(wall - steady - self._steady) > _JUMP:
-            return self._set_clock(number(items(self._link.run(scripts.MOMENT, (place.epoch,)), 2)[0]))
+            return self._set_clock(number(items(self._link.run(scripts.NOW, (place.epoch,)), 2)[0]))
         return int(wall * 1000 + self._ahead)
 
     def _set_clock(self, now: int) -> int:

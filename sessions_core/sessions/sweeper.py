@@ -58,9 +58,9 @@ class Janitor:
             for wrong in self._mend(self._records.place_at(key)):
                 found[wrong] += 1
         for index in self._link.scan(self._records.pattern("index")):
-            found["entries"] += number(self._link.run(scripts.TIDY, (index,)))
+            found["entries"] += number(self._link.run(scripts.TIDY_INDEX, (index,)))
         for epoch in self._link.scan(self._records.pattern("epoch")):
-            self._link.run(scripts.BOUND, (epoch,), scripts.EPOCH_SECONDS * 1000)  # from before they had a clock
+            self._link.run(scripts.ENSURE_TTL, (epoch,), scripts.EPOCH_SECONDS * 1000)  # from before they had a clock
         for share in self._link.scan(self._records.pattern("share")):
             found["shares"] += self._reseal(share)
         return found
@@ -71,7 +71,7 @@ class Janitor:
             return
         if self._foreign(stored):
             # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
-            self._link.run(scripts.BOUND, (place.record,), LONGEST * 1000)
+            self._link.run(scripts.ENSURE_TTL, (place.record,), LONGEST * 1000)
             yield "foreign"
             return
         live = self._records.open("", place, stored, now=0)  # whether a clock has run out is for Redis to say
@@ -82,7 +82,9 @@ class Janitor:
         arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
         reason = "revoked" if self._records.ended_by_epoch(live, epoch, site) == "revoked" else ""
         keys = (place.record, place.entries, place.epoch)
-        wrong = [each.decode() for each in items(self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason))]
+        wrong = [
+            each.decode() for each in items(self._link.run(scripts.REPAIR, keys, *arguments, live.epoch, reason))
+        ]
         yield from wrong
         if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
             yield "resealed"
@@ -91,7 +93,7 @@ class Janitor:
         sealed = self._link.call("GET", key) or b""
         newest = self._keys.renew(sealed, key.encode())
         # What somebody changed is left to its clock.
-        return 0 if newest is None else number(self._link.run(scripts.SWAP, (key,), sealed, newest))
+        return 0 if newest is None else number(self._link.run(scripts.COMPARE_AND_SWAP, (key,), sealed, newest))
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)

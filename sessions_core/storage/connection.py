@@ -6,7 +6,6 @@ master now.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
@@ -20,17 +19,10 @@ from ..errors import StoreUnavailable
 from .cluster import Cluster
 from .nodes import Breaker, Command, Node, new_connection
 from .redis_url import read
+from .scripts import Script
 from .sentinel import Master
 
 logger = logging.getLogger(__name__)
-
-
-class Script:
-    """A Lua script and the SHA-1 that Redis knows it by."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 # KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT

@@ -222,7 +222,7 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
             if any(keys.is_newest(each) for each in seals):
                 return
             newest = [keys.seal(b"secret", key.encode()), *seals][:_SEALS]
-            if link.run(scripts.SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest))) == 1:
+            if link.run(scripts.COMPARE_AND_SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest))) == 1:
                 return
     except (StoreUnavailable, ValueError) as error:
         logger.warning("Whether others use this Redis with another secret was not checked: %s", error)

@@ -83,7 +83,7 @@ class SigningKeys:
                 return keys, now
             sealed = self._ring.seal(msgspec.json.encode(keys), self._name.encode())
             # Of two processes that make the next key at once, the later takes the earlier's.
-            if self._link.run(scripts.SWAP, (self._name,), stored or b"", sealed) == 1:
+            if self._link.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", sealed) == 1:
                 return keys, now
         raise StoreUnavailable("the signing keys kept changing", retry_after=1)
 

@@ -183,7 +183,7 @@ class People:
                 sealed = self._link.call("GET", key) or b""
                 newest = self._keys.renew(sealed, key.encode())
                 if newest is not None:
-                    count += self._link.run(scripts.SWAP, (key,), sealed, newest)
+                    count += self._link.run(scripts.COMPARE_AND_SWAP, (key,), sealed, newest)
         return count
 
     @contextmanager
@@ -325,4 +325,4 @@ class People:
 
     def _swap(self, key: str, before: bytes, after: Roll | Pointer) -> bool:
         sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
-        return bool(self._link.run(scripts.SWAP, (key,), before, sealed) == 1)
+        return bool(self._link.run(scripts.COMPARE_AND_SWAP, (key,), before, sealed) == 1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -29,6 +30,7 @@ from .account_status import MEMBER, Standing
 logger = logging.getLogger(__name__)
 
 _MOST_SEEN = 10_000
+_NOTE_SIGN_IN = scripts.load(Path(__file__).with_name("note_sign_in.lua"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Directory:
         """Note that an account signed in. A list that lacks one is no reason to refuse the sign-in."""
         tag = account_tag(account)
         try:
-            self._link.run(scripts.SEEN, (self._seen, self._names), tag, self._sealed(account), _MOST_SEEN)
+            self._link.run(_NOTE_SIGN_IN, (self._seen, self._names), tag, self._sealed(account), _MOST_SEEN)
         except StoreUnavailable as error:
             logger.warning("the directory could not note a sign-in: %s", error)
 
@@ -121,7 +123,9 @@ class Directory:
             for tag, sealed in pairs(self._link.call("HGETALL", key)):
                 account = self._opened(sealed)
                 if account and not self._keys.is_newest(sealed):
-                    count += self._link.run(scripts.SWAP_FIELD, (key,), tag, sealed, self._sealed(account))
+                    count += self._link.run(
+                        scripts.COMPARE_AND_SWAP_FIELD, (key,), tag, sealed, self._sealed(account)
+                    )
                 if account and key == self._decided:
                     count += self._reseal(account)
         return count
@@ -144,7 +148,7 @@ class Directory:
             before = self._records.open_standing(key, stored)
             after = msgspec.structs.replace(before, **fields)
             sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
-            if self._link.run(scripts.SWAP, (key,), stored or b"", sealed) == 1:
+            if self._link.run(scripts.COMPARE_AND_SWAP, (key,), stored or b"", sealed) == 1:
                 return before, after
         raise StoreUnavailable("the standing kept changing", retry_after=1)
 
