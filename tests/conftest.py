@@ -13,7 +13,8 @@ from redis import Redis
 
 from app import create_app
 from sessions_core import events
-from sessions_core.sessions.repository import Live, Record, Records
+from sessions_core.sessions.record import LoadedSession, SessionRecord
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
@@ -147,7 +148,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        app.extensions["wallet_sessions"].records._link.close()
+        app.extensions["wallet_sessions"].repository._connection.close()
 
 
 @pytest.fixture
@@ -178,18 +179,20 @@ def pass_time(app: Flask, redis: Redis, clock: Clock) -> TimeMachine:
 
 
 @pytest.fixture
-def store(services: Services) -> Records:
-    return services.records
+def store(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
-def start(store: Records) -> Callable[..., Live]:
+def start(services: Services) -> Callable[..., LoadedSession]:
     """Store a record of Alice."""
 
-    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
+    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> LoadedSession:
         handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
-        record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
-        return store.create(record, idle, absolute)
+        record = SessionRecord(
+            **{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields
+        )
+        return services.lifecycle.create(record, idle, absolute)
 
     return start
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 
 ANOTHER = "another secret of 32 characters or more, 9876543210"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -20,7 +20,7 @@ ALICE, BOB = (
 )
 
 
-def key_of(redis: Redis, live: Live) -> bytes:
+def key_of(redis: Redis, live: LoadedSession) -> bytes:
     [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
     return key
 
@@ -28,7 +28,7 @@ def key_of(redis: Redis, live: Live) -> bytes:
 FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
 
 
-def change(redis: Redis, live: Live, field: str, how: Callable[[bytes], bytes]) -> None:
+def change(redis: Redis, live: LoadedSession, field: str, how: Callable[[bytes], bytes]) -> None:
     """Change one field of a stored record, as somebody who can write to Redis would."""
     parts = redis.get(key_of(redis, live)).split(b"|", 6)
     position = FIELDS.index(field)

@@ -18,10 +18,10 @@ from sessions_core import events
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
 from sessions_core.parts.activity.activity_log import REFUSALS, ROUTINE, Audit, Entry, Page
-from sessions_core.sessions.repository import account_tag
+from sessions_core.sessions.record import account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY, Settings
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
 from .clusters import Cluster
@@ -73,7 +73,7 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
 def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
     """Put an entry into a stream at a moment of the test's choice."""
     entry = log._encode((event.name, dataclasses.asdict(event), client.ip, client.device))
-    redis.xadd(stream, {"e": log._keys.seal(entry, stream.encode())}, stream_id)
+    redis.xadd(stream, {"e": log._keys.encrypt(entry, stream.encode())}, stream_id)
 
 
 class Apart(Audit):
@@ -86,7 +86,7 @@ class Apart(Audit):
             pass
 
     def _milliseconds(self) -> int:
-        seconds, microseconds = self._link.call("TIME")
+        seconds, microseconds = self._connection.call("TIME")
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -96,14 +96,16 @@ def make(redis_url: str) -> Callable[..., Audit]:
         url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), timeout: float = 2, **settings: Any
     ) -> Audit:
         options = Settings(**{"secrets": secrets, "activity_events": MOST, **settings})
-        return Audit(Link(url, timeout), KeyRing(secrets, PURPOSE), options)
+        return Audit(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), options)
 
     return make
 
 
 @pytest.fixture
 def log(redis: Redis, redis_url: str) -> Audit:
-    return Apart(Link(redis_url, 2), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST))
+    return Apart(
+        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST)
+    )
 
 
 @pytest.fixture
@@ -609,7 +611,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
-        forged.append({"e": log._keys.seal(shape, stream.encode())})
+        forged.append({"e": log._keys.encrypt(shape, stream.encode())})
     for entry in forged * 30:
         redis.xadd(stream, entry)
     log.note(created(), THERE)
@@ -732,9 +734,9 @@ def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
 
 def test_an_entry_that_is_sent_twice_since_the_answer_was_lost_stands_there_once(redis: Redis, log: Audit) -> None:
     stream = key("activity", ALICE)
-    sealed = log._keys.seal(b"x", stream.encode())
+    sealed = log._keys.encrypt(b"x", stream.encode())
     for _ in range(2):
-        log._link.run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
+        log._connection.run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
     assert redis.xlen(stream) == 1
     log.note(created(), HERE)
     log.note(created(), HERE)

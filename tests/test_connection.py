@@ -19,9 +19,9 @@ from redis import Redis
 
 from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
-from sessions_core.sessions.repository import Records
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.storage import connection
-from sessions_core.storage.connection import Breaker, Link, Script
+from sessions_core.storage.connection import Breaker, RedisConnection, Script
 from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
@@ -64,11 +64,11 @@ def now() -> Time:
 
 
 @pytest.fixture
-def link(server: Server, now: Time) -> Link:
-    return Link(server.url, TIMEOUT, Breaker(now))
+def link(server: Server, now: Time) -> RedisConnection:
+    return RedisConnection(server.url, TIMEOUT, Breaker(now))
 
 
-def fail(link: Link) -> str:
+def fail(link: RedisConnection) -> str:
     with pytest.raises(StoreUnavailable) as caught:
         link.call("PING")
     assert caught.value.retry_after == 2
@@ -167,14 +167,14 @@ def test_the_log_says_once_that_redis_failed(now: Time, caplog: pytest.LogCaptur
 # -- Commands and scripts --------------------------------------------------------------------------------------
 
 
-def test_a_command_gets_its_answer(link: Link) -> None:
+def test_a_command_gets_its_answer(link: RedisConnection) -> None:
     assert link.call("SET", "a", b"\xff", "NX") == b"OK"
     assert link.call("SET", "a", "other", "NX") is None
     assert link.call("GET", "a") == b"\xff"
     assert link.call("INCR", "n") == 1
 
 
-def test_a_script_runs_whether_redis_knows_it_or_not(link: Link, raw: Redis) -> None:
+def test_a_script_runs_whether_redis_knows_it_or_not(link: RedisConnection, raw: Redis) -> None:
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
     raw.script_flush()
@@ -182,20 +182,20 @@ def test_a_script_runs_whether_redis_knows_it_or_not(link: Link, raw: Redis) -> 
     assert raw.script_exists(ECHO.sha) == [True]
 
 
-def test_a_script_of_a_restarted_redis_is_sent_again(link: Link, server: Server) -> None:
+def test_a_script_of_a_restarted_redis_is_sent_again(link: RedisConnection, server: Server) -> None:
     link.run(ECHO, ("k",), "v")
     server.stop()
     server.start()
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
 
 
-def test_a_connection_is_used_again(link: Link, raw: Redis) -> None:
+def test_a_connection_is_used_again(link: RedisConnection, raw: Redis) -> None:
     first = link.call("CLIENT", "ID")
     assert {link.call("CLIENT", "ID") for _ in range(50)} == {first}
     assert raw.info("clients")["connected_clients"] == 2
 
 
-def test_threads_never_get_each_others_answers(link: Link, raw: Redis) -> None:
+def test_threads_never_get_each_others_answers(link: RedisConnection, raw: Redis) -> None:
     barrier, wrong = threading.Barrier(8), []
 
     def ask(name: int) -> None:
@@ -211,7 +211,7 @@ def test_threads_never_get_each_others_answers(link: Link, raw: Redis) -> None:
     assert raw.info("clients")["connected_clients"] <= 9
 
 
-def test_more_threads_than_redis_py_allows_connections_get_their_answers(link: Link) -> None:
+def test_more_threads_than_redis_py_allows_connections_get_their_answers(link: RedisConnection) -> None:
     inside = threading.Barrier(120)
     answers: list[Any] = []
 
@@ -227,7 +227,7 @@ def test_more_threads_than_redis_py_allows_connections_get_their_answers(link: L
     assert answers == [b"PONG"] * 120
 
 
-def test_a_refused_command_keeps_its_connection_and_the_circuit_closed(link: Link, raw: Redis) -> None:
+def test_a_refused_command_keeps_its_connection_and_the_circuit_closed(link: RedisConnection, raw: Redis) -> None:
     raw.set("text", "x")
     first = link.call("CLIENT", "ID")
     before = raw.info("stats")["total_connections_received"]
@@ -261,7 +261,7 @@ assert link.call("CLIENT", "ID") == before, "the child closed its parent's socke
 # -- Trouble ---------------------------------------------------------------------------------------------------
 
 
-def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: Link, raw: Redis) -> None:
+def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: RedisConnection, raw: Redis) -> None:
     barrier = threading.Barrier(6)
 
     def ask() -> None:
@@ -279,14 +279,14 @@ def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: Li
         assert [link.call("ECHO", f"{kill} {n}") for n in range(8)] == [f"{kill} {n}".encode() for n in range(8)]
 
 
-def test_a_restarted_redis_is_found_again_unnoticed(link: Link, server: Server) -> None:
+def test_a_restarted_redis_is_found_again_unnoticed(link: RedisConnection, server: Server) -> None:
     link.call("SET", "a", "1")
     server.stop()
     server.start()
     assert link.call("GET", "a") == b"1"
 
 
-def test_a_redis_that_is_gone_fails_at_once(link: Link, server: Server) -> None:
+def test_a_redis_that_is_gone_fails_at_once(link: RedisConnection, server: Server) -> None:
     link.call("PING")
     server.stop()
     started = time.monotonic()
@@ -297,7 +297,7 @@ def test_a_redis_that_is_gone_fails_at_once(link: Link, server: Server) -> None:
 
 
 def test_a_redis_that_was_killed_is_found_again_without_a_restart_of_ours(
-    link: Link, server: Server, now: Time
+    link: RedisConnection, server: Server, now: Time
 ) -> None:
     link.call("SET", "a", "1")
     server.kill()
@@ -310,7 +310,9 @@ def test_a_redis_that_was_killed_is_found_again_without_a_restart_of_ours(
     assert link.call("GET", "a") == b"1"
 
 
-def test_an_outage_of_many_minutes_ends_without_a_restart_of_ours(link: Link, server: Server, now: Time) -> None:
+def test_an_outage_of_many_minutes_ends_without_a_restart_of_ours(
+    link: RedisConnection, server: Server, now: Time
+) -> None:
     server.stop()
     for _ in range(300):
         assert fail(link) != "circuit open"
@@ -321,7 +323,7 @@ def test_an_outage_of_many_minutes_ends_without_a_restart_of_ours(link: Link, se
 
 def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
     with Listener(lambda _: None) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
             fail(link)
         assert listener.connections == 3
@@ -335,7 +337,7 @@ def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster", "redis+sentinel"])
 def test_a_redis_that_accepts_and_never_answers_is_given_up_in_time(scheme: str, now: Time) -> None:
     with Listener() as listener:
-        link = Link(f"{scheme}://127.0.0.1:{listener.port}/0", TIMEOUT, Breaker(now))
+        link = RedisConnection(f"{scheme}://127.0.0.1:{listener.port}/0", TIMEOUT, Breaker(now))
         for _ in range(3):
             started = time.monotonic()
             assert fail(link) != "circuit open"
@@ -353,12 +355,12 @@ def test_a_socket_that_nobody_serves_is_given_up_in_time(tmp_path_factory: pytes
         full.listen(0)
         waiting.connect(str(path))  # the queue is full: the next one waits to connect
         started = time.monotonic()
-        fail(Link(f"unix://{path}", TIMEOUT))
+        fail(RedisConnection(f"unix://{path}", TIMEOUT))
         assert time.monotonic() - started < BUSY
 
 
 def test_a_redis_that_froze_is_given_up_in_time_and_its_late_answer_goes_to_nobody(
-    link: Link, server: Server, now: Time
+    link: RedisConnection, server: Server, now: Time
 ) -> None:
     link.call("SET", "mine", "my session")
     link.call("SET", "yours", "your session")
@@ -379,7 +381,7 @@ def test_a_command_that_timed_out_is_not_sent_again(now: Time) -> None:
         return b"" if b"INCR" in piece else b"+OK\r\n" * piece.count(b"*")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         link.call("PING")
         with pytest.raises(StoreUnavailable):
             link.call("INCR", "count")  # on a connection that was used before
@@ -393,7 +395,7 @@ def test_a_connection_to_a_master_no_more_is_closed_at_once(now: Time) -> None:
         return b"+OK\r\n" * piece.count(b"*")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         with pytest.raises(StoreUnavailable) as caught:
             link.call("INCR", "a")
         assert listener.closed.acquire(timeout=5), "not only when the exception and its traceback are forgotten"
@@ -404,14 +406,14 @@ def test_a_redis_that_is_loading_counts_as_a_failure(now: Time) -> None:
     with Listener(
         lambda piece: b"-LOADING Redis is loading the dataset in memory\r\n" * piece.count(b"*")
     ) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         assert [("loading" in fail(link).lower()) for _ in range(3)] == [True] * 3
         assert fail(link) == "circuit open"
 
 
 def test_what_does_not_speak_the_protocol_is_no_redis(now: Time) -> None:
     with Listener(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
             fail(link)
         assert fail(link) == "circuit open"
@@ -436,11 +438,11 @@ def test_what_does_not_speak_the_protocol_is_no_redis(now: Time) -> None:
 )
 def test_a_url_that_can_not_be_used_is_refused_at_start(url: str) -> None:
     with pytest.raises(Misconfigured, match="SESSIONS_CORE_REDIS_URL can't be used"):
-        Link(url, TIMEOUT)
+        RedisConnection(url, TIMEOUT)
 
 
 def test_a_sentinel_url_names_nodes_service_database_and_credentials() -> None:
-    pool = Link("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
+    pool = RedisConnection("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
     nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
     assert [(node["host"], node["port"]) for node in nodes] == [("127.0.0.1", 26379), ("::1", 26380)]
     assert pool.service_name == "sessions"
@@ -452,7 +454,7 @@ def test_an_application_starts_while_its_cluster_is_down_and_finds_it_later(
     tmp_path_factory: pytest.TempPathFactory, now: Time
 ) -> None:
     with Listener(lambda _: None) as listener:
-        link = Link(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
+        link = RedisConnection(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
         assert listener.connections == 0
         for _ in range(3):
             fail(link)
@@ -462,19 +464,19 @@ def test_an_application_starts_while_its_cluster_is_down_and_finds_it_later(
 # -- Servers that forget ---------------------------------------------------------------------------------------
 
 
-def test_a_server_that_keeps_everything_is_accepted(link: Link, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_keeps_everything_is_accepted(link: RedisConnection, caplog: pytest.LogCaptureFixture) -> None:
     refuse_unsafe_server(link)
     assert caplog.records == []
 
 
-def test_a_server_without_append_only_file_is_refused(link: Link, raw: Redis) -> None:
+def test_a_server_without_append_only_file_is_refused(link: RedisConnection, raw: Redis) -> None:
     raw.config_set("appendonly", "no")
     with pytest.raises(Misconfigured, match=r"appendonly no: .* Run: redis-cli CONFIG SET appendonly yes"):
         refuse_unsafe_server(link)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-def test_a_server_that_evicts_is_refused(link: Link, raw: Redis, policy: str) -> None:
+def test_a_server_that_evicts_is_refused(link: RedisConnection, raw: Redis, policy: str) -> None:
     raw.config_set("maxmemory-policy", policy)
     with pytest.raises(Misconfigured, match=f"maxmemory-policy {policy}: .* CONFIG SET maxmemory-policy noeviction"):
         refuse_unsafe_server(link)
@@ -485,14 +487,14 @@ def test_a_server_that_may_not_be_asked_is_only_logged(
 ) -> None:
     raw.config_set("appendonly", "no")
     raw.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-info")
-    link = Link(server.url.replace("unix://", "unix://app:secret@"), TIMEOUT)
+    link = RedisConnection(server.url.replace("unix://", "unix://app:secret@"), TIMEOUT)
     refuse_unsafe_server(link)
     assert "can't be checked" in caplog.text
     assert link.call("PING") == b"PONG"
 
 
 def test_a_server_that_can_not_be_reached_is_only_logged(
-    link: Link, server: Server, caplog: pytest.LogCaptureFixture
+    link: RedisConnection, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.stop()
     refuse_unsafe_server(link)
@@ -510,7 +512,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
         return b"+OK\r\n" * piece.count(b"SETINFO")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, 1.0)
+        link = RedisConnection(listener.url, 1.0)
         if accepted:
             refuse_unsafe_server(link)
         else:
@@ -546,8 +548,8 @@ class Site:
         self.raw = server.client()
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
-        self.records: Records = self.services.records
-        self.records._link._breaker.clock = self.now
+        self.repository: SessionRepository = self.services.repository
+        self.repository._connection._breaker.clock = self.now
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -647,7 +649,7 @@ def test_a_challenge_that_was_answered_during_an_outage_is_still_good_afterwards
 
 def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before: str) -> None:
     """Sign in with another wallet while Redis goes just before this step of the records, and comes back later."""
-    step = getattr(site.records, lost_before)
+    step = getattr(site.repository, lost_before)
 
     def lose_redis_first(*arguments: Any) -> Any:
         site.raw.close()
@@ -657,7 +659,7 @@ def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before:
     other = Wallet()
     challenge = site.person.challenge(other.account())
     form = challenge | {"signature": other.sign(challenge["message"]), "csrf_token": site.person.token()}
-    monkeypatch.setattr(site.records, lost_before, lose_redis_first)
+    monkeypatch.setattr(site.repository, lost_before, lose_redis_first)
     assert_unavailable(site.person.post("/sign-in", data=form))
     monkeypatch.undo()
     site.server.start()
@@ -716,7 +718,7 @@ def test_a_rotation_that_was_done_before_redis_was_lost_still_gives_the_person_t
 def test_a_sign_out_that_lost_redis_halfway_says_that_it_was_not_completed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revoke = site.records.revoke
+    revoke = site.repository.revoke
 
     def lose_redis_first(*arguments: Any) -> Any:
         site.raw.close()
@@ -724,7 +726,7 @@ def test_a_sign_out_that_lost_redis_halfway_says_that_it_was_not_completed(
         return revoke(*arguments)
 
     token = site.person.token("/sign-out")
-    monkeypatch.setattr(site.records, "revoke", lose_redis_first)
+    monkeypatch.setattr(site.repository, "revoke", lose_redis_first)
     response = site.person.post("/sign-out", data={"csrf_token": token})
     monkeypatch.undo()
     assert_unavailable(response)
@@ -819,7 +821,7 @@ def test_scripts_that_redis_forgot_and_connections_that_it_closed_go_unnoticed(s
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(app.extensions["wallet_sessions"].records._link)
+    refuse_unsafe_server(app.extensions["wallet_sessions"].repository._connection)
 
     @app.get("/note")
     @signed_in
@@ -865,7 +867,7 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
     if everybody:
         services.lifecycle.revoke_everybody()
     else:
-        services.records.revoke_account(wallet.account())
+        services.repository.revoke_account(wallet.account())
     reason = mine.json("/api/auth/sessions/validate").get_json()["error"]["reason"]
     assert reason == ("revoked" if everybody else "everywhere")
     assert yours.signed_in is not everybody

@@ -125,7 +125,7 @@ def test_how_many_live_is_left_out_while_it_is_not_known() -> None:
 
 
 def test_the_latency_of_redis_is_observed(app: Flask) -> None:
-    link = app.extensions["wallet_sessions"].records._link
+    link = app.extensions["wallet_sessions"].repository._connection
     assert grown(lambda: link.call("PING"), "wallet_redis_seconds_count") == 1
 
 

@@ -15,7 +15,7 @@ from redis import Redis
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
-from sessions_core.sessions.repository import Ended, Live, account_tag
+from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
@@ -84,7 +84,7 @@ def test_what_is_no_sign_in_of_this_account_is_left_out_and_the_rest_is_told(ent
 
 
 def test_what_was_sealed_with_our_key_and_is_something_else_is_left_out() -> None:
-    stored = recent_sign_ins.b64encode(KEYS.seal(b"\x93\x01\x02\x03", b"news"))
+    stored = recent_sign_ins.b64encode(KEYS.encrypt(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
 
 
@@ -92,8 +92,8 @@ def test_what_was_sealed_with_our_key_and_is_something_else_is_left_out() -> Non
 
 
 @pytest.fixture
-def begin(services: Services) -> Callable[..., Live]:
-    def begin(account: str = ALICE, **options: Any) -> Live:
+def begin(services: Services) -> Callable[..., LoadedSession]:
+    def begin(account: str = ALICE, **options: Any) -> LoadedSession:
         options = {"wallet": "MetaMask", "client": PLACE} | options
         return services.lifecycle.start(parse(account), services.policy.standard, **options)
 
@@ -101,19 +101,19 @@ def begin(services: Services) -> Callable[..., Live]:
 
 
 @pytest.fixture
-def told(services: Services) -> Callable[[Live], list[str]]:
+def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     """The handles that a session is told of."""
 
-    def told(live: Live) -> list[str]:
-        found = services.records.load(live.id, "never")
-        assert isinstance(found, Live)
-        return [each.handle for each in services.records.sign_ins_elsewhere(found)]
+    def told(live: LoadedSession) -> list[str]:
+        found = services.repository.load(live.id, "never")
+        assert isinstance(found, LoadedSession)
+        return [each.handle for each in services.repository.sign_ins_elsewhere(found)]
 
     return told
 
 
 def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itself(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], services: Services
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], services: Services
 ) -> None:
     first = begin()
     assert told(first) == []
@@ -121,15 +121,15 @@ def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itse
     assert told(first) == [third.record.handle, second.record.handle]
     assert told(second) == [third.record.handle]
     assert told(third) == []
-    found = services.records.load(second.id, "never")
-    assert isinstance(found, Live)
-    [sign_in] = services.records.sign_ins_elsewhere(found)
+    found = services.repository.load(second.id, "never")
+    assert isinstance(found, LoadedSession)
+    [sign_in] = services.repository.sign_ins_elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
 
 def test_a_sign_in_over_a_session_of_its_browser_is_told_to_the_others(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]]
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]]
 ) -> None:
     here, there = begin(), begin()
     again = begin(replacing=there)
@@ -137,17 +137,19 @@ def test_a_sign_in_over_a_session_of_its_browser_is_told_to_the_others(
     assert told(again) == []
 
 
-def test_what_a_type_does_not_let_be_kept_is_not_told(begin: Callable[..., Live], services: Services) -> None:
+def test_what_a_type_does_not_let_be_kept_is_not_told(
+    begin: Callable[..., LoadedSession], services: Services
+) -> None:
     live = begin()
     begin(wallet="", client=None)
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    [sign_in] = services.records.sign_ins_elsewhere(found)
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    [sign_in] = services.repository.sign_ins_elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
 def test_a_session_goes_on_being_told_under_another_id(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], services: Services
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], services: Services
 ) -> None:
     live = begin()
     other = begin()
@@ -158,7 +160,7 @@ def test_a_session_goes_on_being_told_under_another_id(
 
 
 def test_another_account_is_never_told(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     mine, theirs = begin(ALICE), begin(BOB)
     begin(ALICE)
@@ -168,7 +170,7 @@ def test_another_account_is_never_told(
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
-def test_a_visitor_tells_nobody_and_is_told_nothing(redis: Redis, start: Callable[..., Live]) -> None:
+def test_a_visitor_tells_nobody_and_is_told_nothing(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(account="")
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
@@ -180,21 +182,21 @@ def test_two_sign_ins_at_once_are_both_told(make_app: Callable[..., Flask], redi
         redis.flushall()
         first = services.lifecycle.start(account, services.policy.standard)
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
-        found = services.records.load(first.id, "never")
-        assert isinstance(found, Live)
-        known = services.records.sign_ins_elsewhere(found)
+        found = services.repository.load(first.id, "never")
+        assert isinstance(found, LoadedSession)
+        known = services.repository.sign_ins_elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
-            loaded = services.records.load(live.id, "never")
-            assert isinstance(loaded, Live)
-            pairs += len(services.records.sign_ins_elsewhere(loaded))
+            loaded = services.repository.load(live.id, "never")
+            assert isinstance(loaded, LoadedSession)
+            pairs += len(services.repository.sign_ins_elsewhere(loaded))
         assert pairs == 6
 
 
 def test_a_wallet_that_signs_in_without_pause_fills_nothing_and_hides_nothing(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
     names = [begin(wallet="W" * 40).record.handle for _ in range(15)]
@@ -205,14 +207,18 @@ def test_a_wallet_that_signs_in_without_pause_fills_nothing_and_hides_nothing(
 
 
 def test_after_a_day_redis_has_forgotten(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], pass_time: TimeMachine, redis: Redis, app: Flask
+    begin: Callable[..., LoadedSession],
+    told: Callable[[LoadedSession], list[str]],
+    pass_time: TimeMachine,
+    redis: Redis,
+    app: Flask,
 ) -> None:
     begin()
     pass_time(DAY + 1)
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., Live], redis: Redis) -> None:
+def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
     value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
@@ -222,7 +228,7 @@ def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., Live], redi
 
 @pytest.mark.parametrize("value", [b"", b"|", b"||||", b"x" * 5000, b"\xff\x00|\xfe"])
 def test_what_somebody_wrote_there_keeps_nobody_out(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis, value: bytes
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
     redis.set(f"wallet:{{{account_tag(ALICE)}}}:news", value)
@@ -232,7 +238,7 @@ def test_what_somebody_wrote_there_keeps_nobody_out(
 
 
 def test_not_even_a_value_of_another_kind(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
     key = f"wallet:{{{account_tag(ALICE)}}}:news"
@@ -253,38 +259,38 @@ def test_a_sign_in_that_could_not_be_stored_is_told_to_nobody(make_app: Callable
             with pytest.raises(StoreUnavailable):
                 services.lifecycle.start(parse(ALICE), services.policy.standard)
             client.config_set("maxmemory", "0")
-        found = services.records.load(live.id, "never")
-        assert isinstance(found, Live)
-        assert services.records.sign_ins_elsewhere(found) == []
-        assert len(services.records.living(ALICE)) == 1
+        found = services.repository.load(live.id, "never")
+        assert isinstance(found, LoadedSession)
+        assert services.repository.sign_ins_elsewhere(found) == []
+        assert len(services.repository.living(ALICE)) == 1
 
 
 def test_reading_a_session_is_still_one_round_trip_and_no_write(
-    begin: Callable[..., Live], services: Services, redis: Redis
+    begin: Callable[..., LoadedSession], services: Services, redis: Redis
 ) -> None:
     live = begin()
     begin()
-    services.records.load(live.id, "due")  # what is asked only once a minute
+    services.repository.load(live.id, "due")  # what is asked only once a minute
     redis.config_resetstat()
-    assert isinstance(services.records.load(live.id, "due"), Live)
+    assert isinstance(services.repository.load(live.id, "due"), LoadedSession)
     assert commands_run(redis) == {"mget": 1}
 
 
 def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_without_harm(
-    begin: Callable[..., Live], rotated: Callable[..., Services]
+    begin: Callable[..., LoadedSession], rotated: Callable[..., Services]
 ) -> None:
     live = begin()
     other = begin()
     during = rotated()
-    found = during.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in during.records.sign_ins_elsewhere(found)] == [other.record.handle]
-    assert during.janitor.sweep()["resealed"] == 2
+    found = during.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in during.repository.sign_ins_elsewhere(found)] == [other.record.handle]
+    assert during.sweeper.sweep()["resealed"] == 2
     after = rotated(())
     newer = after.lifecycle.start(parse(ALICE), after.policy.standard)
-    found = after.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in after.records.sign_ins_elsewhere(found)] == [newer.record.handle]
+    found = after.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in after.repository.sign_ins_elsewhere(found)] == [newer.record.handle]
 
 
 def test_it_works_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
@@ -292,9 +298,9 @@ def test_it_works_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_
     services: Services = app.extensions["wallet_sessions"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in services.records.sign_ins_elsewhere(found)] == [other.record.handle]
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in services.repository.sign_ins_elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------
@@ -307,7 +313,7 @@ def person(visitor: Visitor, wallet: Wallet) -> Visitor:
 
 
 @pytest.fixture
-def elsewhere(services: Services, wallet: Wallet, begin: Callable[..., Live]) -> Callable[..., str]:
+def elsewhere(services: Services, wallet: Wallet, begin: Callable[..., LoadedSession]) -> Callable[..., str]:
     """Sign in with the person's wallet in another browser; returns the handle."""
 
     def elsewhere(owner: Wallet = wallet, **options: Any) -> str:
@@ -442,8 +448,8 @@ def test_what_was_recognised_stays_so_under_a_new_id(
     person: Visitor, elsewhere: Callable[..., str], services: Services
 ) -> None:
     recognise(person, elsewhere())
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     moved = services.lifecycle.rotate(live)
     assert moved is not None
     person.session_id = moved.id
@@ -460,8 +466,8 @@ def test_no_more_are_remembered_than_can_be_told_again(
     for _ in range(KEPT + 2):
         recognise(person, elsewhere())
         assert listed(person) == []
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     assert len(live.record.recognised) == 2 * KEPT
 
 
@@ -503,12 +509,12 @@ def test_who_is_signed_out_recognises_nothing(
 ) -> None:
     handle = elsewhere()
     token = person.token("/session")
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     services.lifecycle.revoke(live, "revoked")
     answer = person.post(f"/sessions/{handle}/recognise", data={"csrf_token": token})
     assert answer.headers["Location"].startswith("/sign-in?")
-    assert isinstance(services.records.load(live.id, "never"), Ended)
+    assert isinstance(services.repository.load(live.id, "never"), EndedSession)
     assert notice(person) is None
 
 

@@ -16,7 +16,7 @@ from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
 from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import account_tag
-from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.sign_in.accounts import Account, eip55, parse
 from sessions_core.web.services import Services
 
@@ -178,14 +178,14 @@ def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> No
 
 
 def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
-    people: People, services: Services, start: Callable[..., Live]
+    people: People, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     for live in (theirs, again):
-        assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
-    assert isinstance(services.records.load(mine.id, "never"), Live)
+        assert services.repository.load(live.id, "never") == EndedSession("wallet_unlinked")
+    assert isinstance(services.repository.load(mine.id, "never"), LoadedSession)
 
 
 def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(people: People, redis: Redis) -> None:
@@ -236,7 +236,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
 
     def cut_short(writes: int, change: Callable[[], Any]) -> bool:
         left = writes
-        run = people._link.run
+        run = people._connection.run
 
         def counted(*arguments: Any) -> Any:
             nonlocal left
@@ -246,7 +246,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
             return run(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(people._link, "run", counted)
+            patch.setattr(people._connection, "run", counted)
             try:
                 change()
             except errors.StoreUnavailable:
@@ -288,7 +288,7 @@ def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
 
 
 def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_completed(
-    people: People, services: Services, start: Callable[..., Live], cut_short: Callable[..., bool]
+    people: People, services: Services, start: Callable[..., LoadedSession], cut_short: Callable[..., bool]
 ) -> None:
     for writes in range(4):
         people.link(BOB, by=ALICE)
@@ -301,17 +301,17 @@ def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_comp
             people.unlink(BOB, by=ALICE)
         assert alone(people, BOB)
         assert people.of(ALICE).id == person.id
-        assert services.records.load(session.id, "never") == Ended("wallet_unlinked")
+        assert services.repository.load(session.id, "never") == EndedSession("wallet_unlinked")
 
 
 def test_who_was_unlinked_can_not_be_signed_out_by_their_former_person(
-    people: People, services: Services, start: Callable[..., Live], redis: Redis
+    people: People, services: Services, start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     session = start(str(BOB))
     refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
-    assert isinstance(services.records.load(session.id, "never"), Live)
+    assert isinstance(services.repository.load(session.id, "never"), LoadedSession)
 
 
 def test_lines_that_a_crash_left_behind_make_room(people: People, cut_short: Callable[..., bool]) -> None:

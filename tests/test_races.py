@@ -18,7 +18,8 @@ from flask import Flask
 
 from sessions_core import events
 from sessions_core.sessions.lifecycle import Lifecycle
-from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sessions.record import EndedSession, LoadedSession
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, eip55, parse
 from sessions_core.web.services import Services
 
@@ -35,8 +36,8 @@ def services(make_app: Callable[..., Flask]) -> Services:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def records(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def account_of(number: int) -> Account:
 
 
 def sign_ins_around(
-    pool: ThreadPoolExecutor, start: Callable[[], Live], revoke: Callable[[], Any], many: int
+    pool: ThreadPoolExecutor, start: Callable[[], LoadedSession], revoke: Callable[[], Any], many: int
 ) -> tuple[list[Timed], Timed]:
     """Have `many` sign in, with a revocation amid them; return both with their times."""
     before = [pool.submit(timed, start) for _ in range(many // 2)]
@@ -77,7 +78,9 @@ def sign_ins_around(
     return [each.result() for each in before + after], revocation.result()
 
 
-def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Callable[[Live], int]) -> Counter[str]:
+def judge(
+    repository: SessionRepository, sign_ins: list[Timed], revocation: Timed, seen: Callable[[LoadedSession], int]
+) -> Counter[str]:
     """Count what was right and what was not; `seen` is the epoch that counts."""
     newest = max(seen(each.result) for each in sign_ins)
     living: dict[str, set[str]] = {}
@@ -94,12 +97,12 @@ def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Call
         found["outlived it"] += lives and (not late or ended < revocation.began)
         found["died of it"] += not lives and (late or began > revocation.ended)
         if not late and ended > revocation.ended:  # and so it is also for who comes with the cookie
-            found["outlived it"] += not isinstance(records.load(live.id, "never"), Ended)
+            found["outlived it"] += not isinstance(records.load(live.id, "never"), EndedSession)
     return found
 
 
 def test_no_sign_in_outlives_a_revocation_of_its_account_that_came_after_it(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
@@ -120,7 +123,7 @@ def test_no_sign_in_outlives_a_revocation_of_its_account_that_came_after_it(
 
 
 def test_of_all_others_none_outlives_the_click_and_the_one_that_asked_does(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
@@ -135,14 +138,14 @@ def test_of_all_others_none_outlives_the_click_and_the_one_that_asked_does(
         sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
         assert revocation.result is not None
         found += judge(records, sign_ins, revocation, lambda live: live.epoch)
-        found["asking"] += isinstance(records.load(asking.id, "due"), Live)
+        found["asking"] += isinstance(records.load(asking.id, "due"), LoadedSession)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["asking"] == ROUNDS
     assert found["under way"] > 0
 
 
 def test_nobody_outlives_a_sign_out_of_everybody_that_came_after_their_sign_in(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
@@ -154,28 +157,28 @@ def test_nobody_outlives_a_sign_out_of_everybody_that_came_after_their_sign_in(
             20,
         )
         sign_ins.append(timed(lambda number=number: lifecycle.start(account_of(number), standard)))
-        found += judge(records, sign_ins, revocation, lambda live: live.site)
+        found += judge(records, sign_ins, revocation, lambda live: live.global_epoch)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["under way"] > 0
 
 
 def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_living_id(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     """Who writes is told `saved` and finds it under the new id, or `gone`: then it was not written anywhere."""
     violations: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
 
     def write(session_id: str, key: str) -> str:
-        while isinstance(live := records.load(session_id, "due"), Live):
+        while isinstance(live := records.load(session_id, "due"), LoadedSession):
             live.record.data[key] = "written"
             outcome = records.save(live)
             if outcome != "changed":
                 return outcome
         return "gone"
 
-    def rotate(session_id: str) -> Live | None:
-        while isinstance(live := records.load(session_id, "due"), Live):
+    def rotate(session_id: str) -> LoadedSession | None:
+        while isinstance(live := records.load(session_id, "due"), LoadedSession):
             moved = lifecycle.rotate(live)
             if moved is not None:
                 return moved
@@ -192,12 +195,12 @@ def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_
         )
         [moved] = [each for each in (one, two) if each is not None]
         new = records.load(moved.id, "never")
-        assert isinstance(new, Live)
+        assert isinstance(new, LoadedSession)
         for key, outcome in zip("ab", written, strict=False):
             outcomes[outcome] += 1
             violations["lost"] += outcome == "saved" and key not in new.record.data
             violations["smuggled in"] += outcome == "gone" and key in new.record.data
-        violations["old id"] += records.load(old.id, "never") != Ended("rotated")
+        violations["old id"] += records.load(old.id, "never") != EndedSession("rotated")
         violations["handle"] += new.record.handle != old.record.handle
         violations["two lives"] += len(records.living(str(account))) != 1
     assert +violations == Counter()
@@ -205,7 +208,7 @@ def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_
 
 
 def test_reads_under_way_never_bring_an_old_id_back(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     """Activity and renewals write as well; none of them may write to where the session was before."""
     revived = 0
@@ -216,14 +219,14 @@ def test_reads_under_way_never_bring_an_old_id_back(
             *(lambda old=old, slide=slide: records.load(old.id, slide) for slide in ("now", "due", "now", "never")),
         )
         assert moved is not None
-        assert {each.reason for each in read if isinstance(each, Ended)} <= {"rotated"}
-        revived += records.load(old.id, "now") != Ended("rotated")
-        revived += not isinstance(records.load(moved.id, "now"), Live)
+        assert {each.reason for each in read if isinstance(each, EndedSession)} <= {"rotated"}
+        revived += records.load(old.id, "now") != EndedSession("rotated")
+        revived += not isinstance(records.load(moved.id, "now"), LoadedSession)
     assert revived == 0
 
 
 def test_of_revocations_at_once_exactly_one_says_that_the_session_was_alive_and_one_event_does(
-    records: Records, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
 ) -> None:
     told: Counter[int] = Counter()
     announced: Counter[int] = Counter()
@@ -238,12 +241,12 @@ def test_of_revocations_at_once_exactly_one_says_that_the_session_was_alive_and_
         )
         told[sum(alive)] += 1
         announced[len([event for event in happened if isinstance(event, events.SessionEnded)])] += 1
-        assert isinstance(records.load(live.id, "never"), Ended)
+        assert isinstance(records.load(live.id, "never"), EndedSession)
     assert (told, announced) == ({1: ROUNDS}, {1: ROUNDS})
 
 
 def test_of_a_rotation_and_a_revocation_at_once_nobody_stays_signed_in(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     outcomes: Counter[str] = Counter()
     for number in range(ROUNDS):
@@ -258,7 +261,7 @@ def test_of_a_rotation_and_a_revocation_at_once_nobody_stays_signed_in(
         moved, _ = together(lambda live=live: records.rotate(live, restart_seconds=3600), revoke)
         outcomes["moved" if moved else "gone"] += 1
         for session_id in (live.id, *([moved.id] if moved else [])):
-            outcomes["revived"] += isinstance(records.load(session_id, "now"), Live)
+            outcomes["revived"] += isinstance(records.load(session_id, "now"), LoadedSession)
         outcomes["revived"] += len(records.living(str(account)))
     assert outcomes["revived"] == 0
     assert min(outcomes["moved"], outcomes["gone"]) > 0, "only one order came about: these rounds show nothing"
@@ -269,5 +272,5 @@ def test_a_limit_and_sign_ins_at_once_leave_no_more_than_the_limit(make_app: Cal
     for number in range(50):
         account = account_of(number)
         started = together(*[lambda account=account: services.lifecycle.start(account, services.policy.standard)] * 6)
-        living = [live for live in started if isinstance(services.records.load(live.id, "never"), Live)]
-        assert len(living) == 3 == len(services.records.living(str(account)))
+        living = [live for live in started if isinstance(services.repository.load(live.id, "never"), LoadedSession)]
+        assert len(living) == 3 == len(services.repository.living(str(account)))

@@ -10,8 +10,9 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
-from sessions_core.sessions.repository import Live, Records
-from sessions_core.storage.connection import Link
+from sessions_core.sessions.record import LoadedSession
+from sessions_core.sessions.repository import SessionRepository
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
@@ -45,32 +46,35 @@ def test_what_has_another_shape_is_unavailable(reply: Any) -> None:
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
 @pytest.mark.parametrize("of", ["account", "site"])
 def test_no_session_lives_on_an_epoch_that_is_junk(
-    store: Records,
+    store: SessionRepository,
     redis: Redis,
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     of: str,
     damage: Callable[[Redis, str], object],
 ) -> None:
     """Both a record of before any revocation, and one that saw an epoch, once its clock is due to slide."""
-    key = store.place_of(ALICE).epoch if of == "account" else store._site_epoch
+    key = store.account_keys(ALICE).epoch if of == "account" else store._site_epoch
     redis.set(key, 3)
     live = start()
-    assert (live.epoch if of == "account" else live.site) == 3
+    assert (live.epoch if of == "account" else live.global_epoch) == 3
     damage(redis, key)
     for slide in ("never", "due", "now"):
         with pytest.raises(StoreUnavailable):
             store.load(live.id, slide)
     with pytest.raises(StoreUnavailable):
-        store.load_handle(live.place.tag, live.record.handle, "never")
+        store.load_handle(live.keys.tag, live.record.handle, "never")
 
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
 def test_no_clock_slides_on_an_epoch_that_is_junk(
-    store: Records, redis: Redis, start: Callable[..., Live], damage: Callable[[Redis, str], object]
+    store: SessionRepository,
+    redis: Redis,
+    start: Callable[..., LoadedSession],
+    damage: Callable[[Redis, str], object],
 ) -> None:
     """MGET takes another type for no epoch, so a record that saw none is found out when its clock slides."""
     live = start()
-    damage(redis, live.place.epoch)
+    damage(redis, live.keys.epoch)
     with pytest.raises(StoreUnavailable):
         store.load(live.id, "now")
 
@@ -79,10 +83,10 @@ def test_no_clock_slides_on_an_epoch_that_is_junk(
 def test_pages_answer_503_to_an_epoch_that_is_junk(
     app: Flask, redis: Redis, person: Visitor, services: Services, damage: Callable[[Redis, str], object]
 ) -> None:
-    services.records.revoke_account(ALICE)
-    redis.set(services.records._site_epoch, 1)
+    services.repository.revoke_account(ALICE)
+    redis.set(services.repository._site_epoch, 1)
     person.sign_in(Wallet())
-    damage(redis, services.records._site_epoch)
+    damage(redis, services.repository._site_epoch)
     assert [person.get(path).status_code for path in ("/session", "/sessions", "/")] == [503] * 3
     assert Visitor(app).attempt(Wallet()).status_code == 503
 
@@ -92,7 +96,7 @@ def test_pages_answer_503_to_an_epoch_that_is_junk(
 def test_a_key_of_another_type_is_no_traceback(
     app: Flask, redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str, kind: str
 ) -> None:
-    key = services.records.place_of(wallet.account()).standing.removesuffix("standing") + name
+    key = services.repository.account_keys(wallet.account()).standing.removesuffix("standing") + name
     redis.delete(key)
     redis.set(key, "junk") if kind == "string" else redis.rpush(key, "junk")
     paths = ("/session", "/sessions", "/activity", "/sessions/others", "/api/auth/sessions")
@@ -134,7 +138,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
             assert person.get(path).status_code == 503, path
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
-        link: Link = strange.extensions["wallet_sessions"].records._link
+        link: RedisConnection = strange.extensions["wallet_sessions"].repository._connection
         link.close()
 
 
@@ -142,7 +146,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
 def test_lists_of_another_type_are_no_traceback(
     redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str
 ) -> None:
-    services.directory.appoint(services.records.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
+    services.directory.appoint(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
     redis.set(f"wallet:{{directory}}:{name}", "junk")
     assert person.get("/admin").status_code in (200, 303, 503)
     assert Visitor(person.app).attempt(wallet).status_code == 303, "a list that lacks one is no reason to refuse"

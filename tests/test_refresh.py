@@ -23,7 +23,8 @@ from redis import Redis
 from sessions_core import events
 from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
 from sessions_core.parts.api.refresh_tokens import GRACE, Refresh, Refreshed
-from sessions_core.sessions.repository import Ended, Live, Records, account_tag
+from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
@@ -58,8 +59,8 @@ def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def records(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
@@ -68,10 +69,10 @@ def refresh(services: Services) -> Refresh:
 
 
 @pytest.fixture
-def enter(services: Services) -> Callable[..., tuple[Live, str]]:
+def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
     """Sign in without cookies; return the session and its first refresh token."""
 
-    def enter(account: str = ALICE) -> tuple[Live, str]:
+    def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
         family, *secrets = services.refresh.start()
         live = services.lifecycle.start(parse(account), services.policy.standard, family=family)
         return live, services.refresh.token(live, *secrets)
@@ -80,7 +81,7 @@ def enter(services: Services) -> Callable[..., tuple[Live, str]]:
 
 
 @pytest.fixture
-def signed_in(enter: Callable[..., tuple[Live, str]]) -> tuple[Live, str]:
+def signed_in(enter: Callable[..., tuple[LoadedSession, str]]) -> tuple[LoadedSession, str]:
     return enter()
 
 
@@ -110,27 +111,27 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
     crowd.close()
 
 
-def read(records: Records, live: Live) -> Live | Ended:
+def read(repository: SessionRepository, live: LoadedSession) -> LoadedSession | EndedSession:
     return records.load_handle(account_tag(live.record.account), live.record.handle, "never")
 
 
-def change_family(records: Records, live: Live, **fields: Any) -> None:
+def change_family(repository: SessionRepository, live: LoadedSession, **fields: Any) -> None:
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.family is not None
     found.record.family = msgspec.structs.replace(found.record.family, **fields)
     assert records.save(found) == "saved"
 
 
-def use(records: Records, live: Live) -> None:
+def use(repository: SessionRepository, live: LoadedSession) -> None:
     """What the guard does when the session token comes that was in the newest answer."""
     change_family(records, live, used=True)
 
 
-def outlast_grace(records: Records, live: Live) -> None:
+def outlast_grace(repository: SessionRepository, live: LoadedSession) -> None:
     """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.family is not None
     change_family(records, live, moved_at=found.record.family.moved_at - GRACE - 1000)
 
@@ -150,7 +151,9 @@ def names(happened: list[events.Event]) -> Counter[str]:
 # -- One use each --------------------------------------------------------------------------------------------
 
 
-def test_a_refresh_token_names_its_session_and_holds_two_secrets(signed_in: tuple[Live, str], redis: Redis) -> None:
+def test_a_refresh_token_names_its_session_and_holds_two_secrets(
+    signed_in: tuple[LoadedSession, str], redis: Redis
+) -> None:
     live, token = signed_in
     assert re.fullmatch(r"rt_[A-Za-z0-9_-]{12}sess_[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", token)
     assert live.record.handle in token
@@ -159,7 +162,7 @@ def test_a_refresh_token_names_its_session_and_holds_two_secrets(signed_in: tupl
 
 
 def test_each_refresh_gives_another_token_of_the_same_session(
-    signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     live, token = signed_in
     seen = {token}
@@ -176,13 +179,13 @@ def test_each_refresh_gives_another_token_of_the_same_session(
 
 
 def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
-    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
     pass_time(IDLE - 60)
     refreshed = refresh.redeem(token)
     assert refreshed.live.idle_expires_at - refreshed.live.now >= (IDLE - 1) * 1000
-    assert abs(refreshed.live.ends - (live.ends - (IDLE - 60) * 1000)) <= 1
+    assert abs(refreshed.live.absolute_expires_at - (live.absolute_expires_at - (IDLE - 60) * 1000)) <= 1
     for _ in range(ABSOLUTE // (IDLE - 60) - 1):
         pass_time(IDLE - 60)
         refreshed = refresh.redeem(refreshed.token)
@@ -193,15 +196,15 @@ def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
 
 
 def test_stored_are_hashes_only(
-    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, services: Services
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, services: Services
 ) -> None:
     """Sealed besides: so the records are opened, too, before anything is looked for."""
     live, token = signed_in
     tokens = [token]
     for _ in range(3):
         tokens.append(refresh.redeem(tokens[-1]).token)
-    found = read(services.records, live)
-    assert isinstance(found, Live)
+    found = read(services.repository, live)
+    assert isinstance(found, LoadedSession)
     streams = b"".join(redis.dump(key) or b"" for key in redis.keys("*") if redis.type(key) == b"stream")
     for key in redis.keys("*"):
         if redis.type(key) not in (b"string", b"hash"):
@@ -218,7 +221,11 @@ def test_stored_are_hashes_only(
 
 
 def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
-    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+    crowd: Crowd,
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """Tabs that refresh together; and in every other round after an answer that none of them got."""
     live, token = signed_in
@@ -234,14 +241,17 @@ def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
         assert token != lost
         use(records, live)
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.family is not None
     assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
 def test_answers_that_are_lost_again_and_again_sign_nobody_out(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """Within the grace and after it, in every order of four."""
     live, token = signed_in
@@ -261,7 +271,7 @@ def test_answers_that_are_lost_again_and_again_sign_nobody_out(
 
 
 def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_used(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     """Two tabs: the one is quick and goes on, the other one's request was on its way all the time."""
     live, token = signed_in
@@ -272,18 +282,18 @@ def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_
 
 
 def test_after_the_grace_what_was_used_is_not_answered_again(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
     use(records, live)
     pass_time(AFTER_GRACE)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == Ended("token_reused")
+    assert read(records, live) == EndedSession("token_reused")
 
 
 def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     _, token = signed_in
     lost = refresh.redeem(token).token
@@ -295,24 +305,24 @@ def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
 
 
 def test_a_clock_that_a_process_hears_late_ends_no_session(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository
 ) -> None:
     """The winner's process may be some milliseconds ahead of the loser's."""
     live, token = signed_in
     first = refresh.redeem(token).token
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     change_family(records, live, moved_at=found.now + 900, used=True)
     assert refresh.redeem(token).token == first
 
 
 def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     change_family(records, live, moved_at=found.now + 3_600_000, used=True)
     assert outcome(refresh, token) == "session_invalid: token_reused"
 
@@ -323,9 +333,9 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 @pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
 @pytest.mark.parametrize("first", ["thief", "victim"])
 def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
-    enter: Callable[..., tuple[Live, str]],
+    enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
-    records: Records,
+    repository: SessionRepository,
     happened: list[events.Event],
     first: str,
     used: bool,
@@ -349,14 +359,17 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
             use(records, live)
             others = outcome(refresh, ones)
         missed["answered"] += others != "session_invalid: token_reused"
-        missed["alive"] += read(records, live) != Ended("token_reused")
+        missed["alive"] += read(records, live) != EndedSession("token_reused")
         missed["untold"] += names(happened)["token.reused"] != 1
         missed["ended otherwise"] += names(happened)["session.ended"] != 1
     assert +missed == Counter()
 
 
 def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_of_its_owner(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """They only want tokens to show to other services, and always come first."""
     missed = 0
@@ -366,18 +379,21 @@ def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_
         happened.clear()
         for _ in range(2):
             thiefs = outcome(refresh, thiefs)
-            outlast_grace(records, live) if isinstance(read(records, live), Live) else None
+            outlast_grace(records, live) if isinstance(read(records, live), LoadedSession) else None
             victims = outcome(refresh, victims)
-            if isinstance(read(records, live), Live):
+            if isinstance(read(records, live), LoadedSession):
                 use(records, live)
                 outlast_grace(records, live)
-        missed += isinstance(read(records, live), Live)
+        missed += isinstance(read(records, live), LoadedSession)
         missed += names(happened)["token.reused"] != 1
     assert missed == 0
 
 
 def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_finds_it(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     both, missed = Crowd(2), 0
     for _ in range(ROUNDS):
@@ -396,7 +412,11 @@ def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_
 
 @pytest.mark.parametrize("age", [2, 3, 10])
 def test_an_older_token_ends_the_session_even_within_the_grace(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event], age: int
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
+    age: int,
 ) -> None:
     live, token = signed_in
     newest = token
@@ -412,7 +432,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
 
 
 def test_many_who_come_with_an_old_token_at_once_are_one_theft(
-    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+    crowd: Crowd, signed_in: tuple[LoadedSession, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
@@ -421,12 +441,12 @@ def test_many_who_come_with_an_old_token_at_once_are_one_theft(
 
 
 def test_a_theft_ends_no_other_session_of_the_account(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, repository: SessionRepository
 ) -> None:
     (_, token), (other, others), (_, bobs) = enter(), enter(), enter(BOB)
     refresh.redeem(refresh.redeem(token).token)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert isinstance(read(records, other), Live)
+    assert isinstance(read(records, other), LoadedSession)
     assert refresh.redeem(others)
     assert refresh.redeem(bobs)
 
@@ -440,7 +460,7 @@ def pieces(token: str) -> tuple[str, str, str]:
 
 
 def test_a_guess_ends_nothing_and_keeps_nothing_alive(
-    enter: Callable[..., tuple[Live, str]],
+    enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
     redis: Redis,
     pass_time: TimeMachine,
@@ -467,14 +487,16 @@ def test_a_guess_ends_nothing_and_keeps_nothing_alive(
     assert refresh.redeem(token)
 
 
-def test_who_knows_the_family_but_no_generation_ends_it(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_who_knows_the_family_but_no_generation_ends_it(
+    signed_in: tuple[LoadedSession, str], refresh: Refresh
+) -> None:
     """Only somebody who saw one of its tokens can; which one it was does not matter."""
     head, family, _ = pieces(signed_in[1])
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
 
 def test_garbage_is_refused_and_never_reaches_redis(
-    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
     head, family, secret = pieces(token)
@@ -510,7 +532,9 @@ def test_garbage_is_refused_and_never_reaches_redis(
     assert refresh.redeem(token)
 
 
-def test_the_token_of_a_session_that_never_was_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_the_token_of_a_session_that_never_was_is_refused(
+    signed_in: tuple[LoadedSession, str], refresh: Refresh
+) -> None:
     head, family, secret = pieces(signed_in[1])
     for other in (head[:-16] + "A" * 16, "rt_" + "A" * 12 + head[15:]):
         with pytest.raises(SessionInvalid) as refusal:
@@ -519,7 +543,7 @@ def test_the_token_of_a_session_that_never_was_is_refused(signed_in: tuple[Live,
 
 
 def test_a_session_with_a_cookie_has_no_refresh_token(
-    services: Services, refresh: Refresh, signed_in: tuple[Live, str]
+    services: Services, refresh: Refresh, signed_in: tuple[LoadedSession, str]
 ) -> None:
     """Whatever secrets come: there is no family that they could be of."""
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -527,7 +551,7 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
     for text in (refresh.token(live, family, secret), refresh.token(live, "A" * 22, "A" * 43)):
         with pytest.raises(TokenInvalid):
             refresh.redeem(text)
-    assert isinstance(services.records.load(live.id, "never"), Live)
+    assert isinstance(services.repository.load(live.id, "never"), LoadedSession)
 
 
 # -- When the session ends or moves --------------------------------------------------------------------------
@@ -545,10 +569,10 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
 )
 def test_the_token_of_a_session_that_has_ended_says_why(
     services: Services,
-    signed_in: tuple[Live, str],
+    signed_in: tuple[LoadedSession, str],
     refresh: Refresh,
     redis: Redis,
-    end: Callable[[Services, Live], Any],
+    end: Callable[[Services, LoadedSession], Any],
     code: str,
     reason: str,
 ) -> None:
@@ -565,7 +589,7 @@ def test_the_token_of_a_session_that_has_ended_says_why(
 
 @pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
 def test_the_token_of_a_session_whose_clock_ran_out_says_which(
-    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
 ) -> None:
     pass_time(seconds)
     with pytest.raises(SessionExpired) as refusal:
@@ -575,34 +599,34 @@ def test_the_token_of_a_session_whose_clock_ran_out_says_which(
 
 @pytest.mark.parametrize("restart", [0, 3600], ids=["a change of role", "a step-up"])
 def test_the_family_goes_with_the_session_to_its_new_id(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, restart: int
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, restart: int
 ) -> None:
     live, token = signed_in
     first = refresh.redeem(token).token
     found = read(records, live)
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     moved = records.rotate(found, restart_seconds=restart)
     assert moved is not None
     assert refresh.redeem(token).token == first, "the grace goes on"
     refreshed = refresh.redeem(first)
-    assert refreshed.live.place == moved.place
+    assert refreshed.live.keys == moved.keys
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == Ended("token_reused")
+    assert read(records, live) == EndedSession("token_reused")
 
 
 def test_refreshing_and_rotating_at_once_loses_neither(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, repository: SessionRepository
 ) -> None:
     pool = ThreadPoolExecutor(2)
     for _ in range(50):
         live, token = enter()
         barrier = Barrier(2)
 
-        def rotate(live: Live = live, barrier: Barrier = barrier) -> None:
+        def rotate(live: LoadedSession = live, barrier: Barrier = barrier) -> None:
             barrier.wait()
             while True:
                 found = read(records, live)
-                assert isinstance(found, Live)
+                assert isinstance(found, LoadedSession)
                 if records.rotate(found) is not None:
                     return
 
@@ -618,29 +642,32 @@ def test_refreshing_and_rotating_at_once_loses_neither(
 
 
 def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
-    signed_in: tuple[Live, str], records: Records
+    signed_in: tuple[LoadedSession, str], repository: SessionRepository
 ) -> None:
     """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
-    live, run, moved = signed_in[0], records._link.run, False
+    live, run, moved = signed_in[0], records._connection.run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
         if script is scripts.KEEP_ALIVE and not moved:
             moved = True
             found = read(records, live)
-            assert isinstance(found, Live)
+            assert isinstance(found, LoadedSession)
             assert records.rotate(found) is not None
         return run(script, *given)
 
-    records._link.run = moving  # type: ignore[method-assign]
-    found = records.load_handle(live.place.tag, live.record.handle, "now")
+    records._connection.run = moving  # type: ignore[method-assign]
+    found = records.load_handle(live.keys.tag, live.record.handle, "now")
     assert moved
-    assert isinstance(found, Live)
-    assert found.place != live.place
+    assert isinstance(found, LoadedSession)
+    assert found.keys != live.keys
 
 
 def test_what_is_revoked_during_a_refresh_stays_dead(
-    enter: Callable[..., tuple[Live, str]], services: Services, refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]],
+    services: Services,
+    refresh: Refresh,
+    repository: SessionRepository,
 ) -> None:
     outcomes: Counter[str] = Counter()
     pool = ThreadPoolExecutor(2)
@@ -660,21 +687,24 @@ def test_what_is_revoked_during_a_refresh_stays_dead(
         pool.submit(run, revoke).result()
         answer = redeeming.result()
         outcomes["answered" if answer.startswith("rt_") else "refused"] += 1
-        outcomes["revived"] += isinstance(read(records, live), Live)
+        outcomes["revived"] += isinstance(read(records, live), LoadedSession)
         outcomes["goes on"] += outcome(refresh, answer if answer.startswith("rt_") else token).startswith("rt_")
     pool.shutdown()
     assert (outcomes["revived"], outcomes["goes on"]) == (0, 0)
 
 
 def test_signing_out_by_any_token_of_the_family_ends_the_session(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     for presented in ("old", "new"):
         live, token = enter()
         newer = refresh.redeem(refresh.redeem(token).token).token
         happened.clear()
         refresh.revoke(token if presented == "old" else newer, "signed_out")
-        assert read(records, live) == Ended("signed_out")
+        assert read(records, live) == EndedSession("signed_out")
         assert names(happened) == {"session.ended": 1}
         refresh.revoke(newer, "signed_out")
 
@@ -691,7 +721,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """It is stopped before each of the commands of one refresh in turn; the client comes back with what it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.refresh, services.records._link
+    refresh, link = services.refresh, services.repository._connection
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
     token = refresh.token(live, *secrets)
@@ -718,39 +748,39 @@ def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make
         link._breaker.succeeded()
         token = refresh.redeem(token).token  # with the token that the client still has
     assert several >= 3
-    assert isinstance(read(services.records, live), Live)
+    assert isinstance(read(services.repository, live), LoadedSession)
 
 
 def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, redis: Redis
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, redis: Redis
 ) -> None:
     """Who writes to Redis can turn a family back, and no further than to what they kept: docs/threats.md."""
     live, token = signed_in
     newer = refresh.redeem(token).token
-    old = redis.get(live.place.record)
+    old = redis.get(live.keys.record)
     newest = refresh.redeem(newer).token
-    redis.set(live.place.record, old, keepttl=True)
+    redis.set(live.keys.record, old, keepttl=True)
     assert outcome(refresh, newest) == "session_invalid: token_reused"
 
 
 def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_swept(
-    signed_in: tuple[Live, str], refresh: Refresh, services: Services, redis: Redis
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, services: Services, redis: Redis
 ) -> None:
     live, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
-    kept = redis.get(live.place.record)
+    kept = redis.get(live.keys.record)
     outcome(refresh, token)
-    redis.set(live.place.record, kept, px=60_000)
-    assert services.janitor.sweep()["dead"] == 1
-    assert isinstance(read(services.records, live), Ended)
+    redis.set(live.keys.record, kept, px=60_000)
+    assert services.sweeper.sweep()["dead"] == 1
+    assert isinstance(read(services.repository, live), EndedSession)
 
 
 def test_nobody_who_writes_to_redis_can_make_up_a_family(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, redis: Redis
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, redis: Redis
 ) -> None:
     (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
-    mines = redis.get(mine.place.record)
-    redis.set(victims.place.record, mines, keepttl=True)
+    mines = redis.get(mine.keys.record)
+    redis.set(victims.keys.record, mines, keepttl=True)
     _, family, secret = pieces(my_token)
     with pytest.raises(SessionInvalid) as refusal:
         refresh.redeem(refresh.token(victims, family, secret))
@@ -758,16 +788,16 @@ def test_nobody_who_writes_to_redis_can_make_up_a_family(
 
 
 def test_an_index_that_names_another_session_leads_nowhere(
-    enter: Callable[..., tuple[Live, str]], records: Records, redis: Redis
+    enter: Callable[..., tuple[LoadedSession, str]], repository: SessionRepository, redis: Redis
 ) -> None:
     """The index is not sealed: with it changed, the token of a session that has ended must not be one of another."""
     (ended, _), (other, _) = enter(), enter()
     records.revoke(ended, "revoked")
-    entry = redis.hget(other.place.entries, other.place.digest)
+    entry = redis.hget(other.keys.entries, other.keys.digest)
     changed = entry.replace(other.record.handle.encode(), ended.record.handle.encode())
-    redis.hdel(other.place.entries, ended.place.digest)
-    redis.hset(other.place.entries, other.place.digest, changed)
-    assert read(records, ended) == Ended("unknown")
+    redis.hdel(other.keys.entries, ended.keys.digest)
+    redis.hset(other.keys.entries, other.keys.digest, changed)
+    assert read(records, ended) == EndedSession("unknown")
 
 
 def test_the_length_of_the_grace_is_what_the_documents_say() -> None:

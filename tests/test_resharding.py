@@ -12,7 +12,7 @@ from flask import Flask, session
 from sessions_core import signed_in
 from sessions_core.errors import StoreUnavailable
 from sessions_core.storage.cluster import slot_of
-from sessions_core.storage.connection import Link, Script
+from sessions_core.storage.connection import RedisConnection, Script
 
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member
@@ -46,7 +46,7 @@ class Site:
 
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.app = app
-        self.link: Link = app.extensions["wallet_sessions"].records._link
+        self.link: RedisConnection = app.extensions["wallet_sessions"].repository._connection
 
         @app.get("/note")
         @signed_in

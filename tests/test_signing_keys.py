@@ -16,7 +16,7 @@ from sessions_core import events
 from sessions_core.errors import StoreUnavailable, TokenInvalid
 from sessions_core.parts.api import signing_keys
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
@@ -103,7 +103,7 @@ def test_nobody_who_keeps_the_list_as_long_as_it_allows_meets_a_key_that_is_not_
 
 
 def test_a_key_is_published_until_its_last_token_has_ended(
-    services: Services, start: Callable[..., Live], pass_time: TimeMachine, clock: Any
+    services: Services, start: Callable[..., LoadedSession], pass_time: TimeMachine, clock: Any
 ) -> None:
     keys = services.signing_keys
     first = keys.signer().kid
@@ -179,7 +179,7 @@ def test_processes_that_make_the_next_key_at_once_agree(
 
 
 def test_a_key_of_one_process_is_good_at_another_at_once(
-    services: Services, another_process: Callable[..., Services], start: Callable[..., Live], redis: Redis
+    services: Services, another_process: Callable[..., Services], start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     """A process that has read its keys a second ago meets a token of a key that was made since."""
     other = another_process()
@@ -224,7 +224,7 @@ def test_a_flood_of_unknown_keys_costs_one_read_a_second(
 
 
 def test_a_flood_of_tokens_with_unknown_keys_costs_one_read_a_second(
-    services: Services, start: Callable[..., Live], redis: Redis, monotonic: Monotonic
+    services: Services, start: Callable[..., LoadedSession], redis: Redis, monotonic: Monotonic
 ) -> None:
     from .test_tokens import forge
 
@@ -285,7 +285,7 @@ def forget(*processes: Services) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "json", "moved"])
 def test_keys_that_were_changed_are_replaced_and_somebody_is_told(
-    services: Services, start: Callable[..., Live], redis: Redis, happened: list[events.Event], damage: str
+    services: Services, start: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event], damage: str
 ) -> None:
     live = start()
     before = issue(services, live)
@@ -296,7 +296,7 @@ def test_keys_that_were_changed_are_replaced_and_somebody_is_told(
         "empty": b"",
         "garbage": b"\xff" * 300,
         "json": json.dumps([{"jwk": {"kty": "oct", "k": "AAAA", "kid": "mine"}, "created_at": 0}]).encode(),
-        "moved": services.signing_keys._ring.seal(b"[]", b"another key"),
+        "moved": services.signing_keys._ring.encrypt(b"[]", b"another key"),
     }[damage]
     redis.set(KEY, changed)
     forget(services)
@@ -311,33 +311,35 @@ def test_keys_that_were_changed_are_replaced_and_somebody_is_told(
     assert services.tokens.open(after.text), "once replaced, they stay"
 
 
-def test_a_key_of_the_attacker_never_gets_in(services: Services, start: Callable[..., Live], redis: Redis) -> None:
+def test_a_key_of_the_attacker_never_gets_in(
+    services: Services, start: Callable[..., LoadedSession], redis: Redis
+) -> None:
     """Not even one that they got sealed as something else: each purpose has keys of its own."""
     issue(services, start())
     jwk = ECKey.generate_key("P-256", {"kid": "mine"}).as_dict(private=True)
     known = json.dumps([{"jwk": jwk, "created_at": 0}]).encode()
-    for ring in (services.records._keys, services.requests):
-        redis.set(KEY, ring.seal(known, KEY))
+    for ring in (services.repository._keys, services.requests):
+        redis.set(KEY, ring.encrypt(known, KEY))
         forget(services)
         assert services.signing_keys.find("mine") is None
         assert "mine" not in ids(services.signing_keys)
 
 
 def test_no_session_ends_for_a_key_that_is_lost(
-    services: Services, start: Callable[..., Live], store: Any, redis: Redis
+    services: Services, start: Callable[..., LoadedSession], store: Any, redis: Redis
 ) -> None:
     live = start()
     issue(services, live)
     redis.delete(KEY)
     forget(services)
-    assert isinstance(store.load(live.id, "never"), Live)
+    assert isinstance(store.load(live.id, "never"), LoadedSession)
 
 
 # -- Secrets -------------------------------------------------------------------------------------------------
 
 
 def test_after_a_rotation_of_the_secret_the_same_keys_are_sealed_with_the_new_one(
-    services: Services, another_process: Callable[..., Services], start: Callable[..., Live], redis: Redis
+    services: Services, another_process: Callable[..., Services], start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     token = issue(services, start())
     before = ids(services.signing_keys)
@@ -355,7 +357,7 @@ def test_after_a_rotation_of_the_secret_the_same_keys_are_sealed_with_the_new_on
 def test_with_an_unknown_secret_there_are_new_keys_and_nobody_crashes(
     services: Services,
     another_process: Callable[..., Services],
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     happened: list[events.Event],
 ) -> None:
     token = issue(services, start())
@@ -390,5 +392,5 @@ def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_ap
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "store_unavailable")
     assert "max-age" not in answer.headers.get("Cache-Control", "")
     server.start()
-    services.records._link._breaker.succeeded()
+    services.repository._connection._breaker.succeeded()
     assert len(visitor.get("/.well-known/jwks.json").get_json()["keys"]) == 1

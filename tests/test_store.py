@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events, public, signed_in
 from sessions_core.sessions.flask_session import SessionStore
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -163,10 +163,10 @@ def with_views(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def start(services: Services) -> Callable[..., Live]:
+def start(services: Services) -> Callable[..., LoadedSession]:
     """Sign an account in without the ceremony."""
 
-    def start(wallet: Wallet | None = None, **options: Any) -> Live:
+    def start(wallet: Wallet | None = None, **options: Any) -> LoadedSession:
         account = parse((wallet or Wallet()).account())
         return services.lifecycle.start(account, services.policy.standard, **options)
 
@@ -228,7 +228,7 @@ WRITERS = ("/slow/set/a", "/slow/set/b", "/slow/renew", "/slow/read", "/slow/cle
 
 
 def test_a_session_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     revived = cookies = 0
     for number in range(300):
@@ -245,7 +245,7 @@ def test_a_session_revoked_during_a_request_stays_revoked(
 
 
 def test_a_session_revoked_while_requests_save_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     for number in range(100):
         live = start()
@@ -261,7 +261,7 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 @pytest.mark.parametrize("everybody", [False, True])
 def test_everywhere_signed_out_during_a_request_stays_signed_out(
-    app: Flask, services: Services, start: Callable[..., Live], everybody: bool
+    app: Flask, services: Services, start: Callable[..., LoadedSession], everybody: bool
 ) -> None:
     for _ in range(40):
         live = start()
@@ -309,14 +309,14 @@ def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
 
 
 def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is_kept_alive(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     live = start(wallet, data={"medical": "secret"})
 
     @app.before_request
     def revoked_meanwhile() -> None:
         if request.path.endswith("/keep-alive"):
-            services.records.revoke(live, "revoked")
+            services.repository.revoke(live, "revoked")
 
     @app.after_request
     def note(response: Response) -> Response:
@@ -332,7 +332,7 @@ def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is
 
 
 def test_a_sign_out_with_the_cookie_of_before_leaves_the_next_sign_in_alone(
-    app: Flask, start: Callable[..., Live], wallet: Wallet
+    app: Flask, start: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     old = start(wallet)
     new = start(wallet, replacing=old)
@@ -357,14 +357,16 @@ def test_a_page_that_gives_out_a_cookie_is_kept_by_no_cache(app: Flask, visitor:
 
 
 def test_two_sign_ins_over_one_session_end_it_once(
-    app: Flask, services: Services, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, services: Services, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
         before = start()
         happened.clear()
         barrier, started = threading.Barrier(2), []
 
-        def sign_in(before: Live = before, barrier: threading.Barrier = barrier, out: list[Live] = started) -> None:
+        def sign_in(
+            before: LoadedSession = before, barrier: threading.Barrier = barrier, out: list[LoadedSession] = started
+        ) -> None:
             barrier.wait()
             out.append(start(replacing=before))
 
@@ -380,7 +382,7 @@ def test_two_sign_ins_over_one_session_end_it_once(
 
 
 def test_rotations_writes_and_reads_at_once_leave_one_session(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(60):
         redis.flushall()
@@ -397,7 +399,7 @@ def test_rotations_writes_and_reads_at_once_leave_one_session(
 
 
 def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(20):
         live = start()
@@ -409,7 +411,7 @@ def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
 
 
 def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
-    app: Flask, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
         live = start()
@@ -423,7 +425,9 @@ def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
         assert reason(app, live.id) == "signed_out"
 
 
-def test_no_write_of_a_session_is_lost_to_another_at_the_same_time(app: Flask, start: Callable[..., Live]) -> None:
+def test_no_write_of_a_session_is_lost_to_another_at_the_same_time(
+    app: Flask, start: Callable[..., LoadedSession]
+) -> None:
     person = client(app, start().id)
     for round_ in range(15):
         InFlight(app, person.session_id, *(f"/slow/set/{round_}-{n}" for n in range(10))).loaded().finish()
@@ -431,7 +435,7 @@ def test_no_write_of_a_session_is_lost_to_another_at_the_same_time(app: Flask, s
 
 
 def test_a_write_does_not_undo_what_another_request_wrote_before_a_rotation(
-    app: Flask, start: Callable[..., Live]
+    app: Flask, start: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, start(data={"a": "first", "gone": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/renew").loaded()
@@ -443,7 +447,7 @@ def test_a_write_does_not_undo_what_another_request_wrote_before_a_rotation(
     assert person.get("/data").get_json() == {"a": "second", "b": "new", "renewed": True}
 
 
-def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Callable[..., Live]) -> None:
+def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Callable[..., LoadedSession]) -> None:
     person = client(app, start(data={"old": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/set/late").loaded()
     person.get("/pop/old")
@@ -455,7 +459,7 @@ def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Cal
 
 
 @pytest.fixture(params=["visitor", "signed in"])
-def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., Live]) -> Visitor:
+def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., LoadedSession]) -> Visitor:
     """Both are to work the same."""
     return Visitor(app) if request.param == "visitor" else client(app, start().id)
 
@@ -485,7 +489,7 @@ def test_nested_changes_that_are_marked_are_kept(person: Visitor) -> None:
     ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
 )
 def test_a_value_that_changes_its_type_only_is_kept(
-    app: Flask, start: Callable[..., Live], before: Any, after: Any
+    app: Flask, start: Callable[..., LoadedSession], before: Any, after: Any
 ) -> None:
     @app.get("/change")
     @signed_in
@@ -498,7 +502,9 @@ def test_a_value_that_changes_its_type_only_is_kept(
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_what_was_there_already_writes_nothing(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
+def test_setting_what_was_there_already_writes_nothing(
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+) -> None:
     person = client(app, start(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
@@ -514,7 +520,7 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
         assert session.permanent is False, "the person decides that when they sign in"
 
 
-def test_clearing_signs_out(app: Flask, start: Callable[..., Live], happened: list[events.Event]) -> None:
+def test_clearing_signs_out(app: Flask, start: Callable[..., LoadedSession], happened: list[events.Event]) -> None:
     live = start(data={"a": 1})
     happened.clear()
     person = client(app, live.id)
@@ -550,7 +556,7 @@ def test_what_is_set_after_clearing_is_a_new_session_with_a_new_id(person: Visit
 
 
 def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     @app.get("/renewed-form")
     @signed_in
@@ -642,7 +648,7 @@ def test_a_session_id_from_before_the_sign_in_is_worth_nothing_after_it(app: Fla
 
 
 def test_a_signed_in_request_that_only_reads_is_one_command(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, start(data={"a": 1}).id)
     before = {key: redis.dump(key) for key in redis.keys("*")}
@@ -656,7 +662,7 @@ def test_a_signed_in_request_that_only_reads_is_one_command(
 
 
 def test_a_signed_in_request_for_a_file_costs_redis_nothing(
-    app: Flask, redis: Redis, start: Callable[..., Live]
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, start().id)
     redis.config_resetstat()
@@ -666,7 +672,7 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 
 
 def test_activity_is_written_at_most_once_a_minute(
-    app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     person = client(app, start().id)
     written = []
@@ -681,7 +687,7 @@ def test_activity_is_written_at_most_once_a_minute(
 
 
 def test_a_passive_request_never_slides(
-    app: Flask, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     person = client(app, live.id)
@@ -696,7 +702,7 @@ def test_a_passive_request_never_slides(
 
 
 def test_activity_keeps_a_session_alive_until_its_absolute_end_and_no_longer(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     person = client(app, live.id)
@@ -742,21 +748,25 @@ def test_a_cookie_that_can_not_be_a_session_never_reaches_redis(app: Flask, redi
 @pytest.mark.parametrize(
     "name", ["session", "__host-session", "__Host-Session", "__Secure-session", "__Host-session2"]
 )
-def test_a_cookie_of_another_name_is_not_looked_at(app: Flask, start: Callable[..., Live], name: str) -> None:
+def test_a_cookie_of_another_name_is_not_looked_at(
+    app: Flask, start: Callable[..., LoadedSession], name: str
+) -> None:
     response = app.test_client(use_cookies=False).get(
         "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={start().id}"}
     )
     assert response.get_json()["error"]["reason"] == "no_token"
 
 
-def test_a_session_is_found_among_other_cookies(app: Flask, start: Callable[..., Live]) -> None:
+def test_a_session_is_found_among_other_cookies(app: Flask, start: Callable[..., LoadedSession]) -> None:
     response = app.test_client(use_cookies=False).get(
         "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={start().id}; b="2=;"; c'}
     )
     assert response.status_code == 200
 
 
-def test_the_digest_that_redis_holds_is_no_session(app: Flask, redis: Redis, start: Callable[..., Live]) -> None:
+def test_the_digest_that_redis_holds_is_no_session(
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     [key] = redis.keys("*:session:*")
     digest = key.decode().rsplit(":", 1)[1]
@@ -784,7 +794,7 @@ def test_the_cookie_outlives_the_browser_only_if_the_person_said_so(visitor: Vis
 
 
 def test_a_rotated_cookie_lives_as_long_as_its_session(
-    app: Flask, start: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     person = client(app, start(remember=True).id)
     pass_time(10 * MINUTE)
@@ -847,7 +857,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Callable[..., Live]) -> None:
+def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Callable[..., LoadedSession]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -881,7 +891,7 @@ def test_a_whole_dump_of_redis_signs_nobody_in(app: Flask, redis: Redis, visitor
 
 
 def test_a_tampered_record_signs_out_and_makes_an_event(
-    app: Flask, redis: Redis, start: Callable[..., Live], happened: list[events.Event]
+    app: Flask, redis: Redis, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = start()
     [key] = redis.keys("*:session:*")
@@ -893,7 +903,7 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
 
 
 def test_a_new_secret_signs_nobody_out(
-    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., Live]
+    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, start(data={"a": 1}).id)
     new = "another secret of 32 characters or more, 9876543210"

@@ -16,7 +16,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import embedded
@@ -57,10 +57,10 @@ def stranger(app: Flask, person: Visitor) -> Visitor:
 
 
 @pytest.fixture
-def start(services: Services, wallet: Wallet) -> Callable[..., Live]:
+def start(services: Services, wallet: Wallet) -> Callable[..., LoadedSession]:
     """Sign the person in elsewhere, without the ceremony."""
 
-    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> Live:
+    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> LoadedSession:
         return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
 
     return start
@@ -110,7 +110,7 @@ def cookies(response: TestResponse) -> list[str]:
 
 
 def test_the_list_shows_this_session_first_and_then_by_last_activity(
-    person: Visitor, start: Callable[..., Live], pass_time: TimeMachine
+    person: Visitor, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     expected = []
     for minutes in range(4):
@@ -123,7 +123,7 @@ def test_the_list_shows_this_session_first_and_then_by_last_activity(
 
 
 def test_a_row_says_what_people_recognise_and_nothing_more(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
     row = listed(person)[1]
@@ -151,7 +151,7 @@ def test_a_row_says_what_people_recognise_and_nothing_more(
 
 
 def test_the_list_holds_sessions_of_this_very_account_and_no_other(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet
+    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     start(Wallet())
     start(wallet, "eip155:11155111")
@@ -159,7 +159,7 @@ def test_the_list_holds_sessions_of_this_very_account_and_no_other(
 
 
 def test_what_has_ended_is_not_in_the_list(
-    person: Visitor, start: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
+    person: Visitor, start: Callable[..., LoadedSession], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
     start()
     pass_time(1000)
@@ -170,10 +170,10 @@ def test_what_has_ended_is_not_in_the_list(
     assert handles(person.get("/sessions")) == [handle_of(person)]
     # A record that was put back from before the end, by somebody who can write to Redis.
     stale = start()
-    key, kept = stale.place.record, redis.get(stale.place.record)
+    key, kept = stale.keys.record, redis.get(stale.keys.record)
     services.lifecycle.revoke_account(parse(stale.record.account))
     redis.set(key, kept, px=100_000)
-    assert [live.record.handle for live in services.records.living(stale.record.account)] == []
+    assert [live.record.handle for live in services.repository.living(stale.record.account)] == []
 
 
 def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_time: TimeMachine) -> None:
@@ -234,7 +234,7 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
 
 
 def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(
-    app: Flask, person: Visitor, other: Visitor, start: Callable[..., Live]
+    app: Flask, person: Visitor, other: Visitor, start: Callable[..., LoadedSession]
 ) -> None:
     ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
     target = handle_of(other)
@@ -319,34 +319,38 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 
 
 def test_a_name_changes_nothing_but_the_name(
-    app: Flask, services: Services, person: Visitor, start: Callable[..., Live], redis: Redis
+    app: Flask, services: Services, person: Visitor, start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
-    live = services.records.load(start(data={"basket": ["a"]}, remember=True).id, "never")
-    assert isinstance(live, Live)
-    ttl = redis.pttl(live.place.record)
+    live = services.repository.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    assert isinstance(live, LoadedSession)
+    ttl = redis.pttl(live.keys.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
     assert found.record.label == "Laptop"
     found.record.label = ""
     assert found.record == live.record
-    assert (found.ends, found.idle) == (live.ends, live.idle)
+    assert (found.absolute_expires_at, found.idle_timeout_ms) == (live.absolute_expires_at, live.idle_timeout_ms)
     assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
-    assert redis.pttl(live.place.record) <= ttl
+    assert redis.pttl(live.keys.record) <= ttl
 
 
 def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
-    services: Services, person: Visitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
+    services: Services,
+    person: Visitor,
+    start: Callable[..., LoadedSession],
+    monkeypatch: pytest.MonkeyPatch,
+    redis: Redis,
 ) -> None:
     live = start()
-    find = services.records.find
+    find = services.repository.find
 
-    def and_then_end(account: str, handle: str) -> Live | None:
+    def and_then_end(account: str, handle: str) -> LoadedSession | None:
         found = find(account, handle)
         services.lifecycle.revoke(live, "revoked")
         return found
 
-    monkeypatch.setattr(services.records, "find", and_then_end)
+    monkeypatch.setattr(services.repository, "find", and_then_end)
     assert person.submit(f"/sessions/{live.record.handle}/name", label="Laptop").status_code == 303
     assert len(redis.keys("*:session:*")) == 1
     assert message(person.get("/sessions")) == "ended_already"
@@ -464,14 +468,14 @@ def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")
-    knows = services.records.knows
+    knows = services.repository.knows
 
     def and_then_stop(*arguments: str) -> bool:
         known = knows(*arguments)
         server.stop()
         return known
 
-    monkeypatch.setattr(services.records, "knows", and_then_stop)
+    monkeypatch.setattr(services.repository, "knows", and_then_stop)
     if method == "form":
         answer = person.post(f"/sessions/{handle}/revoke", data={"csrf_token": token})
     else:
@@ -483,7 +487,7 @@ def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        services.repository._connection._breaker._next_try = 0.0  # a second has passed
         assert person.signed_in
     finally:
         back.stop()
@@ -557,7 +561,7 @@ def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_
 
 
 def test_the_same_address_on_another_network_is_another_account(
-    person: Visitor, start: Callable[..., Live], wallet: Wallet, redis: Redis
+    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, redis: Redis
 ) -> None:
     live = start(wallet, "eip155:11155111")
     with unchanged(redis):
@@ -569,7 +573,7 @@ def test_the_same_address_on_another_network_is_another_account(
 
 
 def test_all_others_end_and_this_one_stays(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     others = [start() for _ in range(3)]
     with unchanged(redis):
@@ -583,7 +587,7 @@ def test_all_others_end_and_this_one_stays(
 
 
 def test_all_end_and_this_one_too(
-    app: Flask, person: Visitor, start: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask, person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, stranger: Visitor, redis: Redis
 ) -> None:
     ids = [person.session_id, *(start().id for _ in range(3))]
     with unchanged(redis):
@@ -602,7 +606,7 @@ def test_all_end_and_this_one_too(
 def test_the_json_service_ends_others_and_all(
     app: Flask,
     person: Visitor,
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     wallet: Wallet,
     happened: list[events.Event],
     scope: str,
@@ -683,17 +687,17 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
 ) -> None:
     """Who began to sign in before the click is out, although the session did not exist yet."""
     late = Visitor(app)
-    sealed = services.records._sealed
+    sealed = services.repository._sealed
 
-    def click_first(live: Live) -> bytes:
+    def click_first(live: LoadedSession) -> bytes:
         record = sealed(live)
-        monkeypatch.setattr(services.records, "_sealed", sealed)
+        monkeypatch.setattr(services.repository, "_sealed", sealed)
         assert person.send("DELETE", "/api/auth/sessions?scope=others").status_code == 200
         return record
 
     challenge = late.challenge(wallet.account())
     token = late.token()
-    monkeypatch.setattr(services.records, "_sealed", click_first)
+    monkeypatch.setattr(services.repository, "_sealed", click_first)
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in
@@ -716,7 +720,7 @@ def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event
 
 
 def test_of_two_who_end_all_others_at_once_one_stays(
-    app: Flask, services: Services, start: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, start: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     for _ in range(10):
         both = [Visitor(app), Visitor(app)]

@@ -17,7 +17,7 @@ from sessions_core import current_account, current_person, events, public, requi
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.linked_wallets.linked_accounts import MOST
 from sessions_core.parts.linked_wallets.user import born_id
-from sessions_core.sessions.repository import Ended
+from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.messages import read
 from sessions_core.sign_in.verifiers import LAYOUTS
@@ -603,7 +603,7 @@ def test_a_sign_in_that_is_under_way_does_not_survive_the_unlinking_of_its_walle
     linked(person, wallet, second)
     live = services.lifecycle.start(parse(second.account()), services.policy.standard)
     person.confirm(wallet, person.submit("/session/wallets/unlink", account=second.account()))
-    assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
+    assert services.repository.load(live.id, "never") == EndedSession("wallet_unlinked")
     assert reason(app, live.id) == "wallet_unlinked"
 
 
@@ -857,7 +857,7 @@ def test_a_secret_that_was_dropped_leaves_each_wallet_alone_and_signs_nobody_out
     during = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
     moved = Visitor(during)
     moved.session_id = person.session_id
-    during.extensions["wallet_sessions"].janitor.sweep()  # the sessions, and not the people
+    during.extensions["wallet_sessions"].sweeper.sweep()  # the sessions, and not the people
     after = make_app(SECRET_KEY=ANOTHER)
     later = Visitor(after)
     later.session_id = person.session_id
@@ -875,13 +875,13 @@ def test_a_request_of_a_linked_account_costs_no_more_round_trips(
     linked(person, wallet, second)
     person.get("/page")
     sent: list[Any] = []
-    call = services.records._link.call
+    call = services.repository._connection.call
 
     def counted(*command: Any) -> Any:
         sent.append(command[0])
         return call(*command)
 
-    monkeypatch.setattr(services.records._link, "call", counted)
+    monkeypatch.setattr(services.repository._connection, "call", counted)
     assert person.get("/page").get_data(as_text=True) == "a page"
     assert sent == ["MGET"]
     sent.clear()

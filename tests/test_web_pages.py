@@ -1130,7 +1130,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        services.records._link._breaker._next_try = 0.0  # a second has passed
+        services.repository._connection._breaker._next_try = 0.0  # a second has passed
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
@@ -1143,7 +1143,7 @@ def test_a_sign_in_that_fails_half_way_leaves_no_session_and_no_cookie(
         raise errors.StoreUnavailable("gone between the nonce and the record", retry_after=2)
 
     form = form_of(visitor, wallet)
-    monkeypatch.setattr(type(services.records), "create", fail)
+    monkeypatch.setattr(type(services.repository), "create", fail)
     before = snapshot(redis)
     response = visitor.post("/sign-in", data=form)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")

@@ -14,7 +14,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
-from sessions_core.sessions.repository import Live, account_tag
+from sessions_core.sessions.record import LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -114,8 +114,8 @@ def error_of(answer: TestResponse) -> tuple[int, str, str | None]:
     return answer.status_code, error["code"], error.get("reason")
 
 
-def live_of(services: Services, wallet: Wallet) -> Live:
-    [live] = services.records.living(str(parse(wallet.account())))
+def live_of(services: Services, wallet: Wallet) -> LoadedSession:
+    [live] = services.repository.living(str(parse(wallet.account())))
     return live
 
 
@@ -234,7 +234,7 @@ def test_a_bearer_that_is_no_signature_starts_nothing(
     body = {"message": text["message"], "challenge": text["challenge"]}
     answer = client.post(SESSIONS, bearer="", json=body, headers=headers)
     assert error_of(answer)[:2] == (400, code)
-    assert services.records.living(wallet.account()) == []
+    assert services.repository.living(wallet.account()) == []
 
 
 def test_the_signature_of_another_wallet_is_refused(
@@ -992,7 +992,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     ):
         assert error_of(answer)[:2] == (503, "sign_out_incomplete")
     server.start()
-    services.records._link._breaker.succeeded()
+    services.repository._connection._breaker.succeeded()
     assert client.get(VALIDATE).status_code == 200
     client.refresh()
     assert client.post(SESSIONS, bearer=wallet.sign(text["message"]), json=body).status_code == 201
@@ -1002,7 +1002,7 @@ def test_tokens_tell_nothing_of_the_session_s_id(used: ApiClient, wallet: Wallet
     live = live_of(services, wallet)
     header, payload, _ = used.access.split(".")
     for piece in (decode(header), decode(payload), used.refresh_token.encode()):
-        assert live.place.digest.encode() not in piece
+        assert live.keys.digest.encode() not in piece
     assert account_tag(wallet.account()) in used.refresh_token
     assert ORIGIN.encode() in decode(payload)
 

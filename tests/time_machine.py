@@ -15,8 +15,11 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.contract_wallets.rechecks import PROOF
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.sessions.repository import Record, _associated
+from sessions_core.sessions.record import SessionRecord
+from sessions_core.sessions.repository import associated_data
 from sessions_core.sessions.session_data import to_stored
 from sessions_core.web.services import Services
 
@@ -34,8 +37,9 @@ class Clock:
 class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
         services: Services = app.extensions["wallet_sessions"]
-        self._records = services.records
+        self._repository = services.repository
         self._signing_keys = services.signing_keys
+        self._standings = services.directory._values
         self._redis = redis
         self._clock = clock
 
@@ -64,41 +68,43 @@ class TimeMachine:
                 self._redis.delete(key)
 
     def _age_record(self, key: str, milliseconds: int) -> None:
-        active, *header, sealed = self._redis.get(key).split(b"|", 6)
-        record: Record = self._records.decode(self._records._keys.open(sealed, _associated(key, header)))
+        active, *header, encrypted = self._redis.get(key).split(b"|", 6)
+        keys = self._repository._keys
+        record: SessionRecord = self._repository.decode(keys.decrypt(encrypted, associated_data(key, header)))
         record.created_at -= milliseconds
         record.signed_at -= milliseconds
         record.restarted_at -= milliseconds if record.restarted_at else 0
-        record.checked_at -= milliseconds if record.checked_at else 0
-        if record.family is not None:
-            moved_at = record.family.moved_at - milliseconds
-            record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
+        proof, family = PROOF.of(record), FAMILY.of(record)
+        if proof.checked_at:
+            PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
+        if family.moved_at:
+            FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
         record.formers = tuple(
             msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
         )
         record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
         header[2] = b"%d" % (int(header[2]) - milliseconds)
         record.data = to_stored(record.data)
-        sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
+        encrypted = keys.encrypt(self._repository._encode(record), associated_data(key, header))
         older = b"%013d" % (int(active) - milliseconds)
-        self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)
+        self._redis.set(key, b"|".join((older, *header, encrypted)), keepttl=True)
 
     def _age_signing_keys(self, key: str, milliseconds: int) -> None:
-        keys = json.loads(self._signing_keys._ring.open(self._redis.get(key), key.encode()))
+        keys = json.loads(self._signing_keys._ring.decrypt(self._redis.get(key), key.encode()))
         older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
-        self._redis.set(key, self._signing_keys._ring.seal(json.dumps(older).encode(), key.encode()))
+        self._redis.set(key, self._signing_keys._ring.encrypt(json.dumps(older).encode(), key.encode()))
         self._signing_keys._read_at = -math.inf  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
-        standing = self._records.open_standing(key, self._redis.get(key))
+        standing = self._standings.decode(key, self._redis.get(key))
         older = msgspec.structs.replace(standing, verified_until=standing.verified_until - milliseconds)
-        self._redis.set(key, self._records._keys.seal(self._records._encode(older), key.encode()))
+        self._redis.set(key, self._standings.encode(key, older))
 
     def _age_news(self, key: str, milliseconds: int) -> None:
-        keys, stored = self._records._keys, self._redis.get(key)
+        keys, stored = self._repository._keys, self._redis.get(key)
         told = recent_sign_ins.since(keys, key, stored, "", 0)
         older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
-        self._redis.set(key, b"|".join(recent_sign_ins.seal(keys, key, each) for each in older), keepttl=True)
+        self._redis.set(key, b"|".join(recent_sign_ins.encrypted(keys, key, each) for each in older), keepttl=True)
 
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():

@@ -35,7 +35,7 @@ from ..errors import (
     VersionUnsupported,
 )
 from ..parts.contract_wallets.contracts import Contracts
-from ..sessions.repository import Proof, Records
+from ..sessions.repository import SessionRepository
 from ..settings import Settings
 from . import messages, verifiers
 from .accounts import Account, parse
@@ -58,6 +58,13 @@ class Challenge:
     expires_at: int
 
 
+class Proof(NamedTuple):
+    """What a contract accepted: kept with the session so that it can be asked again."""
+
+    message: str
+    signature: bytes
+
+
 class Signed(NamedTuple):
     """The account that signed a challenge, and what to ask again if it is a contract."""
 
@@ -69,10 +76,10 @@ class Challenges:
     """Issues and redeems challenges. `clock` returns seconds since the epoch."""
 
     def __init__(
-        self, settings: Settings, records: Records, contracts: Contracts, clock: Callable[[], float]
+        self, settings: Settings, repository: SessionRepository, contracts: Contracts, clock: Callable[[], float]
     ) -> None:
         self._settings = settings
-        self._records = records
+        self._repository = repository
         self._contracts = contracts
         self._clock = clock
         self._serializer = _serializer(settings.secrets)
@@ -163,7 +170,7 @@ class Challenges:
         claims = self._claims(challenge)
         try:
             account, text, _ = self._read(claims, message, "", binding, purpose)
-            if self._records.spent(text.nonce):
+            if self._repository.is_consumed(text.nonce):
                 raise ChallengeUsed("spent")
         except SignInRefused as error:
             error.account = claims["a"]
@@ -187,7 +194,7 @@ class Challenges:
         remaining = messages.seconds(text.expiration_time or text.issued_at) - now
         # New sign-ins are refused when Redis is full. A signature that ends sessions must still work.
         when_full = purpose == CONFIRM
-        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
+        if not self._repository.consume_nonce(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         try:

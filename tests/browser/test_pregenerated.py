@@ -310,7 +310,7 @@ def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
     assert "This browser no longer holds your wallet" in browser.text
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
 
@@ -326,7 +326,7 @@ def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
     for tab in (other, browser.home):
         browser.switch_to(tab)
         browser.arrive_at("/signed-out")
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
 
 
 def test_opening_a_page_without_it_ends_the_session_as_well(browser: Browser, trial: Trial) -> None:

@@ -51,6 +51,7 @@ def _load(name: str) -> Script:
 
 
 NOW = _load("now")
+ACCOUNT = _load("account")
 END_REASON = _load("end_reason")
 FIND_BY_HANDLE = _load("find_by_handle")
 CREATE = _load("create")
