@@ -27,24 +27,25 @@ from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
+from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import People
+from .parts.linked_wallets.linked_accounts import PERSON, People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
+from .parts.roles.roles import STANDING, Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
-from .sessions.repository import Records
-from .sessions.sweeper import Janitor
+from .sessions.repository import SessionRepository
+from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings, read
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
 from .storage import embedded, secret_file
-from .storage.connection import Link
+from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
@@ -120,50 +121,57 @@ class WalletSessions:
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(
+        connection = RedisConnection(
             url,
             settings.redis_timeout_ms / 1000,
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
         if not settings.development:
-            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
-            if settings.redis_check and link.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(link)
+            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
+            refuse_other_secret(
+                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
+            )
+            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
+                warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        records = Records(link, keys, settings)
-        signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
+        recent_sign_ins = RecentSignIns(keys)
+        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        lifecycle = Lifecycle(repository)
+        signing_keys = SigningKeys(
+            connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
+        )
         tokens = Tokens(settings, signing_keys, self._clock)
-        store = SessionStore(app, records, settings, tokens)
-        janitor = Janitor(link, keys, records)
+        store = SessionStore(app, repository, lifecycle, settings, tokens.open)
+        sweeper = Sweeper(connection, keys, repository)
         contracts = Contracts(settings)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, actions)
-        servers = Servers(link, keys, settings)
+        servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
         services = Services(
             settings=settings,
-            records=records,
+            repository=repository,
             store=store,
-            lifecycle=Lifecycle(records),
+            lifecycle=lifecycle,
             tokens=tokens,
-            refresh=Refresh(records),
+            refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
-            challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
+            challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
-            directory=Directory(link, keys, records, settings),
-            people=People(link, keys, records, settings),
-            janitor=janitor,
-            shares=Shares(link, keys, records, settings),
-            audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            directory=Directory(connection, keys, repository, settings),
+            people=People(connection, keys, repository, lifecycle, settings),
+            recent_sign_ins=recent_sign_ins,
+            sweeper=sweeper,
+            shares=Shares(connection, keys, repository, settings),
+            audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
-            census=Census(link, janitor, settings),
-            readiness=Readiness(link, keys, settings),
-            rate_limits=RateLimits(link, settings),
+            census=Census(connection, sweeper, settings),
+            readiness=Readiness(connection, keys, settings),
+            rate_limits=RateLimits(connection, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -173,6 +181,7 @@ class WalletSessions:
         services.install(app)
         _refuse_unsafe_prefixes(settings, parts)
         _keep_what_happens(app)
+        metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
