@@ -46,7 +46,7 @@ from .storage.connection import Link
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import cli, csrf, error_handlers, guards, logs, request_client, session_view
+from .web import cli, csrf, declarations, error_handlers, guards, logs, request_client, session_view
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
@@ -91,8 +91,12 @@ class WalletSessions:
     `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
     it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
     of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
-    what `fresh_required` has people sign for. `clock` returns seconds since the epoch and times challenges; sessions
-    run on Redis's clock.
+    what `fresh_required` has people sign for.
+
+    `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
+    "public") is the declaration of those that have none (see `declarations`).
+
+    `clock` returns seconds since the epoch and times challenges; sessions run on Redis's clock.
     """
 
     def __init__(
@@ -104,6 +108,8 @@ class WalletSessions:
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
         actions: Mapping[str, str] | None = None,
+        routes: declarations.Routes | None = None,
+        undeclared: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
@@ -113,6 +119,8 @@ class WalletSessions:
             "roles": roles,
         }
         self._actions = Actions(actions)
+        self._routes = routes
+        self._undeclared = undeclared
         self._clock = clock
         if app is not None:
             self.init_app(app)
@@ -180,7 +188,7 @@ class WalletSessions:
         _keep_what_happens(app)
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
-        guards.demand_declarations(app)
+        routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         app.register_blueprint(pages)
         app.register_blueprint(api)
@@ -188,7 +196,16 @@ class WalletSessions:
         cli.register(app)
         _templates(app, settings)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
-        app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+        layers = Proxies(RequestIds(answers), settings)
+        app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
+
+    @staticmethod
+    def check_routes(app: Flask) -> None:
+        """Check all routes of `app` now, at the end of `create_app`, rather than before its first request.
+
+        Raises `Misconfigured` with a list of the routes that declare nothing.
+        """
+        declarations.settle(app)
 
 
 def _is_command() -> bool:
