@@ -46,7 +46,7 @@ from .storage.connection import Link
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import cli, csrf, declarations, error_handlers, guards, logs, request_client, session_view
+from .web import cli, collisions, csrf, declarations, error_handlers, guards, logs, request_client, session_view
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
@@ -72,7 +72,7 @@ logger = logging.getLogger(__name__)
 _IGNORED = {
     "PERMANENT_SESSION_LIFETIME": "set SESSIONS_CORE_IDLE_SECONDS and SESSIONS_CORE_ABSOLUTE_SECONDS",
     "SESSION_PERMANENT": "the user decides that on the sign-in page",
-    "SESSION_COOKIE_NAME": "the cookie is called __Host-session, which other hosts can't set",
+    "SESSION_COOKIE_NAME": "set SESSIONS_CORE_COOKIE_NAME; it is put behind __Host-, which other hosts can't set",
     "SESSION_COOKIE_DOMAIN": "a __Host- cookie belongs to one host",
     "SESSION_COOKIE_PATH": "a __Host- cookie is for the whole host",
     "SESSION_COOKIE_SAMESITE": "set SESSIONS_CORE_COOKIE_SAMESITE",
@@ -190,8 +190,11 @@ class WalletSessions:
         app.url_map.converters["session_handle"] = devices.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        app.register_blueprint(pages)
-        app.register_blueprint(api)
+        for blueprint in (pages, api):
+            collisions.refuse_taken_name(app, blueprint)
+            app.register_blueprint(blueprint, url_prefix=settings.url_prefix + (blueprint.url_prefix or "") or None)
+        collisions.refuse_taken_paths(app)
+        collisions.watch(app)
         error_handlers.register(app)
         cli.register(app)
         _templates(app, settings)

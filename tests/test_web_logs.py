@@ -125,7 +125,7 @@ def test_what_a_person_does_is_in_the_log_and_no_secret_is(
     session = visitor.session_id
     visitor.get("/session", headers={"User-Agent": agent})
     visitor.attempt(wallet, challenge, signature=signature)
-    browser = visitor.client.get_cookie("__Host-browser")
+    browser = visitor.client.get_cookie("__Host-session-browser")
     assert browser
     visitor.sign_out()
     written = lines.getvalue()

@@ -24,7 +24,7 @@ from .snapshot import refused, unchanged
 from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
-MARKER = "__Host-share"
+MARKER = "__Host-session-share"
 WALLETS, SIGN = "/api/auth/wallets", "/api/auth/wallets/sign"
 EXPORT, DELETE = "/session/wallet/export", "/session/wallet/delete"
 

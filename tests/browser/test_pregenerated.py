@@ -279,7 +279,7 @@ def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, tri
     assert "Your wallet is deleted" in browser.text
     browser.wait(lambda: trial.half is None, "its half is still here")
     assert redis.keys("*:share") == []
-    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-ended"]
+    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-session-ended"]
     trial.panel.open()
     assert trial.offer.startswith("Try it without a wallet")
 
