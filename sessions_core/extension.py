@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, g, has_app_context, has_request_context
+from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
 from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from . import events
+from . import events, part
 from .access.actions import Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
+from .part import Part
 from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
@@ -37,7 +38,7 @@ from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import Records
 from .sessions.sweeper import Janitor
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -46,7 +47,18 @@ from .storage.connection import Link
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import cli, collisions, csrf, declarations, error_handlers, guards, logs, request_client, session_view
+from .web import (
+    assets,
+    cli,
+    collisions,
+    csrf,
+    declarations,
+    error_handlers,
+    guards,
+    logs,
+    request_client,
+    session_view,
+)
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
@@ -54,17 +66,6 @@ from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
-
-# What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
-_NEEDED = {
-    "nacl": "PyNaCl is missing: run pip install pynacl. "
-    "It checks the keys and signatures of Solana and the Internet Computer.",
-}
-# coincurve has no wheel for Python 3.14 and later. There eth-keys recovers signers in Python, in 5 ms.
-if sys.version_info < (3, 14):
-    _NEEDED["coincurve"] = (
-        "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
-    )
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class WalletSessions:
         actions: Mapping[str, str] | None = None,
         routes: declarations.Routes | None = None,
         undeclared: str | None = None,
+        parts: Iterable[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
@@ -118,20 +120,20 @@ class WalletSessions:
             "types": tuple(session_types),
             "roles": roles,
         }
-        self._actions = Actions(actions)
+        self._actions = actions
         self._routes = routes
         self._undeclared = undeclared
+        self._parts = parts
         self._clock = clock
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Set up `app`; raise `Misconfigured` for anything unsafe, with the sentence that fixes it."""
-        for module, sentence in _NEEDED.items():
-            if importlib.util.find_spec(module) is None:
-                raise Misconfigured(sentence)
         _development_secret(app)
-        settings = Settings.from_config(app.config)
+        parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
+        settings = _settings(app, parts)
+        actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
@@ -156,11 +158,11 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, self._actions)
+        _demand_sentences(policy, actions)
         servers = Servers(link, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
-        Services(
+        services = Services(
             settings=settings,
             records=records,
             store=store,
@@ -168,7 +170,7 @@ class WalletSessions:
             tokens=tokens,
             refresh=Refresh(records),
             signing_keys=signing_keys,
-            challenges=Challenges(settings, records, contracts, self._clock),
+            challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
             people=People(link, keys, records, settings),
@@ -180,24 +182,26 @@ class WalletSessions:
             readiness=Readiness(link, keys, settings),
             rate_limits=RateLimits(link, settings),
             policy=policy,
-            actions=self._actions,
+            actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
-        ).install(app)
+        )
+        services.install(app)
         _keep_what_happens(app)
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         for blueprint in (pages, api):
-            collisions.refuse_taken_name(app, blueprint)
-            app.register_blueprint(blueprint, url_prefix=settings.url_prefix + (blueprint.url_prefix or "") or None)
+            _register(app, settings, blueprint)
+        cli.register(app)
+        for each in parts:
+            _load(app, services, each)
         collisions.refuse_taken_paths(app)
         collisions.watch(app)
         error_handlers.register(app)
-        cli.register(app)
-        _templates(app, settings)
+        _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         layers = Proxies(RequestIds(answers), settings)
         app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
@@ -209,6 +213,43 @@ class WalletSessions:
         Raises `Misconfigured` with a list of the routes that declare nothing.
         """
         declarations.settle(app)
+
+
+def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
+    of_parts = {each.name for part in parts if part.settings is not None for each in fields(part.settings)}
+    # What this application's parts bring, even if another application in this process has more of them.
+    chains = [chain for part in parts for verifier in part.verifiers for chain in verifier.chains]
+    default = [each.id for each in chains if each.default]
+    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
+
+
+def _load(app: Flask, services: Services, part: type[Part]) -> None:
+    """Make the part's instance for this application, and register what it brings."""
+    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
+    loaded = services.parts[part.name] = part(services, options)
+    loaded.setup(app)
+    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
+    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+        services.blueprints.add(blueprint.name)
+        _register(app, services.settings, blueprint, prefix)
+    for command in loaded.commands():
+        _add_command(app, command)
+
+
+def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
+    """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
+    collisions.refuse_taken_name(app, blueprint)
+    below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
+    app.register_blueprint(blueprint, url_prefix=below or None)
+
+
+def _add_command(app: Flask, command: click.Command) -> None:
+    group = app.cli.commands.get(command.name or "")
+    if isinstance(group, click.Group) and isinstance(command, click.Group):
+        for each in command.commands.values():
+            group.add_command(each)
+    else:
+        app.cli.add_command(command)
 
 
 def _is_command() -> bool:
@@ -253,6 +294,8 @@ def _keep_what_happens(app: Flask) -> None:
         ours.audit.note(event, request_client.current())
         if isinstance(event, events.SessionCreated):
             ours.directory.saw(event.account)
+        for hear in ours.hooks("on_event"):
+            hear(event)
 
     # Held weakly, and by the application: it ends with that.
     events.happened.connect(keep, weak=True)
@@ -290,7 +333,8 @@ def _csrf(app: Flask, settings: Settings) -> None:
         CSRFProtect(app)
 
 
-def _templates(app: Flask, settings: Settings) -> None:
+def _templates(app: Flask, services: Services) -> None:
+    settings = services.settings
     filters = (
         session_view.iso,
         session_view.clock,
@@ -302,7 +346,7 @@ def _templates(app: Flask, settings: Settings) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
-    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,

@@ -20,7 +20,9 @@ from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
-from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
+from .actors import together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -51,7 +53,7 @@ def clocks(redis: Redis) -> dict[bytes, int]:
     return {key: time.monotonic() + redis.pttl(key) / 1000 for key in redis.keys("*")}
 
 
-def test_where_all_is_well_a_sweep_changes_nothing(
+def test_sweep_of_healthy_data_changes_nothing(
     redis: Redis,
     store: Records,
     janitor: Janitor,
@@ -73,7 +75,7 @@ def test_where_all_is_well_a_sweep_changes_nothing(
     assert moved is not None
 
 
-def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
+def test_sweep_restores_the_idle_clock_of_a_persistent_record(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -86,7 +88,7 @@ def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
 
 
 @pytest.mark.parametrize("passed", [IDLE + 1, ABSOLUTE + 1])
-def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
+def test_sweep_deletes_a_persistent_record_past_its_end(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine, passed: int
 ) -> None:
     live = start()
@@ -98,7 +100,7 @@ def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
 
 
 @pytest.mark.parametrize("entry", [None, b"", b"nonsense", b"sess_1|0|0|", b"another|1|2|"])
-def test_a_session_that_its_person_could_not_see_is_listed_again(
+def test_session_missing_in_the_index_is_listed_again(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], entry: bytes | None
 ) -> None:
     live = start()
@@ -119,7 +121,7 @@ def test_a_session_that_its_person_could_not_see_is_listed_again(
     assert janitor.sweep() == NOTHING
 
 
-def test_a_record_without_clock_and_entry_is_told_as_both(
+def test_record_without_clock_and_entry_counts_as_both(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
 ) -> None:
     live = start()
@@ -138,9 +140,10 @@ def test_a_visitor_s_record_is_in_no_index_and_that_is_right(
     assert redis.keys("*:index") == []
 
 
-def test_entries_of_sessions_long_gone_are_dropped_and_others_stay(
+def test_sweep_drops_index_entries_of_expired_sessions(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
+    """Other entries stay."""
     gone, ended = start(absolute=HOUR, wallet="gone"), start(wallet="ended")
     live = start(idle=ABSOLUTE * 5, absolute=ABSOLUTE * 5)
     redis.hset(index_of(redis), "no digest", "nonsense")
@@ -166,7 +169,7 @@ def test_an_index_that_would_never_expire_gets_its_end_back(
     assert 0 < redis.pttl(index) <= (ABSOLUTE + DAY) * 1000
 
 
-def test_an_index_of_nothing_but_the_past_goes_whole(
+def test_index_with_only_expired_entries_is_deleted(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
     start()
@@ -176,7 +179,7 @@ def test_an_index_of_nothing_but_the_past_goes_whole(
     assert redis.keys("*") == []
 
 
-def test_a_record_that_was_changed_is_deleted_and_told(
+def test_sweep_deletes_and_reports_a_corrupted_record(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     live = start()
@@ -190,7 +193,7 @@ def test_a_record_that_was_changed_is_deleted_and_told(
     assert len(happened) == 2
 
 
-def test_a_sweep_with_another_secret_harms_nobody(
+def test_sweep_with_another_secret_ends_no_session(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -221,9 +224,10 @@ def test_an_epoch_without_a_clock_gets_one(redis: Redis, services: Services, sta
     assert redis.get(place.epoch) == b"3"
 
 
-def test_records_older_than_their_epoch_are_deleted_and_their_browser_hears_why(
+def test_sweep_deletes_records_older_than_their_epoch(
     redis: Redis, store: Records, janitor: Janitor, start: Callable[..., Live]
 ) -> None:
+    """The browser still learns why its session ended."""
     # As it is when the record arrived after the revocation had looked for it.
     mine, yours = start(), start(account=BOB)
     redis.incr(mine.place.epoch)
@@ -249,7 +253,7 @@ def test_a_revoked_record_that_was_put_back_is_deleted_again(
     assert store.load(live.id, "never") == Ended("signed_out")
 
 
-def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
+def test_sweep_encrypts_records_with_the_newest_secret(
     redis: Redis,
     store: Records,
     start: Callable[..., Live],
@@ -257,6 +261,7 @@ def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
     overrides: dict[str, Any],
     pass_time: TimeMachine,
 ) -> None:
+    """After that the old secret can be dropped."""
     lives = [start(data={"a": 1}), start(account=BOB), start(account="", data={"b": 2})]
     pass_time(10 * MINUTE)
     ends = clocks(redis)
@@ -275,7 +280,7 @@ def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
     assert store.load(lives[0].id, "never") == Ended("unknown"), "a process that was not restarted can't read it"
 
 
-def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..., Flask], redis: Redis) -> None:
+def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask], redis: Redis) -> None:
     odd, plain = (
         make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
     )
@@ -288,7 +293,7 @@ def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..
     assert plain.janitor.sweep() == NOTHING | {"lost": 1}
 
 
-def test_a_clock_of_ours_that_is_wrong_ends_nothing(
+def test_wrong_clock_of_ours_ends_no_session(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
@@ -307,16 +312,17 @@ def test_a_sweep_that_loses_redis_says_so(
     def gone(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(store._link, "run", gone)
+    monkeypatch.setattr(link_of(store), "run", gone)
     with pytest.raises(StoreUnavailable):
         janitor.sweep()
 
 
-def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
+def test_sweep_spares_a_session_that_just_revoked_the_others(
     store: Records, janitor: Janitor, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The revocation happens while the sweep looks at its record."""
     live, other = start(wallet="mine"), start(wallet="other")
-    run = store._link.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
         if script is scripts.MEND and keys[0] == live.place.record:
@@ -324,7 +330,7 @@ def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
             assert store.revoke_others(live) == 1
         return run(script, keys, *rest)
 
-    monkeypatch.setattr(store._link, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     janitor.sweep()
     assert isinstance(store.load(live.id, "never"), Live)
     assert store.load(other.id, "never") == Ended("revoked")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,12 +19,11 @@ from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .actors import Wallet
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import BOB_ACCOUNT as BOB
+from .constants import HOUR, MINUTE
 from .servers import commands_run
 from .time_machine import TimeMachine
-
-MINUTE, HOUR = 60, 3600
-ALICE = parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
-BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
 
 
 @pytest.fixture
@@ -34,16 +32,13 @@ def lifecycle(services: Services) -> Lifecycle:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def owner() -> Account:
+    return ALICE
 
 
 @pytest.fixture
-def start(services: Services) -> Callable[..., Live]:
-    def start(account: Account = ALICE, **options: Any) -> Live:
-        return services.lifecycle.start(account, services.policy.standard, **options)
-
-    return start
+def records(services: Services) -> Records:
+    return services.records
 
 
 def names(happened: list[events.Event]) -> list[str]:
@@ -51,9 +46,9 @@ def names(happened: list[events.Event]) -> list[str]:
 
 
 def test_a_sign_in_starts_both_clocks_and_names_the_session(
-    start: Callable[..., Live], happened: list[events.Event]
+    sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
-    live = start(wallet="A wallet", remember=True, data={"a": 1})
+    live = sign_in(wallet="A wallet", remember=True, data={"a": 1})
     record = live.record
     assert (record.account, record.session_type, record.wallet, record.remember) == (
         str(ALICE),
@@ -72,8 +67,8 @@ def test_a_session_type_brings_its_own_clocks(lifecycle: Lifecycle) -> None:
     assert (live.idle, live.ends - live.record.created_at) == (15 * MINUTE * 1000, 24 * HOUR * 1000)
 
 
-def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(start: Callable[..., Live]) -> None:
-    lives = [start() for _ in range(200)]
+def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[..., Live]) -> None:
+    lives = [sign_in() for _ in range(200)]
     assert len({live.record.handle for live in lives}) == 200
     assert len({live.id for live in lives}) == 200
     assert len({live.record.data["csrf_token"] for live in lives}) == 200
@@ -83,48 +78,48 @@ def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(start: Callable[..., 
         assert live.record.handle[5:] not in live.id
 
 
-def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(start: Callable[..., Live]) -> None:
-    assert start(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
+def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(sign_in: Callable[..., Live]) -> None:
+    assert sign_in(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
 
 
-def test_the_data_that_was_given_is_not_changed(start: Callable[..., Live]) -> None:
+def test_the_data_that_was_given_is_not_changed(sign_in: Callable[..., Live]) -> None:
     data = {"a": 1}
-    start(data=data).record.data["b"] = 2
+    sign_in(data=data).record.data["b"] = 2
     assert data == {"a": 1}
 
 
 def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
-    start: Callable[..., Live], records: Records, happened: list[events.Event]
+    sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    before = start()
+    before = sign_in()
     happened.clear()
-    after = start(BOB, replacing=before)
+    after = sign_in(BOB, replacing=before)
     assert records.load(before.id, "now") == Ended("replaced")
     assert isinstance(records.load(after.id, "never"), Live)
     assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
-def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
-    start: Callable[..., Live], lifecycle: Lifecycle, records: Records, happened: list[events.Event]
+def test_sign_in_over_an_ended_session_is_a_plain_sign_in(
+    sign_in: Callable[..., Live], lifecycle: Lifecycle, records: Records, happened: list[events.Event]
 ) -> None:
-    before = start()
+    before = sign_in()
     lifecycle.revoke(before, "revoked")
     happened.clear()
-    after = start(replacing=before)
+    after = sign_in(replacing=before)
     assert records.load(before.id, "now") == Ended("revoked")
     assert isinstance(records.load(after.id, "never"), Live)
     assert names(happened) == ["session.created"]
 
 
-def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces_nothing(
-    redis: Redis, start: Callable[..., Live], records: Records, happened: list[events.Event]
+def test_failed_sign_in_keeps_the_former_session(
+    redis: Redis, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    before = start()
+    before = sign_in()
     happened.clear()
     redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable):
-            start(BOB, replacing=before)
+            sign_in(BOB, replacing=before)
     finally:
         redis.config_set("maxmemory", 0)
     assert isinstance(records.load(before.id, "never"), Live)
@@ -132,14 +127,14 @@ def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces
     assert happened == []
 
 
-def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., Live], redis: Redis) -> None:
+def test_two_accounts_at_the_same_moment_get_two_sessions(sign_in: Callable[..., Live], redis: Redis) -> None:
     barrier, lives = threading.Barrier(16), []
 
-    def sign_in(account: Account) -> None:
+    def enter(account: Account) -> None:
         barrier.wait()
-        lives.append(start(account))
+        lives.append(sign_in(account))
 
-    threads = [threading.Thread(target=sign_in, args=(parse(Wallet().account()),)) for _ in range(16)]
+    threads = [threading.Thread(target=enter, args=(parse(Wallet().account()),)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -147,10 +142,10 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., L
     assert len({live.id for live in lives}) == len(redis.keys("*:session:*")) == 16
 
 
-def test_activity_touches_at_most_once_a_minute(
-    lifecycle: Lifecycle, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+def test_activity_keeps_alive_at_most_once_a_minute(
+    lifecycle: Lifecycle, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     written = []
     for second in range(0, 200, 10):
         redis.config_resetstat()
@@ -161,19 +156,19 @@ def test_activity_touches_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_touching_what_has_ended_says_why(
-    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
+def test_keep_alive_of_an_ended_session_gives_the_reason(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     pass_time(30 * MINUTE + 1)
     assert lifecycle.touch(live.id) == Ended("idle")
     assert lifecycle.touch("a" * 55) == Ended("unknown")
 
 
-def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
-    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine, happened: list[events.Event]
+def test_renewing_restarts_the_idle_clock_only(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     pass_time(29 * MINUTE)
     happened.clear()
     renewed = lifecycle.renew(live)
@@ -184,10 +179,10 @@ def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
     assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
 
 
-def test_renewing_near_the_end_gives_what_is_left_and_no_more(
-    lifecycle: Lifecycle, start: Callable[..., Live], pass_time: TimeMachine
+def test_renewing_near_the_end_gives_only_the_rest(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):
         pass_time(20 * MINUTE)
         assert isinstance(lifecycle.renew(live), Live)
@@ -200,21 +195,21 @@ def test_renewing_near_the_end_gives_what_is_left_and_no_more(
     assert lifecycle.renew(live) == Ended("absolute")
 
 
-def test_renewing_what_has_ended_says_why_and_announces_nothing(
-    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
+def test_renewing_an_ended_session_gives_the_reason(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     lifecycle.revoke(live, "wallet_changed")
     happened.clear()
     assert lifecycle.renew(live) == Ended("wallet_changed")
     assert happened == []
 
 
-def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, redis: Redis
+def test_concurrent_renewal_and_revocation_end_the_session(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, redis: Redis
 ) -> None:
     for _ in range(100):
-        live = start()
+        live = sign_in()
         barrier = threading.Barrier(2)
 
         def renew(live: Live = live, barrier: threading.Barrier = barrier) -> None:
@@ -230,10 +225,10 @@ def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
     assert redis.keys("*:session:*") == []
 
 
-def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+def test_rotating_changes_id_and_csrf_secret(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    live = start(data={"a": 1})
+    live = sign_in(data={"a": 1})
     secret = live.record.data["csrf_token"]
     happened.clear()
     rotated = lifecycle.rotate(live)
@@ -251,10 +246,10 @@ def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
     ]
 
 
-def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
-    lifecycle: Lifecycle, start: Callable[..., Live], redis: Redis, happened: list[events.Event]
+def test_rotating_an_ended_session_returns_nothing(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], redis: Redis, happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     lifecycle.revoke(live, "revoked")
     happened.clear()
     assert lifecycle.rotate(live) is None
@@ -263,20 +258,20 @@ def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
 
 
 def test_a_session_is_revoked_once(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     happened.clear()
     assert [lifecycle.revoke(live, reason) for reason in ("revoked", "signed_out")] == [True, False]
     assert records.load(live.id, "now") == Ended("revoked")
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
-def test_of_two_revocations_at_once_exactly_one_is_announced(
-    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event]
+def test_concurrent_revocations_announce_one_event(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event]
 ) -> None:
     for _ in range(50):
-        live = start()
+        live = sign_in()
         happened.clear()
         barrier, outcomes = threading.Barrier(2), []
 
@@ -293,42 +288,42 @@ def test_of_two_revocations_at_once_exactly_one_is_announced(
         assert names(happened) == ["session.ended"]
 
 
-def test_an_account_is_signed_out_everywhere_and_nobody_else(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+def test_revoking_an_account_ends_only_its_sessions(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    mine, yours = [start() for _ in range(3)], start(BOB)
+    mine, yours = [sign_in() for _ in range(3)], sign_in(BOB)
     happened.clear()
     lifecycle.revoke_account(ALICE)
     assert [records.load(live.id, "now") for live in mine] == [Ended("everywhere")] * 3
     assert isinstance(records.load(yours.id, "never"), Live)
     assert happened == [events.SessionsRevoked(account=str(ALICE), scope="all")]
-    assert isinstance(records.load(start().id, "never"), Live)
+    assert isinstance(records.load(sign_in().id, "never"), Live)
 
 
-def test_everybody_is_signed_out(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records, happened: list[events.Event]
+def test_site_wide_revocation_ends_all_sessions(
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
 ) -> None:
-    lives = [start(), start(BOB)]
+    lives = [sign_in(), sign_in(BOB)]
     happened.clear()
     lifecycle.revoke_everybody()
     assert [records.load(live.id, "now") for live in lives] == [Ended("revoked")] * 2
     assert happened == [events.SessionsRevoked(account=None, scope="everybody")]
-    assert isinstance(records.load(start().id, "never"), Live)
+    assert isinstance(records.load(sign_in().id, "never"), Live)
 
 
 def test_the_same_address_on_another_chain_is_another_account(
-    lifecycle: Lifecycle, start: Callable[..., Live], records: Records
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records
 ) -> None:
-    elsewhere = start(parse(f"eip155:10:{ALICE.address}"))
+    elsewhere = sign_in(parse(f"eip155:10:{ALICE.address}"))
     lifecycle.revoke_account(ALICE)
     assert isinstance(records.load(elsewhere.id, "never"), Live)
 
 
-def test_two_applications_on_one_redis_with_two_prefixes_do_not_meet(
-    make_app: Callable[..., Flask], start: Callable[..., Live], records: Records
+def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
+    make_app: Callable[..., Flask], sign_in: Callable[..., Live], records: Records
 ) -> None:
     other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]
-    live = start()
+    live = sign_in()
     assert other.records.load(live.id, "due") == Ended("unknown")
     other.lifecycle.revoke_account(ALICE)
     other.lifecycle.revoke_everybody()
@@ -336,10 +331,10 @@ def test_two_applications_on_one_redis_with_two_prefixes_do_not_meet(
 
 
 def test_nothing_that_is_announced_holds_an_id_or_a_secret(
-    lifecycle: Lifecycle, start: Callable[..., Live], happened: list[events.Event], caplog: pytest.LogCaptureFixture
+    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("DEBUG"):
-        live = start()
+        live = sign_in()
         rotated = lifecycle.rotate(live)
         assert rotated is not None
         lifecycle.renew(rotated)

@@ -9,7 +9,7 @@ from redis import Redis
 from sessions_core.sessions.repository import Ended, Live, Records
 
 from .actors import Visitor
-from .stored import ABSOLUTE, IDLE
+from .constants import ABSOLUTE, IDLE
 from .time_machine import TimeMachine
 
 

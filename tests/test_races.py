@@ -17,9 +17,10 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.sessions.lifecycle import Lifecycle
 from sessions_core.sessions.repository import Ended, Live, Records
-from sessions_core.sign_in.accounts import Account, eip55, parse
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .actors import together
@@ -64,7 +65,7 @@ def timed(job: Callable[[], Any]) -> Timed:
 
 def account_of(number: int) -> Account:
     """An account nobody has the key of; the ceremony of signing in has tests of its own."""
-    return parse(f"eip155:1:{eip55(f'0x{number:040x}')}")
+    return parse(f"eip155:1:{checksum_address(f'0x{number:040x}')}")
 
 
 def sign_ins_around(
@@ -98,7 +99,7 @@ def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Call
     return found
 
 
-def test_no_sign_in_outlives_a_revocation_of_its_account_that_came_after_it(
+def test_no_sign_in_outlives_a_later_account_revocation(
     records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
@@ -119,9 +120,10 @@ def test_no_sign_in_outlives_a_revocation_of_its_account_that_came_after_it(
     assert found["after"] >= ROUNDS
 
 
-def test_of_all_others_none_outlives_the_click_and_the_one_that_asked_does(
+def test_revoking_others_ends_all_but_the_asking_session(
     records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
+    """Sign-ins run at the same time."""
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
         account = account_of(number)
@@ -141,7 +143,7 @@ def test_of_all_others_none_outlives_the_click_and_the_one_that_asked_does(
     assert found["under way"] > 0
 
 
-def test_nobody_outlives_a_sign_out_of_everybody_that_came_after_their_sign_in(
+def test_no_session_outlives_a_later_site_wide_revocation(
     records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
@@ -159,10 +161,10 @@ def test_nobody_outlives_a_sign_out_of_everybody_that_came_after_their_sign_in(
     assert found["under way"] > 0
 
 
-def test_rotations_and_writes_at_once_lose_nothing_that_was_saved_and_leave_one_living_id(
+def test_concurrent_rotations_and_writes_lose_no_saved_data(
     records: Records, lifecycle: Lifecycle, services: Services
 ) -> None:
-    """Who writes is told `saved` and finds it under the new id, or `gone`: then it was not written anywhere."""
+    """A writer is told `saved` and finds the data under the new id, or `gone` and finds it nowhere. One id lives."""
     violations: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
 
@@ -222,9 +224,10 @@ def test_reads_under_way_never_bring_an_old_id_back(
     assert revived == 0
 
 
-def test_of_revocations_at_once_exactly_one_says_that_the_session_was_alive_and_one_event_does(
+def test_concurrent_revocations_report_one_success(
     records: Records, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
 ) -> None:
+    """One caller is told that the session was alive, and one event is announced."""
     told: Counter[int] = Counter()
     announced: Counter[int] = Counter()
     for number in range(ROUNDS):
@@ -242,7 +245,7 @@ def test_of_revocations_at_once_exactly_one_says_that_the_session_was_alive_and_
     assert (told, announced) == ({1: ROUNDS}, {1: ROUNDS})
 
 
-def test_of_a_rotation_and_a_revocation_at_once_nobody_stays_signed_in(
+def test_concurrent_rotation_and_revocation_end_the_session(
     records: Records, lifecycle: Lifecycle, services: Services
 ) -> None:
     outcomes: Counter[str] = Counter()
@@ -264,7 +267,7 @@ def test_of_a_rotation_and_a_revocation_at_once_nobody_stays_signed_in(
     assert min(outcomes["moved"], outcomes["gone"]) > 0, "only one order came about: these rounds show nothing"
 
 
-def test_a_limit_and_sign_ins_at_once_leave_no_more_than_the_limit(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_sign_ins_respect_the_session_limit(make_app: Callable[..., Flask]) -> None:
     services: Services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"]
     for number in range(50):
         account = account_of(number)

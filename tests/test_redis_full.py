@@ -11,12 +11,12 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from sessions_core.errors import SessionInvalid, StoreUnavailable
-from sessions_core.sessions.repository import Ended, Live, Record
+from sessions_core.sessions.repository import Ended, Live
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
+from .constants import ALICE
 from .servers import Server, running
-from .stored import ABSOLUTE, ALICE, IDLE
 from .time_machine import Clock, TimeMachine
 
 
@@ -50,16 +50,11 @@ def fill(raw: Redis) -> None:
         raw.set("one more", "byte")
 
 
-def start(services: Services, **fields: str) -> Live:
-    record = Record(
-        **{"handle": "sess_aaaaaaaaaaaaaaaa", "account": ALICE, "session_type": "standard", "data": {}} | fields
-    )
-    return services.records.create(record, IDLE, ABSOLUTE)
-
-
-def test_every_way_to_end_a_session_works_when_full(raw: Redis, services: Services) -> None:
+def test_every_way_to_end_a_session_works_when_full(
+    raw: Redis, services: Services, start: Callable[..., Live]
+) -> None:
     records = services.records
-    ids = [start(services, handle=f"sess_{number:016}").id for number in range(5)]
+    ids = [start(handle=f"sess_{number:016}").id for number in range(5)]
     mine = records.load(ids[0], "never")
     fill(raw)
     assert isinstance(mine, Live)
@@ -79,15 +74,15 @@ def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: S
     assert int(raw.get(services.records.place_of(ALICE).epoch) or 0) > 0
 
 
-def test_everybody_is_signed_out_when_full(raw: Redis, services: Services) -> None:
-    session_id = start(services).id
+def test_site_wide_revocation_works_when_full(raw: Redis, services: Services, start: Callable[..., Live]) -> None:
+    session_id = start().id
     fill(raw)
     services.records.revoke_everybody()
     assert services.records.load(session_id, "never") == Ended("revoked")
 
 
-def test_sweep_works_when_full(raw: Redis, services: Services) -> None:
-    dead, lost = start(services, handle="sess_dddddddddddddddd"), start(services, account="eip155:1:0xb")
+def test_sweep_works_when_full(raw: Redis, services: Services, start: Callable[..., Live]) -> None:
+    dead, lost = start(handle="sess_dddddddddddddddd"), start(account="eip155:1:0xb")
     raw.hdel(lost.place.entries, lost.place.digest)
     raw.incr(dead.place.epoch)
     fill(raw)
@@ -97,9 +92,13 @@ def test_sweep_works_when_full(raw: Redis, services: Services) -> None:
 
 
 def test_a_new_secret_encrypts_records_anew_when_full(
-    raw: Redis, services: Services, rotated: Callable[..., Services], overrides: dict[str, object]
+    raw: Redis,
+    services: Services,
+    start: Callable[..., Live],
+    rotated: Callable[..., Services],
+    overrides: dict[str, object],
 ) -> None:
-    session_id = start(services).id
+    session_id = start().id
     overrides["SESSIONS_CORE_REDIS_URL"] = services.settings.redis_url
     later = rotated()
     fill(raw)
@@ -166,9 +165,9 @@ def test_sign_out_works_when_full(app: Flask, raw: Redis, wallet: Wallet) -> Non
     assert not person.signed_in
 
 
-def test_nobody_new_signs_in_when_full(app: Flask, raw: Redis, services: Services) -> None:
+def test_sign_in_fails_when_full(app: Flask, raw: Redis, services: Services, start: Callable[..., Live]) -> None:
     fill(raw)
     with pytest.raises(StoreUnavailable):
-        start(services)
+        start()
     assert raw.keys("*:session:*") == []
     assert Visitor(app).attempt(Wallet()).status_code == 503

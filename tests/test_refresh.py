@@ -28,10 +28,11 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
+from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
-from .stored import ABSOLUTE, ALICE, BOB, IDLE, MINUTE, everything
-from .time_machine import TimeMachine
+from .stored import everything, link_of
+from .time_machine import TimeMachine, ask_again
 
 T = TypeVar("T")
 ROUNDS = 200
@@ -175,9 +176,10 @@ def test_each_refresh_gives_another_token_of_the_same_session(
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
 
-def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+def test_refresh_restarts_the_idle_clock_only(
     signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine
 ) -> None:
+    """The absolute end never moves."""
     live, token = signed_in
     pass_time(IDLE - 60)
     refreshed = refresh.redeem(token)
@@ -217,10 +219,10 @@ def test_stored_are_hashes_only(
 # -- Races ---------------------------------------------------------------------------------------------------
 
 
-def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
+def test_concurrent_refreshes_get_the_same_successor(
     crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
-    """Tabs that refresh together; and in every other round after an answer that none of them got."""
+    """Tabs refresh together, in every other round after an answer that none of them got. No user is signed out."""
     live, token = signed_in
     for number in range(ROUNDS):
         lost = None
@@ -240,7 +242,7 @@ def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
-def test_answers_that_are_lost_again_and_again_sign_nobody_out(
+def test_repeatedly_lost_answers_keep_the_session(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
     """Within the grace and after it, in every order of four."""
@@ -260,10 +262,10 @@ def test_answers_that_are_lost_again_and_again_sign_nobody_out(
     assert names(happened)["token.reused"] == 0
 
 
-def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_used(
+def test_retry_within_the_grace_gets_the_same_answer(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
-    """Two tabs: the one is quick and goes on, the other one's request was on its way all the time."""
+    """Two tabs: one has already used the new token while the request of the other was still on its way."""
     live, token = signed_in
     first = refresh.redeem(token).token
     use(records, live)
@@ -271,7 +273,7 @@ def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_
     assert refresh.redeem(token).token == first
 
 
-def test_after_the_grace_what_was_used_is_not_answered_again(
+def test_used_token_is_a_theft_after_the_grace(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
@@ -282,9 +284,10 @@ def test_after_the_grace_what_was_used_is_not_answered_again(
     assert read(records, live) == Ended("token_reused")
 
 
-def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
+def test_lost_answer_is_replaced_after_the_grace(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
 ) -> None:
+    """The lost token is cut off, and the grace starts again."""
     _, token = signed_in
     lost = refresh.redeem(token).token
     pass_time(AFTER_GRACE)
@@ -322,7 +325,7 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 
 @pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
 @pytest.mark.parametrize("first", ["thief", "victim"])
-def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
+def test_stolen_refresh_token_ends_the_session(
     enter: Callable[..., tuple[Live, str]],
     refresh: Refresh,
     records: Records,
@@ -330,7 +333,7 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
     first: str,
     used: bool,
 ) -> None:
-    """Both have the same token. Whoever of them comes second, or third, is the last."""
+    """Thief and owner have the same token. The session ends whichever of them comes first."""
     missed = Counter[str]()
     for number in range(ROUNDS):
         live, stolen = enter()
@@ -355,10 +358,10 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
     assert +missed == Counter()
 
 
-def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_of_its_owner(
+def test_owners_second_refresh_finds_a_thief(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
-    """They only want tokens to show to other services, and always come first."""
+    """The thief only wants tokens to show to other services, and always comes first."""
     missed = 0
     for _ in range(ROUNDS):
         live, victims = enter()
@@ -376,9 +379,10 @@ def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_
     assert missed == 0
 
 
-def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_finds_it(
+def test_simultaneous_theft_is_found_by_the_next_refresh(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
 ) -> None:
+    """Thief and victim refresh at once and get the same token."""
     both, missed = Crowd(2), 0
     for _ in range(ROUNDS):
         live, stolen = enter()
@@ -411,7 +415,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
     assert names(happened)["token.reused"] == 1, "told once"
 
 
-def test_many_who_come_with_an_old_token_at_once_are_one_theft(
+def test_concurrent_reuse_of_an_old_token_is_one_theft(
     crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -467,13 +471,13 @@ def test_a_guess_ends_nothing_and_keeps_nothing_alive(
     assert refresh.redeem(token)
 
 
-def test_who_knows_the_family_but_no_generation_ends_it(signed_in: tuple[Live, str], refresh: Refresh) -> None:
-    """Only somebody who saw one of its tokens can; which one it was does not matter."""
+def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+    """Only a client that saw one of its tokens knows the family; which one it saw does not matter."""
     head, family, _ = pieces(signed_in[1])
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
 
-def test_garbage_is_refused_and_never_reaches_redis(
+def test_malformed_token_never_reaches_redis(
     signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -510,7 +514,7 @@ def test_garbage_is_refused_and_never_reaches_redis(
     assert refresh.redeem(token)
 
 
-def test_the_token_of_a_session_that_never_was_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_token_of_a_session_that_never_existed_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
     head, family, secret = pieces(signed_in[1])
     for other in (head[:-16] + "A" * 16, "rt_" + "A" * 12 + head[15:]):
         with pytest.raises(SessionInvalid) as refusal:
@@ -543,7 +547,7 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
     ],
     ids=["signed out", "revoked", "everywhere", "everybody"],
 )
-def test_the_token_of_a_session_that_has_ended_says_why(
+def test_token_of_an_ended_session_gives_the_reason(
     services: Services,
     signed_in: tuple[Live, str],
     refresh: Refresh,
@@ -564,7 +568,7 @@ def test_the_token_of_a_session_that_has_ended_says_why(
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
-def test_the_token_of_a_session_whose_clock_ran_out_says_which(
+def test_expired_session_names_the_clock_that_ran_out(
     signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
 ) -> None:
     pass_time(seconds)
@@ -590,7 +594,7 @@ def test_the_family_goes_with_the_session_to_its_new_id(
     assert read(records, live) == Ended("token_reused")
 
 
-def test_refreshing_and_rotating_at_once_loses_neither(
+def test_concurrent_refresh_and_rotation_are_both_kept(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
 ) -> None:
     pool = ThreadPoolExecutor(2)
@@ -617,11 +621,9 @@ def test_refreshing_and_rotating_at_once_loses_neither(
     pool.shutdown()
 
 
-def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
-    signed_in: tuple[Live, str], records: Records
-) -> None:
+def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, str], records: Records) -> None:
     """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
-    live, run, moved = signed_in[0], records._link.run, False
+    live, run, moved = signed_in[0], link_of(records).run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
@@ -632,14 +634,14 @@ def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
             assert records.rotate(found) is not None
         return run(script, *given)
 
-    records._link.run = moving  # type: ignore[method-assign]
+    link_of(records).run = moving  # type: ignore[method-assign]
     found = records.load_handle(live.place.tag, live.record.handle, "now")
     assert moved
     assert isinstance(found, Live)
     assert found.place != live.place
 
 
-def test_what_is_revoked_during_a_refresh_stays_dead(
+def test_session_revoked_during_a_refresh_stays_dead(
     enter: Callable[..., tuple[Live, str]], services: Services, refresh: Refresh, records: Records
 ) -> None:
     outcomes: Counter[str] = Counter()
@@ -688,10 +690,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make_app: Callable[..., Flask]) -> None:
-    """It is stopped before each of the commands of one refresh in turn; the client comes back with what it has."""
+def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
+    """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.refresh, services.records._link
+    refresh, link = services.refresh, link_of(services.records)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
     token = refresh.token(live, *secrets)
@@ -715,16 +717,16 @@ def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make
             refresh.redeem(token)
         fatal = 0
         server.start()
-        link._breaker.succeeded()
+        ask_again(link)
         token = refresh.redeem(token).token  # with the token that the client still has
     assert several >= 3
     assert isinstance(read(services.records, live), Live)
 
 
-def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
+def test_restored_record_revives_tokens_until_the_owner_comes(
     signed_in: tuple[Live, str], refresh: Refresh, records: Records, redis: Redis
 ) -> None:
-    """Who writes to Redis can turn a family back, and no further than to what they kept: docs/threats.md."""
+    """An attacker who writes to Redis can turn a token family back, no further than to a copy: docs/threats.md."""
     live, token = signed_in
     newer = refresh.redeem(token).token
     old = redis.get(live.place.record)
@@ -733,9 +735,10 @@ def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
     assert outcome(refresh, newest) == "session_invalid: token_reused"
 
 
-def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_swept(
+def test_restored_record_stays_dead_after_a_theft(
     signed_in: tuple[Live, str], refresh: Refresh, services: Services, redis: Redis
 ) -> None:
+    """Its epoch ends it, or a sweep deletes it."""
     live, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
     kept = redis.get(live.place.record)
@@ -745,7 +748,7 @@ def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_
     assert isinstance(read(services.records, live), Ended)
 
 
-def test_nobody_who_writes_to_redis_can_make_up_a_family(
+def test_write_access_to_redis_can_not_forge_a_family(
     enter: Callable[..., tuple[Live, str]], refresh: Refresh, redis: Redis
 ) -> None:
     (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
@@ -770,6 +773,6 @@ def test_an_index_that_names_another_session_leads_nowhere(
     assert read(records, ended) == Ended("unknown")
 
 
-def test_the_length_of_the_grace_is_what_the_documents_say() -> None:
+def test_grace_is_as_long_as_documented() -> None:
     assert (GRACE, MINUTE) == (20_000, 60)
     assert "20 seconds" in Path("docs/design.md").read_text()

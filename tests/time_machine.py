@@ -10,15 +10,20 @@ import json
 import math
 import re
 import time
+from collections.abc import Callable
 
 import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.sessions.repository import Record, _associated
-from sessions_core.sessions.session_data import to_stored
+from sessions_core.parts.operations.readiness import Readiness
+from sessions_core.sessions.repository import Record
+from sessions_core.storage.connection import Link
 from sessions_core.web.services import Services
+
+from .stored import FIELDS, keys_of, rewrite
 
 
 class Clock:
@@ -29,6 +34,28 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead
+
+
+def read_long_ago(*signing_keys: SigningKeys, seconds: float = math.inf) -> None:
+    """Let so much time pass since each process has read its signing keys; by default it reads them at once again."""
+    for each in signing_keys:
+        each._read_at -= seconds
+
+
+def ask_again(link: Link) -> None:
+    """Let the second pass in which Redis is not asked since it did not answer."""
+    link._breaker._next_try = 0.0
+
+
+def use_clock(link: Link, clock: Callable[[], float]) -> None:
+    """Have another clock decide when a Redis that did not answer is asked again; it counts seconds."""
+    link._breaker.clock = clock
+
+
+def finish_looking(readiness: Readiness, seconds: float) -> str | None:
+    """Wait until the check of Redis in the background is over; return its trouble."""
+    assert readiness._looking is not None
+    return readiness._looking.result(seconds)
 
 
 class TimeMachine:
@@ -64,38 +91,38 @@ class TimeMachine:
                 self._redis.delete(key)
 
     def _age_record(self, key: str, milliseconds: int) -> None:
-        active, *header, sealed = self._redis.get(key).split(b"|", 6)
-        record: Record = self._records.decode(self._records._keys.open(sealed, _associated(key, header)))
-        record.created_at -= milliseconds
-        record.signed_at -= milliseconds
-        record.restarted_at -= milliseconds if record.restarted_at else 0
-        record.checked_at -= milliseconds if record.checked_at else 0
-        if record.family is not None:
-            moved_at = record.family.moved_at - milliseconds
-            record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
-        record.formers = tuple(
-            msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
-        )
-        record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
-        header[2] = b"%d" % (int(header[2]) - milliseconds)
-        record.data = to_stored(record.data)
-        sealed = self._records._keys.seal(self._records._encode(record), _associated(key, header))
-        older = b"%013d" % (int(active) - milliseconds)
-        self._redis.set(key, b"|".join((older, *header, sealed)), keepttl=True)
+        def age(record: Record, fields: list[bytes]) -> None:
+            record.created_at -= milliseconds
+            record.signed_at -= milliseconds
+            record.restarted_at -= milliseconds if record.restarted_at else 0
+            record.checked_at -= milliseconds if record.checked_at else 0
+            if record.family is not None:
+                moved_at = record.family.moved_at - milliseconds
+                record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
+            record.formers = tuple(
+                msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
+            )
+            record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
+            active, ends = FIELDS.index("active"), FIELDS.index("ends")
+            fields[active] = b"%013d" % (int(fields[active]) - milliseconds)
+            fields[ends] = b"%d" % (int(fields[ends]) - milliseconds)
+
+        rewrite(self._redis, self._records, key, age)
 
     def _age_signing_keys(self, key: str, milliseconds: int) -> None:
-        keys = json.loads(self._signing_keys._ring.open(self._redis.get(key), key.encode()))
+        ring = keys_of(self._signing_keys)
+        keys = json.loads(ring.open(self._redis.get(key), key.encode()))
         older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
-        self._redis.set(key, self._signing_keys._ring.seal(json.dumps(older).encode(), key.encode()))
-        self._signing_keys._read_at = -math.inf  # as long ago as that, and longer, every process has read them again
+        self._redis.set(key, ring.seal(json.dumps(older).encode(), key.encode()))
+        read_long_ago(self._signing_keys)  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
         standing = self._records.open_standing(key, self._redis.get(key))
         older = msgspec.structs.replace(standing, verified_until=standing.verified_until - milliseconds)
-        self._redis.set(key, self._records._keys.seal(self._records._encode(older), key.encode()))
+        self._redis.set(key, keys_of(self._records).seal(self._records._encode(older), key.encode()))
 
     def _age_news(self, key: str, milliseconds: int) -> None:
-        keys, stored = self._records._keys, self._redis.get(key)
+        keys, stored = keys_of(self._records), self._redis.get(key)
         told = recent_sign_ins.since(keys, key, stored, "", 0)
         older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
         self._redis.set(key, b"|".join(recent_sign_ins.seal(keys, key, each) for each in older), keepttl=True)

@@ -45,6 +45,7 @@ class Lifecycle:
         pregenerated: bool = False,
         browser: str | None = None,
         family: Family | None = None,
+        prepare: Callable[[Record], None] | None = None,
     ) -> Live:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
@@ -52,8 +53,8 @@ class Lifecycle:
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
         under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
-        `browser` is that browser's cookie, `pregenerated` says that the wallet lives there. The handle is random and
-        unrelated to the id, so it can be shown and logged.
+        `prepare` lets parts add to the record before it is stored; `browser` is that browser's cookie, `pregenerated`
+        says that the wallet lives there. The handle is random and unrelated to the id, so it can be shown and logged.
         """
         client = client or Client()
         record = Record(
@@ -73,6 +74,8 @@ class Lifecycle:
             browser=browser_digest(browser),
             family=family,
         )
+        if prepare is not None:
+            prepare(record)
         absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
         live = self._records.create(record, min(session_type.idle_seconds, absolute), absolute)
         if replacing is not None:

@@ -106,7 +106,7 @@ def start(directory: Path) -> EmbeddedRedis:
     """
     if not _HAS_LOCKS:
         raise Misconfigured(
-            "The private Redis server of development needs Linux or macOS. Install Redis or Valkey (Docker, WSL), and "
+            "The private Redis server of development needs Linux or macOS. Start Redis elsewhere (Docker, WSL), and "
             'write app.config["SESSIONS_CORE_REDIS_URL"] = "redis://localhost:6379/0".'
         )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

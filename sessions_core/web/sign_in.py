@@ -11,7 +11,7 @@ from ..access import policy
 from ..errors import ChallengeUsed
 from ..parts.trial_wallets import cookie
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CSRF_KEY, Family, Live
+from ..sessions.repository import CSRF_KEY, Family, Live, Record
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import rate_limit, request_client
@@ -43,11 +43,17 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
-    account, proof = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    account = signed.account
     standing, now = ours.directory.standing(account), ours.records.time()
     pointer = ours.people.pointer(account)
     session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
+
+    def prepare(record: Record) -> None:
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, family is None)
+
     live = ours.lifecycle.start(
         account,
         session_type,
@@ -58,9 +64,9 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
         client=request_client.current(),
-        proof=proof,
         browser=None if family else current.browser,
         family=family,
+        prepare=prepare,
         # Not by the name that the page gave the wallet: any page can give any name.
         pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
     )
