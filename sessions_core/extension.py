@@ -58,6 +58,7 @@ from .web import (
     logs,
     request_client,
     session_view,
+    users,
 )
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
@@ -94,6 +95,9 @@ class WalletSessions:
     of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
     what `fresh_required` has people sign for.
 
+    `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
+    (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
+
     `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
     "public") is the declaration of those that have none (see `declarations`).
 
@@ -109,12 +113,16 @@ class WalletSessions:
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
         actions: Mapping[str, str] | None = None,
+        user_for: Callable[[Account], Any] | None = None,
+        translate: Callable[[str], str] = str,
         routes: declarations.Routes | None = None,
         undeclared: str | None = None,
         parts: Iterable[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
+        self._user_for = user_for
+        self._translate = translate
         self._policy: dict[str, Any] = {
             "permissions_for": permissions_for,
             "types": tuple(session_types),
@@ -134,6 +142,7 @@ class WalletSessions:
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
+        actions.translate = self._translate
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
@@ -186,6 +195,8 @@ class WalletSessions:
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
+            user_for=self._user_for,
+            translate=self._translate,
         )
         services.install(app)
         _keep_what_happens(app)
@@ -204,7 +215,7 @@ class WalletSessions:
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         layers = Proxies(RequestIds(answers), settings)
-        app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
+        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
 
     @staticmethod
     def check_routes(app: Flask) -> None:
@@ -346,6 +357,7 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     site = {
         "name": settings.site_name,

@@ -119,7 +119,7 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, found_by: str) -> Response:
     """Return the JSON form of an error; the request id `found_by` finds it in the log."""
-    problem = Problem(code=error.code, message=error.message, request_id=found_by)
+    problem = Problem(code=error.code, message=services().translate(error.message), request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
     if error.cause is not None and services().settings.development:
