@@ -342,10 +342,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.open_token = open_token
         # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
-        self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
-        self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
-        self.ended_cookie_name = "__Host-ended" if settings.cookie_secure else "ended"
-        self.share_cookie_name = "__Host-share" if settings.cookie_secure else "share"
+        # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
+        stem = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
+        self.cookie_name = stem
+        self.browser_cookie_name = f"{stem}-browser"
+        self.ended_cookie_name = f"{stem}-ended"
+        self.share_cookie_name = f"{stem}-share"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
