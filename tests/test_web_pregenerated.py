@@ -25,7 +25,7 @@ from .logs import everything_logged
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
-MARKER = "__Host-session-share"
+MARKER = "__Host-share"
 WALLETS, SIGN = "/api/auth/wallets", "/api/auth/wallets/sign"
 EXPORT, DELETE = "/session/wallet/export", "/session/wallet/delete"
 

@@ -68,8 +68,8 @@ def watch(app: Flask) -> None:
         refuse_taken_name(app, blueprint, options.get("name"))
         register_blueprint(blueprint, **options)
 
-    app.add_url_rule = add  # type: ignore[method-assign,assignment]
-    app.register_blueprint = register  # type: ignore[method-assign]
+    app.add_url_rule = add  # type: ignore[method-assign]
+    app.register_blueprint = register  # type: ignore[method-assign,assignment]
 
 
 def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:
