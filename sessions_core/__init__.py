@@ -29,6 +29,7 @@ from .web.guards import (
     signed_in,
 )
 from .web.operation import operation
+from .web.users import current_user
 
 current_person = current_wallet_user
 """The name that `current_wallet_user` had before; it goes with the next release."""
@@ -41,6 +42,7 @@ __all__ = [
     "current_account",
     "current_person",
     "current_session",
+    "current_user",
     "current_wallet_user",
     "ensure_fresh",
     "events",

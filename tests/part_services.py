@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from sessions_core.parts.devices.clients import note_client
+from sessions_core.parts.devices.recent_sign_ins import note_client
 from sessions_core.parts.linked_wallets import LinkedWallets
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.parts.roles import Roles
 from sessions_core.parts.roles.roles import AccountRoles
-from sessions_core.sessions.repository import Record
+from sessions_core.sessions.record import SessionRecord
 from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
@@ -26,7 +26,7 @@ def linked_accounts_of(of: Services | Flask) -> AccountLinking:
     return _services(of).part(LinkedWallets).linked_accounts
 
 
-def used_from(client: Client | None) -> Callable[[Record], None]:
+def used_from(client: Client | None) -> Callable[[SessionRecord], None]:
     """Return what `Lifecycle.start` does to a record for the session to be one that `client` uses."""
     return lambda record: note_client(record, client or Client())
 

@@ -29,7 +29,7 @@ from flask.cli import AppGroup
 from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
 from ..parts.activity.activity_log import Entry
 from ..parts.activity.pages import KINDS, as_row
-from ..sessions.repository import Live
+from ..sessions.record import LoadedSession
 from ..sign_in import accounts
 from ..sign_in.accounts import Account
 from ..storage import secret_file
@@ -119,7 +119,7 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
-    live.account_values = services().records.account_values(live.record.account)
+    live.account_values = services().repository.account_values(live.record.account)
     view = described(live)
     shown = _session(view) | {
         "role": view.role,
@@ -177,7 +177,7 @@ def sweep(force: bool, as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
     ours = services()
     refuse_unknown_secret(force)
-    found = ours.janitor.sweep()
+    found = ours.sweeper.sweep() | {"shares": ours.shares.reencrypt()}
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     for clean in ours.hooks("sweep"):
         for name, (count, sentence) in clean().items():
@@ -255,15 +255,15 @@ def parse_account(text: str) -> Account:
         raise AccountMalformed(f"That is not a CAIP-10 account such as eip155:1:0x…: {error.args[0]}.") from error
 
 
-def _find(handle: str, account: str | None) -> Live:
-    records, of_one = services().records, None if account is None else parse_account(account)
+def _find(handle: str, account: str | None) -> LoadedSession:
+    repository, of_one = services().repository, None if account is None else parse_account(account)
     _refuse_malformed(handle)
     live = None
     if of_one is not None:
-        live = records.find(str(of_one), handle)
+        live = repository.find_living(str(of_one), handle)
     else:
         # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in services().janitor.every())
+        every = (each for _ in range(2) for each in services().sweeper.every())
         live = next((each for each in every if each.record.account and each.record.handle == handle), None)
     if live is None:
         raise NotFound("There is no living session with this handle.")
@@ -292,7 +292,7 @@ def _refuse_malformed(handle: str) -> None:
 
 def _views() -> list[SessionView]:
     ours = services()
-    found = {live.record.handle: live for live in ours.janitor.every() if live.record.account}  # one may come twice
+    found = {live.record.handle: live for live in ours.sweeper.every() if live.record.account}  # one may come twice
     return sorted(
         map(described, found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),

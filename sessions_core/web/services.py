@@ -11,7 +11,7 @@ from flask import Flask, current_app
 
 from ..access.actions import Actions
 from ..access.policy import MEMBER, AccountStatus, Policy
-from ..errors import ENDINGS, BodyMalformed, SessionsError
+from ..errors import BodyMalformed, SessionsError
 from ..part import MenuEntry, Part, folder
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
@@ -23,14 +23,15 @@ from ..parts.operations.session_count import Census
 from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.repository import AccountValues, Records
-from ..sessions.sweeper import Janitor
+from ..sessions.record import AccountValues
+from ..sessions.repository import SessionRepository
+from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenge, Challenges
 from ..sign_in.rate_limits import RateLimits
 from ..sign_in.user import User, derived_user_id
-from ..storage.connection import Link
+from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
 from . import schemas
@@ -49,9 +50,9 @@ class Services:
     """One object per application."""
 
     settings: Settings
-    link: Link
+    connection: RedisConnection
     keys: KeyRing
-    records: Records
+    repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
     tokens: Tokens
@@ -59,7 +60,7 @@ class Services:
     signing_keys: SigningKeys
     challenges: Challenges
     contracts: Contracts
-    janitor: Janitor
+    sweeper: Sweeper
     shares: Shares
     audit: Audit
     servers: Servers
@@ -71,6 +72,10 @@ class Services:
     requests: KeyRing
     clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
+    user_for: Callable[[Account], Any] | None = None
+    """Returns the application's own user for an account (`users`)."""
+    translate: Callable[[str], str] = str
+    """Translates a sentence into the language of the request."""
     parts: dict[str, Part] = field(default_factory=dict)
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
@@ -97,10 +102,6 @@ class Services:
         """Return the links of the header, in order."""
         entries = (entry for each in self.parts.values() for entry in each.menu)
         return sorted((_OWN_PAGE, *entries), key=lambda entry: entry.order)
-
-    def end_reasons(self) -> dict[str, str]:
-        """Return why sessions end: each reason of the kernel and the loaded parts → what it means."""
-        return ENDINGS | {reason: said for each in self.parts.values() for reason, said in each.end_reasons.items()}
 
     def can_raise(self, error: type[SessionsError]) -> bool:
         """Whether an error is the kernel's, the application's, or of a part that is loaded."""

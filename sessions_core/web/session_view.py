@@ -11,7 +11,8 @@ from werkzeug.routing import BaseConverter
 
 from ..access import policy
 from ..errors import AccountMalformed
-from ..sessions.repository import Live
+from ..parts.trial_wallets.key_shares import TRIAL_WALLET
+from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from ..sign_in.user import User
 from .schemas import SessionState
@@ -24,7 +25,7 @@ _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), 
 class SessionView:
     """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
 
-    def __init__(self, live: Live, services: Services) -> None:
+    def __init__(self, live: LoadedSession, services: Services) -> None:
         self.live = live
         self._services = services
 
@@ -127,7 +128,7 @@ class SessionView:
         """Whether the wallet was made here, and half of its key is in the browser of this session. Not where such
         wallets are turned off: nothing signs with the half any more, and who exported the key signs with another.
         """
-        return self.live.record.pregenerated and self._services.settings.pregenerated_chain is not None
+        return TRIAL_WALLET.of(self.live.record).held and self._services.settings.pregenerated_chain is not None
 
     @cached_property
     def grounds(self) -> policy.Grounds:
@@ -197,17 +198,19 @@ class SessionView:
     @property
     def absolute_expires_at(self) -> datetime:
         """When the session ends in any case."""
-        return moment(self.live.ends)
+        return moment(self.live.absolute_expires_at)
 
     @property
     def idle_seconds(self) -> int:
         """The length of the idle clock."""
-        return self.live.idle // 1000
+        return self.live.idle_timeout_ms // 1000
 
     @property
     def absolute_seconds(self) -> int:
         """The length of the absolute clock."""
-        return (self.live.ends - (self.live.record.restarted_at or self.live.record.created_at)) // 1000
+        return (
+            self.live.absolute_expires_at - (self.live.record.restarted_at or self.live.record.created_at)
+        ) // 1000
 
     @property
     def warn_seconds(self) -> int:
@@ -265,7 +268,7 @@ class HandleConverter(BaseConverter):
     regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
 
 
-def described(live: Live) -> SessionView:
+def described(live: LoadedSession) -> SessionView:
     """Return what may be shown of a session, with what parts know of it."""
     ours = services()
     found = (describe(live) for describe in ours.hooks("describe_session"))
@@ -274,7 +277,7 @@ def described(live: Live) -> SessionView:
 
 def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
     """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
-    views = [described(live) for account in accounts for live in services().records.living(str(account))]
+    views = [described(live) for account in accounts for live in services().repository.living(str(account))]
     return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 

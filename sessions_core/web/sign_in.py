@@ -9,9 +9,11 @@ from typing import Any
 
 from ..access import policy
 from ..errors import ChallengeUsed
+from ..parts.api.refresh_tokens import FAMILY, Family
 from ..parts.trial_wallets import cookie
+from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CSRF_KEY, Family, Live, Record
+from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import rate_limit
@@ -30,7 +32,9 @@ class Wanted:
     remember: bool = False
 
 
-def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
+def enter(
+    message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None
+) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
     With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
@@ -45,15 +49,22 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
-    values = ours.records.account_values(str(account))
+    values = ours.repository.account_values(str(account))
     session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    def prepare(record: Record) -> None:
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, family is None)
+    # Not by the name that the page gave the wallet: any page can give any name.
+    held = family is None and cookie.names(account) and ours.shares.holds(account)
 
-    live = ours.lifecycle.start(
+    def prepare(record: SessionRecord) -> None:
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, cookies=family is None, now=values.now)
+        if family is not None:
+            FAMILY.put(record, family)
+        if held:
+            TRIAL_WALLET.put(record, TrialWallet(held=True))
+
+    return ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
@@ -63,14 +74,9 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privileges(str(account), values) or "",
         browser=None if family else current.browser,
-        family=family,
+        account_values=values,
         prepare=prepare,
-        # Not by the name that the page gave the wallet: any page can give any name.
-        pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
     )
-    # As with a session that is read: the answer, and a token, say who it is and what it may do.
-    live.account_values = values
-    return live
 
 
 def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
@@ -87,7 +93,7 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     """
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
-        values = ours.records.account_values(str(found))
+        values = ours.repository.account_values(str(found))
         ours.policy.choose(name, ours.account_status(str(found), values).verified)
 
 

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...access.actions import Action
+from ...access.policy import OWN_SESSIONS
 from ...part import MenuEntry, Part
 from .schemas import State
 
 if TYPE_CHECKING:
-    from flask import Blueprint
+    from flask import Blueprint, Flask
 
     from ...sessions.flask_session import WalletSession
-    from ...sessions.repository import Live, Record
+    from ...sessions.record import LoadedSession, SessionRecord
     from ...sign_in.challenges import Signed
     from ...web.session_view import SessionView
+    from .recent_sign_ins import RecentSignIns
     from .views import SignInView
 
 _LIST = "sessions_devices.devices"
@@ -43,6 +45,15 @@ class Devices(Part):
         "account_links": "sessions/_devices_link.html",
     }
 
+    recent_sign_ins: RecentSignIns
+
+    def setup(self, app: Flask) -> None:
+        """Make what tells sessions of each other's sign-ins."""
+        from .recent_sign_ins import RecentSignIns
+
+        self.recent_sign_ins = RecentSignIns(self.services.keys)
+        self.account_keys = (self.recent_sign_ins.account_key,)
+
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages and the JSON service."""
         from . import pages
@@ -61,26 +72,33 @@ class Devices(Part):
 
         return user_agent.describe(agent)
 
-    def describe_session(self, session: Live) -> SessionView:
+    def describe_session(self, session: LoadedSession) -> SessionView:
         """Return the session with where it was last used from."""
         from .views import DeviceView
 
         return DeviceView(session, self.services)
 
     def elsewhere(self, view: SessionView) -> tuple[SignInView, ...]:
-        """Return the sign-ins elsewhere that the user of a session has not said they know of, newest first."""
-        from .views import elsewhere_of
+        """Return the sign-ins to the account in the last day, since that of this session, that its user has not said
+        they know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
+        """
+        from .recent_sign_ins import DEVICE
+        from .views import SignInView
 
-        return elsewhere_of(view)
+        if not view.may(OWN_SESSIONS).allowed:
+            return ()
+        recognised = DEVICE.of(view.live.record).recognised
+        known = self.recent_sign_ins.elsewhere(view.live)
+        return tuple(SignInView(each) for each in known if each.handle not in recognised)
 
     def session_state(self, view: SessionView) -> Mapping[str, Any]:
         """Return the sign-ins elsewhere."""
         return {"sign_ins_elsewhere": [each.as_answer() for each in self.elsewhere(view)]}
 
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool, now: int) -> None:
         """Keep where the user signed in."""
         from ...web import request_client
-        from .clients import note_client
+        from .recent_sign_ins import note_client
 
         if not record.created_at:  # else the session goes on, and a change of place is an event (`on_use`)
             note_client(record, request_client.current())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...access import policy
-from ...web.services import services
 from ...web.session_view import SessionView, iso, moment
-from .recent_sign_ins import SignIn
+from .recent_sign_ins import DEVICE, SignIn
 from .schemas import SessionRow, SignInElsewhere
 from .user_agent import UNKNOWN
 
@@ -23,22 +21,22 @@ class DeviceView(SessionView):
     @property
     def label(self) -> str:
         """The user's own name for the session, or empty."""
-        return self.live.record.label
+        return DEVICE.of(self.live.record).label
 
     @property
     def device(self) -> str:
         """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
-        return self.live.record.device
+        return DEVICE.of(self.live.record).device
 
     @property
     def agent(self) -> str:
         """The user agent the session was last used with."""
-        return self.live.record.agent
+        return DEVICE.of(self.live.record).agent
 
     @property
     def ip(self) -> str:
         """The address the session was last used from, shortened if the settings say so."""
-        return self.live.record.ip
+        return DEVICE.of(self.live.record).ip
 
     def as_row(self) -> dict[str, Any]:
         """Return what lists say of the session, as JSON has it."""
@@ -63,14 +61,3 @@ class SignInView:
     def as_answer(self) -> SignInElsewhere:
         """Return what `validate` says of it."""
         return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
-
-
-def elsewhere_of(view: SessionView | None) -> tuple[SignInView, ...]:
-    """Return the sign-ins to the account in the last day, since that of this session, that its user has not said they
-    know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
-    """
-    if view is None or not view.may(policy.OWN_SESSIONS).allowed:
-        return ()
-    recognised = view.live.record.recognised
-    known = services().records.sign_ins_elsewhere(view.live)
-    return tuple(SignInView(each) for each in known if each.handle not in recognised)

@@ -14,7 +14,7 @@ from .errors import LinkRefused
 if TYPE_CHECKING:
     from flask import Blueprint, Flask
 
-    from ...sessions.repository import AccountValues
+    from ...sessions.record import AccountValues
     from ...sign_in.accounts import Account
     from ...sign_in.challenges import Challenge
     from ...sign_in.user import User
@@ -46,10 +46,13 @@ class LinkedWallets(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what reads and changes which accounts are linked."""
-        from .linked_accounts import AccountLinking
+        from .linked_accounts import LINK_KEY, AccountLinking
 
         ours = self.services
-        self.linked_accounts = AccountLinking(ours.link, ours.keys, ours.records, ours.settings)
+        self.linked_accounts = AccountLinking(
+            ours.connection, ours.keys, ours.repository, ours.lifecycle, ours.settings
+        )
+        self.account_keys = (LINK_KEY,)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages."""
@@ -59,11 +62,11 @@ class LinkedWallets(Part):
 
     def user(self, account: Account, values: AccountValues) -> User:
         """Return the user with all accounts that are linked with this one."""
-        return self.linked_accounts.user(account, values.pointer)
+        return self.linked_accounts.user(account, self.linked_accounts.link_in(values))
 
     def privileges(self, account: str, values: AccountValues) -> str:
         """Return which user the account is linked to, and how often that user's accounts have changed."""
-        link = values.pointer
+        link = self.linked_accounts.link_in(values)
         return f"{link.user}.{link.revision}" if link.user else ""
 
     def issue_challenge(self, purpose: str, account: str) -> Challenge:

@@ -20,23 +20,26 @@ import msgspec
 
 from ... import events
 from ...errors import NotFound, StoreUnavailable
-from ...sessions.repository import Records, account_tag
+from ...sessions.lifecycle import Lifecycle
+from ...sessions.record import AccountKey, AccountValues, account_tag
+from ...sessions.repository import SessionRepository
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
-from ...sign_in.user import User, derived_user_id
-from ...storage import scripts
-from ...storage.connection import Link
-from ...storage.encryption import KeyRing, Unsealable
+from ...sign_in.user import User, derived_user_id, user_id_of
+from ...storage.connection import RedisConnection
+from ...storage.encrypted_value import EncryptedValues, attempts, reencrypt
+from ...storage.encryption import KeyRing
 from .errors import AccountInUse, AccountLast, AccountLinked, AccountLinkedElsewhere, AccountsTooMany
 from .events import PrimaryChanged, WalletLinked, WalletUnlinked
-from .user import AccountLink, LinkedAccounts, new_user_id
+from .user import UNLINKED, AccountLink, LinkedAccounts, new_user_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
 """How many accounts a user may have; each is looked at when the user is."""
 
-_ATTEMPTS = 100  # each round at least one of the writers gets through
+LINK_KEY = AccountKey(name="person")
+UNLINKED_REASON = "wallet_unlinked"
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
@@ -47,17 +50,39 @@ class AccountLinking:
     `by` is the account whose session asks; it has signed for exactly this.
     """
 
-    def __init__(self, link: Link, keys: KeyRing, records: Records, settings: Settings) -> None:
-        self._link = link
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: KeyRing,
+        repository: SessionRepository,
+        lifecycle: Lifecycle,
+        settings: Settings,
+    ) -> None:
+        self._connection = connection
         self._keys = keys
-        self._records = records
+        self._repository = repository
+        self._lifecycle = lifecycle
         self._prefix = settings.redis_prefix
-        self._decode = msgspec.msgpack.Decoder(LinkedAccounts).decode
+        # Accounts in a list that can't be read are each alone until it can be read again: no user is signed out, and
+        # none is taken for another.
+        self._linked = EncryptedValues(connection, keys, LinkedAccounts, LinkedAccounts())
+        # What can't be read leads to no user. Its account then goes by an id that it never had: its first one may
+        # be that of a user who unlinked it.
+        self._links = EncryptedValues(
+            connection,
+            keys,
+            AccountLink,
+            UNLINKED,
+            lambda key, stored: AccountLink(alone=user_id_of(key.encode() + stored)),
+        )
 
     def account_link(self, account: Account | str) -> AccountLink:
         """Return the link of an account."""
-        key = self._link_key(str(account))
-        return self._records.open_pointer(key, self._link.call("GET", key))
+        return self._links.read(self._link_key(str(account)))
+
+    def link_in(self, values: AccountValues) -> AccountLink:
+        """Return the link of an account whose values were read."""
+        return values.decoded(LINK_KEY.name, self._links.decode)
 
     def user(self, account: Account, link: AccountLink | None = None) -> User:
         """Return the user behind an account; `link` is its own, if it has been read already.
@@ -66,8 +91,8 @@ class AccountLinking:
         """
         link = self.account_link(account) if link is None else link
         if link.user:
-            _, _, linked = self._read(link.user)
-            if linked is not None and str(account) in linked.accounts:
+            linked = self._linked.read(self._linked_key(link.user))
+            if str(account) in linked.accounts:
                 listed = self._linked_to(link.user, linked.accounts)
                 # By the link that was given: the account was one of them when the request began.
                 accounts = [each for each in linked.accounts if each in listed or each == str(account)]
@@ -123,7 +148,7 @@ class AccountLinking:
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             user = self.user(by)
             if account not in user.accounts:
                 if not self.knows(account, user):
@@ -135,11 +160,9 @@ class AccountLinking:
                 raise AccountInUse(str(account))
             if self._remove(user.id, account, by):
                 break
-        else:
-            raise StoreUnavailable("the user kept changing", retry_after=1)
-        self._records.revoke_account(str(account), "wallet_unlinked")
+        self._lifecycle.revoke_account(account, UNLINKED_REASON)
         if self._release(str(account), user.id):
-            self._announce(user.id, self._read(user.id)[2] or LinkedAccounts())
+            self._announce(user.id, self._linked.read(self._linked_key(user.id)))
             events.publish(WalletUnlinked(account=str(by), other=str(account), user=user.id))
 
     def set_primary(self, account: Account, by: Account) -> bool:
@@ -147,37 +170,31 @@ class AccountLinking:
 
         Raises `NotFound` for an account that is not this user's.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             user = self.user(by)
             if account not in user.accounts:
                 raise NotFound("no account of this person")
             if user.primary == account:
                 return False
-            key, sealed, linked = self._read(user.id)
-            if linked is None or not {str(account), str(by)} <= set(linked.accounts):
-                continue
-            others = tuple(each for each in linked.accounts if each != str(account))
-            after = LinkedAccounts(accounts=(str(account), *others), revision=linked.revision + 1)
-            if self._swap(key, sealed, after):
+            after = self._change_linked(
+                user.id,
+                lambda accounts: (str(account), *_without(accounts, account)) if str(account) in accounts else None,
+                by,
+            )
+            if after is not None:
                 self._announce(user.id, after)
                 events.publish(
                     PrimaryChanged(account=str(by), other=str(account), user=user.id, before=str(user.primary))
                 )
                 return True
-        raise StoreUnavailable("the user kept changing", retry_after=1)
+        raise AssertionError  # `attempts` has raised
 
     def reencrypt(self) -> int:
-        """Seal with the newest secret whatever an older one had sealed; return how many values. Without this, people
-        would go with the secret that is dropped after a rotation.
+        """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
+        people would go with the secret that is dropped after a rotation.
         """
-        count = 0
-        for name in ("accounts", "person"):
-            for key in self._link.scan(self._records.pattern(name)):
-                sealed = self._link.call("GET", key) or b""
-                newest = self._keys.renew(sealed, key.encode())
-                if newest is not None:
-                    count += self._link.run(scripts.SWAP, (key,), sealed, newest)
-        return count
+        patterns = map(self._repository.pattern, ("accounts", LINK_KEY.name))
+        return sum(reencrypt(self._connection, self._keys, pattern) for pattern in patterns)
 
     @contextmanager
     def _lock(self, *accounts: Account) -> Iterator[None]:
@@ -190,7 +207,7 @@ class AccountLinking:
         try:
             for account in sorted(set(map(str, accounts))):
                 key = f"{self._prefix}linking:{account_tag(account)}"
-                while self._link.call("SET", key, 1, "NX", "EX", _HELD) is None:
+                while self._connection.call("SET", key, 1, "NX", "EX", _HELD) is None:
                     if time.monotonic() > began + _WAIT:
                         raise StoreUnavailable("an account is being linked or unlinked elsewhere", retry_after=_HELD)
                     time.sleep(0.01)
@@ -200,74 +217,68 @@ class AccountLinking:
             for key, since in held:
                 if time.monotonic() < since + _HELD / 2:  # later, it may be somebody else's
                     with suppress(StoreUnavailable):
-                        self._link.call("DEL", key)
+                        self._connection.call("DEL", key)
 
     # -- The record of a user ------------------------------------------------------------------------------
 
     def _add(self, account: Account, by: Account) -> tuple[str, LinkedAccounts]:
         """List an account in the record of a user, which is made if there is none; return both."""
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             user = self.user(by)
             self.check_can_link(account, user)
             if len(self.user(account).accounts) > 1:
                 raise AccountLinkedElsewhere(str(account))
             user_id = user.id
-            key, sealed, linked = self._read(user_id)
-            if linked is not None and str(by) not in linked.accounts:
+            linked = self._linked.read(self._linked_key(user_id))
+            if linked.accounts and str(by) not in linked.accounts:
                 # Unlinked at this moment, or a link of before was put back: that user is somebody else's now.
-                user_id = new_user_id()
-                key, sealed, linked = self._read(user_id)
-            listed = linked.accounts if linked is not None else (str(by),)
-            if len(listed) >= MOST:  # lines that mean nothing make room
-                listed = tuple(map(str, user.accounts))
-            others = tuple(each for each in listed if each != str(account))
-            before = linked.revision if linked is not None else 0
-            after = LinkedAccounts(accounts=(*others, str(account)), revision=before + 1)
-            if self._swap(key, sealed, after):
+                user_id, linked = new_user_id(), LinkedAccounts()
+
+            def add(accounts: tuple[str, ...], user: User = user) -> tuple[str, ...]:
+                if len(accounts) >= MOST:  # lines that mean nothing make room
+                    accounts = tuple(map(str, user.accounts))
+                return (*_without(accounts or (str(by),), account), str(account))
+
+            after = self._change_linked(user_id, add, by if linked.accounts else None)
+            if after is not None:
                 return user_id, after
-        raise StoreUnavailable("the user kept changing", retry_after=1)
+        raise AssertionError  # `attempts` has raised
 
     def _remove(self, user_id: str, account: Account, by: Account) -> bool:
         """Take an account off the record of a user; return False if it or `by` is not on it any more."""
-        for _ in range(_ATTEMPTS):
-            key, sealed, linked = self._read(user_id)
-            # Of two that unlink each other one stays, or the user would be nobody.
-            if linked is None or not {str(account), str(by)} <= set(linked.accounts):
-                return False
-            left = tuple(each for each in linked.accounts if each != str(account))
-            if self._swap(key, sealed, LinkedAccounts(accounts=left, revision=linked.revision + 1)):
-                return True
-        raise StoreUnavailable("the user kept changing", retry_after=1)
+        # Of two that unlink each other one stays, or the user would be nobody.
+        after = self._change_linked(
+            user_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
+        )
+        return after is not None
 
-    def _read(self, user_id: str) -> tuple[str, bytes, LinkedAccounts | None]:
-        key = f"{self._prefix}{{{user_id}}}:accounts"
-        sealed = self._link.call("GET", key) or b""
-        if not sealed:
-            return key, sealed, None
-        try:
-            return key, sealed, self._decode(self._keys.open(sealed, key.encode()))
-        except (Unsealable, msgspec.MsgspecError):
-            # Its accounts are each alone until it can be read again: nobody is signed out, and nobody is taken for
-            # somebody else.
-            events.publish(events.RecordUnreadable(key=key))
-            return key, sealed, None
+    def _change_linked(
+        self, user_id: str, change: Callable[[tuple[str, ...]], tuple[str, ...] | None], by: Account | None
+    ) -> LinkedAccounts | None:
+        """Change the accounts of a user, as long as `by` is one of them; return the linked, or `None` if not."""
+
+        def changed(before: LinkedAccounts) -> LinkedAccounts | None:
+            accounts = change(before.accounts) if by is None or str(by) in before.accounts else None
+            return None if accounts is None else LinkedAccounts(accounts=accounts, revision=before.revision + 1)
+
+        return self._linked.change(self._linked_key(user_id), changed)[1]
+
+    def _linked_key(self, user_id: str) -> str:
+        return f"{self._prefix}{{{user_id}}}:accounts"
 
     # -- The link of an account ---------------------------------------------------------------------------
 
     def _link_key(self, account: str) -> str:
-        return self._records.place_of(account).pointer
+        return self._repository.account_keys(account).account_key(LINK_KEY.name)
 
     def _linked_to(self, user_id: str, accounts: Iterable[str]) -> set[str]:
         """Return those of the accounts whose link names this user."""
         keys = {account: self._link_key(account) for account in accounts}
-        if self._link.is_cluster:  # they are on as many slots
-            values = [self._link.call("GET", key) for key in keys.values()]
-        else:
-            values = self._link.call("MGET", *keys.values())
+        values = self._connection.values(*keys.values())
         return {
             account
-            for (account, key), sealed in zip(keys.items(), values, strict=True)
-            if self._records.open_pointer(key, sealed).user == user_id
+            for (account, key), stored in zip(keys.items(), values, strict=True)
+            if self._links.decode(key, stored).user == user_id
         }
 
     def _link_to(self, account: str, user_id: str, revision: int) -> bool:
@@ -291,15 +302,7 @@ class AccountLinking:
         return self._change_link(account, let_go)
 
     def _change_link(self, account: str, change: Callable[[AccountLink], AccountLink | None]) -> bool:
-        key = self._link_key(account)
-        for _ in range(_ATTEMPTS):
-            sealed = self._link.call("GET", key)
-            after = change(self._records.open_pointer(key, sealed))
-            if after is None:
-                return False
-            if self._swap(key, sealed or b"", after):
-                return True
-        raise StoreUnavailable("the link kept changing", retry_after=1)
+        return self._links.change(self._link_key(account), change)[1] is not None
 
     def _announce(self, user_id: str, linked: LinkedAccounts) -> None:
         """Have all living sessions of a user go on under new ids: what they are sessions of has changed."""
@@ -317,6 +320,6 @@ class AccountLinking:
             # The change itself is done, and saying otherwise would have it done twice.
             logger.warning("sessions of a user keep their ids: %s", error)
 
-    def _swap(self, key: str, before: bytes, after: LinkedAccounts | AccountLink) -> bool:
-        sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
-        return bool(self._link.run(scripts.SWAP, (key,), before, sealed) == 1)
+
+def _without(accounts: tuple[str, ...], account: Account) -> tuple[str, ...]:
+    return tuple(each for each in accounts if each != str(account))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask
 
     from ...events import Event
-    from ...sessions.repository import AccountValues
+    from ...sessions.record import AccountValues
     from ...settings import Settings
     from ...web.session_view import SessionView
     from .account_status import StoredStatus
@@ -63,10 +63,11 @@ class Roles(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what reads and changes roles and verifications."""
-        from .roles import AccountRoles
+        from .roles import STATUS_KEY, AccountRoles
 
         ours = self.services
-        self.roles = AccountRoles(ours.link, ours.keys, ours.records, ours.settings)
+        self.roles = AccountRoles(ours.connection, ours.keys, ours.repository, ours.settings)
+        self.account_keys = (STATUS_KEY,)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the administration pages."""
@@ -96,7 +97,7 @@ class Roles(Part):
 
     def stored_status(self, values: AccountValues) -> StoredStatus:
         """Return what administrators decided about an account, as it was read with the account's session."""
-        return values.standing
+        return self.roles.status_of(values)
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
         """Return role and verification as administrators decided them."""

@@ -34,7 +34,7 @@ roles = Commands("roles", help="Give and take roles and verifications.")
 @json_option
 def list_roles(as_json: bool) -> None:
     """List the accounts with a role or a verification, and what they have."""
-    now = services().records.time()
+    now = services().repository.time()
     shown = [_member(member, now) for member in _roles().decided()]
     shown.sort(key=lambda row: (row["role"], row["account"]))
     answer(shown if as_json else _role_table(shown), as_json)
@@ -149,7 +149,7 @@ def _role(member: Member) -> str:
     ours = services()
     if ours.role_for is None:
         return member.status.role
-    return ours.account_status(member.account, ours.records.account_values(member.account)).role
+    return ours.account_status(member.account, ours.repository.account_values(member.account)).role
 
 
 def _roles() -> AccountRoles:
