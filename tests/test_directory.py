@@ -200,7 +200,7 @@ def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
         server.stop()
         caplog.set_level(logging.WARNING)
         people.note_sign_in(str(ALICE))
-        assert "could not note a sign-in" in caplog.text
+        assert "a sign-in could not be noted" in caplog.text
         assert ALICE.address not in caplog.text
         for ask in (people.decided, people.seen, people.reencrypt, lambda: people.status(ALICE)):
             with pytest.raises(StoreUnavailable):
@@ -269,7 +269,7 @@ def test_secret_rotation_keeps_every_account_status(people: AccountRoles, rotate
 def test_roles_are_lost_if_not_encrypted_again(people: AccountRoles, rotated: Callable[..., Services]) -> None:
     people.assign(ALICE, "admin")
     assert roles_of(rotated(())).decided() == []
-    assert roles_of(rotated(())).standing(ALICE) == StoredStatus()
+    assert roles_of(rotated(())).status(ALICE) == StoredStatus()
 
 
 def test_encrypting_with_a_wrong_secret_destroys_nothing(
@@ -278,12 +278,12 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people.assign(ALICE, "admin")
     people.note_sign_in(str(ALICE))
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert roles_of(rotated(())).reseal() == 0
+    assert roles_of(rotated(())).reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = roles_of(rotated())
     redis.hset("wallet:{directory}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
-    assert roles_of(rotated(())).reseal() == 0
+    assert roles_of(rotated(())).reencrypt() == 0
     assert people.status(ALICE).role == "admin"
 
 
@@ -304,7 +304,7 @@ def test_role_assigned_during_re_encryption_is_kept(people: AccountRoles, rotate
         account = accounts.parse(some_account(number))
         people.verify(account, "lic_1", "licensed", 30)
         together(during.reencrypt, lambda account=account: during.assign(account, "admin"))  # type: ignore[misc]
-        standing = roles_of(rotated(())).standing(account) if number % 10 == 0 else during.status(account)
+        standing = roles_of(rotated(())).status(account) if number % 10 == 0 else during.status(account)
         assert (standing.role, standing.professional_id) == ("admin", "lic_1")
 
 

@@ -577,7 +577,7 @@ def test_secret_rotation_keeps_linked_accounts(people: AccountLinking, rotated: 
     assert [during.user(each) for each in (ALICE, BOB, CAROL)] == expected
     assert during.reencrypt() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
     assert during.reencrypt() == 0
-    assert [linked_accounts_of(rotated(())).of(each) for each in (ALICE, BOB, CAROL)] == expected
+    assert [linked_accounts_of(rotated(())).user(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
 def test_encrypting_with_a_wrong_secret_destroys_nothing(
@@ -585,7 +585,7 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
 ) -> None:
     people.link(BOB, by=ALICE)
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert linked_accounts_of(rotated(())).reseal() == 0
+    assert linked_accounts_of(rotated(())).reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
@@ -611,7 +611,7 @@ def test_link_made_during_re_encryption_is_kept(people: AccountLinking, rotated:
         together(during.reencrypt, lambda own=own, other=other: during.link(other, by=own))
         assert set(during.user(own).accounts) == {own, one, other}
     during.reencrypt()
-    assert len(linked_accounts_of(rotated(())).of(own).accounts) == 3
+    assert len(linked_accounts_of(rotated(())).user(own).accounts) == 3
 
 
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------

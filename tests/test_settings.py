@@ -87,7 +87,6 @@ def test_trial_wallets_are_off_in_production_by_default() -> None:
 def test_trial_wallet_is_kept_as_long_as_the_longest_session() -> None:
     assert settings(PREGENERATED_DAYS=1).pregenerated_days == 1
     assert "between 2 and 365" in refusal(PREGENERATED_DAYS=1, ABSOLUTE_SECONDS=DAY + 1)
-    assert "between 30 and 365" in refusal(PREGENERATED_DAYS=29, PROFESSIONAL_ABSOLUTE_SECONDS=30 * DAY)
     assert "PREGENERATED_DAYS" in refusal(PREGENERATED_DAYS=366)
 
 
