@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, g, has_app_context, has_request_context
+from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
 from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from . import events
+from . import events, part
 from .access.actions import Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
+from .part import Part
 from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
@@ -27,18 +28,18 @@ from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
 from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import PERSON, People
+from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import STANDING, Directory
+from .parts.roles.roles import Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
 from .sessions.sweeper import Sweeper
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -47,7 +48,7 @@ from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import cli, csrf, error_handlers, guards, logs, request_client, session_view
+from .web import assets, cli, csrf, error_handlers, guards, logs, request_client, session_view
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
@@ -55,17 +56,6 @@ from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
-
-# What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
-_NEEDED = {
-    "nacl": "PyNaCl is missing: run pip install pynacl. "
-    "It checks the keys and signatures of Solana and the Internet Computer.",
-}
-# coincurve has no wheel for Python 3.14 and later. There eth-keys recovers signers in Python, in 5 ms.
-if sys.version_info < (3, 14):
-    _NEEDED["coincurve"] = (
-        "coincurve is missing: run pip install coincurve. Without it a flood of signatures stops the server."
-    )
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +95,7 @@ class WalletSessions:
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
         actions: Mapping[str, str] | None = None,
+        parts: Iterable[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
@@ -113,18 +104,18 @@ class WalletSessions:
             "types": tuple(session_types),
             "roles": roles,
         }
-        self._actions = Actions(actions)
+        self._actions = actions
+        self._parts = parts
         self._clock = clock
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Set up `app`; raise `Misconfigured` for anything unsafe, with the sentence that fixes it."""
-        for module, sentence in _NEEDED.items():
-            if importlib.util.find_spec(module) is None:
-                raise Misconfigured(sentence)
         _development_secret(app)
-        settings = Settings.from_config(app.config)
+        parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
+        settings = _settings(app, parts)
+        actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
@@ -142,8 +133,9 @@ class WalletSessions:
             if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        recent_sign_ins = RecentSignIns(keys)
-        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
         lifecycle = Lifecycle(repository)
         signing_keys = SigningKeys(
             connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
@@ -155,11 +147,11 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, self._actions)
+        _demand_sentences(policy, actions)
         servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
-        Services(
+        services = Services(
             settings=settings,
             repository=repository,
             store=store,
@@ -167,11 +159,11 @@ class WalletSessions:
             tokens=tokens,
             refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
-            challenges=Challenges(settings, repository, contracts, self._clock),
+            challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
             directory=Directory(connection, keys, repository, settings),
             people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=recent_sign_ins,
+            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
             shares=Shares(connection, keys, repository, settings),
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
@@ -180,11 +172,12 @@ class WalletSessions:
             readiness=Readiness(connection, keys, settings),
             rate_limits=RateLimits(connection, settings),
             policy=policy,
-            actions=self._actions,
+            actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
-        ).install(app)
+        )
+        services.install(app)
         _keep_what_happens(app)
         metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
@@ -193,11 +186,43 @@ class WalletSessions:
         app.before_request(guards.guard)
         app.register_blueprint(pages)
         app.register_blueprint(api)
-        error_handlers.register(app)
         cli.register(app)
-        _templates(app, settings)
+        for each in parts:
+            _load(app, services, each)
+        error_handlers.register(app)
+        _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+
+
+def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
+    of_parts = {each.name for part in parts if part.settings is not None for each in fields(part.settings)}
+    # What this application's parts bring, even if another application in this process has more of them.
+    chains = [chain for part in parts for verifier in part.verifiers for chain in verifier.chains]
+    default = [each.id for each in chains if each.default]
+    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
+
+
+def _load(app: Flask, services: Services, part: type[Part]) -> None:
+    """Make the part's instance for this application, and register what it brings."""
+    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
+    loaded = services.parts[part.name] = part(services, options)
+    loaded.setup(app)
+    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
+    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+        services.blueprints.add(blueprint.name)
+        app.register_blueprint(blueprint, **({} if prefix is None else {"url_prefix": prefix}))
+    for command in loaded.commands():
+        _add_command(app, command)
+
+
+def _add_command(app: Flask, command: click.Command) -> None:
+    group = app.cli.commands.get(command.name or "")
+    if isinstance(group, click.Group) and isinstance(command, click.Group):
+        for each in command.commands.values():
+            group.add_command(each)
+    else:
+        app.cli.add_command(command)
 
 
 def _is_command() -> bool:
@@ -242,6 +267,8 @@ def _keep_what_happens(app: Flask) -> None:
         ours.audit.note(event, request_client.current())
         if isinstance(event, events.SessionCreated):
             ours.directory.saw(event.account)
+        for hear in ours.hooks("on_event"):
+            hear(event)
 
     # Held weakly, and by the application: it ends with that.
     events.happened.connect(keep, weak=True)
@@ -279,7 +306,8 @@ def _csrf(app: Flask, settings: Settings) -> None:
         CSRFProtect(app)
 
 
-def _templates(app: Flask, settings: Settings) -> None:
+def _templates(app: Flask, services: Services) -> None:
+    settings = services.settings
     filters = (
         session_view.iso,
         session_view.clock,
@@ -291,7 +319,7 @@ def _templates(app: Flask, settings: Settings) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
-    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,

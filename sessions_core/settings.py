@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from types import MappingProxyType
@@ -16,7 +16,8 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from .errors import Misconfigured
-from .sign_in.accounts import CHAINS
+from .sign_in.accounts import CHAINS, default_chains
+from .sign_in.messages import STATEMENT_CHARACTER
 
 PREFIX = "SESSIONS_CORE_"
 MINUTE, DAY = 60, 86_400
@@ -24,8 +25,6 @@ SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
 KINDS = ("", "anonymous_", "professional_")  # of session, as the settings of their clocks begin
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# What EIP-4361 lets a statement have: reserved and unreserved characters of RFC 3986, and the space.
-STATEMENT_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]"
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
@@ -57,21 +56,12 @@ class Settings:
     """The name of the site as people read it."""
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
-    chains: tuple[str, ...] = (
-        "eip155:1",
-        "eip155:10",
-        "eip155:137",
-        "eip155:8453",
-        "eip155:42161",
-        "eip155:11155111",
-        "stacks:1",
-        "stacks:2147483648",
-        "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
-        "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
-        "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z",
-        "icp:737ba355e855bd4b61279056603e0550",
-    )
-    """CAIP-2 ids that may sign in, each one known to `accounts.CHAINS`."""
+    parts: tuple[str, ...] | None = None
+    """The parts to load, by the names of their folders below sessions_core/parts; None loads all that are there."""
+    url_prefixes: Mapping[str, str] = field(default_factory=dict)
+    """For a part, where its pages are instead of their usual place: {"roles": "/staff"} moves /admin."""
+    chains: tuple[str, ...] = field(default_factory=default_chains)
+    """CAIP-2 ids that may sign in, each of a part that is loaded; by default those that the parts name."""
 
     rpc_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
@@ -168,23 +158,19 @@ class Settings:
     """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Read the settings from a Flask configuration.
+    def from_config(cls, config: Mapping[str, Any], of_parts: Collection[str] = ()) -> Settings:
+        """Read the settings from a Flask configuration; `of_parts` are the names that belong to parts.
 
         Raises `Misconfigured` for unknown names, wrong types and every unsafe value.
         """
-        known = {field.name: field for field in fields(cls) if field.name != "secrets"}
-        hints = get_type_hints(cls)
-        values: dict[str, Any] = {}
-        for key, value in config.items():
-            if not key.startswith(PREFIX):
-                continue
+        known = {field.name for field in fields(cls)} - {"secrets"}
+        for key in config:
             name = key.removeprefix(PREFIX).lower()
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
+            if key.startswith(PREFIX) and name not in known and name not in of_parts:
+                near = difflib.get_close_matches(name, {*known, *of_parts}, 1)
                 hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
                 raise Misconfigured(f"{key} is not a setting.{hint}")
-            values[name] = _typed(key, value, hints[name])
+        values = read(cls, config)
         fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
         if not isinstance(fallbacks, (list, tuple)):
             raise Misconfigured("SECRET_KEY_FALLBACKS must be a list of the former secrets, oldest first.")
@@ -370,6 +356,16 @@ class Settings:
                 )
 
 
+def read(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a Flask configuration has for the fields of a dataclass: `SESSIONS_CORE_<FIELD>` each, by name.
+
+    Raises `Misconfigured` for a value of another type than the field's.
+    """
+    hints = get_type_hints(cls)
+    keys = ((each.name, f"{PREFIX}{each.name.upper()}") for each in fields(cls) if each.name != "secrets")
+    return {name: _typed(key, config[key], hints[name]) for name, key in keys if key in config}
+
+
 def _canonical(origin: str) -> str | None:
     """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
     try:
@@ -396,20 +392,29 @@ def _is_safe_url(url: str, plain: bool) -> bool:
     return parts.scheme == "https" or (plain and parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
+_STRINGS = (tuple[str, ...], tuple[str, ...] | None)
+
+
 def _typed(key: str, value: Any, hint: Any) -> Any:
     if hint == Mapping[str, str]:
         if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
             return MappingProxyType(dict(value))
         raise Misconfigured(f'{key} must be a mapping such as {{"eip155:1": "https://rpc.example.org/key"}}.')
-    if hint == tuple[str, ...] and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+    if hint in _STRINGS and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
+    if hint == _STRINGS[1] and value is None:
+        return None
     if hint == str | None and (value is None or isinstance(value, str)):
         return value or None
     if hint == bool | None and (value is None or value is True or value is False):
         return value
     if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
         return value
-    wanted = "a list of strings" if hint == tuple[str, ...] else getattr(hint, "__name__", str(hint))
+    wanted = (
+        "a list of strings"
+        if hint in (tuple[str, ...], tuple[str, ...] | None)
+        else getattr(hint, "__name__", str(hint))
+    )
     secret = key.endswith(("_URL", "_URLS", "_SECRET"))  # or holds one
     raise Misconfigured(f"{key} must be {wanted}, not {type(value).__name__ if secret else repr(value)}.")
 

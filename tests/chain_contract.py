@@ -26,7 +26,6 @@ from sessions_core.errors import (
 )
 from sessions_core.sign_in import accounts, messages, verifiers
 from sessions_core.sign_in.accounts import Account
-from sessions_core.sign_in.verifiers import MAX_SIGNATURE
 
 NOW = 1_769_860_800  # 2026-01-31T12:00:00Z, when the texts of these tests are issued
 
@@ -99,7 +98,7 @@ class VerifierContract:
 
     # -- The contract ----------------------------------------------------------------------------------------
 
-    def test_the_verifier_is_found_by_its_namespace_and_by_the_word_in_the_text(self) -> None:
+    def test_verifier_is_found_by_namespace_and_account_kind(self) -> None:
         found = verifiers.verifier(self.namespace)
         assert (found.namespace, found.layout.account_kind) == (self.namespace, self.account_kind)
         assert verifiers.namespace_of(self.account_kind) == self.namespace
@@ -114,7 +113,7 @@ class VerifierContract:
         with pytest.raises(ChainUnsupported):
             verifiers.verify(Account("unknown", account.reference, account.address), "", "", NOW)
 
-    def test_warming_up_twice_is_fine(self) -> None:
+    def test_warming_up_twice_is_harmless(self) -> None:
         verifiers.warm(self.namespace)
         verifiers.warm(self.namespace)
 
@@ -124,14 +123,14 @@ class VerifierContract:
             text = self.text(account)
             signature = signer.sign(text)
             assert verifiers.verify(account, text, signature, NOW) is None
-            assert len(signature) <= verifiers.verifier(self.namespace).max_signature <= MAX_SIGNATURE
+            assert len(signature) <= verifiers.verifier(self.namespace).max_signature <= verifiers.max_signature()
 
     @pytest.mark.parametrize("statement", [None, "Sign in.", "URI: https://evil.example/", "Version: 1"])
-    def test_its_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
+    def test_text_is_read_as_it_was_written(self, signer: Signer, statement: str | None) -> None:
         for network in self.networks:
             account = self.account(signer, network)
             text = self.text(account, statement)
-            found = messages.read(text, verifiers.LAYOUTS)
+            found = messages.read(text, verifiers.layouts())
             assert found == self.message(account, statement)
             assert messages.write(found) == text
             assert text.splitlines()[1] == account.address
@@ -200,7 +199,7 @@ class VerifierContract:
         with pytest.raises(SignatureMismatch):
             verify(account, text, self.new_signer().sign(text))
 
-    def test_a_text_that_names_the_victim_proves_nothing_when_another_signed_it(self, signer: Signer) -> None:
+    def test_victims_text_signed_by_another_key_is_refused(self, signer: Signer) -> None:
         attacker = self.new_signer()
         text = self.text(self.account(signer))
         signature = attacker.sign(text)
@@ -238,12 +237,12 @@ class VerifierContract:
             "0x" + "\u0660" * 130,
             "0x" + "0" * 130,
             "0x" + "f" * 130,
-            "a" * MAX_SIGNATURE,
-            "\n" * MAX_SIGNATURE,
+            "a" * verifiers.max_signature(),
+            "\n" * verifiers.max_signature(),
         ],
         ids=ascii,
     )
-    def test_junk_is_no_signature(self, signer: Signer, junk: str) -> None:
+    def test_malformed_signature_is_refused(self, signer: Signer, junk: str) -> None:
         account = self.account(signer)
         with pytest.raises(SignInRefused):
             verify(account, self.text(account), junk)
@@ -259,7 +258,8 @@ class VerifierContract:
             with pytest.raises(SignInRefused):
                 verify(account, text, "0x" + chance.randbytes(64).hex() + "1b")
 
-    def test_a_signature_with_characters_changed_added_or_lost_is_refused(self, signer: Signer) -> None:
+    def test_altered_signature_is_refused(self, signer: Signer) -> None:
+        """Characters are changed, added or removed at random."""
         chance = random.Random(122)
         account = self.account(signer)
         text = self.text(account)
@@ -298,7 +298,7 @@ class VerifierContract:
                 verify(account, text, (filling * most)[:most])
             assert time.process_time() - start < 0.05
 
-    def test_whatever_a_library_raises_is_a_refusal(
+    def test_any_library_error_is_a_refusal(
         self, signer: Signer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def stumble(*_: object) -> None:

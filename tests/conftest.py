@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from flask import Flask
 from jinja2.bccache import BytecodeCache, FileSystemBytecodeCache
@@ -15,18 +22,20 @@ from app import create_app
 from sessions_core import events
 from sessions_core.sessions.record import LoadedSession, SessionRecord
 from sessions_core.sessions.repository import SessionRepository
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from . import clusters
 from .actors import ORIGIN, Visitor, Wallet
 from .clusters import Cluster, Sentinels
+from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, ROOT, SECRET
 from .evm import Anvil
 from .evm.nodes import Relay
-from .stored import ABSOLUTE, ALICE, ANOTHER, IDLE
+from .processes import Running
+from .servers import Server, free_port, hearing_signals, running
+from .stored import link_of
 from .time_machine import Clock, TimeMachine
-
-SECRET = "a test secret of 32 characters or more, 0123456789"
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +57,20 @@ def redis_url(redis_server: str) -> str:
 def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
+        yield client
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis of this test alone, fit for production, which it may ruin; a module may override it with another."""
+    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
+        yield server
+
+
+@pytest.fixture
+def raw(server: Server) -> Iterator[Redis]:
+    """A client of our own to that Redis."""
+    with server.client() as client:
         yield client
 
 
@@ -148,7 +171,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        app.extensions["wallet_sessions"].repository._connection.close()
+        link_of(app.extensions["wallet_sessions"].repository).close()
 
 
 @pytest.fixture
@@ -185,7 +208,10 @@ def store(services: Services) -> SessionRepository:
 
 @pytest.fixture
 def start(services: Services) -> Callable[..., LoadedSession]:
-    """Store a record of Alice."""
+    """Store the record of a session as it is given, without the rules and the events of a sign-in.
+
+    `account`: CAIP-10, or "" for a visitor's session; `idle`, `absolute`: seconds; then fields of the record.
+    """
 
     def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> LoadedSession:
         handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
@@ -195,6 +221,27 @@ def start(services: Services) -> Callable[..., LoadedSession]:
         return services.lifecycle.create(record, idle, absolute)
 
     return start
+
+
+@pytest.fixture
+def owner() -> Wallet | Account | None:
+    """Whose sessions `sign_in` starts when nobody is named: a new wallet's each; a module may override it."""
+    return None
+
+
+@pytest.fixture
+def sign_in(services: Services, owner: Wallet | Account | None) -> Callable[..., LoadedSession]:
+    """Start a session by the rules of a sign-in, events included, for an account that has already proved itself.
+
+    `whose`: an account, or a wallet, which is then used on `chain`; the options are those of `Lifecycle.start`.
+    """
+
+    def sign_in(whose: Wallet | Account | None = owner, chain: str = "eip155:1", **options: Any) -> LoadedSession:
+        whose = whose or Wallet()
+        account = parse(whose.account(chain)) if isinstance(whose, Wallet) else whose
+        return services.lifecycle.start(account, services.policy.standard, **options)
+
+    return sign_in
 
 
 @pytest.fixture
@@ -233,3 +280,50 @@ def happened() -> Iterator[list[events.Event]]:
     events.happened.connect(note)
     yield seen
     events.happened.disconnect(note)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, so that the developer's own instance folder is left alone."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("app.py", "config.py", "gunicorn.conf.py", "Makefile"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("sessions_core", "templates", "static", "requirements"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture
+def start_server(checkout: Path) -> Iterator[Callable[[list[str], str], Running]]:
+    """Start a command in a copy of the checkout, on a port of its own; wait until it prints the given words."""
+    started: list[Running] = []
+    sockets = tempfile.mkdtemp(prefix="ws-")  # the path of a socket must be short
+
+    def run(command: list[str], words: str) -> Running:
+        port = free_port()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        process = subprocess.Popen(
+            hearing_signals(command),
+            cwd=checkout,
+            env=kept | {"PORT": str(port), "TMPDIR": sockets, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        server = Running(process, port, Path(sockets))
+        started.append(server)
+        server.wait_until(words.format(port=port))
+        return server
+
+    yield run
+    for server in started:
+        for process in server.family or [psutil.Process(server.process.pid)]:
+            if process.is_running():
+                process.kill()
+        server.process.wait(PATIENCE)
+        if server.process.stdout is not None:
+            server.process.stdout.close()
+    shutil.rmtree(sockets, ignore_errors=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
 
 
 def blocks(document: str, heading: str, language: str) -> list[str]:
@@ -29,3 +28,20 @@ def run(app: object, heading: str, **names: object) -> dict[str, object]:
     for code in blocks("integrate.md", heading, "python"):
         exec(compile(code, f"docs/integrate.md, {heading}", "exec"), space)  # our own text
     return space
+
+
+def table(path: str, first: str) -> dict[str, list[str]]:
+    """The rows of the table whose first heading is `first`: the first cell, without backticks, and the others."""
+    rows: dict[str, list[str]] = {}
+    inside = False
+    for line in (ROOT / path).read_text().splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+        if cells and cells[0] == first:
+            inside = True
+        elif not cells:
+            inside = False
+        elif inside and not set(cells[0]) <= set("-: "):
+            assert cells[0].strip("`") not in rows, f"{cells[0]} twice"
+            rows[cells[0].strip("`")] = cells[1:]
+    assert rows, f"{path} has no table that begins with {first}"
+    return rows

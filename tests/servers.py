@@ -237,6 +237,13 @@ def tls_for(directory: Path, host: str) -> ssl.SSLContext:
     return context
 
 
+def with_rights(server: Server, *rules: str) -> str:
+    """Make the user `app` with these rules and no others; return its URL. It has no channel unless they give one."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", "resetchannels", *rules)
+    return server.url.replace("unix://", "unix://app:secret@")
+
+
 def commands_run(client: Redis) -> dict[str, int]:
     """How often each command has run, those inside scripts included, and those of this question left out."""
     stats = client.info("commandstats")

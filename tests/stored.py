@@ -1,58 +1,135 @@
-"""Stored sessions as tests make, find and damage them."""
+"""What is stored, as tests find, read and damage it.
+
+Names that the product keeps to itself are used here and in `time_machine`, so that a change of the format of records
+changes these modules and no test.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
-from typing import Any
 
+import pytest
 from redis import Redis
 
-from sessions_core.sessions.record import LoadedSession
+from sessions_core.parts.activity.activity_log import Audit
+from sessions_core.parts.api.signing_keys import SigningKeys
+from sessions_core.parts.linked_wallets.linked_accounts import People
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
+from sessions_core.sessions.repository import SessionRepository, associated_data
+from sessions_core.sessions.session_data import to_stored
+from sessions_core.storage.connection import RedisConnection
+from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.services import Services
 
-ANOTHER = "another secret of 32 characters or more, 9876543210"
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
-ALICE, BOB = (
-    "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7",
-    "eip155:1:0xde709f2102306220921060314715629080e2fb77",
-)
+from .actors import Visitor
+
+# -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def key_of(redis: Redis, live: LoadedSession) -> bytes:
-    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
-    return key
+def link_of(part: SessionRepository | People | Audit) -> RedisConnection:
+    """Return the connection to Redis that a part of the application uses."""
+    return part._connection
 
+
+def keys_of(part: SessionRepository | Audit | SigningKeys) -> KeyRing:
+    """Return the keys with which a part of the application encrypts what it stores."""
+    return part._ring if isinstance(part, SigningKeys) else part._keys
+
+
+def site_epoch_of(repository: SessionRepository) -> str:
+    """Return the key of the epoch that counts the revocations of all sessions."""
+    return repository._global_epoch
+
+
+# -- Records -------------------------------------------------------------------------------------------------------
 
 FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
 
 
+def key_of(redis: Redis, live: LoadedSession) -> bytes:
+    """Return the key of a session's record."""
+    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
+    return key
+
+
+def fields_of(redis: Redis, key: str | bytes) -> list[bytes]:
+    """Return the fields of a stored record, in the order of `FIELDS`."""
+    return redis.get(key).split(b"|", len(FIELDS) - 1)
+
+
 def change(redis: Redis, live: LoadedSession, field: str, how: Callable[[bytes], bytes]) -> None:
-    """Change one field of a stored record, as somebody who can write to Redis would."""
-    parts = redis.get(key_of(redis, live)).split(b"|", 6)
+    """Change one field of a stored record, as an attacker who can write to Redis would."""
+    key = key_of(redis, live)
+    parts = fields_of(redis, key)
     position = FIELDS.index(field)
     changed = how(parts[position])
     assert changed != parts[position]
     parts[position] = changed
-    redis.set(key_of(redis, live), b"|".join(parts), keepttl=True)
+    redis.set(key, b"|".join(parts), keepttl=True)
 
 
-def together(*steps: Callable[[], Any]) -> list[Any]:
-    """Run all steps at the same moment, and return what they returned, in their order."""
-    barrier = threading.Barrier(len(steps))
-    results: list[Any] = [None] * len(steps)
+def replace_sealed(redis: Redis, repository: SessionRepository, live: LoadedSession, plaintext: bytes) -> None:
+    """Put another plaintext into a stored record, as an attacker who knows the secret would."""
+    key = key_of(redis, live)
+    change(redis, live, "sealed", lambda _: _sealed_as(repository, key, fields_of(redis, key), plaintext))
 
-    def run(number: int, step: Callable[[], Any]) -> None:
-        barrier.wait()
-        results[number] = step()
 
-    threads = [threading.Thread(target=run, args=(number, step)) for number, step in enumerate(steps)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+def rewrite(
+    redis: Redis, repository: SessionRepository, key: str, how: Callable[[SessionRecord, list[bytes]], None]
+) -> None:
+    """Change a stored record, its fields included, as the server would: it stays readable."""
+    fields = fields_of(redis, key)
+    record = repository.decode(repository._keys.decrypt(fields[-1], associated_data(key, fields[1:-1])))
+    how(record, fields)
+    record.data = to_stored(record.data)
+    fields[-1] = _sealed_as(repository, key, fields, repository._encode(record))
+    redis.set(key, b"|".join(fields), keepttl=True)
+
+
+def _sealed_as(repository: SessionRepository, key: str | bytes, fields: list[bytes], plaintext: bytes) -> bytes:
+    key = key.decode() if isinstance(key, bytes) else key
+    return repository._keys.encrypt(plaintext, associated_data(key, fields[1:-1]))
+
+
+def end_of(repository: SessionRepository, keys: SessionKeys) -> EndedSession:
+    """Return why the session that was stored here is no more."""
+    return repository._end_reason(keys)
+
+
+def before_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch, repository: SessionRepository, step: Callable[[], object]
+) -> None:
+    """Do something once, between encrypting the next record and storing it."""
+    sealed = repository._encrypted
+
+    def step_first(live: LoadedSession) -> bytes:
+        record = sealed(live)
+        monkeypatch.setattr(repository, "_encrypted", sealed)
+        step()
+        return record
+
+    monkeypatch.setattr(repository, "_encrypted", step_first)
+
+
+def live_of(services: Services, visitor: Visitor) -> LoadedSession:
+    """Return the session of a visitor, without keeping it alive."""
+    live = services.repository.load(visitor.session_id, "never")
+    assert isinstance(live, LoadedSession)
+    return live
+
+
+# -- The activity log, and all of Redis ----------------------------------------------------------------------------
+
+
+def encoded_entry(log: Audit, entry: object) -> bytes:
+    """Return an entry of the activity log before it is encrypted; nothing checks that it is one."""
+    return log._encode(entry)
+
+
+def sealed_entry(log: Audit, stream: str, plaintext: bytes) -> bytes:
+    """Return an entry of the activity log as it stands in a stream."""
+    return log._keys.encrypt(plaintext, stream.encode())
 
 
 def everything(redis: Redis) -> bytes:

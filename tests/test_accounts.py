@@ -7,7 +7,10 @@ import random
 import pytest
 
 from sessions_core.errors import AccountKeyless, AccountMalformed
-from sessions_core.sign_in import accounts, encodings
+from sessions_core.parts.ethereum.verifier import checksum_address
+from sessions_core.parts.internet_computer import principals
+from sessions_core.parts.stacks import c32check
+from sessions_core.sign_in import accounts
 from sessions_core.sign_in.accounts import Account
 
 # The test cases of ERC-55: all caps, all lower, and four in mixed case.
@@ -40,17 +43,18 @@ def example(chain_id: str) -> str:
 
 @pytest.mark.parametrize("address", ERC55)
 def test_the_published_checksums_are_ours(address: str) -> None:
-    assert accounts.eip55(address.lower()) == address
-    assert accounts.eip55("0x" + address[2:].upper()) == address
+    assert checksum_address(address.lower()) == address
+    assert checksum_address("0x" + address[2:].upper()) == address
     assert str(accounts.parse(f"eip155:1:{address}")) == f"eip155:1:{address}"
 
 
-def test_an_address_in_one_case_carries_no_checksum_and_is_given_one() -> None:
+def test_single_case_address_is_given_its_checksum() -> None:
+    """An address in only lower or only upper case carries no checksum to verify."""
     assert accounts.parse(f"eip155:1:{GOOD.lower()}").address == GOOD
     assert accounts.parse(f"eip155:1:0x{GOOD[2:].upper()}").address == GOOD
 
 
-def test_one_letter_of_a_checksummed_address_in_the_other_case_is_refused() -> None:
+def test_one_letter_in_the_wrong_case_breaks_the_checksum() -> None:
     letters = [at for at in range(2, 42) if GOOD[at].isalpha()]
     assert len(letters) > 15
     for at in letters:
@@ -98,16 +102,16 @@ def test_one_letter_of_a_checksummed_address_in_the_other_case_is_refused() -> N
         "\ud800",
     ],
 )
-def test_what_is_not_one_canonical_account_is_refused(text: str) -> None:
+def test_non_canonical_account_is_refused(text: str) -> None:
     with pytest.raises(AccountMalformed):
         accounts.parse(text)
 
 
-def test_a_mutated_account_is_refused_or_another_spelling_of_itself() -> None:
+def test_mutated_account_is_refused_or_parses_to_itself() -> None:
     chance = random.Random(55)
     accepted = refused = 0
     for _ in range(2000):
-        address = accounts.eip55("0x" + chance.randbytes(20).hex())
+        address = checksum_address("0x" + chance.randbytes(20).hex())
         text = list(f"eip155:{chance.choice((1, 10, 8453))}:{address}")
         if chance.random() < 0.8:
             text[chance.randrange(len(text))] = chance.choice("eip15:x0aAfF9.-%\n\0é ")
@@ -133,7 +137,7 @@ def test_a_chain_has_a_name_and_a_network() -> None:
     assert accounts.chain("eip155:1").network == "mainnet"
 
 
-def test_a_chain_that_is_not_listed_is_unsupported_rather_than_an_error() -> None:
+def test_unlisted_chain_is_unsupported_not_malformed() -> None:
     stranger = accounts.parse(f"eip155:5:{GOOD}").chain
     assert (stranger.id, stranger.network) == ("eip155:5", "unsupported")
     assert "eip155:5" in stranger.name
@@ -193,9 +197,10 @@ def kind_of(text: str) -> type[AccountMalformed]:
     return type(refusal.value)
 
 
-def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
+def test_multisig_stacks_addresses_are_refused_as_keyless() -> None:
+    """They have an error code of their own on both networks; a wrong checksum stays malformed."""
     for version, name in ((20, "SM"), (21, "SN")):
-        address = encodings.write_stacks(version, HASH160)
+        address = c32check.write_stacks(version, HASH160)
         assert address.startswith(name)
         for chain in ("stacks:1", "stacks:2147483648"):
             assert kind_of(f"{chain}:{address}") is AccountKeyless
@@ -205,7 +210,7 @@ def test_addresses_of_several_keys_are_refused_by_a_code_of_their_own() -> None:
 def test_the_version_byte_of_an_address_fits_the_chain() -> None:
     fitting = {("stacks:1", 22), ("stacks:2147483648", 26)}
     for version in (*range(20), *range(22, 32)):
-        address = encodings.write_stacks(version, HASH160)
+        address = c32check.write_stacks(version, HASH160)
         for chain in ("stacks:1", "stacks:2147483648"):
             if (chain, version) in fitting:
                 assert accounts.parse(f"{chain}:{address}").address == address
@@ -213,7 +218,7 @@ def test_the_version_byte_of_an_address_fits_the_chain() -> None:
                 assert kind_of(f"{chain}:{address}") is AccountMalformed
 
 
-def test_an_unknown_stacks_network_is_unsupported_rather_than_malformed() -> None:
+def test_unknown_stacks_network_is_unsupported_not_malformed() -> None:
     for address in (STACKS, STACKS_TESTNET):
         assert accounts.parse(f"stacks:2147483649:{address}").chain.network == "unsupported"
 
@@ -222,7 +227,7 @@ def test_stacks_addresses_of_every_length_are_accepted() -> None:
     """A pattern of 38 characters after ST, often copied, refuses every mainnet address and most of testnet's."""
     lengths = set()
     for zeros in range(21):
-        address = encodings.write_stacks(22, bytes(zeros) + b"\xff" * (20 - zeros))
+        address = c32check.write_stacks(22, bytes(zeros) + b"\xff" * (20 - zeros))
         lengths.add(len(address))
         assert accounts.parse(f"stacks:1:{address}").address == address
     assert (min(lengths), max(lengths)) == (29, 41)
@@ -248,7 +253,7 @@ def test_stacks_addresses_of_every_length_are_accepted() -> None:
         "stacks:1:1FzTxL9Mxnm2fdmnQEArfhzJHevwbvcH6d",
     ],
 )
-def test_what_is_no_stacks_account_is_refused(text: str) -> None:
+def test_malformed_stacks_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 
@@ -278,10 +283,10 @@ def test_what_is_no_stacks_account_is_refused(text: str) -> None:
         f"{ICP}:{PRINCIPAL[:-1]}f",
         f"{ICP}:rdmx6-jaaaa-aaaah-qcaiq-cai",
         f"{ICP}:-------",
-        f"{ICP}:" + encodings.write_principal(b"\2" * 28 + b"\2")[:-4],
+        f"{ICP}:" + principals.write_principal(b"\2" * 28 + b"\2")[:-4],
     ],
 )
-def test_what_is_no_account_of_them_is_refused(text: str) -> None:
+def test_malformed_solana_or_icp_account_is_refused(text: str) -> None:
     assert kind_of(text) is AccountMalformed
 
 
@@ -292,17 +297,19 @@ def test_what_is_no_account_of_them_is_refused(text: str) -> None:
         f"{ICP}:2vxsx-fae",
         f"{ICP}:aaaaa-aa",
         f"{ICP}:rdmx6-jaaaa-aaaaa-aaadq-cai",
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\1"),  # opaque
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\3"),  # derived
-        f"{ICP}:" + encodings.write_principal(b"\1" * 28 + b"\4"),
-        f"{ICP}:" + encodings.write_principal(b"\1" * 27 + b"\2"),
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\1"),  # opaque
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\3"),  # derived
+        f"{ICP}:" + principals.write_principal(b"\1" * 28 + b"\4"),
+        f"{ICP}:" + principals.write_principal(b"\1" * 27 + b"\2"),
     ],
 )
-def test_an_address_that_nobody_signs_for_is_refused_by_a_code_of_its_own(text: str) -> None:
+def test_address_without_a_key_is_refused_as_keyless(text: str) -> None:
+    """The error code differs from that of a malformed address."""
     assert kind_of(text) is AccountKeyless
 
 
-def test_an_unknown_cluster_or_root_key_is_unsupported_rather_than_malformed() -> None:
+def test_unknown_cluster_or_root_key_is_unsupported() -> None:
+    """It is not malformed."""
     for text in (f"solana:EAQLJCV2mh23BsK2P9oYpV5CHVLDNHTx:{SOLANA}", f"icp:{'0' * 32}:{PRINCIPAL}"):
         assert accounts.parse(text).chain.network == "unsupported"
 

@@ -37,7 +37,7 @@ def text_with(statement: str) -> messages.SignInMessage:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_each_sentence_can_stand_in_a_text_with_the_longest_values_it_may_have(name: str) -> None:
+def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
     fields = [field for _, field, _, _ in string.Formatter().parse(ACTIONS[name]) if field]
     values = {field: field[0] * 60 for field in fields}
     if "account" in fields:
@@ -49,16 +49,18 @@ def test_each_sentence_can_stand_in_a_text_with_the_longest_values_it_may_have(n
     assert all(value in sentence for value in values.values())
 
 
-def test_no_two_actions_say_the_same() -> None:
+def test_each_action_has_its_own_sentence() -> None:
     assert len(set(ACTIONS.values())) == len(ACTIONS)
 
 
-def test_every_permission_of_our_types_that_takes_a_signature_has_a_sentence() -> None:
+def test_every_fresh_permission_has_a_sentence() -> None:
+    """Permissions of the built-in session types that need a signature each time are listed in `ACTIONS`."""
     types = Policy(Settings(secrets=("unused",))).types.values()
     assert {permission for each in types for permission in each.fresh} <= ACTIONS.keys()
 
 
-def test_an_application_adds_actions_and_says_ours_in_its_own_words() -> None:
+def test_app_can_add_actions_and_reword_built_in_ones() -> None:
+    """The app's words change neither the defaults nor another set of actions."""
     actions = Actions({"invoice.pay": "Pay invoice {number}.", "session.extend": "Stay here."})
     assert actions.sentence("invoice.pay", {"number": "7"}) == "Pay invoice 7."
     assert actions.sentence("session.extend", {}) == "Stay here."
@@ -95,7 +97,7 @@ def test_an_application_adds_actions_and_says_ours_in_its_own_words() -> None:
     ],
     ids=ascii,
 )
-def test_a_sentence_that_wallets_would_not_show_as_it_is_stops_the_start(sentence: str) -> None:
+def test_sentence_that_wallets_would_alter_stops_the_start(sentence: str) -> None:
     with pytest.raises(Misconfigured, match=r"The sentence of the action 'invoice\.pay'"):
         Actions({"invoice.pay": sentence})
 
@@ -137,7 +139,7 @@ def test_a_word_stands_as_it_is(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["7 and give all to 8", "7. And 8", "7.", ".7", "7, 8", "7 (paid)", "a/b", "7: 8", "it's", "a=b&c=d"]
 )
-def test_several_words_can_not_go_on_with_the_sentence(value: str) -> None:
+def test_multi_word_value_can_not_continue_the_sentence(value: str) -> None:
     sentence = Actions({"pay": "Pay {number}."}).sentence("pay", {"number": value})
     assert sentence == f"Pay [{value}]."
     assert text_with(sentence).statement == sentence
@@ -161,7 +163,7 @@ def test_two_values_never_run_into_each_other(words: str, sentence: str) -> None
 
 
 @pytest.mark.parametrize("values", [{}, {"number": ""}, {"Number": "7"}, {"number": "7" * 121}], ids=str)
-def test_a_value_that_is_missing_or_too_long_to_be_read_is_refused(values: dict[str, str]) -> None:
+def test_missing_or_too_long_action_value_is_refused(values: dict[str, str]) -> None:
     actions = Actions({"pay": "Pay {number}."})
     with pytest.raises(ConfirmationUnclear):
         actions.sentence("pay", values)
@@ -176,7 +178,7 @@ def test_a_sentence_too_long_to_be_read_is_refused() -> None:
         actions.sentence("pay", {"a": "1" * 120, "b": "2" * 120, "c": "3" * 54})
 
 
-def test_only_what_the_sentence_names_is_kept_and_as_it_was() -> None:
+def test_only_values_named_in_the_sentence_are_kept() -> None:
     actions = Actions({"pay": "Pay {number}."})
     assert actions.named("pay", {"number": "7 of 8", "secret": "x", "password": "y"}) == {"number": "7 of 8"}
     assert actions.named("session.extend", {"secret": "x"}) == {}

@@ -18,12 +18,10 @@ from sessions_core.errors import Misconfigured
 from sessions_core.settings import PREFIX, Settings
 
 from .actors import Visitor, Wallet
-from .conftest import SECRET
-
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT, SECRET
 
 
-def test_the_front_page_greets_visitors_and_who_is_signed_in(visitor: Visitor, wallet: Wallet) -> None:
+def test_front_page_greets_visitors_and_signed_in_users(visitor: Visitor, wallet: Wallet) -> None:
     page = visitor.get("/")
     assert page.status_code == 200
     assert 'href="/sign-in"' in page.get_data(as_text=True)
@@ -103,7 +101,7 @@ def test_the_port_moves_the_origin_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found["PORT"], found["SESSIONS_CORE_PUBLIC_ORIGIN"]) == (5001, "http://localhost:5001")
 
 
-def test_every_line_of_config_py_has_its_comment_and_is_a_setting() -> None:
+def test_every_config_py_setting_is_known_and_commented() -> None:
     text = (ROOT / "config.py").read_text()
     blocks = re.findall(r"((?:^#.*\n)*)^([A-Z_]+) = ", text, re.MULTILINE)
     assert len(blocks) >= 10
@@ -115,13 +113,14 @@ def test_every_line_of_config_py_has_its_comment_and_is_a_setting() -> None:
 # -- Starting it ---------------------------------------------------------------------------------------------------
 
 
-def test_flask_finds_the_application_and_importing_it_starts_nothing(tmp_path: Path) -> None:
+def test_flask_finds_the_app_and_import_has_no_side_effects(tmp_path: Path) -> None:
     code = "import app; assert callable(app.create_app); import os; assert not os.listdir('.')"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
 
 
-def test_the_application_imports_quickly_because_slow_libraries_wait_for_a_signature(tmp_path: Path) -> None:
+def test_importing_the_app_loads_no_signature_libraries(tmp_path: Path) -> None:
+    """The slow libraries are loaded with the first signature."""
     code = "import app, sys; print([name for name in ('eth_account', 'Crypto', 'coincurve') if name in sys.modules])"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(

@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -24,29 +23,21 @@ from sessions_core.settings import DAY, Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
+from .activity import HERE, THERE, created, failed
+from .actors import together
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import ALICE, BOB, ROOT, SECRET
+from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
-from .stored import ALICE, BOB, together
-from .test_events import _all
+from .stored import encoded_entry, link_of, sealed_entry
 
-HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
-THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
 MOST = 100
 PURPOSE = "test audit"
 STRANGER = "eip155:1:0x8617E340B3D01FA5F11F306F4090FD50E238070D"
 
 
-def created(account: str = ALICE, handle: str = "sess_1") -> events.Event:
-    return events.SessionCreated(handle=handle, account=account, session_type="standard")
-
-
 def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
     return events.SessionRenewed(handle=handle, account=account)
-
-
-def failed(account: str | None = ALICE) -> events.Event:
-    return events.SignInFailed(code="signature_wrong", account=account)
 
 
 def key(kind: str, account: str | None = None) -> str:
@@ -72,8 +63,8 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
 
 def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
     """Put an entry into a stream at a moment of the test's choice."""
-    entry = log._encode((event.name, dataclasses.asdict(event), client.ip, client.device))
-    redis.xadd(stream, {"e": log._keys.encrypt(entry, stream.encode())}, stream_id)
+    entry = encoded_entry(log, (event.name, dataclasses.asdict(event), client.ip, client.device))
+    redis.xadd(stream, {"e": sealed_entry(log, stream, entry)}, stream_id)
 
 
 class Apart(Audit):
@@ -118,7 +109,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 # -- What is written down ---------------------------------------------------------------------------------------
 
 
-def test_what_happened_to_an_account_is_read_back_newest_first(redis: Redis, log: Audit) -> None:
+def test_account_log_is_read_newest_first(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(events.SessionEnded(handle="sess_1", account=ALICE, reason="signed_out"), THERE)
     seconds, microseconds = redis.time()
@@ -134,7 +125,7 @@ def test_what_happened_to_an_account_is_read_back_newest_first(redis: Redis, log
     assert (ended.count, ended.refused) == (1, False)
 
 
-@pytest.mark.parametrize("event", _all(), ids=lambda event: event.name)
+@pytest.mark.parametrize("event", event_types(), ids=lambda event: event.name)
 def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: Any) -> None:
     made = event(**{field.name: "x" for field in dataclasses.fields(event)})
     log.note(created("x"), HERE)
@@ -143,7 +134,7 @@ def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: An
     assert names(log.account("x"))[0] == (event.name if hasattr(made, "account") else "session.created")
 
 
-def test_the_site_s_stream_holds_everybody_and_an_account_s_only_itself(log: Audit) -> None:
+def test_site_log_holds_all_accounts_and_account_log_only_one(log: Audit) -> None:
     log.note(created(ALICE), HERE)
     log.note(created(BOB), THERE)
     log.note(events.SessionsRevoked(account=None, scope="everybody"), HERE)
@@ -157,7 +148,7 @@ def test_one_address_on_two_networks_is_two_accounts(log: Audit) -> None:
     assert log.account(ALICE.replace("eip155:1:", "eip155:10:")).entries == ()
 
 
-def test_an_event_without_an_account_makes_no_stream_of_one(redis: Redis, log: Audit) -> None:
+def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: Audit) -> None:
     for account in (None, ""):
         log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
     log.note(events.RecordUnreadable(key="wallet:x"), HERE)
@@ -165,13 +156,14 @@ def test_an_event_without_an_account_makes_no_stream_of_one(redis: Redis, log: A
     assert sorted(redis.keys("*")) == [b"wallet:activity", b"wallet:refusals"]
 
 
-def test_an_account_nobody_knows_has_an_empty_page(log: Audit) -> None:
+def test_unknown_account_has_an_empty_page(log: Audit) -> None:
     assert log.account(STRANGER) == Page((), "")
     assert log.site() == Page((), "")
     assert list(log.iterate(STRANGER)) == list(log.iterate(None)) == []
 
 
-def test_refusals_are_what_anybody_can_cause_and_routine_is_what_a_session_can_do_without_end() -> None:
+def test_refusal_and_routine_event_names_are_these() -> None:
+    """Refusals are events that any visitor can cause; routine events are those one session can cause without end."""
     assert set(REFUSALS) == {
         "session.former_id_refused",
         "signin.failed",
@@ -183,7 +175,7 @@ def test_refusals_are_what_anybody_can_cause_and_routine_is_what_a_session_can_d
     assert set(ROUTINE) == {"session.renewed", "session.named", "token.refreshed"}
 
 
-def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:
+def test_refusals_are_listed_in_order_with_other_events(log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     log.note(renewed(), HERE)
@@ -195,15 +187,14 @@ def test_refusals_stand_among_the_rest_in_their_order(log: Audit) -> None:
 # -- Bounds ----------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_for_an_account_that_was_never_here_costs_it_no_memory(redis: Redis, log: Audit) -> None:
+def test_refusal_for_an_unknown_account_uses_no_memory_for_it(redis: Redis, log: Audit) -> None:
+    """Only the site's stream of refusals grows."""
     for number in range(100):
         log.note(failed(f"eip155:1:0x{number:040x}"), HERE)
     assert sorted(redis.keys("*")) == [b"wallet:refusals"]
 
 
-def test_a_flood_of_refusals_pushes_out_nothing_that_really_happened(
-    redis: Redis, make: Callable[..., Audit]
-) -> None:
+def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make()
     log.note(created(), HERE)
     for _ in range(MOST * 12):
@@ -214,9 +205,8 @@ def test_a_flood_of_refusals_pushes_out_nothing_that_really_happened(
     assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
 
 
-def test_who_stole_a_session_can_not_hide_it_behind_a_flood_of_renewals(
-    redis: Redis, make: Callable[..., Audit]
-) -> None:
+def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make: Callable[..., Audit]) -> None:
+    """A flood of renewals and renamings evicts no other event."""
     log = make()
     log.note(created(), HERE)
     log.note(events.ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
@@ -228,7 +218,7 @@ def test_who_stole_a_session_can_not_hide_it_behind_a_flood_of_renewals(
     assert redis.xlen(key("routine")) == MOST
 
 
-def test_an_account_that_was_here_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) -> None:
+def test_account_seen_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for kind in ("activity", "refusals"):
@@ -244,9 +234,8 @@ def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, lo
     assert redis.ttl(key("activity", ALICE)) <= 1000
 
 
-def test_an_account_keeps_its_newest_events_and_the_site_ten_times_as_many(
-    redis: Redis, make: Callable[..., Audit]
-) -> None:
+def test_logs_keep_the_newest_events(redis: Redis, make: Callable[..., Audit]) -> None:
+    """The site's log keeps ten times as many as an account's."""
     log = make()
     for number in range(MOST * 11):
         log.note(created(handle=f"sess_{number}"), HERE)
@@ -275,7 +264,7 @@ def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: 
     assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
 
 
-def test_activity_of_who_never_came_back_ages_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
     """A wallet costs nothing to make. Only one that is used on another day is worth a month of memory."""
     kinds, log = ("activity", "routine", "refusals"), make()
     for event in (created(), renewed(), failed(), created(handle="sess_2")):
@@ -286,7 +275,7 @@ def test_activity_of_who_never_came_back_ages_in_days(redis: Redis, make: Callab
     assert redis.ttl(key("activity", BOB)) <= DAY
 
 
-def test_activity_of_who_came_back_is_kept_for_good(redis: Redis, log: Audit) -> None:
+def test_activity_of_a_returning_account_is_kept_in_full(redis: Redis, log: Audit) -> None:
     for ago, days in ((DAY - 60, 3), (DAY, 30)):
         redis.flushall()
         plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - ago) * 1000}-0", created())
@@ -296,8 +285,8 @@ def test_activity_of_who_came_back_is_kept_for_good(redis: Redis, log: Audit) ->
             assert days * DAY - 60 < redis.ttl(key(kind, ALICE)) <= days * DAY, kind
 
 
-def test_a_new_event_never_shortens_what_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
-    """The stream was cut to its latest entries, which are all of today."""
+def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[..., Audit]) -> None:
+    """The stream was cut to its latest entries, which are all from today."""
     log = make(activity_events=10)
     plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
     for number in range(12):
@@ -306,7 +295,7 @@ def test_a_new_event_never_shortens_what_is_kept(redis: Redis, make: Callable[..
     assert redis.ttl(key("activity", ALICE)) > 30 * DAY - 60
 
 
-def test_what_is_older_than_the_setting_is_not_shown_and_goes_with_the_next_write(redis: Redis, log: Audit) -> None:
+def test_expired_events_are_hidden_and_trimmed_on_next_write(redis: Redis, log: Audit) -> None:
     now = redis.time()[0]
     for stream in (key("activity", ALICE), key("activity")):
         plant(redis, log, stream, f"{(now - 30 * DAY - 60) * 1000}-0", created(handle="sess_old"))
@@ -350,7 +339,7 @@ class Odd(events.Event):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_whatever_a_field_holds_the_entry_stays_small_and_can_be_read(
+def test_entry_stays_small_and_readable_whatever_a_field_holds(
     redis: Redis, log: Audit, value: Any, kept: Any
 ) -> None:
     log.note(Odd(account=ALICE, value=value), Client("1" * 5000, "", "\ud800" * 5000))
@@ -365,7 +354,8 @@ def test_whatever_a_field_holds_the_entry_stays_small_and_can_be_read(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
-def test_pages_show_everything_once_even_where_both_streams_use_one_id(redis: Redis, log: Audit, limit: int) -> None:
+def test_pages_show_each_event_once_even_with_equal_stream_ids(redis: Redis, log: Audit, limit: int) -> None:
+    """Two streams can use the same Redis entry id."""
     now = redis.time()[0] * 1000
     written = []
     for number in range(16):  # a moment each: nothing, one or two streams, or all three with one id
@@ -390,7 +380,7 @@ def test_an_entry_is_a_cursor_as_well(log: Audit) -> None:
         assert ids(log.account(ALICE, before=each)) == everything[number + 1 :]
 
 
-def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> None:
+def test_events_between_two_pages_do_not_move_the_second(log: Audit) -> None:
     for number in range(10):
         log.note(created(handle=f"sess_{number}"), HERE)
     first = log.account(ALICE, limit=4)
@@ -429,7 +419,7 @@ def test_what_happens_between_two_pages_does_not_move_the_second(log: Audit) -> 
         "1" * 100_000,
     ],
 )
-def test_what_is_no_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
+def test_malformed_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     assert log.account(ALICE, before=cursor) == log.account(ALICE)
@@ -468,7 +458,7 @@ def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..
     assert log.account(ALICE, names=["shop.odd"]) == Page((), "")
 
 
-def test_only_the_streams_that_can_hold_what_is_asked_for_are_read(redis: Redis, log: Audit) -> None:
+def test_only_streams_with_the_requested_events_are_read(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for asked, expected, reads in (
@@ -495,7 +485,7 @@ def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, m
 # -- Renewals --------------------------------------------------------------------------------------------------
 
 
-def test_renewals_in_a_row_are_one_entry_with_the_newest_time(log: Audit) -> None:
+def test_consecutive_renewals_are_one_entry(log: Audit) -> None:
     log.note(created(), HERE)
     for _ in range(4):
         log.note(renewed(), HERE)
@@ -505,7 +495,8 @@ def test_renewals_in_a_row_are_one_entry_with_the_newest_time(log: Audit) -> Non
     assert (page.entries[0].id, page.entries[0].at) == (last.id, last.at)
 
 
-def test_renewals_of_another_session_or_from_elsewhere_or_later_stay_apart(log: Audit) -> None:
+def test_unrelated_renewals_are_not_collapsed(log: Audit) -> None:
+    """Renewals of another session, from another client, or after another event stay separate entries."""
     for event, client in (
         (created(), HERE),
         (renewed(), HERE),
@@ -523,7 +514,7 @@ def test_renewals_of_another_session_or_from_elsewhere_or_later_stay_apart(log: 
     assert len(log.account(ALICE).entries) == 10
 
 
-def test_nothing_but_renewals_is_collapsed(log: Audit) -> None:
+def test_only_renewals_are_collapsed(log: Audit) -> None:
     for _ in range(3):
         log.note(created(), HERE)
         log.note(failed(), HERE)
@@ -542,7 +533,7 @@ def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
     assert counts == [3, 1, 3, 1, 3, 1]
 
 
-def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
+def test_export_is_not_collapsed(log: Audit) -> None:
     log.note(created(), HERE)
     for _ in range(3):
         log.note(renewed(), HERE)
@@ -554,7 +545,7 @@ def test_what_is_exported_is_not_collapsed(log: Audit) -> None:
 # -- Who reads Redis, and who writes to it ------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_neither_who_nor_what_nor_where(redis: Redis, log: Audit) -> None:
+def test_redis_shows_no_account_event_or_address(redis: Redis, log: Audit) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     stored = b"".join(each + redis.dump(each) + repr(redis.xrange(each)).encode() for each in redis.keys("*"))
@@ -563,9 +554,10 @@ def test_who_reads_redis_learns_neither_who_nor_what_nor_where(redis: Redis, log
         assert secret.lower() not in stored.lower()
 
 
-def test_an_entry_that_was_carried_to_another_stream_is_not_shown(
+def test_entry_copied_to_another_stream_is_not_shown(
     redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The log gets one warning for each stream that was read."""
     log.note(created(BOB), THERE)
     log.note(failed(BOB), THERE)
     log.note(created(ALICE), HERE)
@@ -597,7 +589,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"e": b"\xff" * 100_000},
         {"x": b"", "y": b"z"},
         {b"": b""},
-        {"e": log._encode(("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
+        {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
         {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
         {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
     ]
@@ -605,13 +597,13 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
     for shape in (
         b"",
         b"\xc1",
-        log._encode(["x"]),
-        log._encode({"a": 1}),
-        log._encode(("x", [], "", "")),
+        encoded_entry(log, ["x"]),
+        encoded_entry(log, {"a": 1}),
+        encoded_entry(log, ("x", [], "", "")),
         b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
-        forged.append({"e": log._keys.encrypt(shape, stream.encode())})
+        forged.append({"e": sealed_entry(log, stream, shape)})
     for entry in forged * 30:
         redis.xadd(stream, entry)
     log.note(created(), THERE)
@@ -625,7 +617,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
     assert happened == []
 
 
-def test_a_thousand_forged_entries_before_a_real_one_hide_nothing(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_a_thousand_forged_entries_do_not_hide_a_real_one(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
     log.note(created(), HERE)
     for _ in range(1000):
@@ -633,9 +625,10 @@ def test_a_thousand_forged_entries_before_a_real_one_hide_nothing(redis: Redis, 
     assert names(log.account(ALICE)) == ["session.created"]
 
 
-def test_an_entry_with_an_id_at_the_end_of_time_stops_neither_reading_nor_the_request(
+def test_entry_with_the_last_possible_id_breaks_nothing(
     redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An attacker plants an entry with the highest id: Redis can add no more, but reading and the request go on."""
     log.note(created(), HERE)
     redis.xadd(key("activity", ALICE), {"e": b"x"}, f"{2**64 - 1}-{2**64 - 1}")
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
@@ -644,7 +637,7 @@ def test_an_entry_with_an_id_at_the_end_of_time_stops_neither_reading_nor_the_re
     assert names(log.account(ALICE, limit=1)) == ["session.created"]
 
 
-def test_what_a_former_secret_sealed_is_still_shown(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Callable[..., Audit]) -> None:
     former = "a former secret of thirty-two letters or more"
     make(secrets=(former,)).note(created(), HERE)
     both = make(secrets=(former, SECRET))
@@ -656,7 +649,7 @@ def test_what_a_former_secret_sealed_is_still_shown(redis: Redis, make: Callable
 # -- Trouble ---------------------------------------------------------------------------------------------------
 
 
-def test_noting_while_redis_is_gone_is_a_line_in_the_log(
+def test_stopped_redis_only_logs_a_warning_when_writing(
     server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url)
@@ -673,7 +666,7 @@ def test_noting_while_redis_is_gone_is_a_line_in_the_log(
             read()
 
 
-def test_noting_while_redis_is_frozen_is_a_line_in_the_log(
+def test_frozen_redis_only_logs_a_warning_when_writing(
     server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url, timeout=0.25)
@@ -689,15 +682,17 @@ def test_noting_while_redis_is_frozen_is_a_line_in_the_log(
     assert [entries[0].fields["handle"], entries[-1].fields["handle"]] == ["sess_2", "sess_1"]
 
 
-def test_noting_waits_for_one_timeout_and_not_for_one_of_each_stream(make: Callable[..., Audit]) -> None:
+def test_writing_to_a_silent_redis_waits_for_one_timeout(make: Callable[..., Audit]) -> None:
+    """The second stream is not tried."""
     with Listener() as silent:
         make(silent.url, timeout=0.25).note(created(), HERE)
         assert silent.connections == 1, "the second stream was not tried"
 
 
-def test_noting_when_redis_has_no_memory_left_is_a_line_in_the_log(
+def test_full_redis_only_logs_a_warning_when_writing(
     server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Reading goes on."""
     log = make(server.url)
     log.note(created(), HERE)
     with server.client() as client:
@@ -710,9 +705,10 @@ def test_noting_when_redis_has_no_memory_left_is_a_line_in_the_log(
 
 @pytest.mark.parametrize("kind", activity_log._KINDS)
 @pytest.mark.parametrize("account", [ALICE, None])
-def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting(
+def test_stream_key_of_another_type_is_handled(
     redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
 ) -> None:
+    """Reading raises `StoreUnavailable`, writing only logs a warning, and the foreign key stays."""
     log.note(created(), HERE)
     redis.delete(key(kind, account))
     redis.rpush(key(kind, account), "x")
@@ -724,7 +720,7 @@ def test_a_stream_of_another_type_is_an_outage_for_reading_and_a_line_for_noting
     assert redis.lrange(key(kind, account), 0, -1) == [b"x"]
 
 
-def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
+def test_malformed_redis_reply_does_not_fail_the_request(
     make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     with Listener(lambda _: b"?nonsense\r\n") as listener, caplog.at_level(logging.WARNING, logger="sessions_core"):
@@ -732,18 +728,19 @@ def test_a_redis_that_answers_nonsense_does_not_stop_the_request(
     assert "session.created could not be written down" in caplog.text
 
 
-def test_an_entry_that_is_sent_twice_since_the_answer_was_lost_stands_there_once(redis: Redis, log: Audit) -> None:
+def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: Audit) -> None:
     stream = key("activity", ALICE)
-    sealed = log._keys.encrypt(b"x", stream.encode())
+    sealed = sealed_entry(log, stream, b"x")
     for _ in range(2):
-        log._connection.run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
+        link_of(log).run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
     assert redis.xlen(stream) == 1
     log.note(created(), HERE)
     log.note(created(), HERE)
     assert redis.xlen(stream) == 3, "the same event twice is two entries"
 
 
-def test_a_redis_that_was_emptied_or_forgot_its_scripts_is_no_trouble(redis: Redis, log: Audit) -> None:
+def test_logging_survives_a_flushed_redis(redis: Redis, log: Audit) -> None:
+    """Redis lost its data and its scripts."""
     log.note(created(), HERE)
     redis.flushall()
     redis.script_flush()
@@ -756,7 +753,7 @@ def test_a_redis_that_was_emptied_or_forgot_its_scripts_is_no_trouble(redis: Red
 # -- Together --------------------------------------------------------------------------------------------------
 
 
-def test_threads_that_note_at_once_lose_nothing(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_concurrent_threads_write_without_loss(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
     together(*[lambda n=n: [log.note(created(handle=f"{n}-{i}"), HERE) for i in range(50)] for n in range(8)])
     entries = list(log.iterate(ALICE))
@@ -764,18 +761,21 @@ def test_threads_that_note_at_once_lose_nothing(redis: Redis, make: Callable[...
     assert len({entry.id for entry in entries}) == len(entries) == 400
 
 
-def test_two_processes_that_note_at_once_lose_nothing_and_keep_the_bound(
+def test_two_processes_write_without_loss_within_the_bound(
     redis: Redis, redis_url: str, make: Callable[..., Audit]
 ) -> None:
     script = f"""
-from tests.test_audit import *
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), PURPOSE), Settings(secrets=(), activity_events=50))
+from sessions_core.parts.activity.activity_log import Audit
+from sessions_core.storage.connection import Link
+from sessions_core.storage.encryption import KeyRing
+from sessions_core.settings import Settings
+from tests.activity import THERE, created, failed
+log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)
 """
-    root = Path(__file__).parent.parent
-    with subprocess.Popen([sys.executable, "-c", script], cwd=root) as process:
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) as process:
         log = make(activity_events=50)
         for number in range(300):
             log.note(created(handle=f"ours-{number}"), HERE)
@@ -791,7 +791,7 @@ for number in range(300):
         assert len(set(numbers)) == len(numbers)
 
 
-def test_it_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
+def test_activity_log_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
     log = make(cluster.url)
     for account in (ALICE, BOB):
         log.note(created(account), HERE)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pyblst
 import pytest
 
 from sessions_core.errors import (
@@ -19,20 +18,35 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
 from sessions_core.sign_in.accounts import Account
 from sessions_core.sign_in.verifiers import verify
 
+from .canister_signatures import (
+    CANISTER,
+    HERE,
+    MAINNET_KEY,
+    ROOT_SECRET,
+    SEED,
+    SUBNET,
+    SUBNET_SECRET,
+    TEXT,
+    canister_key,
+    cbor,
+    delegation,
+    document,
+    key_of,
+    ranges,
+    sign,
+    signed_tree,
+    subnet_content,
+    tree,
+)
 from .chain_contract import NOW
 from .signers import NEVER, IcpSigner
 
 # Internet Identity on the main network in 2023 (dfinity/ic, the calls that its boundary nodes are tested with): the
-# key of a principal, the key of a browser, until when, and the canister's signature on that delegation.
-MAINNET_KEY = bytes.fromhex(
-    "303c300c060a2b0601040183b8430102032c000a00000000000000070101256be5adbf2dc79db139418571658ee831d2017646e834c3"
-    "c63649bb2df966b9"
-)
+# key of a browser, until when, and the signature of the canister with MAINNET_KEY on that delegation.
 MAINNET_PAGE = bytes.fromhex(
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004a0b28b61d6940150e69ff597d9c8bd1411aaddd8d3119e1058f0c3"
     "023e3b2f6da8af79f0322629ebfa9ef42e9f9487bc27414f91e41f7a7f4793986ee834227a"
@@ -86,18 +100,6 @@ LOCAL_SIGNATURE = bytes.fromhex(
     "4c1d71bda98b758726cd83025820d37372239856cdf2ae158e5ac365f15501a9e5612a970ddd7b3199c522b54194820340"
 )
 
-CANISTER = bytes.fromhex("00000000000000070101")
-SEED = b"\1" * 32
-SUBNET = b"\2" * 29
-TEXT = b"what is signed"
-
-
-def canister_key(seed: bytes = SEED, canister: bytes = CANISTER) -> bytes:
-    """The DER of a canister's key."""
-    bits = b"\0" + bytes([len(canister)]) + canister + seed
-    body = bytes.fromhex("300c060a2b0601040183b8430102") + b"\x03" + bytes([len(bits)]) + bits
-    return b"\x30" + (bytes([len(body)]) if len(body) < 128 else b"\x81" + bytes([len(body)])) + body
-
 
 def mainnet_delegation() -> bytes:
     delegation = verifier._Delegation(expiration=MAINNET_EXPIRES, pubkey=MAINNET_PAGE.hex())
@@ -124,10 +126,10 @@ def test_a_signature_of_a_local_network_is_accepted_with_its_key(monkeypatch: py
     assert refusal(lambda: canisters.check(LOCAL_KEY[19:], b"other", LOCAL_SIGNATURE)) is SignatureMismatch
 
 
-def test_a_signature_of_internet_identity_is_accepted_but_for_what_its_time_did_not_certify(
+def test_recorded_signature_lacks_only_the_certified_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Subnets have had a certified type since 2026, and without one a canister's signature is none any more."""
+    """It is older than 2026, when subnets got a certified type; a signature without one is refused."""
     attempt = lambda: canisters.check(MAINNET_KEY[19:], mainnet_delegation(), MAINNET_SIGNATURE)  # noqa: E731
     assert refusal(attempt) is SignatureMismatch
     really = canisters._value
@@ -172,102 +174,9 @@ def test_the_hash_of_a_tree_is_the_published_one() -> None:
 # -- A network of our own ----------------------------------------------------------------------------------------
 
 
-def cbor(value: Any) -> bytes:
-    """CBOR of numbers, bytes, texts, lists and objects."""
-
-    def head(kind: int, size: int) -> bytes:
-        if size < 24:
-            return bytes([kind << 5 | size])
-        wide = 1 if size < 256 else 2
-        return bytes([kind << 5 | 23 + wide]) + size.to_bytes(wide)
-
-    if isinstance(value, int):
-        return head(0, value)
-    if isinstance(value, bytes):
-        return head(2, len(value)) + value
-    if isinstance(value, str):
-        return head(3, len(value)) + value.encode()
-    if isinstance(value, list):
-        return head(4, len(value)) + b"".join(map(cbor, value))
-    return head(5, len(value)) + b"".join(cbor(name) + cbor(each) for name, each in value.items())
-
-
-def document(value: Any) -> bytes:
-    return b"\xd9\xd9\xf7" + cbor(value)
-
-
-def tree(labels: dict[bytes, Any] | bytes) -> list[Any]:
-    """A hash tree of nested labels, in their order."""
-    if isinstance(labels, bytes):
-        return [3, labels]
-    nodes = [[2, label, tree(value)] for label, value in sorted(labels.items())]
-    while len(nodes) > 1:
-        nodes = [[1, nodes[0], nodes[1]], *nodes[2:]]
-    return nodes[0] if nodes else [0]
-
-
-def key_of(secret: int) -> bytes:
-    """The DER of a BLS key."""
-    generator = pyblst.BlstP2Element.uncompress(canisters._G2_GENERATOR)
-    return canisters.ROOT_KEY[:37] + bytes(generator.scalar_mul(secret).compress())
-
-
-def bls(secret: int, signed: bytes) -> bytes:
-    return bytes(pyblst.BlstP1Element.hash_to_group(signed, canisters._CIPHERSUITE).scalar_mul(secret).compress())
-
-
-ROOT, SUBNET_SECRET = 7**80, 11**70
-
-
-def certificate(secret: int, content: list[Any], **more: Any) -> bytes:
-    signed = b"\x0dic-state-root" + canisters._digest(content)
-    return document({"tree": content, "signature": bls(secret, signed), **more})
-
-
-def ranges(*pairs: tuple[bytes, bytes]) -> bytes:
-    return document([list(pair) for pair in pairs])
-
-
-HERE = ranges((CANISTER[:-3] + b"\0\1\1", CANISTER[:-3] + b"\xff\1\1"))
-
-
-def subnet_content(**changes: Any) -> dict[bytes, Any]:
-    """What the root certifies of a subnet; a field that is `None` is left out."""
-    fields = {"public_key": key_of(SUBNET_SECRET), "type": b"system", "canister_ranges": HERE} | changes
-    return {b"subnet": {SUBNET: {name.encode(): value for name, value in fields.items() if value is not None}}}
-
-
-def delegation(content: dict[bytes, Any] | None = None, secret: int = ROOT, **more: Any) -> dict[str, Any]:
-    return {
-        "subnet_id": SUBNET,
-        "certificate": certificate(secret, tree(subnet_content() if content is None else content), **more),
-    }
-
-
-def signed_tree(text: bytes = TEXT, seed: bytes = SEED, leaf: Any = b"") -> list[Any]:
-    return tree({b"sig": {hashlib.sha256(seed).digest(): {hashlib.sha256(text).digest(): leaf}}})
-
-
-def sign(
-    text: bytes = TEXT,
-    *,
-    secret: int = SUBNET_SECRET,
-    canister: bytes = CANISTER,
-    signs: list[Any] | None = None,
-    certified: list[Any] | None = None,
-    link: dict[str, Any] | bool | None = True,
-) -> bytes:
-    """A canister's signature; `link` is the delegation of its subnet, or none."""
-    signs = signed_tree(text) if signs is None else signs
-    if certified is None:
-        certified = tree({b"canister": {canister: {b"certified_data": canisters._digest(signs)}}, b"time": b"\1"})
-    more = {"delegation": delegation() if link is True else link} if link else {}
-    return document({"certificate": certificate(secret, certified, **more), "tree": signs})
-
-
 @pytest.fixture
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(ROOT))
+    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(ROOT_SECRET))
 
 
 def check(signature: bytes, text: bytes = TEXT, key: bytes | None = None) -> None:
@@ -275,9 +184,10 @@ def check(signature: bytes, text: bytes = TEXT, key: bytes | None = None) -> Non
 
 
 @pytest.mark.usefixtures("ours")
-def test_a_canister_s_signature_is_accepted_of_the_root_subnet_and_of_others() -> None:
+def test_canister_signature_is_accepted_from_any_subnet() -> None:
+    """From the root subnet and from delegated subnets."""
     check(sign())
-    check(sign(secret=ROOT, link=None))
+    check(sign(secret=ROOT_SECRET, link=None))
     check(sign(signs=signed_tree(seed=b"")), key=canister_key(b""))
 
 
@@ -331,7 +241,7 @@ MISMATCHES: dict[str, Callable[[], None]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("attempt", MISMATCHES.values(), ids=MISMATCHES)
-def test_what_proves_nothing_is_a_mismatch(attempt: Callable[[], None]) -> None:
+def test_signature_without_proof_is_a_mismatch(attempt: Callable[[], None]) -> None:
     assert refusal(attempt) is SignatureMismatch
 
 
@@ -401,7 +311,7 @@ MALFORMED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("make", MALFORMED.values(), ids=MALFORMED)
-def test_what_has_not_its_form_is_malformed(make: Callable[[], bytes]) -> None:
+def test_canister_signature_of_another_form_is_malformed(make: Callable[[], bytes]) -> None:
     assert refusal(lambda: check(make())) is SignatureMalformed
 
 
@@ -431,7 +341,7 @@ BAD_CBOR: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", BAD_CBOR.values(), ids=BAD_CBOR)
-def test_what_is_not_our_part_of_cbor_is_malformed_and_recurses_nowhere(data: bytes) -> None:
+def test_unsupported_cbor_is_malformed_and_never_recurses(data: bytes) -> None:
     start = time.process_time()
     assert refusal(lambda: check(data)) is SignatureMalformed
     assert time.process_time() - start < 0.05
@@ -484,7 +394,7 @@ def proof(signer: IcpSigner, der: bytes, text: str = "text", expires: int = NEVE
 
 
 def account_of(der: bytes) -> Account:
-    principal = encodings.write_principal(hashlib.sha224(der).digest() + b"\2")
+    principal = principals.write_principal(hashlib.sha224(der).digest() + b"\2")
     return Account("icp", canisters.network(), principal)
 
 

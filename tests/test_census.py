@@ -19,7 +19,7 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Server, commands_run, running
 
 DUE, COUNTED = "wallet:census:due", "wallet:census"
@@ -43,7 +43,7 @@ def of(url: str) -> Census:
     return Census(link, Sweeper(link, keys, SessionRepository(link, keys, settings)), settings)
 
 
-def test_nobody_is_counted_as_none(census: Census) -> None:
+def test_zero_sessions_are_counted_as_zero(census: Census) -> None:
     assert census.latest() == 0
 
 
@@ -60,7 +60,7 @@ def test_other_keys_are_not_sessions(census: Census, start: Callable[..., Loaded
     assert census.latest() == 1
 
 
-def test_it_is_counted_once_a_minute_whoever_asks(
+def test_sessions_are_counted_once_a_minute_for_all_callers(
     census: Census, start: Callable[..., LoadedSession], redis: Redis, redis_url: str
 ) -> None:
     start()
@@ -74,25 +74,25 @@ def test_it_is_counted_once_a_minute_whoever_asks(
     assert census.latest() == 2
 
 
-def test_what_somebody_wrote_there_is_no_number(census: Census, redis: Redis) -> None:
+def test_planted_value_is_no_count(census: Census, redis: Redis) -> None:
     redis.set(DUE, 1)
     redis.set(COUNTED, "many")
     assert census.latest() is None
 
 
-def test_while_a_count_is_under_way_elsewhere_the_last_one_stands(census: Census, redis: Redis) -> None:
+def test_last_count_is_used_while_another_process_counts(census: Census, redis: Redis) -> None:
     redis.set(DUE, 1)
     assert census.latest() is None
     redis.set(COUNTED, 12)
     assert census.latest() == 12
 
 
-def test_without_redis_it_is_not_known(apart: tuple[Server, Census]) -> None:
+def test_without_redis_the_count_is_unknown(apart: tuple[Server, Census]) -> None:
     server, census = apart
     assert census.latest() == 0
     server.stop()
     assert census.latest() is None
 
 
-def test_a_cluster_is_counted_too(cluster: Cluster) -> None:
+def test_sessions_on_a_cluster_are_counted(cluster: Cluster) -> None:
     assert of(cluster.url).latest() == 0

@@ -34,13 +34,12 @@ from sessions_core.sign_in.challenges import Challenge, Challenges
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor
+from .canister_signatures import canister_key
 from .chain_contract import NOW, verify
+from .constants import BROWSER
 from .signers import ICP, SOLANA, SOLANA_DEVNET, EthereumSigner, IcpSigner, SolanaSigner, StacksSigner, ask
 from .snapshot import unchanged
-from .test_canisters import canister_key
 from .time_machine import Clock
-
-BROWSER = "b" * 43
 
 
 class Signer(Protocol):
@@ -81,7 +80,7 @@ def refused(error: type[SessionsError], attempt: Callable[[], object]) -> None:
 
 def test_every_verifier_is_tested_here_and_every_chain_has_one() -> None:
     assert set(SIGNERS) == {chain.partition(":")[0] for chain in accounts.CHAINS}
-    assert {layout.account_kind for layout in verifiers.LAYOUTS} == {
+    assert {layout.account_kind for layout in verifiers.layouts()} == {
         verifiers.verifier(namespace).layout.account_kind for namespace in SIGNERS
     }
     for namespace in SIGNERS:
@@ -157,14 +156,15 @@ def test_a_chain_that_is_not_enabled_gets_no_challenge(make_app: Callable[..., F
 
 
 @pytest.mark.parametrize("namespace", SIGNERS)
-def test_a_signature_over_the_limit_of_its_chain_is_refused_before_the_nonce_is_spent(
+def test_too_long_signature_is_refused_before_nonce_is_consumed(
     challenges: Challenges, redis: Redis, namespace: str
 ) -> None:
+    """Each chain has its own maximum length."""
     signer = SIGNERS[namespace]()
     issued = challenges.issue(signer.account(), BROWSER)
     most = verifiers.verifier(namespace).max_signature
     with unchanged(redis):
-        for length in (most + 1, verifiers.MAX_SIGNATURE + 1, 10**7):
+        for length in (most + 1, verifiers.max_signature() + 1, 10**7):
             refused(
                 SignatureMalformed,
                 lambda length=length: challenges.redeem(issued.message, issued.challenge, "0" * length, BROWSER),
@@ -192,7 +192,7 @@ def test_our_text_for_ethereum_is_the_one_that_viem_writes() -> None:
         "resources": ["https://a.example/"],
     }
     theirs = ask("eip155", fields=fields)["text"]
-    found = messages.read(theirs, verifiers.LAYOUTS)
+    found = messages.read(theirs, verifiers.layouts())
     assert messages.write(found) == theirs
     assert (found.chain_id, found.scheme, found.request_id) == ("10", "http", "7f3a")
     verify(accounts.parse(signer.account("eip155:10")), theirs, signer.sign(theirs))
@@ -203,9 +203,7 @@ def test_our_text_for_ethereum_is_the_one_that_viem_writes() -> None:
 
 @pytest.mark.parametrize("mine", SIGNERS)
 @pytest.mark.parametrize("other", SIGNERS)
-def test_an_address_of_one_chain_with_the_signature_of_another_is_refused(
-    challenges: Challenges, mine: str, other: str
-) -> None:
+def test_address_with_a_signature_of_another_chain_is_refused(challenges: Challenges, mine: str, other: str) -> None:
     signer, stranger = SIGNERS[mine](), SIGNERS[other]()
     issued = challenges.issue(signer.account(), BROWSER)
     wanted = SignatureMismatch if mine == other else SignatureMalformed
@@ -213,8 +211,8 @@ def test_an_address_of_one_chain_with_the_signature_of_another_is_refused(
     refused(wanted, lambda: challenges.redeem(issued.message, issued.challenge, signature, BROWSER))
 
 
-def test_one_key_on_two_chains_of_a_curve_signs_for_one_of_them_at_a_time() -> None:
-    """The prefixes keep apart what one key signs for Ethereum and for Stacks."""
+def test_one_key_signs_for_one_of_two_chains_at_a_time() -> None:
+    """The prefixes separate what one key signs for Ethereum and for Stacks."""
     ethereum = EthereumSigner()
     stacks = StacksSigner(ethereum.key)
     text = "text"
@@ -276,7 +274,7 @@ def test_the_right_key_on_the_wrong_network_is_refused(challenges: Challenges) -
         (f"{ICP}:2vxsx-fae", AccountKeyless),
     ],
 )
-def test_what_nobody_can_sign_for_gets_no_challenge(
+def test_account_without_a_key_gets_no_challenge(
     challenges: Challenges, account: str, error: type[SessionsError]
 ) -> None:
     refused(error, lambda: challenges.issue(account, BROWSER))
@@ -285,7 +283,7 @@ def test_what_nobody_can_sign_for_gets_no_challenge(
 # -- Delegations run on the clock of the application -----------------------------------------------------------
 
 
-def test_a_delegation_that_expires_before_it_is_used_signs_nobody_in(challenges: Challenges, clock: Clock) -> None:
+def test_delegation_that_expires_before_use_is_refused(challenges: Challenges, clock: Clock) -> None:
     signer = IcpSigner(expires=(int(clock() * 1000) + 60_000,))
     in_time, too_late = (challenges.issue(signer.account(), BROWSER) for _ in range(2))
     challenges.redeem(in_time.message, in_time.challenge, signer.sign(in_time.message), BROWSER)
@@ -316,7 +314,7 @@ def test_a_delegation_that_expires_before_it_is_used_signs_nobody_in(challenges:
         ),
     ],
 )
-def test_the_page_says_what_was_wrong_with_a_delegation(
+def test_page_explains_a_refused_delegation(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     error: type[SignInRefused],

@@ -30,7 +30,7 @@ from sessions_core.sign_in import accounts, verifiers
 from sessions_core.sign_in.accounts import Account
 
 from .actors import Wallet, together
-from .conftest import SECRET
+from .constants import SECRET
 from .evm import CHAIN, FACTORY, Anvil
 from .evm.assembly import assemble
 from .evm.contracts import (
@@ -94,7 +94,7 @@ def refused(error: type[SignInRefused], attempt: Callable[[], object]) -> SignIn
 # -- The program -------------------------------------------------------------------------------------------------
 
 
-def test_the_program_is_what_its_listing_says() -> None:
+def test_program_matches_its_listing() -> None:
     source = Path(contracts_module.__file__).read_text()
     lines = re.findall(r'^    "([0-9a-f ]+)"  # (.+)$', source, re.MULTILINE)
     assert "".join(code for code, _ in lines).replace(" ", "") == contracts_module._PROGRAM.hex()
@@ -102,7 +102,7 @@ def test_the_program_is_what_its_listing_says() -> None:
     assert len(lines) > 10
 
 
-def test_the_assembler_makes_what_the_yellow_paper_says() -> None:
+def test_assembler_follows_the_yellow_paper() -> None:
     assert assemble("PUSH2 0x0102 ADD ; words").hex() == "61010201"
     assert assemble("here: PUSH1 @here JUMP PUSH1 @end").hex() == "5b60005660" + "06"
     with pytest.raises(OverflowError):
@@ -111,7 +111,7 @@ def test_the_assembler_makes_what_the_yellow_paper_says() -> None:
         assemble("PUSH0")  # newer than some of the chains
 
 
-def test_nobody_has_the_key_of_who_asks() -> None:
+def test_caller_address_is_a_hash_without_a_private_key() -> None:
     assert "0x" + keccak256(b"asks whether a contract accepts a signature")[-20:].hex() == contracts_module._FROM
 
 
@@ -125,7 +125,7 @@ def test_a_deployed_wallet_accepts_the_signature_of_its_key(evm: Anvil, verify: 
     assert verify(wallet.address, "0x" + signature[2:].upper()) == bytes.fromhex(signature[2:])
 
 
-def test_a_deployed_wallet_accepts_no_other_key_and_no_other_text(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_deployed_wallet_refuses_another_key_or_text(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     refused(ContractWalletRefused, lambda: verify(wallet.address, Wallet().sign(TEXT)))
     signature = wallet.sign(TEXT)
@@ -133,7 +133,7 @@ def test_a_deployed_wallet_accepts_no_other_key_and_no_other_text(evm: Anvil, ve
         refused(ContractWalletRefused, lambda other=other: verify(wallet.address, signature, other))
 
 
-def test_a_deployed_wallet_accepts_no_signature_with_a_bit_changed(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_deployed_wallet_refuses_a_signature_with_a_changed_bit(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm).deploy()
     raw = int(wallet.sign(TEXT), 16)
     for bit in range(0, 520, 7):
@@ -148,7 +148,7 @@ def test_the_wallet_s_own_state_decides(evm: Anvil, verify: Callable[..., bytes]
     verify(wallet.address, wallet.sign(TEXT))
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contracts.MAX_BYTES])
+@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 64, 65, 66, 1000, contracts_module.MAX_BYTES])
 def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callable[..., bytes], size: int) -> None:
     """Each byte reaches it, and its number: the wallet accepts what hashes to what it expects."""
     signature = random.Random(size).randbytes(size)
@@ -162,7 +162,7 @@ def test_a_contract_decides_about_bytes_of_any_number(evm: Anvil, verify: Callab
     assert verify(wallet, f"0x{signature.hex()}") == signature
     changed = signature[:-1] + bytes([signature[-1] ^ 1])
     refused(ContractWalletSilent, lambda: verify(wallet, f"0x{changed.hex()}"))
-    if size < contracts.MAX_BYTES:
+    if size < contracts_module.MAX_BYTES:
         refused(ContractWalletSilent, lambda: verify(wallet, f"0x{signature.hex()}00"))
 
 
@@ -182,9 +182,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name", REFUSING)
-def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
-    evm: Anvil, verify: Callable[..., bytes], name: str
-) -> None:
+def test_contract_must_return_the_exact_magic_value(evm: Anvil, verify: Callable[..., bytes], name: str) -> None:
     wallet = evm.deploy(creation(REFUSING[name]))
     error = ContractWalletSilent if name in SILENT else ContractWalletRefused
     start = time.monotonic()
@@ -194,14 +192,14 @@ def test_a_contract_that_does_not_say_yes_exactly_accepts_nothing(
     assert time.monotonic() - start < 25  # three questions; each may take ten seconds
 
 
-def test_a_wallet_is_asked_by_somebody_and_not_by_the_zero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_contract_call_comes_from_a_nonzero_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     verify(evm.deploy(creation(guarded("ORIGIN"))), "0x01")
     verify(evm.deploy(creation(guarded(f"ORIGIN PUSH20 {contracts_module._FROM} EQ"))), "0x01")
     refused(ContractWalletSilent, lambda: verify(evm.deploy(creation(guarded("CALLER ISZERO"))), "0x01"))
 
 
-def test_a_wallet_has_gas_for_what_a_passkey_takes(evm: Anvil, verify: Callable[..., bytes]) -> None:
-    """The caller's gas is a part of the 10 million; 2 million and more is what a wallet may spend."""
+def test_wallet_has_enough_gas_to_check_a_passkey(evm: Anvil, verify: Callable[..., bytes]) -> None:
+    """The caller's gas is a part of the 10 million; a wallet may spend 2 million and more."""
     spends = "PUSH3 2000000 GAS SUB more: DUP1 GAS GT PUSH1 @more JUMPI"
     verify(evm.deploy(creation(assemble(spends) + answers(MAGIC))), "0x01")
     verify(evm.deploy(creation(guarded(f"PUSH3 {contracts_module._GAS // 2} GAS LT"))), "0x01")
@@ -220,13 +218,14 @@ def test_asking_changes_nothing_on_chain(evm: Anvil, verify: Callable[..., bytes
 # -- Where no contract is -----------------------------------------------------------------------------------------
 
 
-def test_without_a_contract_a_key_s_refusal_stands(verify: Callable[..., bytes]) -> None:
+def test_without_a_contract_the_keys_refusal_stands(verify: Callable[..., bytes]) -> None:
     for signature in (Wallet().sign(TEXT), "0x01", "0x" + "11" * 64):
         assert refused(SignatureMismatch, lambda s=signature: verify(Wallet().address, s)) is REFUSAL
 
 
-def test_what_no_key_can_have_signed_is_said_to_be_a_contract_s(verify: Callable[..., bytes]) -> None:
-    for size in (0, 66, 67, 130, contracts.MAX_BYTES):
+def test_contract_signature_without_a_contract_is_reported(verify: Callable[..., bytes]) -> None:
+    """A signature of that length can only be a contract's, and no contract is deployed at the address."""
+    for size in (0, 66, 67, 130, contracts_module.MAX_BYTES):
         refused(ContractWalletMissing, lambda size=size: verify(Wallet().address, "0x" + "11" * size))
 
 
@@ -258,7 +257,7 @@ def test_a_wallet_that_is_yet_to_be_deployed_signs_in(evm: Anvil, verify: Callab
     assert len(verify(wallet.address, wallet.sign(TEXT))) > 300
 
 
-def test_it_accepts_no_other_key_text_or_place(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_undeployed_wallet_refuses_other_key_text_or_address(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet, other = ContractWallet(evm), ContractWallet(evm, salt=b"another salt".rjust(32))
     by_another = wrapped(FACTORY, wallet.salt + wallet.code, Wallet().sign(TEXT))
     refused(ContractWalletRefused, lambda: verify(wallet.address, by_another))
@@ -268,7 +267,8 @@ def test_it_accepts_no_other_key_text_or_place(evm: Anvil, verify: Callable[...,
     refused(ContractWalletMissing, lambda: verify(NOBODY, wallet.sign(TEXT)))
 
 
-def test_a_wrapped_signature_stays_good_once_the_wallet_is_deployed(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_wrapped_signature_stays_valid_after_deployment(evm: Anvil, verify: Callable[..., bytes]) -> None:
+    """Once deployed, the wallet's current key decides."""
     wallet = ContractWallet(evm)
     signature = wallet.sign(TEXT)
     wallet.deploy()
@@ -307,7 +307,7 @@ def test_a_factory_that_does_not_deploy_proves_nothing(evm: Anvil, verify: Calla
     refused(ContractWalletRefused, lambda: verify(wallet.address, wrapped(factory, b"", Wallet().sign(TEXT))))
 
 
-def test_gas_that_wallet_and_factory_burn_is_not_ours(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_contract_that_burns_all_gas_is_silent(evm: Anvil, verify: Callable[..., bytes]) -> None:
     greedy = evm.deploy(creation(BURNS))
     for factory in (greedy, evm.deploy(creation(BURNS)), FACTORY):
         refused(ContractWalletSilent, lambda factory=factory: verify(greedy, wrapped(factory, b"", "0x01")))
@@ -332,7 +332,7 @@ def test_an_attacker_s_wrapper_does_not_move_a_victim_s_wallet(evm: Anvil, verif
     verify(create2(yes_man, bytes(32)), wrapped(FACTORY, bytes(32) + yes_man, "0x01"))  # theirs, and only theirs
 
 
-def test_a_wrapper_in_a_wrapper_is_the_wallet_s_own_business(evm: Anvil, verify: Callable[..., bytes]) -> None:
+def test_only_the_outer_wrapper_is_unwrapped(evm: Anvil, verify: Callable[..., bytes]) -> None:
     wallet = ContractWallet(evm)
     refused(ContractWalletMissing, lambda: verify(wallet.address, wrapped(FACTORY, b"", wallet.sign(TEXT))))
 
@@ -362,7 +362,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_marked_as_wrapped_has_to_be(name: str) -> None:
+def test_malformed_wrapped_signature_is_refused(name: str) -> None:
     with Stranger(tells()) as node:
         contracts = Contracts(settings(node.url))
         signature = "0x" + (MALFORMED[name] + WRAPPED).hex()
@@ -379,7 +379,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
         for _ in range(chance.choice((1, 1, 3))):
             at = chance.randrange(len(changed) - 32)
             changed[at] ^= 1 << chance.randrange(8)
-        if contracts.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
+        if contracts_module.question(account(NOBODY), TEXT, good) == _question(bytes(changed)):
             continue  # in the padding, which nobody reads
         with pytest.raises((SignatureMalformed, ContractWalletMissing, ContractWalletRefused)):
             verify(wallet.address, f"0x{changed.hex()}")
@@ -387,7 +387,7 @@ def test_random_wrappers_are_refused(evm: Anvil, verify: Callable[..., bytes]) -
 
 def _question(signature: bytes) -> bytes | None:
     try:
-        return contracts.question(account(NOBODY), TEXT, signature)
+        return contracts_module.question(account(NOBODY), TEXT, signature)
     except SignatureMalformed:
         return None
 
@@ -412,7 +412,7 @@ def offline() -> Contracts:
         "0x" + "11" * 66 + "\n",
         "0x" + "1" * 133,
         "0x" + "\u0661" * 132,
-        "0x" + "11" * (contracts.MAX_BYTES + 1),
+        "0x" + "11" * (contracts_module.MAX_BYTES + 1),
     ],
     ids=lambda signature: ascii(signature[:12]) + str(len(signature)),
 )
@@ -425,8 +425,9 @@ def test_no_spelling_of_a_signature_keeps_the_key_s_refusal(
             assert attempt is refusal
 
 
-def test_without_a_node_what_no_key_can_have_signed_is_said_to_be_a_contract_s(offline: Contracts) -> None:
-    for size in (0, 66, 100, contracts.MAX_BYTES):
+def test_without_a_node_contract_signatures_are_unsupported(offline: Contracts) -> None:
+    """A signature of a length that no key produces can only be a contract's."""
+    for size in (0, 66, 100, contracts_module.MAX_BYTES):
         signature = "0x" + "11" * size
         refused(ContractWalletUnsupported, lambda s=signature: offline.verify(account(NOBODY), TEXT, s, REFUSAL))
 
@@ -464,7 +465,7 @@ def unavailable(url: str, **others: Any) -> RpcUnavailable:
     return caught.value
 
 
-def test_a_node_is_asked_who_it_is_and_then_once() -> None:
+def test_node_is_asked_its_chain_id_and_then_called_once() -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=YES)) as node:
         Contracts(settings(node.url)).verify(account(NOBODY), TEXT, "0x11", REFUSAL)
         assert node.methods == ["eth_chainId", "eth_call"]
@@ -505,7 +506,7 @@ def test_a_node_of_another_network_is_not_asked(chain_id: str) -> None:
     ("number", "error"),
     [(0, ContractWalletMissing), (4, ContractWalletMissing), (1, ContractWalletRefused), (5, ContractWalletSilent)],
 )
-def test_only_one_answer_means_yes(number: int, error: type[SignInRefused]) -> None:
+def test_only_the_exact_success_answer_is_accepted(number: int, error: type[SignInRefused]) -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=f"0x{number:064x}")) as node:
         contracts = Contracts(settings(node.url))
         refused(error, lambda: contracts.verify(account(NOBODY), TEXT, "0x" + "11" * 66, REFUSAL))
@@ -534,7 +535,7 @@ def test_an_answer_that_the_program_never_gives_is_none(number: int) -> None:
         "0x" + MAGIC,
     ],
 )
-def test_what_is_not_one_word_is_no_answer(answer: str) -> None:
+def test_answer_that_is_not_one_word_is_unavailable(answer: str) -> None:
     with Stranger(tells(eth_chainId="0x7a69", eth_call=answer)) as node:
         unavailable(node.url)
 
@@ -581,7 +582,7 @@ def without_to(connection: socket.socket, call: Call) -> None:
     ],
     ids=["without to", "no program", "another network", "401", "403", "429", "silent"],
 )
-def test_the_log_says_what_to_configure(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
+def test_log_names_the_setting_to_change(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
     with Stranger(speak) as node:
         unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=500)
     assert caplog.text.count(advice) == 2
@@ -638,7 +639,7 @@ def test_a_slow_node_holds_up_four_requests_and_no_more(
     assert [ask() for _ in range(6)] == ["accepted"] * 6  # every place was given back
 
 
-def test_places_are_given_back_after_failures() -> None:
+def test_failed_requests_release_their_slots() -> None:
     contracts = Contracts(settings(f"http://127.0.0.1:{free_port()}"))
     for _ in range(10):
         with pytest.raises(RpcUnavailable) as caught:

@@ -7,23 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 from coincurve import PrivateKey
-from Crypto.Hash import keccak
 from eth_account import Account as EthAccount
 
 from sessions_core.errors import AccountMalformed, SignatureMalformed, SignatureMismatch
 from sessions_core.parts.ethereum import verifier
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.sign_in import accounts
 
 from .actors import Wallet
 from .chain_contract import Signer, VerifierContract, verify
+from .ethereum_signatures import N, decoded, encoded, other_encodings
+from .evm.contracts import keccak256
 from .signers import EthereumSigner
-
-# The order of secp256k1 (SEC 2, section 2.4.1), and ERC-55's own example.
-N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-
-
-def keccak256(data: bytes) -> bytes:
-    return keccak.new(digest_bits=256, data=data).digest()
 
 
 def personal_hash(message: str) -> bytes:
@@ -48,15 +43,6 @@ class IndependentSigner:
         return "0x" + (raw[:64] + bytes([27 + raw[64]])).hex()
 
 
-def encoded(r: int, s: int, v: int) -> str:
-    return f"0x{r:064x}{s:064x}{v:02x}"
-
-
-def decoded(signature: str) -> tuple[int, int, int]:
-    raw = bytes.fromhex(signature[2:])
-    return int.from_bytes(raw[:32]), int.from_bytes(raw[32:64]), raw[64]
-
-
 class TestEip155(VerifierContract):
     namespace = "eip155"
     account_kind = "Ethereum"
@@ -74,43 +60,7 @@ class TestEip155(VerifierContract):
             yield f"0x{raw ^ (1 << bit):0130x}"
 
     def other_encodings(self, signature: str) -> dict[str, str]:
-        r, s, v = decoded(signature)
-        digits = signature[2:]
-        return {
-            "without 0x": digits,
-            "0X": "0X" + digits,
-            "0x twice": "0x" + signature,
-            "short by a byte": signature[:-2],
-            "short by a digit": signature[:-1],
-            "long by a digit": signature + "0",
-            "long by a byte": signature + "00",
-            "a leading zero byte": "0x00" + digits,
-            "a blank before": " " + signature,
-            "a blank after": signature + " ",
-            "a line feed after": signature + "\n",
-            "NUL after": signature + "\0",
-            "blanks between bytes": "0x" + " ".join(digits[at : at + 2] for at in range(0, 130, 2)),
-            "underscores": "0x" + "_".join((digits[:64], digits[64:128], digits[128:]))[:130],
-            "compact (EIP-2098)": "0x" + digits[:64] + f"{s | ((v - 27) << 255):064x}",
-            "v first": "0x" + digits[128:] + digits[:128],
-            "high s": encoded(r, N - s, 55 - v),
-            "high s with the same v": encoded(r, N - s, v),
-            "odd v of EIP-155": encoded(r, s, v + 10),
-            **{f"v {other}": encoded(r, s, other) for other in (2, 3, 4, 26, 29, 30, 31, 35, 36, 37, 38, 127, 255)},
-            "r zero": encoded(0, s, v),
-            "s zero": encoded(r, 0, v),
-            "r and s zero": encoded(0, 0, v),
-            "r = n": encoded(N, s, v),
-            "s = n": encoded(r, N, v),
-            "r > n": encoded(N + 1, s, v),
-            "r largest": encoded(2**256 - 1, s, v),
-            "s largest": encoded(r, 2**256 - 1, v),
-            "s just above n/2": encoded(r, N // 2 + 1, v),
-            "r + n where it fits": encoded(r + N if r + N < 2**256 else N, s, v),
-            "digits of another script": "0x" + "".join(chr(0x660 + int(d)) if d.isdigit() else d for d in digits),
-            "full-width digits": "0x" + "".join(chr(ord(d) + 0xFEE0) for d in digits),
-            "bytes written out": str(bytes.fromhex(digits)),
-        }
+        return other_encodings(signature)
 
 
 class TestEip155WithAnotherSigner(TestEip155):
@@ -166,9 +116,10 @@ def test_the_documented_signature_of_eip_191_is_accepted() -> None:
         (f"{2:064x}", "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"),
     ],
 )
-def test_both_signers_agree_with_published_addresses_and_with_each_other(key: str, address: str) -> None:
+def test_both_test_signers_agree_with_published_addresses(key: str, address: str) -> None:
+    """They also agree with each other."""
     ours, theirs = IndependentSigner(bytes.fromhex(key)), Wallet(EthAccount.from_key("0x" + key))
-    assert accounts.eip55(ours.address) == theirs.address == address
+    assert checksum_address(ours.address) == theirs.address == address
     assert ours.sign("text") == theirs.sign("text")  # both take k from RFC 6979
 
 
@@ -193,7 +144,8 @@ def test_the_case_of_hex_digits_carries_nothing() -> None:
     verify(accounts.parse(wallet.account()), "text", "0x" + signature[2:].upper())
 
 
-def test_a_high_s_signature_is_refused_although_the_curve_would_accept_it() -> None:
+def test_high_s_signature_is_refused() -> None:
+    """The curve itself would accept it."""
     wallet = Wallet()
     r, s, v = decoded(wallet.sign("text"))
     high = encoded(r, N - s, 55 - v)
@@ -212,8 +164,8 @@ def test_the_largest_low_s_is_in_range_and_the_next_is_not() -> None:
         verify(account, "text", encoded(1, N // 2 + 1, 27))
 
 
-def test_a_signature_over_the_bare_hash_or_with_another_prefix_is_refused() -> None:
-    """What signs a transaction or typed data can never sign in."""
+def test_signature_without_the_personal_prefix_is_refused() -> None:
+    """A signature for a transaction or for typed data can never sign in."""
     key = PrivateKey(secrets.token_bytes(32))
     account = accounts.parse(f"eip155:1:{IndependentSigner(key.secret).address}")
     text = "text"
@@ -229,7 +181,7 @@ def test_a_signature_over_the_bare_hash_or_with_another_prefix_is_refused() -> N
             verify(account, text, "0x" + (raw[:64] + bytes([27 + raw[64]])).hex())
 
 
-def test_an_address_with_a_bad_checksum_never_reaches_the_verifier() -> None:
+def test_bad_checksum_never_reaches_the_verifier() -> None:
     address = Wallet().address
     letter = next(at for at in range(2, 42) if address[at].isalpha())
     with pytest.raises(AccountMalformed):

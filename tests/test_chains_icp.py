@@ -21,13 +21,13 @@ from sessions_core.errors import (
     SignatureMismatch,
     SignInRefused,
 )
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import accounts, curves, encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
+from sessions_core.sign_in import accounts, curves
 from sessions_core.sign_in.accounts import Account
 
+from .canister_signatures import canister_key
 from .chain_contract import NOW, Signer, VerifierContract, verify
 from .signers import ICP, NEVER, IcpSigner
-from .test_canisters import canister_key
 
 KINDS = ("ed25519", "p256", "secp256k1")
 ORDERS = {"p256": curves.P256_ORDER, "secp256k1": curves.SECP256K1_ORDER}
@@ -50,7 +50,7 @@ def changed_at(proof: dict[str, Any], path: tuple[Any, ...], value: Any) -> str:
 
 def account_of(der: bytes) -> str:
     """The account of a public key."""
-    return f"{ICP}:" + encodings.write_principal(hashlib.sha224(der).digest() + b"\2")
+    return f"{ICP}:" + principals.write_principal(hashlib.sha224(der).digest() + b"\2")
 
 
 def refused(signature: str, account: str, text: str = "text", now: float = NOW) -> type[SignInRefused]:
@@ -226,8 +226,8 @@ def test_numbers_are_written_as_leb128() -> None:
 def test_a_principal_is_the_hash_of_its_key(key: str, principal: int) -> None:
     signer = IcpSigner(("ed25519",), keys=(f"{principal:02x}" + "00" * 31,))
     data = hashlib.sha224(bytes.fromhex(key)).digest() + b"\2"
-    assert signer.address == encodings.write_principal(data)
-    assert encodings.read_principal(signer.address) == data
+    assert signer.address == principals.write_principal(data)
+    assert principals.read_principal(signer.address) == data
 
 
 # -- Accounts that sign nothing --------------------------------------------------------------------------------
@@ -243,13 +243,14 @@ def test_a_principal_is_the_hash_of_its_key(key: str, principal: int) -> None:
         "2chl6-4hpzw-vqaaa-aaaaa-c",
     ],
 )
-def test_a_canister_and_nobody_are_refused_by_a_code_of_their_own(principal: str) -> None:
-    encodings.read_principal(principal)
+def test_canister_and_anonymous_principals_are_keyless(principal: str) -> None:
+    principals.read_principal(principal)
     with pytest.raises(AccountKeyless):
         accounts.parse(f"{ICP}:{principal}")
 
 
-def test_the_often_quoted_canister_with_a_wrong_checksum_is_no_account() -> None:
+def test_canister_id_with_a_wrong_checksum_is_malformed() -> None:
+    """This wrong spelling is often quoted."""
     with pytest.raises(AccountMalformed) as refusal:
         accounts.parse(f"{ICP}:rdmx6-jaaaa-aaaah-qcaiq-cai")
     assert type(refusal.value) is AccountMalformed
@@ -290,12 +291,12 @@ def test_an_expiration_that_was_moved_is_not_signed() -> None:
         {"targets": ["rdmx6-jaaaa-aaaaa-aaadq-cai"], "permissions": "queries"},
     ],
 )
-def test_a_delegation_with_limits_signs_nobody_in(limit: dict[str, Any]) -> None:
+def test_restricted_delegation_is_refused(limit: dict[str, Any]) -> None:
     signer = IcpSigner(limits=(limit,))
     assert refused(signer.sign("text"), signer.account()) is DelegationRestricted
 
 
-def test_limits_that_a_page_leaves_out_are_missed_in_the_signature() -> None:
+def test_dropped_delegation_limits_break_the_signature() -> None:
     for limit in ({"targets": ["rdmx6-jaaaa-aaaaa-aaadq-cai"]}, {"permissions": "all"}):
         signer = IcpSigner(limits=(limit,))
         proof = json.loads(signer.sign("text"))
@@ -312,7 +313,8 @@ def test_limits_that_a_page_adds_are_refused_too() -> None:
         assert refused(added, signer.account()) is DelegationRestricted
 
 
-def test_twenty_delegations_are_accepted_and_within_the_limit_and_the_next_is_not() -> None:
+def test_twenty_delegations_are_accepted_and_21_are_not() -> None:
+    """The longest accepted signature is within the length limit."""
     longest = IcpSigner(("p256",) * 21)
     signature = longest.sign("text")
     assert len(signature) == 8077 <= verifier.Icp.max_signature
@@ -437,9 +439,7 @@ def test_a_signed_text_is_no_delegation() -> None:
 
 
 @pytest.mark.parametrize("seed", [b"", b"\1" * 32, b"\1" * 90])
-def test_without_pyblst_a_canister_is_refused_by_a_code_of_its_own(
-    seed: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_pyblst_canister_signatures_are_unsupported(seed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canisters, "available", lambda: False)
     der = canister_key(seed)
     account = account_of(der)
@@ -499,7 +499,7 @@ def test_a_key_of_another_kind_or_form_is_refused(der: str) -> None:
         "3056301006072a8648ce3d020106052b8104000a03420004" + "ff" * 64,
     ],
 )
-def test_a_key_that_nobody_can_hold_signs_nothing(der: str) -> None:
+def test_key_without_a_private_half_signs_nothing(der: str) -> None:
     account = account_of(bytes.fromhex(der))
     for signature in ("00" * 64, "00" * 31 + "01" + "00" * 31 + "01", "01" + "00" * 63):
         proof = {"delegations": [], "publicKey": der, "signature": signature}
@@ -547,7 +547,7 @@ def test_a_hostile_proof_is_refused_and_recurses_nowhere(signature: str) -> None
     assert refused(signature, IcpSigner().account()) is SignatureMalformed
 
 
-def test_nothing_is_verified_before_all_that_is_cheap_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cheap_checks_run_before_any_signature_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     expired = IcpSigner(("ed25519",) * 5, (NEVER, NEVER, NEVER, NOW * 1000 - 1))
     limited = IcpSigner(("ed25519",) * 3, limits=({}, {"permissions": "all"}))
     stranger = IcpSigner()

@@ -10,14 +10,14 @@ from typing import ClassVar
 import pytest
 
 from sessions_core.errors import AccountKeyless, ChainUnsupported, MessageMalformed, SignatureMismatch
+from sessions_core.parts.solana.verifier import BASE58
 from sessions_core.sign_in import accounts, curves, encodings, messages, verifiers
 from sessions_core.sign_in.accounts import Account
 
 from .chain_contract import Signer, VerifierContract, verify
-from .signers import SOLANA, SOLANA_DEVNET, SolanaSigner, ask
+from .signers import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, SolanaSigner, ask
 
 L = curves.ED25519_ORDER
-TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
 
 # RFC 8032, section 7.1: TEST 1 to 3 (secret key, public key, message, signature).
 RFC8032 = (
@@ -53,17 +53,17 @@ SMALL_ORDER = (
 
 
 def base58(data: bytes) -> str:
-    return encodings.write_digits(data, encodings.BASE58)
+    return encodings.write_digits(data, BASE58)
 
 
 def raw(signature: str) -> bytes:
-    return encodings.read_digits(signature, encodings.BASE58)
+    return encodings.read_digits(signature, BASE58)
 
 
 class TestSolana(VerifierContract):
     namespace = "solana"
     account_kind = "Solana"
-    networks: ClassVar[tuple[str, ...]] = (SOLANA, SOLANA_DEVNET, TESTNET)
+    networks: ClassVar[tuple[str, ...]] = (SOLANA, SOLANA_DEVNET, SOLANA_TESTNET)
 
     def new_signer(self) -> Signer:
         return SolanaSigner()
@@ -125,7 +125,7 @@ def fields(address: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("statement", ["Sign in.", None])
-@pytest.mark.parametrize("network", [(SOLANA, "mainnet"), (SOLANA_DEVNET, "devnet"), (TESTNET, "testnet")])
+@pytest.mark.parametrize("network", [(SOLANA, "mainnet"), (SOLANA_DEVNET, "devnet"), (SOLANA_TESTNET, "testnet")])
 def test_a_wallet_that_builds_the_text_itself_builds_ours(network: tuple[str, str], statement: str | None) -> None:
     signer, contract = SolanaSigner(), TestSolana()
     account = accounts.parse(signer.account(network[0]))
@@ -134,11 +134,12 @@ def test_a_wallet_that_builds_the_text_itself_builds_ours(network: tuple[str, st
     verify(account, theirs, signer.sign(theirs))
 
 
-def test_a_wallet_writes_request_id_not_before_and_resources_where_we_do() -> None:
+def test_wallet_writes_optional_fields_where_we_do() -> None:
+    """The fields are request id, not before and resources."""
     signer = SolanaSigner()
     more = {"notBefore": "2026-01-31T11:59:00Z", "requestId": "7f3a", "resources": ["https://a.example/", "ipfs://b"]}
     theirs = ask("solana", fields=fields(signer.address, **more))["text"]
-    found = messages.read(theirs, verifiers.LAYOUTS)
+    found = messages.read(theirs, verifiers.layouts())
     assert (found.request_id, found.resources) == ("7f3a", ("https://a.example/", "ipfs://b"))
     assert messages.write(found) == theirs
 
@@ -170,12 +171,12 @@ def test_a_text_in_another_layout_is_refused(change: tuple[str, str]) -> None:
     changed = text.replace(*change)
     assert changed != text
     with pytest.raises(MessageMalformed):
-        messages.read(changed, verifiers.LAYOUTS)
+        messages.read(changed, verifiers.layouts())
 
 
 @pytest.mark.parametrize("word", ["localnet", "Mainnet", "1", "101", "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"])
 def test_a_cluster_has_one_name(word: str) -> None:
-    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), verifiers.LAYOUTS)
+    found = messages.read(bare(SolanaSigner()).replace("mainnet", word), verifiers.layouts())
     with pytest.raises(ChainUnsupported):
         found.layout.reference(found.chain_id)
 
@@ -215,7 +216,7 @@ def test_a_signature_whose_r_is_of_small_order_is_refused() -> None:
         "Vote111111111111111111111111111111111111111",
     ],
 )
-def test_a_program_can_not_sign_in_although_its_address_is_well_formed(address: str) -> None:
+def test_program_can_not_sign_in_with_a_well_formed_address(address: str) -> None:
     try:
         account = accounts.parse(f"{SOLANA}:{address}")
     except AccountKeyless:

@@ -38,10 +38,10 @@ from sessions_core import events, requires, signed_in
 from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet, together
+from .constants import ROOT
 from .servers import free_port
-from .time_machine import Clock, TimeMachine
+from .time_machine import Clock, TimeMachine, read_long_ago
 
-ROOT = Path(__file__).parent.parent
 REFRESH = "/api/auth/sessions/refresh"
 SIGN_IN = "/api/auth/sessions"
 Answer = Callable[[Callable[..., Any], dict[str, Any], Callable[..., Any]], Any]
@@ -154,7 +154,7 @@ def client(make_client: Callable[..., Client]) -> Client:
 # -- Signing in ------------------------------------------------------------------------------------------------------
 
 
-def test_the_client_signs_in_calls_and_signs_out(
+def test_client_signs_in_calls_and_signs_out(
     make_client: Callable[..., Client], site: Site, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     with make_client() as client:
@@ -193,7 +193,7 @@ def test_a_testnet_gives_the_permissions_of_a_testnet(make_client: Callable[...,
 
 
 @pytest.mark.parametrize("wanted", [["read:profile"], []])
-def test_the_client_may_ask_for_less(make_client: Callable[..., Client], wanted: list[str]) -> None:
+def test_client_can_request_a_narrower_session(make_client: Callable[..., Client], wanted: list[str]) -> None:
     client = make_client(permissions=wanted, duration=600)
     assert client.sign_in()["permissions"] == wanted
     assert client.session["time_remaining"] <= 600
@@ -203,9 +203,10 @@ def test_the_client_may_ask_for_less(make_client: Callable[..., Client], wanted:
     assert client.validate()["permissions"] == wanted  # and it is still signed in
 
 
-def test_a_kind_of_session_that_the_account_may_not_have_is_refused_with_its_code(
+def test_session_type_the_account_may_not_have_is_refused(
     make_client: Callable[..., Client],
 ) -> None:
+    """The error carries status and reason."""
     with pytest.raises(PermissionDenied) as refused:
         make_client(session_type="professional").sign_in()
     assert (refused.value.status, refused.value.reason) == (403, "verification")
@@ -240,10 +241,10 @@ class OtherSigner:
     ("theirs", "instead"),
     [("http://localhost", "http://bank.example"), ("{address}", "0x52908400098527886E0F7030069857D2E4169EE7")],
 )
-def test_the_client_signs_nothing_but_its_own_sign_in_at_this_site(
+def test_client_signs_only_its_own_sign_in_at_this_site(
     make_client: Callable[..., Client], site: Site, wallet: Wallet, theirs: str, instead: str
 ) -> None:
-    """A server that somebody took over relays a text of another site's."""
+    """An attacker who took over the server relays the sign-in text of another site."""
     client, ask = make_client(), Client._once
 
     def relayed(self: Client, method: str, path: str, *rest: Any) -> Any:
@@ -260,7 +261,8 @@ def test_the_client_signs_nothing_but_its_own_sign_in_at_this_site(
 @pytest.mark.parametrize(
     "url", ["http://app.example.org", "ftp://app.example.org", "app.example.org", "https://me@app.example.org", ""]
 )
-def test_an_origin_that_would_show_the_session_to_others_is_refused(url: str, wallet: Wallet) -> None:
+def test_insecure_or_malformed_origin_is_refused(url: str, wallet: Wallet) -> None:
+    """The session would be visible to others on the network."""
     with pytest.raises(ValueError, match=r"origin|clear"):
         Client(url, wallet.key)
 
@@ -300,9 +302,8 @@ def test_a_token_that_ended_unnoticed_is_replaced_once(site: Site, wallet: Walle
     assert site.asked[2:] == ["GET /profile", f"POST {REFRESH}", "GET /profile"]
 
 
-def test_a_token_that_is_too_old_as_soon_as_it_is_made_is_not_asked_for_again(
-    site: Site, client: Client, clock: Clock
-) -> None:
+def test_token_expired_when_issued_is_not_requested_again(site: Site, client: Client, clock: Clock) -> None:
+    """The clock of the issuing process is wrong; the client refreshes once and then reports the error."""
     tokens = site.app.extensions["wallet_sessions"].tokens
     tokens._clock = lambda: clock() - 3600  # the process that makes them has a wrong clock
     opens, tokens.open = tokens.open, lambda text: (_ for _ in ()).throw(module_errors.TokenExpired("too late"))
@@ -314,20 +315,20 @@ def test_a_token_that_is_too_old_as_soon_as_it_is_made_is_not_asked_for_again(
     assert client.request("GET", "/profile") == {"mine": True}
 
 
-def test_keys_that_the_site_lost_cost_a_refresh_and_not_the_session(
+def test_lost_signing_keys_cost_a_refresh_not_the_session(
     client: Client, site: Site, redis: Redis, pass_time: TimeMachine
 ) -> None:
     handle = client.session["session_id"]
     (name,) = [key for key in redis.keys("*") if b"keys" in key or b"signing" in key]
     redis.delete(name)
-    site.app.extensions["wallet_sessions"].signing_keys._read_at = float("-inf")
+    read_long_ago(site.app.extensions["wallet_sessions"].signing_keys)
     assert client.request("GET", "/profile") == {"mine": True}
     assert client.validate()["session_id"] == handle
     assert site.count(f"POST {REFRESH}") == 1
 
 
 @pytest.mark.parametrize("count", [2, 10])
-def test_threads_that_find_the_token_too_old_at_once_refresh_once(
+def test_threads_that_see_an_expired_token_refresh_once(
     client: Client, site: Site, pass_time: TimeMachine, happened: list[events.Event], count: int
 ) -> None:
     pass_time(25)
@@ -336,9 +337,8 @@ def test_threads_that_find_the_token_too_old_at_once_refresh_once(
     assert not [event for event in happened if isinstance(event, events.TokenReused)]
 
 
-def test_threads_that_are_told_of_an_old_token_at_once_refresh_once(
-    site: Site, wallet: Wallet, pass_time: TimeMachine
-) -> None:
+def test_threads_told_of_an_expired_token_refresh_once(site: Site, wallet: Wallet, pass_time: TimeMachine) -> None:
+    """The client's own clock does not show that the token expired."""
     client = Client(site.url, wallet.key, clock=lambda: 0.0)
     client.sign_in()
     pass_time(60)
@@ -346,9 +346,7 @@ def test_threads_that_are_told_of_an_old_token_at_once_refresh_once(
     assert site.count(f"POST {REFRESH}") == 1
 
 
-def test_threads_that_need_the_first_session_at_once_sign_in_once(
-    make_client: Callable[..., Client], site: Site
-) -> None:
+def test_threads_that_need_a_session_sign_in_once(make_client: Callable[..., Client], site: Site) -> None:
     client = make_client()
     together(*[lambda: client.request("GET", "/profile")] * 8)
     assert site.count(f"POST {SIGN_IN}") == 1
@@ -358,7 +356,7 @@ def test_threads_that_need_the_first_session_at_once_sign_in_once(
 
 
 @pytest.mark.parametrize("later", [0, 60])
-def test_a_refresh_whose_answer_was_lost_costs_nothing(
+def test_lost_refresh_answer_does_not_end_the_session(
     client: Client, site: Site, pass_time: TimeMachine, happened: list[events.Event], later: float
 ) -> None:
     pass_time(25)
@@ -385,7 +383,7 @@ def test_a_refresh_is_tried_again_when_nothing_else_will_do(
     assert pauses == [said + 0.25, said + 0.5, said + 1.0]  # half of what they may be at most
 
 
-def test_nobody_is_signed_out_by_a_service_that_is_away(
+def test_unreachable_service_signs_no_client_out(
     client: Client, site: Site, pass_time: TimeMachine, pauses: list[float]
 ) -> None:
     pass_time(40)
@@ -415,18 +413,14 @@ def test_pauses_differ_from_client_to_client(site: Site, wallet: Wallet) -> None
     assert len(seen) == 5
 
 
-def test_after_the_last_attempt_the_client_says_what_is_wrong(
-    client: Client, site: Site, pauses: list[float]
-) -> None:
+def test_last_attempt_raises_the_error_of_the_service(client: Client, site: Site, pauses: list[float]) -> None:
     site.troubles["/profile"] = ["503"] * 5
     with pytest.raises(Unavailable) as refused:
         client.request("GET", "/profile")
     assert (refused.value.status, refused.value.retry_after, len(pauses)) == (503, 2, 4)
 
 
-def test_a_service_that_wants_to_be_left_alone_for_an_hour_is(
-    client: Client, site: Site, pauses: list[float]
-) -> None:
+def test_client_does_not_wait_an_hour_for_a_retry(client: Client, site: Site, pauses: list[float]) -> None:
     site.troubles["/profile"] = ["429"]
     with pytest.raises(RateLimited) as refused:
         client.request("GET", "/profile")
@@ -434,7 +428,7 @@ def test_a_service_that_wants_to_be_left_alone_for_an_hour_is(
 
 
 @pytest.mark.parametrize(("trouble", "sent"), [("lost", 1), ("502", 1), ("503", 2)])
-def test_what_could_happen_twice_is_sent_once(client: Client, site: Site, trouble: str, sent: int) -> None:
+def test_unsafe_request_is_sent_once(client: Client, site: Site, trouble: str, sent: int) -> None:
     """Unless the service says that nothing happened."""
     site.troubles["/orders"] = [trouble]
     if sent == 1:
@@ -445,7 +439,7 @@ def test_what_could_happen_twice_is_sent_once(client: Client, site: Site, troubl
     assert site.count("POST /orders") == sent
 
 
-def test_what_never_left_is_sent_again(
+def test_request_that_was_never_sent_is_retried(
     client: Client, site: Site, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import http.client
@@ -462,7 +456,7 @@ def test_what_never_left_is_sent_again(
     assert (site.count("POST /orders"), len(pauses)) == (1, 2)
 
 
-def test_a_sign_in_whose_answer_was_lost_is_begun_anew(make_client: Callable[..., Client], site: Site) -> None:
+def test_lost_sign_in_answer_starts_a_new_sign_in(make_client: Callable[..., Client], site: Site) -> None:
     client = make_client()
     site.troubles[SIGN_IN] = ["lost"]
     assert client.sign_in()["valid"] is True
@@ -480,9 +474,8 @@ def test_a_redirect_is_not_followed(client: Client, site: Site) -> None:
 # -- The end ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_that_was_ended_elsewhere_stays_ended_and_says_why(
-    client: Client, site: Site, wallet: Wallet
-) -> None:
+def test_session_revoked_elsewhere_stays_ended_with_its_reason(client: Client, site: Site, wallet: Wallet) -> None:
+    """The client signs in again only when asked to."""
     ours = site.app.extensions["wallet_sessions"]
     ours.lifecycle.revoke_handle(parse(wallet.account()), client.session["session_id"])
     for _ in range(2):
@@ -495,7 +488,7 @@ def test_a_session_that_was_ended_elsewhere_stays_ended_and_says_why(
     assert client.request("GET", "/profile") == {"mine": True}
 
 
-def test_a_session_that_was_ended_elsewhere_is_noticed_by_a_refresh(
+def test_refresh_notices_a_session_revoked_elsewhere(
     client: Client, site: Site, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     site.app.extensions["wallet_sessions"].lifecycle.revoke_account(parse(wallet.account()))
@@ -505,14 +498,14 @@ def test_a_session_that_was_ended_elsewhere_is_noticed_by_a_refresh(
     assert refused.value.reason == "everywhere"
 
 
-def test_a_session_that_nobody_used_is_over(client: Client, pass_time: TimeMachine) -> None:
+def test_unused_session_expires(client: Client, pass_time: TimeMachine) -> None:
     pass_time(1900)
     with pytest.raises(SessionExpired) as refused:
         client.request("GET", "/profile")
     assert refused.value.reason == "idle"
 
 
-def test_a_sign_out_that_was_not_heard_is_not_called_one(client: Client, site: Site) -> None:
+def test_failed_sign_out_is_reported(client: Client, site: Site) -> None:
     site.troubles["/api/auth/sessions/logout"] = ["503"] * 5
     with pytest.raises(Unavailable):
         client.close()
@@ -531,7 +524,7 @@ def test_signing_out_works_with_a_token_that_has_run_out(
     assert site.count(f"POST {REFRESH}") == 0
 
 
-def test_what_went_wrong_inside_the_block_is_what_is_raised(make_client: Callable[..., Client], site: Site) -> None:
+def test_error_inside_the_block_is_raised_unchanged(make_client: Callable[..., Client], site: Site) -> None:
     with pytest.raises(KeyError), make_client() as client:  # noqa: PT012
         site.troubles["/api/auth/sessions/logout"] = ["503"] * 5
         raise KeyError(client)
@@ -560,7 +553,7 @@ def test_the_client_is_one_file_that_can_be_copied_alone(tmp_path: Path, site: S
     assert re.fullmatch(r"sess_\S+ \S+Z", done.stdout.splitlines()[1])
 
 
-def test_the_lines_for_curl_do_what_the_document_says(tmp_path: Path, site: Site, wallet: Wallet) -> None:
+def test_documented_curl_commands_work(tmp_path: Path, site: Site, wallet: Wallet) -> None:
     script = "\n".join(blocks("With curl", "sh"))
     assert script.count("curl ") == 7
     done = run(["sh", "-eu", "-c", script], tmp_path, site, wallet)

@@ -96,7 +96,7 @@ def test_an_update_of_the_browser_makes_no_other_device() -> None:
         "Mozilla/5.0 (compatible; Call us Indexer; +http://evil.example)",
     ],
 )
-def test_nobody_writes_a_message_into_a_device(agent: str) -> None:
+def test_user_agent_can_not_put_a_message_into_the_device(agent: str) -> None:
     known = {*user_agent._BROWSERS.values(), user_agent.UNKNOWN}
     words = {f"{browser} on {system}" for browser in known for system in user_agent._SYSTEMS.values()}
     assert device(agent) in words | known
@@ -120,7 +120,7 @@ def test_an_agent_has_at_most_300_characters() -> None:
     assert describe("", "x" * 10_000, False).agent == "x" * 300
 
 
-def test_what_can_not_be_seen_is_taken_out_of_an_agent() -> None:
+def test_invisible_characters_are_removed_from_an_agent() -> None:
     hidden = "\0\t\n\r\x1b[2J\x7f\x85\xad\u061c\u200b\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\U000e0041"
     agent = describe("", f"{hidden}Firefox{hidden}/128.0{hidden}", False).agent
     assert agent == "[2JFirefox[2J/128.0[2J"
@@ -166,7 +166,7 @@ def test_twice_the_length_takes_no_more_than_a_few_times_as_long(agent: str) -> 
     assert seconds(agent) < 5 * seconds(agent[:150]) + 0.001
 
 
-def test_a_header_of_a_megabyte_takes_no_longer_than_its_first_300_characters() -> None:
+def test_megabyte_header_costs_no_more_than_300_characters() -> None:
     user_agent.warm()
     assert seconds("Mac OS X " * 100_000) < 3 * seconds("Mac OS X " * 33) + 0.001
 
@@ -184,10 +184,11 @@ def test_a_flood_of_agents_does_not_fill_memory() -> None:
     assert user_agent._device.cache_info().currsize == user_agent._device.cache_info().maxsize == 512
 
 
-def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> None:
+def test_user_agent_library_is_loaded_lazily_or_by_warm() -> None:
     script = (
-        "import sys; from sessions_core.sessions import user_agent as clients; assert 'ua_parser' not in sys.modules; "
-        "clients.warm(); assert 'ua_parser' in sys.modules; import time; start = time.process_time(); "
+        "import sys; from sessions_core.sessions import user_agent as clients\n"
+        "assert 'ua_parser' not in sys.modules; clients.warm(); assert 'ua_parser' in sys.modules\n"
+        "import time; start = time.process_time()\n"
         "clients.describe('', 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', False); "
         "print(time.process_time() - start)"
     )
@@ -223,7 +224,7 @@ def test_the_library_is_loaded_when_it_is_first_needed_and_by_warming_up() -> No
         ("2001:db8:1:0:0:0:0:7:443", "2001:db8:1::7", "2001:db8:1::/48"),
     ],
 )
-def test_an_address_is_kept_in_one_spelling_and_shortened_to_its_network(ip: str, kept: str, shortened: str) -> None:
+def test_ip_address_is_normalised_and_shortened(ip: str, kept: str, shortened: str) -> None:
     assert describe(ip, "", False).ip == kept
     assert describe(ip, "", True).ip == shortened
 
@@ -258,7 +259,7 @@ def test_an_address_is_kept_in_one_spelling_and_shortened_to_its_network(ip: str
         ":" * 100_000,
     ],
 )
-def test_what_is_no_address_is_kept_as_none(ip: str) -> None:
+def test_malformed_ip_address_is_kept_as_empty(ip: str) -> None:
     assert describe(ip, "", False).ip == ""
     assert describe(ip, "", True).ip == ""
 

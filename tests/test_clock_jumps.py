@@ -12,8 +12,8 @@ from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.sessions.repository import SessionRepository
 
 from .actors import Visitor
+from .constants import ABSOLUTE, MINUTE
 from .servers import commands_run
-from .stored import ABSOLUTE, MINUTE
 from .time_machine import TimeMachine
 
 HOURS = 3600
@@ -25,7 +25,7 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float, clock: str = "time") -
 
 
 @pytest.mark.parametrize("hours", [13, -13, 24 * 365])
-def test_a_jump_of_our_clock_ends_no_session(
+def test_clock_jump_ends_no_session(
     store: SessionRepository, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     live = start()
@@ -36,7 +36,7 @@ def test_a_jump_of_our_clock_ends_no_session(
     assert abs(found.now - live.now) < MINUTE * 1000, "by Redis's clock"
 
 
-def test_a_jump_back_prolongs_no_session(
+def test_backward_clock_jump_extends_no_session(
     store: SessionRepository,
     redis: Redis,
     start: Callable[..., LoadedSession],
@@ -66,7 +66,7 @@ def test_a_machine_that_slept_asks_redis(
     assert abs(found.now - live.now) < MINUTE * 1000
 
 
-def test_everybody_stays_signed_in_after_a_jump(person: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_survive_a_clock_jump(person: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     jump(monkeypatch, 13 * HOURS)
     assert [person.get("/session").status_code for _ in range(3)] == [200] * 3
 

@@ -27,7 +27,10 @@ from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
 from .clusters import Cluster, Sentinels
+from .constants import PRODUCTION
 from .servers import Listener, Server, free_port, frozen, running
+from .stored import fields_of, link_of
+from .time_machine import use_clock
 
 TIMEOUT = 1.0
 BUSY = 15  # what a machine with other work may add; without limits each of these would take longer still
@@ -42,20 +45,6 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Redis that the test may ruin."""
-    with running(Server(tmp_path_factory.mktemp("r"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    """A client of our own to that Redis."""
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture
@@ -88,7 +77,7 @@ def test_the_circuit_opens_after_three_failures_in_a_row(now: Time) -> None:
         breaker.check()
 
 
-def test_a_success_starts_the_count_anew(now: Time) -> None:
+def test_success_resets_the_failure_count(now: Time) -> None:
     breaker = Breaker(now)
     for _ in range(10):
         breaker.failed()
@@ -124,7 +113,8 @@ def test_one_answer_closes_the_circuit(now: Time) -> None:
         breaker.check()
 
 
-def test_of_two_threads_that_look_at_the_same_moment_exactly_one_tries(now: Time) -> None:
+def test_half_open_breaker_lets_exactly_one_thread_try(now: Time) -> None:
+    """Two threads check at the same moment."""
     both = threading.Barrier(2)
 
     class Moment(float):
@@ -211,7 +201,7 @@ def test_threads_never_get_each_others_answers(link: RedisConnection, raw: Redis
     assert raw.info("clients")["connected_clients"] <= 9
 
 
-def test_more_threads_than_redis_py_allows_connections_get_their_answers(link: RedisConnection) -> None:
+def test_more_threads_than_pool_connections_are_answered(link: RedisConnection) -> None:
     inside = threading.Barrier(120)
     answers: list[Any] = []
 
@@ -227,7 +217,8 @@ def test_more_threads_than_redis_py_allows_connections_get_their_answers(link: R
     assert answers == [b"PONG"] * 120
 
 
-def test_a_refused_command_keeps_its_connection_and_the_circuit_closed(link: RedisConnection, raw: Redis) -> None:
+def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnection, raw: Redis) -> None:
+    """And it is not sent twice."""
     raw.set("text", "x")
     first = link.call("CLIENT", "ID")
     before = raw.info("stats")["total_connections_received"]
@@ -261,7 +252,8 @@ assert link.call("CLIENT", "ID") == before, "the child closed its parent's socke
 # -- Trouble ---------------------------------------------------------------------------------------------------
 
 
-def test_connections_that_were_closed_while_idle_are_replaced_unnoticed(link: RedisConnection, raw: Redis) -> None:
+def test_idle_connections_closed_by_redis_are_replaced(link: RedisConnection, raw: Redis) -> None:
+    """The caller notices nothing."""
     barrier = threading.Barrier(6)
 
     def ask() -> None:
@@ -296,9 +288,7 @@ def test_a_redis_that_is_gone_fails_at_once(link: RedisConnection, server: Serve
     assert time.monotonic() - started < BUSY
 
 
-def test_a_redis_that_was_killed_is_found_again_without_a_restart_of_ours(
-    link: RedisConnection, server: Server, now: Time
-) -> None:
+def test_killed_redis_is_found_again_without_app_restart(link: RedisConnection, server: Server, now: Time) -> None:
     link.call("SET", "a", "1")
     server.kill()
     for _ in range(5):
@@ -310,9 +300,7 @@ def test_a_redis_that_was_killed_is_found_again_without_a_restart_of_ours(
     assert link.call("GET", "a") == b"1"
 
 
-def test_an_outage_of_many_minutes_ends_without_a_restart_of_ours(
-    link: RedisConnection, server: Server, now: Time
-) -> None:
+def test_long_outage_ends_without_app_restart(link: RedisConnection, server: Server, now: Time) -> None:
     server.stop()
     for _ in range(300):
         assert fail(link) != "circuit open"
@@ -335,7 +323,7 @@ def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster", "redis+sentinel"])
-def test_a_redis_that_accepts_and_never_answers_is_given_up_in_time(scheme: str, now: Time) -> None:
+def test_redis_that_never_answers_is_given_up_in_time(scheme: str, now: Time) -> None:
     with Listener() as listener:
         link = RedisConnection(f"{scheme}://127.0.0.1:{listener.port}/0", TIMEOUT, Breaker(now))
         for _ in range(3):
@@ -348,7 +336,7 @@ def test_a_redis_that_accepts_and_never_answers_is_given_up_in_time(scheme: str,
         assert time.monotonic() - started < BUSY
 
 
-def test_a_socket_that_nobody_serves_is_given_up_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unserved_socket_is_given_up_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("s") / "full.sock"
     with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
         full.bind(str(path))
@@ -359,9 +347,8 @@ def test_a_socket_that_nobody_serves_is_given_up_in_time(tmp_path_factory: pytes
         assert time.monotonic() - started < BUSY
 
 
-def test_a_redis_that_froze_is_given_up_in_time_and_its_late_answer_goes_to_nobody(
-    link: RedisConnection, server: Server, now: Time
-) -> None:
+def test_late_answer_of_a_frozen_redis_reaches_no_caller(link: RedisConnection, server: Server, now: Time) -> None:
+    """The frozen server is given up in time; its late answer must not be taken for that of the next command."""
     link.call("SET", "mine", "my session")
     link.call("SET", "yours", "your session")
     with frozen(server):
@@ -411,7 +398,7 @@ def test_a_redis_that_is_loading_counts_as_a_failure(now: Time) -> None:
         assert fail(link) == "circuit open"
 
 
-def test_what_does_not_speak_the_protocol_is_no_redis(now: Time) -> None:
+def test_server_of_another_protocol_is_unavailable(now: Time) -> None:
     with Listener(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as listener:
         link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
@@ -441,7 +428,7 @@ def test_a_url_that_can_not_be_used_is_refused_at_start(url: str) -> None:
         RedisConnection(url, TIMEOUT)
 
 
-def test_a_sentinel_url_names_nodes_service_database_and_credentials() -> None:
+def test_sentinel_url_gives_nodes_service_db_and_credentials() -> None:
     pool = RedisConnection("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
     nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
     assert [(node["host"], node["port"]) for node in nodes] == [("127.0.0.1", 26379), ("::1", 26380)]
@@ -450,9 +437,8 @@ def test_a_sentinel_url_names_nodes_service_database_and_credentials() -> None:
     assert (kwargs["username"], kwargs["password"], kwargs["db"]) == ("app", "p@ss", 3)
 
 
-def test_an_application_starts_while_its_cluster_is_down_and_finds_it_later(
-    tmp_path_factory: pytest.TempPathFactory, now: Time
-) -> None:
+def test_app_starts_while_its_cluster_is_down(tmp_path_factory: pytest.TempPathFactory, now: Time) -> None:
+    """It finds the cluster later."""
     with Listener(lambda _: None) as listener:
         link = RedisConnection(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
         assert listener.connections == 0
@@ -523,11 +509,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
 def test_production_does_not_start_on_a_server_that_forgets(
     server: Server, raw: Redis, make_app: Callable[..., Flask]
 ) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_URL": server.url,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_URL": server.url}
     make_app(**production)
     raw.config_set("appendonly", "no")
     with pytest.raises(Misconfigured, match="appendonly"):
@@ -549,7 +531,7 @@ class Site:
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
         self.repository: SessionRepository = self.services.repository
-        self.repository._connection._breaker.clock = self.now
+        use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -610,7 +592,8 @@ def assert_every_step_is_refused(site: Site) -> None:
     assert site.person.client.get_cookie(SESSION_COOKIE) is not None
 
 
-def test_while_redis_is_gone_every_step_says_so_and_afterwards_all_is_as_before(site: Site) -> None:
+def test_every_request_says_503_while_redis_is_down(site: Site) -> None:
+    """Afterwards all sessions are as before."""
     session_id = site.person.session_id
     keys = site.keys()
     site.raw.close()
@@ -635,7 +618,7 @@ def test_while_redis_is_frozen_no_request_waits_long(site: Site) -> None:
     assert site.person.signed_in
 
 
-def test_a_challenge_that_was_answered_during_an_outage_is_still_good_afterwards(site: Site) -> None:
+def test_challenge_answered_during_an_outage_stays_valid(site: Site) -> None:
     stranger, wallet = Visitor(site.app), Wallet()
     challenge = stranger.challenge(wallet.account())
     site.raw.close()
@@ -666,23 +649,23 @@ def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before:
     site.now.now += 2
 
 
-def test_a_redis_that_is_lost_in_the_middle_of_a_sign_in_leaves_nobody_half_signed_in(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redis_lost_during_a_sign_in_leaves_the_old_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No user is half signed in."""
     sign_in_as_another(site, monkeypatch, lost_before="create")
     data = site.person.json("/api/auth/sessions/validate").get_json()["data"]
     assert data["account"] == site.wallet.account(), "they keep the session they had"
     assert len(site.raw.keys("*:session:*")) == 1
 
 
-def test_a_redis_that_is_lost_before_the_former_session_was_ended_gives_out_no_new_one(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redis_lost_before_revoking_the_old_session_adds_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sign-in over an existing session gives out no new one if the old one could not be ended."""
     sign_in_as_another(site, monkeypatch, lost_before="revoke")
     assert site.person.json("/api/auth/sessions/validate").get_json()["data"]["account"] == site.wallet.account()
 
 
-def test_a_change_that_could_not_be_saved_turns_the_views_answer_into_503(site: Site) -> None:
+def test_unsaved_session_change_turns_the_answer_into_503(site: Site) -> None:
+    """The view's own answer is not sent."""
+
     def lose_redis() -> None:
         site.raw.close()
         site.server.stop()
@@ -700,7 +683,9 @@ def test_a_change_that_could_not_be_saved_turns_the_views_answer_into_503(site: 
     assert site.person.get("/note").text == "noted 2"
 
 
-def test_a_rotation_that_was_done_before_redis_was_lost_still_gives_the_person_their_new_id(site: Site) -> None:
+def test_rotation_done_before_an_outage_still_sets_the_new_id(site: Site) -> None:
+    """The answer is a 503, but its cookie carries the new session id."""
+
     def lose_redis() -> None:
         site.raw.close()
         site.server.stop()
@@ -715,9 +700,8 @@ def test_a_rotation_that_was_done_before_redis_was_lost_still_gives_the_person_t
     assert site.person.signed_in
 
 
-def test_a_sign_out_that_lost_redis_halfway_says_that_it_was_not_completed(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_sign_out_says_it_was_not_completed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis was lost before the session was revoked: the user is still signed in."""
     revoke = site.repository.revoke
 
     def lose_redis_first(*arguments: Any) -> Any:
@@ -737,7 +721,8 @@ def test_a_sign_out_that_lost_redis_halfway_says_that_it_was_not_completed(
     assert site.person.signed_in
 
 
-def test_out_of_memory_nobody_new_comes_in_and_everybody_else_can_read_slide_and_leave(site: Site) -> None:
+def test_full_redis_refuses_sign_ins_and_serves_sessions(site: Site) -> None:
+    """Signed-in users can read, be kept alive and sign out."""
     stranger, wallet = Visitor(site.app), Wallet()
     challenge = stranger.challenge(wallet.account())
     site.raw.config_set("maxmemory", 1)
@@ -746,7 +731,7 @@ def test_out_of_memory_nobody_new_comes_in_and_everybody_else_can_read_slide_and
         assert_unavailable(site.person.get("/note"))
         assert site.person.get("/session").status_code == 200, "writers must not take the readers down with them"
     [key] = site.raw.keys("*:session:*")
-    active, *rest = site.raw.get(key).split(b"|", 6)
+    active, *rest = fields_of(site.raw, key)
     site.raw.config_set("maxmemory", 0)
     site.raw.set(key, b"|".join((b"%013d" % (int(active) - 61_000), *rest)), keepttl=True)
     site.raw.pexpire(key, 1_739_000)
@@ -760,7 +745,7 @@ def test_out_of_memory_nobody_new_comes_in_and_everybody_else_can_read_slide_and
     assert stranger.attempt(wallet, challenge).status_code == 303
 
 
-def test_on_a_read_only_replica_people_can_read_and_nothing_else(site: Site) -> None:
+def test_read_only_replica_serves_reads_and_nothing_else(site: Site) -> None:
     site.raw.replicaof("127.0.0.1", free_port())
     for _ in range(5):
         assert site.person.get("/session").status_code == 200
@@ -804,7 +789,7 @@ def test_a_redis_that_can_not_write_to_its_disk_changes_nothing(
         site.raw.close()
 
 
-def test_scripts_that_redis_forgot_and_connections_that_it_closed_go_unnoticed(site: Site) -> None:
+def test_forgotten_scripts_and_closed_connections_go_unnoticed(site: Site) -> None:
     for step in range(3):
         site.raw.script_flush()
         site.raw.client_kill_filter(_type="normal", skipme=True)
@@ -821,7 +806,7 @@ def test_scripts_that_redis_forgot_and_connections_that_it_closed_go_unnoticed(s
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(app.extensions["wallet_sessions"].repository._connection)
+    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].repository))
 
     @app.get("/note")
     @signed_in
@@ -875,9 +860,10 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
     assert mine.signed_in
 
 
-def test_cluster_and_sentinel_forget_scripts_and_close_connections_unnoticed(
+def test_cluster_and_sentinel_may_forget_scripts_unnoticed(
     several: Cluster | Sentinels, other_app: Flask, wallet: Wallet
 ) -> None:
+    """They may also close connections."""
     person = Visitor(other_app)
     person.sign_in(wallet)
     for step in range(3):

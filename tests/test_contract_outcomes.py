@@ -12,6 +12,7 @@ from sessions_core import events
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
+from .answers import code_on_page as code_of
 from .evm import CHAIN, Anvil
 from .evm.contracts import (
     APPROVING,
@@ -24,8 +25,7 @@ from .evm.contracts import (
     wrapped,
 )
 from .evm.nodes import Relay
-from .test_web_contract_wallets import live_of
-from .test_web_pages import code_of
+from .stored import live_of
 from .time_machine import TimeMachine
 
 NOT_ASKED = "eip155:1"
@@ -108,7 +108,7 @@ def test_an_empty_signature_proves_no_key(visitor: Visitor, wallet: Wallet, evm:
 
 
 @pytest.mark.parametrize("signature", ["", "0", "0X", "0x0", " 0x", "0x\n", "null"])
-def test_only_one_spelling_is_the_empty_signature(visitor: Visitor, evm: Anvil, signature: str) -> None:
+def test_empty_signature_has_one_spelling(visitor: Visitor, evm: Anvil, signature: str) -> None:
     safe = ApprovingWallet(evm)
 
     def approve(message: str) -> str:
@@ -121,7 +121,7 @@ def test_only_one_spelling_is_the_empty_signature(visitor: Visitor, evm: Anvil, 
 # -- What a contract says --------------------------------------------------------------------------------------
 
 
-def test_a_safe_without_a_handler_is_told_so(visitor: Visitor, evm: Anvil) -> None:
+def test_safe_without_a_fallback_handler_is_explained(visitor: Visitor, evm: Anvil) -> None:
     safe = Deployed(evm, HANDLERLESS)
     for signature in (safe.sign, lambda _: "0x", lambda text: safe.sign(text) + "11" * 65):
         status, code, page = told(visitor, f"{CHAIN}:{safe.address}", signature)
@@ -152,7 +152,7 @@ def test_a_contract_that_says_no_is_not_a_wrong_account(visitor: Visitor, evm: A
         assert 'data-state="contract_refused"' in page
 
 
-def test_a_wallet_of_another_network_is_told_so(visitor: Visitor, evm: Anvil) -> None:
+def test_wallet_of_another_network_is_explained(visitor: Visitor, evm: Anvil) -> None:
     wallet = Wallet()  # nothing is deployed at its address
     status, code, page = told(visitor, wallet.account(CHAIN), lambda text: wallet.sign(text) + "11" * 65)
     assert (status, code) == (400, "contract_wallet_missing")
@@ -186,7 +186,7 @@ def test_a_node_that_is_down_leaves_the_account_in_doubt(visitor: Visitor, walle
     assert (status, code) == (400, "signature_mismatch")
 
 
-def test_the_activity_says_what_a_contract_said(visitor: Visitor, evm: Anvil) -> None:
+def test_activity_log_explains_a_contracts_refusal(visitor: Visitor, evm: Anvil) -> None:
     safe = ApprovingWallet(evm)
     visitor.sign_in(safe)
     visitor.sign_out()

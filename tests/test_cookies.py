@@ -15,7 +15,7 @@ from sessions_core.sessions.record import LoadedSession, well_formed
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .stored import BOB
+from .constants import BOB
 
 # Every character that some function of Python trims, splits lines at, or takes for a space; and a few that none does.
 TRIMMED = [chr(code) for code in range(0x100) if not chr(code).strip() or len(f"a{chr(code)}b".splitlines()) > 1]
@@ -89,7 +89,7 @@ def test_a_look_alike_name_is_not_ours(planted: str) -> None:
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=ascii)
-def test_a_look_alike_signs_nobody_in_or_out(
+def test_look_alike_cookie_signs_no_user_in_or_out(
     app: Flask, start: Callable[..., LoadedSession], planted: str, redis: Redis
 ) -> None:
     """A visitor with the planted cookie stays a visitor, and a signed-in user stays signed in."""
@@ -112,13 +112,13 @@ def test_a_value_that_is_no_id_does_not_hide_ours(
     assert ask(app, f"{foreign}; x=1").get_json()["error"]["reason"] == "unknown"
 
 
-def test_the_same_value_twice_is_one(app: Flask, start: Callable[..., LoadedSession]) -> None:
+def test_repeated_equal_cookies_count_once(app: Flask, start: Callable[..., LoadedSession]) -> None:
     """A proxy repeats a header."""
     mine = start()
     assert account_of(ask(app, "; ".join([f"{SESSION_COOKIE}={mine.id}"] * 2))) == mine.record.account
 
 
-def test_of_two_possible_host_cookies_neither_counts(app: Flask, start: Callable[..., LoadedSession]) -> None:
+def test_two_host_cookies_cancel_each_other(app: Flask, start: Callable[..., LoadedSession]) -> None:
     """No browser that knows `__Host-` sends two, so one of them may be an attacker's."""
     one, other = start(), start(account=BOB)
     for pair in ((one, other), (other, one)):

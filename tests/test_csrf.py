@@ -15,9 +15,8 @@ from wtforms import StringField
 from sessions_core import events, public, signed_in
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
 from .snapshot import refused, unchanged
-from .stored import ANOTHER
 
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE", "PURGE", "PROPFIND", "MKCOL", "LOCK", "REPORT", "QUERY", "ANYTHING"]
 
@@ -139,7 +138,7 @@ def test_every_unsafe_method_needs_the_token(
 
 @pytest.mark.parametrize("method", [*UNSAFE, "TRACE"])
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/static/nowhere", 405), ("/only-get", 405)])
-def test_what_is_not_there_is_404_or_405_first(
+def test_missing_route_is_404_or_405_before_the_csrf_check(
     user: Visitor, redis: Redis, method: str, path: str, status: int
 ) -> None:
     """Without token and from another site too: nothing can be changed there, and the answer should say why."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from sessions_core.errors import SignatureMalformed, SignatureMismatch
+from sessions_core.parts.internet_computer import ecdsa
+from sessions_core.parts.stacks.verifier import recover_secp256k1
 from sessions_core.sign_in import curves
 
 # RFC 6979, section A.2.5: P-256 with SHA-256, message "sample"; x, y, r, s.
@@ -34,8 +36,8 @@ ED25519 = (
 
 Check = Callable[[bytes, bytes, bytes], None]
 VECTORS: dict[str, tuple[Check, tuple[str, str], bytes, int]] = {
-    "p256": (curves.p256, P256, b"sample", curves.P256_ORDER),
-    "secp256k1": (curves.secp256k1, SECP256K1, b"Satoshi Nakamoto", curves.SECP256K1_ORDER),
+    "p256": (ecdsa.p256, P256, b"sample", curves.P256_ORDER),
+    "secp256k1": (ecdsa.secp256k1, SECP256K1, b"Satoshi Nakamoto", curves.SECP256K1_ORDER),
 }
 
 
@@ -81,18 +83,18 @@ def test_a_recovered_key_is_the_one_that_signed(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setenv("ECC_BACKEND_CLASS", f"eth_keys.backends.{backend}")
     digest = hashlib.sha256(b"Satoshi Nakamoto").digest()
     signature = bytes.fromhex(SECP256K1[1])
-    found = [curves.recover_secp256k1(digest, signature + bytes([v])) for v in (0, 1)]
+    found = [recover_secp256k1(digest, signature + bytes([v])) for v in (0, 1)]
     assert bytes.fromhex("02" + SECP256K1[0][:64]) in found
     for v in (2, 3):  # r would be larger than the field
         with pytest.raises(SignatureMismatch):
-            curves.recover_secp256k1(digest, signature + bytes([v]))
+            recover_secp256k1(digest, signature + bytes([v]))
     for v in (4, 27, 255):
         with pytest.raises(SignatureMalformed):
-            curves.recover_secp256k1(digest, signature + bytes([v]))
+            recover_secp256k1(digest, signature + bytes([v]))
     with pytest.raises(SignatureMalformed):
-        curves.recover_secp256k1(digest, signature)
+        recover_secp256k1(digest, signature)
     with pytest.raises(SignatureMismatch):
-        curves.recover_secp256k1(digest, (5).to_bytes(32) + signature[32:] + b"\0")
+        recover_secp256k1(digest, (5).to_bytes(32) + signature[32:] + b"\0")
 
 
 @pytest.mark.parametrize(

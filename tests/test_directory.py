@@ -15,6 +15,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles import roles
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import Directory, Member
@@ -22,13 +23,12 @@ from sessions_core.sign_in import accounts
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import ANOTHER, DAY
+from .constants import BOB_ACCOUNT as BOB
 from .servers import Server, running
-from .stored import ANOTHER, everything
+from .stored import everything
 from .time_machine import TimeMachine
-
-DAY = 86_400
-ALICE = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
-BOB = accounts.parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
 
 
 @pytest.fixture
@@ -37,21 +37,20 @@ def people(services: Services) -> Directory:
 
 
 def some_account(number: int) -> str:
-    return f"eip155:1:{accounts.eip55(f'0x{number:040x}')}"
+    return f"eip155:1:{checksum_address(f'0x{number:040x}')}"
 
 
 # -- Roles -------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_that_nobody_decided_about_is_an_ordinary_member(people: Directory, redis: Redis) -> None:
+def test_account_without_a_decision_is_a_member(people: Directory, redis: Redis) -> None:
+    """Nothing is stored for it."""
     assert people.standing(ALICE) == Standing() == Standing(role="member")
     assert people.decided() == []
     assert redis.keys("*") == []
 
 
-def test_a_role_is_given_and_taken_and_each_change_is_told_once(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_role_change_is_announced_once(people: Directory, happened: list[events.Event]) -> None:
     assert people.appoint(ALICE, "admin") is True
     assert people.appoint(ALICE, "admin", by=str(BOB)) is False
     assert people.standing(ALICE).role == "admin"
@@ -110,7 +109,7 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
     assert len(people.decided()) == 1, "administrators see that it has lapsed"
 
 
-def test_role_and_verification_leave_each_other_alone(people: Directory) -> None:
+def test_role_and_verification_are_independent(people: Directory) -> None:
     people.verify(ALICE, "lic_1", "licensed", 30)
     people.appoint(ALICE, "admin")
     assert people.withdraw(ALICE) is True
@@ -120,7 +119,7 @@ def test_role_and_verification_leave_each_other_alone(people: Directory) -> None
     assert people.standing(ALICE).professional_id == "lic_2"
 
 
-def test_a_withdrawal_is_told_if_there_was_something_to_withdraw(
+def test_revoked_verification_is_announced_only_if_it_existed(
     people: Directory, happened: list[events.Event]
 ) -> None:
     assert people.withdraw(ALICE) is False
@@ -132,9 +131,8 @@ def test_a_withdrawal_is_told_if_there_was_something_to_withdraw(
     assert people.decided() == []
 
 
-def test_of_two_administrators_who_decide_at_once_neither_undoes_the_other(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_concurrent_decisions_do_not_undo_each_other(people: Directory, happened: list[events.Event]) -> None:
+    """One administrator assigns a role while another verifies the account."""
     for number in range(30):
         account = accounts.parse(some_account(number))
         together(
@@ -146,9 +144,7 @@ def test_of_two_administrators_who_decide_at_once_neither_undoes_the_other(
     assert len(happened) == 60
 
 
-def test_of_many_who_give_the_same_role_at_once_one_has_done_it(
-    people: Directory, happened: list[events.Event]
-) -> None:
+def test_concurrent_equal_role_changes_count_once(people: Directory, happened: list[events.Event]) -> None:
     for number in range(20):
         account = accounts.parse(some_account(number))
         changed = together(*[lambda account=account: people.appoint(account, "admin")] * 8)  # type: ignore[misc]
@@ -171,7 +167,7 @@ def test_the_latest_sign_ins_come_first_each_account_once(app: Flask, services: 
     assert services.directory.seen(3) == []
 
 
-def test_an_account_that_is_seen_brings_its_standing(people: Directory) -> None:
+def test_seen_account_comes_with_its_status(people: Directory) -> None:
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.appoint(BOB, "restricted")
@@ -214,7 +210,7 @@ def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
 # -- Who reads and who writes Redis ------------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_neither_accounts_nor_roles(people: Directory, redis: Redis) -> None:
+def test_redis_shows_neither_accounts_nor_roles(people: Directory, redis: Redis) -> None:
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_secret", "licensed", 30)
@@ -224,7 +220,7 @@ def test_who_reads_redis_learns_neither_accounts_nor_roles(people: Directory, re
         assert text.lower().encode() not in found
 
 
-def test_a_standing_can_not_be_carried_to_another_account(
+def test_account_status_can_not_be_copied_to_another_account(
     people: Directory, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.appoint(ALICE, "admin")
@@ -253,9 +249,8 @@ def test_an_entry_that_was_made_up_is_left_out(
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_every_standing_and_resealing_lets_the_old_one_go(
-    people: Directory, rotated: Callable[..., Services]
-) -> None:
+def test_secret_rotation_keeps_every_account_status(people: Directory, rotated: Callable[..., Services]) -> None:
+    """Once all is encrypted again, the old secret can be dropped."""
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_1", "licensed", 30)
@@ -269,13 +264,13 @@ def test_a_new_secret_keeps_every_standing_and_resealing_lets_the_old_one_go(
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
-def test_without_resealing_roles_go_with_the_secret(people: Directory, rotated: Callable[..., Services]) -> None:
+def test_roles_are_lost_if_not_encrypted_again(people: Directory, rotated: Callable[..., Services]) -> None:
     people.appoint(ALICE, "admin")
     assert rotated(()).directory.decided() == []
     assert rotated(()).directory.standing(ALICE) == Standing()
 
 
-def test_resealing_without_the_right_secret_destroys_nothing(
+def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people: Directory, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.appoint(ALICE, "admin")
@@ -290,9 +285,10 @@ def test_resealing_without_the_right_secret_destroys_nothing(
     assert people.standing(ALICE).role == "admin"
 
 
-def test_an_account_whose_name_an_old_secret_had_sealed_is_seen_again(
+def test_account_encrypted_with_a_dropped_secret_is_seen_again(
     people: Directory, rotated: Callable[..., Services]
 ) -> None:
+    """It is listed again after its next sign-in."""
     people.saw(str(ALICE))
     after = rotated(()).directory
     assert after.seen() == []
@@ -300,9 +296,7 @@ def test_an_account_whose_name_an_old_secret_had_sealed_is_seen_again(
     assert [member.account for member in after.seen()] == [str(ALICE)]
 
 
-def test_a_role_that_is_given_while_all_is_resealed_is_kept(
-    people: Directory, rotated: Callable[..., Services]
-) -> None:
+def test_role_assigned_during_re_encryption_is_kept(people: Directory, rotated: Callable[..., Services]) -> None:
     during = rotated().directory
     for number in range(30):
         account = accounts.parse(some_account(number))
@@ -315,7 +309,7 @@ def test_a_role_that_is_given_while_all_is_resealed_is_kept(
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
 
 
-def test_it_works_on_cluster_and_sentinel(
+def test_roles_work_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)

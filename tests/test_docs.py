@@ -12,24 +12,8 @@ import pytest
 from sessions_core import errors, events
 from sessions_core.settings import PREFIX, Settings
 
-ROOT = Path(__file__).parent.parent
-
-
-def table(path: str, first: str) -> dict[str, list[str]]:
-    """The rows of the table whose first heading is `first`: the first cell, without backticks, and the others."""
-    rows: dict[str, list[str]] = {}
-    inside = False
-    for line in (ROOT / path).read_text().splitlines():
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-        if cells and cells[0] == first:
-            inside = True
-        elif not cells:
-            inside = False
-        elif inside and not set(cells[0]) <= set("-: "):
-            assert cells[0].strip("`") not in rows, f"{cells[0]} twice"
-            rows[cells[0].strip("`")] = cells[1:]
-    assert rows, f"{path} has no table that begins with {first}"
-    return rows
+from .constants import ROOT
+from .documented import table
 
 
 def test_errors_md_lists_exactly_the_closed_set() -> None:
@@ -111,7 +95,7 @@ REGISTRIES = "pypi[.]org|pythonhosted[.]org|registry[.]npmjs|registry[.]yarnpkg|
 MACHINES = r"(?<![\w.~$}/*)-])/(?:home|Users|work|root)[/][\w.]"
 
 
-def test_no_file_holds_a_registry_s_address_or_a_path_of_one_machine() -> None:
+def test_no_file_holds_a_registry_or_a_local_path() -> None:
     pattern = re.compile(f"{REGISTRIES}|{MACHINES}")
     for example in ("https://pypi" + ".org/simple", 'open("/ho' + 'me/me/x")', "cd /wo" + "rk/main"):
         assert pattern.search(example)

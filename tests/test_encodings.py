@@ -8,16 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sessions_core.sign_in import encodings
-from sessions_core.sign_in.encodings import (
-    BASE58,
-    C32,
-    read_digits,
-    read_principal,
-    read_stacks,
-    write_digits,
-    write_principal,
-)
+from sessions_core.parts.internet_computer.principals import read_principal, write_principal
+from sessions_core.parts.solana.verifier import BASE58
+from sessions_core.parts.stacks import c32check
+from sessions_core.parts.stacks.c32check import C32, read_stacks
+from sessions_core.sign_in.encodings import read_digits, write_digits
 
 # draft-msporny-base58-03, section 5, and Bitcoin Core's base58_encode_decode.json.
 BASE58_VECTORS = (
@@ -86,7 +81,7 @@ def test_c32_is_the_published_one(data: str, text: str) -> None:
 
 @pytest.mark.parametrize(("version", "hash160", "address"), STACKS_VECTORS)
 def test_a_stacks_address_is_the_published_one(version: int, hash160: str, address: str) -> None:
-    assert encodings.write_stacks(version, bytes.fromhex(hash160)) == address
+    assert c32check.write_stacks(version, bytes.fromhex(hash160)) == address
     assert read_stacks(address) == (version, bytes.fromhex(hash160))
 
 
@@ -96,7 +91,7 @@ def test_a_principal_s_text_is_the_published_one(data: str, text: str) -> None:
     assert read_principal(text).hex() == data
 
 
-def test_whatever_is_written_is_read_back() -> None:
+def test_written_values_are_read_back() -> None:
     chance = random.Random(58)
     for _ in range(1000):
         data = bytes(chance.choice((0, 0, 1, 3))) + chance.randbytes(chance.randrange(30))
@@ -104,7 +99,7 @@ def test_whatever_is_written_is_read_back() -> None:
             assert read_digits(write_digits(data, alphabet), alphabet) == data
         assert read_principal(write_principal(data[:29])) == data[:29]
         version, hash160 = chance.randrange(32), (data + bytes(20))[:20]
-        assert read_stacks(encodings.write_stacks(version, hash160)) == (version, hash160)
+        assert read_stacks(c32check.write_stacks(version, hash160)) == (version, hash160)
 
 
 READERS: dict[str, tuple[Callable[[str], object], str]] = {
@@ -117,8 +112,8 @@ READERS: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 @pytest.mark.parametrize(("read", "text"), READERS.values(), ids=READERS)
-def test_what_reads_as_a_value_is_its_one_spelling(read: Callable[[str], object], text: str) -> None:
-    """Each character replaced, lost or doubled is refused, or is the spelling of something else."""
+def test_each_value_has_one_spelling(read: Callable[[str], object], text: str) -> None:
+    """Each character replaced, lost or doubled is refused, or is the spelling of another value."""
     chance = random.Random(32)
     original = read(text)
     for at in range(len(text)):

@@ -12,13 +12,11 @@ import pytest
 from sessions_core import events
 from sessions_core.events import Event
 
-
-def _all() -> list[type[Event]]:
-    return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]
+from .event_types import event_types
 
 
-@pytest.mark.parametrize("event", _all(), ids=lambda event: event.__name__)
-def test_an_event_is_frozen_described_and_has_fields_that_can_be_logged(event: type[Event]) -> None:
+@pytest.mark.parametrize("event", event_types(), ids=lambda event: event.__name__)
+def test_event_is_frozen_documented_and_holds_no_secret(event: type[Event]) -> None:
     assert dataclasses.is_dataclass(event)
     made: Any = event(**{field.name: "x" for field in dataclasses.fields(event)})
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -29,7 +27,7 @@ def test_an_event_is_frozen_described_and_has_fields_that_can_be_logged(event: t
 
 
 def test_every_event_has_a_name_of_its_own() -> None:
-    names = [event.name for event in _all()]
+    names = [event.name for event in event_types()]
     assert len(names) == len(set(names)) >= 8
     assert all("." in name for name in names)
 
@@ -44,7 +42,7 @@ def test_publishing_sends_the_event_once_and_logs_it(happened: list[Event], capl
     ]
 
 
-def test_hostile_text_in_an_event_can_not_write_a_line_of_its_own_into_the_log(
+def test_hostile_event_text_can_not_forge_a_log_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO, logger="sessions_core"):
@@ -72,7 +70,7 @@ def test_receiver_made_in_a_factory_is_kept() -> None:
     assert len(events.happened.receivers) == len(before) - 1
 
 
-def test_who_disconnects_hears_nothing_more() -> None:
+def test_disconnected_receiver_gets_no_more_events() -> None:
     heard: list[Event] = []
 
     def note(event: Event, **_: Any) -> None:

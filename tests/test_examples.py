@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
 
 _SIGN_IN = """
 import sys
@@ -27,7 +27,8 @@ print("signed in and out")
 """
 
 
-def test_the_three_folders_beside_the_minimal_app_sign_a_wallet_in(tmp_path: Path) -> None:
+def test_minimal_app_works_with_the_three_copied_folders(tmp_path: Path) -> None:
+    """A wallet signs in and out."""
     for folder in ("sessions_core", "templates/sessions", "static/sessions"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "examples/minimal/app.py", tmp_path)

@@ -22,7 +22,7 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ROOT, SECRET
 
 
 def bare(tmp_path: Path, **config: Any) -> Flask:
@@ -40,9 +40,7 @@ def test_the_extension_may_be_made_before_the_application(redis_url: str, redis:
     assert isinstance(app.extensions["wallet_sessions"], Services)
 
 
-def test_one_extension_serves_two_applications_that_share_nothing(
-    redis_url: str, redis: Redis, tmp_path: Path
-) -> None:
+def test_one_extension_serves_two_apps_that_share_nothing(redis_url: str, redis: Redis, tmp_path: Path) -> None:
     extension = WalletSessions()
     apps = []
     for prefix in ("one:", "two:"):
@@ -59,7 +57,7 @@ def test_one_extension_serves_two_applications_that_share_nothing(
     assert [services.settings.redis_prefix for services in apps] == ["one:", "two:"]
 
 
-def test_flask_s_own_cookie_settings_say_what_is_true(app: Flask) -> None:
+def test_flask_cookie_settings_are_truthful(app: Flask) -> None:
     assert app.config["SESSION_COOKIE_NAME"] == "__Host-session"
     assert app.config["SESSION_COOKIE_SECURE"] is True
     assert app.config["SESSION_COOKIE_HTTPONLY"] is True
@@ -90,7 +88,7 @@ def test_the_pages_are_where_they_are_named(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("module", "package"), [("nacl", "pynacl")] + [("coincurve", "coincurve")] * (sys.version_info < (3, 14))
 )
-def test_a_missing_library_is_refused_with_the_command_that_installs_it(
+def test_missing_library_is_refused_with_its_install_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
 ) -> None:
     from sessions_core import extension
@@ -152,9 +150,10 @@ def test_a_production_redis_that_forgets_is_refused(redis: Redis, redis_url: str
 # -- The secret of development ---------------------------------------------------------------------------------
 
 
-def test_development_makes_a_secret_keeps_it_for_its_owner_only_and_says_so(
+def test_development_secret_is_created_kept_and_announced(
     redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Only its owner may read the file, and a second start reads the same secret."""
     config = {"SESSIONS_CORE_DEVELOPMENT": True, "SESSIONS_CORE_REDIS_URL": redis_url}
     first = bare(tmp_path, **config)
     WalletSessions(first)
@@ -228,7 +227,7 @@ def test_production_makes_no_secret(redis_url: str, tmp_path: Path) -> None:
 
 
 def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet: Wallet) -> None:
-    app = Flask("own", instance_path=str(tmp_path / "instance"), root_path=str(Path(__file__).parent.parent))
+    app = Flask("own", instance_path=str(tmp_path / "instance"), root_path=str(ROOT))
     app.config.update(SESSIONS_CORE_DEVELOPMENT=True, SESSIONS_CORE_PUBLIC_ORIGIN=ORIGIN)
     WalletSessions(app)
     visitor = Visitor(app)
@@ -243,8 +242,8 @@ def test_development_without_a_redis_starts_a_private_one(tmp_path: Path, wallet
     assert visitor.get("/session").status_code == 503
 
 
-def test_the_seams_are_taken(redis_url: str, redis: Redis, tmp_path: Path, wallet: Wallet) -> None:
-    app = Flask("own", instance_path=str(tmp_path), root_path=str(Path(__file__).parent.parent))
+def test_extension_hooks_are_used(redis_url: str, redis: Redis, tmp_path: Path, wallet: Wallet) -> None:
+    app = Flask("own", instance_path=str(tmp_path), root_path=str(ROOT))
     app.config.update(
         SECRET_KEY=SECRET,
         SESSIONS_CORE_DEVELOPMENT=True,
@@ -259,9 +258,9 @@ def test_the_seams_are_taken(redis_url: str, redis: Redis, tmp_path: Path, walle
     assert visitor.json("/api/auth/sessions/validate").get_json()["data"]["role"] == f"owner of {wallet.address}"
 
 
-def test_a_role_that_can_not_be_found_permits_nothing_and_signs_nobody_out(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_failed_role_lookup_grants_nothing(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """The user stays signed in."""
+
     def role_for(account: object) -> str:
         raise LookupError("the table of roles is gone")
 
@@ -278,4 +277,4 @@ def test_a_role_that_can_not_be_found_permits_nothing_and_signs_nobody_out(
 
 def test_the_docstring_s_wiring_is_that_of_the_example() -> None:
     wiring = (sessions_core.__doc__ or "").partition("\n\n")[2].split()
-    assert wiring == (Path(__file__).parent.parent / "examples" / "minimal" / "app.py").read_text().split()
+    assert wiring == (ROOT / "examples" / "minimal" / "app.py").read_text().split()

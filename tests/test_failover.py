@@ -7,12 +7,9 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -23,7 +20,10 @@ from sessions_core.storage.connection import RedisConnection, Script
 from . import clusters
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member, Sentinels, wait_until
+from .constants import PRODUCTION, ROOT
+from .failovers import Accounts, sign_outs_during
 from .servers import free_port
+from .time_machine import finish_looking
 
 WRITE = Script("redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], ARGV[1])")
 
@@ -33,49 +33,6 @@ def broken(tmp_path: Path) -> Iterator[Sentinels]:
     """A Sentinel service of this test alone."""
     with clusters.sentinel(tmp_path) as made:
         yield made
-
-
-def sign_outs_during(
-    sentinels: Sentinels, make_app: Callable[..., Flask], begin: Callable[[], object], count: int, seconds: float
-) -> dict[str, Any]:
-    """Sign out one user after another from `begin` on; return what was answered, and what came of it."""
-    app = make_app(SESSIONS_CORE_REDIS_URL=sentinels.url)
-    # Another process, with a connection to the master that it has used before.
-    watcher = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))
-    people = [Visitor(app) for _ in range(count)]
-    cookies = [person.sign_in(Wallet()) for person in people]
-    tokens = [person.token("/sign-out") for person in people]
-    watcher.session_id = cookies[0]
-    assert watcher.signed_in
-    former, answers, seen, pause = sentinels.master(), Counter[int](), Counter[int](), threading.Event()
-    acknowledged: list[str] = []
-    begin()
-    began, over = time.monotonic(), 0.0
-    for person, cookie, token in zip(people, cookies, tokens, strict=True):
-        pause.wait(seconds / count)
-        status = person.post("/sign-out", data={"csrf_token": token}).status_code
-        answers[status] += 1
-        watcher.session_id = cookie
-        if status == 303:
-            acknowledged.append(cookie)
-            seen[watcher.json("/api/auth/sessions/validate").status_code] += 1
-        if not over and former.port not in {sentinels.state(each)["port"] for each in sentinels.sentinels}:
-            over = time.monotonic() - began
-    wait_until(lambda: sentinels.master() is not former)
-    later = Visitor(make_app(SESSIONS_CORE_REDIS_URL=sentinels.url))  # knows the new master only
-    alive = 0
-    for cookie in acknowledged:
-        later.session_id = cookie
-        answer = wait_until(lambda: (found := later.json("/api/auth/sessions/validate")).status_code != 503 and found)
-        alive += answer.status_code == 200
-    return {
-        "sign-outs": count,
-        "acknowledged": answers[303],
-        "refused (503)": answers[503],
-        "seen alive elsewhere at once": seen[200],
-        "alive after the failover": alive,
-        "over after (s)": round(over, 1),
-    }
 
 
 def test_sign_outs_survive_a_planned_failover(broken: Sentinels, make_app: Callable[..., Flask]) -> None:
@@ -141,11 +98,7 @@ def test_master_that_takes_no_writes_is_left_at_once(tmp_path: Path, words: str)
 def test_sentinel_without_min_replicas_is_warned_of(
     sentinels: Sentinels, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
 ) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_URL": sentinels.url,
-    }
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_URL": sentinels.url}
     with caplog.at_level(logging.WARNING):
         make_app(**production, SESSIONS_CORE_REVOCATION_REPLICAS=1)
         sentinels.servers[0].ask("CONFIG", "SET", "min-replicas-to-write", 1)
@@ -161,23 +114,6 @@ def shaken(tmp_path: Path) -> Iterator[Cluster]:
     """A Cluster of this test alone."""
     with clusters.cluster(tmp_path, "--cluster-require-full-coverage", "no") as made:
         yield made
-
-
-class Accounts:
-    """One account on each master of a Cluster, and somebody signed in as each."""
-
-    def __init__(self, cluster: Cluster, app: Flask) -> None:
-        self.cluster = cluster
-        self.app = app
-        self.link: RedisConnection = app.extensions["wallet_sessions"].repository._connection
-        self.by_master: dict[int, Visitor] = {}
-        while len(self.by_master) < 3:
-            person, wallet = Visitor(app), Wallet()
-            person.sign_in(wallet)
-            self.by_master.setdefault(self.master_of(person).port, person)
-
-    def master_of(self, person: Visitor) -> Member:
-        return self.cluster.owner(f"wallet:{{{person.session_id[:12]}}}:epoch")
 
 
 @pytest.fixture
@@ -203,8 +139,8 @@ def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
     assert {each.get_json()["data"]["trouble"] for each in found} == {"redis_partial"}
 
 
-def test_a_lost_master_of_everybody_is_not_ready(accounts: Accounts) -> None:
-    """Every request reads the site's epoch: without its master no account can be served."""
+def test_lost_master_of_the_global_epoch_is_not_ready(accounts: Accounts) -> None:
+    """Every request reads the global epoch: without its master no account can be served."""
     cluster = accounts.cluster
     lost = cluster.owner("wallet:epoch")
     cluster.replica_of(lost).crash()
@@ -223,8 +159,7 @@ def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
         assert accounts.by_master[lost.port].get("/session").status_code == 503
         answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
         assert answer.get_json()["data"]["trouble"] == "redis_partial"
-    looking = accounts.app.extensions["wallet_sessions"].readiness._looking
-    looking.result(10)  # its thread has connections
+    finish_looking(accounts.app.extensions["wallet_sessions"].readiness, 10)  # its thread has connections
 
 
 def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:
@@ -272,5 +207,4 @@ if os.fork() == 0:
 os.wait()
 assert os.read(reader, 1) == b"1"
 """
-    root = Path(__file__).parent.parent
-    subprocess.run([sys.executable, "-c", script, several.url], cwd=root, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script, several.url], cwd=ROOT, check=True, timeout=30)

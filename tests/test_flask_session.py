@@ -77,7 +77,7 @@ def early(overrides: dict[str, Any]) -> Flask:
     return app
 
 
-def test_hook_before_ours_knows_who_is_signed_in(early: Flask, wallet: Wallet, redis: Any) -> None:
+def test_hook_before_ours_sees_the_signed_in_account(early: Flask, wallet: Wallet, redis: Any) -> None:
     person = Visitor(early)
     person.sign_in(wallet)
     assert person.get("/visits").status_code == 200
@@ -191,7 +191,7 @@ def test_value_comes_back_as_it_was(app: Flask, wallet: Wallet, value: Any) -> N
 
 
 @pytest.mark.parametrize(("value", "plain"), [(Colour.RED, "red"), (Point(1, 2), {"x": 1, "y": 2})])
-def test_value_becomes_what_flask_makes_of_it(app: Flask, person: Visitor, value: Any, plain: Any) -> None:
+def test_value_is_serialised_as_flask_does(app: Flask, person: Visitor, value: Any, plain: Any) -> None:
     with person.client.session_transaction(base_url=Visitor.site) as data:
         data["value"] = value
     with person.client.session_transaction(base_url=Visitor.site) as data:

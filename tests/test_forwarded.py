@@ -115,7 +115,7 @@ NOT_UNDERSTOOD: dict[str, tuple[int, str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("hops", "peer", "headers", "said"), NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
-def test_what_is_not_understood_is_logged_once(
+def test_malformed_forwarded_header_is_logged_once(
     behind: Callable[..., Flask],
     caplog: pytest.LogCaptureFixture,
     hops: int,
@@ -133,7 +133,7 @@ def test_what_is_not_understood_is_logged_once(
     assert line.isprintable()
 
 
-def test_proxy_that_nobody_trusts_is_logged_in_production(
+def test_untrusted_proxy_is_logged_in_production(
     behind: Callable[..., Flask], caplog: pytest.LogCaptureFixture
 ) -> None:
     production = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost"}

@@ -77,7 +77,7 @@ def refused(happened: list[events.Event]) -> int:
     return sum(isinstance(event, events.FormerIdRefused) for event in happened)
 
 
-def test_lost_answer_with_the_new_id_signs_nobody_out(person: Visitor, rotate: Callable[[Visitor], str]) -> None:
+def test_lost_answer_with_the_new_id_keeps_the_session(person: Visitor, rotate: Callable[[Visitor], str]) -> None:
     handle = handle_of(person)
     former = rotate(person)
     assert person.get("/page").status_code == 200

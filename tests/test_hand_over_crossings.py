@@ -19,6 +19,7 @@ from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .faults.relay import RedisRelay
+from .stored import end_of
 from .time_machine import TimeMachine
 
 
@@ -121,7 +122,7 @@ def set_cookies(answer: Response) -> str:
 
 @pytest.mark.parametrize("prefetch", [False, True], ids=["request", "prefetch"])
 @pytest.mark.parametrize("path", ["/page", "/admins", "/admins/poll", "/hook", "/api/auth/sessions/validate"])
-def test_thief_who_is_first_after_a_promotion_gets_nothing(
+def test_thief_first_after_a_promotion_gets_nothing(
     app: Flask,
     person: Visitor,
     appoint: Callable[[str], None],
@@ -129,7 +130,7 @@ def test_thief_who_is_first_after_a_promotion_gets_nothing(
     path: str,
     prefetch: bool,
 ) -> None:
-    """The id is not a former one yet: the thief's own request would change it, or a poll would never do."""
+    """The thief's own request could rotate the id, which is not a former one yet; a poll would never do so."""
     thief = tab_of(app, person, browser=False)
     assert thief.get("/page").status_code == 200
     appoint("admin")
@@ -200,7 +201,7 @@ def test_index_stays_small_however_often_the_id_changes(
             live = services.repository.load(live.id, "never")
     assert live is not None
     assert redis.hlen(live.keys.entries) <= 201
-    assert services.repository._why(former.keys).reason == "rotated", "the latest is among those that stay"
+    assert end_of(services.repository, former.keys).reason == "rotated", "the latest is among those that stay"
     person.session_id = live.id
     assert person.get("/page").status_code == 200
 
@@ -212,7 +213,7 @@ def test_sign_in_elsewhere_keeps_the_entry_of_a_former_id(
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
     for number in range(130):
-        redis.hset(live.keys.entries, f"{number:064x}", f"sess_{number}|{live.now}|{live.absolute_expires_at + 1000}|0|revoked")
+        redis.hset(live.keys.entries, f"{number:064x}", f"sess_{number}|{live.now}|{live.ends + 1000}|0|revoked")
     tab = tab_of(app, person)
     appoint("admin")
     assert person.get("/page").status_code == 200

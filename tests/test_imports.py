@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "sessions_core"
+from .constants import ROOT
+
+PACKAGE = ROOT / "sessions_core"
 
 # What stands in a row may import its own row and those above. docs/design.md, "Imports point one way".
 ROWS = (
@@ -126,8 +128,8 @@ def test_nothing_above_web_reads_the_request_of_flask() -> None:
                 assert node.attr not in globals_of_flask, path
 
 
-def test_the_client_is_of_the_package_and_has_nothing_to_do_with_it() -> None:
-    """People copy it alone."""
+def test_client_module_is_independent_of_the_package() -> None:
+    """Adopters copy it alone."""
     assert rooms(PACKAGE / "client.py") == set()
     assert [module_of(path) for path in FILES if ("sessions_core", "client") in imports_of(path)] == []
 
@@ -140,7 +142,7 @@ def test_chains_never_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["encodings", "curves", "canisters"])
-def test_what_chains_share_knows_nothing_of_accounts(name: str) -> None:
+def test_shared_chain_modules_import_no_accounts(name: str) -> None:
     assert rooms(PACKAGE / f"{name}.py") <= {"errors"}
 
 

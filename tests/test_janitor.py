@@ -21,7 +21,9 @@ from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
-from .stored import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, change, key_of, together
+from .actors import together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -52,7 +54,7 @@ def clocks(redis: Redis) -> dict[bytes, int]:
     return {key: time.monotonic() + redis.pttl(key) / 1000 for key in redis.keys("*")}
 
 
-def test_where_all_is_well_a_sweep_changes_nothing(
+def test_sweep_of_healthy_data_changes_nothing(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
@@ -74,7 +76,7 @@ def test_where_all_is_well_a_sweep_changes_nothing(
     assert moved is not None
 
 
-def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
+def test_sweep_restores_the_idle_clock_of_a_persistent_record(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
@@ -91,7 +93,7 @@ def test_a_sweep_gives_a_record_that_would_never_expire_its_idle_clock_back(
 
 
 @pytest.mark.parametrize("passed", [IDLE + 1, ABSOLUTE + 1])
-def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
+def test_sweep_deletes_a_persistent_record_past_its_end(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
@@ -108,7 +110,7 @@ def test_a_sweep_deletes_a_record_that_never_expired_though_its_time_is_up(
 
 
 @pytest.mark.parametrize("entry", [None, b"", b"nonsense", b"sess_1|0|0|", b"another|1|2|"])
-def test_a_session_that_its_person_could_not_see_is_listed_again(
+def test_session_missing_in_the_index_is_listed_again(
     redis: Redis, store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession], entry: bytes | None
 ) -> None:
     live = start()
@@ -129,7 +131,7 @@ def test_a_session_that_its_person_could_not_see_is_listed_again(
     assert sweeper.sweep() == NOTHING
 
 
-def test_a_record_without_clock_and_entry_is_told_as_both(
+def test_record_without_clock_and_entry_counts_as_both(
     redis: Redis, store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
@@ -148,13 +150,14 @@ def test_a_visitor_s_record_is_in_no_index_and_that_is_right(
     assert redis.keys("*:index") == []
 
 
-def test_entries_of_sessions_long_gone_are_dropped_and_others_stay(
+def test_sweep_drops_index_entries_of_expired_sessions(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
     start: Callable[..., LoadedSession],
     pass_time: TimeMachine,
 ) -> None:
+    """Other entries stay."""
     gone, ended = start(absolute=HOUR, wallet="gone"), start(wallet="ended")
     live = start(idle=ABSOLUTE * 5, absolute=ABSOLUTE * 5)
     redis.hset(index_of(redis), "no digest", "nonsense")
@@ -180,7 +183,7 @@ def test_an_index_that_would_never_expire_gets_its_end_back(
     assert 0 < redis.pttl(index) <= (ABSOLUTE + DAY) * 1000
 
 
-def test_an_index_of_nothing_but_the_past_goes_whole(
+def test_index_with_only_expired_entries_is_deleted(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
@@ -194,7 +197,7 @@ def test_an_index_of_nothing_but_the_past_goes_whole(
     assert redis.keys("*") == []
 
 
-def test_a_record_that_was_changed_is_deleted_and_told(
+def test_sweep_deletes_and_reports_a_corrupted_record(
     redis: Redis,
     store: SessionRepository,
     sweeper: Sweeper,
@@ -212,7 +215,7 @@ def test_a_record_that_was_changed_is_deleted_and_told(
     assert len(happened) == 2
 
 
-def test_a_sweep_with_another_secret_harms_nobody(
+def test_sweep_with_another_secret_ends_no_session(
     redis: Redis,
     store: SessionRepository,
     start: Callable[..., LoadedSession],
@@ -245,9 +248,10 @@ def test_an_epoch_without_a_clock_gets_one(
     assert redis.get(place.epoch) == b"3"
 
 
-def test_records_older_than_their_epoch_are_deleted_and_their_browser_hears_why(
+def test_sweep_deletes_records_older_than_their_epoch(
     redis: Redis, store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession]
 ) -> None:
+    """The browser still learns why its session ended."""
     # As it is when the record arrived after the revocation had looked for it.
     mine, yours = start(), start(account=BOB)
     redis.incr(mine.keys.epoch)
@@ -273,7 +277,7 @@ def test_a_revoked_record_that_was_put_back_is_deleted_again(
     assert store.load(live.id, "never") == EndedSession("signed_out")
 
 
-def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
+def test_sweep_encrypts_records_with_the_newest_secret(
     redis: Redis,
     store: SessionRepository,
     start: Callable[..., LoadedSession],
@@ -281,6 +285,7 @@ def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
     overrides: dict[str, Any],
     pass_time: TimeMachine,
 ) -> None:
+    """After that the old secret can be dropped."""
     lives = [start(data={"a": 1}), start(account=BOB), start(account="", data={"b": 2})]
     pass_time(10 * MINUTE)
     ends = clocks(redis)
@@ -301,7 +306,7 @@ def test_after_a_rotation_a_sweep_seals_anew_so_that_the_old_secret_can_go(
     )
 
 
-def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..., Flask], redis: Redis) -> None:
+def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask], redis: Redis) -> None:
     odd, plain = (
         make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
     )
@@ -314,7 +319,7 @@ def test_a_prefix_may_hold_what_redis_takes_for_a_wildcard(make_app: Callable[..
     assert plain.sweeper.sweep() == NOTHING | {"lost": 1}
 
 
-def test_a_clock_of_ours_that_is_wrong_ends_nothing(
+def test_wrong_clock_of_ours_ends_no_session(
     store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
@@ -333,24 +338,25 @@ def test_a_sweep_that_loses_redis_says_so(
     def gone(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(store._connection, "run", gone)
+    monkeypatch.setattr(link_of(store), "run", gone)
     with pytest.raises(StoreUnavailable):
         sweeper.sweep()
 
 
-def test_a_session_that_ends_all_others_just_as_it_is_swept_lives_on(
+def test_sweep_spares_a_session_that_just_revoked_the_others(
     store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The revocation happens while the sweep looks at its record."""
     live, other = start(wallet="mine"), start(wallet="other")
-    run = store._connection.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
-        if script is scripts.REPAIR and keys[0] == live.keys.record:
+        if script is scripts.MEND and keys[0] == live.keys.record:
             monkeypatch.undo()
             assert store.revoke_others(live) == 1
         return run(script, keys, *rest)
 
-    monkeypatch.setattr(store._connection, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     sweeper.sweep()
     assert isinstance(store.load(live.id, "never"), LoadedSession)
     assert store.load(other.id, "never") == EndedSession("revoked")

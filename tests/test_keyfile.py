@@ -14,7 +14,7 @@ import pytest
 
 from sessions_core.storage import secret_file
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_an_empty_file_is_made_anew(path: Path) -> None:
     assert secret_file.read(path) == [secret]
 
 
-def test_a_rotation_puts_a_new_secret_last_and_keeps_the_former_ones(path: Path) -> None:
+def test_rotation_appends_a_secret_and_keeps_the_former_ones(path: Path) -> None:
     first = secret_file.read(path)
     assert secret_file.rotate(path) == 2
     second = secret_file.read(path)
@@ -65,7 +65,7 @@ def test_a_rotated_file_is_for_its_owner_only_whatever_the_umask(path: Path, uma
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_lines_that_a_person_edited_are_read_without_what_surrounds_them(path: Path) -> None:
+def test_hand_edited_secrets_are_read_without_whitespace(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("an older secret with spaces in it  \r\n\n  the newest one, and after it a line feed\n")
     assert secret_file.read(path) == ["an older secret with spaces in it", "the newest one, and after it a line feed"]
@@ -92,7 +92,8 @@ def test_nothing_logs_a_secret(path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert not any(secret in caplog.text for secret in secret_file.read(path))
 
 
-def test_of_processes_that_make_and_rotate_it_at_once_none_loses_a_secret_of_another(path: Path) -> None:
+def test_concurrent_processes_lose_no_secret_in_the_file(path: Path) -> None:
+    """They create and rotate the file at the same time, and readers never see half a file."""
     script = """
 import itertools, sys
 from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -21,12 +20,11 @@ from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
 from .actors import Wallet
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import BOB_ACCOUNT as BOB
+from .constants import HOUR, MINUTE
 from .servers import commands_run
 from .time_machine import TimeMachine
-
-MINUTE, HOUR = 60, 3600
-ALICE = parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
-BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
 
 
 @pytest.fixture
@@ -35,16 +33,13 @@ def lifecycle(services: Services) -> Lifecycle:
 
 
 @pytest.fixture
-def records(services: Services) -> SessionRepository:
-    return services.repository
+def owner() -> Account:
+    return ALICE
 
 
 @pytest.fixture
-def start(services: Services) -> Callable[..., LoadedSession]:
-    def start(account: Account = ALICE, **options: Any) -> LoadedSession:
-        return services.lifecycle.start(account, services.policy.standard, **options)
-
-    return start
+def repository(services: Services) -> SessionRepository:
+    return services.repository
 
 
 def names(happened: list[events.Event]) -> list[str]:
@@ -52,9 +47,9 @@ def names(happened: list[events.Event]) -> list[str]:
 
 
 def test_a_sign_in_starts_both_clocks_and_names_the_session(
-    start: Callable[..., LoadedSession], happened: list[events.Event]
+    sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
-    live = start(wallet="A wallet", remember=True, data={"a": 1})
+    live = sign_in(wallet="A wallet", remember=True, data={"a": 1})
     record = live.record
     assert (record.account, record.session_type, record.wallet, record.remember) == (
         str(ALICE),
@@ -76,8 +71,8 @@ def test_a_session_type_brings_its_own_clocks(lifecycle: Lifecycle) -> None:
     )
 
 
-def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(start: Callable[..., LoadedSession]) -> None:
-    lives = [start() for _ in range(200)]
+def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[..., LoadedSession]) -> None:
+    lives = [sign_in() for _ in range(200)]
     assert len({live.record.handle for live in lives}) == 200
     assert len({live.id for live in lives}) == 200
     assert len({live.record.data["csrf_token"] for live in lives}) == 200
@@ -87,66 +82,68 @@ def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(start: Callable[..., 
         assert live.record.handle[5:] not in live.id
 
 
-def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(start: Callable[..., LoadedSession]) -> None:
-    assert start(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
+def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(sign_in: Callable[..., LoadedSession]) -> None:
+    assert sign_in(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
 
 
-def test_the_data_that_was_given_is_not_changed(start: Callable[..., LoadedSession]) -> None:
+def test_the_data_that_was_given_is_not_changed(sign_in: Callable[..., LoadedSession]) -> None:
     data = {"a": 1}
-    start(data=data).record.data["b"] = 2
+    sign_in(data=data).record.data["b"] = 2
     assert data == {"a": 1}
 
 
 def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
-    start: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
+    sign_in: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
 ) -> None:
-    before = start()
+    before = sign_in()
     happened.clear()
-    after = start(BOB, replacing=before)
-    assert records.load(before.id, "now") == EndedSession("replaced")
-    assert isinstance(records.load(after.id, "never"), LoadedSession)
+    after = sign_in(BOB, replacing=before)
+    assert repository.load(before.id, "now") == EndedSession("replaced")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
-def test_a_sign_in_over_a_session_that_has_ended_is_just_a_sign_in(
-    start: Callable[..., LoadedSession],
+def test_sign_in_over_an_ended_session_is_a_plain_sign_in(
+    sign_in: Callable[..., LoadedSession],
     lifecycle: Lifecycle,
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    before = start()
+    before = sign_in()
     lifecycle.revoke(before, "revoked")
     happened.clear()
-    after = start(replacing=before)
-    assert records.load(before.id, "now") == EndedSession("revoked")
-    assert isinstance(records.load(after.id, "never"), LoadedSession)
+    after = sign_in(replacing=before)
+    assert repository.load(before.id, "now") == EndedSession("revoked")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert names(happened) == ["session.created"]
 
 
-def test_a_sign_in_that_can_not_be_stored_keeps_the_former_session_and_announces_nothing(
-    redis: Redis, start: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
+def test_failed_sign_in_keeps_the_former_session(
+    redis: Redis, sign_in: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
 ) -> None:
-    before = start()
+    before = sign_in()
     happened.clear()
     redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable):
-            start(BOB, replacing=before)
+            sign_in(BOB, replacing=before)
     finally:
         redis.config_set("maxmemory", 0)
-    assert isinstance(records.load(before.id, "never"), LoadedSession)
+    assert isinstance(repository.load(before.id, "never"), LoadedSession)
     assert len(redis.keys("*:session:*")) == 1
     assert happened == []
 
 
-def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., LoadedSession], redis: Redis) -> None:
+def test_two_accounts_at_the_same_moment_get_two_sessions(
+    sign_in: Callable[..., LoadedSession], redis: Redis
+) -> None:
     barrier, lives = threading.Barrier(16), []
 
-    def sign_in(account: Account) -> None:
+    def enter(account: Account) -> None:
         barrier.wait()
-        lives.append(start(account))
+        lives.append(sign_in(account))
 
-    threads = [threading.Thread(target=sign_in, args=(parse(Wallet().account()),)) for _ in range(16)]
+    threads = [threading.Thread(target=enter, args=(parse(Wallet().account()),)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,10 +151,10 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(start: Callable[..., L
     assert len({live.id for live in lives}) == len(redis.keys("*:session:*")) == 16
 
 
-def test_activity_touches_at_most_once_a_minute(
-    lifecycle: Lifecycle, redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_activity_keeps_alive_at_most_once_a_minute(
+    lifecycle: Lifecycle, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     written = []
     for second in range(0, 200, 10):
         redis.config_resetstat()
@@ -168,19 +165,19 @@ def test_activity_touches_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_touching_what_has_ended_says_why(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_keep_alive_of_an_ended_session_gives_the_reason(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     pass_time(30 * MINUTE + 1)
     assert lifecycle.touch(live.id) == EndedSession("idle")
     assert lifecycle.touch("a" * 55) == EndedSession("unknown")
 
 
-def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], pass_time: TimeMachine, happened: list[events.Event]
+def test_renewing_restarts_the_idle_clock_only(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     pass_time(29 * MINUTE)
     happened.clear()
     renewed = lifecycle.keep_alive(live)
@@ -191,10 +188,10 @@ def test_renewing_starts_the_idle_clock_again_and_never_moves_the_end(
     assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
 
 
-def test_renewing_near_the_end_gives_what_is_left_and_no_more(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_renewing_near_the_end_gives_only_the_rest(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):
         pass_time(20 * MINUTE)
         assert isinstance(lifecycle.keep_alive(live), LoadedSession)
@@ -207,21 +204,21 @@ def test_renewing_near_the_end_gives_what_is_left_and_no_more(
     assert lifecycle.keep_alive(live) == EndedSession("absolute")
 
 
-def test_renewing_what_has_ended_says_why_and_announces_nothing(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], happened: list[events.Event]
+def test_renewing_an_ended_session_gives_the_reason(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     lifecycle.revoke(live, "wallet_changed")
     happened.clear()
     assert lifecycle.keep_alive(live) == EndedSession("wallet_changed")
     assert happened == []
 
 
-def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], repository: SessionRepository, redis: Redis
+def test_concurrent_renewal_and_revocation_end_the_session(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], repository: SessionRepository, redis: Redis
 ) -> None:
     for _ in range(100):
-        live = start()
+        live = sign_in()
         barrier = threading.Barrier(2)
 
         def renew(live: LoadedSession = live, barrier: threading.Barrier = barrier) -> None:
@@ -233,24 +230,24 @@ def test_a_renewal_and_a_revocation_at_once_leave_the_session_dead(
         barrier.wait()
         assert lifecycle.revoke(live, "revoked")
         thread.join()
-        assert records.load(live.id, "now") == EndedSession("revoked")
+        assert repository.load(live.id, "now") == EndedSession("revoked")
     assert redis.keys("*:session:*") == []
 
 
-def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
+def test_rotating_changes_id_and_csrf_secret(
     lifecycle: Lifecycle,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    live = start(data={"a": 1})
+    live = sign_in(data={"a": 1})
     secret = live.record.data["csrf_token"]
     happened.clear()
     rotated = lifecycle.rotate(live)
     assert rotated is not None
     assert rotated.id != live.id
-    assert records.load(live.id, "now") == EndedSession("rotated")
-    found = records.load(rotated.id, "never")
+    assert repository.load(live.id, "now") == EndedSession("rotated")
+    found = repository.load(rotated.id, "never")
     assert isinstance(found, LoadedSession)
     assert found.record.data["a"] == 1
     assert found.record.data["csrf_token"] != secret
@@ -261,10 +258,10 @@ def test_rotating_gives_a_new_id_and_a_new_csrf_secret_and_kills_the_old_one(
     ]
 
 
-def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event]
+def test_rotating_an_ended_session_returns_nothing(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     lifecycle.revoke(live, "revoked")
     happened.clear()
     assert lifecycle.rotate(live) is None
@@ -274,22 +271,22 @@ def test_rotating_what_has_ended_gives_nothing_and_announces_nothing(
 
 def test_a_session_is_revoked_once(
     lifecycle: Lifecycle,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    live = start()
+    live = sign_in()
     happened.clear()
     assert [lifecycle.revoke(live, reason) for reason in ("revoked", "signed_out")] == [True, False]
-    assert records.load(live.id, "now") == EndedSession("revoked")
+    assert repository.load(live.id, "now") == EndedSession("revoked")
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
-def test_of_two_revocations_at_once_exactly_one_is_announced(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], happened: list[events.Event]
+def test_concurrent_revocations_announce_one_event(
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(50):
-        live = start()
+        live = sign_in()
         happened.clear()
         barrier, outcomes = threading.Barrier(2), []
 
@@ -308,62 +305,62 @@ def test_of_two_revocations_at_once_exactly_one_is_announced(
         assert names(happened) == ["session.ended"]
 
 
-def test_an_account_is_signed_out_everywhere_and_nobody_else(
+def test_revoking_an_account_ends_only_its_sessions(
     lifecycle: Lifecycle,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    mine, yours = [start() for _ in range(3)], start(BOB)
+    mine, yours = [sign_in() for _ in range(3)], sign_in(BOB)
     happened.clear()
     lifecycle.revoke_account(ALICE)
-    assert [records.load(live.id, "now") for live in mine] == [EndedSession("everywhere")] * 3
-    assert isinstance(records.load(yours.id, "never"), LoadedSession)
+    assert [repository.load(live.id, "now") for live in mine] == [EndedSession("everywhere")] * 3
+    assert isinstance(repository.load(yours.id, "never"), LoadedSession)
     assert happened == [events.SessionsRevoked(account=str(ALICE), scope="all")]
-    assert isinstance(records.load(start().id, "never"), LoadedSession)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
-def test_everybody_is_signed_out(
+def test_site_wide_revocation_ends_all_sessions(
     lifecycle: Lifecycle,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    lives = [start(), start(BOB)]
+    lives = [sign_in(), sign_in(BOB)]
     happened.clear()
     lifecycle.revoke_everybody()
-    assert [records.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 2
+    assert [repository.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 2
     assert happened == [events.SessionsRevoked(account=None, scope="everybody")]
-    assert isinstance(records.load(start().id, "never"), LoadedSession)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
 def test_the_same_address_on_another_chain_is_another_account(
-    lifecycle: Lifecycle, start: Callable[..., LoadedSession], repository: SessionRepository
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], repository: SessionRepository
 ) -> None:
-    elsewhere = start(parse(f"eip155:10:{ALICE.address}"))
+    elsewhere = sign_in(parse(f"eip155:10:{ALICE.address}"))
     lifecycle.revoke_account(ALICE)
-    assert isinstance(records.load(elsewhere.id, "never"), LoadedSession)
+    assert isinstance(repository.load(elsewhere.id, "never"), LoadedSession)
 
 
-def test_two_applications_on_one_redis_with_two_prefixes_do_not_meet(
-    make_app: Callable[..., Flask], start: Callable[..., LoadedSession], repository: SessionRepository
+def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
+    make_app: Callable[..., Flask], sign_in: Callable[..., LoadedSession], repository: SessionRepository
 ) -> None:
     other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]
-    live = start()
+    live = sign_in()
     assert other.repository.load(live.id, "due") == EndedSession("unknown")
     other.lifecycle.revoke_account(ALICE)
     other.lifecycle.revoke_everybody()
-    assert isinstance(records.load(live.id, "due"), LoadedSession)
+    assert isinstance(repository.load(live.id, "due"), LoadedSession)
 
 
 def test_nothing_that_is_announced_holds_an_id_or_a_secret(
     lifecycle: Lifecycle,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     happened: list[events.Event],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level("DEBUG"):
-        live = start()
+        live = sign_in()
         rotated = lifecycle.rotate(live)
         assert rotated is not None
         lifecycle.keep_alive(rotated)

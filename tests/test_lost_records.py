@@ -10,7 +10,7 @@ from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.sessions.repository import SessionRepository
 
 from .actors import Visitor
-from .stored import ABSOLUTE, IDLE
+from .constants import ABSOLUTE, IDLE
 from .time_machine import TimeMachine
 
 

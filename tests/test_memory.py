@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from flask import Flask
 from redis import Redis
@@ -13,13 +12,14 @@ from sessions_core.settings import DAY
 from sessions_core.storage.scripts import EPOCH_SECONDS
 
 from .actors import Visitor, Wallet
+from .constants import ROOT
 
-OPERATIONS = " ".join((Path(__file__).parent.parent / "docs" / "operations.md").read_text().split())
+OPERATIONS = " ".join((ROOT / "docs" / "operations.md").read_text().split())
 SIGN_INS = 300 * 60 * 24  # a day, at the default limit of one address
 
 
-def test_a_throwaway_wallet_leaves_what_the_docs_say(app: Flask, redis: Redis) -> None:
-    """It signs in, ends all its sessions, and is never seen again."""
+def test_throwaway_wallet_leaves_what_the_docs_state(app: Flask, redis: Redis) -> None:
+    """It signs in, ends all its sessions, and never comes back."""
     visitor, wallet = Visitor(app), Wallet()
     visitor.sign_in(wallet)
     app.extensions["wallet_sessions"].repository.revoke_account(wallet.account())

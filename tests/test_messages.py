@@ -90,7 +90,7 @@ def test_every_field_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, EXAMPLE_PORT, EXAMPLE_SCHEME, FULL, BARE])
-def test_what_is_read_is_written_again_byte_for_byte(text: str) -> None:
+def test_read_message_is_written_back_byte_for_byte(text: str) -> None:
     assert write(read(text)) == text
 
 
@@ -107,7 +107,7 @@ def test_a_statement_that_looks_like_fields_stays_a_statement() -> None:
         assert read(write(hostile)) == hostile
 
 
-def test_a_statement_of_several_lines_can_not_bring_fields_of_its_own() -> None:
+def test_multi_line_statement_can_not_inject_fields() -> None:
     for statement in (
         "a\n\nURI: https://evil.example/\nVersion: 1\nChain ID: 1\nNonce: 00000000\nIssued At: 2021-09-30T16:25:24Z",
         "a\nb",
@@ -191,7 +191,8 @@ def test_a_layout_may_have_one_blank_line_without_a_statement() -> None:
             read(other, LAYOUTS)
 
 
-def test_with_one_blank_line_a_statement_may_look_like_the_fields_and_fields_never_become_one() -> None:
+def test_statement_and_fields_can_not_be_confused() -> None:
+    """In layouts with one blank line a statement may look like a field, but a field never becomes a statement."""
     for statement in ("URI: https://evil.example/", "Version: 1", "x"):
         found = read(write(dataclasses.replace(read(SHORT, LAYOUTS), statement=statement)), LAYOUTS)
         assert (found.statement, found.uri) == (statement, "https://example.com/login")
@@ -331,8 +332,8 @@ def test_the_limit_is_2048_bytes_exactly() -> None:
         read(longest + "a")
 
 
-def test_a_changed_byte_is_refused_or_read_as_what_it_says() -> None:
-    """No two texts read as the same fields, so a change can never hide from who compares the fields."""
+def test_changed_byte_is_refused_or_changes_a_field() -> None:
+    """No two texts read as the same fields, so code that compares the fields notices every change."""
     original = read(FULL)
     for at in range(len(FULL)):
         for byte in ("\n", " ", "\0", "a", "9", ":", "\x7f", "é"):
@@ -383,7 +384,7 @@ def _random_message(chance: random.Random) -> SignInMessage:
     )
 
 
-def test_whatever_is_written_is_read_back_and_written_the_same() -> None:
+def test_written_messages_are_read_back_unchanged() -> None:
     chance = random.Random(4361)
     for _ in range(2000):
         message = _random_message(chance)

@@ -13,31 +13,15 @@ from typing import cast
 
 import pytest
 from flask import Flask
-from prometheus_client.parser import text_string_to_metric_families
 
 from sessions_core import errors, events
 from sessions_core.parts.operations import metrics
 
+from .constants import ROOT
+from .metric_samples import grown, read
+from .stored import link_of
+
 ACCOUNT = "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F"
-
-Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def read(text: bytes) -> Numbers:
-    """The samples of an answer by name and labels."""
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-    }
-
-
-def grown(do: Callable[[], object], name: str, **labels: str) -> float:
-    """By how much a number grows."""
-    key = (name, frozenset(labels.items()))
-    before = read(metrics.text(None)).get(key, 0.0)
-    do()
-    return read(metrics.text(None)).get(key, 0.0) - before
 
 
 def counting(*happened: events.Event) -> Callable[[], None]:
@@ -104,7 +88,7 @@ def test_hostile_values_make_no_series_of_their_own() -> None:
     assert values <= {"other", *errors.catalogue()}
 
 
-def test_no_series_tells_who_somebody_is() -> None:
+def test_no_metric_identifies_a_user() -> None:
     metrics.count(events.SessionCreated(handle="sess_secret", account=ACCOUNT, session_type="standard"))
     metrics.count(events.SignInFailed(code="challenge_used", account=ACCOUNT))
     text = metrics.text(3).decode()
@@ -114,8 +98,7 @@ def test_no_series_tells_who_somebody_is() -> None:
 
 def test_a_revocation_that_never_happened_is_there_as_zero() -> None:
     script = "from sessions_core import metrics; print(metrics.text(None).decode())"
-    root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert re.search(r'^wallet_revocations_total\{reason="limit"\} 0\.0$', done.stdout, re.MULTILINE)
 
 
@@ -125,7 +108,7 @@ def test_how_many_live_is_left_out_while_it_is_not_known() -> None:
 
 
 def test_the_latency_of_redis_is_observed(app: Flask) -> None:
-    link = app.extensions["wallet_sessions"].repository._connection
+    link = link_of(app.extensions["wallet_sessions"].repository)
     assert grown(lambda: link.call("PING"), "wallet_redis_seconds_count") == 1
 
 
@@ -134,11 +117,10 @@ def test_processes_add_up(tmp_path: Path) -> None:
         f"metrics.count(events.SessionCreated(handle='s', account={ACCOUNT!r}, session_type='standard'))\n"
     )
     environ = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    root = Path(__file__).parent.parent
 
     def run(script: str) -> str:
         command = [sys.executable, "-c", script]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environ)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environ)
         return done.stdout
 
     run(child)

@@ -22,13 +22,12 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
+from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
-from .stored import ALICE, ANOTHER, BOB, DAY
 from .time_machine import TimeMachine
 
 PLACE = Client("203.0.113.7", "Mozilla/5.0", "Firefox on Linux")
-VALIDATE = "/api/auth/sessions/validate"
 KEYS = KeyRing([ANOTHER], "test")
 NOW = 1_800_000_000_000
 
@@ -44,14 +43,14 @@ def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> 
 # -- What is stored, and who is told of it ------------------------------------------------------------------------
 
 
-def test_what_was_sealed_is_read_back() -> None:
+def test_encrypted_sign_in_is_read_back() -> None:
     sign_in = SignIn(handle="sess_a", device="Firefox on Linux", ip="2001:db8::1", wallet="MetaMask", at=NOW)
     assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.seal(KEYS, "news", sign_in), "sess_b", NOW) == [
         sign_in
     ]
 
 
-def test_a_session_is_told_of_what_came_after_it_and_not_of_itself() -> None:
+def test_session_is_told_of_later_sign_ins_but_not_its_own() -> None:
     stored = sealed("newest", "newer", "own", "older")
     assert handles(stored, "own") == ["newest", "newer"]
     assert handles(stored, "newest") == []
@@ -60,7 +59,7 @@ def test_a_session_is_told_of_what_came_after_it_and_not_of_itself() -> None:
     assert handles(b"") == []
 
 
-def test_after_a_day_nobody_is_told_any_more() -> None:
+def test_sign_in_is_shown_for_one_day() -> None:
     assert handles(sealed("a"), now=NOW + DAY * 1000 - 1) == ["a"]
     assert handles(sealed("a"), now=NOW + DAY * 1000) == []
     assert handles(sealed("a"), now=NOW - 5) == ["a"], "a clock that was set back hides nothing"
@@ -79,11 +78,11 @@ def test_after_a_day_nobody_is_told_any_more() -> None:
     ],
     ids=["empty", "short", "no base64", "no seal", "another key", "another secret", "a blank"],
 )
-def test_what_is_no_sign_in_of_this_account_is_left_out_and_the_rest_is_told(entry: bytes) -> None:
+def test_foreign_entry_is_skipped_and_the_others_are_told(entry: bytes) -> None:
     assert handles(b"|".join((sealed("a"), entry, sealed("c")))) == ["a", "c"]
 
 
-def test_what_was_sealed_with_our_key_and_is_something_else_is_left_out() -> None:
+def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
     stored = recent_sign_ins.b64encode(KEYS.encrypt(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
 
@@ -112,9 +111,10 @@ def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     return told
 
 
-def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itself(
+def test_other_sessions_are_told_of_each_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], services: Services
 ) -> None:
+    """The new session is not told of itself."""
     first = begin()
     assert told(first) == []
     second, third = begin(), begin()
@@ -128,7 +128,7 @@ def test_the_others_are_told_of_each_sign_in_and_the_new_one_is_not_told_of_itse
     assert sign_in.at == third.record.created_at
 
 
-def test_a_sign_in_over_a_session_of_its_browser_is_told_to_the_others(
+def test_sign_in_that_replaces_a_session_is_told_to_the_others(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]]
 ) -> None:
     here, there = begin(), begin()
@@ -137,9 +137,10 @@ def test_a_sign_in_over_a_session_of_its_browser_is_told_to_the_others(
     assert told(again) == []
 
 
-def test_what_a_type_does_not_let_be_kept_is_not_told(
+def test_sign_in_without_stored_details_is_told_without_them(
     begin: Callable[..., LoadedSession], services: Services
 ) -> None:
+    """Some session types store no device, address or wallet name."""
     live = begin()
     begin(wallet="", client=None)
     found = services.repository.load(live.id, "never")
@@ -159,7 +160,7 @@ def test_a_session_goes_on_being_told_under_another_id(
     assert told(other) == [], "an id that moves is no sign-in"
 
 
-def test_another_account_is_never_told(
+def test_sign_in_is_never_told_to_another_account(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     mine, theirs = begin(ALICE), begin(BOB)
@@ -170,12 +171,12 @@ def test_another_account_is_never_told(
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
-def test_a_visitor_tells_nobody_and_is_told_nothing(redis: Redis, start: Callable[..., LoadedSession]) -> None:
+def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(account="")
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_two_sign_ins_at_once_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
+def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
     services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
     account = parse(ALICE)
     for _ in range(50):
@@ -195,9 +196,10 @@ def test_two_sign_ins_at_once_are_both_told(make_app: Callable[..., Flask], redi
         assert pairs == 6
 
 
-def test_a_wallet_that_signs_in_without_pause_fills_nothing_and_hides_nothing(
+def test_repeated_sign_ins_keep_the_recent_list_bounded(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
+    """The newest ones are told."""
     live = begin()
     names = [begin(wallet="W" * 40).record.handle for _ in range(15)]
     assert told(live) == names[: -KEPT - 1 : -1]
@@ -206,7 +208,7 @@ def test_a_wallet_that_signs_in_without_pause_fills_nothing_and_hides_nothing(
     assert 0 < redis.ttl(key) <= DAY
 
 
-def test_after_a_day_redis_has_forgotten(
+def test_recent_sign_ins_expire_in_redis_after_a_day(
     begin: Callable[..., LoadedSession],
     told: Callable[[LoadedSession], list[str]],
     pass_time: TimeMachine,
@@ -218,7 +220,7 @@ def test_after_a_day_redis_has_forgotten(
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., LoadedSession], redis: Redis) -> None:
+def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
     value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
@@ -227,7 +229,7 @@ def test_who_reads_redis_learns_nothing_from_it(begin: Callable[..., LoadedSessi
 
 
 @pytest.mark.parametrize("value", [b"", b"|", b"||||", b"x" * 5000, b"\xff\x00|\xfe"])
-def test_what_somebody_wrote_there_keeps_nobody_out(
+def test_corrupted_recent_sign_ins_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
@@ -237,7 +239,7 @@ def test_what_somebody_wrote_there_keeps_nobody_out(
     assert told(live) == [other.record.handle]
 
 
-def test_not_even_a_value_of_another_kind(
+def test_recent_sign_ins_of_another_type_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
@@ -249,8 +251,8 @@ def test_not_even_a_value_of_another_kind(
     assert told(live) == [other.record.handle]
 
 
-def test_a_sign_in_that_could_not_be_stored_is_told_to_nobody(make_app: Callable[..., Flask], tmp_path: Path) -> None:
-    """And there is none that was stored and not told: both are one step."""
+def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    """And no sign-in is stored without being told: both are one step."""
     with running(Server(tmp_path / "redis")) as server:
         services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
         live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -276,9 +278,10 @@ def test_reading_a_session_is_still_one_round_trip_and_no_write(
     assert commands_run(redis) == {"mget": 1}
 
 
-def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_without_harm(
+def test_secret_rotation_keeps_recent_sign_ins(
     begin: Callable[..., LoadedSession], rotated: Callable[..., Services]
 ) -> None:
+    """Dropping the old secret loses them without an error."""
     live = begin()
     other = begin()
     during = rotated()
@@ -293,7 +296,7 @@ def test_a_new_secret_keeps_what_is_to_be_told_and_a_dropped_one_takes_it_away_w
     assert [each.handle for each in after.repository.sign_ins_elsewhere(found)] == [newer.record.handle]
 
 
-def test_it_works_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
+def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
     services: Services = app.extensions["wallet_sessions"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -338,7 +341,7 @@ def recognise(visitor: Visitor, handle: str, **fields: str) -> Any:
     return visitor.submit(f"/sessions/{handle}/recognise", **fields)
 
 
-def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_every_session_page_shows_a_new_sign_in(person: Visitor, elsewhere: Callable[..., str]) -> None:
     pages = ("/session", "/", "/sessions", "/activity", "/sign-in", "/sign-out", "/nowhere", "/unauthorized")
     assert [notice(person, path) for path in pages] == [None] * len(pages)
     elsewhere()
@@ -346,7 +349,7 @@ def test_every_page_of_a_session_tells_of_a_new_sign_in(person: Visitor, elsewhe
     assert [notice(person, path) for path in pages] == [said] * len(pages)
 
 
-def test_a_real_sign_in_is_told_to_the_others_and_not_to_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_sign_in_is_shown_to_other_sessions_only(app: Flask, person: Visitor, wallet: Wallet) -> None:
     other = Visitor(app)
     other.sign_in(wallet)
     assert notice(other) is None
@@ -356,7 +359,7 @@ def test_a_real_sign_in_is_told_to_the_others_and_not_to_itself(app: Flask, pers
     assert notice(person) == "Unknown browser, 127.0.0.1, just now, and 1 more before it."
 
 
-def test_it_says_how_long_ago_that_was_and_goes_after_a_day(
+def test_notice_shows_the_age_and_ends_after_a_day(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Any
 ) -> None:
     app = make_app(SESSIONS_CORE_ABSOLUTE_SECONDS=7 * DAY, SESSIONS_CORE_IDLE_SECONDS=2 * DAY)
@@ -371,19 +374,19 @@ def test_it_says_how_long_ago_that_was_and_goes_after_a_day(
     assert person.signed_in
 
 
-def test_the_newest_is_shown_and_the_rest_are_counted(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
         elsewhere(client=Client(device=device), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
-def test_nothing_is_said_of_what_is_not_known(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
     elsewhere(client=None, wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}"])
-def test_what_a_wallet_or_a_device_calls_itself_is_only_text(
+def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
     elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
@@ -396,9 +399,8 @@ def test_what_a_wallet_or_a_device_calls_itself_is_only_text(
     assert said.replace("'", '"').count(hostile) == 3
 
 
-def test_who_says_that_was_me_is_not_told_again_and_goes_on_where_they_were(
-    app: Flask, person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, elsewhere: Callable[..., str]) -> None:
+    """The user stays on the page they came from, and other tabs don't show it either."""
     handle = elsewhere()
     page = person.get("/activity?kind=sign-ins").get_data(as_text=True)
     [action] = re.findall(r'action="(/sessions/[^"]+/recognise)"', page)
@@ -413,9 +415,7 @@ def test_who_says_that_was_me_is_not_told_again_and_goes_on_where_they_were(
     assert notice(tab) is None, "in no other tab either"
 
 
-def test_a_stranger_s_sign_in_does_not_hide_behind_one_of_the_person_s_own(
-    person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
     stranger = elsewhere(client=Client(device="Edge on Windows"))
     own = elsewhere()
     recognise(person, own)
@@ -423,9 +423,7 @@ def test_a_stranger_s_sign_in_does_not_hide_behind_one_of_the_person_s_own(
     assert listed(person) == [stranger]
 
 
-def test_saying_so_of_what_was_shown_says_nothing_of_what_came_since(
-    person: Visitor, elsewhere: Callable[..., str]
-) -> None:
+def test_recognising_one_sign_in_leaves_a_newer_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
     shown = elsewhere()
     since = elsewhere()
     recognise(person, shown)
@@ -435,7 +433,7 @@ def test_saying_so_of_what_was_shown_says_nothing_of_what_came_since(
     assert listed(person) == []
 
 
-def test_every_session_says_so_for_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_each_session_recognises_sign_ins_for_itself(app: Flask, person: Visitor, wallet: Wallet) -> None:
     other, third = Visitor(app), Visitor(app)
     other.sign_in(wallet)
     third.sign_in(wallet)
@@ -444,9 +442,7 @@ def test_every_session_says_so_for_itself(app: Flask, person: Visitor, wallet: W
     assert len(listed(other)) == 1
 
 
-def test_what_was_recognised_stays_so_under_a_new_id(
-    person: Visitor, elsewhere: Callable[..., str], services: Services
-) -> None:
+def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..., str], services: Services) -> None:
     recognise(person, elsewhere())
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
@@ -456,9 +452,7 @@ def test_what_was_recognised_stays_so_under_a_new_id(
     assert listed(person) == []
 
 
-def test_no_more_are_remembered_than_can_be_told_again(
-    person: Visitor, elsewhere: Callable[..., str], services: Services
-) -> None:
+def test_recognised_sign_ins_are_bounded(person: Visitor, elsewhere: Callable[..., str], services: Services) -> None:
     for _ in range(KEPT):
         elsewhere()
     for handle in listed(person):
@@ -480,7 +474,7 @@ def test_the_way_back_never_leads_to_another_site(
     assert recognise(person, elsewhere(), next=next_page).headers["Location"] == "/session"
 
 
-def test_without_a_token_or_from_another_site_nothing_is_recognised(
+def test_recognising_needs_a_csrf_token_and_this_site(
     person: Visitor, elsewhere: Callable[..., str], redis: Redis
 ) -> None:
     handle = elsewhere()
@@ -492,7 +486,7 @@ def test_without_a_token_or_from_another_site_nothing_is_recognised(
     assert listed(person) == [handle]
 
 
-def test_what_is_not_this_account_s_is_recognised_without_effect(
+def test_foreign_sign_in_is_recognised_without_effect(
     app: Flask, person: Visitor, elsewhere: Callable[..., str], redis: Redis
 ) -> None:
     mine = elsewhere()
@@ -504,7 +498,7 @@ def test_what_is_not_this_account_s_is_recognised_without_effect(
     assert listed(person) == [mine]
 
 
-def test_who_is_signed_out_recognises_nothing(
+def test_signed_out_visitor_recognises_nothing(
     person: Visitor, elsewhere: Callable[..., str], services: Services
 ) -> None:
     handle = elsewhere()
@@ -521,7 +515,7 @@ def test_who_is_signed_out_recognises_nothing(
 # -- It was not me -------------------------------------------------------------------------------------------------
 
 
-def test_the_way_to_what_can_be_done_leads_to_that_session(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_notice_links_to_that_session(person: Visitor, elsewhere: Callable[..., str]) -> None:
     handle = elsewhere()
     page = person.get("/session").get_data(as_text=True)
     assert f'href="/sessions#{handle}"' in page
@@ -529,9 +523,7 @@ def test_the_way_to_what_can_be_done_leads_to_that_session(person: Visitor, else
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["page", "json"])
-def test_who_has_ended_it_is_not_told_of_it_any_more(
-    person: Visitor, elsewhere: Callable[..., str], as_json: bool
-) -> None:
+def test_revoked_sign_in_is_not_shown_any_more(person: Visitor, elsewhere: Callable[..., str], as_json: bool) -> None:
     other, stranger = elsewhere(), elsewhere()
     if as_json:
         assert person.send("DELETE", f"/api/auth/sessions/{stranger}").status_code == 200
@@ -541,9 +533,7 @@ def test_who_has_ended_it_is_not_told_of_it_any_more(
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["page", "json"])
-def test_who_has_ended_all_others_is_told_of_none_of_them(
-    person: Visitor, elsewhere: Callable[..., str], as_json: bool
-) -> None:
+def test_revoking_all_others_clears_the_notice(person: Visitor, elsewhere: Callable[..., str], as_json: bool) -> None:
     for _ in range(3):
         elsewhere()
     if as_json:
@@ -555,7 +545,7 @@ def test_who_has_ended_all_others_is_told_of_none_of_them(
     assert listed(person) == [later]
 
 
-def test_so_it_is_when_the_wallet_had_to_sign_for_that(
+def test_revoking_with_a_signature_clears_the_notice(
     person: Visitor, wallet: Wallet, elsewhere: Callable[..., str], pass_time: TimeMachine
 ) -> None:
     pass_time(400)
@@ -567,7 +557,7 @@ def test_so_it_is_when_the_wallet_had_to_sign_for_that(
     assert listed(person) == []
 
 
-def test_a_sign_in_that_has_ended_by_itself_is_still_told(
+def test_signed_out_sign_in_is_still_shown(
     person: Visitor, elsewhere: Callable[..., str], services: Services, wallet: Wallet
 ) -> None:
     """Who signs out after what they came for has been here all the same."""
@@ -589,7 +579,7 @@ def test_a_page_with_a_notice_costs_one_round_trip_and_no_write(
     assert commands_run(redis) == {"mget": 1}
 
 
-def test_the_json_of_a_session_names_them(person: Visitor, elsewhere: Callable[..., str]) -> None:
+def test_session_json_lists_recent_sign_ins(person: Visitor, elsewhere: Callable[..., str]) -> None:
     handle = elsewhere()
     [sign_in] = person.json(VALIDATE).get_json()["data"]["sign_ins_elsewhere"]
     assert sign_in.pop("created_at").endswith("Z")
@@ -601,7 +591,7 @@ def test_the_json_of_a_session_names_them(person: Visitor, elsewhere: Callable[.
     }
 
 
-def test_when_redis_is_gone_the_page_says_so_and_nothing_of_this(
+def test_without_redis_the_page_is_503_without_a_notice(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
@@ -618,9 +608,7 @@ def test_when_redis_is_gone_the_page_says_so_and_nothing_of_this(
         assert "elsewhere-what" not in page.get_data(as_text=True)
 
 
-def test_no_full_address_is_told_where_the_settings_shorten_it(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_shortened_address_is_shown_in_the_notice(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
     person, other = Visitor(app), Visitor(app)
     person.sign_in(wallet)

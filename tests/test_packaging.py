@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from .constants import ROOT
+
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -53,7 +53,8 @@ def requirement(text: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-def test_every_dependency_has_a_lower_bound_and_flask_session_an_upper_one() -> None:
+def test_every_dependency_has_a_lower_bound() -> None:
+    """Flask-Session has an upper bound too."""
     extras = PROJECT["project"]["optional-dependencies"]
     dependencies = [*PROJECT["project"]["dependencies"], *(each for extra in extras.values() for each in extra)]
     assert [each for each in dependencies if ">=" not in each] == []
@@ -120,7 +121,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
-def test_what_the_tests_run_with_is_what_the_lock_says() -> None:
+def test_tests_run_with_the_locked_versions() -> None:
     from importlib.metadata import version
 
     lock = locked("requirements/test.txt")

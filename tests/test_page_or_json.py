@@ -59,7 +59,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("headers", SCRIPTS.values(), ids=SCRIPTS)
-def test_script_is_told_that_it_is_signed_out(visitor: Visitor, headers: dict[str, str], method: str) -> None:
+def test_script_gets_401_json_when_signed_out(visitor: Visitor, headers: dict[str, str], method: str) -> None:
     """A redirect would end in the 200 of the sign-in page, and the POST would look saved."""
     send = visitor.get if method == "GET" else visitor.post
     answer = send("/items", headers=headers)
@@ -81,7 +81,7 @@ def test_missing_page_is_a_page_for_people(visitor: Visitor, headers: dict[str, 
 
 
 @pytest.mark.parametrize("headers", list(SCRIPTS.values())[:4], ids=list(SCRIPTS)[:4])
-def test_script_is_told_what_it_lacks(app: Flask, person: Visitor, headers: dict[str, str]) -> None:
+def test_script_gets_403_json_with_the_missing_role(app: Flask, person: Visitor, headers: dict[str, str]) -> None:
     answer = person.get("/office", headers=headers)
     assert (answer.status_code, answer.get_json()["error"]["missing"]) == (403, "admin")
 

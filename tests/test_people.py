@@ -11,21 +11,23 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import errors, events
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.linked_wallets import linked_accounts as module
 from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
 from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import account_tag
 from sessions_core.sessions.record import EndedSession, LoadedSession
-from sessions_core.sign_in.accounts import Account, eip55, parse
+from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
-from .stored import ALICE as ALICE_TEXT
-from .stored import ANOTHER, everything, together
+from .actors import together
+from .constants import ALICE_ACCOUNT as ALICE
+from .constants import ANOTHER
+from .constants import BOB_ACCOUNT as BOB
+from .constants import CAROL_ACCOUNT as CAROL
+from .stored import everything, link_of
 
-ALICE = parse(ALICE_TEXT)
-BOB = parse("eip155:1:0xde709f2102306220921060314715629080e2fb77")
-CAROL = parse("eip155:137:0x71C7656EC7ab88b098defB751B7401B5f6d8976F")
 DAVE = parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv")
 
 
@@ -35,7 +37,7 @@ def people(services: Services) -> People:
 
 
 def some_account(number: int) -> Account:
-    return parse(f"eip155:1:{eip55(f'0x{number + 1:040x}')}")
+    return parse(f"eip155:1:{checksum_address(f'0x{number + 1:040x}')}")
 
 
 def alone(people: People, account: Account) -> bool:
@@ -56,7 +58,7 @@ def consistent(people: People, *accounts: Account) -> None:
 # -- Alone -------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_that_was_never_linked_is_a_person_and_stores_nothing(people: People, redis: Redis) -> None:
+def test_never_linked_account_is_a_user_and_stores_nothing(people: People, redis: Redis) -> None:
     assert people.of(ALICE) == Person(born_id(str(ALICE)), (ALICE,))
     assert people.of(ALICE).primary == ALICE
     assert redis.keys("*") == []
@@ -65,7 +67,7 @@ def test_an_account_that_was_never_linked_is_a_person_and_stores_nothing(people:
 # -- Linking -----------------------------------------------------------------------------------------------------
 
 
-def test_the_id_of_who_asks_is_kept_and_becomes_that_of_both(people: People, happened: list[events.Event]) -> None:
+def test_asking_user_keeps_the_id_for_both_accounts(people: People, happened: list[events.Event]) -> None:
     before, other = people.of(ALICE).id, people.of(BOB).id
     person = people.link(BOB, by=ALICE)
     assert person == Person(before, (ALICE, BOB))
@@ -73,7 +75,7 @@ def test_the_id_of_who_asks_is_kept_and_becomes_that_of_both(people: People, hap
     assert happened == [events.WalletLinked(account=str(ALICE), other=str(BOB), person=before, before=other)]
 
 
-def test_any_of_them_can_link_the_next_of_any_chain(people: People) -> None:
+def test_any_linked_account_can_link_the_next_of_any_chain(people: People) -> None:
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=BOB)
     people.link(DAVE, by=CAROL)
@@ -96,9 +98,7 @@ def refused(people: People, error: type[errors.SessionsError], change: Callable[
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
-def test_an_account_that_is_ones_own_already_is_refused(
-    people: People, redis: Redis, happened: list[events.Event]
-) -> None:
+def test_own_account_can_not_be_linked_again(people: People, redis: Redis, happened: list[events.Event]) -> None:
     refused(people, errors.AccountLinked, lambda: people.link(ALICE, by=ALICE), redis)
     people.link(BOB, by=ALICE)
     happened.clear()
@@ -107,7 +107,7 @@ def test_an_account_that_is_ones_own_already_is_refused(
     assert happened == []
 
 
-def test_an_account_that_is_linked_with_others_is_refused_from_either_side(people: People, redis: Redis) -> None:
+def test_account_linked_elsewhere_is_refused_from_either_side(people: People, redis: Redis) -> None:
     people.link(BOB, by=ALICE)
     people.link(DAVE, by=CAROL)
     refused(people, errors.AccountLinkedElsewhere, lambda: people.link(DAVE, by=ALICE), redis)
@@ -115,7 +115,7 @@ def test_an_account_that_is_linked_with_others_is_refused_from_either_side(peopl
     consistent(people, ALICE, BOB, CAROL, DAVE)
 
 
-def test_an_account_that_is_the_last_of_its_person_can_join_another(people: People) -> None:
+def test_last_account_of_a_user_can_join_another_user(people: People) -> None:
     people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     left = people.of(BOB).id
@@ -125,7 +125,7 @@ def test_an_account_that_is_the_last_of_its_person_can_join_another(people: Peop
     assert left not in {people.of(each).id for each in (ALICE, BOB, CAROL)}
 
 
-def test_there_is_a_limit(people: People, redis: Redis) -> None:
+def test_number_of_linked_accounts_is_limited(people: People, redis: Redis) -> None:
     for number in range(MOST - 1):
         people.link(some_account(number), by=ALICE)
     refused(people, errors.AccountsTooMany, lambda: people.link(BOB, by=ALICE), redis)
@@ -133,9 +133,8 @@ def test_there_is_a_limit(people: People, redis: Redis) -> None:
     assert len(people.link(BOB, by=ALICE).accounts) == MOST
 
 
-def test_linking_gives_no_role_and_puts_nobody_on_the_list_of_administrators(
-    people: People, services: Services
-) -> None:
+def test_linking_gives_no_role(people: People, services: Services) -> None:
+    """And it adds no account to the list of those with a role."""
     services.directory.appoint(ALICE, "admin")
     services.directory.appoint(BOB, "restricted")
     people.link(BOB, by=ALICE)
@@ -149,7 +148,7 @@ def test_linking_gives_no_role_and_puts_nobody_on_the_list_of_administrators(
 # -- Unlinking ---------------------------------------------------------------------------------------------------
 
 
-def test_who_is_unlinked_is_alone_under_an_id_that_nobody_had(people: People, happened: list[events.Event]) -> None:
+def test_unlinked_account_gets_a_new_user_id(people: People, happened: list[events.Event]) -> None:
     person = people.link(BOB, by=ALICE)
     happened.clear()
     people.unlink(ALICE, by=BOB)
@@ -160,7 +159,7 @@ def test_who_is_unlinked_is_alone_under_an_id_that_nobody_had(people: People, ha
     assert happened == [events.WalletUnlinked(account=str(BOB), other=str(ALICE), person=person.id)]
 
 
-def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> None:
+def test_lost_user_id_never_returns_to_the_account(people: People) -> None:
     seen: set[str] = set()
     people.link(BOB, by=ALICE)
     for _ in range(3):
@@ -177,7 +176,7 @@ def test_an_id_never_comes_back_to_an_account_that_lost_it(people: People) -> No
         people.unlink(CAROL, by=DAVE)
 
 
-def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
+def test_unlinking_ends_the_sessions_of_that_account_only(
     people: People, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
@@ -188,7 +187,8 @@ def test_all_sessions_of_an_account_end_with_its_unlinking_and_no_others(
     assert isinstance(services.repository.load(mine.id, "never"), LoadedSession)
 
 
-def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(people: People, redis: Redis) -> None:
+def test_some_accounts_can_not_be_unlinked(people: People, redis: Redis) -> None:
+    """These are the only account, the one in use and an account of another user."""
     refused(people, errors.AccountLast, lambda: people.unlink(ALICE, by=ALICE), redis)
     refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
     people.link(BOB, by=ALICE)
@@ -203,7 +203,7 @@ def test_the_only_account_the_one_in_use_and_a_stranger_s_can_not_be_unlinked(pe
 # -- The primary one ---------------------------------------------------------------------------------------------
 
 
-def test_the_primary_account_is_the_first_until_another_is_chosen(
+def test_primary_account_is_the_first_until_another_is_chosen(
     people: People, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -236,7 +236,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
 
     def cut_short(writes: int, change: Callable[[], Any]) -> bool:
         left = writes
-        run = people._connection.run
+        run = link_of(people).run
 
         def counted(*arguments: Any) -> Any:
             nonlocal left
@@ -246,7 +246,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
             return run(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(people._connection, "run", counted)
+            patch.setattr(link_of(people), "run", counted)
             try:
                 change()
             except errors.StoreUnavailable:
@@ -256,7 +256,7 @@ def cut_short(people: People, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
     return cut_short
 
 
-def test_a_link_that_is_cut_short_links_nobody_changes_no_id_and_can_be_made_again(
+def test_interrupted_link_changes_nothing_and_can_be_retried(
     people: People, redis: Redis, cut_short: Callable[..., bool]
 ) -> None:
     ids = {each: people.of(each).id for each in (ALICE, BOB, CAROL)}
@@ -276,9 +276,7 @@ def test_a_link_that_is_cut_short_links_nobody_changes_no_id_and_can_be_made_aga
     assert not cut_short(3, lambda: people.link(BOB, by=ALICE)), "three writes are all it takes"
 
 
-def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
-    people: People, cut_short: Callable[..., bool]
-) -> None:
+def test_interrupted_link_to_several_leaves_them_as_they_were(people: People, cut_short: Callable[..., bool]) -> None:
     person = people.link(BOB, by=ALICE)
     for writes in range(3):
         assert cut_short(writes, lambda: people.link(CAROL, by=BOB))
@@ -287,9 +285,10 @@ def test_a_link_to_several_that_is_cut_short_leaves_them_as_they_were(
     assert people.link(CAROL, by=BOB).accounts == (ALICE, BOB, CAROL)
 
 
-def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_completed(
+def test_interrupted_unlink_leaves_no_half_link(
     people: People, services: Services, start: Callable[..., LoadedSession], cut_short: Callable[..., bool]
 ) -> None:
+    """It can be completed."""
     for writes in range(4):
         people.link(BOB, by=ALICE)
         person, session = people.of(ALICE), start(str(BOB), label=str(writes))
@@ -304,7 +303,7 @@ def test_an_unlinking_that_is_cut_short_never_leaves_half_a_link_and_can_be_comp
         assert services.repository.load(session.id, "never") == EndedSession("wallet_unlinked")
 
 
-def test_who_was_unlinked_can_not_be_signed_out_by_their_former_person(
+def test_unlinked_account_can_not_be_signed_out_by_its_old_user(
     people: People, services: Services, start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -314,7 +313,7 @@ def test_who_was_unlinked_can_not_be_signed_out_by_their_former_person(
     assert isinstance(services.repository.load(session.id, "never"), LoadedSession)
 
 
-def test_lines_that_a_crash_left_behind_make_room(people: People, cut_short: Callable[..., bool]) -> None:
+def test_entries_left_by_a_crash_do_not_count(people: People, cut_short: Callable[..., bool]) -> None:
     people.link(BOB, by=ALICE)
     for number in range(MOST + 2):
         assert cut_short(1, lambda number=number: people.link(some_account(number), by=ALICE))
@@ -340,7 +339,7 @@ def attempt(change: Callable[[], Any]) -> Callable[[], Any]:
     return attempted
 
 
-def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> None:
+def test_concurrent_links_of_one_account_give_it_to_one_user(people: People) -> None:
     for number in range(ROUNDS):
         one, other, wanted = (some_account(3 * number + part) for part in range(3))
         found = together(
@@ -354,8 +353,8 @@ def test_of_two_people_who_link_the_same_account_one_gets_it(people: People) -> 
         consistent(people, one, other, wanted)
 
 
-def test_who_comes_second_is_told_and_leaves_nothing_behind(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should the hold have run out, as for a process that slept: what is claimed still decides."""
+def test_second_link_of_an_account_is_refused_cleanly(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the lock has expired, as for a process that slept: what is claimed still decides."""
     people.link(CAROL, by=ALICE)
     monkeypatch.setattr(people, "_hold", lambda *_: nullcontext())
     listing = people._list
@@ -374,7 +373,7 @@ def test_who_comes_second_is_told_and_leaves_nothing_behind(people: People, monk
     consistent(people, ALICE, BOB, CAROL, DAVE)
 
 
-def test_a_link_that_is_undone_before_it_is_complete_is_not_called_one(
+def test_link_undone_before_completion_is_not_reported(
     people: People, monkeypatch: pytest.MonkeyPatch, happened: list[events.Event]
 ) -> None:
     claim = people._claim
@@ -391,7 +390,7 @@ def test_a_link_that_is_undone_before_it_is_complete_is_not_called_one(
     assert alone(people, BOB)
 
 
-def test_of_two_who_link_each_other_one_wins(people: People, redis: Redis) -> None:
+def test_mutual_links_succeed_once(people: People, redis: Redis) -> None:
     for number in range(4 * ROUNDS):
         one, other = some_account(2 * number), some_account(2 * number + 1)
         found = together(
@@ -405,8 +404,8 @@ def test_of_two_who_link_each_other_one_wins(people: People, redis: Redis) -> No
     assert redis.keys("*linking:*") == []
 
 
-def test_a_circle_of_links_ends_with_nobody_under_a_foreign_id(people: People) -> None:
-    """Each of three links the next at once. Nobody may end under the id that another was born with, alone."""
+def test_circular_links_leave_no_account_with_a_foreign_id(people: People) -> None:
+    """Each of three links the next at once. No account may end alone under the user id of another."""
     for number in range(ROUNDS):
         circle = [some_account(3 * number + part) for part in range(3)]
         found = together(
@@ -422,7 +421,7 @@ def test_a_circle_of_links_ends_with_nobody_under_a_foreign_id(people: People) -
             assert person.id in {born_id(str(each)) for each in person.accounts}
 
 
-def test_account_unlinked_while_it_links_brings_none_along(people: People) -> None:
+def test_account_unlinked_while_linking_brings_none_along(people: People) -> None:
     """Alice unlinks Bob while Bob links Carol: Carol is Bob's or is Alice's, but only together with Bob."""
     for number in range(ROUNDS):
         alice, bob, carol = (some_account(3 * number + part) for part in range(3))
@@ -435,9 +434,7 @@ def test_account_unlinked_while_it_links_brings_none_along(people: People) -> No
         assert bob not in people.of(alice).accounts
 
 
-def test_who_waits_for_an_account_too_long_is_told_to_try_again(
-    people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_link_that_waits_too_long_can_be_retried(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WAIT", 0.05)
     with people._hold(BOB):
         with pytest.raises(errors.StoreUnavailable) as refusal:
@@ -447,7 +444,7 @@ def test_who_waits_for_an_account_too_long_is_told_to_try_again(
     assert people.link(BOB, by=ALICE).accounts == (ALICE, CAROL, BOB)
 
 
-def test_two_tabs_that_link_at_once_both_do(people: People) -> None:
+def test_concurrent_links_of_one_user_all_succeed(people: People) -> None:
     for number in range(ROUNDS):
         own, *others = (some_account(4 * number + part) for part in range(4))
         found = together(
@@ -458,7 +455,7 @@ def test_two_tabs_that_link_at_once_both_do(people: People) -> None:
         consistent(people, own, *others)
 
 
-def test_two_accounts_that_unlink_each_other_do_not_both_go(people: People) -> None:
+def test_mutual_unlinks_leave_one_account_with_the_user_id(people: People) -> None:
     for number in range(ROUNDS):
         one, other = some_account(2 * number), some_account(2 * number + 1)
         person = people.link(other, by=one)
@@ -470,7 +467,7 @@ def test_two_accounts_that_unlink_each_other_do_not_both_go(people: People) -> N
         assert [people.of(each).id for each in (one, other)].count(person.id) == 1, "somebody is still that person"
 
 
-def test_a_wallet_that_is_unlinked_while_it_is_preferred_is_gone(people: People) -> None:
+def test_account_unlinked_while_made_primary_is_gone(people: People) -> None:
     for number in range(ROUNDS):
         own, other = some_account(2 * number), some_account(2 * number + 1)
         people.link(other, by=own)
@@ -482,9 +479,7 @@ def test_a_wallet_that_is_unlinked_while_it_is_preferred_is_gone(people: People)
         assert alone(people, other)
 
 
-def test_of_two_tabs_that_unlink_one_wallet_the_event_tells_of_one(
-    people: People, happened: list[events.Event]
-) -> None:
+def test_concurrent_unlinks_of_a_wallet_announce_one_event(people: People, happened: list[events.Event]) -> None:
     for number in range(ROUNDS):
         own, other = some_account(2 * number), some_account(2 * number + 1)
         people.link(other, by=own)
@@ -497,7 +492,7 @@ def test_of_two_tabs_that_unlink_one_wallet_the_event_tells_of_one(
 # -- Who reads and who writes Redis ------------------------------------------------------------------------------
 
 
-def test_who_reads_redis_learns_no_account(people: People, redis: Redis) -> None:
+def test_redis_shows_no_linked_account(people: People, redis: Redis) -> None:
     people.link(BOB, by=ALICE)
     found = everything(redis).lower()
     for account in (ALICE, BOB):
@@ -509,7 +504,7 @@ def pointer_key(redis: Redis, account: Account) -> bytes:
     return key
 
 
-def test_a_pointer_can_not_be_carried_to_another_account(
+def test_account_link_can_not_be_copied_to_another_account(
     people: People, redis: Redis, happened: list[events.Event]
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -521,7 +516,7 @@ def test_a_pointer_can_not_be_carried_to_another_account(
     assert people.of(ALICE).accounts == (ALICE, BOB)
 
 
-def test_a_person_s_record_can_not_be_carried_to_another(people: People, redis: Redis) -> None:
+def test_linked_accounts_can_not_be_copied_to_another_user(people: People, redis: Redis) -> None:
     one, other = people.link(BOB, by=ALICE), people.link(DAVE, by=CAROL)
     redis.copy(f"wallet:{{{one.id}}}:accounts", f"wallet:{{{other.id}}}:accounts", replace=True)
     assert people.of(ALICE) == one
@@ -529,7 +524,7 @@ def test_a_person_s_record_can_not_be_carried_to_another(people: People, redis: 
     assert alone(people, DAVE)
 
 
-def test_a_pointer_that_is_made_unreadable_gives_nobody_the_id_of_before(people: People, redis: Redis) -> None:
+def test_unreadable_account_link_never_restores_the_old_user_id(people: People, redis: Redis) -> None:
     person = people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     redis.set(pointer_key(redis, ALICE), b"\xff" * 60)
@@ -537,7 +532,7 @@ def test_a_pointer_that_is_made_unreadable_gives_nobody_the_id_of_before(people:
     assert people.of(ALICE).id == people.of(ALICE).id
 
 
-def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(people: People, redis: Redis) -> None:
+def test_deleted_account_link_never_rejoins_the_old_user(people: People, redis: Redis) -> None:
     person = people.link(BOB, by=ALICE)
     people.unlink(ALICE, by=BOB)
     redis.delete(pointer_key(redis, ALICE))
@@ -552,9 +547,8 @@ def test_a_pointer_that_is_taken_away_makes_nobody_one_of_the_person_again(peopl
 # -- A new secret ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_everybody_and_resealing_lets_the_old_one_go(
-    people: People, rotated: Callable[..., Services]
-) -> None:
+def test_secret_rotation_keeps_linked_accounts(people: People, rotated: Callable[..., Services]) -> None:
+    """Once all is encrypted again, the old secret can be dropped."""
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=ALICE)
     people.unlink(ALICE, by=BOB)
@@ -566,7 +560,7 @@ def test_a_new_secret_keeps_everybody_and_resealing_lets_the_old_one_go(
     assert [rotated(()).people.of(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
-def test_resealing_without_the_right_secret_destroys_nothing(
+def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people: People, rotated: Callable[..., Services], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
@@ -575,7 +569,7 @@ def test_resealing_without_the_right_secret_destroys_nothing(
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
-def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
+def test_unreadable_linked_accounts_are_single_and_can_relink(
     people: People, rotated: Callable[..., Services], happened: list[events.Event]
 ) -> None:
     before = people.link(BOB, by=ALICE)
@@ -589,7 +583,7 @@ def test_people_who_can_not_be_read_are_each_alone_and_can_link_again(
     consistent(after, ALICE, BOB)
 
 
-def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotated: Callable[..., Services]) -> None:
+def test_link_made_during_re_encryption_is_kept(people: People, rotated: Callable[..., Services]) -> None:
     during = rotated().people
     for number in range(20):
         own, one, other = (some_account(3 * number + part) for part in range(3))
@@ -603,7 +597,7 @@ def test_a_link_that_is_made_while_all_is_resealed_is_kept(people: People, rotat
 # -- Cluster and Sentinel ----------------------------------------------------------------------------------------
 
 
-def test_it_works_on_cluster_and_sentinel(
+def test_linking_works_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     people: People = make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["wallet_sessions"].people

@@ -6,12 +6,12 @@ import re
 
 from sessions_core.parts.linked_wallets.user import UNLINKED, Pointer, born_id, derived_id, new_id
 
-from .stored import ALICE, BOB
+from .constants import ALICE, BOB
 
 ID = re.compile(r"usr_[A-Za-z0-9_-]{22}", re.ASCII)
 
 
-def test_an_account_that_was_never_linked_goes_by_the_same_id_always() -> None:
+def test_never_linked_account_always_has_the_same_user_id() -> None:
     # Written down by adopters beside what is the person's: another one would lose them all of it.
     assert born_id(ALICE) == "usr_JT31ywPwWy0DjK-VgqI13A"
     assert ID.fullmatch(born_id(BOB))
@@ -29,6 +29,6 @@ def test_the_id_of_a_seed_is_that_of_no_account() -> None:
     assert derived_id(b"") != derived_id(b"\0")
 
 
-def test_an_account_without_a_pointer_points_to_nobody() -> None:
+def test_account_without_a_link_has_no_linked_user() -> None:
     assert Pointer() == UNLINKED
     assert (UNLINKED.person, UNLINKED.alone, UNLINKED.revision) == ("", "", 0)

@@ -46,7 +46,8 @@ def allowed(given: Grounds, policy: Policy = POLICY) -> set[str]:
 # -- Types -------------------------------------------------------------------------------------------------------
 
 
-def test_the_types_have_the_names_clocks_and_permissions_of_the_table() -> None:
+def test_session_types_match_the_documented_table() -> None:
+    """Names, clocks and permissions."""
     assert {
         each.name: (each.absolute_seconds, each.idle_seconds, each.permissions) for each in POLICY.types.values()
     } == {
@@ -80,7 +81,7 @@ def test_a_sign_in_that_asks_for_nothing_gets_a_standard_session() -> None:
     assert POLICY.choose("", verified=True) is STANDARD
 
 
-def test_only_the_verified_get_a_professional_session() -> None:
+def test_professional_session_needs_a_verification() -> None:
     assert POLICY.choose("professional", verified=True) is PROFESSIONAL
     with pytest.raises(PermissionDenied) as refused:
         POLICY.choose("professional", verified=False)
@@ -92,13 +93,13 @@ def test_only_the_verified_get_a_professional_session() -> None:
 
 
 @pytest.mark.parametrize("name", ["anonymous", "root", "Standard", "standard ", "\0"])
-def test_nobody_gets_a_type_that_a_wallet_can_not_start(name: str) -> None:
+def test_type_that_a_wallet_can_not_start_is_refused(name: str) -> None:
     with pytest.raises(PermissionDenied) as refused:
         POLICY.choose(name, verified=True)
     assert refused.value.reason == "session_type"
 
 
-def test_a_type_that_the_site_gave_up_permits_nothing_but_its_network() -> None:
+def test_removed_session_type_keeps_only_network_permissions() -> None:
     gone = POLICY.type_of("no longer there")
     assert allowed(grounds(session_type=gone)) == {"transact", "sign"}
 
@@ -125,7 +126,7 @@ def test_a_testnet_signature_never_moves_real_money() -> None:
         assert POLICY.decide(permission, grounds(network="testnet")) == Denied(permission, "network_testnet")
 
 
-def test_a_type_can_not_grant_what_the_network_denies() -> None:
+def test_type_can_not_grant_what_the_network_denies() -> None:
     greedy = replace(STANDARD, permissions=(*ORDINARY, "transact", "sign"))
     for network in ("testnet", "unsupported"):
         for permission in ("transact", "sign"):
@@ -133,7 +134,7 @@ def test_a_type_can_not_grant_what_the_network_denies() -> None:
             assert POLICY.decide(permission, given) == Denied(permission, f"network_{network}")
 
 
-def test_an_application_s_own_rule_can_not_grant_what_the_network_denies() -> None:
+def test_app_rule_can_not_grant_what_the_network_denies() -> None:
     generous = Policy(SETTINGS, permissions_for=lambda given: ("transact", "sign", "edit:articles"))
     assert allowed(grounds(network="testnet"), generous) == {"edit:articles"}
 
@@ -146,7 +147,7 @@ def test_network_permissions_are_those_the_networks_name() -> None:
 # -- Roles and verification --------------------------------------------------------------------------------------
 
 
-def test_an_administrator_s_session_may_do_what_a_member_s_may() -> None:
+def test_admin_session_has_the_permissions_of_a_member() -> None:
     assert allowed(grounds(role="admin")) == allowed(grounds())
 
 
@@ -166,7 +167,8 @@ def test_an_application_adds_its_own_roles() -> None:
     assert allowed(grounds(role="guest"), policy) == {"read:profile"}
 
 
-def test_a_professional_session_is_worth_nothing_once_the_verification_lapsed() -> None:
+def test_professional_session_is_void_after_verification_ends() -> None:
+    """Only the permissions of the network remain."""
     given = grounds(session_type=PROFESSIONAL)
     assert allowed(replace(given, verified=True)) == {"transact", "sign", *EXPERT}
     assert allowed(given) == {"transact", "sign"}
@@ -176,7 +178,7 @@ def test_a_professional_session_is_worth_nothing_once_the_verification_lapsed() 
 # -- What a client asked for -------------------------------------------------------------------------------------
 
 
-def test_a_client_can_only_narrow() -> None:
+def test_client_can_narrow_but_not_widen_permissions() -> None:
     narrowed = narrow(STANDARD, 600, ["read:profile", "sign", "write:therapy_notes", "root", ""])
     assert narrowed == Narrowed(600, ("read:profile", "sign"))
     given = grounds(narrowed=frozenset(narrowed.permissions or ()))
@@ -184,7 +186,7 @@ def test_a_client_can_only_narrow() -> None:
     assert POLICY.decide("write:messages", given) == Denied("write:messages", "narrowed")
 
 
-def test_what_was_narrowed_never_grants() -> None:
+def test_narrowed_scope_never_grants() -> None:
     forged = frozenset(("write:therapy_notes", "test-only", "root"))
     assert allowed(grounds(narrowed=forged)) == set()
 

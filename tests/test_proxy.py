@@ -17,9 +17,9 @@ import pytest
 from redis import Redis
 
 from .actors import together
+from .constants import ANOTHER, PATIENCE, ROOT
+from .processes import BIN, Running
 from .servers import free_port, tls_for
-from .stored import ANOTHER
-from .test_server import BIN, PATIENCE, ROOT, Running, checkout, start  # noqa: F401  # fixtures
 
 HOST = "app.example.org"
 SLOW, THREADS = 90, 2
@@ -98,7 +98,7 @@ class Proxy:
 @pytest.fixture
 def proxy(
     tmp_path: Path,
-    start: Callable[..., Running],  # noqa: F811
+    start_server: Callable[..., Running],
     redis: Redis,
     redis_url: str,
 ) -> Iterator[Proxy]:
@@ -114,7 +114,7 @@ def proxy(
         "TRUSTED_PROXIES": "1",
     }
     command = [str(BIN / "gunicorn"), "--workers", "1", "--threads", str(THREADS)]
-    app = start(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
+    app = start_server(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
     proxy = Proxy(tmp_path, port, app.port)
     try:
         proxy.wait_until_it_answers()
@@ -140,7 +140,7 @@ def test_the_documented_proxy_stops_slow_requests(proxy: Proxy) -> None:
             connection.close()
 
 
-def test_the_documented_proxy_tells_the_app_what_it_needs(proxy: Proxy) -> None:
+def test_documented_proxy_sends_the_headers_the_app_needs(proxy: Proxy) -> None:
     """https, the host with its port, and a request id that no client chooses."""
     forged = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": "chosen-by-the-client"}
     status, headers, _ = proxy.get("/sign-in", **forged)
@@ -153,7 +153,7 @@ def test_the_documented_proxy_tells_the_app_what_it_needs(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-def test_the_documented_proxy_hides_what_is_for_machines(proxy: Proxy, path: str) -> None:
+def test_documented_proxy_hides_machine_endpoints(proxy: Proxy, path: str) -> None:
     status, _, body = proxy.get(path)
     assert status == 404
     assert b"nginx" in body

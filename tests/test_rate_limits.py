@@ -14,9 +14,8 @@ from sessions_core.sign_in.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, RedisConnection
 
 from .actors import together
-from .conftest import SECRET
+from .constants import ANOTHER, SECRET
 from .servers import Listener, Server, commands_run, running
-from .stored import ANOTHER
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
 COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
@@ -55,12 +54,12 @@ def many(times: int, limits: RateLimits, address: str = HERE, browser: str | Non
 # -- Who counts together -----------------------------------------------------------------------------------------
 
 
-def test_one_address_may_ask_so_often_and_others_too(two: RateLimits) -> None:
+def test_each_address_has_its_own_limit(two: RateLimits) -> None:
     assert many(4, two) == [False, False, True, True]
     assert many(3, two, THERE) == [False, False, True]
 
 
-def test_two_addresses_of_one_64_count_together_and_the_next_64_apart(two: RateLimits) -> None:
+def test_ipv6_addresses_count_by_their_64_prefix(two: RateLimits) -> None:
     assert not refused(two, "2001:db8:1:2::1")
     assert not refused(two, "2001:db8:1:2:ffff:ffff:ffff:ffff")
     assert refused(two, "2001:db8:1:2:aaaa::3")
@@ -106,15 +105,13 @@ def test_one_browser_counts_wherever_it_moves(link: RedisConnection) -> None:
     assert [refused(limits, address, COOKIE) for address in addresses] == [False, False, True]
 
 
-def test_cookies_that_somebody_makes_up_get_past_no_limit_and_fill_no_redis(
-    link: RedisConnection, redis: Redis
-) -> None:
+def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="3/minute", challenges_per_browser="2/minute")
     assert [refused(limits, HERE, f"{number:043}") for number in range(20)] == [False] * 3 + [True] * 17
     assert redis.dbsize() == 4
 
 
-def test_what_is_limited_counts_apart(link: RedisConnection) -> None:
+def test_each_rate_limit_counts_separately(link: RedisConnection) -> None:
     limits = of(
         link, challenges_per_address="1/minute", sign_ins_per_address="1/minute", refreshes_per_address="1/minute"
     )
@@ -133,7 +130,8 @@ def wait_after(limits: RateLimits) -> int:
     return caught.value.retry_after
 
 
-def test_the_wait_is_what_is_left_of_the_window_and_no_refusal_lengthens_it(two: RateLimits, redis: Redis) -> None:
+def test_retry_after_is_the_rest_of_the_window(two: RateLimits, redis: Redis) -> None:
+    """No refusal lengthens it."""
     assert many(2, two) == [False, False]
     assert 55 <= wait_after(two) <= 60
     (key,) = redis.keys()
@@ -144,7 +142,7 @@ def test_the_wait_is_what_is_left_of_the_window_and_no_refusal_lengthens_it(two:
     assert many(3, two) == [False, False, True]
 
 
-def test_the_wait_is_never_none_at_all(two: RateLimits, redis: Redis) -> None:
+def test_retry_after_is_at_least_one_second(two: RateLimits, redis: Redis) -> None:
     assert many(2, two) == [False, False]
     (key,) = redis.keys()
     redis.set(key, 7, px=300)
@@ -159,7 +157,7 @@ def test_a_counter_that_lost_its_clock_gets_it_back(two: RateLimits, redis: Redi
     assert 0 < redis.ttl(key) <= 60
 
 
-def test_two_limits_hold_both(link: RedisConnection, redis: Redis) -> None:
+def test_two_combined_limits_both_apply(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="2/minute; 3/hour")
     assert many(3, limits) == [False, False, True]
     minute = next(key for key in redis.scan_iter() if redis.ttl(key) <= 60)
@@ -169,7 +167,7 @@ def test_two_limits_hold_both(link: RedisConnection, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "", " 0 "])
-def test_none_is_none_and_asks_nobody(link: RedisConnection, redis: Redis, text: str) -> None:
+def test_limit_of_none_never_asks_redis(link: RedisConnection, redis: Redis, text: str) -> None:
     limits = of(link, challenges_per_address=text)
     redis.config_resetstat()
     assert not any(many(50, limits))
@@ -179,7 +177,7 @@ def test_none_is_none_and_asks_nobody(link: RedisConnection, redis: Redis, text:
 @pytest.mark.parametrize(
     "text", ["many", "0/minute", "-1/minute", "5", "5/fortnight", "5/year", "2/month", "1e3/minute"]
 )
-def test_what_is_no_limit_stops_the_start_with_the_line_to_write(link: RedisConnection, text: str) -> None:
+def test_malformed_limit_stops_the_start_with_an_example(link: RedisConnection, text: str) -> None:
     with pytest.raises(Misconfigured, match=r"SESSIONS_CORE_CHALLENGES_PER_ADDRESS = .* is no limit. Write it like"):
         of(link, challenges_per_address=text)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,9 @@ from sessions_core.storage.encryption import KeyRing
 
 from .actors import together
 from .clusters import Cluster
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Listener, Server, commands_run, free_port, frozen, running
+from .time_machine import finish_looking
 
 LONG = 10.0  # seconds that a connection may take here, so that no timeout of Redis helps
 
@@ -44,17 +44,11 @@ def of(url: str, timeout: float = 2.0, **settings: object) -> Readiness:
     )
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(Server(tmp_path, "--appendonly", "yes")) as server:
-        yield server
-
-
-def test_a_redis_that_keeps_what_it_is_told_is_ready(server: Server) -> None:
+def test_safe_redis_is_ready(server: Server) -> None:
     assert of(server.url, development=False).trouble() is None
 
 
-def test_looking_leaves_nothing_behind(redis: Redis, redis_url: str) -> None:
+def test_readiness_check_leaves_nothing_in_redis(redis: Redis, redis_url: str) -> None:
     assert of(redis_url).trouble() is None
     assert redis.keys() == []
 
@@ -63,7 +57,7 @@ def test_a_cluster_can_be_ready(cluster: Cluster) -> None:
     assert of(cluster.url).trouble() is None
 
 
-def test_a_redis_that_is_gone_is_unreachable_and_ready_once_it_is_back(tmp_path: Path) -> None:
+def test_stopped_redis_is_unreachable_and_ready_when_back(tmp_path: Path) -> None:
     server = Server(tmp_path)
     with running(server):
         readiness = Readiness(
@@ -84,7 +78,8 @@ def test_an_open_circuit_is_not_ready_at_once() -> None:
     assert [readiness.trouble() for _ in range(5)] == ["redis_unreachable"] * 5
 
 
-def test_a_redis_that_hangs_is_slow_after_200_milliseconds_whatever_the_timeouts_are(in_earnest: None) -> None:
+def test_hanging_redis_is_slow_after_200_milliseconds(in_earnest: None) -> None:
+    """The socket timeouts don't matter."""
     with Listener() as listener:
         readiness = of(listener.url, LONG)
         began = time.monotonic()
@@ -92,20 +87,18 @@ def test_a_redis_that_hangs_is_slow_after_200_milliseconds_whatever_the_timeouts
         assert SECONDS == 0.2 <= time.monotonic() - began < LONG / 3
 
 
-def test_a_server_that_is_frozen_is_slow_and_ready_when_it_goes_on(
+def test_frozen_redis_is_slow_and_ready_when_it_goes_on(
     server: Server, in_earnest: None, patience: pytest.MonkeyPatch
 ) -> None:
     readiness = of(server.url, LONG)
     with frozen(server):
         assert readiness.trouble() == "redis_slow"
     patience.setattr(module, "SECONDS", LONG)
-    looking = readiness._looking
-    assert looking is not None
-    assert looking.result(LONG) is None
+    assert finish_looking(readiness, LONG) is None
     assert readiness.trouble() is None
 
 
-def test_many_who_ask_a_redis_that_hangs_share_one_connection(in_earnest: None) -> None:
+def test_concurrent_checks_of_a_hanging_redis_share_one_look(in_earnest: None) -> None:
     with Listener() as listener:
         readiness = of(listener.url, LONG)
         assert together(*[readiness.trouble] * 8) == ["redis_slow"] * 8
@@ -169,7 +162,7 @@ def test_a_redis_that_forgets_is_not_ready_in_production(server: Server, name: s
 
 
 @pytest.mark.parametrize("rules", ["+get", "+getdel +info", "nopass"])
-def test_a_user_who_may_not_write_is_refused(server: Server, rules: str) -> None:
+def test_redis_user_without_write_access_is_refused(server: Server, rules: str) -> None:
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">right", "~*", *rules.split())
     password = "wrong" if rules == "nopass" else "right"
@@ -186,7 +179,7 @@ def test_a_redis_that_may_not_be_asked_for_info_is_ready(server: Server) -> None
         assert of(server.url, development=False).trouble() is None
 
 
-def test_it_costs_three_commands(redis: Redis, redis_url: str) -> None:
+def test_readiness_check_costs_three_commands(redis: Redis, redis_url: str) -> None:
     readiness = of(redis_url)
     readiness._last_look = math.inf  # once in ten seconds all rights are tried, after the answer
     redis.config_resetstat()

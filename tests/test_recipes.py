@@ -7,30 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flask
 import pytest
 from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
-import sessions_core
 from sessions_core import WalletSessions
 from sessions_core.errors import Misconfigured
 
 from . import documented
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ANOTHER, PRODUCTION, SECRET
+from .payment_provider import HERE, KEY, form
 from .servers import Server, running
-from .stored import ANOTHER
 
-KEY = b"the payment provider's key"
-HERE: dict[str, Any] = {name: getattr(flask, name) for name in ("abort", "redirect", "request", "url_for")} | {
-    name: getattr(sessions_core, name) for name in ("current_account", "public", "sessionless", "signed_in")
-}
-PRODUCTION: dict[str, Any] = {
-    "SESSIONS_CORE_DEVELOPMENT": False,
-    "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost",
-}
+AT_LOCALHOST = PRODUCTION | {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost"}
 
 
 class Customer(Visitor):
@@ -63,10 +54,6 @@ def shop(make_app: Callable[..., Flask], invoices: dict[str, str]) -> Flask:
         **HERE,
     )
     return app
-
-
-def form(number: str = "7", key: bytes = KEY) -> dict[str, str]:
-    return {"number": number, "signature": hmac.new(key, number.encode(), "sha256").hexdigest()}
 
 
 PROVIDER = {"Origin": "https://pay.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
@@ -124,7 +111,7 @@ def test_hook_turns_a_banned_account_away(
 def test_managed_redis_serves_with_the_check_off(tmp_path: Path, overrides: dict[str, Any], wallet: Wallet) -> None:
     """Without CONFIG, and without an append-only file."""
     with running(Server(tmp_path, "--rename-command", "CONFIG", "")) as server:
-        settings = overrides | PRODUCTION | {"SESSIONS_CORE_REDIS_URL": server.url}
+        settings = overrides | AT_LOCALHOST | {"SESSIONS_CORE_REDIS_URL": server.url}
         refused, app = Flask("checked"), Flask("managed")
         refused.config.update(settings)
         with pytest.raises(Misconfigured, match="appendonly"):
@@ -143,8 +130,8 @@ def test_prefix_keeps_staging_and_production_apart(
     staging_config = Flask("config")
     documented.run(staging_config, "Staging and production on one Redis")
     settings = {key: value for key, value in staging_config.config.items() if key.startswith("SESSIONS_CORE_")}
-    production = make_app(**PRODUCTION, SECRET_KEY=SECRET)
-    staging = make_app(**PRODUCTION, SECRET_KEY=ANOTHER, **settings)
+    production = make_app(**AT_LOCALHOST, SECRET_KEY=SECRET)
+    staging = make_app(**AT_LOCALHOST, SECRET_KEY=ANOTHER, **settings)
     there, here = Customer(production), Customer(staging)
     there.sign_in(wallet)
     here.sign_in(wallet)

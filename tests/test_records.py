@@ -23,7 +23,9 @@ from sessions_core.settings import LONGEST
 from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 
-from .stored import ABSOLUTE, ALICE, BOB, DAY, FIELDS, HOUR, IDLE, MINUTE, change, everything, key_of, together
+from .actors import together
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .stored import FIELDS, change, everything, key_of, link_of, replace_sealed
 from .time_machine import TimeMachine
 
 
@@ -58,7 +60,8 @@ def test_no_two_ids_share_their_secret() -> None:
     assert len({repository.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
 
 
-def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None:
+def test_sessions_of_one_account_share_a_hash_tag() -> None:
+    """No two accounts share one, and visitors are spread over the slots."""
     assert repository.account_tag(ALICE) == repository.account_tag(ALICE)
     assert repository.account_tag(ALICE) != repository.account_tag(BOB)
     assert repository.new_id() != repository.new_id()
@@ -79,14 +82,14 @@ def test_all_sessions_of_an_account_share_a_tag_and_no_two_accounts_do() -> None
         "a" * 100_000,
     ],
 )
-def test_what_can_not_be_an_id_is_not_well_formed(value: str) -> None:
+def test_malformed_session_id_is_not_well_formed(value: str) -> None:
     assert not repository.well_formed(value)
 
 
 # -- What is stored --------------------------------------------------------------------------------------------
 
 
-def test_what_was_stored_is_read_back(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
+def test_stored_record_is_read_back(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
     data = {
         "text": "é\0",
         "bytes": b"\xff",
@@ -147,9 +150,7 @@ def test_the_id_is_nowhere_in_redis(
         assert hashlib.sha256(live.id.encode()).hexdigest().encode() in found or live is lives[2] or live is lives[1]
 
 
-def test_who_signed_in_and_what_they_stored_is_not_readable_in_redis(
-    redis: Redis, start: Callable[..., LoadedSession]
-) -> None:
+def test_redis_shows_neither_accounts_nor_stored_data(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(wallet="A wallet of note", data={"a name of note": "a value of note", "csrf_token": "a secret of note"})
     found = everything(redis)
     assert b"of note" not in found
@@ -188,7 +189,7 @@ def test_an_id_that_is_taken_is_not_overwritten(
     assert found.record.data == {"mine": 1}
 
 
-def test_data_that_could_not_be_read_back_is_refused_when_it_is_written(
+def test_unreadable_data_is_refused_when_it_is_written(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start(data={"kept": 1})
@@ -203,7 +204,7 @@ def test_data_that_could_not_be_read_back_is_refused_when_it_is_written(
 # -- Two clocks ------------------------------------------------------------------------------------------------
 
 
-def test_a_session_without_activity_ends_and_says_so(
+def test_idle_session_ends_with_its_reason(
     store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -213,7 +214,7 @@ def test_a_session_without_activity_ends_and_says_so(
     assert store.load(live.id, "now") == EndedSession("idle")
 
 
-def test_a_session_at_its_absolute_end_says_so(
+def test_session_ends_at_its_absolute_end_with_the_reason(
     store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -224,7 +225,7 @@ def test_a_session_at_its_absolute_end_says_so(
     assert store.load(live.id, "now") == EndedSession("absolute")
 
 
-def test_sliding_never_passes_the_absolute_end(
+def test_keep_alive_never_passes_the_absolute_end(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start(idle=HOUR, absolute=HOUR + 10 * MINUTE)
@@ -238,7 +239,7 @@ def test_sliding_never_passes_the_absolute_end(
     assert store.load(live.id, "due") == EndedSession("absolute")
 
 
-def test_activity_slides_at_most_once_a_minute(
+def test_activity_keeps_alive_at_most_once_a_minute(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -257,7 +258,7 @@ def test_activity_slides_at_most_once_a_minute(
     assert redis.pttl(key) <= (IDLE - 30) * 1000
 
 
-def test_a_person_who_asks_slides_at_once(
+def test_requested_keep_alive_takes_effect_at_once(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -266,7 +267,7 @@ def test_a_person_who_asks_slides_at_once(
     assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
 
 
-def test_a_passive_read_never_slides(
+def test_passive_read_never_keeps_alive(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
@@ -282,7 +283,7 @@ def test_a_passive_read_never_slides(
 
 
 @pytest.mark.parametrize("wrong", ["time", "monotonic"])
-def test_sliding_goes_on_when_our_own_clock_was_wrong(
+def test_keep_alive_works_when_our_own_clock_was_wrong(
     redis: Redis,
     store: SessionRepository,
     start: Callable[..., LoadedSession],
@@ -304,7 +305,7 @@ def test_sliding_goes_on_when_our_own_clock_was_wrong(
     assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
 
 
-def test_a_session_that_nobody_ever_had_is_unknown(store: SessionRepository) -> None:
+def test_never_issued_session_id_is_unknown(store: SessionRepository) -> None:
     assert store.load(repository.new_id(), "due") == EndedSession("unknown")
 
 
@@ -318,7 +319,7 @@ def test_a_day_after_its_end_a_session_is_unknown(
     assert store.load(live.id, "due") == EndedSession("unknown")
 
 
-def test_a_key_whose_expiry_was_taken_off_still_ends(
+def test_record_without_an_expiry_still_ends(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start(idle=10 * MINUTE, absolute=10 * MINUTE)
@@ -331,7 +332,7 @@ def test_a_key_whose_expiry_was_taken_off_still_ends(
 # -- Saving ----------------------------------------------------------------------------------------------------
 
 
-def test_what_was_saved_is_read_back_and_the_clocks_stay(
+def test_saving_keeps_the_clocks(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     start()
@@ -348,7 +349,9 @@ def test_what_was_saved_is_read_back_and_the_clocks_stay(
     assert redis.pttl(key_of(redis, live)) <= (IDLE - 100) * 1000
 
 
-def test_a_save_over_another_save_is_told(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
+def test_save_over_another_save_reports_the_conflict(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     first, second = store.load(live.id, "never"), store.load(live.id, "never")
     assert isinstance(first, LoadedSession)
@@ -362,9 +365,7 @@ def test_a_save_over_another_save_is_told(store: SessionRepository, start: Calla
     assert store.save(first) == "saved"
 
 
-def test_of_many_saves_at_once_exactly_one_wins(
-    store: SessionRepository, start: Callable[..., LoadedSession]
-) -> None:
+def test_concurrent_saves_have_one_winner(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
     live = start()
     copies = [store.load(live.id, "never") for _ in range(12)]
     outcomes = together(*[lambda copy=copy: store.save(copy) for copy in copies])  # type: ignore[misc]
@@ -389,7 +390,7 @@ def test_an_expired_session_can_not_be_saved(
     assert redis.keys("*:session:*") == []
 
 
-def test_of_a_save_and_a_revocation_at_once_the_revocation_wins(
+def test_revocation_wins_over_a_concurrent_save(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(100):
@@ -450,7 +451,7 @@ def test_a_revoked_session_can_not_be_rotated(
     assert store.load(live.id, "now") == EndedSession("revoked")
 
 
-def test_a_session_that_was_saved_meanwhile_is_not_rotated_over_the_save(
+def test_stale_session_is_not_rotated_over_a_newer_save(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
@@ -473,7 +474,7 @@ def test_a_session_of_a_former_epoch_is_not_rotated_into_life(
     assert store.load(live.id, "now") == EndedSession("everywhere")
 
 
-def test_of_many_rotations_at_once_exactly_one_wins(
+def test_concurrent_rotations_have_one_winner(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = start()
@@ -484,7 +485,7 @@ def test_of_many_rotations_at_once_exactly_one_wins(
     assert [event.name for event in happened] == ["session.rotated"]
 
 
-def test_a_sign_out_ends_a_session_that_another_request_rotated_meanwhile(
+def test_sign_out_ends_a_session_rotated_by_another_request(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     start(wallet="another session of the same account")
@@ -499,7 +500,7 @@ def test_a_sign_out_ends_a_session_that_another_request_rotated_meanwhile(
     assert [event.name for event in happened] == ["session.rotated", "session.rotated", "session.ended"]
 
 
-def test_after_a_rotation_and_a_sign_out_at_once_nobody_is_signed_in(
+def test_concurrent_rotation_and_sign_out_end_the_session(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(100):
@@ -540,7 +541,7 @@ def test_a_revocation_is_announced_with_handle_and_reason(
     assert happened == [events.SessionEnded(handle=live.record.handle, account=ALICE, reason="revoked")]
 
 
-def test_of_many_revocations_at_once_exactly_one_announces(
+def test_concurrent_revocations_announce_one_event(
     redis: Redis,
     store: SessionRepository,
     start: Callable[..., LoadedSession],
@@ -558,7 +559,7 @@ def test_of_many_revocations_at_once_exactly_one_announces(
         happened.clear()
 
 
-def test_revoking_what_has_expired_announces_nothing(
+def test_revoking_an_expired_session_announces_nothing(
     redis: Redis,
     store: SessionRepository,
     start: Callable[..., LoadedSession],
@@ -574,9 +575,10 @@ def test_revoking_what_has_expired_announces_nothing(
     assert happened == []
 
 
-def test_one_write_ends_every_session_of_an_account_and_of_no_other(
+def test_one_write_ends_every_session_of_one_account(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], announced: PubSub
 ) -> None:
+    """Sessions of other accounts live on."""
     lives = [start(wallet=str(number)) for number in range(5)]
     others = start(account=BOB)
     redis.config_resetstat()
@@ -625,7 +627,7 @@ def test_revoking_holds_after_the_epoch_was_forgotten(
     assert isinstance(store.load(other.id, "due"), EndedSession)
 
 
-def test_after_everywhere_was_signed_out_the_account_can_sign_in_again(
+def test_account_can_sign_in_again_after_being_revoked(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     store.revoke_account(ALICE)
@@ -636,7 +638,7 @@ def test_after_everywhere_was_signed_out_the_account_can_sign_in_again(
     assert isinstance(store.load(live.id, "due"), LoadedSession)
 
 
-def test_one_write_ends_every_session_of_everybody(
+def test_one_write_ends_every_session_of_the_site(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], announced: PubSub
 ) -> None:
     lives = [start(), start(account=BOB), start(account="")]
@@ -647,14 +649,14 @@ def test_one_write_ends_every_session_of_everybody(
 
 
 @pytest.mark.parametrize(("revoke", "reason"), [("revoke_account", "everywhere"), ("revoke_everybody", "revoked")])
-def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_dead(
+def test_session_stored_after_a_revocation_it_missed_is_dead(
     store: SessionRepository,
     start: Callable[..., LoadedSession],
     monkeypatch: pytest.MonkeyPatch,
     revoke: str,
     reason: str,
 ) -> None:
-    run = store._connection.run
+    run = link_of(store).run
 
     def revoke_first(script: Script, *rest: Any) -> Any:
         if script is scripts.CREATE:
@@ -662,11 +664,11 @@ def test_a_session_sealed_before_everywhere_was_signed_out_and_stored_after_is_d
             getattr(store, revoke)(*([ALICE] if revoke == "revoke_account" else []))
         return run(script, *rest)
 
-    monkeypatch.setattr(store._connection, "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run", revoke_first)
     assert store.load(start().id, "now") == EndedSession(reason)
 
 
-def test_no_sign_in_outlives_a_revocation_of_the_account_that_came_after_it(
+def test_no_sign_in_outlives_a_later_account_revocation(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(50):
@@ -742,15 +744,12 @@ def test_anything_else_in_the_place_of_a_record_is_no_session(
     assert_unreadable(redis, store, live, happened)
 
 
-def test_a_pickle_that_was_sealed_with_our_own_key_is_not_executed(
+def test_pickle_encrypted_with_our_own_key_is_not_executed(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = start()
-    key = key_of(redis, live)
-    parts = redis.get(key).split(b"|", 6)
     attack = b"cposix\nsystem\n(S'touch /tmp/pickled'\ntR."
-    parts[6] = store._keys.encrypt(attack, b"|".join((key, *parts[1:6])))
-    redis.set(key, b"|".join(parts), keepttl=True)
+    replace_sealed(redis, store, live, attack)
     assert_unreadable(redis, store, live, happened)
 
 
@@ -773,9 +772,10 @@ def test_a_record_moved_to_another_key_is_no_session(
     assert isinstance(store.load(yours.id, "never"), LoadedSession)
 
 
-def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come_back(
+def test_restored_record_stays_dead_after_account_revocation(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
+    """An attacker with write access to Redis puts back a copy from before the revocation."""
     live = start()
     key = key_of(redis, live)
     kept = redis.dump(key)
@@ -784,10 +784,10 @@ def test_a_record_that_was_kept_from_before_signing_out_everywhere_does_not_come
     assert store.load(live.id, "now") == EndedSession("everywhere")
 
 
-def test_not_even_with_the_epoch_put_back_does_it_live_past_its_absolute_end(
+def test_restored_epoch_can_not_move_the_absolute_end(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    """Who can write to Redis can do this: docs/threats.md says so."""
+    """An attacker who can write to Redis can restore record and epoch: docs/threats.md says so."""
     live = start()
     key = key_of(redis, live)
     kept = redis.dump(key)
@@ -813,11 +813,12 @@ def test_an_index_that_was_changed_makes_no_error(
 # -- Key rings and nonces --------------------------------------------------------------------------------------
 
 
-def test_a_new_secret_keeps_sessions_alive_and_a_retired_one_ends_them(
+def test_secret_rotation_keeps_sessions_until_it_is_retired(
     redis: Redis, start: Callable[..., LoadedSession], make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
+    """Retiring the old secret ends the sessions that were not encrypted again."""
     live = start(data={"a": 1})
-    old, new = overrides["SECRET_KEY"], "another secret of 32 characters or more, 9876543210"
+    old, new = overrides["SECRET_KEY"], ANOTHER
     rotated: SessionRepository = (
         make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].repository
     )
@@ -830,13 +831,13 @@ def test_a_new_secret_keeps_sessions_alive_and_a_retired_one_ends_them(
     assert isinstance(retired.load(live.id, "never"), LoadedSession)
 
 
-def test_of_many_who_spend_a_nonce_exactly_one_does(store: SessionRepository) -> None:
+def test_concurrent_consumers_of_a_nonce_have_one_winner(store: SessionRepository) -> None:
     for number in range(20):
         spent = together(*[lambda number=number: store.consume_nonce(f"nonce{number}", 60)] * 12)  # type: ignore[misc]
         assert sorted(spent) == [False] * 11 + [True]
 
 
-def test_a_spent_nonce_is_forgotten_when_its_time_is_over(
+def test_consumed_nonce_is_forgotten_when_its_time_is_over(
     redis: Redis, store: SessionRepository, pass_time: TimeMachine
 ) -> None:
     assert store.consume_nonce("a nonce", 60)
@@ -848,7 +849,7 @@ def test_a_spent_nonce_is_forgotten_when_its_time_is_over(
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
-def test_a_nonce_of_no_time_at_all_is_still_spent(store: SessionRepository, seconds: int) -> None:
+def test_nonce_without_lifetime_is_still_consumed(store: SessionRepository, seconds: int) -> None:
     assert store.consume_nonce("a nonce", seconds)
     assert not store.consume_nonce("a nonce", seconds)
 
@@ -869,7 +870,7 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
 # -- Many sessions of one account --------------------------------------------------------------------------------
 
 
-def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
+def test_sign_in_over_the_limit_ends_the_oldest_session(
     make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
 ) -> None:
     store = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"].repository
@@ -884,9 +885,7 @@ def test_a_sign_in_beyond_the_most_ends_the_oldest_session(
     assert len(redis.keys("*:session:*")) == 3
 
 
-def test_a_wallet_that_signs_in_without_pause_does_not_fill_its_index(
-    start: Callable[..., LoadedSession], redis: Redis
-) -> None:
+def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., LoadedSession], redis: Redis) -> None:
     for number in range(200):
         start(handle=f"sess_{number}")
     [index] = redis.keys("*:index")
@@ -894,7 +893,7 @@ def test_a_wallet_that_signs_in_without_pause_does_not_fill_its_index(
     assert len(redis.keys("*:session:*")) == 20
 
 
-def test_sessions_whose_time_is_up_do_not_count(
+def test_expired_sessions_do_not_count_against_the_limit(
     start: Callable[..., LoadedSession], store: SessionRepository, pass_time: TimeMachine
 ) -> None:
     for number in range(20):
@@ -907,7 +906,7 @@ def test_sessions_whose_time_is_up_do_not_count(
 # -- Answers that were lost, keys that were touched --------------------------------------------------------------
 
 
-def test_a_rotation_that_is_sent_twice_is_done_once(
+def test_resent_rotation_is_done_once(
     start: Callable[..., LoadedSession], store: SessionRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
@@ -920,7 +919,7 @@ def test_a_rotation_that_is_sent_twice_is_done_once(
     assert isinstance(store.load(live.id, "never"), EndedSession)
 
 
-def test_a_session_whose_key_lost_its_expiry_still_rotates_and_still_ends(
+def test_record_without_an_expiry_still_rotates_and_ends(
     start: Callable[..., LoadedSession], store: SessionRepository, redis: Redis
 ) -> None:
     live = start()
@@ -930,9 +929,10 @@ def test_a_session_whose_key_lost_its_expiry_still_rotates_and_still_ends(
     assert 0 < redis.pttl(key_of(redis, moved)) <= ABSOLUTE * 1000
 
 
-def test_everywhere_is_still_the_reason_when_the_session_s_time_is_up(
+def test_revocation_reason_outlives_the_idle_end(
     start: Callable[..., LoadedSession], store: SessionRepository, pass_time: TimeMachine
 ) -> None:
+    """The reason stays `everywhere` although the session's time is up too."""
     live = start()
     store.revoke_account(ALICE)
     pass_time(IDLE + 1)

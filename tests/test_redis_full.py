@@ -11,12 +11,12 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from sessions_core.errors import SessionInvalid, StoreUnavailable
-from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
+from .constants import ALICE
 from .servers import Server, running
-from .stored import ABSOLUTE, ALICE, IDLE
 from .time_machine import Clock, TimeMachine
 
 
@@ -50,26 +50,21 @@ def fill(raw: Redis) -> None:
         raw.set("one more", "byte")
 
 
-def start(services: Services, **fields: str) -> LoadedSession:
-    record = SessionRecord(
-        **{"handle": "sess_aaaaaaaaaaaaaaaa", "account": ALICE, "session_type": "standard", "data": {}} | fields
-    )
-    return services.repository.create(record, IDLE, ABSOLUTE)
-
-
-def test_every_way_to_end_a_session_works_when_full(raw: Redis, services: Services) -> None:
-    records = services.repository
-    ids = [start(services, handle=f"sess_{number:016}").id for number in range(5)]
-    mine = records.load(ids[0], "never")
+def test_every_way_to_end_a_session_works_when_full(
+    raw: Redis, services: Services, start: Callable[..., LoadedSession]
+) -> None:
+    repository = services.repository
+    ids = [start(handle=f"sess_{number:016}").id for number in range(5)]
+    mine = repository.load(ids[0], "never")
     fill(raw)
     assert isinstance(mine, LoadedSession)
-    assert records.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
-    assert records.load(ids[4], "never") == EndedSession("revoked")
-    assert records.revoke_others(mine) == 3
-    assert [records.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
-    assert isinstance(records.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
-    assert records.revoke_account(ALICE) == 1
-    assert records.load(ids[0], "never") == EndedSession("everywhere")
+    assert repository.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
+    assert repository.load(ids[4], "never") == EndedSession("revoked")
+    assert repository.revoke_others(mine) == 3
+    assert [repository.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
+    assert isinstance(repository.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
+    assert repository.revoke_account(ALICE) == 1
+    assert repository.load(ids[0], "never") == EndedSession("everywhere")
 
 
 def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: Services) -> None:
@@ -79,15 +74,17 @@ def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: S
     assert int(raw.get(services.repository.account_keys(ALICE).epoch) or 0) > 0
 
 
-def test_everybody_is_signed_out_when_full(raw: Redis, services: Services) -> None:
-    session_id = start(services).id
+def test_site_wide_revocation_works_when_full(
+    raw: Redis, services: Services, start: Callable[..., LoadedSession]
+) -> None:
+    session_id = start().id
     fill(raw)
     services.repository.revoke_everybody()
     assert services.repository.load(session_id, "never") == EndedSession("revoked")
 
 
-def test_sweep_works_when_full(raw: Redis, services: Services) -> None:
-    dead, lost = start(services, handle="sess_dddddddddddddddd"), start(services, account="eip155:1:0xb")
+def test_sweep_works_when_full(raw: Redis, services: Services, start: Callable[..., LoadedSession]) -> None:
+    dead, lost = start(handle="sess_dddddddddddddddd"), start(account="eip155:1:0xb")
     raw.hdel(lost.keys.entries, lost.keys.digest)
     raw.incr(dead.keys.epoch)
     fill(raw)
@@ -97,9 +94,13 @@ def test_sweep_works_when_full(raw: Redis, services: Services) -> None:
 
 
 def test_a_new_secret_encrypts_records_anew_when_full(
-    raw: Redis, services: Services, rotated: Callable[..., Services], overrides: dict[str, object]
+    raw: Redis,
+    services: Services,
+    start: Callable[..., LoadedSession],
+    rotated: Callable[..., Services],
+    overrides: dict[str, object],
 ) -> None:
-    session_id = start(services).id
+    session_id = start().id
     overrides["SESSIONS_CORE_REDIS_URL"] = services.settings.redis_url
     later = rotated()
     fill(raw)
@@ -166,9 +167,11 @@ def test_sign_out_works_when_full(app: Flask, raw: Redis, wallet: Wallet) -> Non
     assert not person.signed_in
 
 
-def test_nobody_new_signs_in_when_full(app: Flask, raw: Redis, services: Services) -> None:
+def test_sign_in_fails_when_full(
+    app: Flask, raw: Redis, services: Services, start: Callable[..., LoadedSession]
+) -> None:
     fill(raw)
     with pytest.raises(StoreUnavailable):
-        start(services)
+        start()
     assert raw.keys("*:session:*") == []
     assert Visitor(app).attempt(Wallet()).status_code == 503

@@ -12,13 +12,13 @@ from redis import Redis
 from sessions_core.errors import StoreUnavailable
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.repository import SessionRepository
-from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import ALICE
 from .servers import Listener
-from .stored import ALICE
+from .stored import link_of, site_epoch_of
 
 JUNK = {
     "text": lambda redis, key: redis.set(key, "junk"),
@@ -30,14 +30,14 @@ JUNK = {
 
 
 @pytest.mark.parametrize("reply", [None, b"", b"OK", b"1.5", [], [1], {}, "1"])
-def test_what_is_no_number_is_unavailable(reply: Any) -> None:
+def test_reply_that_is_no_number_is_unavailable(reply: Any) -> None:
     with pytest.raises(StoreUnavailable, match="wallet:epoch holds no number"):
         number(reply, "wallet:epoch")
     assert (number(b"12"), number(12)) == (12, 12)
 
 
 @pytest.mark.parametrize("reply", [None, b"ab", 2, [1], [1, 2, 3], {1: 2, 3: 4}])
-def test_what_has_another_shape_is_unavailable(reply: Any) -> None:
+def test_reply_of_another_shape_is_unavailable(reply: Any) -> None:
     with pytest.raises(StoreUnavailable, match="another shape"):
         items(reply, 2)
     assert items([1, 2], 2) == [1, 2]
@@ -45,7 +45,7 @@ def test_what_has_another_shape_is_unavailable(reply: Any) -> None:
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
 @pytest.mark.parametrize("of", ["account", "site"])
-def test_no_session_lives_on_an_epoch_that_is_junk(
+def test_corrupted_epoch_makes_sessions_unavailable(
     store: SessionRepository,
     redis: Redis,
     start: Callable[..., LoadedSession],
@@ -53,7 +53,7 @@ def test_no_session_lives_on_an_epoch_that_is_junk(
     damage: Callable[[Redis, str], object],
 ) -> None:
     """Both a record of before any revocation, and one that saw an epoch, once its clock is due to slide."""
-    key = store.account_keys(ALICE).epoch if of == "account" else store._site_epoch
+    key = store.account_keys(ALICE).epoch if of == "account" else site_epoch_of(store)
     redis.set(key, 3)
     live = start()
     assert (live.epoch if of == "account" else live.global_epoch) == 3
@@ -66,13 +66,13 @@ def test_no_session_lives_on_an_epoch_that_is_junk(
 
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
-def test_no_clock_slides_on_an_epoch_that_is_junk(
+def test_corrupted_epoch_prevents_keep_alive(
     store: SessionRepository,
     redis: Redis,
     start: Callable[..., LoadedSession],
     damage: Callable[[Redis, str], object],
 ) -> None:
-    """MGET takes another type for no epoch, so a record that saw none is found out when its clock slides."""
+    """MGET reads another type as no epoch, so a record that saw none is detected when it is kept alive."""
     live = start()
     damage(redis, live.keys.epoch)
     with pytest.raises(StoreUnavailable):
@@ -80,20 +80,20 @@ def test_no_clock_slides_on_an_epoch_that_is_junk(
 
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
-def test_pages_answer_503_to_an_epoch_that_is_junk(
+def test_pages_answer_503_on_a_corrupted_epoch(
     app: Flask, redis: Redis, person: Visitor, services: Services, damage: Callable[[Redis, str], object]
 ) -> None:
     services.repository.revoke_account(ALICE)
-    redis.set(services.repository._site_epoch, 1)
+    redis.set(site_epoch_of(services.repository), 1)
     person.sign_in(Wallet())
-    damage(redis, services.repository._site_epoch)
+    damage(redis, site_epoch_of(services.repository))
     assert [person.get(path).status_code for path in ("/session", "/sessions", "/")] == [503] * 3
     assert Visitor(app).attempt(Wallet()).status_code == 503
 
 
 @pytest.mark.parametrize("name", ["index", "standing", "person", "news", "activity", "routine", "refusals", "share"])
 @pytest.mark.parametrize("kind", ["string", "list"])
-def test_a_key_of_another_type_is_no_traceback(
+def test_key_of_another_type_raises_no_traceback(
     app: Flask, redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str, kind: str
 ) -> None:
     key = services.repository.account_keys(wallet.account()).standing.removesuffix("standing") + name
@@ -138,8 +138,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
             assert person.get(path).status_code == 503, path
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
-        link: RedisConnection = strange.extensions["wallet_sessions"].repository._connection
-        link.close()
+        link_of(strange.extensions["wallet_sessions"].repository).close()
 
 
 @pytest.mark.parametrize("name", ["decided", "seen", "names"])

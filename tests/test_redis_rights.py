@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -17,32 +17,16 @@ from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
-from .servers import Server, running
+from .constants import ROOT
+from .servers import Server, with_rights
 
 ALL = ("~*", "+@all")
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(Server(tmp_path_factory.mktemp("rights"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def user(server: Server, raw: Redis) -> Callable[..., str]:
+def user(server: Server) -> Callable[..., str]:
     """Make the user `app` and return its URL. By default a user of Redis 7 has no channel."""
-
-    def user(*rules: str) -> str:
-        raw.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", "resetchannels", *rules)
-        return server.url.replace("unix://", "unix://app:secret@")
-
-    return user
+    return partial(with_rights, server)
 
 
 @pytest.fixture
@@ -68,7 +52,7 @@ def test_ending_sessions_is_true_without_channel_rights(app: Flask, wallet: Wall
     assert person.signed_in is (scope == "others")
 
 
-def test_everybody_ends_without_channel_rights(app: Flask, wallet: Wallet, services: Services) -> None:
+def test_site_wide_revocation_needs_no_channel_rights(app: Flask, wallet: Wallet, services: Services) -> None:
     person = Visitor(app)
     person.sign_in(wallet)
     services.lifecycle.revoke_everybody()
@@ -118,7 +102,7 @@ def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Red
 def test_the_documented_rights_suffice(
     server: Server, raw: Redis, make_app: Callable[..., Flask], wallet: Wallet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    text = (ROOT / "docs" / "settings.md").read_text()
     [line] = re.findall(r"^ACL SETUSER app .*$", text, re.MULTILINE)
     raw.execute_command(*line.replace(">password", ">secret").split())
     url = server.url.replace("unix://", "unix://app:secret@")

@@ -165,9 +165,7 @@ def test_a_session_lives_over_tls(
 
 
 @pytest.mark.parametrize("scheme", SERVICES)
-def test_a_certificate_nobody_vouches_for_is_refused(
-    scheme: str, pem: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_untrusted_certificate_is_refused(scheme: str, pem: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with SERVICES[scheme](tmp_path_factory.mktemp("t"), pem) as (_, location):
         link = RedisConnection(f"{scheme}://{location}", 5)
         with pytest.raises(StoreUnavailable):

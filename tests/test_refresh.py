@@ -29,10 +29,11 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
+from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
-from .stored import ABSOLUTE, ALICE, BOB, IDLE, MINUTE, everything
-from .time_machine import TimeMachine
+from .stored import everything, link_of
+from .time_machine import TimeMachine, ask_again
 
 T = TypeVar("T")
 ROUNDS = 200
@@ -59,7 +60,7 @@ def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def records(services: Services) -> SessionRepository:
+def repository(services: Services) -> SessionRepository:
     return services.repository
 
 
@@ -112,28 +113,28 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 
 
 def read(repository: SessionRepository, live: LoadedSession) -> LoadedSession | EndedSession:
-    return records.load_handle(account_tag(live.record.account), live.record.handle, "never")
+    return repository.load_handle(account_tag(live.record.account), live.record.handle, "never")
 
 
 def change_family(repository: SessionRepository, live: LoadedSession, **fields: Any) -> None:
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
     assert found.record.family is not None
     found.record.family = msgspec.structs.replace(found.record.family, **fields)
-    assert records.save(found) == "saved"
+    assert repository.save(found) == "saved"
 
 
 def use(repository: SessionRepository, live: LoadedSession) -> None:
     """What the guard does when the session token comes that was in the newest answer."""
-    change_family(records, live, used=True)
+    change_family(repository, live, used=True)
 
 
 def outlast_grace(repository: SessionRepository, live: LoadedSession) -> None:
     """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
     assert found.record.family is not None
-    change_family(records, live, moved_at=found.record.family.moved_at - GRACE - 1000)
+    change_family(repository, live, moved_at=found.record.family.moved_at - GRACE - 1000)
 
 
 def outcome(refresh: Refresh, token: str) -> str:
@@ -178,9 +179,10 @@ def test_each_refresh_gives_another_token_of_the_same_session(
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
 
-def test_a_refresh_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+def test_refresh_restarts_the_idle_clock_only(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine
 ) -> None:
+    """The absolute end never moves."""
     live, token = signed_in
     pass_time(IDLE - 60)
     refreshed = refresh.redeem(token)
@@ -220,34 +222,34 @@ def test_stored_are_hashes_only(
 # -- Races ---------------------------------------------------------------------------------------------------
 
 
-def test_of_callers_at_once_nobody_is_signed_out_and_all_get_the_same_successor(
+def test_concurrent_refreshes_get_the_same_successor(
     crowd: Crowd,
     signed_in: tuple[LoadedSession, str],
     refresh: Refresh,
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    """Tabs that refresh together; and in every other round after an answer that none of them got."""
+    """Tabs refresh together, in every other round after an answer that none of them got. No user is signed out."""
     live, token = signed_in
     for number in range(ROUNDS):
         lost = None
         if number % 2:
             lost = outcome(refresh, token)
-            outlast_grace(records, live)
+            outlast_grace(repository, live)
         tokens = set(crowd(lambda token=token: outcome(refresh, token)))
         assert len(tokens) == 1, f"round {number}: {tokens}"
         [token] = tokens
         assert token.startswith("rt_"), f"round {number}: {token}"
         assert token != lost
-        use(records, live)
-    found = read(records, live)
+        use(repository, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
     assert found.record.family is not None
     assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
-def test_answers_that_are_lost_again_and_again_sign_nobody_out(
+def test_repeatedly_lost_answers_keep_the_session(
     signed_in: tuple[LoadedSession, str],
     refresh: Refresh,
     repository: SessionRepository,
@@ -260,41 +262,42 @@ def test_answers_that_are_lost_again_and_again_sign_nobody_out(
         for step in range(4):
             lost.add(outcome(refresh, token))
             if number >> step & 1:
-                outlast_grace(records, live)
+                outlast_grace(repository, live)
         answer = outcome(refresh, token)
         assert answer.startswith("rt_"), f"round {number}: {answer}"
         if number >> 3 & 1:
             assert answer not in lost
-        use(records, live)
+        use(repository, live)
         token = answer
     assert names(happened)["token.reused"] == 0
 
 
-def test_a_retry_within_the_grace_gets_the_same_answer_even_after_the_first_was_used(
+def test_retry_within_the_grace_gets_the_same_answer(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
-    """Two tabs: the one is quick and goes on, the other one's request was on its way all the time."""
+    """Two tabs: one has already used the new token while the request of the other was still on its way."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    use(records, live)
+    use(repository, live)
     pass_time(19)
     assert refresh.redeem(token).token == first
 
 
-def test_after_the_grace_what_was_used_is_not_answered_again(
+def test_used_token_is_a_theft_after_the_grace(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    use(records, live)
+    use(repository, live)
     pass_time(AFTER_GRACE)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == EndedSession("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
-def test_after_the_grace_a_lost_answer_is_replaced_and_what_was_lost_is_cut_off(
+def test_lost_answer_is_replaced_after_the_grace(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
+    """The lost token is cut off, and the grace starts again."""
     _, token = signed_in
     lost = refresh.redeem(token).token
     pass_time(AFTER_GRACE)
@@ -310,9 +313,9 @@ def test_a_clock_that_a_process_hears_late_ends_no_session(
     """The winner's process may be some milliseconds ahead of the loser's."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    change_family(records, live, moved_at=found.now + 900, used=True)
+    change_family(repository, live, moved_at=found.now + 900, used=True)
     assert refresh.redeem(token).token == first
 
 
@@ -321,9 +324,9 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    change_family(records, live, moved_at=found.now + 3_600_000, used=True)
+    change_family(repository, live, moved_at=found.now + 3_600_000, used=True)
     assert outcome(refresh, token) == "session_invalid: token_reused"
 
 
@@ -332,7 +335,7 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 
 @pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
 @pytest.mark.parametrize("first", ["thief", "victim"])
-def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
+def test_stolen_refresh_token_ends_the_session(
     enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
     repository: SessionRepository,
@@ -340,38 +343,38 @@ def test_a_stolen_refresh_token_ends_the_session_whoever_comes_first(
     first: str,
     used: bool,
 ) -> None:
-    """Both have the same token. Whoever of them comes second, or third, is the last."""
+    """Thief and owner have the same token. The session ends whichever of them comes first."""
     missed = Counter[str]()
     for number in range(ROUNDS):
         live, stolen = enter()
         for _ in range(number % 3):  # stolen at once, or later
             stolen = refresh.redeem(stolen).token
-            use(records, live)
+            use(repository, live)
         happened.clear()
         ones = refresh.redeem(stolen).token
         if used:
-            use(records, live)
-        outlast_grace(records, live)
+            use(repository, live)
+        outlast_grace(repository, live)
         others = outcome(refresh, stolen)
         if not used:
             # Nobody can tell this from a lost answer. But now the two hold different tokens.
             assert others.startswith("rt_")
-            use(records, live)
+            use(repository, live)
             others = outcome(refresh, ones)
         missed["answered"] += others != "session_invalid: token_reused"
-        missed["alive"] += read(records, live) != EndedSession("token_reused")
+        missed["alive"] += read(repository, live) != EndedSession("token_reused")
         missed["untold"] += names(happened)["token.reused"] != 1
         missed["ended otherwise"] += names(happened)["session.ended"] != 1
     assert +missed == Counter()
 
 
-def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_of_its_owner(
+def test_owners_second_refresh_finds_a_thief(
     enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
-    """They only want tokens to show to other services, and always come first."""
+    """The thief only wants tokens to show to other services, and always comes first."""
     missed = 0
     for _ in range(ROUNDS):
         live, victims = enter()
@@ -379,22 +382,23 @@ def test_a_thief_who_never_uses_the_session_here_is_found_by_the_second_refresh_
         happened.clear()
         for _ in range(2):
             thiefs = outcome(refresh, thiefs)
-            outlast_grace(records, live) if isinstance(read(records, live), LoadedSession) else None
+            outlast_grace(repository, live) if isinstance(read(repository, live), LoadedSession) else None
             victims = outcome(refresh, victims)
-            if isinstance(read(records, live), LoadedSession):
-                use(records, live)
-                outlast_grace(records, live)
-        missed += isinstance(read(records, live), LoadedSession)
+            if isinstance(read(repository, live), LoadedSession):
+                use(repository, live)
+                outlast_grace(repository, live)
+        missed += isinstance(read(repository, live), LoadedSession)
         missed += names(happened)["token.reused"] != 1
     assert missed == 0
 
 
-def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_finds_it(
+def test_simultaneous_theft_is_found_by_the_next_refresh(
     enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
     repository: SessionRepository,
     happened: list[events.Event],
 ) -> None:
+    """Thief and victim refresh at once and get the same token."""
     both, missed = Crowd(2), 0
     for _ in range(ROUNDS):
         live, stolen = enter()
@@ -402,8 +406,8 @@ def test_of_a_thief_and_a_victim_at_once_both_get_the_same_and_the_next_refresh_
         [shared] = set(both(lambda stolen=stolen: outcome(refresh, stolen)))
         assert shared.startswith("rt_")
         refresh.redeem(shared)
-        use(records, live)
-        outlast_grace(records, live)
+        use(repository, live)
+        outlast_grace(repository, live)
         missed += outcome(refresh, shared) != "session_invalid: token_reused"
         missed += names(happened)["token.reused"] != 1
     both.close()
@@ -431,7 +435,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
     assert names(happened)["token.reused"] == 1, "told once"
 
 
-def test_many_who_come_with_an_old_token_at_once_are_one_theft(
+def test_concurrent_reuse_of_an_old_token_is_one_theft(
     crowd: Crowd, signed_in: tuple[LoadedSession, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -446,7 +450,7 @@ def test_a_theft_ends_no_other_session_of_the_account(
     (_, token), (other, others), (_, bobs) = enter(), enter(), enter(BOB)
     refresh.redeem(refresh.redeem(token).token)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert isinstance(read(records, other), LoadedSession)
+    assert isinstance(read(repository, other), LoadedSession)
     assert refresh.redeem(others)
     assert refresh.redeem(bobs)
 
@@ -487,15 +491,13 @@ def test_a_guess_ends_nothing_and_keeps_nothing_alive(
     assert refresh.redeem(token)
 
 
-def test_who_knows_the_family_but_no_generation_ends_it(
-    signed_in: tuple[LoadedSession, str], refresh: Refresh
-) -> None:
-    """Only somebody who saw one of its tokens can; which one it was does not matter."""
+def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[LoadedSession, str], refresh: Refresh) -> None:
+    """Only a client that saw one of its tokens knows the family; which one it saw does not matter."""
     head, family, _ = pieces(signed_in[1])
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
 
-def test_garbage_is_refused_and_never_reaches_redis(
+def test_malformed_token_never_reaches_redis(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
@@ -532,7 +534,7 @@ def test_garbage_is_refused_and_never_reaches_redis(
     assert refresh.redeem(token)
 
 
-def test_the_token_of_a_session_that_never_was_is_refused(
+def test_token_of_a_session_that_never_existed_is_refused(
     signed_in: tuple[LoadedSession, str], refresh: Refresh
 ) -> None:
     head, family, secret = pieces(signed_in[1])
@@ -567,7 +569,7 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
     ],
     ids=["signed out", "revoked", "everywhere", "everybody"],
 )
-def test_the_token_of_a_session_that_has_ended_says_why(
+def test_token_of_an_ended_session_gives_the_reason(
     services: Services,
     signed_in: tuple[LoadedSession, str],
     refresh: Refresh,
@@ -588,7 +590,7 @@ def test_the_token_of_a_session_that_has_ended_says_why(
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
-def test_the_token_of_a_session_whose_clock_ran_out_says_which(
+def test_expired_session_names_the_clock_that_ran_out(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
 ) -> None:
     pass_time(seconds)
@@ -603,18 +605,18 @@ def test_the_family_goes_with_the_session_to_its_new_id(
 ) -> None:
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    moved = records.rotate(found, restart_seconds=restart)
+    moved = repository.rotate(found, restart_seconds=restart)
     assert moved is not None
     assert refresh.redeem(token).token == first, "the grace goes on"
     refreshed = refresh.redeem(first)
     assert refreshed.live.keys == moved.keys
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == EndedSession("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
-def test_refreshing_and_rotating_at_once_loses_neither(
+def test_concurrent_refresh_and_rotation_are_both_kept(
     enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, repository: SessionRepository
 ) -> None:
     pool = ThreadPoolExecutor(2)
@@ -625,9 +627,9 @@ def test_refreshing_and_rotating_at_once_loses_neither(
         def rotate(live: LoadedSession = live, barrier: Barrier = barrier) -> None:
             barrier.wait()
             while True:
-                found = read(records, live)
+                found = read(repository, live)
                 assert isinstance(found, LoadedSession)
-                if records.rotate(found) is not None:
+                if repository.rotate(found) is not None:
                     return
 
         def redeem(token: str = token, barrier: Barrier = barrier) -> Refreshed:
@@ -641,29 +643,29 @@ def test_refreshing_and_rotating_at_once_loses_neither(
     pool.shutdown()
 
 
-def test_a_session_that_moves_while_it_is_read_is_found_where_it_went(
+def test_session_that_rotates_while_being_read_is_found(
     signed_in: tuple[LoadedSession, str], repository: SessionRepository
 ) -> None:
     """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
-    live, run, moved = signed_in[0], records._connection.run, False
+    live, run, moved = signed_in[0], link_of(repository).run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
-        if script is scripts.KEEP_ALIVE and not moved:
+        if script is scripts.TOUCH and not moved:
             moved = True
-            found = read(records, live)
+            found = read(repository, live)
             assert isinstance(found, LoadedSession)
-            assert records.rotate(found) is not None
+            assert repository.rotate(found) is not None
         return run(script, *given)
 
-    records._connection.run = moving  # type: ignore[method-assign]
-    found = records.load_handle(live.keys.tag, live.record.handle, "now")
+    link_of(repository).run = moving  # type: ignore[method-assign]
+    found = repository.load_handle(live.keys.tag, live.record.handle, "now")
     assert moved
     assert isinstance(found, LoadedSession)
     assert found.keys != live.keys
 
 
-def test_what_is_revoked_during_a_refresh_stays_dead(
+def test_session_revoked_during_a_refresh_stays_dead(
     enter: Callable[..., tuple[LoadedSession, str]],
     services: Services,
     refresh: Refresh,
@@ -687,7 +689,7 @@ def test_what_is_revoked_during_a_refresh_stays_dead(
         pool.submit(run, revoke).result()
         answer = redeeming.result()
         outcomes["answered" if answer.startswith("rt_") else "refused"] += 1
-        outcomes["revived"] += isinstance(read(records, live), LoadedSession)
+        outcomes["revived"] += isinstance(read(repository, live), LoadedSession)
         outcomes["goes on"] += outcome(refresh, answer if answer.startswith("rt_") else token).startswith("rt_")
     pool.shutdown()
     assert (outcomes["revived"], outcomes["goes on"]) == (0, 0)
@@ -704,7 +706,7 @@ def test_signing_out_by_any_token_of_the_family_ends_the_session(
         newer = refresh.redeem(refresh.redeem(token).token).token
         happened.clear()
         refresh.revoke(token if presented == "old" else newer, "signed_out")
-        assert read(records, live) == EndedSession("signed_out")
+        assert read(repository, live) == EndedSession("signed_out")
         assert names(happened) == {"session.ended": 1}
         refresh.revoke(newer, "signed_out")
 
@@ -718,10 +720,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make_app: Callable[..., Flask]) -> None:
-    """It is stopped before each of the commands of one refresh in turn; the client comes back with what it has."""
+def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
+    """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.refresh, services.repository._connection
+    refresh, link = services.refresh, link_of(services.repository)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
     token = refresh.token(live, *secrets)
@@ -745,16 +747,16 @@ def test_whatever_redis_fails_at_a_refresh_loses_no_session(server: Server, make
             refresh.redeem(token)
         fatal = 0
         server.start()
-        link._breaker.succeeded()
+        ask_again(link)
         token = refresh.redeem(token).token  # with the token that the client still has
     assert several >= 3
     assert isinstance(read(services.repository, live), LoadedSession)
 
 
-def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
+def test_restored_record_revives_tokens_until_the_owner_comes(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, redis: Redis
 ) -> None:
-    """Who writes to Redis can turn a family back, and no further than to what they kept: docs/threats.md."""
+    """An attacker who writes to Redis can turn a token family back, no further than to a copy: docs/threats.md."""
     live, token = signed_in
     newer = refresh.redeem(token).token
     old = redis.get(live.keys.record)
@@ -763,9 +765,10 @@ def test_a_record_that_was_put_back_gives_its_tokens_back_until_the_owner_comes(
     assert outcome(refresh, newest) == "session_invalid: token_reused"
 
 
-def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_swept(
+def test_restored_record_stays_dead_after_a_theft(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, services: Services, redis: Redis
 ) -> None:
+    """Its epoch ends it, or a sweep deletes it."""
     live, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
     kept = redis.get(live.keys.record)
@@ -775,7 +778,7 @@ def test_a_record_that_was_put_back_after_a_theft_stays_dead_by_its_epoch_or_is_
     assert isinstance(read(services.repository, live), EndedSession)
 
 
-def test_nobody_who_writes_to_redis_can_make_up_a_family(
+def test_write_access_to_redis_can_not_forge_a_family(
     enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, redis: Redis
 ) -> None:
     (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
@@ -792,14 +795,14 @@ def test_an_index_that_names_another_session_leads_nowhere(
 ) -> None:
     """The index is not sealed: with it changed, the token of a session that has ended must not be one of another."""
     (ended, _), (other, _) = enter(), enter()
-    records.revoke(ended, "revoked")
+    repository.revoke(ended, "revoked")
     entry = redis.hget(other.keys.entries, other.keys.digest)
     changed = entry.replace(other.record.handle.encode(), ended.record.handle.encode())
     redis.hdel(other.keys.entries, ended.keys.digest)
     redis.hset(other.keys.entries, other.keys.digest, changed)
-    assert read(records, ended) == EndedSession("unknown")
+    assert read(repository, ended) == EndedSession("unknown")
 
 
-def test_the_length_of_the_grace_is_what_the_documents_say() -> None:
+def test_grace_is_as_long_as_documented() -> None:
     assert (GRACE, MINUTE) == (20_000, 60)
     assert "20 seconds" in Path("docs/design.md").read_text()

@@ -12,10 +12,11 @@ from flask import Flask, session
 from sessions_core import signed_in
 from sessions_core.errors import StoreUnavailable
 from sessions_core.storage.cluster import slot_of
-from sessions_core.storage.connection import RedisConnection, Script
+from sessions_core.storage.connection import Script
 
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member
+from .stored import link_of
 
 TWO = Script("return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}")
 
@@ -46,7 +47,7 @@ class Site:
 
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.app = app
-        self.link: RedisConnection = app.extensions["wallet_sessions"].repository._connection
+        self.link = link_of(app.extensions["wallet_sessions"].repository)
 
         @app.get("/note")
         @signed_in

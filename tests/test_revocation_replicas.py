@@ -107,8 +107,8 @@ def test_unconfirmed_ends_of_many_are_pending(site: Site, scope: str, happened: 
     assert [each.name for each in happened].count("session.revoked_all") == 1
 
 
-def test_asking_again_confirms_what_was_pending(site: Site) -> None:
-    """The second request writes nothing new for a session that has ended: its answer must still mean the replica."""
+def test_repeated_revocation_confirms_a_pending_one(site: Site) -> None:
+    """The second request writes nothing new for an ended session; its answer must still cover the replica."""
     handle = site.other.json("/api/auth/sessions/validate").get_json()["data"]["session_id"]
     with site.without_replicas():
         assert outcome(site.person.send("DELETE", f"/api/auth/sessions/{handle}")) == PENDING
@@ -116,7 +116,7 @@ def test_asking_again_confirms_what_was_pending(site: Site) -> None:
     wait_until(lambda: outcome(site.person.send("DELETE", f"/api/auth/sessions/{handle}")) == (200, ""))
 
 
-def test_unconfirmed_end_of_everybody_is_pending(site: Site) -> None:
+def test_unconfirmed_site_wide_revocation_is_pending(site: Site) -> None:
     with site.without_replicas():
         ran = site.app.test_cli_runner().invoke(args=["sessions", "revoke-all", "--everybody", "--yes"])
     assert (ran.exit_code, ran.stderr.partition(":")[0]) == (1, "revocation_pending")

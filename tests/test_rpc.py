@@ -76,7 +76,7 @@ def test_all_questions_of_a_conversation_go_over_one_connection() -> None:
         assert node.connections == 1
 
 
-def test_a_node_that_hangs_up_after_each_answer_is_connected_to_again() -> None:
+def test_node_that_closes_after_each_answer_is_reconnected() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         body = json.dumps({"id": call["id"], "result": "0x1"}).encode()
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
@@ -87,7 +87,7 @@ def test_a_node_that_hangs_up_after_each_answer_is_connected_to_again() -> None:
         assert node.connections == 3
 
 
-def test_an_answer_in_chunks_and_an_interim_answer_are_understood() -> None:
+def test_chunked_and_interim_answers_are_understood() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         body = json.dumps({"id": call["id"], "result": "0x1"}).encode()
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -202,7 +202,7 @@ def test_a_slow_node_has_no_more_than_its_time(speak: Speak) -> None:
         failing(node.url)
 
 
-def test_the_time_is_of_the_conversation_and_not_of_a_question() -> None:
+def test_time_limit_covers_the_whole_conversation() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         if not hung_up(connection, 0.15):
             connection.sendall(result(call, "0x1"))
@@ -215,7 +215,7 @@ def test_the_time_is_of_the_conversation_and_not_of_a_question() -> None:
         assert 1 <= len(node.calls) <= 3
 
 
-def test_a_node_that_never_shakes_hands_has_no_more_than_its_time() -> None:
+def test_node_without_a_tls_handshake_is_given_up_in_time() -> None:
     with Listener() as listener:
         failing(f"https://127.0.0.1:{listener.port}/")
 
@@ -272,7 +272,7 @@ def test_a_flood_is_left_unread(name: str) -> None:
     assert sum(sent) < 20_000_000  # what the kernel holds between us
 
 
-def test_what_is_read_of_a_flood_is_less_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_the_limit_is_read_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     take = rpc._Budget.take
 
@@ -332,7 +332,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_garbage_is_no_answer(name: str) -> None:
+def test_malformed_reply_is_no_answer(name: str) -> None:
     with Stranger(says(GARBAGE[name])) as node:
         failing(node.url, 5)
 
@@ -341,7 +341,7 @@ def test_garbage_is_no_answer(name: str) -> None:
     "status",
     ["201 Created", "204 No Content", "206 Partial Content", "401 Unauthorized", "429 Too Many Requests", "500 Oh"],
 )
-def test_another_status_is_no_answer_whatever_comes_with_it(status: str) -> None:
+def test_other_status_codes_are_no_answer(status: str) -> None:
     with Stranger(says(b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}', status=status)) as node:
         failing(node.url, 5)
 
@@ -360,7 +360,7 @@ def test_redirects_are_not_followed(status: int) -> None:
     [b"", b"\n", b"\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"HTTP/1.1 two\r\n\r\n", b"\x16\x03\x01\x00"],
     ids=ascii,
 )
-def test_what_is_not_http_is_no_answer(raw: bytes) -> None:
+def test_non_http_reply_is_no_answer(raw: bytes) -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_RDWR)
@@ -369,7 +369,7 @@ def test_what_is_not_http_is_no_answer(raw: bytes) -> None:
         failing(node.url, 5)
 
 
-def test_what_a_node_says_can_not_write_into_the_log() -> None:
+def test_node_reply_can_not_forge_a_log_line() -> None:
     def speak(connection: socket.socket, call: Call) -> None:
         connection.sendall(b"HTTP/9 \x1b[2J\x07 200\r everything is fine\n")
         connection.shutdown(socket.SHUT_RDWR)
@@ -436,9 +436,10 @@ def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     rpc._trust.cache_clear()
 
 
-def test_a_node_with_a_certificate_that_this_machine_trusts_is_asked(
+def test_node_with_a_trusted_certificate_is_asked(
     certify: Callable[..., ssl.SSLContext], trusting: Callable[[], None]
 ) -> None:
+    """One connection serves three questions."""
     with Stranger(tells(eth_chainId="0x1"), certify("127.0.0.1")) as node:
         trusting()
         with Node(node.url, 5) as conversation:
@@ -449,9 +450,10 @@ def test_a_node_with_a_certificate_that_this_machine_trusts_is_asked(
 @pytest.mark.parametrize(
     ("name", "days", "trusted"), [("127.0.0.1", 1, False), ("node.example", 1, True), ("127.0.0.1", -1, True)]
 )
-def test_a_certificate_that_is_untrusted_of_another_name_or_out_of_date_is_refused(
+def test_invalid_certificate_is_refused(
     certify: Callable[..., ssl.SSLContext], trusting: Callable[[], None], name: str, days: int, trusted: bool
 ) -> None:
+    """It is untrusted, for another name, or out of date."""
     with Stranger(tells(eth_chainId="0x1"), certify(name, days)) as node:
         if trusted:
             trusting()
@@ -474,7 +476,8 @@ def test_a_slow_node_behind_tls_has_no_more_than_its_time(
         failing(node.url)
 
 
-def test_half_an_answer_is_none_even_when_it_could_be_read() -> None:
+def test_truncated_answer_is_refused() -> None:
+    """Even when the part that arrived could be read."""
     body = b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}'
 
     def speak(connection: socket.socket, call: Call) -> None:

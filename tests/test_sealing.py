@@ -18,30 +18,30 @@ def ring() -> KeyRing:
 
 
 @pytest.mark.parametrize("plaintext", [b"", b"x", b"a record", bytes(range(256)) * 400])
-def test_what_was_sealed_opens_at_its_place(ring: KeyRing, plaintext: bytes) -> None:
+def test_encrypted_value_decrypts_at_its_place(ring: KeyRing, plaintext: bytes) -> None:
     assert ring.decrypt(ring.encrypt(plaintext, PLACE), PLACE) == plaintext
 
 
-def test_a_sealed_value_is_key_id_nonce_ciphertext_and_tag(ring: KeyRing) -> None:
+def test_encrypted_value_is_key_id_nonce_ciphertext_and_tag(ring: KeyRing) -> None:
     assert len(ring.encrypt(b"eight by", PLACE)) == 4 + 12 + 8 + 16
 
 
-def test_the_plaintext_is_not_in_the_sealed_value(ring: KeyRing) -> None:
+def test_plaintext_is_not_in_the_encrypted_value(ring: KeyRing) -> None:
     assert b"a secret of the session" not in ring.encrypt(b"a secret of the session", PLACE)
 
 
-def test_every_value_is_sealed_with_a_nonce_of_its_own(ring: KeyRing) -> None:
+def test_every_value_is_encrypted_with_its_own_nonce(ring: KeyRing) -> None:
     sealed = [ring.encrypt(b"the same", PLACE) for _ in range(2000)]
     assert len({value[4:16] for value in sealed}) == 2000
     assert len({value[16:] for value in sealed}) == 2000
 
 
-def test_a_value_does_not_open_at_another_place(ring: KeyRing) -> None:
+def test_value_does_not_decrypt_at_another_place(ring: KeyRing) -> None:
     with pytest.raises(DecryptionFailed):
         ring.decrypt(ring.encrypt(b"a record", PLACE), PLACE + b"0")
 
 
-def test_no_single_changed_byte_opens(ring: KeyRing) -> None:
+def test_changed_byte_prevents_decryption(ring: KeyRing) -> None:
     sealed = ring.encrypt(b"a record", PLACE)
     for position in range(len(sealed)):
         changed = bytearray(sealed)
@@ -50,7 +50,7 @@ def test_no_single_changed_byte_opens(ring: KeyRing) -> None:
             ring.decrypt(bytes(changed), PLACE)
 
 
-def test_no_shortened_or_lengthened_value_opens(ring: KeyRing) -> None:
+def test_changed_length_prevents_decryption(ring: KeyRing) -> None:
     sealed = ring.encrypt(b"a record", PLACE)
     for length in range(len(sealed)):
         with pytest.raises(DecryptionFailed):
@@ -59,19 +59,19 @@ def test_no_shortened_or_lengthened_value_opens(ring: KeyRing) -> None:
         ring.decrypt(sealed + b"\0", PLACE)
 
 
-def test_a_value_sealed_before_a_rotation_of_the_secret_still_opens() -> None:
+def test_value_encrypted_before_a_rotation_still_decrypts() -> None:
     before = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
     assert KeyRing((OLD, NEW), "test 1").open(before, PLACE) == b"a record"
 
 
-def test_the_newest_key_seals() -> None:
+def test_newest_key_encrypts() -> None:
     sealed = KeyRing((OLD, NEW), "test 1").seal(b"a record", PLACE)
     assert KeyRing((NEW,), "test 1").open(sealed, PLACE) == b"a record"
     with pytest.raises(DecryptionFailed, match="unknown key"):
         KeyRing((OLD,), "test 1").open(sealed, PLACE)
 
 
-def test_only_what_an_older_secret_sealed_is_renewed() -> None:
+def test_only_values_of_an_older_secret_are_encrypted_again() -> None:
     ring = KeyRing((OLD, NEW), "test 1")
     renewed = ring.reencrypt(KeyRing((OLD,), "test 1").seal(b"a record", PLACE), PLACE)
     assert renewed is not None
@@ -81,13 +81,13 @@ def test_only_what_an_older_secret_sealed_is_renewed() -> None:
     assert ring.reencrypt(b"", PLACE) is None
 
 
-def test_a_value_of_a_retired_secret_does_not_open() -> None:
+def test_value_of_a_retired_secret_does_not_decrypt() -> None:
     sealed = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
     with pytest.raises(DecryptionFailed, match="unknown key"):
         KeyRing((NEW,), "test 1").open(sealed, PLACE)
 
 
-def test_a_value_that_claims_another_key_of_the_ring_does_not_open() -> None:
+def test_value_that_claims_another_key_does_not_decrypt() -> None:
     both = KeyRing((OLD, NEW), "test 1")
     sealed, other = both.encrypt(b"a record", PLACE), KeyRing((OLD,), "test 1").seal(b"", PLACE)
     with pytest.raises(DecryptionFailed, match="not what was sealed"):
@@ -105,12 +105,12 @@ def test_the_same_secret_twice_is_one_key() -> None:
     assert KeyRing((NEW,), "test 1").open(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
 
 
-def test_a_secret_that_is_not_valid_unicode_seals_too() -> None:
+def test_secret_that_is_not_valid_unicode_encrypts_too() -> None:
     ring = KeyRing(("\ud800" * 40,), "test 1")
     assert ring.decrypt(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
 
 
-def test_opening_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) -> None:
+def test_decrypting_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) -> None:
     sealed = ring.encrypt(b"a record", PLACE)
     derived: list[bytes] = []
     monkeypatch.setattr(HKDF, "derive", lambda _, secret: derived.append(secret) or bytes(32))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -23,7 +21,8 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .conftest import SECRET
+from .constants import SECRET
+from .logs import everything_logged
 from .time_machine import Clock, TimeMachine
 
 
@@ -61,32 +60,6 @@ class Recorder(Visitor):
                 self.secrets[cookie.value] = name
                 self.secrets[cookie.value[-43:]] = f"the random part of {name}"
         return response
-
-
-@contextmanager
-def everything_logged() -> Iterator[list[str]]:
-    """Every record of every logger, formatted with its traceback and its arguments."""
-    lines: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{self.format(record)} {record.args!r}")
-
-    handler, root = Keep(logging.DEBUG), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    names = ("sessions_core", "werkzeug", "app")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        for name, before in levels.items():
-            logging.getLogger(name).setLevel(before)
 
 
 def live(recorder: Recorder, wallet: Wallet, pass_time: Callable[[float], None]) -> None:
@@ -145,7 +118,7 @@ def search(recorder: Recorder, logged: list[str], happened: list[events.Event]) 
             assert secret not in text, f"{name} in {where}"
 
 
-def test_no_log_no_event_and_no_answer_holds_a_secret(
+def test_no_log_event_or_answer_holds_a_secret(
     app: Flask, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     recorder = Recorder(app)
@@ -154,7 +127,7 @@ def test_no_log_no_event_and_no_answer_holds_a_secret(
     search(recorder, logged, happened)
 
 
-def test_nor_when_redis_fails_under_way(
+def test_failing_redis_leaks_no_secret(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     server = embedded.start(tmp_path / "redis")
@@ -185,7 +158,7 @@ def test_a_password_of_redis_is_in_no_answer_and_no_log(
     assert "hunter2" not in "\n".join(logged) + repr(happened) + repr(recorder.answers)
 
 
-def test_redis_holds_no_cookie_no_account_and_no_signature_in_the_clear(
+def test_redis_holds_no_plain_cookie_account_or_signature(
     app: Flask, wallet: Wallet, redis: Redis, pass_time: TimeMachine
 ) -> None:
     recorder = Recorder(app)
@@ -313,20 +286,21 @@ def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pa
 
 def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
-    records, found = services.repository, []
+    repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(records.open_standing(key.decode(), redis.get(key))))
+        found.append(repr(repository.open_standing(key.decode(), redis.get(key))))
     for member in (*services.directory.decided(), *services.directory.seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
-        found += [repr(msgspec.structs.replace(live.record, data={})) for live in records.living(member.account)]
+        found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]
         found += [repr(entry) for entry in services.audit.iterate(member.account)]
     return found + [repr(entry) for entry in services.audit.iterate(None)]
 
 
-def test_a_step_up_leaves_no_secret_in_any_log_event_store_or_address(
+def test_step_up_leaks_no_secret(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
+    """No log, event, Redis value or address holds one."""
     services: Services = clinic.extensions["wallet_sessions"]
     person = Confirmer(clinic)
     with everything_logged() as logged:
@@ -364,9 +338,10 @@ def test_a_step_up_leaves_no_secret_in_any_log_event_store_or_address(
         assert "private" not in unquote_plus(address)
 
 
-def test_a_proof_and_a_field_are_in_no_answer_but_the_form_that_brings_it_back(
+def test_confirmed_fields_appear_only_in_the_returning_form(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
+    """No other answer holds the signed proof or a field of the form."""
     services: Services = clinic.extensions["wallet_sessions"]
     person = Confirmer(clinic)
     confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))

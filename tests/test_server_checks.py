@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -21,27 +20,10 @@ from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.storage.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
 
-from .conftest import SECRET
-from .servers import Server, free_port, running
-from .stored import ANOTHER
+from .constants import ANOTHER, PRODUCTION, SECRET
+from .servers import Server, free_port, running, with_rights
 
 PREFIX = "wallet:"
-PRODUCTION: dict[str, Any] = {
-    "SESSIONS_CORE_DEVELOPMENT": False,
-    "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-}
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(Server(tmp_path_factory.mktemp("c"), "--appendonly", "yes")) as server:
-        yield server
-
-
-@pytest.fixture
-def raw(server: Server) -> Iterator[Redis]:
-    with server.client() as client:
-        yield client
 
 
 def refusal(url: str, prefix: str = PREFIX) -> str:
@@ -61,11 +43,6 @@ def trouble(url: str) -> str | None:
 # -- Rights --------------------------------------------------------------------------------------------------------
 
 
-def user(server: Server, raw: Redis, *rules: str) -> str:
-    raw.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", "resetchannels", *rules)
-    return server.url.replace("unix://", "unix://app:secret@")
-
-
 def test_every_command_that_is_used_is_tried() -> None:
     """Commands by name in all scripts and calls of the package; those about the server itself are not of requests."""
     package = Path(sessions_core.__file__).parent
@@ -80,7 +57,7 @@ def test_every_command_that_is_used_is_tried() -> None:
 
 
 def test_a_user_with_all_rights_may_start(server: Server, raw: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    url = user(server, raw, "~wallet:*", "&wallet:ended", "+@all")
+    url = with_rights(server, "~wallet:*", "&wallet:ended", "+@all")
     refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
     assert caplog.records == []
     assert raw.keys() == []
@@ -88,19 +65,19 @@ def test_a_user_with_all_rights_may_start(server: Server, raw: Redis, caplog: py
 
 
 @pytest.mark.parametrize("command", ["zadd", "hset", "xadd", "mget", "incr", "copy", "scan", "persist"])
-def test_a_missing_right_is_named(server: Server, raw: Redis, command: str) -> None:
-    url = user(server, raw, "~*", "&*", "+@all", f"-{command}")
+def test_a_missing_right_is_named(server: Server, command: str) -> None:
+    url = with_rights(server, "~*", "&*", "+@all", f"-{command}")
     assert f"ACL SETUSER <user> +{command}" in refusal(url)
     assert trouble(url) == "redis_refuses"
 
 
-def test_scripts_that_are_forbidden_are_named(server: Server, raw: Redis) -> None:
-    assert "ACL SETUSER <user> +eval" in refusal(user(server, raw, "~*", "&*", "+@all", "-@scripting"))
-    assert "ACL SETUSER <user> +evalsha" in refusal(user(server, raw, "~*", "&*", "+@all", "-evalsha"))
+def test_scripts_that_are_forbidden_are_named(server: Server) -> None:
+    assert "ACL SETUSER <user> +eval" in refusal(with_rights(server, "~*", "&*", "+@all", "-@scripting"))
+    assert "ACL SETUSER <user> +evalsha" in refusal(with_rights(server, "~*", "&*", "+@all", "-evalsha"))
 
 
-def test_keys_that_are_forbidden_are_named(server: Server, raw: Redis) -> None:
-    url = user(server, raw, "~other:*", "&*", "+@all")
+def test_keys_that_are_forbidden_are_named(server: Server) -> None:
+    url = with_rights(server, "~other:*", "&*", "+@all")
     assert "ACL SETUSER <user> ~wallet:*" in refusal(url)
     assert trouble(url) == "redis_refuses"
 
@@ -112,17 +89,15 @@ def test_a_renamed_command_is_named(tmp_path: Path, command: str) -> None:
         assert trouble(server.url) == "redis_refuses"
 
 
-def test_a_missing_channel_right_is_a_warning(server: Server, raw: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    url = user(server, raw, "~*", "+@all")
+def test_a_missing_channel_right_is_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    url = with_rights(server, "~*", "+@all")
     refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
     assert "ACL SETUSER <user> &wallet:ended +publish" in caplog.text
     assert trouble(url) is None
 
 
-def test_a_right_that_is_taken_later_is_in_the_log(
-    server: Server, raw: Redis, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert trouble(user(server, raw, "~*", "&*", "+@all", "-hset")) == "redis_refuses"
+def test_a_right_that_is_taken_later_is_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    assert trouble(with_rights(server, "~*", "&*", "+@all", "-hset")) == "redis_refuses"
     assert "ACL SETUSER <user> +hset" in caplog.text
 
 
@@ -184,7 +159,7 @@ def check(url: str, *secrets: str, prefix: str = PREFIX) -> None:
     refuse_other_secret(RedisConnection(url, 1), KeyRing(secrets, "test"), prefix)
 
 
-def test_two_secrets_under_one_prefix_are_refused(server: Server, raw: Redis) -> None:
+def test_two_secrets_under_one_prefix_are_refused(server: Server) -> None:
     check(server.url, SECRET)
     with pytest.raises(Misconfigured, match=r"SESSIONS_CORE_REDIS_PREFIX.*SECRET_KEY_FALLBACKS.*DEL wallet:secret"):
         check(server.url, ANOTHER)
@@ -221,7 +196,7 @@ def test_two_applications_with_two_secrets_do_not_start(server: Server, make_app
 
 
 @pytest.mark.parametrize("value", [b"junk", b"|||", b"!!!|???"])
-def test_junk_in_the_place_of_the_seal_is_no_traceback(server: Server, raw: Redis, value: bytes) -> None:
+def test_corrupted_secret_marker_raises_no_traceback(server: Server, raw: Redis, value: bytes) -> None:
     raw.set("wallet:secret", value)
     with contextlib.suppress(Misconfigured):
         check(server.url, SECRET)

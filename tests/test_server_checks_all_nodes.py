@@ -18,7 +18,7 @@ from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere
 
-from .conftest import SECRET
+from .constants import SECRET
 from .servers import Server, free_port, running
 
 SAFE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
@@ -124,7 +124,7 @@ def readiness(service: Service) -> Readiness:
     return Readiness(RedisConnection(service.url, 2), KeyRing((SECRET,), "test"), settings)
 
 
-def test_a_service_whose_servers_are_all_safe_starts(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+def test_service_with_only_safe_servers_starts(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     refuse_unsafe_server(RedisConnection(service.url, 2))
     assert caplog.records == []
     assert trouble_anywhere(RedisConnection(service.url, 2), "wallet:", must_remember=True) is None

@@ -15,7 +15,7 @@ from .servers import hearing_signals
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_what_the_tests_start_hears_signals(which: signal.Signals) -> None:
+def test_started_processes_receive_signals(which: signal.Signals) -> None:
     """Also in `make test &` of a script, where SIGINT is ignored and children inherit that."""
     before = signal.signal(which, signal.SIG_IGN)
     try:

@@ -52,7 +52,7 @@ def refusal(base: dict[str, Any] = PRODUCTION, **changes: Any) -> str:
     return str(caught.value)
 
 
-def test_the_smallest_production_configuration_is_accepted_with_the_documented_defaults() -> None:
+def test_minimal_production_settings_have_documented_defaults() -> None:
     found = settings()
     assert (found.idle_seconds, found.absolute_seconds) == (1800, 43_200)
     assert (found.warn_seconds, found.absolute_warn_seconds, found.challenge_seconds) == (120, 300, 300)
@@ -68,7 +68,8 @@ def test_the_smallest_development_configuration_is_accepted() -> None:
     assert (found.redis_url, found.secure_origin) == (None, False)
 
 
-def test_pre_generated_wallets_are_for_development_unless_they_are_asked_for() -> None:
+def test_trial_wallets_are_off_in_production_by_default() -> None:
+    """In development they are on if an Ethereum chain is accepted."""
     assert settings().pregenerated_chain is None
     assert settings(DEVELOPMENT).pregenerated_chain == "eip155:11155111"
     assert settings(PREGENERATED_WALLETS=True).pregenerated_chain == "eip155:11155111"
@@ -83,14 +84,14 @@ def test_pre_generated_wallets_are_for_development_unless_they_are_asked_for() -
         assert "PREGENERATED_WALLETS must be" in refusal(PREGENERATED_WALLETS=wrong)
 
 
-def test_a_pre_generated_wallet_is_kept_for_as_long_as_any_session_may_last() -> None:
+def test_trial_wallet_is_kept_as_long_as_the_longest_session() -> None:
     assert settings(PREGENERATED_DAYS=1).pregenerated_days == 1
     assert "between 2 and 365" in refusal(PREGENERATED_DAYS=1, ABSOLUTE_SECONDS=DAY + 1)
     assert "between 30 and 365" in refusal(PREGENERATED_DAYS=29, PROFESSIONAL_ABSOLUTE_SECONDS=30 * DAY)
     assert "PREGENERATED_DAYS" in refusal(PREGENERATED_DAYS=366)
 
 
-def test_settings_are_frozen_and_other_keys_of_flask_are_none_of_ours() -> None:
+def test_settings_are_frozen_and_ignore_other_flask_keys() -> None:
     found = settings(SESSION_TYPE="redis")
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.idle_seconds = 1  # type: ignore[misc]
@@ -176,7 +177,7 @@ def test_chains_may_be_a_list() -> None:
 
 @pytest.mark.parametrize("name", ["IDLE_SECONDS", "ABSOLUTE_SECONDS"])
 @pytest.mark.parametrize("value", [-1, 0, 1, 119, 30 * DAY + 1, 10**12])
-def test_lifetimes_outside_two_minutes_to_thirty_days_are_refused(name: str, value: int) -> None:
+def test_lifetimes_outside_2_minutes_to_30_days_are_refused(name: str, value: int) -> None:
     assert refusal(**{name: value}) == (
         f"SESSIONS_CORE_{name} = {value} is outside 120 (2 minutes) to 2592000 (30 days)."
     )
@@ -223,7 +224,8 @@ def test_a_warning_that_leaves_no_time_to_react_is_refused(name: str, clock: str
         ("CONTRACT_CHECK_SECONDS", 60, DAY),
     ],
 )
-def test_numbers_outside_their_range_are_refused_and_the_limits_are_not(name: str, least: int, most: int) -> None:
+def test_numbers_outside_their_range_are_refused(name: str, least: int, most: int) -> None:
+    """The limits themselves are accepted."""
     for value in (least - 1, most + 1):
         assert refusal(**{name: value}) == f"SESSIONS_CORE_{name} must be between {least} and {most}."
     for value in (least, most):
@@ -257,7 +259,8 @@ def test_numbers_outside_their_range_are_refused_and_the_limits_are_not(name: st
         [SECRET],
     ],
 )
-def test_a_weak_secret_is_refused_with_the_command_that_makes_one(secret: Any) -> None:
+def test_weak_secret_is_refused_with_a_command_to_make_one(secret: Any) -> None:
+    """The message does not repeat the secret."""
     for sentence in (refusal(SECRET_KEY=secret), refusal(DEVELOPMENT, SECRET_KEY=secret)):
         assert sentence.startswith("SECRET_KEY")
         assert "openssl rand -base64 32" in sentence
@@ -363,7 +366,7 @@ def test_an_origin_as_browsers_write_it_is_accepted(origin: str) -> None:
     assert settings(PUBLIC_ORIGIN=origin).domain == origin.removeprefix("https://")
 
 
-def test_plain_http_is_refused_outside_development_and_for_other_machines() -> None:
+def test_plain_http_is_refused_except_local_development() -> None:
     for base, origin in (
         (PRODUCTION, "http://app.example.org"),
         (PRODUCTION, "http://localhost:5000"),
@@ -422,7 +425,7 @@ def test_at_least_one_known_chain_may_sign_in() -> None:
 NODE = "https://rpc.example.org/v3/k3y-of-the-node?a=b%2C"
 
 
-def test_nodes_are_named_by_their_chain_and_can_not_be_changed_later() -> None:
+def test_rpc_urls_are_read_only_and_keyed_by_chain() -> None:
     given = {"eip155:1": NODE, "eip155:8453": "https://192.0.2.1:8545"}
     found = settings(RPC_URLS=given)
     given.clear()
@@ -433,7 +436,8 @@ def test_nodes_are_named_by_their_chain_and_can_not_be_changed_later() -> None:
 
 
 @pytest.mark.parametrize("value", [None, NODE, [NODE], [("eip155:1", NODE)], {1: NODE}, {"eip155:1": NODE.encode()}])
-def test_what_is_no_mapping_of_chains_to_urls_is_refused_without_repeating_it(value: Any) -> None:
+def test_malformed_rpc_urls_are_refused_without_echo(value: Any) -> None:
+    """The URLs may hold a secret key."""
     sentence = refusal(RPC_URLS=value)
     assert sentence.startswith("SESSIONS_CORE_RPC_URLS must be a mapping such as {")
     assert "k3y" not in sentence
@@ -512,7 +516,8 @@ def test_a_statement_of_200_characters_is_accepted() -> None:
 # -- Internet Identity -------------------------------------------------------------------------------------------
 
 
-def test_the_page_of_internet_identity_is_the_main_one_unless_named_or_left_out() -> None:
+def test_internet_identity_url_has_a_default() -> None:
+    """It can be set to another page or left out."""
     assert settings().internet_identity_url == "https://id.ai/#authorize"
     for url in ("", "https://identity.example.org", "https://identity.example.org:8443/authorize?x=1#a=b"):
         assert settings(INTERNET_IDENTITY_URL=url).internet_identity_url == url
@@ -545,7 +550,7 @@ def test_a_page_of_internet_identity_that_is_not_safe_is_refused(url: str) -> No
     assert "SESSIONS_CORE_INTERNET_IDENTITY_URL must be like" in refusal(INTERNET_IDENTITY_URL=url)
 
 
-def test_plain_http_to_another_machine_is_no_page_of_internet_identity() -> None:
+def test_internet_identity_url_must_not_be_remote_plain_http() -> None:
     assert "must be like" in refusal(DEVELOPMENT, INTERNET_IDENTITY_URL="http://id.ai/#authorize")
 
 

@@ -19,9 +19,9 @@ from sessions_core.sign_in.curves import SECP256K1_ORDER
 from sessions_core.sign_in.verifiers import verify
 from sessions_core.web.services import Services
 
+from .constants import ANOTHER, DAY, MINUTE
+from .logs import everything_logged
 from .snapshot import unchanged
-from .stored import ANOTHER, DAY, MINUTE
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 TEXT = "A text of ours,\nin two lines."
@@ -56,7 +56,7 @@ def refused(attempt: Callable[[], object]) -> SessionsError:
 # -- Making --------------------------------------------------------------------------------------------------------
 
 
-def test_the_two_shares_make_the_key_of_the_account(wallets: Shares, made: Made) -> None:
+def test_two_key_shares_make_the_key_of_the_account(wallets: Shares, made: Made) -> None:
     key = bytes(a ^ b for a, b in zip(made.share, wallets.reveal(made.account), strict=True))
     assert Signer.from_key(key).address == made.account.address
 
@@ -71,7 +71,7 @@ def test_without_a_testnet_it_is_on_the_first_chain_of_ethereum(make_app: Callab
     assert app.extensions["wallet_sessions"].shares.create().account.chain.id == "eip155:10"
 
 
-def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
+def test_key_shares_differ_from_each_other_and_the_key(wallets: Shares) -> None:
     seen: set[bytes] = set()
     for _ in range(20):
         account, theirs = wallets.create()
@@ -82,14 +82,14 @@ def test_no_share_is_ever_the_same_or_the_key(wallets: Shares) -> None:
 
 
 @pytest.mark.parametrize("number", [0, SECP256K1_ORDER, 2**256 - 1], ids=["zero", "the order", "the largest"])
-def test_what_is_no_key_is_never_given_out(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_invalid_private_key_is_never_issued(wallets: Shares, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     drawn = [bytes(32), number.to_bytes(32), bytes(32), (7).to_bytes(32)]
     monkeypatch.setattr(key_shares.secrets, "token_bytes", lambda length: drawn.pop(0))
     assert wallets.create().account.address == Signer.from_key((7).to_bytes(32)).address
     assert drawn == []
 
 
-def test_a_wallet_that_never_signs_is_forgotten_in_ten_minutes(
+def test_unused_trial_wallet_is_deleted_after_ten_minutes(
     wallets: Shares, made: Made, redis: Redis, pass_time: TimeMachine
 ) -> None:
     assert 9 * MINUTE < lives(redis) <= 10 * MINUTE
@@ -98,7 +98,8 @@ def test_a_wallet_that_never_signs_is_forgotten_in_ten_minutes(
     assert redis.dbsize() == 0
 
 
-def test_a_thousand_clicks_cost_little_memory_and_nothing_after_ten_minutes(wallets: Shares, redis: Redis) -> None:
+def test_a_thousand_unused_key_shares_cost_little_memory(wallets: Shares, redis: Redis) -> None:
+    """They are gone after ten minutes."""
     wallets.create()
     before = redis.info("memory")["used_memory"]
     for _ in range(1000):
@@ -107,7 +108,7 @@ def test_a_thousand_clicks_cost_little_memory_and_nothing_after_ten_minutes(wall
     assert all(0 < redis.ttl(key) <= 600 for key in redis.keys("*"))
 
 
-def test_redis_holds_neither_share_nor_key_in_the_clear(wallets: Shares, made: Made, redis: Redis) -> None:
+def test_redis_holds_no_plain_key_share_or_key(wallets: Shares, made: Made, redis: Redis) -> None:
     ours = wallets.reveal(made.account)
     key = bytes(a ^ b for a, b in zip(ours, made.share, strict=True))
     [name] = redis.keys("*")
@@ -141,16 +142,15 @@ def test_a_signature_keeps_the_wallet_for_thirty_days_more(
 
 
 @pytest.mark.parametrize("bit", range(0, 256, 17))
-def test_a_share_with_one_other_bit_signs_nothing_and_prolongs_nothing(
-    wallets: Shares, made: Made, redis: Redis, bit: int
-) -> None:
+def test_key_share_with_a_flipped_bit_signs_nothing(wallets: Shares, made: Made, redis: Redis, bit: int) -> None:
+    """And it extends no lifetime."""
     other = (int.from_bytes(made.share) ^ (1 << bit)).to_bytes(32)
     with unchanged(redis):
         assert type(refused(lambda: wallets.sign(made.account, other, TEXT))) is ShareMismatch
     wallets.sign(made.account, made.share, TEXT)
 
 
-def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(wallets: Shares, made: Made) -> None:
+def test_servers_key_share_does_not_replace_the_users(wallets: Shares, made: Made) -> None:
     ours = wallets.reveal(made.account)
     for guess in (ours, bytes(32), b"\xff" * 32, bytes(a ^ b for a, b in zip(ours, made.share, strict=True))):
         assert refused(lambda guess=guess: wallets.sign(made.account, guess, TEXT)).args == (
@@ -158,14 +158,15 @@ def test_the_server_s_own_share_in_the_place_of_the_person_s_signs_nothing(walle
         )
 
 
-def test_nobody_s_own_key_counts_as_half_of_a_wallet_that_was_not_made_here(wallets: Shares) -> None:
+def test_key_of_an_outside_wallet_is_no_key_share(wallets: Shares) -> None:
+    """The wallet was not made here."""
     key = Signer.create()
     account = parse(f"eip155:1:{key.address}")
     error = refused(lambda: wallets.sign(account, bytes(key.key), TEXT))
     assert error.args == ("not the key of the account",)
 
 
-def test_an_account_without_a_share_and_a_wrong_share_answer_alike(wallets: Shares, made: Made) -> None:
+def test_missing_and_wrong_key_shares_give_the_same_error(wallets: Shares, made: Made) -> None:
     wrong = refused(lambda: wallets.sign(made.account, bytes(32), TEXT))
     wallets.forget(made.account)
     gone = refused(lambda: wallets.sign(made.account, made.share, TEXT))
@@ -176,7 +177,7 @@ def test_the_share_of_one_wallet_signs_for_no_other(wallets: Shares, made: Made)
     assert type(refused(lambda: wallets.sign(wallets.create().account, made.share, TEXT))) is ShareMismatch
 
 
-def test_a_sealed_share_copied_to_another_account_opens_nothing(wallets: Shares, made: Made, redis: Redis) -> None:
+def test_encrypted_share_copied_to_another_account_is_void(wallets: Shares, made: Made, redis: Redis) -> None:
     source = key_of(redis)
     other = wallets.create().account
     [target] = [key for key in redis.keys("*:share") if key != source]
@@ -198,10 +199,10 @@ def test_a_wallet_deleted_while_it_signs_has_signed_nothing(
     assert type(refused(lambda: wallets.sign(made.account, made.share, TEXT))) is ShareMismatch
 
 
-def test_neither_half_nor_key_is_in_a_log_an_event_or_an_error(
+def test_key_share_and_key_are_in_no_log_event_or_error(
     wallets: Shares, redis: Redis, happened: list[events.Event]
 ) -> None:
-    """Also not where libraries quote what they refuse: a key of zero, and one over the order."""
+    """Not even where libraries quote what they refuse: a key of zero, and one over the order."""
     said: list[str] = []
     with everything_logged() as logged:
         made = wallets.create()

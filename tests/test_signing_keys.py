@@ -20,11 +20,11 @@ from sessions_core.sessions.record import LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
-from .conftest import SECRET
+from .constants import ANOTHER, DAY, MINUTE, SECRET
 from .servers import Server, commands_run, running
-from .stored import ANOTHER, DAY, MINUTE
-from .test_tokens import issue
-from .time_machine import TimeMachine
+from .session_tokens import issue
+from .stored import keys_of, link_of
+from .time_machine import TimeMachine, ask_again, read_long_ago
 
 KEY = b"wallet:{signing}:keys"
 
@@ -69,14 +69,13 @@ def test_the_first_key_signs_at_once(keys: SigningKeys) -> None:
     assert [keys.signer().kid] == ids(keys)
 
 
-def test_nothing_is_made_before_somebody_asks(redis: Redis, services: Services, visitor: Visitor) -> None:
+def test_no_signing_key_is_made_before_the_first_use(redis: Redis, services: Services, visitor: Visitor) -> None:
     visitor.get("/")
     assert redis.get(KEY) is None
 
 
-def test_a_successor_is_made_after_thirty_days_and_signs_ten_minutes_later(
-    keys: SigningKeys, pass_time: TimeMachine
-) -> None:
+def test_successor_key_is_made_at_30_days_and_used_10_min_later(keys: SigningKeys, pass_time: TimeMachine) -> None:
+    """It is published first, so that services that cache the list know it in time."""
     first = keys.signer().kid
     pass_time(30 * DAY - 60)
     assert ids(keys) == [first]
@@ -89,9 +88,10 @@ def test_a_successor_is_made_after_thirty_days_and_signs_ten_minutes_later(
     assert keys.signer().kid == ids(keys)[1] != first
 
 
-def test_nobody_who_keeps_the_list_as_long_as_it_allows_meets_a_key_that_is_not_in_it(
+def test_cached_key_list_always_holds_the_signing_key(
     visitor: Visitor, services: Services, pass_time: TimeMachine
 ) -> None:
+    """Services cache the list for as long as `Cache-Control` allows."""
     services.signing_keys.signer()
     pass_time(30 * DAY - 1)
     answer = visitor.get("/.well-known/jwks.json")
@@ -122,9 +122,8 @@ def test_a_key_is_published_until_its_last_token_has_ended(
         services.tokens.open(last.text)
 
 
-def test_a_site_that_slept_for_a_year_wakes_with_a_new_key_that_waits_its_turn(
-    keys: SigningKeys, pass_time: TimeMachine
-) -> None:
+def test_key_older_than_a_year_is_replaced_after_publication(keys: SigningKeys, pass_time: TimeMachine) -> None:
+    """The new key waits its ten minutes."""
     first = keys.signer().kid
     pass_time(365 * DAY)
     assert keys.signer().kid == first
@@ -155,8 +154,7 @@ def test_processes_that_make_the_first_key_at_once_agree(
     processes = [another_process().signing_keys for _ in range(6)]
     for _ in range(20):
         redis.delete(KEY)
-        for each in processes:
-            each._read_at = float("-inf")
+        read_long_ago(*processes)
         signers = together(*(lambda each=each: each.signer().kid for each in processes))
         assert len(set(signers)) == 1
         assert {tuple(ids(each)) for each in processes} == {(signers[0],)}
@@ -169,8 +167,7 @@ def test_processes_that_make_the_next_key_at_once_agree(
     for rounds in range(5):
         first = keys.signer().kid
         pass_time(30 * DAY)
-        for each in processes:
-            each._read_at = float("-inf")
+        read_long_ago(*processes)
         lists = together(*(lambda each=each: ids(each) for each in processes))
         assert len({tuple(each) for each in lists}) == 1, f"round {rounds}"
         assert lists[0][0] == first
@@ -185,7 +182,7 @@ def test_a_key_of_one_process_is_good_at_another_at_once(
     other = another_process()
     other.signing_keys.signer()
     redis.delete(KEY)
-    other.signing_keys._read_at -= 2
+    read_long_ago(other.signing_keys, seconds=2)
     assert other.tokens.open(issue(services, start()).text)
 
 
@@ -223,10 +220,10 @@ def test_a_flood_of_unknown_keys_costs_one_read_a_second(
     assert commands_run(redis)["evalsha"] == 4 * once
 
 
-def test_a_flood_of_tokens_with_unknown_keys_costs_one_read_a_second(
+def test_flood_of_unknown_key_ids_costs_one_read_a_second(
     services: Services, start: Callable[..., LoadedSession], redis: Redis, monotonic: Monotonic
 ) -> None:
-    from .test_tokens import forge
+    from .session_tokens import forge
 
     token = issue(services, start()).text
     forged = [forge(services, token, {"kid": f"unknown{number}"}) for number in range(50)]
@@ -241,9 +238,10 @@ def test_a_flood_of_tokens_with_unknown_keys_costs_one_read_a_second(
 # -- What is published ---------------------------------------------------------------------------------------
 
 
-def test_what_is_published_are_public_halves_that_may_be_kept_for_five_minutes(
+def test_published_keys_are_public_and_cacheable(
     visitor: Visitor, services: Services, pass_time: TimeMachine
 ) -> None:
+    """They may be cached for five minutes."""
     services.signing_keys.signer()
     pass_time(30 * DAY)
     answer = visitor.get("/.well-known/jwks.json")
@@ -258,7 +256,8 @@ def test_what_is_published_are_public_halves_that_may_be_kept_for_five_minutes(
         assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("EC", "P-256", "sig", "ES256")
 
 
-def test_the_list_is_the_same_for_whoever_is_signed_in_and_reads_no_session(person: Visitor, redis: Redis) -> None:
+def test_key_list_ignores_the_session(person: Visitor, redis: Redis) -> None:
+    """It is the same for every caller."""
     first = person.get("/.well-known/jwks.json")
     redis.config_resetstat()
     again = person.get("/.well-known/jwks.json", headers={"Authorization": "Bearer nonsense"})
@@ -267,7 +266,7 @@ def test_the_list_is_the_same_for_whoever_is_signed_in_and_reads_no_session(pers
     assert again.headers.getlist("Set-Cookie") == []
 
 
-def test_the_private_halves_are_sealed_in_redis(keys: SigningKeys, redis: Redis) -> None:
+def test_private_keys_are_encrypted_in_redis(keys: SigningKeys, redis: Redis) -> None:
     secret = keys.signer().as_dict(private=True)["d"]
     stored = redis.get(KEY)
     assert stored is not None
@@ -279,12 +278,11 @@ def test_the_private_halves_are_sealed_in_redis(keys: SigningKeys, redis: Redis)
 
 
 def forget(*processes: Services) -> None:
-    for each in processes:
-        each.signing_keys._read_at = float("-inf")
+    read_long_ago(*(each.signing_keys for each in processes))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "json", "moved"])
-def test_keys_that_were_changed_are_replaced_and_somebody_is_told(
+def test_corrupted_signing_keys_are_replaced_and_announced(
     services: Services, start: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event], damage: str
 ) -> None:
     live = start()
@@ -296,7 +294,7 @@ def test_keys_that_were_changed_are_replaced_and_somebody_is_told(
         "empty": b"",
         "garbage": b"\xff" * 300,
         "json": json.dumps([{"jwk": {"kty": "oct", "k": "AAAA", "kid": "mine"}, "created_at": 0}]).encode(),
-        "moved": services.signing_keys._ring.encrypt(b"[]", b"another key"),
+        "moved": keys_of(services.signing_keys).encrypt(b"[]", b"another key"),
     }[damage]
     redis.set(KEY, changed)
     forget(services)
@@ -318,7 +316,7 @@ def test_a_key_of_the_attacker_never_gets_in(
     issue(services, start())
     jwk = ECKey.generate_key("P-256", {"kid": "mine"}).as_dict(private=True)
     known = json.dumps([{"jwk": jwk, "created_at": 0}]).encode()
-    for ring in (services.repository._keys, services.requests):
+    for ring in (keys_of(services.repository), services.requests):
         redis.set(KEY, ring.encrypt(known, KEY))
         forget(services)
         assert services.signing_keys.find("mine") is None
@@ -338,15 +336,16 @@ def test_no_session_ends_for_a_key_that_is_lost(
 # -- Secrets -------------------------------------------------------------------------------------------------
 
 
-def test_after_a_rotation_of_the_secret_the_same_keys_are_sealed_with_the_new_one(
+def test_secret_rotation_encrypts_the_same_signing_keys_again(
     services: Services, another_process: Callable[..., Services], start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
+    """Then the old secret is needed no more."""
     token = issue(services, start())
     before = ids(services.signing_keys)
     rotated = another_process(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[SECRET])
     assert rotated.tokens.open(token.text)
     stored = redis.get(KEY)
-    assert rotated.signing_keys._ring.is_newest(stored)
+    assert keys_of(rotated.signing_keys).is_newest(stored)
     forget(rotated)
     assert ids(rotated.signing_keys) == before
     assert redis.get(KEY) == stored, "sealed once"
@@ -354,12 +353,13 @@ def test_after_a_rotation_of_the_secret_the_same_keys_are_sealed_with_the_new_on
     assert later.tokens.open(token.text), "the old secret is needed no more"
 
 
-def test_with_an_unknown_secret_there_are_new_keys_and_nobody_crashes(
+def test_unknown_secret_makes_new_signing_keys(
     services: Services,
     another_process: Callable[..., Services],
     start: Callable[..., LoadedSession],
     happened: list[events.Event],
 ) -> None:
+    """The event `session.unreadable` reports it and no request crashes."""
     token = issue(services, start())
     stranger = another_process(SECRET_KEY=ANOTHER)
     happened.clear()
@@ -392,5 +392,5 @@ def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_ap
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "store_unavailable")
     assert "max-age" not in answer.headers.get("Cache-Control", "")
     server.start()
-    services.repository._connection._breaker.succeeded()
+    ask_again(link_of(services.repository))
     assert len(visitor.get("/.well-known/jwks.json").get_json()["keys"]) == 1

@@ -19,7 +19,8 @@ from sessions_core import public
 from sessions_core.sign_in import verifiers
 
 from .actors import ORIGIN
-from .test_server import BIN, PATIENCE, Running, checkout, start  # noqa: F401  # fixtures
+from .constants import PATIENCE
+from .processes import BIN, Running
 
 THREADS = 2
 ONE_PROCESS = [str(BIN / "gunicorn"), "--workers", "1", "--threads", str(THREADS)]
@@ -78,11 +79,11 @@ class Slow:
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_slow_requests_do_not_stop_the_site(
-    start: Callable[[list[str], str], Running],  # noqa: F811
+    start_server: Callable[[list[str], str], Running],
     kind: str,
 ) -> None:
     """More of them than there are threads: without a limit nobody is answered any more, /livez neither."""
-    server = start(ONE_PROCESS, "Ready:")
+    server = start_server(ONE_PROCESS, "Ready:")
     with ExitStack() as stack:
         clients = [stack.enter_context(Slow(server.port, *SLOW[kind])) for _ in range(2 * THREADS)]
         assert server.ask("GET", "/livez")[0] == 200
@@ -92,11 +93,11 @@ def test_slow_requests_do_not_stop_the_site(
 
 
 def test_a_kept_connection_outlives_the_limit(
-    start: Callable[[list[str], str], Running],  # noqa: F811
+    start_server: Callable[[list[str], str], Running],
 ) -> None:
     """What has been answered is not late: the limit is on the request that is arriving, not on the connection."""
     limit = ["env", "REQUEST_ARRIVAL_SECONDS=0.5"]
-    server = start([*limit, *ONE_PROCESS, "--keep-alive", "60"], "Ready:")
+    server = start_server([*limit, *ONE_PROCESS, "--keep-alive", "60"], "Ready:")
     connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
     connection.connect()
     kept = connection.sock
@@ -161,10 +162,10 @@ def pay(app: Flask, stream: io.BytesIO, **headers: str) -> TestResponse:
     ],
     ids=["half", "nothing", "chunks", "trailers"],
 )
-def test_half_a_form_is_not_taken_for_all_of_it(
+def test_truncated_form_is_refused(
     app: Flask, taken: list[dict[str, str]], headers: dict[str, str], stream: io.BytesIO
 ) -> None:
-    """The stream ends as well where the connection was lost, or closed for being too slow."""
+    """The stream also ends where the connection was lost, or closed for being too slow."""
     answer = pay(app, stream, **headers)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_incomplete")
     assert taken == []
@@ -192,11 +193,11 @@ def large(server: Running, size: int, chunked: bool = False) -> http.client.HTTP
 
 @pytest.mark.parametrize("size", [70_000, 200_000, 1_000_000])
 def test_a_body_too_large_to_read_says_close(
-    start: Callable[[list[str], str], Running],  # noqa: F811
+    start_server: Callable[[list[str], str], Running],
     size: int,
 ) -> None:
     """And the client gets to read that: without reading on, the connection is reset while it sends."""
-    server = start(ONE_PROCESS, "Ready:")
+    server = start_server(ONE_PROCESS, "Ready:")
     for _ in range(5):
         connection = large(server, size)
         response = connection.getresponse()
@@ -206,9 +207,9 @@ def test_a_body_too_large_to_read_says_close(
 
 
 def test_a_body_that_is_read_on_keeps_the_connection(
-    start: Callable[[list[str], str], Running],  # noqa: F811
+    start_server: Callable[[list[str], str], Running],
 ) -> None:
-    server = start(ONE_PROCESS, "Ready:")
+    server = start_server(ONE_PROCESS, "Ready:")
     connection = large(server, 50_000)
     kept = connection.sock
     response = connection.getresponse()
@@ -220,8 +221,8 @@ def test_a_body_that_is_read_on_keeps_the_connection(
     connection.close()
 
 
-def test_chunks_that_nobody_reads_say_close(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
-    server = start(ONE_PROCESS, "Ready:")
+def test_unread_chunked_body_closes_the_connection(start_server: Callable[[list[str], str], Running]) -> None:
+    server = start_server(ONE_PROCESS, "Ready:")
     connection = large(server, 200_000, chunked=True)
     response = connection.getresponse()
     assert (response.status, response.headers["Connection"]) == (413, "close")
@@ -229,9 +230,9 @@ def test_chunks_that_nobody_reads_say_close(start: Callable[[list[str], str], Ru
     connection.close()
 
 
-def test_the_longest_signature_fits_into_a_header(start: Callable[[list[str], str], Running]) -> None:  # noqa: F811
+def test_the_longest_signature_fits_into_a_header(start_server: Callable[[list[str], str], Running]) -> None:
     """Programs send it as a bearer; what is longer is refused by gunicorn, in a page of its own."""
-    server = start(ONE_PROCESS, "Ready:")
+    server = start_server(ONE_PROCESS, "Ready:")
 
     def signed_with(length: int) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "Authorization": "Bearer 0x" + "1" * (length - 2)}
@@ -239,7 +240,7 @@ def test_the_longest_signature_fits_into_a_header(start: Callable[[list[str], st
         status, _, answer = server.ask("POST", "/api/auth/sessions", body=body, headers=headers)
         return status, answer
 
-    status, answer = signed_with(verifiers.MAX_SIGNATURE)
+    status, answer = signed_with(verifiers.max_signature())
     assert (status, b"challenge_malformed" in answer) == (400, True)
     status, answer = signed_with(8170)
     assert (status, b"challenge_malformed" in answer) == (431, False)

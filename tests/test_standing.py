@@ -17,7 +17,7 @@ from sessions_core.web.services import Services
 from .actors import Visitor, Wallet
 
 
-def test_an_account_nobody_decided_about_is_a_member_and_not_verified() -> None:
+def test_account_without_a_decision_is_unverified_member() -> None:
     assert UNKNOWN == Standing() == Standing(role=MEMBER)
     assert (UNKNOWN.role, UNKNOWN.professional_id, UNKNOWN.verification_level) == ("member", "", "")
     assert not UNKNOWN.verified(0)
@@ -39,11 +39,11 @@ def test_a_verification_holds_until_its_end_and_not_at_it(level: str, until: int
     assert standing.verified(now) is verified
 
 
-def test_a_professional_id_alone_verifies_nobody() -> None:
+def test_professional_id_alone_is_no_verification() -> None:
     assert not Standing(professional_id="lic_7", verified_until=10**15).verified(0)
 
 
-def test_a_standing_can_not_be_changed_in_place() -> None:
+def test_account_status_is_immutable() -> None:
     with pytest.raises(AttributeError):
         UNKNOWN.role = "admin"  # type: ignore[misc]
 
@@ -58,7 +58,7 @@ def test_a_standing_can_not_be_changed_in_place() -> None:
         msgspec.msgpack.encode([["admin"], "", "", 0]),
     ],
 )
-def test_what_is_no_standing_is_not_read_as_one(stored: bytes) -> None:
+def test_malformed_account_status_is_refused(stored: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         msgspec.msgpack.decode(stored, type=Standing)
 
@@ -83,7 +83,7 @@ def office(app: Flask) -> Flask:
         lambda sealed: b"\x00" * len(sealed),
     ],
 )
-def test_a_standing_that_was_changed_in_redis_gives_no_role(
+def test_corrupted_account_status_gives_no_role(
     office: Flask,
     services: Services,
     visitor: Visitor,
@@ -102,7 +102,7 @@ def test_a_standing_that_was_changed_in_redis_gives_no_role(
     assert ("session.unreadable" in [event.name for event in happened]) == bool(redis.get(key))
 
 
-def test_a_standing_that_was_carried_to_another_account_gives_no_role(
+def test_account_status_copied_from_another_account_is_void(
     office: Flask, services: Services, visitor: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
     services.directory.appoint(parse(Wallet().account()), "admin")

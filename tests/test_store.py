@@ -25,12 +25,11 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
+from .answers import session_cookies
+from .constants import ABSOLUTE, ANOTHER, BROWSER, IDLE, MINUTE
 from .servers import commands_run
 from .snapshot import snapshot
 from .time_machine import TimeMachine
-
-MINUTE, HOUR = 60, 3600
-IDLE, ABSOLUTE = 30 * MINUTE, 12 * HOUR
 
 
 class Gate:
@@ -162,20 +161,6 @@ def with_views(app: Flask) -> Flask:
     return app
 
 
-@pytest.fixture
-def start(services: Services) -> Callable[..., LoadedSession]:
-    """Sign an account in without the ceremony."""
-
-    def start(wallet: Wallet | None = None, **options: Any) -> LoadedSession:
-        account = parse((wallet or Wallet()).account())
-        return services.lifecycle.start(account, services.policy.standard, **options)
-
-    return start
-
-
-BROWSER = "b" * 43
-
-
 def client(app: Flask, session_id: str) -> Visitor:
     """Return the browser that has this session, and the browser cookie that sessions are started with here."""
     visitor = Visitor(app)
@@ -218,21 +203,17 @@ def reason(app: Flask, session_id: str) -> str | None:
     return None if answer["success"] else answer["error"]["reason"]
 
 
-def session_cookies(response: TestResponse) -> list[str]:
-    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
-
-
 # -- Sessions that stay dead -----------------------------------------------------------------------------------
 
 WRITERS = ("/slow/set/a", "/slow/set/b", "/slow/renew", "/slow/read", "/slow/clear")
 
 
 def test_a_session_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     revived = cookies = 0
     for number in range(300):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, WRITERS[number % 3], WRITERS[(number + 1) % 3], "/slow/read").loaded()
         assert services.lifecycle.revoke(live, "revoked")
         responses = flight.finish()
@@ -245,10 +226,10 @@ def test_a_session_revoked_during_a_request_stays_revoked(
 
 
 def test_a_session_revoked_while_requests_save_stays_revoked(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     for number in range(100):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, *(WRITERS[(number + n) % 5] for n in range(4))).loaded()
         revoker = threading.Thread(target=services.lifecycle.revoke, args=(live, "revoked"))
         flight.gate.open()
@@ -260,11 +241,11 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 
 @pytest.mark.parametrize("everybody", [False, True])
-def test_everywhere_signed_out_during_a_request_stays_signed_out(
-    app: Flask, services: Services, start: Callable[..., LoadedSession], everybody: bool
+def test_account_revoked_during_a_request_stays_revoked(
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], everybody: bool
 ) -> None:
     for _ in range(40):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/set/a", "/slow/renew", "/slow/read").loaded()
         if everybody:
             services.lifecycle.revoke_everybody()
@@ -291,9 +272,8 @@ def test_a_session_signed_out_during_a_request_stays_signed_out(app: Flask, redi
         assert reason(app, session_id) == "signed_out"
 
 
-def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
-    app: Flask, redis: Redis, wallet: Wallet
-) -> None:
+def test_session_replaced_during_a_request_stays_replaced(app: Flask, redis: Redis, wallet: Wallet) -> None:
+    """A slow request does not revive it."""
     person = Visitor(app)
     before = person.sign_in(wallet)
     for _ in range(10):
@@ -308,10 +288,10 @@ def test_a_session_replaced_by_a_sign_in_during_a_request_stays_replaced(
         before = after
 
 
-def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is_kept_alive(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession], wallet: Wallet
+def test_session_data_is_dropped_when_the_session_was_revoked(
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    live = start(wallet, data={"medical": "secret"})
+    live = sign_in(wallet, data={"medical": "secret"})
 
     @app.before_request
     def revoked_meanwhile() -> None:
@@ -331,11 +311,11 @@ def test_what_an_account_stored_is_nobody_s_once_its_session_is_lost_while_it_is
     assert redis.keys("*:session:*") == []
 
 
-def test_a_sign_out_with_the_cookie_of_before_leaves_the_next_sign_in_alone(
-    app: Flask, start: Callable[..., LoadedSession], wallet: Wallet
+def test_sign_out_with_an_old_cookie_spares_the_newer_session(
+    app: Flask, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    old = start(wallet)
-    new = start(wallet, replacing=old)
+    old = sign_in(wallet)
+    new = sign_in(wallet, replacing=old)
     assert client(app, old.id).post("/sign-out").status_code == 303
     assert reason(app, new.id) is None
 
@@ -357,20 +337,20 @@ def test_a_page_that_gives_out_a_cookie_is_kept_by_no_cache(app: Flask, visitor:
 
 
 def test_two_sign_ins_over_one_session_end_it_once(
-    app: Flask, services: Services, start: Callable[..., LoadedSession], happened: list[events.Event]
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
-        before = start()
+        before = sign_in()
         happened.clear()
         barrier, started = threading.Barrier(2), []
 
-        def sign_in(
+        def replace(
             before: LoadedSession = before, barrier: threading.Barrier = barrier, out: list[LoadedSession] = started
         ) -> None:
             barrier.wait()
-            out.append(start(replacing=before))
+            out.append(sign_in(replacing=before))
 
-        threads = [threading.Thread(target=sign_in) for _ in range(2)]
+        threads = [threading.Thread(target=replace) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -382,11 +362,11 @@ def test_two_sign_ins_over_one_session_end_it_once(
 
 
 def test_rotations_writes_and_reads_at_once_leave_one_session(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(60):
         redis.flushall()
-        old = start(browser=BROWSER).id
+        old = sign_in(browser=BROWSER).id
         flight = InFlight(app, old, "/slow/renew", "/slow/set/a", "/slow/renew", "/slow/read").loaded()
         responses = flight.finish()
         assert [response.status_code for response in responses] == [200] * 4
@@ -398,11 +378,12 @@ def test_rotations_writes_and_reads_at_once_leave_one_session(
         assert client(app, ids.pop()).get("/data").get_json() == {"a": "written late", "renewed": True}
 
 
-def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
-    app: Flask, services: Services, redis: Redis, start: Callable[..., LoadedSession]
+def test_session_revoked_after_its_rotation_sets_no_cookie(
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
+    """Both happen during one request."""
     for _ in range(20):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/renewed").loaded()
         assert services.lifecycle.revoke(live, "revoked")
         [response] = flight.finish()
@@ -410,11 +391,11 @@ def test_a_session_revoked_after_its_rotation_in_a_request_gives_out_no_cookie(
         assert redis.keys("*:session:*") == []
 
 
-def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
-    app: Flask, start: Callable[..., LoadedSession], happened: list[events.Event]
+def test_concurrent_clears_end_the_session_once(
+    app: Flask, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
-        live = start()
+        live = sign_in()
         flight = InFlight(app, live.id, "/slow/clear", "/slow/clear").loaded()
         happened.clear()
         responses = flight.finish()
@@ -425,19 +406,15 @@ def test_of_two_requests_that_clear_one_session_exactly_one_ends_it(
         assert reason(app, live.id) == "signed_out"
 
 
-def test_no_write_of_a_session_is_lost_to_another_at_the_same_time(
-    app: Flask, start: Callable[..., LoadedSession]
-) -> None:
-    person = client(app, start().id)
+def test_concurrent_session_writes_are_all_kept(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
+    person = client(app, sign_in().id)
     for round_ in range(15):
         InFlight(app, person.session_id, *(f"/slow/set/{round_}-{n}" for n in range(10))).loaded().finish()
     assert person.get("/data").get_json() == {f"{r}-{n}": "written late" for r in range(15) for n in range(10)}
 
 
-def test_a_write_does_not_undo_what_another_request_wrote_before_a_rotation(
-    app: Flask, start: Callable[..., LoadedSession]
-) -> None:
-    person = client(app, start(data={"a": "first", "gone": 1}).id)
+def test_rotation_keeps_what_another_request_wrote(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
+    person = client(app, sign_in(data={"a": "first", "gone": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/renew").loaded()
     person.get("/set/a/second")
     person.get("/set/b/new")
@@ -447,8 +424,8 @@ def test_a_write_does_not_undo_what_another_request_wrote_before_a_rotation(
     assert person.get("/data").get_json() == {"a": "second", "b": "new", "renewed": True}
 
 
-def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Callable[..., LoadedSession]) -> None:
-    person = client(app, start(data={"old": 1}).id)
+def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
+    person = client(app, sign_in(data={"old": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/set/late").loaded()
     person.get("/pop/old")
     flight.finish()
@@ -459,12 +436,12 @@ def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, start: Cal
 
 
 @pytest.fixture(params=["visitor", "signed in"])
-def person(request: pytest.FixtureRequest, app: Flask, start: Callable[..., LoadedSession]) -> Visitor:
+def person(request: pytest.FixtureRequest, app: Flask, sign_in: Callable[..., LoadedSession]) -> Visitor:
     """Both are to work the same."""
-    return Visitor(app) if request.param == "visitor" else client(app, start().id)
+    return Visitor(app) if request.param == "visitor" else client(app, sign_in().id)
 
 
-def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
+def test_session_value_is_there_in_the_next_request(person: Visitor) -> None:
     person.get("/set/a/1")
     person.get("/set/b/2")
     assert person.get("/data").get_json() == {"a": "1", "b": "2"}
@@ -472,7 +449,7 @@ def test_what_a_view_sets_the_next_one_gets(person: Visitor) -> None:
     assert person.get("/data").get_json() == {"a": "3", "b": "2"}
 
 
-def test_what_a_view_pops_is_gone(person: Visitor) -> None:
+def test_popped_session_value_is_gone(person: Visitor) -> None:
     person.get("/set/a/1")
     assert person.get("/pop/a").text == "1"
     assert person.get("/pop/a").text == "nothing"
@@ -489,7 +466,7 @@ def test_nested_changes_that_are_marked_are_kept(person: Visitor) -> None:
     ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
 )
 def test_a_value_that_changes_its_type_only_is_kept(
-    app: Flask, start: Callable[..., LoadedSession], before: Any, after: Any
+    app: Flask, sign_in: Callable[..., LoadedSession], before: Any, after: Any
 ) -> None:
     @app.get("/change")
     @signed_in
@@ -497,15 +474,15 @@ def test_a_value_that_changes_its_type_only_is_kept(
         session["value"] = after
         return "changed"
 
-    person = client(app, start(data={"value": before}).id)
+    person = client(app, sign_in(data={"value": before}).id)
     person.get("/change")
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_what_was_there_already_writes_nothing(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+def test_setting_an_equal_value_writes_nothing(
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
-    person = client(app, start(data={"a": "1"}).id)
+    person = client(app, sign_in(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
     assert commands_run(redis) == {"mget": 1}
@@ -520,8 +497,10 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
         assert session.permanent is False, "the person decides that when they sign in"
 
 
-def test_clearing_signs_out(app: Flask, start: Callable[..., LoadedSession], happened: list[events.Event]) -> None:
-    live = start(data={"a": 1})
+def test_clearing_the_session_signs_out(
+    app: Flask, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
+) -> None:
+    live = sign_in(data={"a": 1})
     happened.clear()
     person = client(app, live.id)
     response = person.get("/clear")
@@ -531,20 +510,21 @@ def test_clearing_signs_out(app: Flask, start: Callable[..., LoadedSession], hap
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_clearing_drops_what_a_visitor_collected(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_drops_the_data_of_a_visitor(app: Flask, redis: Redis, visitor: Visitor) -> None:
     visitor.get("/set/a/1")
     assert "Max-Age=0" in session_cookies(visitor.get("/clear"))[0]
     assert redis.keys("*:session:*") == []
     assert visitor.get("/data").get_json() == {}
 
 
-def test_clearing_nothing_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_clearing_an_empty_session_does_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     assert "Set-Cookie" not in visitor.get("/clear").headers
     assert commands_run(redis) == {}
 
 
-def test_what_is_set_after_clearing_is_a_new_session_with_a_new_id(person: Visitor, app: Flask) -> None:
+def test_data_set_after_clear_starts_a_new_session(person: Visitor, app: Flask) -> None:
+    """It has a new id."""
     person.get("/set/before/1")
     before = person.session_id
     response = person.get("/clear-and-set/2")
@@ -556,7 +536,7 @@ def test_what_is_set_after_clearing_is_a_new_session_with_a_new_id(person: Visit
 
 
 def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
-    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     @app.get("/renewed-form")
     @signed_in
@@ -564,7 +544,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
         app.session_interface.regenerate(session)  # type: ignore[attr-defined]
         return str(generate_csrf())
 
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     before = person.token("/session")
     after = person.get("/renewed-form").text
     for seconds, token, status in ((0, before, 200), (21, before, 400), (0, after, 200)):
@@ -576,7 +556,7 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
 # -- Visitors --------------------------------------------------------------------------------------------------
 
 
-def test_a_visitor_costs_redis_nothing(app: Flask, redis: Redis, visitor: Visitor) -> None:
+def test_visitor_stores_nothing_but_rate_limit_counters(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
     for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/sessions_core/static/clock.js"):
         visitor.get(path).close()
@@ -597,7 +577,7 @@ def test_a_visitor_is_stored_when_a_view_writes_and_not_before(redis: Redis, vis
     assert session_cookies(visitor.get("/set/a/2")) == []
 
 
-def test_a_visitor_whose_session_ended_begins_anew(
+def test_visitor_gets_a_new_session_after_the_old_one_ended(
     app: Flask, redis: Redis, visitor: Visitor, pass_time: TimeMachine
 ) -> None:
     visitor.get("/set/a/1")
@@ -609,7 +589,7 @@ def test_a_visitor_whose_session_ended_begins_anew(
     assert visitor.get("/data").get_json() == {"b": "2"}
 
 
-def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_visitor_data_is_kept_on_sign_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.get("/set/a/1")
     before = visitor.session_id
     visitor.sign_in(wallet)
@@ -618,7 +598,7 @@ def test_what_a_visitor_collected_is_theirs_after_signing_in(app: Flask, visitor
     assert reason(app, before) is not None
 
 
-def test_what_one_account_stored_never_becomes_anothers(visitor: Visitor) -> None:
+def test_data_of_one_account_never_reaches_another(visitor: Visitor) -> None:
     visitor.get("/set/visitor/1")
     visitor.sign_in(Wallet())
     visitor.get("/set/private/2")
@@ -626,7 +606,8 @@ def test_what_one_account_stored_never_becomes_anothers(visitor: Visitor) -> Non
     assert visitor.get("/data").get_json() == {}
 
 
-def test_what_an_account_stored_is_not_there_for_the_visitor_it_becomes(visitor: Visitor, wallet: Wallet) -> None:
+def test_account_data_is_gone_after_signing_out(visitor: Visitor, wallet: Wallet) -> None:
+    """The visitor that remains does not see it, nor does the next sign-in."""
     visitor.sign_in(wallet)
     visitor.get("/set/private/2")
     visitor.sign_out()
@@ -635,7 +616,8 @@ def test_what_an_account_stored_is_not_there_for_the_visitor_it_becomes(visitor:
     assert visitor.get("/data").get_json() == {}
 
 
-def test_a_session_id_from_before_the_sign_in_is_worth_nothing_after_it(app: Flask, wallet: Wallet) -> None:
+def test_session_id_from_before_a_sign_in_is_void(app: Flask, wallet: Wallet) -> None:
+    """An attacker who fixed the visitor's id gains nothing."""
     victim, attacker = Visitor(app), Visitor(app)
     attacker.get("/set/a/1")
     victim.session_id = attacker.session_id
@@ -648,9 +630,9 @@ def test_a_session_id_from_before_the_sign_in_is_worth_nothing_after_it(app: Fla
 
 
 def test_a_signed_in_request_that_only_reads_is_one_command(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
-    person = client(app, start(data={"a": 1}).id)
+    person = client(app, sign_in(data={"a": 1}).id)
     before = {key: redis.dump(key) for key in redis.keys("*")}
     for path in ("/session", "/private", "/data", "/passive", "/", "/sign-out", "/api/auth/sessions/validate"):
         redis.config_resetstat()
@@ -662,9 +644,9 @@ def test_a_signed_in_request_that_only_reads_is_one_command(
 
 
 def test_a_signed_in_request_for_a_file_costs_redis_nothing(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     redis.config_resetstat()
     with person.get("/sessions_core/static/clock.js") as response:
         assert response.status_code == 200
@@ -672,9 +654,9 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 
 
 def test_activity_is_written_at_most_once_a_minute(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    person = client(app, start().id)
+    person = client(app, sign_in().id)
     written = []
     for second in range(0, 240, 20):
         redis.config_resetstat()
@@ -686,10 +668,10 @@ def test_activity_is_written_at_most_once_a_minute(
     assert written == [60, 120, 180]
 
 
-def test_a_passive_request_never_slides(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_passive_request_never_keeps_alive(
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     person = client(app, live.id)
     pass_time(IDLE - 30)
     redis.config_resetstat()
@@ -701,10 +683,10 @@ def test_a_passive_request_never_slides(
     assert reason(app, live.id) == "idle"
 
 
-def test_activity_keeps_a_session_alive_until_its_absolute_end_and_no_longer(
-    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_activity_keeps_alive_until_the_absolute_end_only(
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    live = start()
+    live = sign_in()
     person = client(app, live.id)
     for _ in range(ABSOLUTE // (20 * MINUTE) - 1):
         pass_time(20 * MINUTE)
@@ -749,25 +731,25 @@ def test_a_cookie_that_can_not_be_a_session_never_reaches_redis(app: Flask, redi
     "name", ["session", "__host-session", "__Host-Session", "__Secure-session", "__Host-session2"]
 )
 def test_a_cookie_of_another_name_is_not_looked_at(
-    app: Flask, start: Callable[..., LoadedSession], name: str
+    app: Flask, sign_in: Callable[..., LoadedSession], name: str
 ) -> None:
     response = app.test_client(use_cookies=False).get(
-        "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={start().id}"}
+        "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={sign_in().id}"}
     )
     assert response.get_json()["error"]["reason"] == "no_token"
 
 
-def test_a_session_is_found_among_other_cookies(app: Flask, start: Callable[..., LoadedSession]) -> None:
+def test_a_session_is_found_among_other_cookies(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     response = app.test_client(use_cookies=False).get(
-        "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={start().id}; b="2=;"; c'}
+        "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={sign_in().id}; b="2=;"; c'}
     )
     assert response.status_code == 200
 
 
 def test_the_digest_that_redis_holds_is_no_session(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
-    live = start()
+    live = sign_in()
     [key] = redis.keys("*:session:*")
     digest = key.decode().rsplit(":", 1)[1]
     for guess in (digest, digest[:55], live.id[:12] + digest[:43]):
@@ -788,15 +770,15 @@ def test_the_cookie_of_a_sign_in_has_every_protection(visitor: Visitor, wallet: 
     assert attributes(cookie) == {"secure": "", "httponly": "", "path": "/", "samesite": "Lax"}
 
 
-def test_the_cookie_outlives_the_browser_only_if_the_person_said_so(visitor: Visitor, wallet: Wallet) -> None:
+def test_cookie_outlives_the_browser_only_if_remembered(visitor: Visitor, wallet: Wallet) -> None:
     [cookie] = session_cookies(visitor.attempt(wallet, remember="1"))
     assert int(attributes(cookie)["max-age"]) == ABSOLUTE
 
 
 def test_a_rotated_cookie_lives_as_long_as_its_session(
-    app: Flask, start: Callable[..., LoadedSession], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
-    person = client(app, start(remember=True).id)
+    person = client(app, sign_in(remember=True).id)
     pass_time(10 * MINUTE)
     [cookie] = session_cookies(person.get("/renew"))
     assert ABSOLUTE - 10 * MINUTE - 2 <= int(attributes(cookie).pop("max-age")) <= ABSOLUTE - 10 * MINUTE
@@ -809,9 +791,8 @@ def test_the_cookie_is_strict_if_the_site_wants_it(make_app: Callable[..., Flask
     assert attributes(cookie)["samesite"] == "Strict"
 
 
-def test_the_cookie_for_a_browser_that_refuses_secure_ones_has_no_host_prefix(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_insecure_cookie_has_no_host_prefix(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """It is for development browsers that refuse `Secure` cookies on plain HTTP."""
     visitor = Visitor(make_app(SESSIONS_CORE_COOKIE_SECURE=False))
     cookies = visitor.attempt(wallet).headers.getlist("Set-Cookie")
     [cookie] = [cookie for cookie in cookies if cookie.startswith("session=")]
@@ -857,7 +838,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Callable[..., LoadedSession]) -> None:
+def test_signed_in_pages_are_not_cached(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -865,7 +846,7 @@ def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Calla
         response.headers["Cache-Control"] = "public, max-age=600"
         return response
 
-    response = client(app, start().id).get("/cacheable")
+    response = client(app, sign_in().id).get("/cacheable")
     assert response.headers.getlist("Cache-Control") == ["no-store"]
     response = Visitor(app).get("/cacheable")
     assert response.headers["Cache-Control"] == "public, max-age=600"
@@ -875,7 +856,7 @@ def test_what_a_signed_in_person_sees_is_stored_nowhere(app: Flask, start: Calla
 # -- At rest ---------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_dump_of_redis_signs_nobody_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
+def test_dump_of_redis_signs_no_attacker_in(app: Flask, redis: Redis, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     visitor.get("/set/a/private-value")
     ids = [visitor.session_id]
@@ -891,9 +872,9 @@ def test_a_whole_dump_of_redis_signs_nobody_in(app: Flask, redis: Redis, visitor
 
 
 def test_a_tampered_record_signs_out_and_makes_an_event(
-    app: Flask, redis: Redis, start: Callable[..., LoadedSession], happened: list[events.Event]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
-    live = start()
+    live = sign_in()
     [key] = redis.keys("*:session:*")
     stored = redis.get(key)
     redis.set(key, stored[:-1] + bytes([stored[-1] ^ 1]), keepttl=True)
@@ -902,13 +883,13 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
     assert events.RecordUnreadable(key=key.decode()) in happened
 
 
-def test_a_new_secret_signs_nobody_out(
-    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], start: Callable[..., LoadedSession]
+def test_secret_rotation_signs_no_user_out(
+    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], sign_in: Callable[..., LoadedSession]
 ) -> None:
-    person = client(app, start(data={"a": 1}).id)
-    new = "another secret of 32 characters or more, 9876543210"
+    person = client(app, sign_in(data={"a": 1}).id)
+    new = ANOTHER
     person.client = with_views(make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])).test_client()
-    person.client.set_cookie(SESSION_COOKIE, start(data={"a": 1}).id, secure=True)
+    person.client.set_cookie(SESSION_COOKIE, sign_in(data={"a": 1}).id, secure=True)
     assert person.get("/data").get_json() == {"a": 1}
     assert person.get("/set/b/2").status_code == 200
     session_id = person.session_id

@@ -50,7 +50,7 @@ def test_an_event_of_the_application_goes_by_its_name_alone(app: Flask) -> None:
     assert str(words_of(app, "_entries").sentence("invoice.paid", {"number": 7})).strip() == ""
 
 
-def test_what_an_event_says_is_escaped(app: Flask) -> None:
+def test_event_text_is_escaped(app: Flask) -> None:
     said = sentence(app, events.RoleChanged, after="<script>", by="<b>")
     assert "&lt;script&gt;" in said
     assert "&lt;b&gt;" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
@@ -15,21 +14,21 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
 from sessions_core.errors import TokenExpired, TokenInvalid
-from sessions_core.parts.api.session_tokens import Claims, Token, Tokens
+from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.repository import Family
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
-from sessions_core.web.session_view import SessionView
 
 from .actors import ORIGIN
-from .stored import ABSOLUTE, ALICE
+from .constants import ABSOLUTE, ALICE
+from .session_tokens import decode, encode, forge, issue, parts_of, private_key
 from .time_machine import Clock, TimeMachine
 
 FAMILY = Family(id=b"family", key=b"key", current=b"current", generation=7)
@@ -46,60 +45,9 @@ def live(start: Callable[..., LoadedSession]) -> LoadedSession:
     return start(handle="sess_0123456789abcdef", family=FAMILY)
 
 
-def issue(services: Services, live: LoadedSession) -> Token:
-    view = SessionView(live, services)
-    return services.tokens.issue(
-        live, session_type=view.type, network=view.network, role=view.role, permissions=view.allowed
-    )
-
-
 @pytest.fixture
 def token(services: Services, live: LoadedSession) -> str:
     return issue(services, live).text
-
-
-def encode(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def decode(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    header, payload, signature = token.split(".")
-    return json.loads(decode(header)), json.loads(decode(payload)), decode(signature)
-
-
-def private_key(services: Services) -> ec.EllipticCurvePrivateKey:
-    key = services.signing_keys.signer().private_key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
-
-
-def es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
-    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(SHA256())))
-    return r.to_bytes(32) + min(s, P256_ORDER - s).to_bytes(32)
-
-
-def forge(
-    services: Services,
-    token: str,
-    header: dict[str, Any] | bytes | None = None,
-    claims: dict[str, Any] | bytes | None = None,
-    key: ec.EllipticCurvePrivateKey | None = None,
-) -> str:
-    """Sign a token with our own key, with other words in it: what is refused then is refused for its words alone."""
-
-    def part(given: dict[str, Any] | bytes | None, ours: dict[str, Any]) -> bytes:
-        if isinstance(given, bytes):
-            return given
-        changed = {name: value for name, value in (ours | (given or {})).items() if value is not ...}
-        return json.dumps(changed, separators=(",", ":")).encode()
-
-    ours = parts_of(token)
-    signed = f"{encode(part(header, ours[0]))}.{encode(part(claims, ours[1]))}"
-    return f"{signed}.{encode(es256(key or private_key(services), signed.encode()))}"
 
 
 def refuse(tokens: Tokens, text: str) -> None:
@@ -111,9 +59,7 @@ def refuse(tokens: Tokens, text: str) -> None:
 # -- What is in one ------------------------------------------------------------------------------------------
 
 
-def test_a_token_says_who_where_and_what_by_the_names_of_rfc_9068(
-    services: Services, live: LoadedSession, clock: Clock
-) -> None:
+def test_token_claims_follow_rfc_9068(services: Services, live: LoadedSession, clock: Clock) -> None:
     before = int(clock())
     issued = issue(services, live)
     header, claims, signature = parts_of(issued.text)
@@ -138,13 +84,13 @@ def test_a_token_says_who_where_and_what_by_the_names_of_rfc_9068(
     assert len(decode(jti)) == 12
 
 
-def test_what_was_issued_opens(tokens: Tokens, token: str) -> None:
+def test_issued_token_opens(tokens: Tokens, token: str) -> None:
     claims = tokens.open(token)
     assert isinstance(claims, Claims)
     assert msgspec.to_builtins(claims) == parts_of(token)[1]
 
 
-def test_no_two_tokens_are_the_same(services: Services, live: LoadedSession) -> None:
+def test_each_token_is_unique(services: Services, live: LoadedSession) -> None:
     assert issue(services, live).text != issue(services, live).text
 
 
@@ -184,7 +130,7 @@ def test_a_token_never_outlives_the_absolute_end(
     assert left - 2 <= issued.expires_at - clock() <= left
 
 
-def test_a_clock_of_ours_that_differs_from_redis_s_moves_no_end(
+def test_clock_skew_against_redis_moves_no_expiry(
     services: Services, start: Callable[..., LoadedSession], clock: Clock
 ) -> None:
     for ahead in (-3600, 3600):
@@ -220,7 +166,7 @@ def verified_elsewhere(token: str, keys: list[dict[str, str]]) -> None:
     point.public_key().verify(der, signed.encode(), ec.ECDSA(SHA256()))
 
 
-def test_any_other_library_verifies_a_token_with_the_published_keys(services: Services, token: str) -> None:
+def test_other_libraries_verify_tokens_with_published_keys(services: Services, token: str) -> None:
     keys = published(services)
     verified_elsewhere(token, keys)
     header, payload, signature = token.split(".")
@@ -242,9 +188,7 @@ crypto.subtle.importKey('jwk', jwk, algorithm, false, ['verify'])
 """
 
 
-def test_the_cryptography_of_a_browser_verifies_a_token_with_the_published_keys(
-    services: Services, token: str
-) -> None:
+def test_web_crypto_verifies_tokens_with_published_keys(services: Services, token: str) -> None:
     def ask(token: str) -> str:
         command = ["node", "-e", _WEB_CRYPTO, token, json.dumps(published(services))]
         return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout.strip()
@@ -277,10 +221,8 @@ def test_a_token_without_a_signature_is_refused(
     refuse(tokens, signed)
 
 
-def test_the_public_key_is_no_secret_that_a_token_can_be_signed_with(
-    services: Services, tokens: Tokens, token: str
-) -> None:
-    """The confusion of algorithms: a library that takes HS256 by the token's word, with the key that is published."""
+def test_public_key_can_not_sign_as_an_hmac_secret(services: Services, tokens: Tokens, token: str) -> None:
+    """Algorithm confusion: a library that trusts HS256 in the token's header would use the published key."""
     public = private_key(services).public_key()
     [jwk] = published(services)
     guesses = [
@@ -305,9 +247,7 @@ def test_a_signature_of_rsa_is_refused(services: Services, tokens: Tokens, token
     refuse(tokens, f"{signed}.{encode(key.sign(signed.encode(), PKCS1v15(), SHA256()))}")
 
 
-def test_a_key_of_somebody_else_is_refused_whatever_id_it_claims(
-    services: Services, tokens: Tokens, token: str
-) -> None:
+def test_foreign_key_is_refused_under_any_key_id(services: Services, tokens: Tokens, token: str) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     refuse(tokens, forge(services, token, key=stranger))
     for kid in ("unknown", "", ".", "0", "../keys", "{signing}:keys"):
@@ -404,7 +344,9 @@ def test_the_standard_alphabet_is_refused(services: Services, tokens: Tokens, li
     refuse(tokens, token.replace("-", "+").replace("_", "/"))
 
 
-def test_the_other_s_of_a_good_signature_is_refused(services: Services, tokens: Tokens, live: LoadedSession) -> None:
+def test_other_s_value_of_a_token_signature_is_refused(
+    services: Services, tokens: Tokens, live: LoadedSession
+) -> None:
     for _ in range(8):  # half of all signatures come with the low one by themselves
         signed, _, signature = issue(services, live).text.rpartition(".")
         r, s = decode(signature)[:32], int.from_bytes(decode(signature)[32:])
@@ -442,7 +384,7 @@ def test_claims_in_another_spelling_are_refused(services: Services, tokens: Toke
 
 
 @pytest.mark.parametrize("size", [10_000, 100_000, 5_000_000])
-def test_a_token_of_many_kilobytes_is_refused_before_anything_is_decoded(
+def test_huge_token_is_refused_before_any_decoding(
     services: Services, tokens: Tokens, token: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     header, payload, signature = token.split(".")
@@ -510,7 +452,7 @@ def test_a_claim_of_another_type_or_value_is_refused(
 
 
 @pytest.mark.parametrize("number", ["1e308", "1e400", "9e9", "9999999999.5", "NaN", "Infinity", "-0", "0x7fffffff"])
-def test_an_end_that_is_no_whole_number_is_refused(
+def test_expiry_that_is_no_whole_number_is_refused(
     services: Services, tokens: Tokens, token: str, number: str
 ) -> None:
     exp = parts_of(token)[1]["exp"]
@@ -518,7 +460,7 @@ def test_an_end_that_is_no_whole_number_is_refused(
     refuse(tokens, forge(services, token, claims=payload))
 
 
-def test_a_token_from_the_future_is_refused_but_for_what_our_clocks_may_differ(
+def test_token_from_the_future_is_refused_beyond_clock_skew(
     services: Services, tokens: Tokens, token: str, clock: Clock
 ) -> None:
     now = int(clock())
@@ -526,7 +468,7 @@ def test_a_token_from_the_future_is_refused_but_for_what_our_clocks_may_differ(
     refuse(tokens, forge(services, token, claims={"iat": now + 60, "exp": now + 360}))
 
 
-def test_a_token_ends_to_the_second(tokens: Tokens, services: Services, live: LoadedSession, clock: Clock) -> None:
+def test_token_expires_to_the_second(tokens: Tokens, services: Services, live: LoadedSession, clock: Clock) -> None:
     issued = issue(services, live)
     clock.ahead = issued.expires_at - clock() - 1  # by now a second before its end
     tokens.open(issued.text)
@@ -543,9 +485,10 @@ def test_an_expired_token_that_was_changed_is_no_token(tokens: Tokens, token: st
     refuse(tokens, f"{header}.{encode(decode(payload).replace(b'standard', b'anything'))}.{signature}")
 
 
-def test_a_token_for_another_audience_is_not_ours_and_ours_not_theirs(
+def test_token_for_another_audience_is_refused(
     make_app: Callable[..., Flask], services: Services, live: LoadedSession
 ) -> None:
+    """In both directions."""
     others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions[
         "wallet_sessions"
     ]

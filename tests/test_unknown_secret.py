@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,18 +15,12 @@ from sessions_core.settings import DAY, MINUTE
 from sessions_core.storage.server_processes import Servers
 
 from .actors import Visitor, Wallet
-from .conftest import SECRET
+from .constants import ALICE, ANOTHER, PATIENCE, PRODUCTION, SECRET
+from .processes import BIN, Running
 from .snapshot import snapshot
-from .stored import ANOTHER
-from .test_server import BIN, PATIENCE, Running, checkout, start  # noqa: F401  # fixtures
 
 Make = Callable[..., Flask]
-PRODUCTION: dict[str, Any] = {
-    "SESSIONS_CORE_DEVELOPMENT": False,
-    "SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost",
-    "SESSIONS_CORE_REDIS_CHECK": False,
-}
-ALICE = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
+AT_LOCALHOST = PRODUCTION | {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://localhost", "SESSIONS_CORE_REDIS_CHECK": False}
 SEALING = [
     ["sessions", "sweep"],
     ["roles", "grant", ALICE, "admin"],
@@ -39,7 +32,7 @@ SEALING = [
 
 @pytest.fixture
 def server(make_app: Make) -> Flask:
-    return make_app(**PRODUCTION)
+    return make_app(**AT_LOCALHOST)
 
 
 @pytest.fixture
@@ -54,7 +47,7 @@ def run(app: Flask, *command: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("command", SEALING, ids=lambda command: " ".join(command[:2]))
-def test_unknown_secret_seals_nothing(
+def test_unknown_secret_encrypts_nothing(
     server: Flask, rotated_shell: Flask, redis: Redis, wallet: Wallet, command: list[str]
 ) -> None:
     user = Visitor(server)
@@ -66,15 +59,15 @@ def test_unknown_secret_seals_nothing(
     assert snapshot(redis) == before
 
 
-def test_force_seals_all_the_same(rotated_shell: Flask) -> None:
+def test_force_encrypts_with_an_unknown_secret(rotated_shell: Flask) -> None:
     assert run(rotated_shell, "sessions", "sweep", "--force")[0] == 0
     assert run(rotated_shell, "roles", "grant", ALICE, "admin", "--force")[0] == 0
 
 
 def test_server_that_was_told_of_the_secret_lets_it_pass(make_app: Make) -> None:
     """In each step of a rotation as docs/integrate.md has it."""
-    make_app(**PRODUCTION | {"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": [ANOTHER]})
-    make_app(**PRODUCTION | {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [SECRET]})
+    make_app(**AT_LOCALHOST | {"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": [ANOTHER]})
+    make_app(**AT_LOCALHOST | {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [SECRET]})
     for secret, former in ((ANOTHER, SECRET), (SECRET, ANOTHER)):
         shell = make_app(SECRET_KEY=secret, SECRET_KEY_FALLBACKS=[former])
         assert run(shell, "sessions", "sweep")[0] == 0
@@ -88,7 +81,9 @@ def test_note_gives_no_secret_away(server: Flask, redis: Redis) -> None:
     assert 0 < redis.ttl(key) <= DAY
 
 
-def test_request_renews_the_note_once_a_minute(server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_refreshes_the_server_note_once_a_minute(
+    server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (key,) = redis.keys("wallet:server:*")
     servers: Servers = server.extensions["wallet_sessions"].servers
     visit = lambda: server.test_client().get("/", base_url="https://localhost").status_code  # noqa: E731
@@ -103,8 +98,8 @@ def test_request_renews_the_note_once_a_minute(server: Flask, redis: Redis, monk
 
 
 def test_process_that_ends_is_forgotten(
-    start: Callable[..., Running],  # noqa: F811
-    checkout: Path,  # noqa: F811
+    start_server: Callable[..., Running],
+    checkout: Path,
     redis_url: str,
     redis: Redis,
 ) -> None:
@@ -120,7 +115,7 @@ def test_process_that_ends_is_forgotten(
             command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=60, check=False
         )
 
-    app = start(["env", *(f"{k}={v}" for k, v in environment.items()), str(BIN / "gunicorn")], "Ready:")
+    app = start_server(["env", *(f"{k}={v}" for k, v in environment.items()), str(BIN / "gunicorn")], "Ready:")
     assert len(redis.keys("wallet:server:*")) == 1
     assert sweep().returncode == 0
     assert len(redis.keys("wallet:server:*")) == 1, "the shell has noted itself as a server"

@@ -40,9 +40,7 @@ def test_each_app_gets_the_address_as_its_maker_wants_it() -> None:
     ],
     ids=["eip155", "stacks", "solana", "icp", "none"],
 )
-def test_only_apps_that_have_accounts_on_an_accepted_chain_are_offered(
-    namespaces: list[str], expected: list[str]
-) -> None:
+def test_only_apps_with_an_accepted_chain_are_offered(namespaces: list[str], expected: list[str]) -> None:
     assert [app.id for app in wallet_apps.apps(namespaces)] == expected
 
 
@@ -54,9 +52,11 @@ def test_a_code_brings_neither_style_nor_script() -> None:
     assert "href" not in code
 
 
-def test_a_code_that_anybody_may_ask_for_is_drawn_once_and_not_in_eight_patterns_to_choose_from(
+def test_qr_code_is_drawn_once_without_weighing_patterns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Any visitor may request a code, so it must not cost eight drawings."""
+
     def weigh(*_: object, **__: object) -> None:
         pytest.fail("patterns were weighed")
 
@@ -64,7 +64,7 @@ def test_a_code_that_anybody_may_ask_for_is_drawn_once_and_not_in_eight_patterns
     assert wallet_apps.qr_code(HERE) is not None
 
 
-def test_what_fits_no_code_has_none() -> None:
+def test_too_long_address_has_no_qr_code() -> None:
     assert wallet_apps.qr_code("x" * 300) is not None
     assert wallet_apps.qr_code("é" * 300) is not None
     assert wallet_apps.qr_code("x" * 301) is None

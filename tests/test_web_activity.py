@@ -23,6 +23,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .constants import FIREFOX
 from .snapshot import unchanged
 from .time_machine import TimeMachine
 
@@ -58,10 +59,10 @@ def download(visitor: Visitor, kind: str) -> Any:
 # -- What is there ---------------------------------------------------------------------------------------------------
 
 
-def test_a_person_reads_what_they_did_and_what_was_done_newest_first(
+def test_activity_page_lists_all_events_newest_first(
     app: Flask, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
-    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
+    headers = {"User-Agent": FIREFOX}
     other = Visitor(app)
     other.sign_in(wallet)
     visitor.sign_in(wallet)
@@ -82,7 +83,7 @@ def test_a_person_reads_what_they_did_and_what_was_done_newest_first(
     ]
 
 
-def test_an_account_reads_nothing_of_any_other(app: Flask, person: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_account_reads_no_activity_of_another(app: Flask, person: Visitor, wallet: Wallet, redis: Redis) -> None:
     """Whatever it asks for, and also where the address is the same on another network."""
     other, stranger = Wallet(), Visitor(app)
     stranger.sign_in(other)
@@ -117,7 +118,7 @@ def test_a_restricted_person_still_reads_their_own(person: Visitor, services: Se
     assert rows(person.get("/activity"))[-1] == "session.created"
 
 
-def test_reading_is_noted_nowhere(person: Visitor, redis: Redis) -> None:
+def test_reading_the_activity_is_not_logged(person: Visitor, redis: Redis) -> None:
     streams = {key: redis.xlen(key) for key in redis.keys("*activity")}
     assert streams
     with unchanged(redis):
@@ -157,7 +158,7 @@ def test_a_filter_shows_its_kind_and_no_other(
 @pytest.mark.parametrize(
     "kind", ["nothing", "Sign_ins", "sign_ins ", "__class__", "<script>alert(1)</script>", "x" * 2000]
 )
-def test_what_is_no_kind_is_no_filter(person: Visitor, kind: str) -> None:
+def test_unknown_kind_is_ignored_as_a_filter(person: Visitor, kind: str) -> None:
     page = person.get("/activity", query_string={"kind": kind})
     assert rows(page) == ["session.created"]
     assert "<script>alert" not in page.get_data(as_text=True)
@@ -212,11 +213,11 @@ def test_a_filter_stays_while_pages_are_turned(person: Visitor, wallet: Wallet, 
     ],
     ids=ascii,
 )
-def test_what_is_no_cursor_shows_the_first_page_and_is_never_a_fault(person: Visitor, before: str) -> None:
+def test_malformed_cursor_shows_the_first_page(person: Visitor, before: str) -> None:
     assert rows(person.get("/activity", query_string={"before": before})) == ["session.created"]
 
 
-def test_a_cursor_of_another_account_leads_to_one_s_own_entries_only(
+def test_foreign_cursor_shows_only_own_entries(
     app: Flask, person: Visitor, services: Services, note: Callable[..., None]
 ) -> None:
     other = Wallet()
@@ -231,7 +232,7 @@ def test_a_cursor_of_another_account_leads_to_one_s_own_entries_only(
 
 
 @pytest.mark.parametrize(("kind", "media"), [("csv", "text/csv; charset=utf-8"), ("json", "application/json")])
-def test_a_download_is_a_file_that_nobody_else_keeps(person: Visitor, kind: str, media: str) -> None:
+def test_download_is_a_file_that_no_cache_keeps(person: Visitor, kind: str, media: str) -> None:
     answer = person.get(f"/activity.{kind}")
     assert answer.headers["Content-Type"] == media
     assert answer.headers["Content-Disposition"] == f'attachment; filename="activity.{kind}"'
@@ -276,7 +277,7 @@ FORMULAS = [
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
 @pytest.mark.parametrize("where", ["name", "device", "ip", "key", "value"])
-def test_no_cell_of_a_table_is_a_formula(app: Flask, formula: str, where: str) -> None:
+def test_exported_cell_is_never_a_formula(app: Flask, formula: str, where: str) -> None:
     """An application's own events may hold what visitors wrote, and spreadsheets run what looks like a formula."""
     fields = {formula: "x"} if where == "key" else {"words": formula} if where == "value" else {}
     entry = Entry(
@@ -330,7 +331,7 @@ def test_nothing_hostile_comes_into_activity_in_the_first_place(
         assert "Unknown browser" in text
 
 
-def test_hostile_words_in_an_application_s_own_event_are_text_on_the_page(
+def test_hostile_event_text_is_escaped_on_the_page(
     person: Visitor, wallet: Wallet, note: Callable[..., None]
 ) -> None:
     hostile = '"><script>alert(1)</script>'

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
-from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.roles.account_status import Standing
@@ -20,6 +19,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of
+from .answers import code_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -64,10 +64,6 @@ def changes(account: str, handle: str) -> Iterator[tuple[str, dict[str, str], st
     yield "/admin/everybody", {}, "Sign everybody out of this site."
 
 
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["error"]["code"])
-
-
 def standing_of(services: Services, wallet: Wallet) -> Standing:
     return services.directory.standing(parse(wallet.account()))
 
@@ -75,9 +71,10 @@ def standing_of(services: Services, wallet: Wallet) -> Standing:
 # -- What an administrator does --------------------------------------------------------------------------------------
 
 
-def test_an_administrator_sees_who_was_here_and_who_has_a_standing(
+def test_admin_page_lists_recent_accounts_and_account_status(
     app: Flask, admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services
 ) -> None:
+    """No page holds any part of a session id."""
     services.directory.verify(parse(wallet.account()), "lic_7", "full", 30)
     page = admin.get("/admin").get_data(as_text=True)
     assert boss.account() in page
@@ -99,7 +96,7 @@ def test_an_account_is_looked_up_in_any_spelling(admin: Visitor, wallet: Wallet)
 @pytest.mark.parametrize(
     "text", ["x", "0x" + "1" * 40, "eip155:1:0x1", "//evil.example", "<script>alert(1)</script>", "\u00e9" * 600]
 )
-def test_what_is_no_account_is_said_to_be_none(admin: Visitor, text: str) -> None:
+def test_malformed_account_is_reported(admin: Visitor, text: str) -> None:
     answer = admin.get("/admin", query_string={"account": text})
     assert answer.status_code == 200
     page = answer.get_data(as_text=True)
@@ -107,7 +104,7 @@ def test_what_is_no_account_is_said_to_be_none(admin: Visitor, text: str) -> Non
     assert "<script>alert" not in page
 
 
-def test_a_role_is_given_and_taken_with_a_signature_each(
+def test_role_changes_need_a_signature_each(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services, happened: list[events.Event]
 ) -> None:
     for before, role in (("member", "admin"), ("admin", "restricted"), ("restricted", "member")):
@@ -129,7 +126,7 @@ def test_a_role_that_the_account_has_already_makes_no_event(
     assert "role.changed" not in [event.name for event in happened]
 
 
-def test_a_professional_is_verified_and_the_verification_withdrawn(
+def test_admin_verifies_an_account_and_revokes_it_again(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services, happened: list[events.Event]
 ) -> None:
     path = f"/admin/accounts/{wallet.account()}"
@@ -171,9 +168,7 @@ def test_every_session_of_an_account_is_ended(
     assert person.get("/session").headers["Location"] == "/sign-in?next=/session&reason=revoked"
 
 
-def test_an_administrator_who_ends_every_session_of_their_own_is_signed_out(
-    app: Flask, admin: Visitor, boss: Wallet
-) -> None:
+def test_admin_who_revokes_their_own_sessions_is_signed_out(app: Flask, admin: Visitor, boss: Wallet) -> None:
     other = Visitor(app)
     other.sign_in(boss)
     answer = admin.confirm(boss, admin.submit(f"/admin/accounts/{boss.account()}/revoke"))
@@ -183,7 +178,7 @@ def test_an_administrator_who_ends_every_session_of_their_own_is_signed_out(
     assert (admin.signed_in, other.signed_in) == (False, False)
 
 
-def test_everybody_is_signed_out_whoever_asked_for_it_included(
+def test_site_wide_revocation_includes_the_asking_admin(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, happened: list[events.Event], redis: Redis
 ) -> None:
     with unchanged(redis):
@@ -198,9 +193,7 @@ def test_everybody_is_signed_out_whoever_asked_for_it_included(
     assert person.signed_in
 
 
-def test_what_happened_on_the_site_is_shown_and_downloaded(
-    admin: Visitor, person: Visitor, wallet: Wallet, boss: Wallet
-) -> None:
+def test_site_activity_is_shown_and_downloaded(admin: Visitor, person: Visitor, wallet: Wallet, boss: Wallet) -> None:
     page = admin.get("/admin/activity?kind=sign_ins").get_data(as_text=True)
     assert set(re.findall(r'data-event="([^"]+)"', page)) == {"session.created"}
     assert f"/admin/accounts/{wallet.account()}" in page
@@ -218,9 +211,10 @@ def test_what_happened_on_the_site_is_shown_and_downloaded(
 # -- Each change takes a signature of its own ------------------------------------------------------------------------
 
 
-def test_each_change_asks_for_a_signature_that_names_it_however_fresh_the_session_is(
+def test_each_admin_change_needs_a_signature_that_names_it(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, redis: Redis
 ) -> None:
+    """However fresh the session is."""
     done = admin.confirm(boss, admin.submit(f"/admin/accounts/{Wallet().account()}/role", role="restricted"))
     assert admin.get(done.headers["Location"]).status_code == 200
     for path, form, sentence in changes(wallet.account(), handle_of(person)):
@@ -268,9 +262,8 @@ def test_a_signature_for_one_role_gives_no_other(
     assert standing_of(services, wallet) == Standing()
 
 
-def test_two_roles_in_one_form_are_not_asked_for_in_the_words_of_one(
-    admin: Visitor, wallet: Wallet, redis: Redis, target: str
-) -> None:
+def test_form_with_two_roles_is_refused(admin: Visitor, wallet: Wallet, redis: Redis, target: str) -> None:
+    """The signed sentence would name only one of them."""
     with unchanged(redis):
         for roles in (["member", "admin"], ["admin", "member"]):
             assert admin.send("POST", f"{target}/role", data={"role": roles}).status_code == 400
@@ -299,7 +292,7 @@ def test_another_administrator_s_signature_does_not_count(
     assert standing_of(services, wallet) == Standing()
 
 
-def test_opening_takes_a_signature_of_the_last_quarter_of_an_hour(
+def test_admin_pages_need_a_signature_every_15_minutes(
     admin: Visitor, boss: Wallet, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     pass_time(890)
@@ -324,7 +317,7 @@ def everything(account: str, handle: str) -> list[tuple[str, str, dict[str, str]
     return asked + [("POST", path, form) for path, form, _ in changes(account, handle)]
 
 
-def test_visitors_can_do_nothing_of_it(
+def test_visitors_can_not_use_the_admin_pages(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
     visitor, handle = Visitor(app), handle_of(person)
@@ -335,7 +328,7 @@ def test_visitors_can_do_nothing_of_it(
 
 
 @pytest.mark.parametrize("role", ["member", "restricted"])
-def test_who_is_no_administrator_can_do_nothing_of_it_and_is_asked_for_no_signature(
+def test_non_admin_is_refused_before_any_signature(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet, services: Services, redis: Redis, role: str
 ) -> None:
     mallory = Wallet()
@@ -353,10 +346,10 @@ def test_who_is_no_administrator_can_do_nothing_of_it_and_is_asked_for_no_signat
     assert person.signed_in
 
 
-def test_what_an_account_is_is_not_told_to_who_is_no_administrator(
+def test_non_admin_learns_nothing_about_an_account(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet
 ) -> None:
-    """A known account, an unknown one, and what is none at all: one answer."""
+    """A known account, an unknown one and a malformed one get the same answer."""
     for account in (wallet.account(), Wallet().account(), wallet.account().lower(), "x", "eip155:1:0x1"):
         answer = person.get(f"/admin/accounts/{account}")
         assert (answer.status_code, answer.headers["Location"].partition("&")[0]) == (303, "/unauthorized?role=admin")
@@ -385,10 +378,10 @@ def test_a_stolen_cookie_of_an_administrator_changes_nothing(
     assert person.signed_in
 
 
-def test_who_was_an_administrator_a_moment_ago_can_do_nothing_of_it(
+def test_dismissed_admin_is_refused_at_once(
     app: Flask, admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services, redis: Redis
 ) -> None:
-    """With signatures that were made while they still were one, too."""
+    """Even with signatures made while they still were an administrator."""
     handle = handle_of(person)
     signed = [
         (path, form, admin.proof(boss, admin.send("POST", path, data=form)))
@@ -408,9 +401,10 @@ def test_who_was_an_administrator_a_moment_ago_can_do_nothing_of_it(
     assert standing_of(services, wallet) == Standing()
 
 
-def test_a_dismissed_administrator_is_out_with_the_first_request_of_all(
+def test_dismissed_admin_can_not_use_an_earlier_signature(
     admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services
 ) -> None:
+    """This is the first request after the dismissal."""
     path = f"/admin/accounts/{wallet.account()}/role"
     target, form = admin.signed_form(boss, admin.submit(path, role="admin"))
     services.directory.dismiss(parse(boss.account()))
@@ -435,10 +429,10 @@ def test_each_change_needs_the_token_and_this_site(
 
 
 @pytest.mark.parametrize("role", ["member", "restricted", "admin"])
-def test_nobody_changes_their_own_role(
+def test_admin_can_not_change_their_own_role(
     admin: Visitor, boss: Wallet, services: Services, redis: Redis, role: str
 ) -> None:
-    """One click must not lock the last administrator out; and no signature is asked for what is refused anyway."""
+    """One click must not lock the last administrator out. The refusal comes before any signature."""
     with unchanged(redis):
         answer = admin.send("POST", f"/admin/accounts/{boss.account()}/role", data={"role": role})
     error = answer.get_json()["error"]
@@ -467,10 +461,10 @@ def spellings(account: str) -> list[str]:
     ]
 
 
-def test_an_account_has_one_address_and_what_is_none_is_refused_before_anybody_signs(
+def test_other_spellings_of_an_account_are_refused(
     admin: Visitor, person: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
-    """What is signed names the account as the address spells it."""
+    """The signed text names the account as the address spells it; the refusal comes before any signature."""
     handle = handle_of(person)
     for spelling in spellings(wallet.account()):
         with unchanged(redis):
@@ -482,7 +476,7 @@ def test_an_account_has_one_address_and_what_is_none_is_refused_before_anybody_s
 
 
 @pytest.mark.parametrize("role", ["", "root", "Admin", "admin ", "\u0430dmin", "x" * 500, "admin\0"])
-def test_a_role_that_there_is_not_is_refused_before_anybody_signs(
+def test_unknown_role_is_refused_before_signing(
     admin: Visitor, wallet: Wallet, redis: Redis, target: str, role: str, services: Services
 ) -> None:
     answer = admin.submit(f"{target}/role", role=role)
@@ -503,7 +497,7 @@ def test_a_role_that_there_is_not_is_refused_before_anybody_signs(
     ],
     ids=ascii,
 )
-def test_a_verification_that_can_not_be_is_refused_before_anybody_signs(
+def test_invalid_verification_is_refused_before_signing(
     admin: Visitor, wallet: Wallet, target: str, services: Services, field: str, value: str
 ) -> None:
     answer = admin.submit(f"{target}/verify", **VERIFY | {field: value})
@@ -513,7 +507,7 @@ def test_a_verification_that_can_not_be_is_refused_before_anybody_signs(
 
 
 @pytest.mark.parametrize("handle", ["sess_0123456789abcdef", "foreign", "malformed"])
-def test_a_session_that_is_not_the_account_s_is_404_before_anybody_signs(
+def test_session_of_another_account_is_404_before_signing(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet, redis: Redis, target: str, handle: str
 ) -> None:
     other = Visitor(app)
@@ -524,7 +518,7 @@ def test_a_session_that_is_not_the_account_s_is_404_before_anybody_signs(
     assert other.signed_in
 
 
-def test_a_session_that_has_ended_meanwhile_is_ended_all_the_same(
+def test_revoking_a_session_that_just_ended_succeeds(
     admin: Visitor, person: Visitor, boss: Wallet, target: str
 ) -> None:
     asked = admin.submit(f"{target}/sessions/{handle_of(person)}/revoke")

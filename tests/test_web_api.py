@@ -20,13 +20,12 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
+from .canister_signatures import MAINNET_KEY, canister_key
+from .constants import KEEP_ALIVE, VALIDATE
 from .signers import ICP, IcpSigner
 from .snapshot import refused, snapshot, unchanged
-from .test_canisters import MAINNET_KEY, canister_key
 from .time_machine import TimeMachine
 
-VALIDATE = "/api/auth/sessions/validate"
-KEEP_ALIVE = "/api/auth/sessions/keep-alive"
 LOGOUT = "/api/auth/sessions/logout"
 ACCOUNTS = "/api/auth/accounts"
 # The seed and the principal that the Internet Computer's own library has for the key of RFC 8410, section 10.1.
@@ -49,9 +48,10 @@ def test_a_challenge_is_the_text_the_value_and_when_both_expire(visitor: Visitor
     assert datetime.fromisoformat(body["data"]["expires_at"]).timestamp() == messages.seconds(text.expiration_time)
 
 
-def test_asking_for_a_challenge_stores_nothing_but_how_often_and_sets_no_cookie(
+def test_challenge_stores_only_counters_and_sets_no_cookie(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
+    """The counters are those of the rate limits."""
     visitor.get("/sign-in")
     for _ in range(10):
         response = visitor.post("/api/auth/challenges", json={"account": wallet.account()})
@@ -99,7 +99,7 @@ def ask(visitor: Visitor, **body: Any) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("kinds", EVERY_KIND, ids=lambda kinds: kinds[0])
-def test_the_account_is_the_one_that_the_chain_s_own_library_finds(visitor: Visitor, kinds: tuple[str]) -> None:
+def test_account_matches_the_chains_own_library(visitor: Visitor, kinds: tuple[str]) -> None:
     signer = IcpSigner(kinds)
     assert ask(visitor, public_key=key_of(signer)) == (200, signer.account())
 
@@ -109,9 +109,8 @@ def test_the_key_of_a_canister_has_an_account_as_well(visitor: Visitor) -> None:
     assert (status, parse(account).chain.id) == (200, ICP)
 
 
-def test_asking_changes_nothing_sets_no_cookie_and_is_no_activity(
-    visitor: Visitor, redis: Redis, happened: list[events.Event]
-) -> None:
+def test_account_lookup_changes_nothing(visitor: Visitor, redis: Redis, happened: list[events.Event]) -> None:
+    """It sets no cookie and announces no event."""
     with unchanged(redis):
         response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410})
     assert response.headers.getlist("Set-Cookie") == []
@@ -143,7 +142,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_what_is_no_key_is_refused_by_a_code_of_its_own(visitor: Visitor, key: str) -> None:
+def test_malformed_key_has_its_own_error_code(visitor: Visitor, key: str) -> None:
     assert ask(visitor, public_key=key) == (400, "key_malformed")
 
 
@@ -160,7 +159,8 @@ def test_what_is_no_key_is_refused_by_a_code_of_its_own(visitor: Visitor, key: s
         ICP + ":x",
     ],
 )
-def test_a_chain_that_is_not_accepted_or_has_no_such_accounts_is_refused(visitor: Visitor, chain: str) -> None:
+def test_chain_without_such_accounts_is_refused(visitor: Visitor, chain: str) -> None:
+    """A chain that is not accepted is refused too."""
     assert ask(visitor, chain=chain) == (400, "chain_unsupported")
 
 
@@ -169,9 +169,7 @@ def test_a_chain_that_this_site_leaves_out_is_refused(make_app: Callable[..., Fl
     assert ask(visitor) == (400, "chain_unsupported")
 
 
-def test_without_the_library_the_key_of_a_canister_is_refused_by_a_code_of_its_own(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_library_canister_keys_are_unsupported(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canisters, "available", lambda: False)
     assert ask(visitor, public_key=canister_key().hex()) == (400, "canister_signature_unsupported")
     assert ask(visitor)[0] == 200
@@ -196,13 +194,13 @@ def test_a_body_without_a_chain_and_a_key_is_refused(visitor: Visitor, body: Any
     assert (response.status_code, response.get_json()["error"]["code"]) == (400, "body_malformed")
 
 
-def test_a_body_over_the_limit_and_another_media_type_are_refused(visitor: Visitor) -> None:
+def test_too_large_body_and_other_media_types_are_refused(visitor: Visitor) -> None:
     assert ask(visitor, public_key="30" * 20_000) == (413, "body_too_large")
     response = visitor.json(ACCOUNTS, "POST", data={"chain": ICP, "public_key": RFC8410})
     assert (response.status_code, response.get_json()["error"]["code"]) == (415, "media_type_unsupported")
 
 
-def test_a_script_of_another_site_may_not_ask_whose_a_key_is(visitor: Visitor) -> None:
+def test_other_site_may_not_look_up_the_account_of_a_key(visitor: Visitor) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     response = visitor.json(ACCOUNTS, "POST", json={"chain": ICP, "public_key": RFC8410}, headers=headers)
     assert (response.status_code, response.get_json()["error"]["code"]) == (403, "cross_site_request")
@@ -247,7 +245,7 @@ def test_validate_without_a_session_says_no_token(visitor: Visitor, happened: li
     assert happened == []
 
 
-def test_validate_says_who_a_professional_is_and_nothing_of_it_to_others(
+def test_validate_shows_verification_only_while_it_lasts(
     visitor: Visitor, wallet: Wallet, services: Services
 ) -> None:
     account = parse(wallet.account())
@@ -268,9 +266,10 @@ def test_validate_says_who_a_professional_is_and_nothing_of_it_to_others(
 # -- Keep alive ----------------------------------------------------------------------------------------------
 
 
-def test_keep_alive_starts_the_idle_clock_again_and_never_moves_the_absolute_end(
+def test_keep_alive_restarts_the_idle_clock_only(
     visitor: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
+    """The absolute end never moves."""
     visitor.sign_in(wallet)
     token = visitor.token("/session")
     pass_time(1500)
@@ -301,9 +300,10 @@ def test_keep_alive_stops_at_the_absolute_end(
     assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "absolute")
 
 
-def test_keep_alive_as_a_plain_form_sends_people_back_to_where_they_were(
+def test_keep_alive_form_returns_to_the_page_it_came_from(
     visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
+    """But never to another site."""
     visitor.sign_in(wallet)
     token = visitor.token("/session")
     pass_time(1000)
@@ -373,9 +373,8 @@ def test_logout_is_idempotent(visitor: Visitor, wallet: Wallet, redis: Redis, ha
     assert happened == []
 
 
-def test_logout_of_a_visitor_and_of_a_forged_cookie_is_fine_and_deletes_it(
-    app: Flask, visitor: Visitor, redis: Redis
-) -> None:
+def test_logout_with_a_forged_cookie_succeeds(app: Flask, visitor: Visitor, redis: Redis) -> None:
+    """The cookie is deleted; a visitor without one gets the same answer."""
     assert visitor.json(LOGOUT, "POST").status_code == 200
     visitor.session_id = "A" * 55
     with unchanged(redis):
@@ -395,7 +394,7 @@ def test_logout_needs_the_token_of_its_session(
     assert visitor.signed_in
 
 
-def test_a_logout_that_redis_did_not_hear_is_not_called_one(
+def test_failed_logout_is_reported(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     from sessions_core.storage import embedded
@@ -414,7 +413,7 @@ def test_a_logout_that_redis_did_not_hear_is_not_called_one(
     assert [getattr(event, "code", None) for event in happened] == ["sign_out_incomplete"]
 
 
-def test_other_people_stay_signed_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_logout_keeps_all_other_sessions(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     phone, stranger = Visitor(app), Visitor(app)
     for each, key in ((visitor, wallet), (phone, wallet), (stranger, Wallet())):
         each.sign_in(key)
@@ -449,7 +448,7 @@ def test_every_failure_of_the_service_is_the_same_envelope(
     assert re.fullmatch("[0-9a-f]{16}", body["error"]["request_id"])
 
 
-def test_the_pre_sign_in_cookie_is_made_by_the_page_and_not_by_the_service(visitor: Visitor, wallet: Wallet) -> None:
+def test_pre_sign_in_cookie_is_set_by_the_page_only(visitor: Visitor, wallet: Wallet) -> None:
     """A client without cookies gets a challenge for the API."""
     visitor.post("/api/auth/challenges", json={"account": wallet.account()})
     assert visitor.client.get_cookie(BROWSER_COOKIE) is None

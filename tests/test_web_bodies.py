@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from sessions_core import events
 
 from .actors import ORIGIN, Visitor, Wallet
+from .constants import ROOT
 from .snapshot import refused, snapshot
 
-ROOT = Path(__file__).parent.parent
 PATH = "/api/auth/challenges"
 ACCOUNT = "eip155:1:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
@@ -242,9 +241,8 @@ def test_a_content_length_over_the_limit_is_refused_unread(
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "", "0", "5", "+5", "5, 5", "\u0665"])
-def test_a_content_length_that_lies_gets_a_refusal_and_never_more_than_it_says(
-    app: Flask, redis: Redis, happened: list[events.Event], length: str
-) -> None:
+def test_false_content_length_is_refused(app: Flask, redis: Redis, happened: list[events.Event], length: str) -> None:
+    """No more than the stated length is read."""
     with refused(redis, happened, "body_malformed"):
         status, _ = _post_raw(app, BytesIO(body()), CONTENT_LENGTH=length)
     assert status == 400
@@ -281,8 +279,8 @@ def test_a_form_in_chunks_over_the_limit_is_refused(app: Flask, redis: Redis, ha
     assert status.startswith("413")
 
 
-def test_a_deep_body_can_not_crash_a_worker_whose_recursion_limit_was_lifted() -> None:
-    """py_ecc lifts it when eth-account is imported; a thread of one megabyte would die of the depth."""
+def test_deep_body_can_not_crash_a_worker() -> None:
+    """py_ecc lifts the recursion limit when eth-account is imported; a thread of one megabyte would then crash."""
     code = (
         "import sys, threading; sys.setrecursionlimit(100_000); threading.stack_size(1024 * 1024)\n"
         "from flask import Request; from werkzeug.test import EnvironBuilder\n"

@@ -27,7 +27,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 # -- Once ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_guard_did_is_not_done_again(app: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_guard_checks_are_not_repeated(app: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     """No further round trip, however many guarded functions a request goes through."""
     again = requires("read:profile")(plain(signed_in(plain(public(helper)))))
     app.post("/once")(signed_in(helper))
@@ -84,7 +84,7 @@ def test_a_helper_does_not_change_the_id_in_a_poll(
     ],
     ids=["alone", "wrapped", "above", "below", "twice", "older outside", "older inside", "in the view"],
 )
-def test_one_signature_does_for_one_request(
+def test_one_signature_serves_all_checks_of_a_request(
     app: Flask, visitor: Visitor, wallet: Wallet, happened: list[events.Event], view: Callable[[], str]
 ) -> None:
     app.add_url_rule("/things", "things", view, methods=["POST"])
@@ -100,8 +100,8 @@ def test_one_signature_does_for_one_request(
     assert again.get_json()["error"]["problem"] == "challenge_used"
 
 
-def test_an_older_signature_is_no_new_one(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
-    """The sign-in does for the route, and not for the helper."""
+def test_older_signature_does_not_count_as_a_new_one(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    """The sign-in satisfies the route, and not the helper."""
     app.post("/things")(fresh_required(300, "thing.change")(plain(CHANGE(helper))))
     visitor.sign_in(wallet)
     asked = visitor.send("POST", "/things")
@@ -160,7 +160,7 @@ def session_token(app: Flask, visitor: Visitor) -> str:
     return str(visitor.json("/api/auth/sessions/validate").get_json()["data"]["csrf_token"])
 
 
-def test_what_one_request_passed_opens_no_other(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+def test_check_of_one_request_does_not_cover_another(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     """An application context around several requests has one `g` for all of them."""
     app = make_app({"actions": ACTIONS})
     app.post("/things")(CHANGE(helper))

@@ -33,13 +33,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
-from .conftest import SECRET
+from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
 from .servers import Server, running
+from .stored import link_of
 from .time_machine import TimeMachine
 
-ROOT = Path(__file__).parent.parent
-ALICE = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
-BOB = "eip155:1:0xde709f2102306220921060314715629080e2fb77"
 NOBODY = "sess_AAAAAAAAAAAAAAAA"
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202egnp.exe\u2028\r\n\t\x7f\x00é" + "x" * 60
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -159,9 +157,7 @@ def test_an_account_may_be_written_in_lower_case(app: Flask, flask: Shell, walle
     assert len(flask("sessions", "list", wallet.account().lower(), "--json").json) == 1
 
 
-def test_the_list_as_json_has_what_the_json_service_says_of_each(
-    app: Flask, flask: Shell, services: Services, wallet: Wallet
-) -> None:
+def test_json_list_matches_the_json_service(app: Flask, flask: Shell, services: Services, wallet: Wallet) -> None:
     visitor = Visitor(app)
     visitor.sign_in(wallet)
     expected = visitor.json("/api/auth/sessions").get_json()["data"]["sessions"]
@@ -173,7 +169,7 @@ def test_the_list_as_json_has_what_the_json_service_says_of_each(
         assert ISO.fullmatch(expected[0][name])
 
 
-def test_a_visitor_who_is_not_signed_in_is_in_no_list(flask: Shell, services: Services) -> None:
+def test_visitor_sessions_are_not_listed(flask: Shell, services: Services) -> None:
     services.repository.create(SessionRecord(data={"basket": 1}), 1800, 43_200)
     assert flask("sessions", "list", "--json").json == []
 
@@ -187,9 +183,8 @@ def test_a_session_that_scan_finds_twice_is_listed_once(
     assert len(flask("sessions", "list", "--json").json) == 1
 
 
-def test_twenty_sessions_with_hostile_names_fit_the_terminal_and_reach_it_harmless(
-    flask: Shell, services: Services
-) -> None:
+def test_hostile_names_are_harmless_in_the_session_list(flask: Shell, services: Services) -> None:
+    """Twenty sessions fit the terminal."""
     for number in range(20):
         store_session(services, device=HOSTILE if number % 2 else "Samsung Internet on Android", ip="192.168.100.200")
     ran = flask("sessions", "list")
@@ -212,7 +207,7 @@ def test_no_control_character_reaches_the_terminal_from_any_name(flask: Shell, s
 # -- One session -------------------------------------------------------------------------------------------------
 
 
-def test_one_session_is_shown_with_its_role_and_what_it_may_do(
+def test_session_show_prints_role_and_permissions(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor = Visitor(app)
@@ -248,7 +243,7 @@ NO_HANDLES = (
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
-def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
+def test_malformed_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     store_session(services)
     for handle in NO_HANDLES:
         for option in ([], ["--account", ALICE]):
@@ -257,9 +252,7 @@ def test_what_is_no_handle_is_not_found(flask: Shell, services: Services, comman
 
 
 @pytest.mark.parametrize("command", ["show", "revoke"])
-def test_a_handle_of_nobody_or_of_another_account_is_not_found(
-    flask: Shell, services: Services, command: str
-) -> None:
+def test_unknown_or_foreign_handle_is_not_found(flask: Shell, services: Services, command: str) -> None:
     handle = store_session(services)
     flask.refuses("not_found", "sessions", command, NOBODY)
     flask.refuses("not_found", "sessions", command, NOBODY, "--account", ALICE)
@@ -267,7 +260,7 @@ def test_a_handle_of_nobody_or_of_another_account_is_not_found(
     assert len(list(services.sweeper.every())) == 1
 
 
-def test_a_revoked_session_is_dead_and_its_person_can_read_who_did_it(
+def test_revoked_session_ends_and_its_user_sees_the_reason(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor, other = Visitor(app), Visitor(app)
@@ -303,7 +296,7 @@ def test_a_session_that_is_missing_in_its_index_can_be_revoked(
     assert list(services.sweeper.every()) == []
 
 
-def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
+def test_session_that_rotates_during_the_search_is_found(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = store_session(services)
@@ -317,15 +310,15 @@ def test_a_session_that_moves_to_a_new_id_while_it_is_looked_for_is_found(
     assert flask("sessions", "revoke", handle).code == 0
 
 
-def test_a_session_that_moves_to_a_new_id_after_it_was_found_is_revoked_all_the_same(
+def test_session_that_rotates_after_the_search_is_revoked(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records, find = services.repository, cli._find
-    live = records.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
+    repository, find = services.repository, cli._find
+    live = repository.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
 
     def move(*arguments: Any) -> Any:
         found = find(*arguments)
-        assert records.rotate(live) is not None
+        assert repository.rotate(live) is not None
         return found
 
     monkeypatch.setattr(cli, "_find", move)
@@ -354,7 +347,7 @@ def test_all_sessions_of_an_account_end_and_no_other(
     assert answer == {"scope": "all", "account": wallet.account(), "ended": 0}
 
 
-def test_everybody_s_sessions_end(app: Flask, flask: Shell, services: Services) -> None:
+def test_revoke_all_ends_all_sessions_of_the_site(app: Flask, flask: Shell, services: Services) -> None:
     visitors = [Visitor(app) for _ in range(2)]
     for visitor in visitors:
         visitor.sign_in(Wallet())
@@ -367,7 +360,7 @@ def test_everybody_s_sessions_end(app: Flask, flask: Shell, services: Services) 
 
 @pytest.mark.parametrize("whom", [[ALICE], ["--everybody"]])
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
-def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, whom: list[str], typed: str) -> None:
+def test_unconfirmed_revoke_all_ends_nothing(flask: Shell, services: Services, whom: list[str], typed: str) -> None:
     store_session(services)
     for options in ([], ["--json"]):
         ran = flask("sessions", "revoke-all", *whom, *options, typed=typed)
@@ -377,7 +370,7 @@ def test_who_does_not_confirm_ends_nothing(flask: Shell, services: Services, who
     assert len(list(services.sweeper.every())) == 1
 
 
-def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
+def test_confirmed_revoke_all_ends_them(flask: Shell, services: Services) -> None:
     store_session(services)
     ran = flask("sessions", "revoke-all", ALICE, "--json", typed="y\n")
     assert json.loads(ran.out)["ended"] == 1, "the question is not in what a program reads"
@@ -387,7 +380,7 @@ def test_who_confirms_ends_them(flask: Shell, services: Services) -> None:
     assert list(services.sweeper.every()) == []
 
 
-def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
+def test_revoke_all_needs_an_account_or_everybody_not_both(flask: Shell, services: Services) -> None:
     store_session(services)
     flask.refuses("bad_request", "sessions", "revoke-all", "--yes")
     flask.refuses("bad_request", "sessions", "revoke-all", ALICE, "--everybody", "--yes")
@@ -397,7 +390,7 @@ def test_nobody_and_both_are_refused(flask: Shell, services: Services) -> None:
 # -- Sweeping and events -----------------------------------------------------------------------------------------
 
 
-def test_a_sweep_prints_what_it_put_right(flask: Shell, services: Services, redis: Redis) -> None:
+def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: Redis) -> None:
     handle = store_session(services)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}
     redis.delete(*redis.keys("*:index"))
@@ -451,14 +444,14 @@ def test_events_can_be_limited_in_number_and_kind(app: Flask, flask: Shell, wall
 
 
 @pytest.mark.parametrize("wrong", [["--limit", "0"], ["--limit", "x"], ["--limit", "10001"], ["--kind", "rumours"]])
-def test_a_wrong_option_is_refused_with_what_is_right(flask: Shell, wrong: list[str]) -> None:
+def test_wrong_option_is_refused_with_the_right_ones(flask: Shell, wrong: list[str]) -> None:
     ran = flask("sessions", "events", *wrong)
     assert ran.code == 2
     assert ran.out == ""
     assert wrong[0] in ran.err
 
 
-def test_events_of_the_application_are_shown_whatever_is_in_them(flask: Shell, services: Services) -> None:
+def test_app_events_are_shown_with_any_content(flask: Shell, services: Services) -> None:
     from sessions_core.sessions.user_agent import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,7 +470,7 @@ def test_events_of_the_application_are_shown_whatever_is_in_them(flask: Shell, s
 # -- Roles -------------------------------------------------------------------------------------------------------
 
 
-def test_a_role_is_given_and_taken_and_kept_in_the_activity(
+def test_role_changes_are_kept_in_the_activity_log(
     app: Flask, flask: Shell, services: Services, wallet: Wallet
 ) -> None:
     visitor = Visitor(app)
@@ -526,7 +519,7 @@ def test_a_role_of_the_application_s_own_table_can_be_given(make_app: Callable[.
 
 
 @pytest.mark.parametrize("command", [["grant", ALICE, "admin"], ["revoke", ALICE], ["grant", ALICE, "admn"]])
-def test_where_the_application_has_a_role_for_of_its_own_roles_are_not_changed_here(
+def test_roles_can_not_be_changed_if_the_app_has_role_for(
     make_app: Callable[..., Flask], redis: Redis, command: list[str]
 ) -> None:
     flask = Shell(make_app({"role_for": lambda account: "admin"}))
@@ -534,15 +527,13 @@ def test_where_the_application_has_a_role_for_of_its_own_roles_are_not_changed_h
     assert redis.keys("*") == []
 
 
-def test_where_the_application_has_a_role_for_the_list_shows_its_roles(make_app: Callable[..., Flask]) -> None:
+def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> None:
     flask = Shell(make_app({"role_for": lambda account: "restricted"}))
     assert flask("roles", "verify", ALICE, "lic_1", "licensed", "--days", "1").code == 0
     assert [row["role"] for row in flask("roles", "list", "--json").json] == ["restricted"]
 
 
-def test_a_professional_is_verified_and_it_is_withdrawn(
-    flask: Shell, services: Services, pass_time: TimeMachine
-) -> None:
+def test_verification_is_granted_and_revoked(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
     ran = flask("roles", "verify", ALICE, "lic_12345", "licensed", "--days", "30", "--json")
     until = services.directory.standing(accounts.parse(ALICE)).verified_until
     assert abs(until - services.repository.time() - 30 * 86_400_000) < 5000
@@ -589,7 +580,7 @@ def test_a_professional_is_verified_and_it_is_withdrawn(
         ("lic_1", "x" * 33),
     ],
 )
-def test_what_administrators_could_not_enter_is_refused_here_too(
+def test_cli_refuses_the_same_input_as_the_admin_page(
     flask: Shell, redis: Redis, professional_id: str, level: str
 ) -> None:
     flask.refuses("bad_request", "roles", "verify", ALICE, professional_id, level, "--days", "30")
@@ -620,14 +611,15 @@ def test_the_longest_role_list_fits_the_terminal(flask: Shell) -> None:
     ],
     ids=lambda command: command[0],
 )
-def test_a_shell_with_another_secret_replaces_no_decision_unasked(
+def test_shell_with_another_secret_asks_before_overwriting(
     make_app: Callable[..., Flask], services: Services, command: list[str]
 ) -> None:
+    """If the secret is lost, the operator can decide again after confirming."""
     alice = accounts.parse(ALICE)
     services.directory.appoint(alice, "restricted")
     services.directory.verify(alice, "lic_1", "licensed", 30)
     before = services.directory.standing(alice)
-    stranger = Shell(make_app(SECRET_KEY="another secret of 32 characters or more, 9876543210"))
+    stranger = Shell(make_app(SECRET_KEY=ANOTHER))
     for typed in ("", "n\n"):
         ran = stranger("roles", *command, typed=typed)
         assert (ran.code, ran.out.strip()) == (1, "")
@@ -705,7 +697,7 @@ def test_without_redis_every_command_says_so(
             assert "Redis" in flask.refuses("store_unavailable", *words, *options)
 
 
-def test_a_redis_that_refuses_is_quoted(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+def test_redis_error_is_quoted(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     with running(Server(tmp_path / "redis")) as server:
         flask = Shell(make_app(SESSIONS_CORE_REDIS_URL=server.url))
         with server.client() as client:
@@ -761,9 +753,8 @@ def plain() -> str:
     return "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 
 
-def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
-    make_app: Callable[..., Flask], plain: str
-) -> None:
+def test_keys_rotate_prints_the_new_and_all_former_secrets(make_app: Callable[..., Flask], plain: str) -> None:
+    """The former ones stand oldest first."""
     older = ["a first secret of $HOME and 32 characters' length", "a second secret of 32 characters and more"]
     flask = Shell(make_app(SECRET_KEY=plain, SECRET_KEY_FALLBACKS=older))
     ran = flask("keys", "rotate")
@@ -789,7 +780,7 @@ def test_the_two_lines_have_the_new_secret_and_all_former_ones_oldest_first(
         "ein geheimnis mit ä und über 32 zeichen",
     ],
 )
-def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
+def test_secret_unfit_for_the_environment_is_not_printed(
     make_app: Callable[..., Flask], odd: str, plain: str
 ) -> None:
     for settings in ({"SECRET_KEY": odd}, {"SECRET_KEY": plain, "SECRET_KEY_FALLBACKS": [odd]}):
@@ -799,9 +790,8 @@ def test_a_secret_that_the_environment_could_not_hold_is_not_printed(
         assert plain not in "".join(flask.said)
 
 
-def test_a_rotation_signs_nobody_out_and_takes_nobody_s_rights_before_and_after_the_old_secret_goes(
-    make_app: Callable[..., Flask], plain: str, redis: Redis
-) -> None:
+def test_secret_rotation_keeps_sessions_and_rights(make_app: Callable[..., Flask], plain: str, redis: Redis) -> None:
+    """Before and after the old secret is dropped."""
     before = make_app(SECRET_KEY=plain)
     flask = Shell(before)
     admin, expert, member = Wallet(), Wallet(), Wallet()
@@ -845,9 +835,10 @@ def test_a_rotation_signs_nobody_out_and_takes_nobody_s_rights_before_and_after_
     assert signed_in.sign_out().status_code == 303
 
 
-def test_without_a_sweep_the_sessions_of_a_dropped_secret_are_gone(
+def test_without_a_sweep_a_dropped_secret_loses_its_sessions(
     make_app: Callable[..., Flask], plain: str, wallet: Wallet
 ) -> None:
+    """They come back with the secret."""
     visitor = Visitor(make_app(SECRET_KEY=plain))
     visitor.sign_in(wallet)
     found = settings_of(environment(Shell(visitor.app)("keys", "rotate")))
@@ -906,7 +897,7 @@ def test_a_secret_that_development_made_is_rotated_in_its_file(
     assert not any(secret in "".join(flask.said) for secret in (former, newest))
 
 
-def test_fallbacks_of_the_configuration_stand_before_those_of_the_file(
+def test_configured_fallbacks_come_before_those_of_the_file(
     in_development: Callable[..., Flask],
 ) -> None:
     Shell(in_development())("keys", "rotate")
@@ -917,7 +908,7 @@ def test_fallbacks_of_the_configuration_stand_before_those_of_the_file(
     assert secrets[-1] == app.config["SECRET_KEY"]
 
 
-def test_two_who_rotate_at_once_lose_no_secret(in_development: Callable[..., Flask], tmp_path: Path) -> None:
+def test_concurrent_key_rotations_lose_no_secret(in_development: Callable[..., Flask], tmp_path: Path) -> None:
     apps = [in_development() for _ in range(4)]
     with_app = [lambda app=app: rotate_in(app) for app in apps]  # type: ignore[misc]
     counts = together(*with_app)
@@ -929,7 +920,7 @@ def rotate_in(app: Flask) -> int:
     return cli._in_file(app.extensions[cli.KEYFILE])
 
 
-def test_a_file_that_can_not_be_written_is_told(
+def test_unwritable_secret_file_is_reported(
     in_development: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flask = Shell(in_development())
@@ -949,7 +940,7 @@ def elsewhere(other_url: str, make_app: Callable[..., Flask]) -> Callable[..., F
     return lambda **settings: make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings)
 
 
-def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
+def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
     app = elsewhere(SECRET_KEY=plain)
     flask, services = Shell(app), app.extensions["wallet_sessions"]
     wallets = [Wallet() for _ in range(5)]
@@ -960,8 +951,8 @@ def test_all_of_it_works_on_cluster_and_sentinel(elsewhere: Callable[..., Flask]
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
     for live in services.sweeper.every():  # a hand in the database
-        services.repository._connection.call("HDEL", live.keys.entries, live.keys.digest)
-        services.repository._connection.call("PERSIST", live.keys.record)
+        link_of(services.repository).call("HDEL", live.keys.entries, live.keys.digest)
+        link_of(services.repository).call("PERSIST", live.keys.record)
     counts = flask("sessions", "sweep", "--json").json
     assert (counts["lost"], counts["clock"]) == (5, 5)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}
@@ -1043,9 +1034,7 @@ def test_the_first_administrator_is_made_as_readme_says(
     assert refused.err == "bad_request: There is no such role; the roles are member, admin, restricted.\n"
 
 
-def test_in_development_it_finds_the_secret_and_the_redis_of_the_demo(
-    typed: Callable[..., Ran], checkout: Path
-) -> None:
+def test_development_cli_uses_the_secret_and_redis_of_the_demo(typed: Callable[..., Ran], checkout: Path) -> None:
     first = typed(f".venv/bin/flask --app app roles grant {ALICE} admin")
     assert first.code == 0, first.err
     path = checkout / "instance" / "secret_key"

@@ -13,7 +13,7 @@ from sessions_core import public
 from sessions_core.sessions.user_agent import Client
 from sessions_core.web.request_client import COMMAND_LINE, current
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+from .constants import FIREFOX
 
 
 def client(app: Flask, ip: str | None = "203.0.113.7", agent: str | None = FIREFOX, **headers: str) -> Client:
@@ -51,18 +51,18 @@ def test_the_address_is_shortened_where_the_settings_say_so(make_app: Callable[.
     assert client(app, "2001:db8:1:2::7").ip == "2001:db8:1::/48"
 
 
-def test_a_header_that_no_proxy_of_ours_set_is_not_the_address(app: Flask) -> None:
+def test_forwarded_header_without_a_proxy_is_ignored(app: Flask) -> None:
     assert client(app, **{"X-Forwarded-For": "198.51.100.1", "Forwarded": "for=198.51.100.1"}).ip == "203.0.113.7"
 
 
-def test_behind_a_proxy_the_address_is_the_last_one_that_the_proxy_saw(make_app: Callable[..., Flask]) -> None:
+def test_client_ip_is_the_last_one_the_proxy_saw(make_app: Callable[..., Flask]) -> None:
     app = make_app(SESSIONS_CORE_TRUSTED_PROXIES=1)
     assert client(app, **{"X-Forwarded-For": "10.0.0.1, 198.51.100.1"}).ip == "198.51.100.1"
     assert client(app, **{"X-Forwarded-For": "<script>"}).ip == ""
 
 
 @pytest.mark.parametrize(("ip", "agent"), [("", ""), (None, None), ("/run/app.sock", "\t")])
-def test_a_request_without_address_or_agent_is_an_unknown_browser(app: Flask, ip: Any, agent: Any) -> None:
+def test_missing_address_and_agent_mean_an_unknown_browser(app: Flask, ip: Any, agent: Any) -> None:
     assert client(app, ip, agent) == Client("", "", "Unknown browser")
 
 

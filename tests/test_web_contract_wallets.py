@@ -22,15 +22,17 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .answers import code_on_page as code_of
+from .answers import error_of
+from .constants import MINUTE
 from .evm import CHAIN, Anvil
 from .evm.contracts import ACCEPTS_ALL, KEYED, ContractWallet, creation
 from .evm.nodes import Relay
 from .snapshot import refused, unchanged
-from .test_web_pages import code_of
+from .stored import live_of
 from .time_machine import TimeMachine
 
 KEY = "k3y-of-the-node"
-MINUTE = 60
 ACTIONS = {"invoice.pay": "Pay invoice {number}.", "shop.open": "Open the shop."}
 
 
@@ -94,17 +96,6 @@ def person(visitor: Visitor, contract_wallet: ContractWallet) -> Visitor:
     """Somebody who has signed in with a contract wallet."""
     visitor.sign_in(contract_wallet)
     return visitor
-
-
-def live_of(services: Services, visitor: Visitor) -> LoadedSession:
-    live = services.repository.load(visitor.session_id, "never")
-    assert isinstance(live, LoadedSession)
-    return live
-
-
-def error_of(response: TestResponse) -> tuple[int, str, str | None]:
-    error = response.get_json()["error"]
-    return response.status_code, error["code"], error.get("reason")
 
 
 # -- Signing in --------------------------------------------------------------------------------------------------
@@ -181,7 +172,7 @@ def test_key_sized_signature_is_a_mismatch_without_a_node(visitor: Visitor, cont
     assert "If it is a smart-contract wallet" in page
 
 
-def test_when_the_node_is_out_of_reach_nobody_is_signed_in_and_the_page_says_why(
+def test_unreachable_node_prevents_sign_in_with_a_reason(
     visitor: Visitor,
     contract_wallet: ContractWallet,
     node: Relay,
@@ -189,6 +180,7 @@ def test_when_the_node_is_out_of_reach_nobody_is_signed_in_and_the_page_says_why
     happened: list[events.Event],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The log does not hold the key in the node's URL."""
     challenge = visitor.challenge(contract_wallet.account())
     node.down = True
     caplog.set_level(logging.DEBUG)
@@ -206,7 +198,7 @@ def test_when_the_node_is_out_of_reach_nobody_is_signed_in_and_the_page_says_why
     visitor.sign_in(contract_wallet)
 
 
-def test_the_longest_signature_fits_the_form_the_record_and_the_step_up(
+def test_longest_signature_fits_form_record_and_step_up(
     visitor: Visitor, evm: Anvil, services: Services, done: list[str]
 ) -> None:
     class Talkative(Wallet):
@@ -229,9 +221,10 @@ def test_the_longest_signature_fits_the_form_the_record_and_the_step_up(
 # -- Asked again on a schedule -----------------------------------------------------------------------------------
 
 
-def test_the_contract_is_asked_again_after_15_minutes_of_use_and_not_before(
+def test_contract_is_rechecked_after_15_minutes_of_use(
     person: Visitor, node: Relay, pass_time: TimeMachine, services: Services
 ) -> None:
+    """And not before."""
     for minutes, asked in ((0, 1), (14, 1), (0, 1), (1, 2), (0, 2), (14, 2), (1, 3), (29, 4), (0, 4)):
         pass_time(minutes * MINUTE)
         assert person.get("/page").status_code == 200
@@ -263,7 +256,7 @@ def test_polls_ask_the_contract_when_due(
 
 
 @pytest.mark.parametrize(("method", "path"), ASKING.values(), ids=ASKING)
-def test_polls_find_out_about_a_removed_owner(
+def test_poll_notices_a_removed_owner(
     person: Visitor,
     contract_wallet: ContractWallet,
     pass_time: TimeMachine,
@@ -280,7 +273,7 @@ def test_polls_find_out_about_a_removed_owner(
     assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
 
 
-def test_a_shown_token_finds_out_about_a_removed_owner(
+def test_presented_token_notices_a_removed_owner(
     app: Flask, person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
     """Another service asks `validate` with the bearer that it was shown."""
@@ -308,13 +301,14 @@ def test_signing_in_and_out_by_json_asks_no_node(
     assert node.asked == 1
 
 
-def test_a_wallet_that_no_longer_accepts_the_signature_ends_the_session(
+def test_session_ends_when_the_wallet_rejects_its_signature(
     person: Visitor,
     contract_wallet: ContractWallet,
     pass_time: TimeMachine,
     services: Services,
     happened: list[events.Event],
 ) -> None:
+    """The key of the wallet was replaced."""
     handle, session_id = live_of(services, person).record.handle, person.session_id
     contract_wallet.replace_key(Wallet())
     assert person.get("/page").status_code == 200  # nobody told us
@@ -332,7 +326,7 @@ def test_a_wallet_that_no_longer_accepts_the_signature_ends_the_session(
     assert person.get("/page").status_code == 200
 
 
-def test_the_page_to_sign_in_again_offers_a_session_of_the_same_kind(
+def test_sign_in_again_offers_the_same_session_type(
     make_app: Callable[..., Flask], contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
     kiosk = SessionType("kiosk", "kiosk_", idle_seconds=1800, absolute_seconds=3600, permissions=())
@@ -358,7 +352,7 @@ def test_the_request_that_finds_out_gets_nothing_of_the_session(
     assert not person.signed_in
 
 
-def test_only_the_session_whose_signature_it_is_ends(
+def test_only_the_session_with_the_rejected_signature_ends(
     app: Flask, person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
     contract_wallet.replace_key(Wallet())
@@ -369,7 +363,7 @@ def test_only_the_session_whose_signature_it_is_ends(
     assert other.get("/page").status_code == 200
 
 
-def test_a_wallet_that_was_deployed_meanwhile_with_another_key_ends_the_session(
+def test_wallet_deployed_with_another_key_ends_the_session(
     visitor: Visitor, evm: Anvil, pass_time: TimeMachine
 ) -> None:
     wallet = ContractWallet(evm)
@@ -384,13 +378,14 @@ def test_a_wallet_that_was_deployed_meanwhile_with_another_key_ends_the_session(
     assert error_of(visitor.json("/page")) == (401, "session_invalid", "wallet_revoked")
 
 
-def test_a_node_that_can_not_be_reached_signs_nobody_out_and_is_tried_again_a_minute_later(
+def test_unreachable_node_ends_no_session_and_is_retried(
     person: Visitor,
     contract_wallet: ContractWallet,
     node: Relay,
     pass_time: TimeMachine,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The server tries again after a minute."""
     contract_wallet.replace_key(Wallet())
     pass_time(15 * MINUTE)
     node.down = True
@@ -425,7 +420,7 @@ def test_a_slow_node_holds_up_one_request_and_the_others_go_on(
     assert node.methods == ["eth_chainId", "eth_call"] * 2  # at the sign-in, and once by all of them
 
 
-def test_a_url_that_was_taken_away_signs_nobody_out(
+def test_removed_rpc_url_ends_no_session(
     make_app: Callable[..., Flask], person: Visitor, pass_time: TimeMachine
 ) -> None:
     app = make_app({"actions": ACTIONS}, SESSIONS_CORE_RPC_URLS={})
@@ -457,7 +452,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     assert services.repository.load(moved[0].id, "never") == EndedSession("wallet_revoked")
 
 
-def test_a_clock_that_was_set_back_does_not_put_it_off(
+def test_clock_set_back_does_not_postpone_the_recheck(
     person: Visitor, node: Relay, services: Services, pass_time: TimeMachine
 ) -> None:
     live = live_of(services, person)
@@ -500,7 +495,7 @@ def test_signing_out_needs_no_node(person: Visitor, node: Relay, pass_time: Time
 # -- Step-up -----------------------------------------------------------------------------------------------------
 
 
-def test_a_fresh_sign_in_counts_only_while_the_contract_stands_by_it(
+def test_fresh_sign_in_needs_the_contracts_current_consent(
     person: Visitor, contract_wallet: ContractWallet, node: Relay, done: list[str], redis: Redis
 ) -> None:
     assert person.get("/shop").get_data(as_text=True) == "open"
@@ -511,9 +506,8 @@ def test_a_fresh_sign_in_counts_only_while_the_contract_stands_by_it(
     assert not person.signed_in
 
 
-def test_without_its_node_a_fresh_sign_in_is_worth_nothing_and_the_session_goes_on(
-    person: Visitor, node: Relay, done: list[str]
-) -> None:
+def test_without_a_node_a_fresh_sign_in_does_not_count(person: Visitor, node: Relay, done: list[str]) -> None:
+    """The session itself goes on."""
     node.down = True
     answer = person.json("/shop")
     assert error_of(answer) == (503, "rpc_unavailable", None)
@@ -525,7 +519,7 @@ def test_without_its_node_a_fresh_sign_in_is_worth_nothing_and_the_session_goes_
     assert person.get("/shop").status_code == 200
 
 
-def test_it_is_asked_once_in_a_request_that_is_due_as_well(
+def test_contract_is_asked_once_in_a_request_that_is_due(
     person: Visitor, node: Relay, pass_time: TimeMachine, services: Services
 ) -> None:
     pass_time(4 * MINUTE)
@@ -548,9 +542,10 @@ def test_the_contract_signs_for_an_action(
     assert live.now - live.record.checked_at < MINUTE * 1000
 
 
-def test_what_a_new_key_confirmed_is_what_is_asked_about_from_then_on(
+def test_step_up_by_a_new_key_replaces_the_checked_signature(
     person: Visitor, contract_wallet: ContractWallet, pass_time: TimeMachine
 ) -> None:
+    """Later checks ask the contract about the newer signature."""
     contract_wallet.replace_key(Wallet())
     person.confirm(contract_wallet, person.submit("/invoices/7/pay"))
     pass_time(15 * MINUTE)
@@ -567,7 +562,7 @@ def test_what_a_new_key_confirmed_is_what_is_asked_about_from_then_on(
         (True, "rpc_unavailable", "We could not reach your wallet"),
     ],
 )
-def test_a_signature_that_is_refused_or_can_not_be_checked_confirms_nothing(
+def test_refused_or_unchecked_signature_confirms_nothing(
     person: Visitor,
     contract_wallet: ContractWallet,
     node: Relay,
@@ -589,7 +584,7 @@ def test_a_signature_that_is_refused_or_can_not_be_checked_confirms_nothing(
     assert person.confirm(contract_wallet, again).get_data(as_text=True) == "paid"
 
 
-def test_a_client_of_the_json_service_is_told_what_the_problem_is(
+def test_json_client_is_told_the_problem_with_its_proof(
     person: Visitor, contract_wallet: ContractWallet, node: Relay, done: list[str]
 ) -> None:
     refusal = person.send("POST", "/invoices/7/pay")

@@ -23,9 +23,12 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
+from .answers import code_of, session_cookies
+from .devices import handles, listed, message, reason
 from .servers import commands_run
 from .snapshot import refused, unchanged
-from .time_machine import TimeMachine
+from .stored import before_it_is_stored, link_of
+from .time_machine import TimeMachine, ask_again
 
 UNKNOWN = "sess_0123456789abcdef"
 MALFORMED = [
@@ -49,50 +52,17 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
+def owner(wallet: Wallet) -> Wallet:
+    """The user whose browser is `person`: `sign_in` signs them in elsewhere."""
+    return wallet
+
+
+@pytest.fixture
 def stranger(app: Flask, person: Visitor) -> Visitor:
     """Somebody with another account."""
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     return stranger
-
-
-@pytest.fixture
-def start(services: Services, wallet: Wallet) -> Callable[..., LoadedSession]:
-    """Sign the person in elsewhere, without the ceremony."""
-
-    def start(owner: Wallet = wallet, chain: str = "eip155:1", **options: Any) -> LoadedSession:
-        return services.lifecycle.start(parse(owner.account(chain)), services.policy.standard, **options)
-
-    return start
-
-
-def listed(visitor: Visitor) -> list[dict[str, Any]]:
-    answer = visitor.json("/api/auth/sessions")
-    assert answer.status_code == 200
-    return list(answer.get_json()["data"]["sessions"])
-
-
-def handles(page: TestResponse | str) -> list[str]:
-    """The sessions that a page lists, in its order."""
-    text = page if isinstance(page, str) else page.get_data(as_text=True)
-    return re.findall(r'data-testid="session-row" data-handle="([^"]+)"', text)
-
-
-def message(page: TestResponse) -> str | None:
-    found = re.search(r'data-message="([^"]*)"', page.get_data(as_text=True))
-    return found[1] if found else None
-
-
-def reason(app: Flask, session_id: str) -> str | None:
-    """Why a session is no more; `None` while it lives."""
-    visitor = Visitor(app)
-    visitor.session_id = session_id
-    answer = visitor.json("/api/auth/sessions/validate").get_json()
-    return None if answer["success"] else str(answer["error"]["reason"])
-
-
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["error"]["code"])
 
 
 def told(person: Visitor) -> str | None:
@@ -102,19 +72,15 @@ def told(person: Visitor) -> str | None:
     return found[1] if found else None
 
 
-def cookies(response: TestResponse) -> list[str]:
-    return [value for value in response.headers.getlist("Set-Cookie") if value.startswith(f"{SESSION_COOKIE}=")]
-
-
 # -- The list ------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_shows_this_session_first_and_then_by_last_activity(
-    person: Visitor, start: Callable[..., LoadedSession], pass_time: TimeMachine
+def test_device_list_starts_here_then_sorts_by_last_activity(
+    person: Visitor, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(start(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -122,10 +88,10 @@ def test_the_list_shows_this_session_first_and_then_by_last_activity(
     assert [row["current"] for row in listed(person)] == [True, False, False, False, False]
 
 
-def test_a_row_says_what_people_recognise_and_nothing_more(
-    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet
+def test_device_row_shows_only_recognisable_facts(
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    live = start(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -150,26 +116,26 @@ def test_a_row_says_what_people_recognise_and_nothing_more(
         assert text in page
 
 
-def test_the_list_holds_sessions_of_this_very_account_and_no_other(
-    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet
+def test_device_list_holds_only_sessions_of_this_account(
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    start(Wallet())
-    start(wallet, "eip155:11155111")
+    sign_in(Wallet())
+    sign_in(wallet, "eip155:11155111")
     assert [row["session_id"] for row in listed(person)] == handles(person.get("/sessions")) == [handle_of(person)]
 
 
-def test_what_has_ended_is_not_in_the_list(
-    person: Visitor, start: Callable[..., LoadedSession], services: Services, pass_time: TimeMachine, redis: Redis
+def test_ended_sessions_are_not_listed(
+    person: Visitor, sign_in: Callable[..., LoadedSession], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
-    start()
+    sign_in()
     pass_time(1000)
     assert person.get("/session").status_code == 200
     pass_time(801)
-    ended = start()
+    ended = sign_in()
     services.lifecycle.revoke(ended, "revoked")
     assert handles(person.get("/sessions")) == [handle_of(person)]
     # A record that was put back from before the end, by somebody who can write to Redis.
-    stale = start()
+    stale = sign_in()
     key, kept = stale.keys.record, redis.get(stale.keys.record)
     services.lifecycle.revoke_account(parse(stale.record.account))
     redis.set(key, kept, px=100_000)
@@ -183,9 +149,7 @@ def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_ti
     assert not person.signed_in
 
 
-def test_a_long_list_comes_in_pages_that_together_hold_each_session_once(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
     services: Services = app.extensions["wallet_sessions"]
     person = Visitor(app)
@@ -233,10 +197,10 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
         assert fastest < 0.1, path
 
 
-def test_no_id_of_a_session_nor_a_part_of_one_is_in_any_page_or_answer(
-    app: Flask, person: Visitor, other: Visitor, start: Callable[..., LoadedSession]
+def test_no_page_or_answer_holds_any_part_of_a_session_id(
+    app: Flask, person: Visitor, other: Visitor, sign_in: Callable[..., LoadedSession]
 ) -> None:
-    ids = [person.session_id, other.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, other.session_id, *(sign_in().id for _ in range(3))]
     target = handle_of(other)
     answers = [person.get(path) for path in ("/sessions", "/sessions/others", "/sessions/everywhere", "/session")]
     answers += [person.json(path) for path in ("/api/auth/sessions", "/api/auth/sessions/validate")]
@@ -319,9 +283,9 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 
 
 def test_a_name_changes_nothing_but_the_name(
-    app: Flask, services: Services, person: Visitor, start: Callable[..., LoadedSession], redis: Redis
+    app: Flask, services: Services, person: Visitor, sign_in: Callable[..., LoadedSession], redis: Redis
 ) -> None:
-    live = services.repository.load(start(data={"basket": ["a"]}, remember=True).id, "never")
+    live = services.repository.load(sign_in(data={"basket": ["a"]}, remember=True).id, "never")
     assert isinstance(live, LoadedSession)
     ttl = redis.pttl(live.keys.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
@@ -335,14 +299,14 @@ def test_a_name_changes_nothing_but_the_name(
     assert redis.pttl(live.keys.record) <= ttl
 
 
-def test_a_name_does_not_bring_a_session_back_that_ends_meanwhile(
+def test_naming_does_not_revive_a_session_that_just_ended(
     services: Services,
     person: Visitor,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     monkeypatch: pytest.MonkeyPatch,
     redis: Redis,
 ) -> None:
-    live = start()
+    live = sign_in()
     find = services.repository.find
 
     def and_then_end(account: str, handle: str) -> LoadedSession | None:
@@ -372,7 +336,7 @@ def test_a_session_is_ended_from_another_at_once_and_hears_why(
     assert (message(page), handles(page)) == ("ended", [handle_of(person)])
 
 
-def test_ending_what_has_ended_already_is_fine_and_changes_nothing(
+def test_revoking_an_ended_session_succeeds_without_change(
     person: Visitor, other: Visitor, redis: Redis, happened: list[events.Event]
 ) -> None:
     handle = handle_of(other)
@@ -389,7 +353,7 @@ def test_ending_what_has_ended_already_is_fine_and_changes_nothing(
     assert message(person.get("/sessions")) == "ended_already"
 
 
-def test_a_day_later_it_is_as_if_it_had_never_been(
+def test_ended_session_is_unknown_a_day_later(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     handle = handle_of(other)
@@ -399,9 +363,10 @@ def test_a_day_later_it_is_as_if_it_had_never_been(
     assert person.send("DELETE", f"/api/auth/sessions/{handle}").status_code == 404
 
 
-def test_ending_one_takes_a_signature_once_the_sign_in_is_a_while_ago(
+def test_revoking_a_session_needs_a_signature_after_a_while(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, redis: Redis
 ) -> None:
+    """A sign-in of the last five minutes counts as one."""
     handle = handle_of(other)
     pass_time(301)
     other.get("/session")
@@ -443,12 +408,12 @@ def test_ending_the_session_in_use_is_signing_out(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "signed_out"
     assert happened == [events.SessionEnded(handle=handle, account=wallet.account(), reason="signed_out")]
-    [cookie] = cookies(answer)
+    [cookie] = session_cookies(answer)
     assert cookie.startswith(f"{SESSION_COOKIE}=;")
     assert (reason(app, before), other.signed_in) == ("signed_out", True)
 
 
-def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
+def test_revoking_the_own_session_by_json_signs_out(app: Flask, person: Visitor) -> None:
     before, handle = person.session_id, handle_of(person)
     answer = person.send("DELETE", f"/api/auth/sessions/{handle}")
     assert (answer.status_code, answer.get_json()["data"]) == (200, {"session_id": handle, "ended": True})
@@ -458,10 +423,10 @@ def test_so_it_is_by_the_json_service(app: Flask, person: Visitor) -> None:
 
 
 @pytest.mark.parametrize("method", ["form", "json"])
-def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
+def test_failed_sign_out_keeps_the_cookie(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """The cookie must not go while the session is still there: whoever has a copy of it would stay signed in."""
+    """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     services: Services = app.extensions["wallet_sessions"]
@@ -483,11 +448,11 @@ def test_a_redis_that_goes_before_the_end_leaves_the_person_signed_in(
             f"/api/auth/sessions/{handle}", base_url=ORIGIN, headers={"X-CSRFToken": token, "Origin": ORIGIN}
         )
     assert answer.status_code == 503
-    assert cookies(answer) == []
+    assert session_cookies(answer) == []
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
-        services.repository._connection._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.repository))
         assert person.signed_in
     finally:
         back.stop()
@@ -518,7 +483,7 @@ def _same(answer: TestResponse, handle: str) -> tuple[int, str, dict[str, str]]:
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
 @pytest.mark.parametrize("old", [False, True], ids=["fresh", "not fresh"])
-def test_a_foreign_an_unknown_and_a_malformed_handle_are_answered_alike(
+def test_foreign_unknown_and_malformed_handles_look_alike(
     person: Visitor, stranger: Visitor, redis: Redis, pass_time: TimeMachine, ask: Ask, old: bool
 ) -> None:
     foreign = handle_of(stranger)
@@ -534,10 +499,10 @@ def test_a_foreign_an_unknown_and_a_malformed_handle_are_answered_alike(
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_a_foreign_handle_costs_what_an_unknown_one_does(
+def test_foreign_handle_costs_as_much_as_an_unknown_one(
     person: Visitor, stranger: Visitor, redis: Redis, ask: Ask
 ) -> None:
-    """What Redis is asked is the same, so the time can't tell either."""
+    """Redis runs the same commands for both, so the response time can't tell them apart either."""
     foreign = handle_of(stranger)
 
     def cost(handle: str) -> dict[str, int]:
@@ -549,9 +514,10 @@ def test_a_foreign_handle_costs_what_an_unknown_one_does(
     assert cost(foreign) == cost(UNKNOWN)
 
 
-def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_sends_it(
+def test_foreign_handle_ends_and_names_nothing(
     app: Flask, person: Visitor, stranger: Visitor, redis: Redis, services: Services, wallet: Wallet
 ) -> None:
+    """Whichever user sends it."""
     with unchanged(redis):
         for ask in ASKS.values():
             assert ask(stranger, handle_of(person)).status_code == 404
@@ -561,9 +527,9 @@ def test_the_handle_of_another_account_s_session_ends_and_names_nothing_whoever_
 
 
 def test_the_same_address_on_another_network_is_another_account(
-    person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, redis: Redis
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet, redis: Redis
 ) -> None:
-    live = start(wallet, "eip155:11155111")
+    live = sign_in(wallet, "eip155:11155111")
     with unchanged(redis):
         for ask in ASKS.values():
             assert ask(person, live.record.handle).status_code == 404
@@ -572,10 +538,15 @@ def test_the_same_address_on_another_network_is_another_account(
 # -- All others, and all -------------------------------------------------------------------------------------------
 
 
-def test_all_others_end_and_this_one_stays(
-    app: Flask, person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, stranger: Visitor, redis: Redis
+def test_revoking_all_others_keeps_this_session(
+    app: Flask,
+    person: Visitor,
+    sign_in: Callable[..., LoadedSession],
+    wallet: Wallet,
+    stranger: Visitor,
+    redis: Redis,
 ) -> None:
-    others = [start() for _ in range(3)]
+    others = [sign_in() for _ in range(3)]
     with unchanged(redis):
         page = person.get("/sessions/others")
     assert 'data-others="3"' in page.get_data(as_text=True)
@@ -586,16 +557,21 @@ def test_all_others_end_and_this_one_stays(
     assert stranger.signed_in
 
 
-def test_all_end_and_this_one_too(
-    app: Flask, person: Visitor, start: Callable[..., LoadedSession], wallet: Wallet, stranger: Visitor, redis: Redis
+def test_revoking_everywhere_ends_this_session_too(
+    app: Flask,
+    person: Visitor,
+    sign_in: Callable[..., LoadedSession],
+    wallet: Wallet,
+    stranger: Visitor,
+    redis: Redis,
 ) -> None:
-    ids = [person.session_id, *(start().id for _ in range(3))]
+    ids = [person.session_id, *(sign_in().id for _ in range(3))]
     with unchanged(redis):
         assert 'data-others="3"' in person.get("/sessions/everywhere").get_data(as_text=True)
     answer = person.submit("/sessions/everywhere")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out")
     assert told(person) == "everywhere"
-    assert cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
+    assert session_cookies(answer)[0].startswith(f"{SESSION_COOKIE}=;")
     assert {reason(app, each) for each in ids} == {"everywhere"}
     assert stranger.signed_in
     person.sign_in(wallet)
@@ -606,13 +582,13 @@ def test_all_end_and_this_one_too(
 def test_the_json_service_ends_others_and_all(
     app: Flask,
     person: Visitor,
-    start: Callable[..., LoadedSession],
+    sign_in: Callable[..., LoadedSession],
     wallet: Wallet,
     happened: list[events.Event],
     scope: str,
     ended: int,
 ) -> None:
-    ids = [start().id for _ in range(2)]
+    ids = [sign_in().id for _ in range(2)]
     token = person.token("/session")
     happened.clear()
     answer = person.send("DELETE", f"/api/auth/sessions?scope={scope}")
@@ -641,7 +617,7 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
         ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
     ],
 )
-def test_both_take_a_signature_once_the_sign_in_is_a_while_ago(
+def test_revoking_many_needs_a_signature_after_a_while(
     person: Visitor,
     other: Visitor,
     wallet: Wallet,
@@ -687,24 +663,20 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
 ) -> None:
     """Who began to sign in before the click is out, although the session did not exist yet."""
     late = Visitor(app)
-    sealed = services.repository._sealed
 
-    def click_first(live: LoadedSession) -> bytes:
-        record = sealed(live)
-        monkeypatch.setattr(services.repository, "_sealed", sealed)
+    def click() -> None:
         assert person.send("DELETE", "/api/auth/sessions?scope=others").status_code == 200
-        return record
 
     challenge = late.challenge(wallet.account())
     token = late.token()
-    monkeypatch.setattr(services.repository, "_sealed", click_first)
+    before_it_is_stored(monkeypatch, services.repository, click)
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in
     assert handles(person.get("/sessions")) == [handle_of(person)], "nor is it in the list"
 
 
-def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event_says_so(
+def test_concurrent_revocations_both_succeed_with_one_event(
     app: Flask, person: Visitor, other: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     third = Visitor(app)
@@ -719,13 +691,13 @@ def test_of_two_who_end_one_session_at_once_both_are_told_it_ended_and_one_event
     assert [event.name for event in happened] == ["session.ended"]
 
 
-def test_of_two_who_end_all_others_at_once_one_stays(
-    app: Flask, services: Services, start: Callable[..., LoadedSession], wallet: Wallet
+def test_concurrent_revocations_of_all_others_leave_one(
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     for _ in range(10):
         both = [Visitor(app), Visitor(app)]
         for visitor in both:
-            visitor.session_id = start().id
+            visitor.session_id = sign_in().id
         tokens = [visitor.token("/session") for visitor in both]
         together(
             *(
@@ -840,7 +812,7 @@ def test_a_name_that_is_none_changes_nothing(person: Visitor, body: Any) -> None
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "body_malformed")
 
 
-def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) -> None:
+def test_session_of_another_account_can_not_be_named(app: Flask, person: Visitor) -> None:
     stranger = Visitor(app)
     stranger.sign_in(Wallet())
     answer = stranger.send("PATCH", f"/api/auth/sessions/{handle_of(person)}", json={"label": "mine"})
@@ -848,7 +820,7 @@ def test_nobody_names_the_session_of_somebody_else(app: Flask, person: Visitor) 
     assert person.json("/api/auth/sessions").get_json()["data"]["sessions"][0]["label"] == ""
 
 
-def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_client_can_recognise_a_sign_in(app: Flask, person: Visitor, wallet: Wallet) -> None:
     elsewhere = Visitor(app)
     elsewhere.sign_in(wallet)
     told = person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"]
@@ -859,9 +831,8 @@ def test_a_client_says_that_a_sign_in_was_its_person_s(app: Flask, person: Visit
     assert person.json("/api/auth/sessions/validate").get_json()["data"]["sign_ins_elsewhere"] == []
 
 
-def test_extending_takes_a_signature_of_its_own_and_starts_both_clocks_again(
-    person: Visitor, wallet: Wallet, pass_time: TimeMachine
-) -> None:
+def test_extending_needs_a_new_signature_each_time(person: Visitor, wallet: Wallet, pass_time: TimeMachine) -> None:
+    """It restarts both clocks."""
     pass_time(600)
     refused = person.send("POST", "/api/auth/sessions/extend")
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "step_up_required")
@@ -875,7 +846,7 @@ def test_extending_takes_a_signature_of_its_own_and_starts_both_clocks_again(
     assert again.status_code == 403, "one signature counts once"
 
 
-def test_none_of_them_works_without_the_token_of_the_page(person: Visitor) -> None:
+def test_json_changes_need_the_csrf_token(person: Visitor) -> None:
     own = f"/api/auth/sessions/{handle_of(person)}"
     for method, path in (("PATCH", own), ("POST", f"{own}/recognise"), ("POST", "/api/auth/sessions/extend")):
         answer = person.send(method, path, json={"label": "x"}, headers={"X-CSRFToken": "wrong"})

@@ -76,9 +76,10 @@ def test_every_error_has_a_page_and_an_envelope(
         assert "hunter2" not in text_
 
 
-def test_a_view_that_breaks_gives_a_500_page_without_a_detail_and_a_log_with_all(
+def test_broken_view_gives_a_plain_500_and_a_detailed_log(
     site: Flask, visitor: Visitor, happened: list[events.Event], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The page names a request id that the log has too."""
     page = visitor.get("/broken")
     answer = visitor.json("/broken")
     for response in (page, answer):
@@ -94,9 +95,7 @@ def test_a_view_that_breaks_gives_a_500_page_without_a_detail_and_a_log_with_all
     assert [getattr(event, "code", None) for event in happened] == ["internal_error"] * 2
 
 
-def test_a_view_that_breaks_does_not_sign_anybody_out(
-    site: Flask, visitor: Visitor, wallet: Wallet, redis: Redis
-) -> None:
+def test_broken_view_signs_no_user_out(site: Flask, visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     with unchanged(redis):
         response = visitor.get("/broken/private")
@@ -157,7 +156,7 @@ def test_abort_401_asks_to_sign_in(site: Flask, visitor: Visitor) -> None:
     assert visitor.json("/abort/401").status_code == 401
 
 
-def test_405_says_what_is_allowed(visitor: Visitor, happened: list[events.Event]) -> None:
+def test_405_names_the_allowed_methods(visitor: Visitor, happened: list[events.Event]) -> None:
     response = visitor.json("/api/auth/challenges")
     assert (response.status_code, response.get_json()["error"]["code"]) == (405, "method_not_allowed")
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
@@ -213,9 +212,7 @@ def test_a_redirect_of_the_router_stays_one(site: Flask, visitor: Visitor) -> No
         ("", None),
     ],
 )
-def test_the_way_back_is_the_page_of_the_form_and_only_on_this_site(
-    visitor: Visitor, referrer: str, back: str | None
-) -> None:
+def test_back_link_leads_to_the_form_on_this_site_only(visitor: Visitor, referrer: str, back: str | None) -> None:
     page = visitor.post("/sign-in", headers={"Referer": referrer}).get_data(as_text=True)
     found = re.search(r'data-testid="retry" href="([^"]*)"', page)
     assert found
@@ -276,7 +273,8 @@ def test_a_cross_site_form_to_a_spoofed_host_is_refused_too(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "127.0.0.1", "[::1]:5000", "localhost:x"])
-def test_in_development_another_name_of_this_machine_leads_to_the_configured_one(app: Flask, host: str) -> None:
+def test_local_name_redirects_to_the_configured_origin(app: Flask, host: str) -> None:
+    """In development, for other names of this machine."""
     client = app.test_client()
     response = client.get("/sign-in", base_url=ORIGIN, headers={"Host": host})
     assert (response.status_code, response.headers["Location"]) == (307, ORIGIN + "/sign-in")
@@ -286,7 +284,7 @@ def test_in_development_another_name_of_this_machine_leads_to_the_configured_one
     assert client.post("/sign-in", base_url=ORIGIN, headers={"Host": host}).status_code == 400
 
 
-def test_in_production_it_is_refused(make_app: Callable[..., Flask]) -> None:
+def test_other_host_name_is_refused_in_production(make_app: Callable[..., Flask]) -> None:
     app = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
     assert app.test_client().get("/", base_url="https://127.0.0.1").status_code == 400
 
@@ -338,9 +336,10 @@ def test_without_a_trusted_proxy_forwarding_headers_say_nothing(
     assert seen == [("127.0.0.1", "https", "app.example.org", "/sign-in")]
 
 
-def test_behind_one_proxy_the_last_entry_counts_and_what_a_visitor_wrote_before_it_does_not(
+def test_forwarded_headers_count_only_their_last_entry(
     proxied: Callable[[int], tuple[Flask, list[Any]]],
 ) -> None:
+    """What a visitor wrote before it is ignored."""
     app, seen = proxied(1)
     client = app.test_client()
     response = client.get(

@@ -34,6 +34,8 @@ from sessions_core.web.guards import Access, declared
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
+from .answers import data_of
+from .constants import FIREFOX
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -123,7 +125,7 @@ def test_an_undeclared_route_stops_the_start_before_init_app(
         WalletSessions(app)
 
 
-def test_an_undeclared_route_that_was_smuggled_in_answers_nobody(app: Flask, visitor: Visitor) -> None:
+def test_undeclared_route_added_late_is_not_served(app: Flask, visitor: Visitor) -> None:
     app.add_url_rule("/naked", "late")
     app.view_functions["late"] = view
     response = visitor.get("/naked")
@@ -131,7 +133,8 @@ def test_an_undeclared_route_that_was_smuggled_in_answers_nobody(app: Flask, vis
     assert "seen" not in response.get_data(as_text=True)
 
 
-def test_files_of_the_application_and_of_blueprints_need_no_declaration(app: Flask, visitor: Visitor) -> None:
+def test_static_files_need_no_declaration(app: Flask, visitor: Visitor) -> None:
+    """Neither those of the app nor those of blueprints."""
     shop = Blueprint("shop", __name__, static_folder="browser", static_url_path="/shop-files")
     app.register_blueprint(shop)
     for path in ("/sessions_core/static/clock.js", "/shop-files/injected_wallet.js"):
@@ -226,13 +229,13 @@ def site(app: Flask) -> Flask:
     return app
 
 
-def test_public_lets_everybody_in_and_knows_who_is_there(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_public_view_serves_visitors_and_sees_the_account(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/public").get_data(as_text=True) == "nobody"
     visitor.sign_in(wallet)
     assert visitor.get("/public").get_data(as_text=True) == wallet.address
 
 
-def test_signed_in_lets_in_who_is_signed_in(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_signed_in_view_serves_only_signed_in_users(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/private").status_code == 303
     visitor.sign_in(wallet)
     assert visitor.get("/private").get_data(as_text=True).startswith(f"{wallet.address} sess_")
@@ -314,7 +317,7 @@ def test_404_and_405_and_files_are_no_activity(visitor: Visitor, wallet: Wallet,
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_401_is_json_or_a_redirect_by_what_the_client_accepts(
+def test_401_format_follows_the_accept_header(
     site: Flask, visitor: Visitor, headers: dict[str, str], answers_json: bool
 ) -> None:
     response = visitor.get("/private?a=b", headers=headers)
@@ -337,7 +340,7 @@ def test_401_is_json_or_a_redirect_by_what_the_client_accepts(
     ],
     ids=str,
 )
-def test_the_json_service_answers_pages_only_to_who_names_them(
+def test_json_service_redirects_only_if_html_is_requested(
     visitor: Visitor, headers: dict[str, str], answers_json: bool
 ) -> None:
     response = visitor.get("/api/auth/sessions/validate", headers=headers)
@@ -384,9 +387,10 @@ def test_every_change_needs_the_token_of_its_session(
     assert response.get_data(as_text=True) == "changed"
 
 
-def test_a_route_that_proves_its_caller_otherwise_needs_no_token_but_is_never_cross_site(
+def test_csrf_exempt_route_still_refuses_other_sites(
     site: Flask, visitor: Visitor, redis: Redis, happened: list[events.Event]
 ) -> None:
+    """It authenticates its caller in another way and needs no token."""
     assert visitor.client.post("/webhook", base_url=ORIGIN).get_data(as_text=True) == "taken"
     with refused(redis, happened, "cross_site_request"):
         assert visitor.post("/webhook", headers={"Origin": "https://evil.example"}).status_code == 403
@@ -416,10 +420,10 @@ def test_the_application_s_own_limits_hold_on_its_own_routes(make_app: Callable[
     assert visitor.post("/upload", data=b"a" * 1_000_001).status_code == 413
 
 
-def test_an_application_with_a_csrf_protection_of_its_own_still_signs_people_in(
+def test_app_with_its_own_csrf_protection_still_works(
     redis: Redis, overrides: dict[str, Any], wallet: Wallet
 ) -> None:
-    """Flask-WTF would check before our session is there, and refuse every form."""
+    """Flask-WTF would check before the session is there, and refuse every form."""
     from flask_wtf.csrf import CSRFProtect
 
     before = Flask("app", root_path=create_app.__globals__["__file__"].removesuffix("/app.py"))
@@ -438,9 +442,8 @@ def test_an_application_with_a_csrf_protection_of_its_own_still_signs_people_in(
 # -- current_account -----------------------------------------------------------------------------------------
 
 
-def test_current_account_is_false_for_visitors_and_an_account_for_others(
-    site: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_current_account_is_false_for_visitors(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
+    """For signed-in users it is their account."""
     seen: list[Any] = []
 
     @site.get("/look")
@@ -503,10 +506,6 @@ def lacks(visitor: Visitor, path: str) -> tuple[str, str] | None:
     return error["missing"], error["reason"]
 
 
-def data_of(visitor: Visitor) -> dict[str, Any]:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
-
-
 @pytest.mark.parametrize("path", ["/pay", "/office", "/practice", "/all"])
 def test_a_route_that_asks_for_rights_asks_for_a_session_first(desk: Flask, visitor: Visitor, path: str) -> None:
     assert visitor.get(path).headers["Location"] == f"/sign-in?next={path}"
@@ -514,9 +513,10 @@ def test_a_route_that_asks_for_rights_asks_for_a_session_first(desk: Flask, visi
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
 
 
-def test_a_member_has_what_their_session_gives_and_is_told_what_it_lacks(
+def test_member_gets_the_permissions_of_the_session(
     desk: Flask, visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
+    """A refusal names what is missing."""
     visitor.sign_in(wallet)
     happened.clear()
     with unchanged(redis):
@@ -631,9 +631,7 @@ def test_a_route_can_not_ask_for_two_rights_of_one_kind(one: Callable[..., Any],
             outer(inner(view))
 
 
-def test_an_action_without_a_sentence_stops_the_application_from_starting(
-    app: Flask, redis: Redis, overrides: dict[str, Any]
-) -> None:
+def test_action_without_a_sentence_stops_the_start(app: Flask, redis: Redis, overrides: dict[str, Any]) -> None:
     with pytest.raises(Misconfigured, match=r"'shop\.open', which has no sentence"):
         app.get("/shop")(fresh_required(60, "shop.open")(view))
     before = Flask(__name__)
@@ -644,7 +642,7 @@ def test_an_action_without_a_sentence_stops_the_application_from_starting(
     WalletSessions(before, actions={"shop.open": "Open the shop."})
 
 
-def test_a_view_that_is_open_to_all_asks_visitors_to_sign_in_before_they_sign(app: Flask, visitor: Visitor) -> None:
+def test_public_view_asks_visitors_to_sign_in_before_signing(app: Flask, visitor: Visitor) -> None:
     @app.get("/shop")
     @public
     def shop() -> str:
@@ -710,7 +708,7 @@ def test_a_role_that_is_taken_is_gone_with_the_very_next_request(
     assert visitor.session_id != before
 
 
-def test_so_it_is_with_roles_of_the_application_s_own(
+def test_app_defined_role_change_rotates_the_session_id(
     make_app: Callable[..., Flask], wallet: Wallet, happened: list[events.Event]
 ) -> None:
     roles = {wallet.account(): "member"}
@@ -729,7 +727,7 @@ def test_so_it_is_with_roles_of_the_application_s_own(
     assert visitor.sign_out().status_code == 303
 
 
-def test_a_verification_that_lapses_is_gone_with_the_next_request(
+def test_expired_verification_ends_with_the_next_request(
     desk: Flask,
     services: Services,
     visitor: Visitor,
@@ -754,7 +752,7 @@ def test_a_verification_that_lapses_is_gone_with_the_next_request(
     assert visitor.attempt(wallet, session_type="professional").headers["Location"].startswith("/unauthorized")
 
 
-def test_a_verification_that_is_withdrawn_is_gone_with_the_next_request(
+def test_revoked_verification_ends_with_the_next_request(
     desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     account = parse(wallet.account())
@@ -789,7 +787,7 @@ def test_a_poll_never_changes_the_id_and_still_tells_the_truth(
     assert visitor.session_id != before
 
 
-def test_requests_at_the_moment_of_a_new_role_leave_one_living_id(
+def test_concurrent_requests_after_a_role_change_leave_one_id(
     desk: Flask, services: Services, wallet: Wallet, redis: Redis
 ) -> None:
     account = parse(wallet.account())
@@ -810,7 +808,6 @@ def test_requests_at_the_moment_of_a_new_role_leave_one_living_id(
 
 # -- Where a session is used from --------------------------------------------------------------------------------
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/17.5 Mobile/15E148 Safari/604.1"
@@ -835,7 +832,7 @@ def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
     return visitor
 
 
-def test_a_session_that_goes_on_elsewhere_says_what_changed(
+def test_session_used_from_elsewhere_announces_the_change(
     traveller: Visitor, wallet: Wallet, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     pass_time(61)
@@ -854,7 +851,7 @@ def test_a_session_that_goes_on_elsewhere_says_what_changed(
     assert (row["ip"], row["device"], row["user_agent"]) == ("203.0.113.7", "Firefox on Linux", FIREFOX)
 
 
-def test_it_says_so_at_most_once_a_minute(
+def test_address_change_is_announced_at_most_once_a_minute(
     traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     for number in range(20):
@@ -866,7 +863,7 @@ def test_it_says_so_at_most_once_a_minute(
     assert moves(happened) == ["ip"]
 
 
-def test_a_poll_from_elsewhere_is_not_looked_at(
+def test_poll_from_elsewhere_announces_no_change(
     traveller: Visitor, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     pass_time(61)
@@ -886,7 +883,7 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
 
 
-def test_a_shortened_address_that_stays_in_its_network_is_no_move(
+def test_shortened_address_in_the_same_network_is_no_move(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
@@ -930,9 +927,7 @@ def test_a_page_that_claims_another_network_gets_nothing_for_it(
     assert data_of(visitor)["permissions"][0] == "test-only"
 
 
-def test_a_sign_in_that_claims_another_network_than_its_text_gets_that_of_its_text(
-    desk: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_network_comes_from_the_signed_text_not_the_form(desk: Flask, visitor: Visitor, wallet: Wallet) -> None:
     challenge = visitor.challenge(wallet.account("eip155:11155111"))
     claims = {"network": "mainnet", "chain": "eip155:1", "account": wallet.account(), "permissions": "transact"}
     assert visitor.attempt(wallet, challenge, **claims).status_code == 303
@@ -961,7 +956,7 @@ def test_a_query_in_no_encoding_is_never_a_fault(site: Flask, visitor: Visitor, 
     assert visitor.get("/session", environ_overrides={"QUERY_STRING": query}).status_code == 200
 
 
-def test_who_is_sent_to_sign_in_comes_back_to_the_very_address(site: Flask, visitor: Visitor) -> None:
+def test_sign_in_returns_to_the_exact_address(site: Flask, visitor: Visitor) -> None:
     site.get("/files/<path:name>")(signed_in(lambda name: name))
     answer = visitor.get("/files/a%3Fb%20c%25/%C3%A9?x=%26&y=1")
     assert answer.headers["Location"] == "/sign-in?next=/files/a%253Fb%2520c%2525/%25C3%25A9?x%3D%2526%26y%3D1"

@@ -114,7 +114,7 @@ def test_every_kind_of_response_has_every_header(
         demand_headers(response)
 
 
-def test_so_has_every_response_to_who_is_signed_in(site: Flask, wallet: Wallet) -> None:
+def test_every_response_to_a_signed_in_user_has_the_headers(site: Flask, wallet: Wallet) -> None:
     visitor = Visitor(site)
     demand_headers(visitor.attempt(wallet))
     for path in ("/", "/session", "/sign-in", "/sign-out", "/api/auth/sessions/validate", "/nothing", "/broken"):
@@ -122,7 +122,7 @@ def test_so_has_every_response_to_who_is_signed_in(site: Flask, wallet: Wallet) 
     demand_headers(visitor.sign_out())
 
 
-def test_so_has_503(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+def test_503_has_the_headers(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     visitor = Visitor(make_app(SESSIONS_CORE_REDIS_URL=f"unix://{tmp_path}/nobody.sock"))
     visitor.session_id = "A" * 55
     for path in ("/session", "/api/auth/sessions/validate"):
@@ -145,7 +145,7 @@ def test_files_and_304_have_them_and_may_be_kept(site: Flask) -> None:
         demand_headers(beyond)
 
 
-def test_a_shared_cache_keeps_nothing_of_a_session(site: Flask, wallet: Wallet) -> None:
+def test_shared_cache_keeps_no_session_page(site: Flask, wallet: Wallet) -> None:
     visitor = Visitor(site)
     assert visitor.get("/cached").headers["Cache-Control"] == "public, max-age=60"
     assert "Cookie" in visitor.get("/cached").headers["Vary"]
@@ -233,7 +233,7 @@ def test_nothing_is_reported_unless_asked(app: Flask) -> None:
     assert "Reporting-Endpoints" not in response.headers
 
 
-def test_what_runs_before_flask_answers_has_them_too(app: Flask) -> None:
+def test_responses_before_flask_have_the_headers(app: Flask) -> None:
     """A WSGI layer that an adopter puts inside ours, and an exception that escapes it."""
     from sessions_core.web.headers import SecurityHeaders
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ from sessions_core import events
 from sessions_core.parts.operations import metrics, readiness
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .conftest import SECRET
-from .servers import Listener, Server, commands_run, running
-from .test_metrics import grown, read
+from .constants import PRODUCTION, ROOT, SECRET
+from .metric_samples import grown, read
+from .servers import Listener, Server, commands_run
 
-ROOT = Path(__file__).parent.parent
 READER = "the secret of whoever reads numbers, 0123456789"
-PRODUCTION = {"SESSIONS_CORE_DEVELOPMENT": False, "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
 PATHS = ("/livez", "/readyz", "/metrics")
 
 
@@ -31,12 +28,6 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A busy machine may be slow where it is not slowness that is tested."""
     monkeypatch.setattr(readiness, "SECONDS", 10)
     return monkeypatch
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(Server(tmp_path, "--appendonly", "yes")) as server:
-        yield server
 
 
 def ask(app: Flask, path: str, base: str = ORIGIN, **headers: str) -> TestResponse:
@@ -65,7 +56,7 @@ def test_alive_while_redis_is_gone_and_not_ready(make_app: Callable[..., Flask],
     assert re.fullmatch("[0-9a-f]{16}", error["request_id"])
 
 
-def test_ready_says_so(app: Flask) -> None:
+def test_ready_app_answers_200(app: Flask) -> None:
     answer = ask(app, "/readyz")
     assert (answer.status_code, answer.get_json()) == (200, {"success": True, "data": {"ready": True}})
 
@@ -77,7 +68,7 @@ def test_a_redis_that_hangs_is_answered_in_time(make_app: Callable[..., Flask], 
         assert ask(app, "/readyz").get_json()["error"]["reason"] == "redis_slow"
 
 
-def test_what_is_wrong_is_a_word_and_never_an_address(make_app: Callable[..., Flask], server: Server) -> None:
+def test_readiness_gives_a_reason_word_and_no_address(make_app: Callable[..., Flask], server: Server) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     server.stop()
     answer = ask(app, "/readyz")
@@ -107,7 +98,7 @@ def test_machines_leave_no_trace_and_get_no_cookie(app: Flask, redis: Redis, pat
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_changed_there(app: Flask, path: str, method: str) -> None:
+def test_health_endpoints_accept_no_unsafe_method(app: Flask, path: str, method: str) -> None:
     answer = app.test_client().open(path, method=method, base_url=ORIGIN, headers={"Origin": ORIGIN})
     assert answer.status_code == 405
 
@@ -126,7 +117,7 @@ def test_only_these_paths_are_answered_under_any_name(app: Flask, path: str) -> 
 # -- The numbers -------------------------------------------------------------------------------------------------
 
 
-def test_in_development_anybody_on_this_machine_reads_the_numbers(app: Flask) -> None:
+def test_development_serves_metrics_to_local_callers(app: Flask) -> None:
     answer = ask(app, "/metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == metrics.CONTENT_TYPE
@@ -144,7 +135,7 @@ def test_without_a_secret_production_has_no_numbers(make_app: Callable[..., Flas
 
 
 @pytest.mark.parametrize("development", [True, False])
-def test_with_a_secret_only_who_knows_it_reads_the_numbers(
+def test_metrics_secret_is_required_when_set(
     make_app: Callable[..., Flask], server: Server, development: bool
 ) -> None:
     settings: dict[str, Any] = {} if development else PRODUCTION
@@ -157,7 +148,7 @@ def test_with_a_secret_only_who_knows_it_reads_the_numbers(
     assert ask(app, "/metrics", "http://10.0.0.7", Authorization=f"bearer {READER}").status_code == 200
 
 
-def test_the_numbers_agree_with_what_people_did(app: Flask, wallet: Wallet, redis: Redis) -> None:
+def test_metrics_match_the_users_actions(app: Flask, wallet: Wallet, redis: Redis) -> None:
     def numbers() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         redis.delete("wallet:census:due")
         return read(ask(app, "/metrics").get_data())

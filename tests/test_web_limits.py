@@ -53,10 +53,10 @@ def test_too_many_texts_are_429_with_the_seconds_to_wait(
     error = answer.get_json()["error"]
     assert error["code"] == "rate_limited"
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions_api.create_challenge")]
+    assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions_json.create_challenge")]
 
 
-def test_nobody_locks_another_out_by_naming_their_account(strict: Flask, wallet: Wallet) -> None:
+def test_naming_an_account_does_not_lock_its_owner_out(strict: Flask, wallet: Wallet) -> None:
     attacker, owner = at(strict, HERE), at(strict, THERE)
     assert asked(attacker, wallet, 5)[-1] == 429
     for _ in range(4):
@@ -65,9 +65,7 @@ def test_nobody_locks_another_out_by_naming_their_account(strict: Flask, wallet:
     assert owner.signed_in
 
 
-def test_people_of_one_address_share_it_and_a_browser_has_a_limit_of_its_own(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_address_limit_is_shared_and_each_browser_has_its_own(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_CHALLENGES_PER_ADDRESS="5/minute", SESSIONS_CORE_CHALLENGES_PER_BROWSER="2/minute")
     one, another, third = (at(app, HERE) for _ in range(3))
     for each in (one, another, third):
@@ -93,7 +91,7 @@ def test_two_addresses_of_one_64_count_together(strict: Flask, wallet: Wallet) -
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"]
 )
-def test_a_header_makes_nobody_somebody_else(strict: Flask, wallet: Wallet, header: str) -> None:
+def test_forged_header_does_not_change_the_limited_address(strict: Flask, wallet: Wallet, header: str) -> None:
     visitor = at(strict, HERE)
     answers = [ask(visitor, wallet, headers={header: f"198.51.100.{number}"}) for number in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
@@ -110,7 +108,7 @@ def test_behind_a_proxy_the_address_that_it_saw_counts(make_app: Callable[..., F
     assert through(THERE, HERE) == 201
 
 
-def test_a_page_elsewhere_spends_nothing_of_its_visitors(strict: Flask, wallet: Wallet) -> None:
+def test_other_site_can_not_use_up_a_visitors_limit(strict: Flask, wallet: Wallet) -> None:
     visitor = at(strict, HERE)
     hostile = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert asked(visitor, wallet, 5, headers=hostile) == [403] * 5
@@ -120,7 +118,7 @@ def test_a_page_elsewhere_spends_nothing_of_its_visitors(strict: Flask, wallet: 
 # -- The sign-in form --------------------------------------------------------------------------------------------
 
 
-def test_too_many_sign_ins_show_the_page_with_the_seconds_and_burn_nothing(
+def test_too_many_sign_ins_show_the_wait_and_consume_no_nonce(
     strict: Flask, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     visitor = at(strict, HERE)
@@ -146,7 +144,7 @@ def test_too_many_sign_ins_show_the_page_with_the_seconds_and_burn_nothing(
     assert visitor.attempt(wallet, challenge).status_code == 303
 
 
-def test_who_is_signed_in_stays_so_when_signing_in_again_is_too_often(strict: Flask, wallet: Wallet) -> None:
+def test_rate_limited_sign_in_keeps_the_current_session(strict: Flask, wallet: Wallet) -> None:
     visitor = at(strict, HERE)
     session = visitor.sign_in(wallet)
     for _ in range(3):
@@ -168,9 +166,8 @@ def test_ordinary_requests_ask_for_no_counter(strict: Flask, wallet: Wallet, red
     assert "incrby" not in commands_run(redis)
 
 
-def test_without_redis_texts_are_limited_all_the_same_and_nothing_is_a_500(
-    make_app: Callable[..., Flask], wallet: Wallet, tmp_path: Path
-) -> None:
+def test_rate_limits_work_without_redis(make_app: Callable[..., Flask], wallet: Wallet, tmp_path: Path) -> None:
+    """No answer is a 500."""
     with running(Server(tmp_path)) as server:
         app = make_app(
             SESSIONS_CORE_REDIS_URL=server.url,
@@ -186,9 +183,7 @@ def test_without_redis_texts_are_limited_all_the_same_and_nothing_is_a_500(
         assert int(answers[-1].headers["Retry-After"]) > 0
 
 
-def test_the_limits_that_come_with_the_settings_let_people_err_many_times(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_default_limits_allow_many_mistakes(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     fields = Settings.__dataclass_fields__
     limits = {
         name: field.default for name, field in fields.items() if name.endswith(("_per_address", "_per_browser"))
@@ -205,9 +200,8 @@ def test_the_limits_that_come_with_the_settings_let_people_err_many_times(
 # -- Every way in is counted -----------------------------------------------------------------------------------------
 
 
-def test_a_sign_in_as_json_counts_like_one_by_the_form_and_spends_no_challenge(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_json_sign_in_counts_like_the_form(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """A refused attempt consumes no challenge."""
     app = make_app(SESSIONS_CORE_SIGN_INS_PER_ADDRESS="2/minute")
     client = ApiClient(app)
     client.sign_in(wallet)
@@ -231,7 +225,8 @@ def test_too_many_refreshes_are_refused_and_the_family_lives_on(
     assert client.get("/api/auth/sessions/validate").status_code == 200
 
 
-def test_making_trial_wallets_and_signing_with_them_counts_as_texts_do(make_app: Callable[..., Flask]) -> None:
+def test_trial_wallet_requests_count_as_challenges(make_app: Callable[..., Flask]) -> None:
+    """Making one and signing with it."""
     app = make_app(SESSIONS_CORE_CHALLENGES_PER_ADDRESS="3/minute")
     visitor = Visitor(app)
     token = {"X-CSRFToken": visitor.token()}

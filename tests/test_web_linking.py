@@ -20,14 +20,15 @@ from sessions_core.parts.linked_wallets.user import born_id
 from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.messages import read
-from sessions_core.sign_in.verifiers import LAYOUTS
+from sessions_core.sign_in.verifiers import layouts
 from sessions_core.web.services import Services
 
-from .actors import Visitor, Wallet, as_browsers_send, together
+from .actors import Visitor, Wallet, as_browsers_send, handle_of, together
+from .constants import ALICE, ANOTHER
+from .devices import handles, listed, message, reason
 from .signers import SolanaSigner, StacksSigner
 from .snapshot import unchanged
-from .stored import ALICE, ANOTHER
-from .test_web_devices import handle_of, handles, listed, message, reason
+from .stored import link_of
 from .time_machine import TimeMachine
 
 
@@ -135,7 +136,7 @@ def elsewhere(app: Flask, wallet: Wallet) -> Visitor:
 # -- Linking -----------------------------------------------------------------------------------------------------
 
 
-def test_both_sides_sign_a_text_that_names_the_other(
+def test_both_wallets_sign_a_text_that_names_the_other(
     person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
 ) -> None:
     before = who(person)
@@ -145,7 +146,7 @@ def test_both_sides_sign_a_text_that_names_the_other(
         "accounts": [wallet.account()],
         "account": wallet.account(),
     }
-    text = read(asked(person, second.account()).get_json()["data"]["message"], LAYOUTS)
+    text = read(asked(person, second.account()).get_json()["data"]["message"], layouts())
     assert text.address == second.address
     assert f" {wallet.account()}:" in str(text.statement)
     waiting = person.submit("/session/wallets", **signed(person, second))
@@ -161,7 +162,7 @@ def test_both_sides_sign_a_text_that_names_the_other(
     assert message(person.get("/session")) == "linked"
 
 
-def test_both_are_one_person_and_each_keeps_its_own_account(
+def test_linked_wallets_share_a_user_and_keep_their_accounts(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet
 ) -> None:
     linked(person, wallet, second)
@@ -172,7 +173,7 @@ def test_both_are_one_person_and_each_keeps_its_own_account(
     assert state["accounts"] == [wallet.account(), second.account()]
 
 
-def test_wallets_of_several_chains_are_one_person(app: Flask, person: Visitor, wallet: Wallet) -> None:
+def test_wallets_of_several_chains_belong_to_one_user(app: Flask, person: Visitor, wallet: Wallet) -> None:
     solana, stacks = SolanaSigner(), StacksSigner()
     linked(person, wallet, solana)
     linked(person, wallet, stacks)
@@ -190,11 +191,11 @@ def test_wallets_of_several_chains_are_one_person(app: Flask, person: Visitor, w
     assert third.account() in who(person)["accounts"]
 
 
-def test_a_visitor_is_no_person(visitor: Visitor) -> None:
+def test_visitor_has_no_user_id(visitor: Visitor) -> None:
     assert who(visitor) == {}
 
 
-def test_the_link_page_is_for_who_is_signed_in(visitor: Visitor, person: Visitor, app: Flask) -> None:
+def test_link_page_needs_a_signed_in_user(visitor: Visitor, person: Visitor, app: Flask) -> None:
     page = person.get("/session/wallets/link")
     assert page.status_code == 200
     assert 'data-purpose="link"' in page.get_data(as_text=True)
@@ -218,7 +219,7 @@ def test_a_stolen_cookie_alone_links_nothing(
     assert len(who(person)["accounts"]) == 1
 
 
-def test_who_has_just_signed_in_signs_all_the_same(person: Visitor, second: Wallet) -> None:
+def test_linking_needs_a_signature_even_after_a_fresh_sign_in(person: Visitor, second: Wallet) -> None:
     waiting = person.submit("/session/wallets", **signed(person, second))
     assert waiting.headers["Location"].startswith("/confirm?")
 
@@ -236,7 +237,7 @@ def test_a_confirmation_for_one_wallet_links_no_other(
     assert len(who(person)["accounts"]) == 1
 
 
-def test_the_account_that_is_confirmed_is_the_one_that_has_signed(
+def test_only_the_account_that_signed_can_be_linked(
     person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
 ) -> None:
     # The page names one wallet, and brings the signature of another.
@@ -250,7 +251,7 @@ def test_the_account_that_is_confirmed_is_the_one_that_has_signed(
 
 
 @pytest.mark.parametrize("signature", ["", "0x" + "11" * 65, "not hex", "0x" + "f" * 9000])
-def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
+def test_linking_needs_the_signature_of_the_other_wallet(
     person: Visitor, wallet: Wallet, second: Wallet, signature: str
 ) -> None:
     answer = link(person, wallet, second, signature=signature)
@@ -258,9 +259,7 @@ def test_without_the_signature_of_the_other_wallet_nothing_is_linked(
     assert len(who(person)["accounts"]) == 1
 
 
-def test_the_signature_of_the_session_s_own_wallet_is_not_that_of_the_other(
-    person: Visitor, wallet: Wallet, second: Wallet
-) -> None:
+def test_own_wallet_can_not_sign_for_the_linked_one(person: Visitor, wallet: Wallet, second: Wallet) -> None:
     form = signed(person, second)
     text = form["message"].replace("\r\n", "\n")
     answer = person.confirm(wallet, person.submit("/session/wallets", **form | {"signature": wallet.sign(text)}))
@@ -270,7 +269,7 @@ def test_the_signature_of_the_session_s_own_wallet_is_not_that_of_the_other(
 # -- A text is good for one purpose, one session, once -----------------------------------------------------------
 
 
-def test_a_text_to_link_signs_nobody_in(
+def test_link_text_can_not_sign_in(
     app: Flask, person: Visitor, second: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     form = signed(person, second)
@@ -386,9 +385,10 @@ def test_a_text_to_link_is_written_for_nothing_else(
 # -- Whose account it is -----------------------------------------------------------------------------------------
 
 
-def test_an_account_of_somebody_else_s_is_refused_and_says_no_more_than_that(
+def test_account_of_another_user_is_refused_without_details(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
 ) -> None:
+    """Before the wallet has signed, nothing shows that it is linked elsewhere."""
     owner = Wallet()
     others = linked(elsewhere(app, owner), owner, second)
     # Before the wallet has signed, nothing tells a linked account from any other.
@@ -405,9 +405,7 @@ def test_an_account_of_somebody_else_s_is_refused_and_says_no_more_than_that(
     assert len(who(others)["accounts"]) == 2
 
 
-def test_one_s_own_account_is_refused_before_anybody_is_asked_to_sign(
-    person: Visitor, wallet: Wallet, second: Wallet, redis: Redis
-) -> None:
+def test_own_account_is_refused_before_signing(person: Visitor, wallet: Wallet, second: Wallet, redis: Redis) -> None:
     form = signed(person, second)
     linked(person, wallet, second)
     person.get("/session")
@@ -419,7 +417,7 @@ def test_one_s_own_account_is_refused_before_anybody_is_asked_to_sign(
             assert (again.status_code, code_of(again)) == (409, "account_linked")
 
 
-def test_beyond_the_limit_nobody_is_asked_to_sign(
+def test_account_limit_is_checked_before_signing(
     person: Visitor, wallet: Wallet, services: Services, redis: Redis, second: Wallet
 ) -> None:
     form = signed(person, second)
@@ -433,7 +431,7 @@ def test_beyond_the_limit_nobody_is_asked_to_sign(
         assert (again.status_code, code_of(again)) == (409, "accounts_too_many")
 
 
-def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -> None:
+def test_concurrent_links_give_the_wallet_to_one_user(app: Flask, second: Wallet) -> None:
     owners = [Wallet(), Wallet()]
     visitors = [elsewhere(app, owner) for owner in owners]
     jobs = []
@@ -444,7 +442,7 @@ def test_of_two_people_at_once_one_gets_the_wallet(app: Flask, second: Wallet) -
     assert sorted(len(who(visitor)["accounts"]) for visitor in visitors) == [1, 2]
 
 
-def test_of_two_people_who_link_each_other_one_is_told(app: Flask) -> None:
+def test_mutual_links_tell_one_user_that_it_is_linked(app: Flask) -> None:
     for _ in range(5):
         wallets = [Wallet(), Wallet()]
         visitors = [elsewhere(app, wallet) for wallet in wallets]
@@ -509,7 +507,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_what_is_no_account_is_refused_and_changes_nothing(
+def test_malformed_account_is_refused_and_changes_nothing(
     person: Visitor, redis: Redis, path: str, number: int
 ) -> None:
     token = person.token("/session")
@@ -541,9 +539,10 @@ def test_a_field_that_comes_twice_links_neither(
 # -- Unlinking ---------------------------------------------------------------------------------------------------
 
 
-def test_unlinking_takes_a_signature_that_names_the_wallet_and_ends_its_sessions(
+def test_unlinking_needs_a_signature_and_ends_its_sessions(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event], redis: Redis
 ) -> None:
+    """The signed text names the wallet."""
     linked(person, wallet, second)
     other = elsewhere(app, second)
     before = who(person)["id"]
@@ -570,7 +569,7 @@ def test_unlinking_takes_a_signature_that_names_the_wallet_and_ends_its_sessions
     assert who(other)["id"] not in (before, born_id(second.account()))
 
 
-def test_the_wallet_in_use_and_the_only_one_stay(
+def test_wallet_in_use_and_only_wallet_can_not_be_unlinked(
     person: Visitor, wallet: Wallet, second: Wallet, redis: Redis, stranger: Visitor
 ) -> None:
     answer = person.submit("/session/wallets/unlink", account=wallet.account())
@@ -597,7 +596,7 @@ def test_a_wallet_that_was_lost_is_unlinked_from_another(
     assert who(other)["id"] == born_id(wallet.account()), "the person stays the same one"
 
 
-def test_a_sign_in_that_is_under_way_does_not_survive_the_unlinking_of_its_wallet(
+def test_sign_in_under_way_does_not_survive_an_unlink(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, services: Services
 ) -> None:
     linked(person, wallet, second)
@@ -610,7 +609,7 @@ def test_a_sign_in_that_is_under_way_does_not_survive_the_unlinking_of_its_walle
 # -- The primary wallet ------------------------------------------------------------------------------------------
 
 
-def test_the_primary_wallet_changes_with_a_signature_that_names_it(
+def test_changing_the_primary_needs_a_signature_that_names_it(
     person: Visitor, wallet: Wallet, second: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     linked(person, wallet, second)
@@ -662,9 +661,10 @@ def test_permissions_follow_the_network_that_was_signed_for(
 # -- New ids (E6) ------------------------------------------------------------------------------------------------
 
 
-def test_every_living_session_of_the_person_goes_on_under_a_new_id_after_each_change(
+def test_each_link_change_rotates_every_session_of_the_user(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, happened: list[events.Event]
 ) -> None:
+    """Once per change."""
     linked(person, wallet, second)
     others = [elsewhere(app, wallet), elsewhere(app, second)]
     third = Wallet()
@@ -690,7 +690,7 @@ def test_every_living_session_of_the_person_goes_on_under_a_new_id_after_each_ch
         assert [each.session_id for each in others] == after, "once"
 
 
-def test_sessions_of_others_and_of_who_never_linked_keep_their_ids(
+def test_linking_rotates_no_session_of_other_users(
     person: Visitor, stranger: Visitor, wallet: Wallet, second: Wallet
 ) -> None:
     before = stranger.session_id
@@ -712,9 +712,10 @@ def test_a_session_that_signs_in_after_the_link_is_not_moved(
 # -- Devices -----------------------------------------------------------------------------------------------------
 
 
-def test_the_devices_page_shows_the_sessions_of_all_wallets_and_whose_they_are(
+def test_devices_page_shows_sessions_of_all_linked_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor
 ) -> None:
+    """Each row names its wallet if there are several."""
     page = person.get("/sessions").get_data(as_text=True)
     assert "session-address" not in page, "where there is one wallet, its address says nothing"
     linked(person, wallet, second)
@@ -727,7 +728,7 @@ def test_the_devices_page_shows_the_sessions_of_all_wallets_and_whose_they_are(
     assert handle_of(stranger) not in page
 
 
-def test_a_session_of_a_linked_wallet_is_named_and_ended_like_any_other(
+def test_session_of_a_linked_wallet_can_be_named_and_revoked(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor
 ) -> None:
     linked(person, wallet, second)
@@ -742,7 +743,7 @@ def test_a_session_of_a_linked_wallet_is_named_and_ended_like_any_other(
     assert person.signed_in
 
 
-def test_a_session_that_a_signature_ends_is_described_although_it_is_of_another_wallet(
+def test_confirm_page_describes_a_linked_wallets_session(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, pass_time: TimeMachine
 ) -> None:
     linked(person, wallet, second)
@@ -759,7 +760,7 @@ def test_a_session_that_a_signature_ends_is_described_although_it_is_of_another_
 
 
 @pytest.mark.parametrize("path", ["/sessions/others", "/api/auth/sessions?scope=others"])
-def test_all_others_are_those_of_all_wallets(
+def test_revoking_all_others_covers_all_linked_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
 ) -> None:
     linked(person, wallet, second)
@@ -775,7 +776,7 @@ def test_all_others_are_those_of_all_wallets(
 
 
 @pytest.mark.parametrize("path", ["/sessions/everywhere", "/api/auth/sessions?scope=all"])
-def test_everywhere_is_with_all_wallets(
+def test_revoking_everywhere_covers_all_linked_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, stranger: Visitor, path: str
 ) -> None:
     linked(person, wallet, second)
@@ -794,7 +795,7 @@ def test_everywhere_is_with_all_wallets(
 # -- What people read --------------------------------------------------------------------------------------------
 
 
-def test_both_wallets_read_of_it_in_their_activity(
+def test_unlinking_is_in_the_activity_of_both_wallets(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet
 ) -> None:
     linked(person, wallet, second)
@@ -811,9 +812,7 @@ def test_both_wallets_read_of_it_in_their_activity(
     assert "activity-one-wallet" not in page
 
 
-def test_the_session_page_shows_each_wallet_and_what_can_be_done_with_it(
-    person: Visitor, wallet: Wallet, second: Wallet
-) -> None:
+def test_session_page_shows_each_wallet_and_its_actions(person: Visitor, wallet: Wallet, second: Wallet) -> None:
     page = person.get("/session").get_data(as_text=True)
     assert "Link another wallet" in page
     for test_id in ("wallet-primary", "wallet-unlink", "wallet-prefer"):
@@ -829,9 +828,11 @@ def test_the_session_page_shows_each_wallet_and_what_can_be_done_with_it(
 # -- Redis goes away, or another secret comes --------------------------------------------------------------------
 
 
-def test_when_redis_stops_in_the_middle_of_a_link_nothing_is_linked_and_it_can_be_made_again(
+def test_interrupted_link_is_503_and_can_be_retried(
     person: Visitor, wallet: Wallet, second: Wallet, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing is linked."""
+
     def gone(*_: Any) -> bool:
         raise StoreUnavailable("gone", retry_after=1)
 
@@ -845,7 +846,7 @@ def test_when_redis_stops_in_the_middle_of_a_link_nothing_is_linked_and_it_can_b
     assert len(who(person)["accounts"]) == 2
 
 
-def test_a_secret_that_was_dropped_leaves_each_wallet_alone_and_signs_nobody_out_who_knows_the_new_one(
+def test_dropped_secret_unlinks_wallets_and_keeps_sessions(
     make_app: Callable[..., Flask],
     person: Visitor,
     wallet: Wallet,
@@ -853,6 +854,7 @@ def test_a_secret_that_was_dropped_leaves_each_wallet_alone_and_signs_nobody_out
     overrides: dict[str, Any],
     redis: Redis,
 ) -> None:
+    """Sessions encrypted with the new secret go on; each wallet is alone."""
     linked(person, wallet, second)
     during = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
     moved = Visitor(during)
@@ -875,13 +877,13 @@ def test_a_request_of_a_linked_account_costs_no_more_round_trips(
     linked(person, wallet, second)
     person.get("/page")
     sent: list[Any] = []
-    call = services.repository._connection.call
+    call = link_of(services.repository).call
 
     def counted(*command: Any) -> Any:
         sent.append(command[0])
         return call(*command)
 
-    monkeypatch.setattr(services.repository._connection, "call", counted)
+    monkeypatch.setattr(link_of(services.repository), "call", counted)
     assert person.get("/page").get_data(as_text=True) == "a page"
     assert sent == ["MGET"]
     sent.clear()

@@ -21,9 +21,8 @@ from sessions_core import events
 from sessions_core.web.logs import JsonLines, Readable
 
 from .actors import ORIGIN, Visitor, Wallet
-from .conftest import SECRET
+from .constants import ROOT, SECRET
 
-ROOT = Path(__file__).parent.parent
 HOSTILE = 'x"}\n{"event": "session.created"}\r\x1b[2J\u202e\u2028\x9b\x00'
 ENDED = events.SessionEnded(handle="sess_1", account=None, reason="signed_out")
 
@@ -103,7 +102,7 @@ def test_hostile_text_ends_no_line_and_steers_no_terminal(lines: StringIO) -> No
 
 
 @pytest.mark.parametrize("formatter", [JsonLines(), Readable()], ids=["json", "readable"])
-def test_half_a_character_is_written_all_the_same(formatter: logging.Formatter) -> None:
+def test_lone_surrogate_is_logged_escaped(formatter: logging.Formatter) -> None:
     # Not by a logger: pytest collects what they say, and can't send half a character from one worker to another.
     record = logging.LogRecord("sessions_core", logging.INFO, __file__, 1, "opened at %s", ("\ud800",), None)
     assert "\\ud800" in formatter.format(record)
@@ -115,7 +114,7 @@ def test_a_value_that_json_does_not_know_is_written_all_the_same(lines: StringIO
     assert line["data"]["handle"] == "b'\\xff'"
 
 
-def test_what_a_person_does_is_in_the_log_and_no_secret_is(
+def test_log_has_the_users_actions_and_no_secret(
     app: Flask, visitor: Visitor, wallet: Wallet, lines: StringIO
 ) -> None:
     challenge = visitor.challenge(wallet.account())
@@ -200,7 +199,7 @@ def run(redis_url: str, tmp_path: Path, config: str, origin: str, before: str = 
     return done.stderr.splitlines()
 
 
-def test_production_writes_json_for_the_package_and_the_application(redis_url: str, tmp_path: Path) -> None:
+def test_production_log_is_json_for_package_and_app(redis_url: str, tmp_path: Path) -> None:
     found = [json.loads(line) for line in run(redis_url, tmp_path, PRODUCTION, "https://app.example.org")]
     assert [line.get("event") or line["logger"] for line in found] == [
         "site",  # Flask, with the traceback
@@ -240,7 +239,7 @@ def test_the_documented_configuration_has_all_loggers_write_json(redis_url: str,
     assert {json.loads(line).get("event") for line in found} >= {"session.ended", "request.refused"}
 
 
-def test_a_command_prints_what_it_did_and_no_line_of_the_log(redis_url: str, tmp_path: Path) -> None:
+def test_command_prints_its_result_and_no_log_line(redis_url: str, tmp_path: Path) -> None:
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environ |= {"SESSION_SECRET": SECRET, "REDIS_URL": redis_url, "DEVELOPMENT": "1"}
     command = [str(Path(sys.executable).parent / "flask"), "--app", "app", "sessions", "revoke-all"]

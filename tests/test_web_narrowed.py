@@ -115,10 +115,10 @@ def test_a_narrowed_session_is_narrow_in_everything(
 
 
 @pytest.mark.parametrize(("method", "path", "right"), CLOSED, ids=[f"{each[0]} {each[1]}" for each in CLOSED])
-def test_what_is_asked_for_by_name_is_kept(
+def test_requested_right_is_kept(
     site: Flask, wallet: Wallet, pass_time: TimeMachine, method: str, path: str, right: str
 ) -> None:
-    """And so is everything in a session that was not narrowed."""
+    """A session that was not narrowed keeps every right."""
     other = Visitor(site)
     other.sign_in(wallet)
     by_name = "role:admin" if right == "admin" else right
@@ -173,8 +173,8 @@ def test_a_narrowed_session_does_with_itself_as_before(
     assert not visitor.signed_in
 
 
-def test_a_narrowed_session_is_told_of_no_other(site: Flask, wallet: Wallet) -> None:
-    """The notice names the device and the address of a session that this one has no say in."""
+def test_narrowed_session_sees_no_recent_sign_ins(site: Flask, wallet: Wallet) -> None:
+    """The notice names device and address of a session that this one must not manage."""
     clients = [ApiClient(site) for _ in range(3)]
     clients[0].sign_in(wallet, permissions=["read:profile"])
     clients[1].sign_in(wallet, permissions=["read:profile", OWN_SESSIONS])

@@ -26,9 +26,9 @@ from sessions_core.web.guards import public, sessionless
 from sessions_core.web.operation import described, operation
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_header, handle_of
+from .constants import ROOT
 from .time_machine import TimeMachine
 
-ROOT = Path(__file__).parent.parent
 PATH = "/api/openapi.json"
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -98,9 +98,7 @@ def test_every_json_route_is_in_the_document_and_nothing_else_is(
         assert known == rule.rule.startswith(JSON_ROUTES), rule
 
 
-def test_the_document_is_read_without_a_session_and_without_redis(
-    make_app: Callable[..., Flask], tmp_path: Any
-) -> None:
+def test_document_needs_no_session_and_no_redis(make_app: Callable[..., Flask], tmp_path: Any) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=f"unix://{tmp_path}/nobody.sock")
     answer = Visitor(app).get(PATH)
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
@@ -108,7 +106,7 @@ def test_the_document_is_read_without_a_session_and_without_redis(
     assert answer.headers.getlist("Set-Cookie") == []
 
 
-def test_every_code_in_the_document_is_of_the_closed_set_and_under_its_status(
+def test_every_documented_code_is_known_with_its_status(
     described_service: dict[str, Any],
 ) -> None:
     known, seen = errors.catalogue(), set()
@@ -123,7 +121,7 @@ def test_every_code_in_the_document_is_of_the_closed_set_and_under_its_status(
     assert known.keys() - seen == {"method_not_allowed"}
 
 
-def test_bodies_are_described_by_what_validates_them(described_service: dict[str, Any]) -> None:
+def test_documented_bodies_match_their_validation(described_service: dict[str, Any]) -> None:
     body = operations(described_service)["POST /api/auth/sessions/refresh"]["requestBody"]
     assert body == {
         "required": True,
@@ -149,7 +147,7 @@ def test_bodies_are_described_by_what_validates_them(described_service: dict[str
         ("GET /.well-known/jwks.json", [{}]),
     ],
 )
-def test_each_route_says_what_to_bring_along(
+def test_each_route_documents_its_security(
     described_service: dict[str, Any], name: str, security: list[dict[str, list[str]]]
 ) -> None:
     assert operations(described_service)[name]["security"] == security
@@ -171,7 +169,7 @@ def test_a_401_names_its_reasons_and_a_step_up_its_header(described_service: dic
     assert [each["name"] for each in told["parameters"]] == ["handle", "Wallet-Confirmation"]
 
 
-def test_a_route_of_the_application_that_is_an_operation_is_described_too(app: Flask) -> None:
+def test_app_route_declared_as_an_operation_is_described(app: Flask) -> None:
     class Greeting(msgspec.Struct):
         """A greeting."""
 
@@ -271,9 +269,7 @@ def tokens(app: Flask, wallet: Wallet) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["visitor", "cookie", "token"])
-def test_no_request_gets_a_5xx_or_an_answer_that_is_not_in_the_document(
-    app: Flask, schema: OpenApiSchema, kind: str
-) -> None:
+def test_every_fuzzed_answer_is_documented_and_no_5xx(app: Flask, schema: OpenApiSchema, kind: str) -> None:
     caller, statuses = Caller(app, kind), defaultdict[str, set[int]](set)
     for result in schema.get_all_operations():
         told = result.ok()
@@ -427,7 +423,7 @@ def test_a_form_without_its_token_is_refused_as_described(schema: OpenApiSchema,
         assert schema[path][method].validate_response(answer) is None, name
 
 
-def test_a_request_that_waits_for_its_signature_is_answered_as_described(
+def test_step_up_answers_match_the_document(
     schema: OpenApiSchema, person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     pass_time(400)

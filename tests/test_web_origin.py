@@ -12,7 +12,7 @@ from sessions_core.errors import CrossSiteRequest
 from sessions_core.settings import Settings
 from sessions_core.web.csrf import is_safe_path, refuse_cross_site, safe_path
 
-from .test_web_pages import CROSS_SITE, HOSTILE_NEXT
+from .hostile import CROSS_SITE, HOSTILE_NEXT
 
 SETTINGS = Settings(secrets=("unused",), public_origin="http://localhost:5000")
 
@@ -105,5 +105,5 @@ def test_every_single_character_after_the_slash_keeps_the_host() -> None:
 
 
 @pytest.mark.parametrize("target", [None, ""])
-def test_no_target_is_the_other(target: str | None) -> None:
+def test_missing_target_falls_back_to_the_default(target: str | None) -> None:
     assert safe_path(target, "/session") == "/session"

@@ -27,20 +27,14 @@ from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of
+from .answers import code_on_page as code_of
+from .answers import data_of
+from .changed_texts import CHANGES
+from .ethereum_signatures import other_encodings
+from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
-from .test_chains_eip155 import TestEip155 as Eip155
-from .test_challenges import CHANGES
-from .time_machine import Clock, TimeMachine
-
-
-def code_of(response: TestResponse) -> str:
-    """The code that a refused sign-in or an error page shows."""
-    page = response.get_data(as_text=True)
-    found = re.search(
-        r'data-testid="server-code".*?<code[^>]*>([a-z_]+)</code>|data-code="([a-z_]+)"', page, re.DOTALL
-    )
-    assert found, page
-    return found[1] or found[2]
+from .stored import link_of
+from .time_machine import Clock, TimeMachine, ask_again
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -86,10 +80,6 @@ def test_a_sign_in_makes_one_event_and_goes_to_the_session(
     assert event.handle.startswith("sess_")
 
 
-def data_of(visitor: Visitor) -> dict[str, Any]:
-    return visitor.json("/api/auth/sessions/validate").get_json()["data"]
-
-
 def length(data: dict[str, Any]) -> float:
     """How many seconds the session has in all, at most, from now on."""
     end, now = (datetime.fromisoformat(data[name]) for name in ("absolute_expires_at", "now"))
@@ -97,7 +87,7 @@ def length(data: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("600", 600), ("1", 120), ("99999999", 43_200)])
-def test_the_form_may_ask_for_a_shorter_session_and_gets_no_longer_one(
+def test_form_can_shorten_but_not_lengthen_the_session(
     visitor: Visitor, wallet: Wallet, asked: str, seconds: int
 ) -> None:
     visitor.sign_in(wallet, duration=asked)
@@ -106,9 +96,7 @@ def test_the_form_may_ask_for_a_shorter_session_and_gets_no_longer_one(
     assert data["time_remaining"] <= min(seconds, 1800)
 
 
-def test_the_form_may_ask_for_fewer_permissions_and_gets_none_beyond_its_type(
-    visitor: Visitor, wallet: Wallet
-) -> None:
+def test_form_can_drop_but_not_add_permissions(visitor: Visitor, wallet: Wallet) -> None:
     form = MultiDict(form_of(visitor, wallet))
     form.setlist("permissions", ["sign", "read:profile", "test-only", "manage:sessions", "admin", ""])
     assert visitor.post("/sign-in", data=form).status_code == 303
@@ -116,12 +104,12 @@ def test_the_form_may_ask_for_fewer_permissions_and_gets_none_beyond_its_type(
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "professional", "root", "standard "])
-def test_a_kind_of_session_that_the_account_may_not_have_is_refused(
+def test_session_type_the_account_may_not_have_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event], kind: str
 ) -> None:
-    """An anonymous one takes a proof that names no account: nobody gets it for a wallet's signature.
+    """An anonymous session needs a proof that names no account, so no wallet's signature gives one.
 
-    What was signed is still good for a session of another kind.
+    The signed text stays valid for another type.
     """
     form = form_of(visitor, wallet)
     with refused(redis, happened, "permission_denied"):
@@ -138,7 +126,8 @@ def test_the_line_feeds_of_a_form_may_be_those_of_a_browser(visitor: Visitor, wa
     assert visitor.post("/sign-in", data=form | {"message": form["message"].replace("\n", "\r\n")}).status_code == 303
 
 
-def test_the_session_cookie_has_every_flag_and_ends_with_the_browser(visitor: Visitor, wallet: Wallet) -> None:
+def test_session_cookie_has_every_flag(visitor: Visitor, wallet: Wallet) -> None:
+    """It ends with the browser."""
     (cookie,) = visitor.attempt(wallet).headers.getlist("Set-Cookie")
     assert re.fullmatch(
         r"__Host-session=[A-Za-z0-9_-]{55}; Secure; HttpOnly; Path=/; SameSite=Lax",
@@ -146,7 +135,7 @@ def test_the_session_cookie_has_every_flag_and_ends_with_the_browser(visitor: Vi
     )
 
 
-def test_who_ticks_the_box_keeps_the_cookie_until_the_absolute_end(visitor: Visitor, wallet: Wallet) -> None:
+def test_remember_me_keeps_the_cookie_until_the_absolute_end(visitor: Visitor, wallet: Wallet) -> None:
     cookies = visitor.attempt(wallet, remember="1").headers.getlist("Set-Cookie")
     assert [cookie.partition("=")[0] for cookie in cookies] == [SESSION_COOKIE, BROWSER_COOKIE]
     for cookie in cookies:
@@ -176,7 +165,7 @@ def test_a_page_that_only_reads_sets_no_cookie(visitor: Visitor, wallet: Wallet)
             assert response.headers.getlist("Set-Cookie") == []
 
 
-def test_a_signed_out_cookie_is_deleted_with_the_attributes_it_was_set_with(visitor: Visitor, wallet: Wallet) -> None:
+def test_sign_out_deletes_the_cookie_with_its_attributes(visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     response = visitor.sign_out()
     cookies = {cookie.partition("=")[0]: cookie for cookie in response.headers.getlist("Set-Cookie")}
@@ -199,9 +188,7 @@ def test_strict_cookies_by_setting(make_app: Callable[..., Flask], wallet: Walle
     assert all("SameSite=Strict" in cookie for cookie in cookies)
 
 
-def test_a_development_browser_without_secure_cookies_has_other_names(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_insecure_development_cookies_have_other_names(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     visitor = Visitor(make_app(SESSIONS_CORE_COOKIE_SECURE=False))
     (first,) = visitor.get("/sign-in").headers.getlist("Set-Cookie")
     (second,) = visitor.attempt(wallet).headers.getlist("Set-Cookie")
@@ -294,7 +281,7 @@ def test_challenges_of_several_tabs_are_open_at_once(visitor: Visitor, wallet: W
     assert visitor.attempt(wallet, second).status_code == 303
 
 
-def test_a_challenge_is_spent_even_if_the_signature_is_wrong(
+def test_challenge_is_consumed_even_by_a_wrong_signature(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     challenge = visitor.challenge(wallet.account())
@@ -351,7 +338,7 @@ def test_a_tampered_challenge_is_refused(
 @pytest.mark.parametrize(
     ("error", "change"), [each for name, each in CHANGES.items() if name not in ("CR LF", "a lone surrogate")]
 )
-def test_a_text_with_one_thing_changed_is_refused_by_what_is_wrong(
+def test_changed_text_is_refused_with_a_precise_error(
     visitor: Visitor,
     wallet: Wallet,
     redis: Redis,
@@ -366,7 +353,7 @@ def test_a_text_with_one_thing_changed_is_refused_by_what_is_wrong(
     assert visitor.client.get_cookie(SESSION_COOKIE) is None
 
 
-def test_a_text_changed_in_any_byte_signs_nobody_in(
+def test_text_changed_in_any_byte_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     form = form_of(visitor, wallet)
@@ -404,11 +391,11 @@ def test_bytes_that_are_no_utf_8_are_no_text(
 
 def _encodings() -> Iterator[tuple[str, str]]:
     message = "text"
-    yield from Eip155().other_encodings(Wallet().sign(message)).items()
+    yield from other_encodings(Wallet().sign(message)).items()
     yield "empty", ""
     yield "not hex", "0x" + "g" * 130
     yield "not ASCII", "0x" + "\u00e9" * 130
-    yield "too long", "0x" + "0" * (verifiers.MAX_SIGNATURE - 1)
+    yield "too long", "0x" + "0" * (verifiers.max_signature() - 1)
     yield "a JSON list", '["0x00"]'
 
 
@@ -426,9 +413,7 @@ def test_a_signature_in_any_other_encoding_is_refused(
     assert (response.status_code, code_of(response)) == (400, code)
 
 
-def test_an_empty_form_and_a_form_of_the_wrong_fields_are_refused(
-    visitor: Visitor, redis: Redis, happened: list[events.Event]
-) -> None:
+def test_empty_or_wrong_form_is_refused(visitor: Visitor, redis: Redis, happened: list[events.Event]) -> None:
     token = visitor.token()
     for form in ({}, {"account": "x"}, {"message": ""}, {"Message": "x", "CHALLENGE": "y"}):
         with refused(redis, happened, "challenge_malformed"):
@@ -452,7 +437,8 @@ def test_a_json_body_is_not_the_form(
         assert visitor.post("/sign-in", json=form, headers=headers).status_code == 400
 
 
-def test_a_refused_sign_in_says_what_to_do_and_repeats_nothing_of_the_form(visitor: Visitor, wallet: Wallet) -> None:
+def test_refused_sign_in_says_what_to_do_without_echo(visitor: Visitor, wallet: Wallet) -> None:
+    """The page repeats no field of the form."""
     challenge = visitor.challenge(wallet.account())
     form = {"csrf_token": visitor.token(), "signature": "0x<script>alert(1)</script>", "wallet": "<b>Wallet</b>"}
     response = visitor.post("/sign-in", data=challenge | form)
@@ -465,49 +451,6 @@ def test_a_refused_sign_in_says_what_to_do_and_repeats_nothing_of_the_form(visit
 
 
 # -- Where people are sent ----------------------------------------------------------------------------------------
-
-HOSTILE_NEXT = (
-    "//evil.example",
-    "///evil.example",
-    "//evil.example/session",
-    "/\\evil.example",
-    "\\\\evil.example",
-    "/\\/evil.example",
-    "/\t/evil.example",
-    "/\n/evil.example",
-    "\t//evil.example",
-    " //evil.example",
-    "/\r\nLocation: https://evil.example",
-    "/session\r\nSet-Cookie: a=b",
-    "/session\n",
-    "/session\0",
-    "/\x0b/evil.example",
-    "/\u2028/evil.example",
-    "/\u00e9",
-    "/session\u202e",
-    "https://evil.example",
-    "http:evil.example",
-    "http:///evil.example",
-    "https:/evil.example",
-    "HTTPS://EVIL.EXAMPLE",
-    "javascript:alert(1)",
-    "JaVaScRiPt:alert(1)",
-    "\x01javascript:alert(1)",
-    "java\nscript:alert(1)",
-    "data:text/html,x",
-    "evil.example",
-    "@evil.example",
-    "?next=//evil.example",
-    "#//evil.example",
-    ".",
-    "..//evil.example",
-    "session",
-    "/session\"onmouseover='alert(1)'",
-    "/<script>",
-    "/a b",
-    "/" + "a" * 5_000,
-    "/" + "a" * 10_000,
-)
 
 
 @pytest.mark.parametrize("target", HOSTILE_NEXT, ids=lambda target: ascii(target[:30]))
@@ -538,9 +481,7 @@ def test_a_path_on_this_site_is_where_people_go_on(visitor: Visitor, wallet: Wal
     assert (response.status_code, response.headers["Location"]) == (303, target)
 
 
-def test_who_asks_for_a_private_page_signs_in_and_comes_back_to_it(
-    app: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_private_page_is_shown_after_the_sign_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     @app.get("/private/<name>")
     @signed_in
     def private(name: str) -> str:
@@ -558,31 +499,12 @@ def test_who_asks_for_a_private_page_signs_in_and_comes_back_to_it(
 
 # -- Forms that are not ours -------------------------------------------------------------------------------------
 
-CROSS_SITE: list[dict[str, str]] = [
-    {"Sec-Fetch-Site": "cross-site"},
-    {"Sec-Fetch-Site": "same-site"},
-    {"Sec-Fetch-Site": ""},
-    {"Sec-Fetch-Site": "SAME-ORIGIN"},
-    {"Sec-Fetch-Site": "same-origin, cross-site"},
-    {"Origin": "https://evil.example"},
-    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-    {"Origin": "null", "Sec-Fetch-Site": "none"},
-    {"Origin": ""},
-    {"Origin": "https://localhost:5000"},
-    {"Origin": "http://localhost"},
-    {"Origin": "http://localhost:5001"},
-    {"Origin": "http://localhost:5000/"},
-    {"Origin": "http://LOCALHOST:5000"},
-    {"Origin": "http://localhost:5000.evil.example"},
-    {"Origin": "http://x@localhost:5000"},
-    {"Origin": "http://localhost:5000 http://evil.example"},
-]
-
 
 @pytest.mark.parametrize("headers", CROSS_SITE, ids=str)
-def test_a_form_from_another_site_is_refused_although_all_in_it_is_right(
+def test_form_from_another_site_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event], headers: dict[str, str]
 ) -> None:
+    """All its fields are right."""
     form = form_of(visitor, wallet)
     for path in ("/sign-in", "/sign-out", "/api/auth/sessions/logout", "/api/auth/challenges"):
         with refused(redis, happened, "cross_site_request"):
@@ -590,9 +512,7 @@ def test_a_form_from_another_site_is_refused_although_all_in_it_is_right(
         assert (response.status_code, code_of(response)) == (403, "cross_site_request")
 
 
-def test_an_address_typed_by_hand_and_an_old_browser_are_not_another_site(
-    app: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_typed_address_and_old_browser_count_as_this_site(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     form = form_of(visitor, wallet)
     assert visitor.client.post("/sign-in", base_url=ORIGIN, data=form).status_code == 303
     assert (
@@ -655,7 +575,7 @@ def test_the_token_of_another_session_is_refused(
     assert visitor.signed_in
 
 
-def test_the_token_of_an_earlier_session_of_the_same_browser_is_refused(
+def test_csrf_token_of_an_earlier_session_is_refused(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     visitor.sign_in(wallet)
@@ -676,7 +596,7 @@ def test_an_old_form_still_works_while_its_session_lives(
     assert visitor.post("/sign-out", data={"csrf_token": token}).status_code == 303
 
 
-def test_links_sign_nobody_out(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_link_does_not_sign_out(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     with unchanged(redis):
         assert visitor.get("/sign-out").status_code == 200
@@ -823,9 +743,7 @@ def test_two_session_cookies_are_none(
             assert response.status_code == 401
 
 
-def test_a_session_changed_in_any_character_of_its_id_is_another_s_guess(
-    visitor: Visitor, wallet: Wallet, redis: Redis
-) -> None:
+def test_session_id_with_a_changed_character_is_refused(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     session_id = visitor.sign_in(wallet)
     with unchanged(redis):
         for at, character in enumerate(session_id):
@@ -834,7 +752,8 @@ def test_a_session_changed_in_any_character_of_its_id_is_another_s_guess(
             assert response.status_code == 401
 
 
-def test_the_session_cookie_in_another_case_or_place_is_no_session(visitor: Visitor, wallet: Wallet) -> None:
+def test_session_id_under_another_name_is_no_session(visitor: Visitor, wallet: Wallet) -> None:
+    """Another cookie name, the query or the `Authorization` header."""
     session_id = visitor.sign_in(wallet)
     for cookie in (f"__host-session={session_id}", f"session={session_id}", f"{BROWSER_COOKIE}={session_id}"):
         assert with_cookie(visitor.app, cookie, "/session").status_code == 303
@@ -844,7 +763,7 @@ def test_the_session_cookie_in_another_case_or_place_is_no_session(visitor: Visi
 
 
 @pytest.mark.parametrize("value", ["", "x", "b" * 42, "b" * 44, "b" * 42 + "=", "b" * 5000])
-def test_a_forged_pre_sign_in_cookie_is_replaced_by_one_of_ours(app: Flask, value: str) -> None:
+def test_forged_pre_sign_in_cookie_is_replaced(app: Flask, value: str) -> None:
     (cookie,) = with_cookie(app, f"{BROWSER_COOKIE}={value}", "/sign-in").headers.getlist("Set-Cookie")
     assert cookie.startswith(f"{BROWSER_COOKIE}=")
     assert f"={value};" not in cookie
@@ -879,7 +798,7 @@ def test_a_fixed_session_id_does_not_survive_the_sign_in(app: Flask, visitor: Vi
 # -- Signing in again, and out --------------------------------------------------------------------------------------
 
 
-def test_signing_in_over_another_account_s_session_ends_it_and_carries_nothing_over(
+def test_sign_in_over_another_account_ends_it_and_its_data(
     app: Flask, visitor: Visitor, happened: list[events.Event]
 ) -> None:
     @app.post("/note")
@@ -921,7 +840,7 @@ def test_a_refused_sign_in_leaves_the_session_there_is_alone(visitor: Visitor, w
     assert wallet.address in visitor.get("/session").get_data(as_text=True)
 
 
-def test_signing_out_twice_is_fine(
+def test_signing_out_twice_succeeds(
     visitor: Visitor, wallet: Wallet, redis: Redis, happened: list[events.Event]
 ) -> None:
     visitor.sign_in(wallet)
@@ -982,7 +901,7 @@ def handle_of_session(visitor: Visitor, wallet: Wallet) -> str:
     return handle_of(visitor)
 
 
-def test_the_limits_on_the_page_are_those_of_what_ended(
+def test_sign_out_page_names_the_limits_of_the_ended_session(
     visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     visitor.sign_in(wallet)
@@ -1009,7 +928,7 @@ def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None
     assert "data-deleted" not in page
 
 
-def test_who_is_signed_in_is_led_on_from_every_such_link(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
+def test_signed_in_user_is_redirected_from_the_sign_out_page(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
     visitor.sign_in(wallet)
     response = visitor.get("/signed-out?reason=revoked")
     assert (response.status_code, response.headers["Location"]) == (303, "/session")
@@ -1079,9 +998,10 @@ def fragile(make_app: Callable[..., Flask], tmp_path: Path) -> Iterator[tuple[Fl
     server.stop()
 
 
-def test_without_redis_every_step_is_503_with_retry_after_and_its_own_words(
+def test_without_redis_every_step_is_503_with_retry_after(
     fragile: tuple[Flask, embedded.EmbeddedRedis], wallet: Wallet, happened: list[events.Event]
 ) -> None:
+    """Each step has its own words."""
     app, server = fragile
     visitor, stranger = Visitor(app), Visitor(app)
     form = form_of(stranger, wallet)
@@ -1130,15 +1050,17 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        services.repository._connection._breaker._next_try = 0.0  # a second has passed
+        ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
 
 
-def test_a_sign_in_that_fails_half_way_leaves_no_session_and_no_cookie(
+def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
     visitor: Visitor, wallet: Wallet, redis: Redis, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The nonce is consumed."""
+
     def fail(*_: object, **__: object) -> None:
         raise errors.StoreUnavailable("gone between the nonce and the record", retry_after=2)
 

@@ -20,8 +20,9 @@ from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
+from .constants import PRODUCTION
+from .logs import everything_logged
 from .snapshot import refused, unchanged
-from .test_secrets import everything_logged
 from .time_machine import TimeMachine
 
 MARKER = "__Host-share"
@@ -106,9 +107,7 @@ def shares(redis: Redis) -> list[bytes]:
 # -- The whole way ---------------------------------------------------------------------------------------------------
 
 
-def test_somebody_without_a_wallet_signs_in_with_one_that_is_made_for_them(
-    member: Newcomer, services: Services
-) -> None:
+def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer, services: Services) -> None:
     state = member.json("/api/auth/sessions/validate").get_json()["data"]
     assert (state["account"], state["network"], state["role"]) == (member.account, "testnet", "member")
     assert "test-only" in state["permissions"]
@@ -117,7 +116,7 @@ def test_somebody_without_a_wallet_signs_in_with_one_that_is_made_for_them(
     assert 'data-testid="pregenerated"' in member.get("/session").get_data(as_text=True)
 
 
-def test_it_ends_at_its_absolute_cap_all_the_same(member: Newcomer, pass_time: TimeMachine) -> None:
+def test_trial_wallet_session_ends_at_its_absolute_end(member: Newcomer, pass_time: TimeMachine) -> None:
     for _ in range(25):
         pass_time(1700)
         member.json("/api/auth/sessions/keep-alive", "POST", headers={"X-CSRFToken": member.token("/session")})
@@ -127,21 +126,23 @@ def test_it_ends_at_its_absolute_cap_all_the_same(member: Newcomer, pass_time: T
     assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "absolute")
 
 
-def test_a_step_up_takes_a_signature_of_both_halves(member: Newcomer, services: Services) -> None:
+def test_step_up_needs_a_signature_of_both_key_shares(member: Newcomer, services: Services) -> None:
     before = member.session_id
     assert member.step_up(member.submit("/session/extend")).status_code == 303
     assert member.session_id != before
     assert session_of(services, member).record.confirmed.keys() == {"session.extend"}
 
 
-def test_signing_spends_nothing_so_a_lost_answer_can_be_asked_for_again(newcomer: Newcomer) -> None:
+def test_lost_signature_can_be_requested_again(newcomer: Newcomer) -> None:
+    """Signing with a trial wallet consumes nothing."""
     challenge = newcomer.challenge(newcomer.account)
     first, second = (newcomer.ask(challenge).get_json()["data"]["signature"] for _ in range(2))
     assert first == second
     newcomer.enter()
 
 
-def test_the_note_that_this_browser_holds_a_half_is_no_secret_and_scripts_can_t_read_it(newcomer: Newcomer) -> None:
+def test_marker_cookie_is_http_only_and_holds_no_secret(newcomer: Newcomer) -> None:
+    """It records that this browser holds a key share."""
     cookie = newcomer.client.get_cookie(MARKER)
     assert cookie is not None
     assert (cookie.secure, cookie.http_only, cookie.path, cookie.same_site) == (True, True, "/", "Lax")
@@ -160,7 +161,7 @@ def sign_refused(newcomer: Newcomer, redis: Redis, expected: str, issued: dict[s
     assert "data" not in answer.get_json()
 
 
-def test_only_a_text_of_ours_is_signed(newcomer: Newcomer, redis: Redis) -> None:
+def test_trial_wallet_signs_only_our_own_texts(newcomer: Newcomer, redis: Redis) -> None:
     challenge = newcomer.challenge(newcomer.account)
     text = challenge["message"]
     for message, expected in (
@@ -182,7 +183,7 @@ def test_a_challenge_that_is_not_ours_is_not_signed(newcomer: Newcomer, redis: R
     sign_refused(newcomer, redis, "challenge_malformed", challenge, challenge=value)
 
 
-def test_a_stolen_half_signs_no_challenge_of_another_browser(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
+def test_stolen_key_share_signs_no_foreign_challenge(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
     thief = Newcomer(app)
     challenge = newcomer.challenge(newcomer.account)
     thief.get("/sign-in")
@@ -190,8 +191,8 @@ def test_a_stolen_half_signs_no_challenge_of_another_browser(newcomer: Newcomer,
     sign_refused(thief, redis, "challenge_foreign", challenge)
 
 
-def test_nor_one_of_no_browser_at_all(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
-    """Those are for tokens, and could be signed by whoever relays them."""
+def test_challenge_without_a_browser_is_not_signed(newcomer: Newcomer, app: Flask, redis: Redis) -> None:
+    """Such challenges are for tokens; an attacker could relay them to a victim to be signed."""
     script = Newcomer(app)
     script.account, script.share = newcomer.account, newcomer.share
     body = {"account": newcomer.account}
@@ -200,7 +201,7 @@ def test_nor_one_of_no_browser_at_all(newcomer: Newcomer, app: Flask, redis: Red
     sign_refused(newcomer, redis, "challenge_foreign", challenge)
 
 
-def test_a_spent_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis) -> None:
+def test_consumed_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis) -> None:
     challenge = newcomer.challenge(newcomer.account)
     signature = newcomer.ask(challenge).get_json()["data"]["signature"]
     form = {"message": challenge["message"], "challenge": challenge["challenge"], "signature": signature}
@@ -208,7 +209,7 @@ def test_a_spent_challenge_is_not_signed_again(newcomer: Newcomer, redis: Redis)
     sign_refused(newcomer, redis, "challenge_used", challenge)
 
 
-def test_nor_one_that_has_expired(newcomer: Newcomer, redis: Redis, pass_time: TimeMachine) -> None:
+def test_expired_challenge_is_not_signed(newcomer: Newcomer, redis: Redis, pass_time: TimeMachine) -> None:
     challenge = newcomer.challenge(newcomer.account)
     pass_time(301)
     sign_refused(newcomer, redis, "challenge_expired", challenge)
@@ -227,7 +228,7 @@ def test_the_same_address_on_another_network_is_another_wallet(newcomer: Newcome
     sign_refused(newcomer, redis, "share_mismatch", newcomer.challenge(mainnet), account=mainnet)
 
 
-def test_a_wrong_half_is_refused_with_one_event_and_no_effect(
+def test_wrong_key_share_is_refused_with_one_event(
     newcomer: Newcomer, redis: Redis, happened: list[events.Event]
 ) -> None:
     challenge = newcomer.challenge(newcomer.account)
@@ -240,7 +241,7 @@ def test_a_wrong_half_is_refused_with_one_event_and_no_effect(
 @pytest.mark.parametrize(
     "share", ["", "0x" + "11" * 31, "11" * 31, "11" * 33, "AA" * 32, "gg" * 32, "\uff11" * 64, "1" * 63 + "\n"]
 )
-def test_what_is_no_share_is_refused(newcomer: Newcomer, redis: Redis, share: str) -> None:
+def test_malformed_key_share_is_refused(newcomer: Newcomer, redis: Redis, share: str) -> None:
     challenge = newcomer.challenge(newcomer.account)
     sign_refused(newcomer, redis, "body_malformed", challenge, share=share)
 
@@ -248,13 +249,14 @@ def test_what_is_no_share_is_refused(newcomer: Newcomer, redis: Redis, share: st
 @pytest.mark.parametrize(
     "body", [{}, [], {"share": 1}, {"account": "x", "share": "1" * 64, "message": None, "challenge": ""}]
 )
-def test_what_is_no_body_is_refused(newcomer: Newcomer, body: Any) -> None:
+def test_malformed_body_is_refused(newcomer: Newcomer, body: Any) -> None:
     assert code(newcomer.json(SIGN, "POST", json=body)) == "body_malformed"
 
 
-def test_no_log_event_or_answer_of_a_failing_signature_holds_a_half(
+def test_failing_signatures_leak_no_key_share(
     newcomer: Newcomer, services: Services, happened: list[events.Event]
 ) -> None:
+    """No log line, event or answer holds one."""
     ours = services.shares.reveal(parse(newcomer.account)).hex()
     challenge = newcomer.challenge(newcomer.account)
     wrong = f"{int(newcomer.share, 16) ^ 1:064x}"
@@ -339,17 +341,15 @@ def exported(services: Services, newcomer: Newcomer) -> Wallet:
     return Wallet(Signer.from_key(bytes(a ^ b for a, b in zip(ours, bytes.fromhex(newcomer.share), strict=True))))
 
 
-def test_an_exported_key_in_another_browser_has_an_ordinary_session(
-    newcomer: Newcomer, services: Services, app: Flask
-) -> None:
-    """There is no half in that browser whose absence could end it."""
+def test_exported_key_has_an_ordinary_session_elsewhere(newcomer: Newcomer, services: Services, app: Flask) -> None:
+    """The other browser holds no key share whose loss could end the session."""
     elsewhere, wallet = Visitor(app), exported(services, newcomer)
     elsewhere.attempt(wallet, elsewhere.challenge(newcomer.account))
     assert not session_of(services, newcomer).record.pregenerated
     assert elsewhere.get(DELETE).status_code == 404
 
 
-def test_another_wallet_in_the_same_browser_has_an_ordinary_session(newcomer: Newcomer, services: Services) -> None:
+def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcomer, services: Services) -> None:
     wallet = Wallet()
     form = newcomer.challenge(wallet.account())
     form |= {
@@ -362,7 +362,7 @@ def test_another_wallet_in_the_same_browser_has_an_ordinary_session(newcomer: Ne
     assert not live.record.pregenerated
 
 
-def test_a_note_in_the_browser_is_not_enough(newcomer: Newcomer, services: Services) -> None:
+def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
     services.shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
@@ -387,7 +387,7 @@ def test_visitors_are_sent_to_sign_in(visitor: Visitor) -> None:
 # -- Export ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_export_page_carries_the_server_s_half_and_nothing_more(
+def test_export_page_carries_only_the_servers_key_share(
     member: Newcomer, services: Services, happened: list[events.Event]
 ) -> None:
     happened.clear()
@@ -424,14 +424,14 @@ def test_exporting_takes_a_fresh_signature(
 # -- Deleting --------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_before_deleting_says_what_is_lost_and_changes_nothing(member: Newcomer, redis: Redis) -> None:
+def test_delete_page_explains_the_loss_and_changes_nothing(member: Newcomer, redis: Redis) -> None:
     with unchanged(redis):
         page = member.get(DELETE).get_data(as_text=True)
     assert "lost for good" in page
     assert 'name="csrf_token"' in page
 
 
-def test_deleting_takes_a_signature_of_its_own_and_then_nothing_is_left(
+def test_deleting_needs_a_signature_and_leaves_nothing(
     member: Newcomer, app: Flask, services: Services, redis: Redis, happened: list[events.Event]
 ) -> None:
     elsewhere = Visitor(app)
@@ -493,7 +493,7 @@ def test_a_script_deletes_the_wallet_with_the_proof_in_a_header(member: Newcomer
 # -- Signing out, and coming back ------------------------------------------------------------------------------------
 
 
-def test_signing_out_leaves_the_browser_s_half_where_it_is(member: Newcomer, redis: Redis) -> None:
+def test_sign_out_keeps_the_key_share_in_the_browser(member: Newcomer, redis: Redis) -> None:
     answer = member.sign_out()
     assert "Clear-Site-Data" not in answer.headers
     assert not member.has(SESSION_COOKIE)
@@ -506,7 +506,7 @@ def test_signing_out_leaves_the_browser_s_half_where_it_is(member: Newcomer, red
 
 
 @pytest.mark.parametrize("leave", ["/api/auth/sessions/logout", "/sessions/everywhere"])
-def test_so_does_every_other_way_of_leaving(member: Newcomer, leave: str) -> None:
+def test_every_other_way_to_sign_out_keeps_the_key_share(member: Newcomer, leave: str) -> None:
     answer = member.submit(leave)
     assert "Clear-Site-Data" not in answer.headers
     assert member.has(MARKER)
@@ -520,7 +520,8 @@ def test_a_session_of_another_wallet_leaves_it_there_as_well(newcomer: Newcomer)
     newcomer.enter()
 
 
-def test_who_signs_out_is_told_that_the_wallet_stays_for_whoever_comes_next(member: Newcomer, app: Flask) -> None:
+def test_sign_out_says_that_the_trial_wallet_stays(member: Newcomer, app: Flask) -> None:
+    """The next user of this browser could use it."""
     assert 'data-testid="half-stays"' in member.get(member.sign_out().headers["Location"]).get_data(as_text=True)
     assert "half-stays" not in Newcomer(app).get("/signed-out").get_data(as_text=True)
     member.enter()
@@ -528,7 +529,7 @@ def test_who_signs_out_is_told_that_the_wallet_stays_for_whoever_comes_next(memb
     assert "half-stays" not in member.get("/signed-out").get_data(as_text=True)
 
 
-def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer) -> None:
+def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
     page = member.get(member.submit(DELETE, word="delete").headers["Location"]).get_data(as_text=True)
     assert 'data-testid="server-signs"' in page
     assert "Your wallet shows you this sentence" not in page
@@ -537,9 +538,7 @@ def test_nobody_is_told_of_a_wallet_s_window_that_there_is_not(member: Newcomer)
     assert "Look for the sentence" not in page
 
 
-def test_who_linked_a_wallet_before_is_told_what_deleting_this_one_leaves(
-    member: Newcomer, services: Services
-) -> None:
+def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
     lost = "what you did here, and what it holds"
     assert lost in member.get(DELETE).get_data(as_text=True)
     services.people.link(parse(Wallet().account()), by=parse(member.account))
@@ -548,7 +547,7 @@ def test_who_linked_a_wallet_before_is_told_what_deleting_this_one_leaves(
     assert "you stay the same person with your other wallets" in page
 
 
-def test_a_half_that_is_gone_ends_the_session_and_says_why(
+def test_lost_key_share_ends_the_session_with_its_reason(
     member: Newcomer, services: Services, redis: Redis, happened: list[events.Event]
 ) -> None:
     answer = member.submit("/sign-out", reason="share_gone")
@@ -564,7 +563,7 @@ def test_a_half_that_is_gone_ends_the_session_and_says_why(
     assert member.has(MARKER)
 
 
-def test_a_new_wallet_in_its_place_is_not_lost_with_the_old_one_s_session(member: Newcomer) -> None:
+def test_new_trial_wallet_survives_the_old_ones_session(member: Newcomer) -> None:
     member.make()
     member.submit("/sign-out", reason="share_gone")
     assert member.has(MARKER)
@@ -580,7 +579,8 @@ def test_a_page_can_t_give_any_other_reason(member: Newcomer, happened: list[eve
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["signed_out"]
 
 
-def test_nobody_ends_a_session_from_another_site_by_saying_that_its_half_is_gone(member: Newcomer) -> None:
+def test_other_site_can_not_report_a_lost_key_share(member: Newcomer) -> None:
+    """It could sign the user out that way."""
     assert member.post("/sign-out", data={"reason": "share_gone"}).status_code == 400
     assert member.signed_in
 
@@ -593,9 +593,7 @@ def off(make_app: Callable[..., Flask]) -> Flask:
     return make_app(SESSIONS_CORE_PREGENERATED_WALLETS=False)
 
 
-def test_where_it_is_off_every_route_answers_that_there_is_nothing(
-    off: Flask, member: Newcomer, wallet: Wallet, redis: Redis
-) -> None:
+def test_disabled_trial_wallet_routes_are_404(off: Flask, member: Newcomer, wallet: Wallet, redis: Redis) -> None:
     visitor = Newcomer(off)
     assert "Try it without a wallet" not in visitor.get("/sign-in").get_data(as_text=True)
     challenge = visitor.challenge(member.account)
@@ -612,7 +610,8 @@ def test_where_it_is_off_every_route_answers_that_there_is_nothing(
     assert visitor.send("DELETE", WALLETS).status_code == 404
 
 
-def test_where_it_was_turned_off_an_exported_key_confirms_with_any_wallet(off: Flask, member: Newcomer) -> None:
+def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Newcomer) -> None:
+    """With any wallet that holds the key."""
     visitor = Newcomer(off)
     visitor.session_id = member.session_id
     page = visitor.get(visitor.submit("/session/extend").headers["Location"]).get_data(as_text=True)
@@ -620,12 +619,8 @@ def test_where_it_was_turned_off_an_exported_key_confirms_with_any_wallet(off: F
     assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 
-def test_in_production_it_is_off_unless_it_is_set(make_app: Callable[..., Flask]) -> None:
-    production = {
-        "SESSIONS_CORE_DEVELOPMENT": False,
-        "SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org",
-        "SESSIONS_CORE_REDIS_CHECK": False,
-    }
+def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., Flask]) -> None:
+    production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
         assert app.extensions["wallet_sessions"].settings.pregenerated_chain == chain
@@ -648,9 +643,7 @@ def test_without_redis_each_step_is_a_503_and_nothing_is_lost(make_app: Callable
     assert re.fullmatch(r"[A-Za-z0-9_-]{12}", cookie.value)
 
 
-def test_deleting_without_redis_is_a_503_and_the_wallet_is_still_there(
-    make_app: Callable[..., Flask], tmp_path: Path
-) -> None:
+def test_deleting_without_redis_is_503_and_keeps_the_wallet(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     server = embedded.start(tmp_path / "redis")
     member = Newcomer(make_app(SESSIONS_CORE_REDIS_URL=server.url))
     member.make()

@@ -25,8 +25,8 @@ def ids(response: TestResponse) -> list[str]:
     return response.headers.getlist("X-Request-ID")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/livez", "/sessions_core/static/http.js", "/nowhere", "/session"])
-def test_every_answer_has_one_of_its_own(app: Flask, path: str) -> None:
+@pytest.mark.parametrize("path", ["/sign-in", "/livez", "/static/sessions/http.js", "/nowhere", "/session"])
+def test_every_answer_has_its_own_request_id(app: Flask, path: str) -> None:
     with ask(app, path) as one, ask(app, path) as another:  # closes the file
         (first,), (second,) = ids(one), ids(another)
     assert MADE.fullmatch(first)
@@ -34,13 +34,13 @@ def test_every_answer_has_one_of_its_own(app: Flask, path: str) -> None:
     assert first != second
 
 
-def test_a_wrong_host_gets_one_too(app: Flask) -> None:
+def test_refused_host_gets_a_request_id(app: Flask) -> None:
     (made,) = ids(app.test_client().get("/sign-in", base_url="http://evil.example"))
     assert MADE.fullmatch(made)
 
 
 @pytest.mark.parametrize("given", [PROXYS, "a" * 8, "A.b_c-9" * 9])
-def test_one_that_a_proxy_gave_is_kept(app: Flask, given: str) -> None:
+def test_request_id_of_a_proxy_is_kept(app: Flask, given: str) -> None:
     answer = ask(app, "/nowhere", **{"X-Request-ID": given, "Accept": "application/json"})
     assert ids(answer) == [given]
     assert answer.get_json()["error"]["request_id"] == given
@@ -53,7 +53,7 @@ def test_one_that_a_proxy_gave_is_kept(app: Flask, given: str) -> None:
         *("<script>alert(1)</script>", '"quoted-id"', "id=12345678", "${jndi:ldap}"),
     ],
 )
-def test_anything_else_is_replaced(app: Flask, hostile: str) -> None:
+def test_malformed_request_id_is_replaced(app: Flask, hostile: str) -> None:
     answer = ask(app, "/nowhere", **{"X-Request-ID": hostile})
     (made,) = ids(answer)
     assert MADE.fullmatch(made)
@@ -72,7 +72,7 @@ def test_the_header_the_page_and_the_log_agree(app: Flask, caplog: pytest.LogCap
     assert f"(request {made})" in caplog.text
 
 
-def test_a_view_can_not_answer_with_a_second_one(app: Flask) -> None:
+def test_view_can_not_add_a_second_request_id(app: Flask) -> None:
     @app.get("/own")
     @public
     def own() -> tuple[str, dict[str, str]]:
@@ -82,7 +82,7 @@ def test_a_view_can_not_answer_with_a_second_one(app: Flask) -> None:
     assert ids(answer) == [answer.get_data(as_text=True)]
 
 
-def test_outside_of_a_request_there_is_none(app: Flask) -> None:
+def test_no_request_id_exists_outside_a_request(app: Flask) -> None:
     assert request_id.current() is None
     with app.app_context():
         assert request_id.current() is None
@@ -92,5 +92,5 @@ def test_outside_of_a_request_there_is_none(app: Flask) -> None:
         assert MADE.fullmatch(made or "")
 
 
-def test_a_visitor_s_next_request_has_another(visitor: Visitor) -> None:
+def test_next_request_has_another_request_id(visitor: Visitor) -> None:
     assert ids(visitor.get("/sign-in")) != ids(visitor.get("/sign-in"))

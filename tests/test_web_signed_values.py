@@ -13,7 +13,8 @@ from sessions_core import Misconfigured
 from sessions_core.sign_in import messages
 
 from .actors import ApiClient, Visitor, Wallet
-from .test_web_confirmations import ACTIONS, Shop, code_of
+from .answers import code_of
+from .shop import ACTIONS, Shop
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def client(app: Flask, wallet: Wallet) -> ApiClient:
         ("application/x-www-form-urlencoded", b' [{"number": 2}]'),
     ],
 )
-def test_what_is_named_is_what_the_view_reads(
+def test_signed_value_is_the_one_the_view_reads(
     shop: Shop, person: Visitor, client: ApiClient, content_type: str, body: bytes
 ) -> None:
     """A view that decodes its body by itself would pay another invoice than the wallet showed."""
@@ -72,7 +73,7 @@ def test_what_is_named_is_what_the_view_reads(
     assert code_of(with_path) == "step_up_required", "the address names it, whatever the body is"
 
 
-def test_a_query_names_what_a_json_body_does_not(shop: Shop, person: Visitor) -> None:
+def test_query_gives_a_value_missing_in_the_json_body(shop: Shop, person: Visitor) -> None:
     answer = person.send("POST", "/pay?number=7", json={"note": {"text": "x"}})
     text = person.text_for(answer.get_json()["error"]["request"])["message"]
     assert messages.read(text).statement == "Pay invoice 7."

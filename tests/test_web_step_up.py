@@ -34,7 +34,7 @@ def attribute(page: str, testid: str, name: str) -> str | None:
 # -- /confirm ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_what_will_be_done_in_the_very_words_that_are_signed(
+def test_page_shows_the_very_words_that_are_signed(
     person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     pass_time(301)
@@ -74,7 +74,7 @@ def test_the_page_says_why_the_signature_before_was_refused(person: Visitor, cod
 
 
 @pytest.mark.parametrize("problem", ["", "nothing", "__class__", *HOSTILE], ids=lambda text: ascii(text[:20]))
-def test_what_is_no_problem_is_not_shown(person: Visitor, problem: str) -> None:
+def test_unknown_problem_is_not_shown(person: Visitor, problem: str) -> None:
     location = person.submit("/session/extend").headers["Location"]
     answer = person.get("/confirm", query_string={"request": location.partition("request=")[2], "problem": problem})
     assert answer.status_code == 200
@@ -83,7 +83,7 @@ def test_what_is_no_problem_is_not_shown(person: Visitor, problem: str) -> None:
         assert len(shown) < 9 or shown not in answer.get_data(as_text=True)
 
 
-def test_looking_at_the_page_changes_nothing_and_confirms_nothing(person: Visitor, redis: Redis) -> None:
+def test_viewing_the_confirm_page_changes_nothing(person: Visitor, redis: Redis) -> None:
     location = person.submit("/session/extend").headers["Location"]
     with unchanged(redis):
         for _ in range(3):
@@ -117,7 +117,7 @@ def test_the_signature_for_a_page_needs_the_token_and_this_site(
     assert "problem=challenge_used" in again.headers["Location"]
 
 
-def test_a_session_is_extended_by_a_signature_each_time_and_by_nothing_else(
+def test_session_is_extended_only_by_a_signature_each_time(
     person: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
     def left() -> float:
@@ -152,7 +152,7 @@ def state(page: str) -> tuple[str | None, str | None, str | None]:
     return tuple(attribute(page, "unauthorized", name) for name in ("data-state", "data-kind", "data-missing"))  # type: ignore[return-value]
 
 
-def test_who_lacks_a_role_is_told_which_and_stays_signed_in(person: Visitor, redis: Redis) -> None:
+def test_missing_role_is_named_and_the_user_stays_signed_in(person: Visitor, redis: Redis) -> None:
     with unchanged(redis):
         answer = person.get("/admin?account=x")
         assert (answer.status_code, answer.headers["Location"]) == (
@@ -170,14 +170,14 @@ def test_a_form_that_was_refused_is_not_come_back_to(person: Visitor, wallet: Wa
     assert (answer.status_code, answer.headers["Location"]) == (303, "/unauthorized?role=admin")
 
 
-def test_json_says_the_same_in_the_envelope(person: Visitor) -> None:
+def test_json_names_the_missing_role_in_the_envelope(person: Visitor) -> None:
     answer = person.json("/admin")
     error = answer.get_json()["error"]
     assert answer.status_code == 403
     assert (error["code"], error["reason"], error["missing"]) == ("permission_denied", "role", "admin")
 
 
-def test_who_was_let_in_meanwhile_may_go_on(person: Visitor, wallet: Wallet, services: Services) -> None:
+def test_user_with_a_new_role_may_continue(person: Visitor, wallet: Wallet, services: Services) -> None:
     services.directory.appoint(parse(wallet.account()), "admin")
     page = person.get("/unauthorized?role=admin&next=/admin").get_data(as_text=True)
     assert state(page) == ("had", "role", "admin")
@@ -187,7 +187,7 @@ def test_who_was_let_in_meanwhile_may_go_on(person: Visitor, wallet: Wallet, ser
 @pytest.mark.parametrize(
     "target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "x"]
 )
-def test_nobody_goes_on_to_another_site(person: Visitor, wallet: Wallet, services: Services, target: str) -> None:
+def test_next_never_leads_to_another_site(person: Visitor, wallet: Wallet, services: Services, target: str) -> None:
     for state_, link in (("missing", "unauthorized-again"), ("had", "unauthorized-next")):
         page = person.get("/unauthorized", query_string={"role": "admin", "next": target}).get_data(as_text=True)
         assert state(page)[0] == state_
@@ -195,9 +195,7 @@ def test_nobody_goes_on_to_another_site(person: Visitor, wallet: Wallet, service
         services.directory.appoint(parse(wallet.account()), "admin")
 
 
-def test_the_reason_is_that_of_the_session_and_not_of_the_address(
-    app: Flask, visitor: Visitor, wallet: Wallet
-) -> None:
+def test_reason_comes_from_the_session_not_the_address(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.attempt(wallet, visitor.challenge(wallet.account("eip155:11155111")))
     page = visitor.get("/unauthorized?permission=transact&reason=role").get_data(as_text=True)
     assert state(page) == ("missing", "permission", "transact")
@@ -212,7 +210,7 @@ def test_visitors_are_told_to_sign_in(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("parameter", ["role", "session_type", "permission", "next"])
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_right_of_ours_and_no_path_is_not_repeated(visitor: Visitor, parameter: str, value: str) -> None:
+def test_unknown_right_or_path_is_not_repeated(visitor: Visitor, parameter: str, value: str) -> None:
     # As a visitor: in the pages of others are links back to the address itself.
     page = visitor.get("/unauthorized", query_string={parameter: value}).get_data(as_text=True)
     assert state(page)[0] == "unknown"
@@ -236,7 +234,7 @@ def test_a_link_from_another_site_names_nothing(person: Visitor, site: str) -> N
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_from_another_site_to_a_page_says_what_that_lacks(person: Visitor, site: str) -> None:
+def test_page_linked_from_another_site_names_the_missing_right(person: Visitor, site: str) -> None:
     answer = person.get("/admin", headers={"Sec-Fetch-Site": site})
     assert (answer.status_code, state(answer.get_data(as_text=True))) == (403, ("missing", "role", "admin"))
 

@@ -19,18 +19,20 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, ApiClient, Visitor, Wallet
+from .answers import error_of, session_cookies
+from .constants import MINUTE
 from .evm import CHAIN, Anvil
 from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
 from .servers import Server, commands_run, running
+from .session_tokens import decode, forge, parts_of
 from .snapshot import refused, unchanged
-from .test_tokens import decode, forge, parts_of
-from .time_machine import TimeMachine
+from .stored import link_of
+from .time_machine import TimeMachine, ask_again
 
 SESSIONS = "/api/auth/sessions"
 VALIDATE, KEEP_ALIVE, LOGOUT = f"{SESSIONS}/validate", f"{SESSIONS}/keep-alive", f"{SESSIONS}/logout"
 REFRESH, TOKEN = f"{SESSIONS}/refresh", f"{SESSIONS}/token"
-MINUTE = 60
 
 
 @pytest.fixture
@@ -109,18 +111,9 @@ def used(signed: ApiClient) -> ApiClient:
     return signed
 
 
-def error_of(answer: TestResponse) -> tuple[int, str, str | None]:
-    error = answer.get_json()["error"]
-    return answer.status_code, error["code"], error.get("reason")
-
-
 def live_of(services: Services, wallet: Wallet) -> LoadedSession:
     [live] = services.repository.living(str(parse(wallet.account())))
     return live
-
-
-def session_cookies(answer: TestResponse) -> list[str]:
-    return [each for each in answer.headers.getlist("Set-Cookie") if each.startswith(SESSION_COOKIE)]
 
 
 # -- Signing in without cookies ------------------------------------------------------------------------------
@@ -148,7 +141,7 @@ def test_a_signature_as_the_bearer_becomes_two_tokens(client: ApiClient, wallet:
     assert ends.total_seconds() == 3600
 
 
-def test_what_a_client_asks_for_beyond_its_type_is_left_out(client: ApiClient, wallet: Wallet) -> None:
+def test_requests_beyond_the_type_are_left_out(client: ApiClient, wallet: Wallet) -> None:
     asked = ["sign", "test-only", "write:therapy_notes", "admin", "everything"]
     data = client.sign_in(wallet, duration=10**9, permissions=asked)
     assert data["permissions"] == ["sign"]
@@ -200,10 +193,8 @@ def test_a_type_that_was_lost_meanwhile_is_refused_too(
     assert error_of(answer) == (403, "permission_denied", "verification")
 
 
-def test_a_professional_gets_tokens_without_what_takes_a_fresh_signature_each_time(
-    client: ApiClient, wallet: Wallet, services: Services
-) -> None:
-    """Another service can't ask for a signature; so it must not take the token for one."""
+def test_tokens_omit_permissions_that_need_a_signature(client: ApiClient, wallet: Wallet, services: Services) -> None:
+    """Another service can't ask for a signature, so it must not take the token for one."""
     services.directory.verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
     data = client.sign_in(wallet, session_type="professional")
     assert data["session_id"].startswith("prof_")
@@ -281,7 +272,7 @@ def json_sign_in(
     )
 
 
-def test_a_browser_that_signs_in_by_json_gets_a_cookie_and_no_tokens(visitor: Visitor, wallet: Wallet) -> None:
+def test_json_sign_in_in_a_browser_sets_a_cookie_not_tokens(visitor: Visitor, wallet: Wallet) -> None:
     answer = json_sign_in(visitor, wallet)
     assert answer.status_code == 201
     data = answer.get_json()["data"]
@@ -295,9 +286,10 @@ def test_a_browser_that_signs_in_by_json_gets_a_cookie_and_no_tokens(visitor: Vi
 
 
 @pytest.mark.parametrize("before", ["live", "dead", "malformed"])
-def test_a_browser_signs_in_again_by_json_whatever_session_cookie_it_has(
+def test_json_sign_in_replaces_any_session_cookie(
     visitor: Visitor, wallet: Wallet, services: Services, before: str
 ) -> None:
+    """Whether the old session is alive, dead or malformed."""
     visitor.sign_in(wallet)
     old = visitor.session_id
     if before == "dead":
@@ -344,10 +336,8 @@ def test_a_challenge_of_a_browser_never_becomes_tokens(
     assert "session_token" not in answer.get_data(as_text=True)
 
 
-def test_the_api_challenge_of_an_attacker_gets_a_browser_no_session_of_theirs(
-    app: Flask, client: ApiClient, visitor: Visitor
-) -> None:
-    """Login CSRF by way of the service: their signature, their challenge, somebody else's browser."""
+def test_attackers_api_challenge_signs_no_browser_in(app: Flask, client: ApiClient, visitor: Visitor) -> None:
+    """Login CSRF through the API: the attacker's signature and challenge in the victim's browser."""
     attacker = Wallet()
     text = client.challenge(account=attacker.account())
     visitor.get("/sign-in")
@@ -359,7 +349,7 @@ def test_the_api_challenge_of_an_attacker_gets_a_browser_no_session_of_theirs(
 # -- Bearers -------------------------------------------------------------------------------------------------
 
 
-def test_a_bearer_is_somebody(signed: ApiClient) -> None:
+def test_token_bearer_is_signed_in(signed: ApiClient) -> None:
     assert signed.get("/who").get_data(as_text=True) == "somebody"
     assert signed.get("/transact").status_code == 200
 
@@ -436,9 +426,7 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
     assert used.get("/who").status_code == 401
 
 
-def test_what_views_store_is_kept_for_a_bearer_as_for_a_cookie(
-    used: ApiClient, wallet: Wallet, services: Services
-) -> None:
+def test_session_data_is_kept_for_bearers_as_for_cookies(used: ApiClient, wallet: Wallet, services: Services) -> None:
     assert used.get("/set/42").get_json() == {"value": "42"}
     assert used.get("/value").get_json() == {"value": "42"}
     services.directory.appoint(parse(wallet.account()), "admin")
@@ -447,8 +435,8 @@ def test_what_views_store_is_kept_for_a_bearer_as_for_a_cookie(
     assert error_of(used.get("/who")) == (401, "session_invalid", "signed_out")
 
 
-def test_who_brings_a_token_that_is_none_leaves_nothing_in_redis(client: ApiClient, redis: Redis) -> None:
-    """Without a cookie nobody could come back to it; a flood of them would fill memory."""
+def test_invalid_token_leaves_nothing_in_redis(client: ApiClient, redis: Redis) -> None:
+    """Without a cookie no client could come back to the session; a flood of them would fill memory."""
     answer = client.get("/set/1", bearer="nonsense")
     assert answer.status_code == 200
     assert session_cookies(answer) == []
@@ -478,9 +466,10 @@ def test_keep_alive_extends_the_session_of_a_bearer(
     assert [event.name for event in happened] == ["session.renewed"]
 
 
-def test_a_bearer_sees_and_ends_the_other_sessions_of_its_account(
+def test_token_bearer_lists_and_revokes_other_sessions(
     used: ApiClient, visitor: Visitor, wallet: Wallet, app: Flask
 ) -> None:
+    """Only those of its own account."""
     visitor.sign_in(wallet)
     rows = used.get(SESSIONS).get_json()["data"]["sessions"]
     assert [row["current"] for row in rows] == [True, False]
@@ -564,15 +553,14 @@ def test_the_refresh_token_alone_signs_out(used: ApiClient, pass_time: TimeMachi
     assert again.status_code == 200
 
 
-def test_the_refresh_token_signs_out_beside_a_session_token_that_has_run_out(
-    used: ApiClient, pass_time: TimeMachine
-) -> None:
+def test_refresh_token_signs_out_without_a_session_token(used: ApiClient, pass_time: TimeMachine) -> None:
+    """The session token has expired."""
     pass_time(600)
     assert used.post(LOGOUT, json={"refresh_token": used.refresh_token}).status_code == 200
     assert error_of(used.exchange(used.refresh_token)) == (401, "session_invalid", "signed_out")
 
 
-def test_a_token_that_has_run_out_is_never_told_that_it_signed_out(
+def test_expired_token_is_never_told_that_it_signed_out(
     used: ApiClient, pass_time: TimeMachine, redis: Redis
 ) -> None:
     """Its session lives on, and the refresh token with it."""
@@ -593,7 +581,7 @@ def test_a_refused_sign_out_of_a_browser_ends_nothing_else(used: ApiClient, pers
 # -- Tokens that are none here -------------------------------------------------------------------------------
 
 
-def test_a_refresh_token_is_no_bearer_and_a_session_token_refreshes_nothing(
+def test_refresh_and_session_tokens_are_not_interchangeable(
     used: ApiClient, redis: Redis, happened: list[events.Event]
 ) -> None:
     with unchanged(redis):
@@ -631,7 +619,7 @@ def test_each_401_says_why_and_names_the_scheme(
 
 
 @pytest.mark.parametrize("reason", ["revoked", "everywhere", "idle", "absolute", "limit"])
-def test_a_session_that_has_ended_is_refused_with_the_next_request(
+def test_ended_session_is_refused_with_the_next_request(
     used: ApiClient,
     wallet: Wallet,
     services: Services,
@@ -640,7 +628,7 @@ def test_a_session_that_has_ended_is_refused_with_the_next_request(
     pass_time: TimeMachine,
     reason: str,
 ) -> None:
-    """Its token would be good for minutes yet, by its own words."""
+    """Its token would still be valid for minutes by its own claims."""
     live = live_of(services, wallet)
     if reason == "revoked":
         services.lifecycle.revoke_handle(parse(wallet.account()), live.record.handle)
@@ -698,9 +686,10 @@ def shown(person: Visitor) -> str:
     return str(data["session_token"])
 
 
-def test_a_browser_makes_a_token_to_show_and_anybody_may_ask_about_it(
+def test_any_caller_may_validate_a_presented_token(
     shown: str, client: ApiClient, person: Visitor, redis: Redis
 ) -> None:
+    """A browser made the token to present it; the answer has no CSRF token."""
     with unchanged(redis):
         data = client.get(VALIDATE, bearer=shown).get_json()["data"]
     assert data["account"] == parts_of(shown)[1]["sub"]
@@ -739,7 +728,7 @@ def test_a_token_that_was_shown_does_nothing_else_here(
     assert person.signed_in
 
 
-def test_asking_about_a_token_does_not_move_the_browser_s_session(
+def test_validating_a_token_does_not_rotate_the_session(
     shown: str, client: ApiClient, person: Visitor, wallet: Wallet, services: Services
 ) -> None:
     services.directory.appoint(parse(wallet.account()), "admin")
@@ -749,8 +738,8 @@ def test_asking_about_a_token_does_not_move_the_browser_s_session(
     assert person.signed_in
 
 
-def test_no_token_begets_another(used: ApiClient, pass_time: TimeMachine) -> None:
-    """Else who stole one would have a good one for as long as the session lives."""
+def test_session_token_can_not_be_used_to_get_another(used: ApiClient, pass_time: TimeMachine) -> None:
+    """Otherwise a thief could renew a stolen token for as long as the session lives."""
     pass_time(200)
     answer = used.post(TOKEN)
     assert answer.status_code == 201
@@ -799,7 +788,7 @@ def test_a_refresh_says_where_the_session_is_used_from(
     assert [event.name for event in happened] == ["token.refreshed", "client.changed"]
 
 
-def test_a_refresh_beside_a_cookie_leaves_the_cookie_s_session_alone(used: ApiClient, person: Visitor) -> None:
+def test_refresh_leaves_the_cookies_session_alone(used: ApiClient, person: Visitor) -> None:
     before = person.session_id
     answer = person.json(REFRESH, "POST", json={"refresh_token": used.refresh_token})
     assert answer.status_code == 200
@@ -807,8 +796,8 @@ def test_a_refresh_beside_a_cookie_leaves_the_cookie_s_session_alone(used: ApiCl
     assert person.session_id == before
 
 
-def test_a_lost_answer_and_a_retry_after_the_grace_sign_nobody_out(used: ApiClient, pass_time: TimeMachine) -> None:
-    """The session token of before is used meanwhile: that is no sign that the answer arrived."""
+def test_retry_after_the_grace_keeps_the_session(used: ApiClient, pass_time: TimeMachine) -> None:
+    """The old session token is used in between; that does not show that the answer arrived."""
     lost = used.exchange(used.refresh_token).get_json()["data"]
     assert used.get("/who").status_code == 200
     assert used.post(TOKEN).status_code == 201
@@ -818,9 +807,10 @@ def test_a_lost_answer_and_a_retry_after_the_grace_sign_nobody_out(used: ApiClie
     assert used.get("/who").status_code == 200
 
 
-def test_a_stolen_refresh_token_ends_the_session_once_both_have_come(
+def test_stolen_refresh_token_ends_the_session(
     used: ApiClient, app: Flask, pass_time: TimeMachine, happened: list[events.Event], wallet: Wallet, redis: Redis
 ) -> None:
+    """It ends once both the thief and the owner have used the token."""
     thief = ApiClient(app)
     thief.refresh_token = used.refresh_token
     thief.refresh()
@@ -950,7 +940,7 @@ def test_a_bad_body_is_refused_and_changes_nothing(
         {"remember": "yes"},
     ],
 )
-def test_a_wish_of_another_type_is_refused_before_the_nonce_is_spent(
+def test_malformed_sign_in_option_consumes_no_nonce(
     client: ApiClient, wallet: Wallet, redis: Redis, happened: list[events.Event], body: dict[str, Any]
 ) -> None:
     with refused(redis, happened, "body_malformed"):
@@ -992,7 +982,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     ):
         assert error_of(answer)[:2] == (503, "sign_out_incomplete")
     server.start()
-    services.repository._connection._breaker.succeeded()
+    ask_again(link_of(services.repository))
     assert client.get(VALIDATE).status_code == 200
     client.refresh()
     assert client.post(SESSIONS, bearer=wallet.sign(text["message"]), json=body).status_code == 201
@@ -1007,7 +997,7 @@ def test_tokens_tell_nothing_of_the_session_s_id(used: ApiClient, wallet: Wallet
     assert ORIGIN.encode() in decode(payload)
 
 
-def test_a_bearer_of_a_linked_account_is_the_same_person_as_the_other_account(
+def test_linked_accounts_share_a_user_id_in_the_api(
     app: Flask, client: ApiClient, wallet: Wallet, services: Services
 ) -> None:
     other, linked = ApiClient(app), Wallet()

@@ -27,7 +27,7 @@ def shown(app: Flask, visitor: Visitor, look: Callable[[Any], Any]) -> Any:
         return look(current_session)
 
 
-def test_the_view_agrees_with_who_signed_in(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_view_matches_the_signed_in_account(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet)
     address, chain, network, kind, role, remember = shown(
         app,
@@ -73,9 +73,8 @@ def test_the_idle_end_is_never_shown_past_the_absolute_one(make_app: Callable[..
     assert idle <= absolute
 
 
-def test_the_network_is_the_signed_one_and_unsupported_once_the_site_drops_the_chain(
-    make_app: Callable[..., Flask], wallet: Wallet
-) -> None:
+def test_network_is_the_signed_one_or_unsupported(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    """It becomes `unsupported` once the site drops the chain."""
     visitor = Visitor(make_app())
     visitor.attempt(wallet, visitor.challenge(wallet.account("eip155:11155111")))
     answer = visitor.json("/api/auth/sessions/validate").get_json()["data"]
@@ -104,7 +103,7 @@ def test_a_role_is_asked_anew_on_each_request(make_app: Callable[..., Flask], wa
     assert [str(account) for account in asked] == [wallet.account()] * 3  # at the sign-in too
 
 
-def test_what_is_shown_as_json_has_no_id_and_no_secret(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
+def test_json_view_has_no_id_and_no_secret(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     session_id = visitor.sign_in(wallet)
     data, csrf = shown(app, visitor, lambda s: (msgspec.to_builtins(s.as_state()), s.live.record.data["csrf_token"]))
     text = json.dumps(data)

@@ -10,18 +10,22 @@ import json
 import math
 import re
 import time
+from collections.abc import Callable
 
 import msgspec
 from flask import Flask
 from redis import Redis
 
 from sessions_core.parts.api.refresh_tokens import FAMILY
-from sessions_core.parts.contract_wallets.rechecks import PROOF
+from sessions_core.parts.api.signing_keys import SigningKeys
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.parts.devices import recent_sign_ins
+from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.sessions.record import SessionRecord
-from sessions_core.sessions.repository import associated_data
-from sessions_core.sessions.session_data import to_stored
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
+
+from .stored import FIELDS, keys_of, rewrite
 
 
 class Clock:
@@ -32,6 +36,28 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead
+
+
+def read_long_ago(*signing_keys: SigningKeys, seconds: float = math.inf) -> None:
+    """Let so much time pass since each process has read its signing keys; by default it reads them at once again."""
+    for each in signing_keys:
+        each._read_at -= seconds
+
+
+def ask_again(link: RedisConnection) -> None:
+    """Let the second pass in which Redis is not asked since it did not answer."""
+    link._breaker._next_try = 0.0
+
+
+def use_clock(link: RedisConnection, clock: Callable[[], float]) -> None:
+    """Have another clock decide when a Redis that did not answer is asked again; it counts seconds."""
+    link._breaker.clock = clock
+
+
+def finish_looking(readiness: Readiness, seconds: float) -> str | None:
+    """Wait until the check of Redis in the background is over; return its trouble."""
+    assert readiness._looking is not None
+    return readiness._looking.result(seconds)
 
 
 class TimeMachine:
@@ -68,32 +94,31 @@ class TimeMachine:
                 self._redis.delete(key)
 
     def _age_record(self, key: str, milliseconds: int) -> None:
-        active, *header, encrypted = self._redis.get(key).split(b"|", 6)
-        keys = self._repository._keys
-        record: SessionRecord = self._repository.decode(keys.decrypt(encrypted, associated_data(key, header)))
-        record.created_at -= milliseconds
-        record.signed_at -= milliseconds
-        record.restarted_at -= milliseconds if record.restarted_at else 0
-        proof, family = PROOF.of(record), FAMILY.of(record)
-        if proof.checked_at:
-            PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
-        if family.moved_at:
-            FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
-        record.formers = tuple(
-            msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
-        )
-        record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
-        header[2] = b"%d" % (int(header[2]) - milliseconds)
-        record.data = to_stored(record.data)
-        encrypted = keys.encrypt(self._repository._encode(record), associated_data(key, header))
-        older = b"%013d" % (int(active) - milliseconds)
-        self._redis.set(key, b"|".join((older, *header, encrypted)), keepttl=True)
+        def age(record: SessionRecord, fields: list[bytes]) -> None:
+            record.created_at -= milliseconds
+            record.signed_at -= milliseconds
+            record.restarted_at -= milliseconds if record.restarted_at else 0
+            proof, family = PROOF.of(record), FAMILY.of(record)
+            if proof.checked_at:
+                PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
+            if family.moved_at:
+                FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
+            record.formers = tuple(
+                msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
+            )
+            record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
+            active, ends = FIELDS.index("active"), FIELDS.index("ends")
+            fields[active] = b"%013d" % (int(fields[active]) - milliseconds)
+            fields[ends] = b"%d" % (int(fields[ends]) - milliseconds)
+
+        rewrite(self._redis, self._repository, key, age)
 
     def _age_signing_keys(self, key: str, milliseconds: int) -> None:
-        keys = json.loads(self._signing_keys._ring.decrypt(self._redis.get(key), key.encode()))
+        ring = keys_of(self._signing_keys)
+        keys = json.loads(ring.decrypt(self._redis.get(key), key.encode()))
         older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
-        self._redis.set(key, self._signing_keys._ring.encrypt(json.dumps(older).encode(), key.encode()))
-        self._signing_keys._read_at = -math.inf  # as long ago as that, and longer, every process has read them again
+        self._redis.set(key, ring.encrypt(json.dumps(older).encode(), key.encode()))
+        read_long_ago(self._signing_keys)  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
         standing = self._standings.decode(key, self._redis.get(key))
@@ -101,7 +126,7 @@ class TimeMachine:
         self._redis.set(key, self._standings.encode(key, older))
 
     def _age_news(self, key: str, milliseconds: int) -> None:
-        keys, stored = self._repository._keys, self._redis.get(key)
+        keys, stored = keys_of(self._repository), self._redis.get(key)
         told = recent_sign_ins.since(keys, key, stored, "", 0)
         older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
         self._redis.set(key, b"|".join(recent_sign_ins.encrypted(keys, key, each) for each in older), keepttl=True)

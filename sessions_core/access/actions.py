@@ -9,30 +9,28 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from ..errors import ConfirmationUnclear, Misconfigured
-from ..settings import STATEMENT_CHARACTER
+from ..sign_in.messages import STATEMENT_CHARACTER
 
-ACTIONS: dict[str, str] = {
-    "session.extend": "Keep this session for its full time again.",
-    "session.revoke": "End the session {handle}.",
-    "session.revoke_others": "End all other sessions of this account and of those linked to it.",
-    "session.revoke_all": "Sign out everywhere: end every session of this account and of those linked to it.",
-    "wallet.join": "Link this account to {account}: whoever holds either is the same person here.",
-    "wallet.link": "Link {account} to this account: whoever holds either is the same person here.",
-    "wallet.unlink": "Unlink {account} from this account, and end its sessions.",
-    "wallet.primary": "Make {account} the primary account of this person.",
-    "wallet.export": "Show the private key of this wallet in this browser.",
-    "wallet.delete": "Delete this wallet: its key is lost for good.",
-    "write:therapy_notes": "Write a therapy note.",
-    "admin.open": "Open the administration of this site.",
-    "admin.role": "Give the role {role} to {account}.",
-    "admin.verify": "Verify {account} as professional {professional_id}, level {level}, for {days} days.",
-    "admin.withdraw": "Withdraw the verification of {account}.",
-    "admin.revoke": "End the session {handle} of {account}.",
-    "admin.revoke_account": "End every session of {account}.",
-    "admin.revoke_everybody": "Sign everybody out of this site.",
-}
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a user may be asked to sign for.
+
+    `sentence` stands in the signed text and names values as {number}. `words` is the template whose macros `title`
+    and `consequences` tell the user what will happen; without one the page shows the sentence. `back` is the endpoint
+    of the page where the action begins.
+    """
+
+    sentence: str
+    words: str = ""
+    back: str = "sessions.status"
+
+
+ACTIONS = {"session.extend": Action("Keep this session for its full time again.", "sessions/_extend_words.html")}
+"""The kernel's own; parts and the application add theirs."""
 
 _LONGEST_VALUE = 120
 _LONGEST = 300
@@ -44,11 +42,12 @@ _AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
 
 
 class Actions:
-    """Our actions and the application's own, as `{"invoice.pay": "Pay invoice {number}."}`."""
+    """All actions: the kernel's, those of parts, and the application's own, `{"invoice.pay": "Pay {number}."}`."""
 
-    def __init__(self, own: Mapping[str, str] | None = None) -> None:
-        self._sentences = {**ACTIONS, **(own or {})}
-        for name, sentence in self._sentences.items():
+    def __init__(self, own: Mapping[str, str] | None = None, of_parts: Mapping[str, Action] | None = None) -> None:
+        given = {name: Action(sentence) for name, sentence in (own or {}).items()}
+        self._actions = {**ACTIONS, **(of_parts or {}), **given}
+        for name, sentence in ((name, action.sentence) for name, action in self._actions.items()):
             if not _can_be_shown(sentence):
                 raise Misconfigured(
                     f"The sentence of the action {name!r} must be one line of at most 200 ASCII characters without "
@@ -56,14 +55,17 @@ class Actions:
                 )
 
     def __contains__(self, name: str) -> bool:
-        return name in self._sentences
+        return name in self._actions
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sentences)
+        return iter(self._actions)
+
+    def __getitem__(self, name: str) -> Action:
+        return self._actions[name]
 
     def fields(self, name: str) -> list[str]:
         """Return the values that the sentence of an action names."""
-        return [field for _, field, _, _ in string.Formatter().parse(self._sentences[name]) if field]
+        return [field for _, field, _, _ in string.Formatter().parse(self._actions[name].sentence) if field]
 
     def sentence(self, name: str, values: Mapping[str, str]) -> str:
         """Return the sentence of an action with the values of this request in it.
@@ -73,7 +75,7 @@ class Actions:
         that a wallet would not show as they are.
         """
         shown = self.named(name, values)
-        parts = list(string.Formatter().parse(self._sentences[name]))
+        parts = list(string.Formatter().parse(self._actions[name].sentence))
         sentence = ""
         for number, (words, field, _, _) in enumerate(parts):
             sentence += words

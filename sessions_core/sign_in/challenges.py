@@ -34,7 +34,6 @@ from ..errors import (
     UriMismatch,
     VersionUnsupported,
 )
-from ..parts.contract_wallets.contracts import Contracts
 from ..sessions.repository import SessionRepository
 from ..settings import Settings
 from . import messages, verifiers
@@ -58,29 +57,30 @@ class Challenge:
     expires_at: int
 
 
-class Proof(NamedTuple):
-    """What a contract accepted: kept with the session so that it can be asked again."""
-
-    message: str
-    signature: bytes
-
-
 class Signed(NamedTuple):
-    """The account that signed a challenge, and what to ask again if it is a contract."""
+    """The account that signed a challenge, and what a part has as evidence if no key of the account did."""
 
     account: Account
-    proof: Proof | None
+    evidence: object = None
+
+
+VerifyOtherwise = Callable[[Account, str, str, SignInRefused], object | None]
+"""See `Part.verify_otherwise`."""
 
 
 class Challenges:
     """Issues and redeems challenges. `clock` returns seconds since the epoch."""
 
     def __init__(
-        self, settings: Settings, repository: SessionRepository, contracts: Contracts, clock: Callable[[], float]
+        self,
+        settings: Settings,
+        repository: SessionRepository,
+        clock: Callable[[], float],
+        otherwise: Callable[[], Iterable[VerifyOtherwise]] = tuple,
     ) -> None:
         self._settings = settings
         self._repository = repository
-        self._contracts = contracts
+        self._otherwise = otherwise
         self._clock = clock
         self._serializer = _serializer(settings.secrets)
 
@@ -151,7 +151,7 @@ class Challenges:
         network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
         """
         self._refuse_oversized(message, challenge)
-        if len(signature) > verifiers.MAX_SIGNATURE:
+        if len(signature) > verifiers.max_signature():
             raise SignatureMalformed("too long")
         claims = self._claims(challenge)
         try:
@@ -202,9 +202,12 @@ class Challenges:
         except (SignatureMalformed, SignatureMismatch) as refusal:
             # After the key, not before, although ERC-6492 has it the other way round: an account that has a key and
             # code (EIP-7702) needs no network to prove itself.
-            accepted = self._contracts.verify(account, message, signature, refusal)
-            return Signed(account, Proof(message, accepted))
-        return Signed(account, None)
+            for verify in self._otherwise():
+                evidence = verify(account, message, signature, refusal)
+                if evidence is not None:
+                    return Signed(account, evidence)
+            raise
+        return Signed(account)
 
     def _read(
         self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
@@ -216,7 +219,7 @@ class Challenges:
             claims.get("b", ""), _digest(binding) if binding else ""
         ):
             raise ChallengeForeign("issued to another browser, or for another purpose or request")
-        text = messages.read(message, verifiers.LAYOUTS)
+        text = messages.read(message, verifiers.layouts())
         account = self._check(text)
         verifiers.refuse_oversized(account, signature)
         if not hmac.compare_digest(claims["t"], _digest(message)) or claims["a"] != str(account):

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import ChainUnsupported, MessageMalformed
-from ..settings import STATEMENT_CHARACTER
 
 MAX_BYTES = 2048
+
+# What EIP-4361 lets a statement have: reserved and unreserved characters of RFC 3986, and the space.
+STATEMENT_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;= -]"
 
 # Character classes of RFC 3986; one class and one repetition each, so matching is linear.
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)

@@ -1,4 +1,4 @@
-"""One verifier per chain namespace behind one small protocol. Verifiers never import each other.
+"""One verifier for each namespace of accounts, behind one small base class. Parts bring them and register them here.
 
 A verifier gets the account that the text names, the exact text, and the signature as the wallet gave it. It returns
 nothing when the account signed the text and raises otherwise. Whatever else it raises counts as a refusal.
@@ -7,43 +7,69 @@ nothing when the account signed the text and raises otherwise. Whatever else it 
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import ClassVar
 
 from ..errors import ChainUnsupported, MessageMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
-from ..parts.ethereum.verifier import Eip155
-from ..parts.internet_computer.verifier import Icp
-from ..parts.solana.verifier import Solana
-from ..parts.stacks.verifier import Stacks
-from .accounts import Account, parse
+from . import accounts
+from .accounts import Account, Chain, parse
 from .messages import Layout
 
 logger = logging.getLogger(__name__)
 
+_VERIFIERS: dict[str, Verifier] = {}
 
-class Verifier(Protocol):
-    """What a chain must bring."""
 
-    namespace: str
+class Verifier:
+    """One kind of account: what its chains, addresses, texts and signatures look like."""
+
+    namespace: ClassVar[str]
     """The CAIP-2 namespace, such as `eip155`."""
-    layout: Layout
+    chains: ClassVar[tuple[Chain, ...]]
+    """The chains that a site may accept."""
+    layout: ClassVar[Layout]
     """How its texts are laid out, and what they call the account and the chain."""
-    max_signature: int
+    max_signature: ClassVar[int]
     """The longest signature it takes, in characters."""
+
+    def address(self, reference: str, address: str) -> str:
+        """Return an address of the chain `reference` in its one canonical spelling.
+
+        Raises `AccountMalformed` for what is no address, `AccountKeyless` for one that no single key signs for.
+        """
+        raise NotImplementedError
+
+    def address_of_key(self, reference: str, key: str) -> str:
+        """Return the address of a public key, for chains whose addresses browsers can't work out.
+
+        `key` is DER in lower-case hex. Raises `ChainUnsupported` where browsers can, `KeyMalformed` for no key.
+        """
+        raise ChainUnsupported(f"{self.namespace}:{reference}")
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Return if `account` signed `message`; raise a `SignInRefused` that says what is wrong if not.
 
         `now`, in seconds since the epoch, is for signatures that expire by themselves.
         """
+        raise NotImplementedError
 
     def warm(self) -> None:
         """Import what is slow to import, before the first signature comes."""
 
 
-_VERIFIERS: dict[str, Verifier] = {chain.namespace: chain for chain in (Eip155(), Stacks(), Solana(), Icp())}
+def layouts() -> tuple[Layout, ...]:
+    """Return the layouts of all texts that can be signed here."""
+    return tuple(each.layout for each in _VERIFIERS.values())
 
-LAYOUTS = tuple(chain.layout for chain in _VERIFIERS.values())
-MAX_SIGNATURE = max(chain.max_signature for chain in _VERIFIERS.values())
+
+def max_signature() -> int:
+    """Return the length of the longest signature of any kind, in characters."""
+    return max(each.max_signature for each in _VERIFIERS.values())
+
+
+def register(verifier: Verifier) -> None:
+    """Make a kind of account known in this process; to do so twice is fine."""
+    _VERIFIERS[verifier.namespace] = verifier
+    accounts.register(verifier)
 
 
 def verifier(namespace: str) -> Verifier:
@@ -65,13 +91,10 @@ def namespace_of(account_kind: str) -> str:
 def account_of_key(chain_id: str, key: str) -> Account:
     """Return the account of a public key on a chain (CAIP-2) whose addresses are hashes that browsers can't make.
 
-    `key` is DER in lower-case hex. Raises `ChainUnsupported` for every other chain, and what `Icp.address_of` does.
+    `key` is DER in lower-case hex. Raises `ChainUnsupported` for every other chain, and what `address_of_key` does.
     """
     namespace, _, reference = chain_id.partition(":")
-    found = verifier(namespace)
-    if not isinstance(found, Icp):
-        raise ChainUnsupported(chain_id)
-    return parse(f"{chain_id}:{found.address_of(reference, key)}")
+    return parse(f"{chain_id}:{verifier(namespace).address_of_key(reference, key)}")
 
 
 def refuse_oversized(account: Account, signature: str) -> None:

@@ -191,6 +191,10 @@ def sweep(force: bool, as_json: bool) -> None:
         "standings": ours.directory.reencrypt(),
     }
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
+    for clean in ours.hooks("sweep"):
+        for name, (count, sentence) in clean().items():
+            found[name] = count
+            rows.append((str(count), name, sentence))
     _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 
 

@@ -35,7 +35,6 @@ from ..errors import (
     StepUpRequired,
     catalogue,
 )
-from ..parts.contract_wallets import rechecks
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sign_in import messages
@@ -110,7 +109,8 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     fresh = view.fresh(seconds, action)
     pending = _of(ours, view, request, action) if signature or not fresh else None
     if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
-        rechecks.check(ours, current)
+        for check in ours.hooks("check_session"):
+            check(current, True)
         if current.account_live is not None:  # or its contract has ended it, and the guard says so
             done.fresh[what] = seconds
         return
@@ -152,7 +152,8 @@ def redeem(
         times = record.confirmed | {pending.action: view.live.now}
         newest = sorted(times.items(), key=lambda item: item[1])[-_REMEMBERED:]
         record.confirmed = dict(newest)
-        rechecks.keep_proof(record, signed.proof, view.live.now)
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, current.token is None)
 
     ours.store.regenerate(current, confirm, restart_seconds=view.absolute_seconds)
     if current.account_live is not None:  # or it was revoked meanwhile, and the guard says so

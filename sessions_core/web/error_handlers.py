@@ -41,7 +41,7 @@ _BY_STATUS: dict[int, type[errors.SessionsError]] = {
 _LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
 # A sign-out that fails must not read like one that worked.
-_SIGN_OUTS = ("sessions.sign_out_post", "sessions_api.logout")
+_SIGN_OUTS = ("sessions.sign_out_post", "sessions_json.logout")
 
 
 def register(app: Flask) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -44,7 +44,6 @@ from ..errors import (
     TokenInvalid,
 )
 from ..parts.api import refresh_tokens
-from ..parts.contract_wallets import rechecks
 from ..parts.devices import recent_sign_ins
 from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
@@ -64,7 +63,6 @@ R = TypeVar("R")
 
 _MARK = "__sessions_access__"
 _WRAPPER = "__sessions_wrapper__"
-_OUR_BLUEPRINTS = ("sessions", "sessions_api")
 _LARGEST_BODY = 16 * 1024
 
 
@@ -234,8 +232,8 @@ def _enforce(view: Callable[..., Any], access: Access) -> None:
         if _is_way_in(context):
             raise Misconfigured(
                 f"{_name(view)} demands a session on the pages that sign people in, so nobody could. "
-                "Use it on a blueprint of your own, or leave out the blueprints "
-                f"{_OUR_BLUEPRINTS[0]!r} and {_OUR_BLUEPRINTS[1]!r}."
+                f"Use it on a blueprint of your own, or leave out ours: "
+                f"{', '.join(map(repr, sorted(_blueprints(context))))}."
             ) from error
         raise
 
@@ -243,7 +241,12 @@ def _enforce(view: Callable[..., Any], access: Access) -> None:
 def _is_way_in(context: RequestContext) -> bool:
     """Whether the request is for a page or a service of ours that visitors need."""
     access = declared(context.app.view_functions.get(context.request.endpoint or ""))
-    return context.request.blueprint in _OUR_BLUEPRINTS and access is not None and not access.demands
+    return context.request.blueprint in _blueprints(context) and access is not None and not access.demands
+
+
+def _blueprints(context: RequestContext) -> set[str]:
+    ours: Services = context.app.extensions[EXTENSION]
+    return ours.blueprints
 
 
 def _name(view: Any) -> str:
@@ -390,6 +393,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
         ours.store.load(current, slide, access.shown)
         ours.servers.note()
         _note_use(ours, current)
+        _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
     if access.demands:
@@ -407,10 +411,15 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     elif access.demands or not unsafe:
         # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
         # ends a session, or asks for a text to sign, needs no node.
-        rechecks.check_when_due(ours, current)
+        _call(ours.hooks("check_session"), current, False)
     if access.demands:
         _demand_rights(ours, current, access)
     done.access, done.live = access, current.live
+
+
+def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
+    for hook in hooks:
+        hook(*arguments)
 
 
 def _refuse_other_sites(request: Request, ours: Services, current: WalletSession) -> None:
@@ -427,7 +436,7 @@ def _refuse_other_sites(request: Request, ours: Services, current: WalletSession
         if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
             csrf.refuse_cross_site(request, ours.settings)
         done.site = True
-    if request.blueprint in _OUR_BLUEPRINTS:
+    if request.blueprint in ours.blueprints:
         _limit_body(request)
 
 
@@ -468,7 +477,7 @@ def follow(ours: Services, current: WalletSession) -> None:
     goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
     from is looked at as rarely as activity is written.
     """
-    rechecks.check_when_due(ours, current)
+    _call(ours.hooks("check_session"), current, False)
     live = current.account_live
     if live is None:
         return
@@ -487,6 +496,7 @@ def follow(ours: Services, current: WalletSession) -> None:
         if changed and _try_to_amend(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
             handle, account = record.handle, record.account
             events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
+    _call(ours.hooks("on_use"), current)
 
 
 def _demand_rights(ours: Services, current: WalletSession, access: Access) -> None:

@@ -25,13 +25,7 @@ from .services import services
 from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
-pages = Blueprint(
-    "sessions",
-    __name__,
-    template_folder="../templates",
-    static_folder="../static",
-    static_url_path="/sessions_core/static",
-)
+pages = Blueprint("sessions", __name__, template_folder="../templates")
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {

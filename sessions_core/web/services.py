@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app
 
 from ..access.actions import Actions
 from ..access.policy import Policy
 from ..errors import SessionsError
+from ..part import MenuEntry, Part
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
@@ -39,6 +40,8 @@ from ..storage.server_processes import Servers
 logger = logging.getLogger(__name__)
 
 EXTENSION = "wallet_sessions"
+
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,31 @@ class Services:
     requests: KeyRing
     clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
+    parts: dict[str, Part] = field(default_factory=dict)
+    """The parts of this application by name."""
+    blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
+    """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
+    _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
+
+    def part(self, kind: type[P]) -> P:
+        """Return the instance of a part that is loaded."""
+        return cast(P, self.parts[kind.name])
+
+    def hooks(self, name: str) -> tuple[Callable[..., Any], ...]:
+        """Return this method of every part that has one of its own, in the order in which parts were loaded."""
+        found = self._hooks.get(name)
+        if found is None:
+            own = (each for each in self.parts.values() if getattr(type(each), name) is not getattr(Part, name))
+            found = self._hooks[name] = tuple(getattr(each, name) for each in own)
+        return found
+
+    def slots(self, name: str) -> list[str]:
+        """Return the templates that parts have for a slot of the kernel's pages."""
+        return [each.slots[name] for each in self.parts.values() if name in each.slots]
+
+    def menu(self) -> list[MenuEntry]:
+        """Return the links of the header, in order."""
+        return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""

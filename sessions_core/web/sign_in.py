@@ -10,7 +10,6 @@ from typing import Any
 from ..access import policy
 from ..errors import ChallengeUsed
 from ..parts.api.refresh_tokens import FAMILY, Family
-from ..parts.contract_wallets.rechecks import keep_proof
 from ..parts.devices.recent_sign_ins import note_client
 from ..parts.trial_wallets import cookie
 from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
@@ -49,7 +48,8 @@ def enter(
     binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
-    account, proof = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    account = signed.account
     values = ours.repository.account_values(str(account))
     session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
@@ -58,11 +58,12 @@ def enter(
 
     def prepare(record: SessionRecord) -> None:
         note_client(record, request_client.current())
-        keep_proof(record, proof)
         if family is not None:
             FAMILY.put(record, family)
         if held:
             TRIAL_WALLET.put(record, TrialWallet(held=True))
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, family is None)
 
     return ours.lifecycle.start(
         account,

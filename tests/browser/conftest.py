@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ from sessions_core.sign_in import accounts
 from sessions_core.web import request_client
 from sessions_core.web.services import Services
 
+from ..constants import ALICE_ACCOUNT
 from ..servers import serving
+from . import accessibility
+from .families_in_page import FamilyWallet, Put
 from .identity_page import PAGE, InternetIdentity, MakeSigner, SignerInPage
-from .pages import FIREFOX, Browser
+from .pages import FIREFOX, Browser, ConnectPanel
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
 # As root and in containers Chromium has no sandbox and little shared memory; the rest keeps it quiet and still.
@@ -231,7 +236,7 @@ class Elsewhere:
 def end(browser: Browser, app: Flask) -> Callable[[str], None]:
     """Leave the browser with the cookie of a session that ended for a reason."""
     services: Services = app.extensions["wallet_sessions"]
-    account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
+    account = ALICE_ACCOUNT
 
     def leave(reason: str) -> None:
         with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
@@ -252,6 +257,45 @@ def account_of(wallet: WalletInPage) -> accounts.Account:
 @pytest.fixture
 def elsewhere(app: Flask) -> Elsewhere:
     return Elsewhere(app)
+
+
+@pytest.fixture
+def panel(browser: Browser) -> ConnectPanel:
+    """The panel of the sign-in page; a module may override it with one that it has reached another way."""
+    return ConnectPanel(browser)
+
+
+@pytest.fixture
+def session(browser: Browser, wallet: WalletInPage) -> Browser:
+    """A browser whose user is signed in; a module may override it with more that its tests begin with."""
+    browser.enter(wallet)
+    return browser
+
+
+@pytest.fixture
+def trial(browser: Browser) -> Trial:
+    """The trial wallet of this browser, which is not made yet."""
+    return Trial(browser)
+
+
+@pytest.fixture
+def check(browser: Browser) -> Callable[[str], None]:
+    """Assert that axe finds nothing on the page in front; what is given names the page."""
+    return partial(accessibility.check, browser)
+
+
+@pytest.fixture
+def put(browser: Browser) -> Iterator[Put]:
+    """Put wallets of families into the browser: their class, then what it takes."""
+    made: list[FamilyWallet] = []
+
+    def put(kind: type[FamilyWallet], *args: Any, **config: Any) -> FamilyWallet:
+        made.append(kind(browser.driver, *args, **config))
+        return made[-1]
+
+    yield put
+    for wallet in made:
+        wallet.uninstall()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ What they sign comes from the chains' own libraries (`tests/signers`), never fro
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -220,3 +221,7 @@ def raw_signature(text: str) -> list[int]:
     for digit in text:
         number = number * 58 + BASE58.index(digit)
     return list(number.to_bytes(64, "big"))
+
+
+Put = Callable[..., Any]
+"""Puts a wallet of a family, and its configuration, into the browser."""

@@ -19,12 +19,12 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.wrappers import Response
 
+from ..constants import PATIENCE
 from ..signers import IcpSigner
 
 HERE = Path(__file__).parent
 PAGE = Response((HERE / "identity_page.html").read_text(), mimetype="text/html")
 SCRIPT = (HERE / "injected_signer.js").read_text()
-PATIENCE = 20
 Chain = dict[str, Any]
 """What `DelegationChain.toJSON()` gives."""
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
@@ -16,9 +16,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..constants import PATIENCE
 from .wallet_in_page import WalletInPage
 
-PATIENCE = 20
 SETTLED = """
     const [button] = arguments;
     return !button.closest("[data-deliberate]") || (document.documentElement.dataset.settling === undefined
@@ -241,22 +241,39 @@ class Browser:
         self.wait(lambda: not self.path.startswith("/sign-in"), lambda: f"still at {self.path}: {self.text}")
 
 
-class ConnectPanel:
-    """The panel of the sign-in page."""
+class Panel:
+    """A panel that an element of the site moves from state to state."""
+
+    id: ClassVar[str]
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
 
-    def open(self, **query: str) -> None:
-        self.browser.open("/sign-in", **query)
-
     @property
     def state(self) -> str:
-        found = self.browser.driver.find_elements(By.ID, "connect")
+        found = self.browser.driver.find_elements(By.ID, self.id)
         return str(found[0].get_attribute("data-state")) if found else f"gone, at {self.browser.path}"
 
     def wait_for(self, state: str) -> None:
         self.browser.wait(lambda: self.state == state, lambda: f"the panel is {self.state}, not {state}")
+
+    @property
+    def error(self) -> str:
+        return self.browser.see("error").text
+
+    @property
+    def spoken(self) -> str:
+        """What a screen reader was told last."""
+        return str(self.browser.run(f"return document.querySelector('#{self.id} [role=status]').textContent"))
+
+
+class ConnectPanel(Panel):
+    """The panel of the sign-in page."""
+
+    id = "connect"
+
+    def open(self, **query: str) -> None:
+        self.browser.open("/sign-in", **query)
 
     @property
     def wallets(self) -> list[str]:
@@ -290,25 +307,16 @@ class ConnectPanel:
     def retry(self) -> None:
         self.browser.click("retry")
 
-    def connect(self, wallet: WalletInPage) -> None:
-        """Up to the text that is to be signed."""
+    def connect(self, wallet: WalletInPage, until: str = "ready_to_sign") -> None:
+        """Open the page, choose a wallet and let it connect; by default up to the text that is to be signed."""
         self.open()
         self.choose(wallet)
         wallet.approve_connect()
-        self.wait_for("ready_to_sign")
+        self.wait_for(until)
 
     @property
     def preview(self) -> str:
         return str(self.browser.see("message-preview").get_attribute("textContent"))
-
-    @property
-    def error(self) -> str:
-        return self.browser.see("error").text
-
-    @property
-    def spoken(self) -> str:
-        """What a screen reader was told last."""
-        return str(self.browser.run("return document.querySelector('#connect [role=status]').textContent"))
 
     @property
     def hidden_fields(self) -> dict[str, str]:
@@ -316,19 +324,14 @@ class ConnectPanel:
         return dict(self.browser.run(f"return Object.fromEntries(new FormData({form}))"))
 
 
-class ConfirmPanel:
+class ConfirmPanel(Panel):
     """The panel on which the wallet signs for one request."""
 
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
-
-    @property
-    def state(self) -> str:
-        found = self.browser.driver.find_elements(By.ID, "confirm")
-        return str(found[0].get_attribute("data-state")) if found else f"gone, at {self.browser.path}"
+    id = "confirm"
 
     def wait_for(self, state: str, kind: str | None = None) -> None:
-        self.browser.wait(lambda: self.state == state, lambda: f"the panel is {self.state}, not {state}")
+        """Wait until the panel is in a state, and in it for this kind of reason."""
+        super().wait_for(state)
         assert self.browser.see("confirm").get_attribute("data-kind") == kind
 
     def arrive(self, action: str) -> None:
@@ -359,16 +362,12 @@ class ConfirmPanel:
         return str(self.browser.see("confirm-problem").get_attribute("data-code"))
 
     @property
-    def error(self) -> str:
-        return self.browser.see("error").text
-
-    @property
-    def spoken(self) -> str:
-        """What a screen reader was told last."""
-        return str(self.browser.run("return document.querySelector('#confirm [role=status]').textContent"))
-
-    @property
     def proof(self) -> str:
         """What the form holds of a signature."""
         fields = "document.querySelectorAll('#confirm form [name^=confirm_]')"
         return str(self.browser.run(f"return Array.from({fields}, (field) => field.value).join('')"))
+
+
+def part(within: WebElement, test_id: str) -> WebElement:
+    """Return the part of a row or of a form that has this test id."""
+    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,18 +22,18 @@ from sessions_core.web.services import Services
 from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
 
+from ..constants import ROOT
+from .activity_log import everything
+from .clocks_in_page import HURRY
 from .conftest import Elsewhere, Site, account_of
 from .families_in_page import Leather, Solana, Xverse
 from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
-from .test_activity import everything
-from .test_confirm import ask
-from .test_devices import LONG, come_back, give_name
-from .test_pregenerated import Trial
-from .test_sign_in import HURRY
+from .session_list import LONG, come_back, give_name
+from .step_up import ask_to_end, ask_to_extend
+from .trial_wallet import Trial
 from .wallet_in_page import Request, WalletInPage
 
-ROOT = Path(__file__).parents[2]
 README, ALL = ROOT / "docs/images", ROOT / "build/screenshots"
 
 
@@ -380,10 +379,7 @@ def test_internet_identity(
     browser.arrive_at("/session")
     picture("icp-session")
     TimeMachine(app, redis, clock)(301)
-    browser.open("/session")
-    browser.click("extend")
-    confirm = ConfirmPanel(browser)
-    confirm.arrive("session.extend")
+    confirm = ask_to_extend(browser)
     picture("icp-confirm")
     confirm.start()
     identity.enter()
@@ -500,10 +496,7 @@ def test_confirming(
     browser.sign_in(wallet)
     pass_time(1000)
     wallet.uninstall()
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
+    panel = ask_to_end(browser)
     picture("confirm")
     panel.start()
     panel.wait_for("no_wallet")
@@ -574,7 +567,7 @@ def test_linking(
     picture("unlink-confirm")
 
 
-def test_what_is_missing(
+def test_unauthorized_pages(
     browser: Browser, make_wallet: Callable[..., WalletInPage], picture: Callable[..., None]
 ) -> None:
     browser.open("/unauthorized", role="admin")
@@ -691,13 +684,13 @@ def test_wallets_that_misbehave(
     browser.see("wallet-twins")
     picture("watch-look-alikes")
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("choose_wallet")
     picture("confirm-look-alikes")
     twin.uninstall()
     wallet.switch_account_silently()
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("address_mismatch")
     picture("confirm-another-account")
@@ -736,10 +729,7 @@ def test_wallets_that_fail(
     """Reached as a person reaches them, on the way to a sign-in and to a confirmation."""
     panel = ConnectPanel(browser)
     late = make_wallet("Slow Wallet", chain=5)
-    panel.open()
-    panel.choose(late)
-    late.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(late, until="wrong_network")
     browser.all("switch-network")[0].click()
     late.approve_switch_late(-1)
     panel.wait_for("switch_unseen")
@@ -756,17 +746,17 @@ def test_wallets_that_fail(
     elsewhere.sign_in(wallet)
     browser.enter(wallet)
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("failed", "unable")
     picture("confirm-account-unable")
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     wallet.cut_off()
     confirm.start()
     confirm.wait_for("failed", "stale")
     picture("confirm-stale")
     with browser.before_scripts(HURRY):
-        confirm = ask(browser)
+        confirm = ask_to_end(browser)
         wallet.cut_off("silent")
         confirm.start()
         browser.see("confirm-renew")

@@ -17,12 +17,11 @@ from sessions_core import events
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .activity_log import everything
 from .conftest import Elsewhere, account_of
-from .pages import FIREFOX, PHONE, Browser
+from .pages import FIREFOX, PHONE, Browser, part
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +31,6 @@ class InvoicePaid:
     name: ClassVar[str] = "invoice.paid"
     account: str
     number: str
-
-
-@pytest.fixture
-def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.enter(wallet)
-    return browser
 
 
 @pytest.fixture
@@ -53,10 +46,6 @@ def open_log(browser: Browser, **query: str) -> list[WebElement]:
 
 def rows(browser: Browser) -> list[WebElement]:
     return browser.all("activity-row")
-
-
-def part(within: WebElement, test_id: str) -> WebElement:
-    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
 
 
 def sentences(browser: Browser) -> list[str]:
@@ -76,7 +65,7 @@ def choose(browser: Browser, kind: str) -> None:
 # -- The lines ------------------------------------------------------------------------------------------------
 
 
-def test_a_line_says_what_when_from_where_and_with_what_result(session: Browser) -> None:
+def test_log_line_shows_event_time_address_and_result(session: Browser) -> None:
     (line,) = open_log(session)
     assert part(line, "activity-sentence").text == "Signed in with a standard session"
     assert line.find_element(By.TAG_NAME, "code").text == "session.created"
@@ -94,7 +83,7 @@ def test_the_newest_line_comes_first(session: Browser, wallet: WalletInPage, els
     assert sentences(session) == ["Signed out", *["Signed in with a standard session"] * 2]
 
 
-def test_what_was_refused_for_my_address_says_why(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_refused_attempt_on_the_account_is_explained(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(events.SignInFailed(code="signature_mismatch", account=account), agent=PHONE, ip="198.51.100.9")
     line = open_log(session)[0]
     said = "A sign-in was refused: the signature was not from this account"
@@ -107,13 +96,13 @@ def test_what_was_refused_for_my_address_says_why(session: Browser, account: str
     assert part(line, "activity-ip").text == "198.51.100.9"
 
 
-def test_others_do_not_see_it(session: Browser, elsewhere: Elsewhere) -> None:
+def test_refused_sign_in_of_another_account_is_not_listed(session: Browser, elsewhere: Elsewhere) -> None:
     stranger = "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F"
     elsewhere.happen(events.SignInFailed(code="signature_mismatch", account=stranger))
     assert len(open_log(session)) == 1
 
 
-def test_renewals_in_a_row_are_one_line(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_consecutive_renewals_are_one_line(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(*[events.SessionRenewed(handle="sess_1", account=account)] * 4)
     line = open_log(session)[0]
     assert part(line, "activity-sentence").text.split("\n") == ["Stayed signed in", "4 times"]
@@ -129,7 +118,7 @@ def test_an_event_without_a_sentence_goes_by_its_name(session: Browser, account:
     assert part(line, "activity-result").text == "Done"
 
 
-def test_what_a_stranger_sent_is_text_and_nothing_else(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     elsewhere.happen(
         events.RoleChanged(account=account, before=hostile, after="W" * 120, by=hostile),
@@ -219,7 +208,7 @@ def test_behind_the_last_page_there_is_a_way_back(session: Browser, account: str
 # -- What one can do with it ----------------------------------------------------------------------------------
 
 
-def test_all_of_it_can_be_downloaded(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_whole_activity_can_be_downloaded(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(*[events.SessionRenewed(handle="sess_1", account=account)] * 3)
     open_log(session)
 
@@ -235,7 +224,7 @@ def test_all_of_it_can_be_downloaded(session: Browser, account: str, elsewhere: 
     assert [line["event"] for line in json.loads(download("activity-json"))] == [line["event"] for line in table]
 
 
-def test_who_finds_something_strange_can_sign_out_everywhere(session: Browser) -> None:
+def test_activity_page_leads_to_sign_out_everywhere(session: Browser) -> None:
     open_log(session)
     session.follow("activity-everywhere")
     session.arrive_at("/sessions/everywhere")
@@ -243,7 +232,7 @@ def test_who_finds_something_strange_can_sign_out_everywhere(session: Browser) -
     session.arrive_at("/signed-out")
 
 
-def test_without_script_everything_is_there(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+def test_activity_page_works_without_script(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
     session.scripts(on=False)
     session.open("/activity")
@@ -255,26 +244,7 @@ def test_without_script_everything_is_there(session: Browser, account: str, else
 # -- For everybody --------------------------------------------------------------------------------------------
 
 
-def everything(account: str) -> list[events.Event]:
-    """One of each kind of line."""
-    handle = "sess_1"
-    stranger = account.replace("eip155:1:", "eip155:11155111:")
-    return [
-        *[events.SessionRenewed(handle=handle, account=account)] * 3,
-        events.SessionNamed(handle=handle, account=account),
-        events.ClientChanged(handle=handle, account=account, changed="ip"),
-        events.SessionConfirmed(handle=handle, account=account, action="session.revoke_all"),
-        events.NetworkChanged(account=account, before=stranger),
-        events.RoleChanged(account=account, before="member", after="admin", by=""),
-        events.VerificationChanged(account=account, level="licensed", until=1_893_456_000_000, by=account),
-        events.SessionsRevoked(account=account, scope="others"),
-        events.SignInFailed(code="domain_mismatch", account=account),
-        events.ConfirmationFailed(handle=handle, account=account, action="session.extend", code="challenge_expired"),
-        events.ChallengeReplayed(account=account),
-    ]
-
-
-def test_axe_on_the_log_in_each_state(
+def test_activity_page_passes_axe_in_each_state(
     session: Browser, account: str, elsewhere: Elsewhere, check: Callable[[str], None]
 ) -> None:
     elsewhere.happen(*everything(account), ip="2001:db8:85a3:1234:5678:8a2e:370:7334", agent=FIREFOX)
@@ -288,5 +258,5 @@ def test_axe_on_the_log_in_each_state(
     open_log(session)
     session.follow("activity-older")
     check("page 2")
-    test_axe.open_without_script(session, "/activity")
+    open_without_script(session, "/activity")
     check("without script")

@@ -13,14 +13,9 @@ from selenium.webdriver.support.ui import Select
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Elsewhere, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-check = test_axe.check
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture
@@ -78,7 +73,7 @@ def fill(browser: Browser, **fields: str) -> None:
 # -- The way in --------------------------------------------------------------------------------------------------
 
 
-def test_the_first_page_lists_who_has_a_role_and_who_signed_in(
+def test_admin_page_lists_accounts_with_role_or_recent_sign_in(
     admin: Browser, wallet: WalletInPage, member: WalletInPage
 ) -> None:
     admin.driver.refresh()
@@ -95,7 +90,7 @@ def test_an_account_is_looked_up_by_its_address(admin: Browser, member: WalletIn
     assert member.address in admin.text
 
 
-def test_what_is_no_account_is_said_at_the_field(admin: Browser) -> None:
+def test_malformed_account_is_reported_at_the_field(admin: Browser) -> None:
     fill(admin, account="0x1234")
     admin.press(Keys.ENTER)
     assert "That is no account" in admin.see("admin-lookup-error").text
@@ -103,9 +98,10 @@ def test_what_is_no_account_is_said_at_the_field(admin: Browser) -> None:
     assert admin.focused.get_attribute("value") == "0x1234"
 
 
-def test_after_a_quarter_of_an_hour_it_takes_a_signature_to_come_in(
+def test_admin_pages_need_a_signature_after_15_minutes(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
+    """The wallet signs `admin.open` and the administrator arrives at the page they asked for."""
     pass_time(901)
     admin.open("/admin/activity")
     text = confirm(panel, "admin.open", wallet)
@@ -153,7 +149,7 @@ def test_from_the_first_page_to_a_role_that_holds(
     assert row_of(admin, member).get_attribute("data-role") == "admin"
 
 
-def test_the_role_that_somebody_has_is_not_given_again(
+def test_role_that_the_account_already_has_is_not_assigned_again(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage
 ) -> None:
     open_account(admin, member)
@@ -162,7 +158,7 @@ def test_the_role_that_somebody_has_is_not_given_again(
     assert "had the role “member” already" in flash(admin)
 
 
-def test_nobody_changes_their_own_role(admin: Browser, wallet: WalletInPage) -> None:
+def test_admin_can_not_change_their_own_role(admin: Browser, wallet: WalletInPage) -> None:
     open_account(admin, wallet)
     assert not admin.see("admin-role-save").is_enabled()
     assert not admin.driver.find_element(By.ID, "role").is_enabled()
@@ -184,7 +180,7 @@ def test_a_form_that_changes_it_all_the_same_is_refused_in_words(
     assert services.directory.standing(account_of(wallet)).role == "admin"
 
 
-def test_declining_in_the_wallet_gives_nobody_a_role(
+def test_declining_in_the_wallet_assigns_no_role(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
     open_account(admin, member)
@@ -202,9 +198,10 @@ def test_declining_in_the_wallet_gives_nobody_a_role(
 # -- Verification ------------------------------------------------------------------------------------------------
 
 
-def test_a_professional_is_verified_and_can_start_a_session_of_that_kind(
+def test_verified_account_can_start_a_professional_session(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage
 ) -> None:
+    """An administrator verifies the account, which then gets the professional type with its shorter idle time."""
     open_account(admin, member)
     fill(admin, professional_id="lic_2026-4711", level="licensed", days="90")
     admin.click("admin-verify")
@@ -226,7 +223,7 @@ def test_a_professional_is_verified_and_can_start_a_session_of_that_kind(
     ("field", "value"),
     [("professional_id", "4711"), ("level", "Very High"), ("days", "9999")],
 )
-def test_a_field_that_is_not_taken_says_what_it_takes(
+def test_rejected_field_explains_what_it_accepts(
     admin: Browser, member: WalletInPage, field: str, value: str, services: Services
 ) -> None:
     open_account(admin, member)
@@ -242,7 +239,7 @@ def test_a_field_that_is_not_taken_says_what_it_takes(
     assert services.directory.standing(account_of(member)).verification_level == ""
 
 
-def test_a_verification_is_withdrawn(
+def test_verification_is_revoked(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
     services.directory.verify(account_of(member), "lic_1", "licensed", 10)
@@ -270,7 +267,7 @@ def test_a_verification_that_has_run_out_is_shown_as_lapsed(
 # -- Sessions ----------------------------------------------------------------------------------------------------
 
 
-def test_one_session_of_somebody_is_ended(
+def test_admin_revokes_one_session_of_an_account(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(member, FIREFOX)
@@ -287,7 +284,7 @@ def test_one_session_of_somebody_is_ended(
     assert len(admin.all("session-row")) == 1
 
 
-def test_all_sessions_of_somebody_are_ended(
+def test_admin_revokes_all_sessions_of_an_account(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     elsewhere.sign_in(member, FIREFOX)
@@ -298,7 +295,7 @@ def test_all_sessions_of_somebody_are_ended(
     assert not admin.all("session-row")
 
 
-def test_everybody_is_signed_out(
+def test_admin_revokes_all_sessions_of_the_site(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(member, FIREFOX)
@@ -309,7 +306,7 @@ def test_everybody_is_signed_out(
     assert not elsewhere.alive(member, handle)
 
 
-def test_what_happened_names_the_accounts(
+def test_site_activity_names_the_accounts(
     admin: Browser, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
     services.directory.appoint(account_of(member), "restricted", by=str(account_of(wallet)))
@@ -328,7 +325,7 @@ def missing(browser: Browser) -> tuple[str | None, str | None]:
     return page.get_attribute("data-state"), page.get_attribute("data-missing")
 
 
-def test_a_member_is_told_what_is_missing_and_stays_signed_in(
+def test_member_is_told_the_missing_role_and_stays_signed_in(
     browser: Browser, wallet: WalletInPage, services: Services
 ) -> None:
     browser.sign_in(wallet)
@@ -354,7 +351,7 @@ def test_a_visitor_signs_in_first(browser: Browser) -> None:
     assert "next=/admin" in browser.path
 
 
-def test_a_test_network_is_named_as_what_stands_in_the_way(browser: Browser, make_wallet: MakeWallet) -> None:
+def test_test_network_is_named_as_the_obstacle(browser: Browser, make_wallet: MakeWallet) -> None:
     browser.sign_in(make_wallet(chain=11155111))
     browser.open("/unauthorized", permission="transact", next="/session")
     assert missing(browser) == ("missing", "transact")
@@ -364,7 +361,7 @@ def test_a_test_network_is_named_as_what_stands_in_the_way(browser: Browser, mak
     ConnectPanel(browser).wait_for("wallet_list")
 
 
-def test_who_is_not_verified_is_told_so_before_signing(browser: Browser, wallet: WalletInPage) -> None:
+def test_unverified_account_is_refused_before_signing(browser: Browser, wallet: WalletInPage) -> None:
     panel = ConnectPanel(browser)
     panel.open(session_type="professional")
     panel.choose(wallet)
@@ -376,7 +373,9 @@ def test_who_is_not_verified_is_told_so_before_signing(browser: Browser, wallet:
     assert browser.shown("session-kind") is None
 
 
-def test_who_is_verified_starts_such_a_session(browser: Browser, wallet: WalletInPage, services: Services) -> None:
+def test_verified_account_starts_a_session_of_that_type(
+    browser: Browser, wallet: WalletInPage, services: Services
+) -> None:
     services.directory.verify(account_of(wallet), "lic_1", "licensed", 10)
     browser.sign_in(wallet)
     browser.open("/unauthorized", session_type="professional", next="/session")
@@ -395,7 +394,7 @@ def test_who_is_verified_starts_such_a_session(browser: Browser, wallet: WalletI
 
 
 @pytest.mark.parametrize("query", [{}, {"role": "<b>king</b>"}, {"permission": "fly"}, {"session_type": "kiosk"}])
-def test_what_nobody_knows_is_not_repeated(browser: Browser, query: dict[str, str]) -> None:
+def test_unknown_requirement_is_not_repeated_on_the_page(browser: Browser, query: dict[str, str]) -> None:
     browser.open("/unauthorized", **query)
     assert missing(browser) == ("unknown", "")
     for value in query.values():
@@ -405,7 +404,7 @@ def test_what_nobody_knows_is_not_repeated(browser: Browser, query: dict[str, st
 # -- For everybody ---------------------------------------------------------------------------------------------------
 
 
-def test_axe_on_each_page(
+def test_each_admin_page_passes_axe(
     admin: Browser,
     panel: ConfirmPanel,
     wallet: WalletInPage,
@@ -448,7 +447,9 @@ UNAUTHORIZED = (
 )
 
 
-def test_axe_on_what_is_missing(browser: Browser, make_wallet: MakeWallet, check: Callable[[str], None]) -> None:
+def test_unauthorized_page_passes_axe(
+    browser: Browser, make_wallet: MakeWallet, check: Callable[[str], None]
+) -> None:
     for query in UNAUTHORIZED:
         browser.open("/unauthorized", **query)
         check(f"visitor, {query}")
@@ -458,7 +459,7 @@ def test_axe_on_what_is_missing(browser: Browser, make_wallet: MakeWallet, check
         check(f"testnet, {query}")
 
 
-def test_axe_on_the_sign_in_for_a_professional_session(
+def test_professional_sign_in_page_passes_axe(
     browser: Browser, wallet: WalletInPage, check: Callable[[str], None], end: Callable[[str], None]
 ) -> None:
     panel = ConnectPanel(browser)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,29 +14,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
 from ..time_machine import TimeMachine
+from .accessibility import open_without_script
 from .conftest import Hold, account_of
 from .pages import Browser, ConnectPanel
-from .test_session import IDLE, KEEP_ALIVE, VALIDATE, warn
+from .session_page import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
-
-AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-# All rules by light; by dark those that colours decide: nothing else is different there, and a run takes a second.
-RUN = """
-    const [dark, done] = arguments;
-    axe.run(document, {
-      resultTypes: ["violations"],
-      runOnly: dark
-        ? { type: "rule", values: ["color-contrast", "link-in-text-block"] }
-        : ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"],
-    }).then(({ violations }) => done(violations.map(({ id, nodes }) =>
-      id + ": " + nodes.map(({ target, failureSummary }) => target + " " + failureSummary).join("; "))),
-      (error) => done([String(error)]));
-"""
-LOOKS = {
-    f"{width} {'dark' if dark else 'light'}": {"width": width, "dark": dark}
-    for width in (320, 1280)
-    for dark in (False, True)
-}
 
 # Everything but what a state needs a wallet for; those are walked through below.
 STATES = (
@@ -110,33 +91,14 @@ def _context(app: Flask) -> dict[str, Any]:
     return context
 
 
-@pytest.fixture
-def check(browser: Browser) -> Callable[[str], None]:
-    def check(place: str) -> None:
-        found = []
-        for look, options in LOOKS.items():
-            browser.look(**options)
-            browser.run("if (!window.axe) { " + AXE + " }")
-            found += [
-                f"{place}, {look}: {each}" for each in browser.driver.execute_async_script(RUN, options["dark"])
-            ]
-            overflow = browser.run("return document.documentElement.scrollWidth - innerWidth")
-            if overflow > 0:
-                found.append(f"{place}, {look}: {overflow} px wider than the window")
-        browser.look()
-        assert not found, "\n".join(found)
-
-    return check
-
-
-def test_axe_would_notice(browser: Browser, check: Callable[[str], None]) -> None:
+def test_axe_finds_an_unnamed_button(browser: Browser, check: Callable[[str], None]) -> None:
     browser.open("/")
     browser.run("document.querySelector('h1').append(document.createElement('button'))")
     with pytest.raises(AssertionError, match="button-name"):
         check("/")
 
 
-def test_axe_would_notice_what_can_only_be_read_by_light(browser: Browser, check: Callable[[str], None]) -> None:
+def test_axe_finds_low_contrast_in_the_dark_theme(browser: Browser, check: Callable[[str], None]) -> None:
     browser.open("/")
     browser.run(
         "const faint = document.createElement('p'); faint.textContent = 'faint'; faint.style.color = '#222';"
@@ -148,7 +110,7 @@ def test_axe_would_notice_what_can_only_be_read_by_light(browser: Browser, check
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_panel_in_each_state(
+def test_panel_passes_axe_in_each_state(
     browser: Browser, wallet: WalletInPage, check: Callable[[str], None], state: str
 ) -> None:
     browser.open(f"/states/{state}")
@@ -158,7 +120,7 @@ def test_the_panel_in_each_state(
     check(state)
 
 
-def test_the_panel_without_a_wallet(browser: Browser, check: Callable[[str], None]) -> None:
+def test_panel_without_a_wallet_passes_axe(browser: Browser, check: Callable[[str], None]) -> None:
     panel = ConnectPanel(browser)
     panel.open()
     panel.wait_for("no_wallet")
@@ -175,12 +137,12 @@ def test_the_panel_without_a_wallet(browser: Browser, check: Callable[[str], Non
     check("in_app_browser")
 
 
-def test_the_way_to_a_phone(browser: Browser, check: Callable[[str], None]) -> None:
+def test_phone_page_passes_axe(browser: Browser, check: Callable[[str], None]) -> None:
     browser.open("/sign-in/phone")
     check("phone")
 
 
-def test_the_panel_on_the_way_to_a_signature(
+def test_connecting_panel_passes_axe(
     browser: Browser,
     wallet: WalletInPage,
     make_wallet: Callable[..., WalletInPage],
@@ -235,28 +197,18 @@ def test_the_panel_with_several_accounts(
 ) -> None:
     wallet = make_wallet(accounts=3)
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     check("choose_account")
 
 
-def open_without_script(browser: Browser, path: str) -> None:
-    browser.scripts(on=False)
-    browser.open(path)
-    # For axe alone: what the page did not run when it was read, it does not run any more.
-    browser.scripts(on=True)
-
-
 @pytest.mark.parametrize("path", ["/sign-in", "/", "/sign-out", "/signed-out"])
-def test_pages_without_script(browser: Browser, check: Callable[[str], None], path: str) -> None:
+def test_pages_without_script_pass_axe(browser: Browser, check: Callable[[str], None], path: str) -> None:
     open_without_script(browser, path)
     check(path)
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_signed_out_for_each_reason(
+def test_sign_out_page_passes_axe_for_each_reason(
     browser: Browser, check: Callable[[str], None], end: Callable[[str], None], reason: str
 ) -> None:
     end(reason)
@@ -266,20 +218,20 @@ def test_signed_out_for_each_reason(
 
 
 @pytest.mark.parametrize("refusal", refusals().values(), ids=lambda each: each.__name__)
-def test_the_page_of_each_refusal(
+def test_error_pages_pass_axe(
     browser: Browser, check: Callable[[str], None], refusal: type[errors.SessionsError]
 ) -> None:
     browser.open(f"/refusals/{refusal.__name__}")
     check(refusal.code)
 
 
-def test_the_front_page(browser: Browser, check: Callable[[str], None]) -> None:
+def test_front_page_passes_axe(browser: Browser, check: Callable[[str], None]) -> None:
     browser.open("/")
     check("/")
 
 
 @pytest.mark.parametrize("network", [1, 11155111], ids=["mainnet", "testnet"])
-def test_pages_of_a_session(
+def test_session_pages_pass_axe(
     browser: Browser, make_wallet: Callable[..., WalletInPage], check: Callable[[str], None], network: int
 ) -> None:
     browser.sign_in(make_wallet(chain=network))
@@ -289,7 +241,7 @@ def test_pages_of_a_session(
         check(path)
 
 
-def test_the_page_of_a_professional(
+def test_page_of_a_professional_session_passes_axe(
     browser: Browser, wallet: WalletInPage, app: Flask, services: Services, check: Callable[[str], None]
 ) -> None:
     with app.app_context():
@@ -303,7 +255,7 @@ def test_the_page_of_a_professional(
     check("professional")
 
 
-def test_a_wallet_that_was_made_here(browser: Browser, check: Callable[[str], None]) -> None:
+def test_trial_wallet_pages_pass_axe(browser: Browser, check: Callable[[str], None]) -> None:
     panel = ConnectPanel(browser)
     panel.open()
     browser.click("try-without-wallet")
@@ -408,7 +360,7 @@ class TestTheAbsoluteEnd:
     def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
         return overrides | {"SESSIONS_CORE_ABSOLUTE_SECONDS": IDLE}
 
-    def test_its_warning(
+    def test_absolute_warning_passes_axe(
         self, browser: Browser, wallet: WalletInPage, pass_time: TimeMachine, check: Callable[[str], None]
     ) -> None:
         browser.sign_in(wallet)

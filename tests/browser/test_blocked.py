@@ -24,11 +24,6 @@ def words(browser: Browser) -> str:
 
 
 @pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
 def extension(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Any]:
     """What an extension does to each page."""
     when, what, place = request.param
@@ -48,7 +43,7 @@ CASES = {
 
 @pytest.mark.parametrize("extension", CASES.values(), ids=CASES, indirect=True)
 @pytest.mark.usefixtures("extension")
-def test_a_wallet_that_was_kept_out_is_spoken_of(browser: Browser, panel: ConnectPanel) -> None:
+def test_blocked_wallet_is_explained(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     panel.wait_for("no_wallet")
     assert "Your browser kept something out of this page" in browser.see("blocked").text
@@ -66,16 +61,14 @@ def test_without_a_violation_the_page_advises_to_install(browser: Browser, panel
 
 @pytest.mark.parametrize("extension", [CASES["styles"]], indirect=True)
 @pytest.mark.usefixtures("extension")
-def test_where_a_wallet_was_found_nothing_is_said(
-    browser: Browser, panel: ConnectPanel, wallet: WalletInPage
-) -> None:
+def test_found_wallet_shows_no_blocking_notice(browser: Browser, panel: ConnectPanel, wallet: WalletInPage) -> None:
     wallet.install()
     panel.open()
     panel.wait_for("wallet_list")
     assert browser.shown("blocked") is None
 
 
-def test_no_event_of_a_script_counts(browser: Browser, panel: ConnectPanel) -> None:
+def test_scripted_violation_event_is_ignored(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     panel.wait_for("no_wallet")
     browser.run(

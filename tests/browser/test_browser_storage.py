@@ -15,14 +15,8 @@ from selenium.webdriver import Chrome, ChromeOptions
 
 from .conftest import FLAGS, Site
 from .pages import Browser, ConfirmPanel, ConnectPanel
-from .test_pregenerated import Trial
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
-
-
-@pytest.fixture
-def trial(browser: Browser) -> Trial:
-    return Trial(browser)
-
 
 # -- Cookies -------------------------------------------------------------------------------------------------------
 
@@ -65,7 +59,7 @@ SAFARI = """
 """
 
 
-def test_a_developer_with_safari_is_told_the_setting(browser: Browser, wallet: WalletInPage) -> None:
+def test_safari_developer_is_told_the_setting(browser: Browser, wallet: WalletInPage) -> None:
     panel = ConnectPanel(browser)
     with browser.before_scripts(SAFARI):
         panel.open()
@@ -107,7 +101,7 @@ def shares(redis: Redis) -> int:
     return sum("share" in key.decode() for key in redis.scan_iter())
 
 
-def test_a_full_browser_is_told_and_can_try_again(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_full_storage_is_reported_and_can_be_retried(browser: Browser, trial: Trial, redis: Redis) -> None:
     trial.panel.open()
     with full(browser):
         browser.click("try-without-wallet")
@@ -122,7 +116,7 @@ def test_a_full_browser_is_told_and_can_try_again(browser: Browser, trial: Trial
 BLOCKED = "IDBFactory.prototype.open = () => { throw new DOMException('off', 'SecurityError') }"
 
 
-def test_blocked_storage_is_told(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_blocked_storage_is_reported(browser: Browser, trial: Trial, redis: Redis) -> None:
     with browser.before_scripts(BLOCKED):
         trial.panel.open()
         browser.click("try-without-wallet")
@@ -161,7 +155,7 @@ def test_a_share_that_does_not_open_can_be_replaced(browser: Browser, trial: Tri
 
 
 @pytest.mark.parametrize("damaged", [True, False], ids=["damaged", "blocked"])
-def test_confirming_says_what_is_wrong_with_the_share(browser: Browser, trial: Trial, damaged: bool) -> None:
+def test_confirm_page_explains_a_broken_key_share(browser: Browser, trial: Trial, damaged: bool) -> None:
     trial.enter()
     browser.open("/session/wallet/export")
     browser.open("/session/wallet/delete")

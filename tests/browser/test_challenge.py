@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .pages import Browser, ConnectPanel
-from .test_confirm import ask
+from .step_up import ask_to_end
 from .wallet_in_page import WalletInPage
 
 ADDRESS = "0x" + "Ab" * 20
@@ -81,7 +81,7 @@ def test_each_changed_field_is_found(page: Browser, old: str, new: str, wrong: s
 
 
 @pytest.mark.parametrize("text", ["", "\n\n\n", "null"])
-def test_what_is_no_text_is_refused(page: Browser, text: str) -> None:
+def test_value_that_is_no_text_is_refused(page: Browser, text: str) -> None:
     assert check(page, text) == "domain"
 
 
@@ -136,7 +136,7 @@ def test_a_changed_text_is_not_confirmed(
     elsewhere.sign_in(wallet)
     browser.enter(wallet)
     pass_time(301)
-    panel = ask(browser)
+    panel = ask_to_end(browser)
     change(app, *MEDDLING[field])
     panel.start()
     panel.wait_for("failed", "text")

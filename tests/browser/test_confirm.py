@@ -16,25 +16,21 @@ from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .clocks_in_page import LATER, WATCH, asked
 from .conftest import Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
-from .test_session import KEEP_ALIVE, VALIDATE, WATCH, asked
-from .test_wallet_watch import other_tab
-from .wallet_in_page import WalletInPage
+from .session_page import KEEP_ALIVE, VALIDATE
+from .step_up import ask_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
+from .wallet_watch import other_tab
 
-MakeWallet = Callable[..., WalletInPage]
 Alive = Callable[[str], bool]
 
-check = test_axe.check
 
 CHALLENGES = ("/api/auth/challenges", "POST")
 # The two minutes of a request to confirm go by at once; the clock of the session keeps its pace.
 HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms > 100000 ? 200 : ms); }"
-LATER = (
-    "{ const real = performance.now.bind(performance); window.later = 0;"
-    " performance.now = () => real() + window.later; }"
-)
 NOTE = "Line one\r\n  <b>two</b> & \"three\" 'four'\r\n\r\n" + "Ümläüte und mehr. " * 200
 
 
@@ -69,15 +65,7 @@ def panel(browser: Browser, wallet: WalletInPage, other: str, pass_time: TimeMac
     """The page that asks whether to end the other session: the signature of the sign-in is no longer fresh."""
     browser.enter(wallet)
     pass_time(301)
-    return ask(browser)
-
-
-def ask(browser: Browser) -> ConfirmPanel:
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    return panel
+    return ask_to_end(browser)
 
 
 @pytest.fixture
@@ -101,7 +89,7 @@ def test_a_fresh_signature_is_enough(browser: Browser, wallet: WalletInPage, oth
     assert not alive(other)
 
 
-def test_later_the_wallet_signs_for_exactly_this(
+def test_older_session_needs_a_signature_for_the_exact_action(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     assert panel.sentence == f"End the session {other}."
@@ -118,7 +106,7 @@ def test_later_the_wallet_signs_for_exactly_this(
     assert session_cookie(panel.browser) != before
 
 
-def test_the_page_describes_the_session_before_anybody_is_asked(
+def test_page_describes_the_session_before_the_wallet_is_asked(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     facts = panel.browser.see("confirm-facts").text
@@ -218,7 +206,7 @@ def test_a_form_arrives_as_it_was_sent(
 # -- What stands in the way ------------------------------------------------------------------------------------
 
 
-def test_declining_changes_nothing_and_can_be_thought_over(
+def test_declining_changes_nothing_and_can_be_retried(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -232,7 +220,7 @@ def test_declining_changes_nothing_and_can_be_thought_over(
     assert not alive(other)
 
 
-def test_another_account_is_told_which_one_to_choose(
+def test_wrong_account_is_told_which_one_to_choose(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     own = wallet.keys
@@ -250,9 +238,10 @@ def test_another_account_is_told_which_one_to_choose(
     assert not alive(other)
 
 
-def test_a_wallet_with_several_accounts_signs_with_the_one_of_the_session(
+def test_confirmation_is_signed_by_the_account_of_the_session(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
+    """The wallet holds several accounts and another one is active in it."""
     own = wallet.keys[0]
     wallet.switch_account(keep=True)
     panel.start()
@@ -281,7 +270,7 @@ def test_a_signature_of_another_account_is_refused_in_words(
     assert not alive(other)
 
 
-def test_a_text_that_went_by_in_the_wallet_is_given_up(
+def test_text_that_expired_in_the_wallet_is_given_up(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     with panel.browser.before_scripts(HURRY):
@@ -311,7 +300,7 @@ def test_a_signature_that_comes_too_late_is_not_sent(
     assert alive(other)
 
 
-def test_the_server_has_the_last_word_on_what_is_too_late(
+def test_server_decides_whether_a_challenge_has_expired(
     panel: ConfirmPanel, wallet: WalletInPage, pass_time: TimeMachine, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -341,7 +330,7 @@ def test_a_page_that_was_open_for_too_long_asks_again(
     assert not alive(other)
 
 
-def test_a_session_that_has_ended_meanwhile_is_said_to_be_gone(
+def test_ended_session_is_described_as_gone(
     panel: ConfirmPanel, wallet: WalletInPage, elsewhere: Elsewhere, other: str
 ) -> None:
     elsewhere.end(wallet, other)
@@ -400,7 +389,9 @@ def test_too_many_requests_are_asked_to_wait(panel: ConfirmPanel, interrupt: Int
     panel.wait_for("failed", "busy")
 
 
-def test_a_session_that_is_over_leads_out(panel: ConfirmPanel, wallet: WalletInPage, services: Services) -> None:
+def test_ended_session_leads_to_the_signed_out_page(
+    panel: ConfirmPanel, wallet: WalletInPage, services: Services
+) -> None:
     services.lifecycle.revoke_account(account_of(wallet))
     panel.start()
     panel.browser.arrive_at("/signed-out")
@@ -412,9 +403,10 @@ def test_a_session_that_is_over_leads_out(panel: ConfirmPanel, wallet: WalletInP
 # -- Wallets ---------------------------------------------------------------------------------------------------
 
 
-def test_without_a_wallet_the_page_says_so_and_takes_one_that_comes(
+def test_confirm_page_accepts_a_wallet_that_appears_late(
     panel: ConfirmPanel, wallet: WalletInPage, make_wallet: MakeWallet, other: str, alive: Alive
 ) -> None:
+    """Until then the page says that it finds no wallet."""
     wallet.uninstall()
     late = make_wallet("Late Wallet", announce="later")
     late.keys, late.connected = wallet.keys, True
@@ -439,7 +431,7 @@ def test_the_wallet_of_the_session_is_taken_from_several(
     assert rival.calls == []
 
 
-def test_where_the_wallet_is_not_clear_the_person_chooses(
+def test_user_chooses_the_wallet_if_it_is_not_clear(
     panel: ConfirmPanel, wallet: WalletInPage, make_wallet: MakeWallet, other: str, alive: Alive
 ) -> None:
     twin = make_wallet("Test Wallet")
@@ -480,7 +472,7 @@ def test_another_wallet_can_be_used_instead(
 # -- Giving up -------------------------------------------------------------------------------------------------
 
 
-def test_cancel_forgets_what_the_wallet_still_answers(
+def test_late_answer_after_cancel_is_ignored(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     panel.start()
@@ -506,7 +498,7 @@ def test_while_one_attempt_waits_there_is_no_second(panel: ConfirmPanel, wallet:
     assert wallet.calls.count("personal_sign") == 1
 
 
-def test_cancel_leads_back_and_changes_nothing(panel: ConfirmPanel, other: str, alive: Alive) -> None:
+def test_cancelling_leads_back_and_changes_nothing(panel: ConfirmPanel, other: str, alive: Alive) -> None:
     panel.browser.follow("confirm-cancel")
     panel.browser.arrive_at("/sessions")
     assert panel.browser.shown("message") is None
@@ -520,7 +512,7 @@ def test_enter_sends_no_form_without_a_signature(panel: ConfirmPanel) -> None:
     assert panel.browser.path.startswith("/confirm")
 
 
-def test_after_back_nothing_of_the_signature_is_left(panel: ConfirmPanel, wallet: WalletInPage) -> None:
+def test_back_button_leaves_nothing_of_the_signature(panel: ConfirmPanel, wallet: WalletInPage) -> None:
     panel.confirm(wallet)
     panel.browser.see("message")
     panel.browser.driver.back()
@@ -609,7 +601,7 @@ def second_tab(panel: ConfirmPanel, wallet: WalletInPage) -> Iterator[str]:
     browser.close_other_tabs()
 
 
-def test_after_a_signature_the_other_tab_goes_on(panel: ConfirmPanel, wallet: WalletInPage, second_tab: str) -> None:
+def test_other_tab_continues_after_a_step_up(panel: ConfirmPanel, wallet: WalletInPage, second_tab: str) -> None:
     browser = panel.browser
     browser.switch_to(second_tab)
     before = token(browser)
@@ -649,7 +641,7 @@ def test_two_tabs_confirm_one_after_the_other(
     assert not alive(second)
 
 
-def test_a_stale_token_is_fetched_anew_before_the_person_notices(session: Browser) -> None:
+def test_stale_csrf_token_is_replaced_silently(session: Browser) -> None:
     session.run(
         "document.querySelector('meta[name=csrf-token]').content = 'stale';"
         "for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'"
@@ -677,9 +669,8 @@ def replaced() -> tuple[Response, int]:
     return jsonify(success=False, error=error), 401
 
 
-def test_a_session_that_is_on_its_way_to_a_new_id_is_asked_for_once_more(
-    session: Browser, interrupt: Interruption
-) -> None:
+def test_page_asks_again_when_the_session_id_was_just_replaced(session: Browser, interrupt: Interruption) -> None:
+    """A validate request that meets a rotation is repeated once and the visitor stays on the page."""
     answers = [replaced]
     interrupt.answers[VALIDATE] = lambda: answers.pop()() if answers else None
     session.look_again()
@@ -689,7 +680,7 @@ def test_a_session_that_is_on_its_way_to_a_new_id_is_asked_for_once_more(
     assert session.path == "/session"
 
 
-def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Interruption) -> None:
+def test_replaced_session_without_a_new_cookie_is_over(session: Browser, interrupt: Interruption) -> None:
     interrupt.answers[VALIDATE] = replaced
     session.driver.delete_cookie("__Host-session")
     session.look_again()
@@ -700,7 +691,7 @@ def test_a_session_that_stays_replaced_is_over(session: Browser, interrupt: Inte
 @pytest.mark.parametrize(
     "code", ["no_token", "session_expired", "session_ended_during_request", "token_invalid", "token_expired"]
 )
-def test_every_code_for_signed_out_ends_the_tab(session: Browser, interrupt: Interruption, code: str) -> None:
+def test_every_signed_out_code_ends_the_tab(session: Browser, interrupt: Interruption, code: str) -> None:
     """The last two are what a page behind a proxy hears that adds a token of its own to each request."""
     refusal = {"code": code, "message": "Gone"}
     interrupt.answers[VALIDATE] = lambda: (jsonify(success=False, error=refusal), 401)
@@ -728,7 +719,7 @@ def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(session: Browser
 # -- Without script, and for everybody -----------------------------------------------------------------------------
 
 
-def test_without_script_the_page_says_what_it_needs(panel: ConfirmPanel, other: str, alive: Alive) -> None:
+def test_page_without_script_explains_the_need(panel: ConfirmPanel, other: str, alive: Alive) -> None:
     panel.browser.scripts(on=False)
     panel.browser.driver.refresh()
     assert "Confirming needs JavaScript" in panel.browser.see("no-script").text
@@ -738,7 +729,7 @@ def test_without_script_the_page_says_what_it_needs(panel: ConfirmPanel, other: 
     assert alive(other)
 
 
-def test_axe_in_each_state(
+def test_confirm_page_passes_axe_in_each_state(
     panel: ConfirmPanel,
     wallet: WalletInPage,
     make_wallet: MakeWallet,
@@ -792,7 +783,7 @@ def test_axe_in_each_state(
     check("no_wallet")
 
 
-def test_axe_when_it_is_too_late(
+def test_confirm_page_passes_axe_when_it_is_too_late(
     panel: ConfirmPanel, wallet: WalletInPage, monkeypatch: pytest.MonkeyPatch, check: Callable[[str], None]
 ) -> None:
     with panel.browser.before_scripts(HURRY):
@@ -808,6 +799,6 @@ def test_axe_when_it_is_too_late(
     check("expired, page")
 
 
-def test_axe_without_script(panel: ConfirmPanel, check: Callable[[str], None]) -> None:
-    test_axe.open_without_script(panel.browser, panel.browser.path)
+def test_confirm_page_passes_axe_without_script(panel: ConfirmPanel, check: Callable[[str], None]) -> None:
+    open_without_script(panel.browser, panel.browser.path)
     check("without script")

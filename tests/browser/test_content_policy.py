@@ -9,7 +9,7 @@ from flask import Flask, render_template_string
 
 from sessions_core import public
 
-from ..test_docs import table
+from ..documented import table
 from .pages import Browser
 
 # A page that does it, and the directive that stops it.
@@ -80,7 +80,7 @@ def quiet(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("name", BLOCKED)
-def test_the_policy_blocks_what_the_docs_say(browser: Browser, name: str) -> None:
+def test_policy_blocks_everything_the_docs_list(browser: Browser, name: str) -> None:
     directive = BLOCKED[name][1]
     with browser.before_scripts(NOTE):
         browser.open(f"/page/{name}")
@@ -91,7 +91,7 @@ def test_the_policy_blocks_what_the_docs_say(browser: Browser, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_scripts_can_not_do_what_the_docs_say(browser: Browser, name: str) -> None:
+def test_scripts_are_denied_everything_the_docs_list(browser: Browser, name: str) -> None:
     browser.open(f"/script/{name}")
     assert browser.run("return document.documentElement.dataset.said") == FORBIDDEN[name][1]
 

@@ -44,11 +44,6 @@ def wallet(browser: Browser, evm: Anvil, monkeypatch: pytest.MonkeyPatch) -> Ite
     wallet.uninstall()
 
 
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
 def test_a_contract_wallet_signs_in(browser: Browser, panel: ConnectPanel, wallet: ContractWalletInPage) -> None:
     panel.connect(wallet)
     panel.sign()
@@ -57,9 +52,10 @@ def test_a_contract_wallet_signs_in(browser: Browser, panel: ConnectPanel, walle
     assert wallet.contract.address in text.lower()
 
 
-def test_on_a_network_that_can_not_be_asked_the_page_says_what_to_do(
+def test_unsupported_network_tells_the_user_to_switch(
     browser: Browser, panel: ConnectPanel, wallet: ContractWalletInPage
 ) -> None:
+    """The server has no node to check a smart-contract wallet on that network; signing works after switching."""
     wallet.chain = 1
     wallet.install()
     panel.connect(wallet)
@@ -147,7 +143,7 @@ SAYS = {
 
 
 @pytest.mark.parametrize("state", SAYS)
-def test_the_page_says_what_the_contract_said(
+def test_page_explains_the_answer_of_the_contract(
     browser: Browser, panel: ConnectPanel, evm: Anvil, told: Callable[..., Told], state: str
 ) -> None:
     code, answer, title = SAYS[state]

@@ -6,9 +6,10 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import WATCH, let_pass
 from .conftest import Hold, Interruption
 from .pages import Browser
-from .test_session import VALIDATE, WATCH, let_pass, warn
+from .session_page import VALIDATE, warn
 from .wallet_in_page import WalletInPage
 
 
@@ -87,7 +88,7 @@ def lose_the_server(browser: Browser, interrupt: Interruption) -> None:
 
 
 @pytest.mark.parametrize("what", OPEN)
-def test_nothing_shows_through_and_the_button_works(
+def test_cover_hides_the_page_and_its_button_works(
     session: Browser,
     wallet: WalletInPage,
     interrupt: Interruption,
@@ -113,7 +114,7 @@ def test_nothing_shows_through_and_the_button_works(
 
 
 @pytest.mark.parametrize("what", OPEN)
-def test_what_is_opened_on_a_covered_page_stays_hidden(
+def test_content_opened_on_a_covered_page_stays_hidden(
     session: Browser,
     interrupt: Interruption,
     what: str,
@@ -154,7 +155,7 @@ def test_esc_does_not_open_the_cover(session: Browser, interrupt: Interruption) 
     assert session.run("return document.querySelector('[data-part=cover]').matches(':modal')")
 
 
-def test_at_the_end_the_warning_goes_and_so_does_the_page(
+def test_expired_page_is_covered_and_its_warning_closed(
     session: Browser,
     wallet: WalletInPage,
     pass_time: TimeMachine,
@@ -175,7 +176,7 @@ def test_at_the_end_the_warning_goes_and_so_does_the_page(
     session.arrive_at("/signed-out")
 
 
-def test_focus_and_place_come_back_with_the_page(session: Browser, interrupt: Interruption) -> None:
+def test_focus_and_scroll_position_come_back_with_the_page(session: Browser, interrupt: Interruption) -> None:
     session.look(height=300)
     session.run("document.querySelector('[data-testid=to-activity]').focus(); scrollTo(0, 200)")
     lose_the_server(session, interrupt)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
-from .families_in_page import FamilyWallet, Leather, Solana, Xverse
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-Put = Callable[..., FamilyWallet]
-MakeWallet = Callable[..., WalletInPage]
+from .families_in_page import FamilyWallet, Leather, Put, Solana, Xverse
+from .pages import Browser, ConnectPanel
+from .step_up import start_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
 
 DECLINED = {
     "an internal error": "{ code: -32603, message: 'MetaMask Message Signature: User denied message signature.' }",
@@ -23,24 +20,6 @@ DECLINED = {
     "a sentence": "'Cancelled by user'",
 }
 """What real wallets threw, in JavaScript."""
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
-def put(browser: Browser) -> Iterator[Put]:
-    made: list[FamilyWallet] = []
-
-    def put(kind: type[FamilyWallet], **config: Any) -> FamilyWallet:
-        made.append(kind(browser.driver, **config))
-        return made[-1]
-
-    yield put
-    for wallet in made:
-        wallet.uninstall()
 
 
 # -- The mapper ------------------------------------------------------------------------------------------------
@@ -152,14 +131,7 @@ def test_declining_in_words_is_no_error_in_any_family(
 def test_declining_to_confirm_in_words_is_no_error(
     browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere, pass_time: TimeMachine, thrown: str
 ) -> None:
-    elsewhere.sign_in(wallet, FIREFOX)
-    browser.enter(wallet)
-    pass_time(301)
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    panel.start()
+    panel = start_to_end(browser, wallet, elsewhere, pass_time)
     wallet.throw(thrown)
     panel.wait_for("rejected")
     assert panel.spoken.startswith("You declined in your wallet.")

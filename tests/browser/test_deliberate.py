@@ -9,8 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .pages import Browser, ConfirmPanel
-from .test_pregenerated import Trial
-from .test_session import warn
+from .session_page import warn
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
 # Notes what a page sends instead of sending it.
@@ -109,7 +109,7 @@ def test_a_window_that_comes_up_ignores_the_first_second(noted: Browser) -> None
         assert sent(noted) == ["elsewhere-me"]
 
 
-def test_an_event_of_a_script_makes_nobody_wait(noted: Browser) -> None:
+def test_scripted_event_does_not_make_the_user_wait(noted: Browser) -> None:
     noted.open("/session")
     settle(noted, "elsewhere-me")
     noted.run("window.dispatchEvent(new Event('focus'))")
@@ -140,8 +140,8 @@ def test_a_held_key_presses_once(noted: Browser) -> None:
         assert sent(noted) == ["elsewhere-me"]
 
 
-def test_warning_under_the_pointer_signs_nobody_out(noted: Browser, pass_time: TimeMachine) -> None:
-    """It comes up over whatever was about to be clicked."""
+def test_warning_under_the_pointer_does_not_sign_out(noted: Browser, pass_time: TimeMachine) -> None:
+    """The warning appears over whatever the user was about to click."""
     with noted.before_scripts(NOTED):
         noted.open("/session")
         noted.wait_for_session("active")

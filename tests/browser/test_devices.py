@@ -10,68 +10,26 @@ from typing import Any
 import pytest
 from flask import Flask
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core.web.services import Services
 from sessions_core.web.session_view import ago
 
 from ..time_machine import TimeMachine
-from . import test_axe
+from .accessibility import open_without_script
+from .clocks_in_page import WATCH, asked
 from .conftest import Elsewhere, Interruption, account_of
-from .pages import FIREFOX, PHONE, Browser
-from .test_session import WATCH, asked, turn
+from .pages import FIREFOX, PHONE, Browser, part
+from .session_list import LONG, come_back, give_name, message, names, row, rows, state
+from .session_page import turn
 from .wallet_in_page import WalletInPage
 
 LIST = ("/api/auth/sessions", "GET")
-LONG = "Mozilla/5.0 (X11; Linux x86_64) <script>document.title='run'</script> " + "W" * 400
 HEBREW = "\N{HEBREW LETTER SHIN}\N{HEBREW LETTER LAMED}\N{HEBREW LETTER VAV}\N{HEBREW LETTER FINAL MEM}"
-
-check = test_axe.check
-
-
-@pytest.fixture
-def session(browser: Browser, wallet: WalletInPage) -> Browser:
-    browser.enter(wallet)
-    return browser
 
 
 def open_list(browser: Browser, **query: str) -> None:
     browser.open("/sessions", **query)
     browser.wait_for_session("active")
-
-
-def rows(browser: Browser) -> list[WebElement]:
-    return browser.all("session-row")
-
-
-def row(browser: Browser, handle: str) -> WebElement:
-    return browser.driver.find_element(By.CSS_SELECTOR, f'[data-handle="{handle}"]')
-
-
-def part(within: WebElement, test_id: str) -> WebElement:
-    return within.find_element(By.CSS_SELECTOR, f'[data-testid="{test_id}"]')
-
-
-def names(browser: Browser) -> list[str]:
-    return [part(each, "session-device").text for each in rows(browser)]
-
-
-def message(browser: Browser) -> WebElement:
-    """What the last form did; reading starts there."""
-    found = browser.see("message")
-    browser.wait(lambda: browser.focused == found, "reading does not start at the message")
-    return found
-
-
-def state(browser: Browser) -> str | None:
-    return browser.see("session-list").get_attribute("data-state")
-
-
-def come_back(browser: Browser, *, to: str = "ready") -> None:
-    """Come back to the tab, and wait until the list has asked how things stand."""
-    browser.run("document.querySelector('session-list').dataset.state = 'idle'")
-    browser.look_again()
-    browser.wait(lambda: state(browser) == to, lambda: f"the list is {state(browser)}, not {to}")
 
 
 def spoken(browser: Browser) -> str:
@@ -108,9 +66,10 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
 # -- The list -------------------------------------------------------------------------------------------------
 
 
-def test_the_list_begins_with_this_device_and_says_what_each_session_is(
+def test_device_list_starts_with_this_device(
     browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere, pass_time: TimeMachine
 ) -> None:
+    """Each row names the browser, the last activity and an accessible button to revoke that session."""
     old = elsewhere.sign_in(wallet, FIREFOX, "203.0.113.7")
     pass_time(300)
     elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow")
@@ -148,9 +107,7 @@ def test_times_are_those_of_the_reader(session: Browser) -> None:
         session.cdp("Emulation.setTimezoneOverride", timezoneId="")
 
 
-def test_what_the_browser_says_of_itself_is_there_to_read(
-    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
-) -> None:
+def test_user_agent_string_can_be_unfolded(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     handle = elsewhere.sign_in(wallet, FIREFOX)
     open_list(session)
     agent = part(row(session, handle), "session-agent")
@@ -159,7 +116,7 @@ def test_what_the_browser_says_of_itself_is_there_to_read(
     assert FIREFOX in agent.text
 
 
-def test_who_is_only_signed_in_here_is_told_so(session: Browser) -> None:
+def test_single_session_is_described_as_the_only_one(session: Browser) -> None:
     open_list(session)
     assert session.see("session-count").text == "You\N{RIGHT SINGLE QUOTATION MARK}re only signed in here."
     assert len(rows(session)) == 1
@@ -169,9 +126,7 @@ def test_who_is_only_signed_in_here_is_told_so(session: Browser) -> None:
     session.arrive_at("/signed-out")
 
 
-def test_what_a_stranger_sent_is_text_and_nothing_else(
-    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
-) -> None:
+def test_hostile_device_text_is_shown_as_text(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     hostile = '"><img src=x onerror="document.title=\'run\'">'
     handle = elsewhere.sign_in(wallet, LONG, "", name=f"{HEBREW} {hostile}"[:40])
     session.look(width=320)
@@ -187,7 +142,7 @@ def test_what_a_stranger_sent_is_text_and_nothing_else(
     assert session.run("return document.documentElement.scrollWidth <= innerWidth"), "wider than the window"
 
 
-def test_names_that_run_the_other_way_stay_in_their_place(
+def test_right_to_left_names_stay_in_their_place(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     elsewhere.sign_in(wallet, name=f"{HEBREW} 12")
@@ -210,7 +165,7 @@ class TestMany:
     def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
         return overrides | {"SESSIONS_CORE_SESSIONS_PER_ACCOUNT": 60}
 
-    def test_they_come_in_pages(self, browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+    def test_device_list_is_paged(self, browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
         handles = {elsewhere.sign_in(wallet) for _ in range(29)}
         browser.sign_in(wallet)
         open_list(browser)
@@ -274,21 +229,7 @@ def test_a_session_that_ended_meanwhile_is_no_error(
 # -- A name of one's own --------------------------------------------------------------------------------------
 
 
-def give_name(browser: Browser, handle: str, label: str) -> str:
-    """Give a session a name as a person does; return what the page says then."""
-    details = part(row(browser, handle), "session-name")
-    if details.get_attribute("open") is None:
-        details.find_element(By.TAG_NAME, "summary").click()
-    field = part(details, "session-label")
-    field.clear()
-    field.send_keys(label)
-    page = browser.driver.find_element(By.TAG_NAME, "html")
-    part(details, "session-save").click()
-    browser.wait(lambda: page != browser.driver.find_element(By.TAG_NAME, "html"), "nothing was saved")
-    return message(browser).text
-
-
-def test_a_device_can_be_named_and_the_name_taken_away(
+def test_device_can_be_named_and_the_name_removed(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(wallet)
@@ -312,7 +253,7 @@ def test_a_name_has_forty_characters_at_most(session: Browser) -> None:
 # -- Coming back to the tab -----------------------------------------------------------------------------------
 
 
-def test_the_list_asks_only_when_one_comes_back_to_it(session: Browser) -> None:
+def test_list_is_refreshed_only_when_the_user_returns(session: Browser) -> None:
     with session.before_scripts(WATCH):
         open_list(session)
         assert state(session) == "idle"
@@ -345,7 +286,7 @@ def test_a_session_that_ended_meanwhile_is_marked_and_told_once(
     assert spoken(session) == "silence", "it was told twice"
 
 
-def test_all_that_ended_are_told_in_one_sentence(
+def test_ended_sessions_are_reported_in_one_sentence(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handles = [elsewhere.sign_in(wallet) for _ in range(3)]
@@ -395,7 +336,9 @@ def test_the_time_since_the_last_activity_stays_true(
     assert part(row(session, handle), "session-revoke").accessible_name.endswith("last active 11 minutes ago")
 
 
-def test_no_answer_is_no_news(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_missing_answer_marks_no_session_as_ended(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
     handle = elsewhere.sign_in(wallet)
     open_list(session)
     elsewhere.end(wallet, handle)
@@ -408,7 +351,7 @@ def test_no_answer_is_no_news(session: Browser, wallet: WalletInPage, elsewhere:
     assert session.run("return document.querySelectorAll('[data-ended]').length") == 1
 
 
-def test_an_answer_that_is_not_ours_is_no_news(
+def test_foreign_answer_marks_no_session_as_ended(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere, interrupt: Interruption
 ) -> None:
     elsewhere.sign_in(wallet)
@@ -421,7 +364,7 @@ def test_an_answer_that_is_not_ours_is_no_news(
 # -- Ending the others, or all --------------------------------------------------------------------------------
 
 
-def test_all_other_devices_are_signed_out_after_a_question(
+def test_revoking_all_other_devices_needs_a_confirmation(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handles = [elsewhere.sign_in(wallet) for _ in range(3)]
@@ -456,7 +399,7 @@ def test_signing_out_everywhere_ends_this_session_too(
     assert wallet.address not in session.text
 
 
-def test_without_others_there_is_a_kind_word_and_a_way_back(session: Browser) -> None:
+def test_single_session_gets_a_message_and_a_way_back(session: Browser) -> None:
     session.open("/sessions/others")
     assert "only signed in here" in session.text
     assert session.shown("end-confirm") is None
@@ -470,7 +413,7 @@ def test_without_others_there_is_a_kind_word_and_a_way_back(session: Browser) ->
 # -- Without script -------------------------------------------------------------------------------------------
 
 
-def test_without_script_the_list_and_its_forms_work(
+def test_device_list_and_forms_work_without_script(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(wallet)
@@ -494,7 +437,7 @@ def current(browser: Browser) -> dict[str, str | None]:
     return {each.text: each.get_attribute("aria-current") for each in links}
 
 
-def test_the_places_of_an_account_are_on_every_page(session: Browser, wallet: WalletInPage) -> None:
+def test_account_navigation_is_on_every_page(session: Browser, wallet: WalletInPage) -> None:
     assert current(session) == {"Session": "page", "Devices": None, "Activity": None}
     session.follow("nav-devices")
     session.arrive_at("/sessions")
@@ -508,7 +451,7 @@ def test_the_places_of_an_account_are_on_every_page(session: Browser, wallet: Wa
     session.arrive_at("/sessions")
 
 
-def test_only_administrators_see_the_way_to_the_administration(
+def test_only_admins_see_the_link_to_the_admin_pages(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     assert session.shown("nav-admin") is None
@@ -519,7 +462,7 @@ def test_only_administrators_see_the_way_to_the_administration(
 
 
 @pytest.mark.parametrize("width", [320, 400, 768, 1280])
-def test_the_places_fit_on_every_screen(
+def test_account_navigation_fits_on_every_screen(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask, width: int
 ) -> None:
     with app.app_context():
@@ -543,7 +486,7 @@ def several(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> lis
     ]
 
 
-def test_axe_on_the_list_in_each_state(
+def test_device_list_passes_axe_in_each_state(
     session: Browser,
     wallet: WalletInPage,
     elsewhere: Elsewhere,
@@ -567,10 +510,10 @@ def test_axe_on_the_list_in_each_state(
         check(place)
 
 
-def test_axe_on_the_list_of_who_is_only_signed_in_here(session: Browser, check: Callable[[str], None]) -> None:
+def test_device_list_with_one_session_passes_axe(session: Browser, check: Callable[[str], None]) -> None:
     open_list(session)
     check("alone")
     session.open("/sessions/others")
     check("nothing to end")
-    test_axe.open_without_script(session, "/sessions")
+    open_without_script(session, "/sessions")
     check("without script")

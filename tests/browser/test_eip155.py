@@ -110,7 +110,7 @@ def test_a_switch_names_the_network_in_hex_without_leading_zeros(page: Browser) 
     assert calls == [{"method": "wallet_switchEthereumChain", "params": [{"chainId": "0x2105"}]}]
 
 
-def test_what_can_never_be_a_signature_is_refused(page: Browser) -> None:
+def test_value_that_can_not_be_a_signature_is_refused(page: Browser) -> None:
     answers = [None, "", "signed", {"signature": "signed"}, 7, "0x0", "0x" + "0" * 10_000]
     expression = (
         "Promise.all(given[0].map((answer) => "

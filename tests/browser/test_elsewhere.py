@@ -8,12 +8,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from . import test_axe
 from .conftest import Elsewhere
 from .pages import FIREFOX, PHONE, Browser
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def spoken(browser: Browser) -> str:
     return str(browser.run("return document.querySelector('[data-testid=elsewhere-speech]')?.textContent ?? ''"))
 
 
-def test_a_page_tells_of_it_aloud_and_leaves_the_focus_alone(
+def test_new_sign_in_is_announced_without_moving_the_focus(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     assert not session.all("elsewhere")
@@ -42,7 +39,7 @@ def test_a_page_tells_of_it_aloud_and_leaves_the_focus_alone(
     assert session.focused.tag_name == "body"
 
 
-def test_the_first_key_leads_to_it(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_first_tab_key_focuses_the_notice(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     elsewhere.sign_in(wallet)
     session.open("/session")
     session.see("elsewhere")
@@ -58,9 +55,10 @@ def test_the_first_key_leads_to_it(session: Browser, wallet: WalletInPage, elsew
     assert "Firefox on Linux" in session.driver.find_element(By.ID, described).text
 
 
-def test_that_was_me_hides_it_in_every_tab_and_stays_on_the_page(
+def test_that_was_me_hides_the_notice_in_every_tab(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
+    """The user stays on the same page."""
     elsewhere.sign_in(wallet)
     session.open("/sessions", page="1")
     tab = session.driver.current_window_handle
@@ -77,7 +75,9 @@ def test_that_was_me_hides_it_in_every_tab_and_stays_on_the_page(
     assert not session.all("elsewhere")
 
 
-def test_each_sign_in_is_asked_about_by_itself(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_each_new_sign_in_is_confirmed_separately(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
     for number in range(3):
         elsewhere.sign_in(wallet, PHONE, f"203.0.113.{number}")
     session.open("/session")
@@ -87,7 +87,7 @@ def test_each_sign_in_is_asked_about_by_itself(session: Browser, wallet: WalletI
     assert not session.all("elsewhere")
 
 
-def test_it_was_not_me_leads_to_that_session_which_can_be_ended(
+def test_it_was_not_me_leads_to_the_session_to_revoke(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     elsewhere.sign_in(wallet, PHONE)
@@ -103,7 +103,7 @@ def test_it_was_not_me_leads_to_that_session_which_can_be_ended(
     assert what(session).startswith("Safari on iOS"), "the other one is still to be answered"
 
 
-def test_it_works_without_script(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_notice_works_without_script(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     elsewhere.sign_in(wallet)
     session.scripts(on=False)
     session.open("/activity")
@@ -113,7 +113,9 @@ def test_it_works_without_script(session: Browser, wallet: WalletInPage, elsewhe
     assert session.path == "/activity"
 
 
-def test_hostile_names_are_only_words(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
+def test_hostile_names_in_the_notice_are_only_text(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
     elsewhere.sign_in(wallet, name="<img src=x onerror=\"document.title='run'\">")
     session.open("/session")
     assert "<img src=x" in what(session)
@@ -122,7 +124,7 @@ def test_hostile_names_are_only_words(session: Browser, wallet: WalletInPage, el
 
 
 @pytest.mark.parametrize("path", ["/session", "/sessions", "/nowhere"])
-def test_axe_finds_nothing(
+def test_notice_passes_axe(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere, check: Callable[[str], None], path: str
 ) -> None:
     elsewhere.sign_in(wallet)

@@ -8,8 +8,8 @@ import pytest
 
 from .conftest import Hold
 from .pages import Browser
-from .test_pregenerated import Trial
-from .test_session import VALIDATE, turn
+from .session_page import VALIDATE, turn
+from .trial_wallet import Trial
 
 # Lets a test fire the timers of a minute at once.
 TIMERS = """
@@ -92,7 +92,7 @@ def test_a_key_still_being_put_together_is_not_shown(browser: Browser) -> None:
     assert browser.all("private-key")[0].get_attribute("textContent") == ""
 
 
-def test_hiding_it_oneself_needs_no_words(shown: Browser) -> None:
+def test_hiding_the_key_on_request_shows_no_explanation(shown: Browser) -> None:
     shown.click("export-hide")
     shown.see("export-show")
     assert shown.shown("export-away") is None

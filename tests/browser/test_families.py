@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,38 +13,16 @@ from sessions_core.web.services import Services
 
 from ..signers import SOLANA, SOLANA_DEVNET, SolanaSigner, StacksSigner
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Elsewhere, account_of
-from .families_in_page import FamilyWallet, Leather, Solana, Xverse
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .test_session import turn
-from .test_wallet_watch import notices, short, state, wait_for
+from .families_in_page import FamilyWallet, Leather, Put, Solana, Xverse
+from .pages import FIREFOX, Browser, ConnectPanel
+from .session_page import turn
+from .step_up import ask_to_end
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
+from .wallet_watch import notices, short, state, wait_for
 
 STACKS_TESTNET = "stacks:2147483648"
-Put = Callable[..., Any]
 WALLETS = (Leather, Xverse, Solana)
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
-def put(browser: Browser) -> Iterator[Put]:
-    """Put wallets into the browser."""
-    made: list[FamilyWallet] = []
-
-    def put(kind: type[FamilyWallet], *args: Any, **config: Any) -> FamilyWallet:
-        made.append(kind(browser.driver, *args, **config))
-        return made[-1]
-
-    yield put
-    for wallet in made:
-        wallet.uninstall()
 
 
 @pytest.fixture(params=WALLETS, ids=lambda kind: kind.__name__)
@@ -100,7 +78,7 @@ def test_signing_in_makes_a_session_of_exactly_this_account(
     assert wallet.info["name"] in browser.text
 
 
-def test_nobody_is_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
+def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, family_wallet: FamilyWallet) -> None:
     panel.open()
     panel.row(family_wallet)
     assert family_wallet.calls == []
@@ -120,9 +98,10 @@ def test_declining_to_connect_is_no_error(panel: ConnectPanel, family_wallet: Fa
     panel.wait_for("ready_to_sign")
 
 
-def test_declining_to_sign_is_no_error_and_the_next_text_is_a_new_one(
+def test_declined_signature_is_no_error_and_gets_a_new_text(
     browser: Browser, panel: ConnectPanel, family_wallet: FamilyWallet
 ) -> None:
+    """After the user declines in the wallet, the next request shows a new sign-in text."""
     panel.connect(family_wallet)
     panel.sign()
     before = panel.preview
@@ -148,7 +127,8 @@ def test_a_locked_wallet_is_asked_to_unlock(panel: ConnectPanel, put: Put, kind:
     panel.wait_for("ready_to_sign")
 
 
-def test_the_same_number_is_a_no_of_one_wallet_and_a_fault_of_another(panel: ConnectPanel, put: Put) -> None:
+def test_error_code_means_rejection_only_in_xverse(panel: ConnectPanel, put: Put) -> None:
+    """Code -32000 is a failed connection in Leather and a rejection by the user in Xverse."""
     leather, xverse = put(Leather), put(Xverse)
     panel.open()
     panel.choose(leather)
@@ -175,7 +155,7 @@ def test_an_older_leather_signs_in_too(browser: Browser, put: Put) -> None:
     assert session_of(browser)["account"] == wallet.account
 
 
-def test_a_wallet_that_only_stands_at_its_place_is_found(panel: ConnectPanel, put: Put) -> None:
+def test_unlisted_wallet_at_its_known_path_is_found(panel: ConnectPanel, put: Put) -> None:
     wallet = put(Leather, arrive="unlisted")
     panel.open()
     panel.choose(wallet)
@@ -196,16 +176,13 @@ def test_a_wallet_that_registers_late_is_listed(panel: ConnectPanel, put: Put) -
 
 
 @pytest.mark.parametrize("kind", [Leather, Solana], ids=lambda kind: kind.__name__)
-def test_of_several_accounts_the_chosen_one_signs(
+def test_chosen_account_of_several_signs(
     browser: Browser, panel: ConnectPanel, put: Put, kind: type[FamilyWallet]
 ) -> None:
     wallet = put(kind)
     wallet.signers = [type(wallet.signers[0])() for _ in range(3)]
     wallet.install()
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
     assert [option.text.split("\n")[0] for option in options] == [short(address) for address in wallet.addresses]
     options[1].click()
@@ -235,9 +212,8 @@ def test_an_account_of_the_other_network_can_be_chosen(browser: Browser, panel: 
 # -- What must not pass ----------------------------------------------------------------------------------------
 
 
-def test_leather_on_another_account_is_found_out_by_its_signature(
-    browser: Browser, panel: ConnectPanel, put: Put
-) -> None:
+def test_signature_reveals_another_active_account_in_leather(browser: Browser, panel: ConnectPanel, put: Put) -> None:
+    """The page asks the user to check which account is active in the wallet."""
     wallet = put(Leather)
     panel.connect(wallet)
     panel.sign()
@@ -259,7 +235,8 @@ def test_a_signature_over_other_bytes_is_not_sent(panel: ConnectPanel, put: Put)
     assert panel.hidden_fields["signature"] == ""
 
 
-def test_a_wallet_that_changes_the_bytes_it_was_given_is_not_believed(panel: ConnectPanel, put: Put) -> None:
+def test_wallet_that_signed_other_bytes_is_not_believed(panel: ConnectPanel, put: Put) -> None:
+    """A Solana wallet that changes the bytes it was given gets no signature into the form."""
     wallet = put(Solana, spoils=True)
     panel.connect(wallet)
     panel.sign()
@@ -315,9 +292,8 @@ HOSTILE = """
 """
 
 
-def test_hostile_wallets_stay_rows_of_text_and_the_good_one_works(
-    browser: Browser, panel: ConnectPanel, put: Put
-) -> None:
+def test_hostile_wallets_stay_text_and_the_good_one_works(browser: Browser, panel: ConnectPanel, put: Put) -> None:
+    """Wallets with hostile names appear as rows of plain text and fail to connect."""
     with browser.before_scripts(HOSTILE):
         wallet = put(Leather)
         panel.open()
@@ -349,14 +325,12 @@ class TestOnlyMainnets:
         ],
         ids=["Leather", "Xverse", "Solana"],
     )
-    def test_on_a_network_that_is_not_accepted_the_person_switches_in_the_wallet(
+    def test_wrong_network_tells_the_user_to_switch_in_the_wallet(
         self, browser: Browser, panel: ConnectPanel, put: Put, kind: Any, config: Any, number: str
     ) -> None:
+        """These wallets can't be switched by the page: it names the network and offers no switch button."""
         wallet = put(kind, **config)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         family = "Solana" if kind is Solana else "Stacks"
         assert f"Switch it to {family} Mainnet." in panel.error
         assert number in panel.error
@@ -367,10 +341,7 @@ class TestOnlyMainnets:
 
     def test_leather_is_asked_for_its_address_again(self, browser: Browser, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Leather, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell("wallet.accounts = value", wallet.shared())
         browser.click("recheck")
@@ -381,12 +352,9 @@ class TestOnlyMainnets:
         browser.arrive_at("/session")
         assert session_of(browser)["account"] == wallet.account
 
-    def test_xverse_says_so_by_itself(self, panel: ConnectPanel, put: Put) -> None:
+    def test_xverse_reports_a_network_switch_by_itself(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell("wallet.accounts = value; wallet.emit('networkChange')", wallet.shared())
         panel.wait_for("account_switched")
@@ -395,10 +363,7 @@ class TestOnlyMainnets:
 
     def test_a_network_that_xverse_has_not_granted_is_granted_anew(self, panel: ConnectPanel, put: Put) -> None:
         wallet = put(Xverse, chain=STACKS_TESTNET)
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wrong_network")
+        panel.connect(wallet, until="wrong_network")
         wallet.network = "stacks:1"
         wallet._tell(
             "wallet.connected = false; wallet.accounts = value; wallet.emit('networkChange')", wallet.shared()
@@ -484,7 +449,7 @@ def test_a_chain_that_is_not_accepted_has_no_wallets(
     assert panel.wallets == ["Leather"]
 
 
-def test_what_was_used_last_comes_first_until_one_signs_out(
+def test_last_used_wallet_is_first_until_sign_out(
     browser: Browser, panel: ConnectPanel, put: Put, wallet: WalletInPage
 ) -> None:
     solana = put(Solana)
@@ -506,15 +471,13 @@ def test_what_was_used_last_comes_first_until_one_signs_out(
     assert browser.shown("wallet-last") is None
 
 
-def test_of_one_name_in_two_families_the_one_used_last_is_tried_again(
+def test_retry_picks_the_last_used_of_two_same_named_wallets(
     panel: ConnectPanel, put: Put, make_wallet: Callable[..., WalletInPage]
 ) -> None:
+    """Two wallet families both offer a "Phantom"; trying again uses the one the user chose."""
     make_wallet("Phantom")
     solana = put(Solana, "Phantom")
-    panel.open()
-    panel.choose(solana)
-    solana.approve_connect()
-    panel.wait_for("ready_to_sign")
+    panel.connect(solana)
     panel.sign()
     solana.approve_sign(key=SolanaSigner())
     panel.wait_for("bad_signature")
@@ -542,10 +505,11 @@ def test_without_a_wallet_each_accepted_chain_has_a_link(
     assert headings(browser) == []
 
 
-def test_no_barriers_in_a_list_of_several_chains_and_on_a_wrong_network(
+def test_wallet_list_and_wrong_network_pass_axe(
     browser: Browser, panel: ConnectPanel, put: Put, wallet: WalletInPage, check: Callable[[str], None],
     make_app: Callable[..., Flask], site: Any,
 ) -> None:  # fmt: skip
+    """Axe finds no barrier in a list with several chains, nor on the page for a wrong network."""
     leather = put(Leather, chain=STACKS_TESTNET)
     site.app = make_app(SESSIONS_CORE_CHAINS=["eip155:1", "stacks:1"])
     panel.open()
@@ -558,14 +522,6 @@ def test_no_barriers_in_a_list_of_several_chains_and_on_a_wrong_network(
 
 
 # -- Confirming ------------------------------------------------------------------------------------------------
-
-
-def ask_to_end(browser: Browser) -> ConfirmPanel:
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    return panel
 
 
 def test_the_wallet_of_the_session_confirms(
@@ -658,7 +614,7 @@ def test_a_wallet_of_another_family_is_not_asked_to_confirm(
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_another_account_is_told_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_other_active_account_is_noticed_in_a_session(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")
@@ -696,7 +652,7 @@ def test_leather_leaves_the_watch_quiet(browser: Browser, put: Put) -> None:
 
 
 @pytest.mark.parametrize("kind", [Xverse, Solana], ids=lambda kind: kind.__name__)
-def test_whatever_happens_no_window_of_the_wallet_opens(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
+def test_no_event_opens_a_window_of_the_wallet(browser: Browser, put: Put, kind: type[FamilyWallet]) -> None:
     wallet = put(kind)
     browser.enter(wallet)
     wait_for(browser, "watching")

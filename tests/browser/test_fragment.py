@@ -41,11 +41,6 @@ def app(make_app: Callable[..., Flask]) -> Flask:
     return app
 
 
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
 def sign_in(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.choose(wallet)
     if not wallet.connected:

@@ -5,23 +5,15 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .conftest import Elsewhere, Hold
 from .pages import Browser, ConnectPanel
-from .wallet_in_page import ICON, WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
+from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
 LIE = "by you. No need to do anything."
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 # -- Words ---------------------------------------------------------------------------------------------------------

@@ -12,19 +12,16 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from sessions_core.parts.internet_computer import canisters, verifier
-from sessions_core.sign_in import encodings
+from sessions_core.parts.internet_computer import canisters, principals, verifier
 
-from .. import test_canisters
-from ..test_canisters import canister_key, key_of, signed_tree
+from .. import canister_signatures
+from ..canister_signatures import canister_key, key_of, signed_tree
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Hold, Interruption
 from .identity_page import Chain, InternetIdentity, MakeSigner, SignerInPage, in_base64
 from .pages import Browser, ConfirmPanel, ConnectPanel
+from .step_up import ask_to_extend
 from .wallet_in_page import WalletInPage
-
-check = test_axe.check
 
 MAIN_NETWORK = "icp:737ba355e855bd4b61279056603e0550"
 ACCOUNTS = ("/api/auth/accounts", "POST")
@@ -42,11 +39,6 @@ def overrides(overrides: dict[str, Any], identity_port: int) -> dict[str, Any]:
 @pytest.fixture
 def signer(make_signer: MakeSigner) -> SignerInPage:
     return make_signer()
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 @pytest.fixture
@@ -80,9 +72,10 @@ def keys_in_page(browser: Browser) -> str:
 # -- Internet Identity -----------------------------------------------------------------------------------------------
 
 
-def test_a_person_signs_in_with_internet_identity_and_nothing_installed(
+def test_user_signs_in_with_internet_identity(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity, identity_port: int
 ) -> None:
+    """No wallet extension is installed."""
     panel.open()
     panel.wait_for("no_wallet")
     assert panel.wallets == [f"Internet Identity\nOpens localhost:{identity_port}, nothing to install"]
@@ -105,14 +98,15 @@ def test_a_person_signs_in_with_internet_identity_and_nothing_installed(
     assert "Internet Identity" in browser.text
 
 
-def test_what_a_canister_signed_is_accepted_as_internet_identity_gives_it(
+def test_canister_signature_from_internet_identity_is_accepted(
     browser: Browser,
     panel: ConnectPanel,
     identity: InternetIdentity,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The signature is used in the form in which Internet Identity delivers it."""
     monkeypatch.setattr(canisters, "network", lambda: MAIN_NETWORK.removeprefix("icp:"))
-    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(test_canisters.ROOT))
+    monkeypatch.setattr(canisters, "ROOT_KEY", key_of(canister_signatures.ROOT_SECRET))
     panel.open()
     panel.choose(identity)
     asked = identity.enter()
@@ -120,7 +114,7 @@ def test_what_a_canister_signed_is_accepted_as_internet_identity_gives_it(
     panel.wait_for("ready_to_sign")
     panel.sign()
     browser.arrive_at("/session")
-    assert encodings.write_principal(hashlib.sha224(canister_key()).digest() + b"\2") in browser.text
+    assert principals.write_principal(hashlib.sha224(canister_key()).digest() + b"\2") in browser.text
 
 
 def of_canister(chain: Chain) -> Chain:
@@ -129,7 +123,7 @@ def of_canister(chain: Chain) -> Chain:
     own = link["delegation"]
     hashed = verifier._hash(verifier._Delegation(expiration=own["expiration"], pubkey=own["pubkey"]))
     signed = b"\x1aic-request-auth-delegation" + hashed
-    signature = test_canisters.sign(signs=signed_tree(signed)).hex()
+    signature = canister_signatures.sign(signs=signed_tree(signed)).hex()
     return {"delegations": [{"delegation": own, "signature": signature}], "publicKey": canister_key().hex()}
 
 
@@ -163,7 +157,7 @@ def test_closing_the_window_is_declining(panel: ConnectPanel, identity: Internet
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_internet_identity_could_not_do_is_in_the_details(
+def test_internet_identity_error_is_shown_in_the_details(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity
 ) -> None:
     identity.refuse("The passkey is gone")
@@ -187,7 +181,7 @@ def test_the_window_is_asked_again_when_its_page_was_loaded_anew(
     panel.wait_for("ready_to_sign")
 
 
-def test_a_message_of_another_site_is_ignored_although_it_comes_from_the_window(
+def test_message_from_another_site_is_ignored(
     browser: Browser,
     panel: ConnectPanel,
     identity: InternetIdentity,
@@ -195,6 +189,7 @@ def test_a_message_of_another_site_is_ignored_although_it_comes_from_the_window(
     asked: dict[str, str],
     driver: Chrome,
 ) -> None:
+    """The window that the page opened shows another site by then, and that site never learns the key."""
     # By the page's own script: the driver would open the address in a window without an opener.
     driver.execute_script("location.href = arguments[0]", f"http://127.0.0.1:{identity_port}/#authorize")
     browser.wait(lambda: browser.run("return location.hostname === '127.0.0.1' && typeof success === 'function'"))
@@ -230,9 +225,10 @@ LAST = """
 """
 
 
-def test_a_window_that_went_elsewhere_while_the_key_was_made_is_told_nothing(
+def test_window_that_left_while_the_key_was_made_gets_no_key(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity, identity_port: int, driver: Chrome
 ) -> None:
+    """The opened window shows another site by the time the page has made its session key."""
     browser.expected_complaints.append("Failed to execute 'postMessage' on 'DOMWindow': The target origin provided")
     with browser.before_scripts(SLOW_KEY):
         panel.open()
@@ -247,9 +243,10 @@ def test_a_window_that_went_elsewhere_while_the_key_was_made_is_told_nothing(
     identity.leave()
 
 
-def test_a_message_of_another_window_is_ignored_although_it_comes_from_the_site(
+def test_message_from_another_window_is_ignored(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity, asked: dict[str, str]
 ) -> None:
+    """It comes from the right site but not from the window that the page opened."""
     identity.leave()
     [window] = identity._windows()
     forge(browser, identity, asked)
@@ -328,9 +325,10 @@ def test_a_delegation_with_targets_is_refused_and_says_so(
     panel.wait_for("ready_to_sign")
 
 
-def test_an_expired_delegation_is_refused_by_the_server_and_says_so(
+def test_expired_delegation_is_refused_and_explained(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity, asked: dict[str, str]
 ) -> None:
+    """The server refuses it; the page says that it has expired, and a new attempt works."""
     identity.answer(identity.chain(asked["key"], asked["lifetime"], expires=1_700_000_000_000))
     panel.wait_for("ready_to_sign")
     panel.sign()
@@ -369,9 +367,10 @@ def test_a_delegation_to_another_key_is_refused(
     panel.wait_for("connect_failed")
 
 
-def test_a_chain_that_somebody_else_signed_is_refused_by_the_server(
+def test_delegation_signed_by_another_key_is_refused(
     panel: ConnectPanel, identity: InternetIdentity, asked: dict[str, str]
 ) -> None:
+    """An attacker combines the victim's public key with delegations signed by the attacker's key."""
     victim, attacker = identity, InternetIdentity(identity.driver, "")
     stolen = victim.chain(asked["key"], asked["lifetime"]) | {
         "delegations": attacker.chain(asked["key"], asked["lifetime"])["delegations"]
@@ -401,7 +400,7 @@ GARBAGE = (
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_connects_nobody(
+def test_malformed_answer_connects_no_account(
     panel: ConnectPanel, identity: InternetIdentity, asked: dict[str, str], garbage: str
 ) -> None:
     identity.say(
@@ -424,9 +423,10 @@ def test_other_messages_of_the_window_are_ignored(
     panel.wait_for("ready_to_sign")
 
 
-def test_the_key_of_the_page_is_new_each_time_can_not_be_read_and_is_nowhere_stored(
+def test_session_key_is_new_unreadable_and_never_stored(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity
 ) -> None:
+    """Each attempt makes a new key that scripts can't export; no browser storage holds it."""
     with browser.before_scripts(
         "{ const real = crypto.subtle.generateKey; window.made = [];"
         " crypto.subtle.generateKey = function (...given) {"
@@ -444,9 +444,10 @@ def test_the_key_of_the_page_is_new_each_time_can_not_be_read_and_is_nowhere_sto
     assert keys_in_page(browser) == "[[],[],[]]"
 
 
-def test_a_server_that_can_not_say_whose_key_it_is_is_explained(
+def test_failed_account_lookup_is_explained(
     panel: ConnectPanel, identity: InternetIdentity, interrupt: Interruption, asked: dict[str, str]
 ) -> None:
+    """The server computes the account of the key; a new attempt works."""
     interrupt.answers[ACCOUNTS] = lambda: ("no", 502)
     identity.answer(identity.chain(asked["key"], asked["lifetime"]))
     panel.wait_for("server_unreachable")
@@ -456,9 +457,10 @@ def test_a_server_that_can_not_say_whose_key_it_is_is_explained(
     panel.wait_for("ready_to_sign")
 
 
-def test_an_answer_while_the_server_is_asked_comes_too_late_for_who_cancelled(
+def test_account_lookup_after_cancelling_is_ignored(
     panel: ConnectPanel, identity: InternetIdentity, hold: Hold, asked: dict[str, str]
 ) -> None:
+    """The user cancels while the page waits for the server to compute the account."""
     hold(*ACCOUNTS)
     identity.answer(identity.chain(asked["key"], asked["lifetime"]))
     panel.browser.wait(lambda: not identity.open)
@@ -469,9 +471,10 @@ def test_an_answer_while_the_server_is_asked_comes_too_late_for_who_cancelled(
     assert panel.state == "no_wallet"
 
 
-def test_on_a_phone_internet_identity_is_offered_beside_the_wallets_apps(
+def test_phone_offers_internet_identity_beside_wallet_apps(
     browser: Browser, panel: ConnectPanel, identity: InternetIdentity
 ) -> None:
+    """The page says that it needs no app, and the user can sign in with it."""
     browser.as_a_phone()
     browser.look(width=390, height=800)
     panel.open()
@@ -486,9 +489,10 @@ def test_on_a_phone_internet_identity_is_offered_beside_the_wallets_apps(
     browser.arrive_at("/session")
 
 
-def test_internet_identity_stands_below_the_wallets_of_the_browser_without_headings(
+def test_internet_identity_is_listed_below_browser_wallets(
     panel: ConnectPanel, wallet: WalletInPage, make_signer: MakeSigner
 ) -> None:
+    """Two chains with one Internet Computer entry show no headings; another signer brings the headings."""
     panel.open()
     panel.row(wallet)
     assert [row.splitlines()[0] for row in panel.wallets] == ["Test Wallet", "Internet Identity"]
@@ -540,9 +544,8 @@ def test_a_person_signs_in_with_a_signer_in_the_page(
     assert signer.address in browser.text
 
 
-def test_a_signer_without_permissions_is_asked_for_the_delegation_alone(
-    panel: ConnectPanel, signer: SignerInPage
-) -> None:
+def test_signer_without_permissions_gets_only_delegation(panel: ConnectPanel, signer: SignerInPage) -> None:
+    """A signer that does not support `icrc25_request_permissions` is asked for `icrc34_delegation` directly."""
     panel.open()
     panel.choose(signer)
     signer.next_request("icrc25_request_permissions")
@@ -565,7 +568,7 @@ def test_a_signer_without_permissions_is_asked_for_the_delegation_alone(
         (4001, "rejected_connect"),
     ],
 )
-def test_each_way_in_which_a_signer_says_no(
+def test_each_refusal_of_a_signer_is_recognised(
     browser: Browser, panel: ConnectPanel, signer: SignerInPage, code: int, state: str
 ) -> None:
     panel.open()
@@ -579,7 +582,7 @@ def test_each_way_in_which_a_signer_says_no(
         assert f"{code} · “why”" in str(browser.see("technical").get_attribute("textContent"))
 
 
-def test_what_a_signer_answers_after_cancelling_is_ignored(
+def test_signer_answer_after_cancelling_is_ignored(
     browser: Browser, panel: ConnectPanel, signer: SignerInPage
 ) -> None:
     panel.open()
@@ -614,7 +617,7 @@ def test_a_signer_s_window_that_closes_is_declining(panel: ConnectPanel, signer:
         "{ id, get result() { throw new Error('trap'); } }",
     ],
 )
-def test_garbage_of_a_signer_connects_nobody(panel: ConnectPanel, signer: SignerInPage, answer: str) -> None:
+def test_malformed_signer_answer_connects_no_account(panel: ConnectPanel, signer: SignerInPage, answer: str) -> None:
     panel.open()
     panel.choose(signer)
     signer.grant()
@@ -643,12 +646,13 @@ TWICE = """(() => {
 })()"""
 
 
-def test_internet_identity_is_one_wallet_for_all_who_look_for_it(browser: Browser, panel: ConnectPanel) -> None:
+def test_internet_identity_is_one_wallet_for_all_scans(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     assert browser.module("icp", TWICE, "https://id.ai/#authorize")
 
 
-def test_a_signer_s_delegation_with_targets_is_refused_and_says_so(panel: ConnectPanel, signer: SignerInPage) -> None:
+def test_signer_delegation_with_targets_is_refused(panel: ConnectPanel, signer: SignerInPage) -> None:
+    """The page shows the error `delegation_restricted`."""
     panel.open()
     panel.choose(signer)
     signer.allow(targets=CANISTER)
@@ -683,16 +687,13 @@ def confirming(
     """Somebody who came with Internet Identity is about to start the time of their session again."""
     sign_in(panel, identity)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    found = ConfirmPanel(browser)
-    found.arrive("session.extend")
-    return found
+    return ask_to_extend(browser)
 
 
-def test_a_request_is_confirmed_by_asking_internet_identity_again(
+def test_step_up_asks_internet_identity_again(
     browser: Browser, confirming: ConfirmPanel, identity: InternetIdentity
 ) -> None:
+    """The page says that the wallet does not show the sentence that is signed."""
     assert "You sign this sentence" in browser.text
     assert "Your wallet does not show it." in browser.see("page-signs").text
     assert "shows you this sentence" not in browser.text
@@ -756,10 +757,7 @@ def test_a_signer_in_the_page_confirms_too(
 ) -> None:
     sign_in(panel, signer)
     pass_time(301)
-    browser.open("/session")
-    browser.click("extend")
-    confirming = ConfirmPanel(browser)
-    confirming.arrive("session.extend")
+    confirming = ask_to_extend(browser)
     confirming.start()
     signer.allow()
     browser.see("message")
@@ -775,7 +773,7 @@ def test_a_session_of_a_principal_hears_nothing_of_other_wallets(
 # -- How it looks ----------------------------------------------------------------------------------------------------
 
 
-def test_axe_finds_nothing_on_the_way(
+def test_internet_identity_sign_in_passes_axe(
     browser: Browser,
     panel: ConnectPanel,
     identity: InternetIdentity,
@@ -796,7 +794,7 @@ def test_axe_finds_nothing_on_the_way(
     check("ready_to_sign")
 
 
-def test_axe_finds_nothing_on_a_phone_or_without_a_wallet(
+def test_internet_identity_offer_passes_axe(
     browser: Browser, panel: ConnectPanel, check: Callable[[str], None]
 ) -> None:
     panel.open()
@@ -808,7 +806,7 @@ def test_axe_finds_nothing_on_a_phone_or_without_a_wallet(
     check("in_app_browser")
 
 
-def test_axe_finds_nothing_while_confirming(
+def test_internet_identity_step_up_passes_axe(
     browser: Browser, confirming: ConfirmPanel, identity: InternetIdentity, check: Callable[[str], None]
 ) -> None:
     check("confirm")

@@ -9,9 +9,10 @@ import pytest
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import account_of
 from .pages import Browser
-from .test_session import KEEP_ALIVE, VALIDATE, WATCH, asked, let_pass, press_a_key, warn
+from .session_page import KEEP_ALIVE, VALIDATE, press_a_key, warn
 from .wallet_in_page import WalletInPage
 
 EDITOR = """

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .pages import Browser, ConnectPanel
-from .test_sign_in import MakeWallet
-from .wallet_in_page import WalletInPage
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture
@@ -18,10 +17,7 @@ def wallet(make_wallet: MakeWallet) -> WalletInPage:
 def panel(browser: Browser, wallet: WalletInPage) -> ConnectPanel:
     """Where the person has pressed "Switch to Ethereum Mainnet"."""
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.all("switch-network")[0].click()
     return panel
 
@@ -33,7 +29,7 @@ def test_a_network_that_comes_late_is_waited_for(panel: ConnectPanel, wallet: Wa
     assert "Chain ID: 1" in panel.preview
 
 
-def test_a_network_that_never_comes_has_its_words(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_missing_network_switch_is_explained(panel: ConnectPanel, wallet: WalletInPage) -> None:
     wallet.approve_switch_late(-1)
     panel.wait_for("switch_unseen")
     assert panel.spoken.startswith(
@@ -53,7 +49,7 @@ def test_a_network_that_comes_too_late_is_asked_for(panel: ConnectPanel, wallet:
     panel.wait_for("ready_to_sign")
 
 
-def test_a_third_network_is_named_as_the_wrong_one(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_third_network_is_named_as_the_wrong_one(panel: ConnectPanel, wallet: WalletInPage) -> None:
     """The wallet did switch, to one that the site does not accept either."""
     panel.browser.run("window.walletsInPage[arguments[0]].chainId = '0x6'", wallet.key)
     wallet.approve_switch_late(-1)

@@ -9,8 +9,9 @@ import pytest
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .families_in_page import Leather
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .test_sign_in import MakeWallet
+from .pages import Browser, ConnectPanel
+from .step_up import start_to_end
+from .wallet_in_page import MakeWallet
 
 STATES = """
     window.states = [];
@@ -19,11 +20,6 @@ STATES = """
       if (state && state !== window.states.at(-1)) window.states.push(state);
     }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-state"] });
 """
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 @pytest.fixture
@@ -86,16 +82,9 @@ def test_a_getter_that_makes_wallets_is_one_wallet(panel: ConnectPanel) -> None:
     assert panel.browser.shown("imitation") is None
 
 
-def test_what_is_confirmed_waits_for_a_late_wallet(
+def test_confirm_page_waits_for_a_late_wallet(
     browser: Browser, make_wallet: MakeWallet, elsewhere: Elsewhere, pass_time: TimeMachine
 ) -> None:
     wallet = make_wallet("Browser wallet", legacy=True, late=1_500)
-    elsewhere.sign_in(wallet, FIREFOX)
-    browser.enter(wallet)
-    pass_time(301)
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    panel.start()
+    start_to_end(browser, wallet, elsewhere, pass_time)
     wallet.next_request("personal_sign")

@@ -9,13 +9,9 @@ from selenium.webdriver.common.by import By
 
 from sessions_core.web.services import Services
 
-from . import test_axe
 from .conftest import Elsewhere, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-check = test_axe.check
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ def press(browser: Browser, account: str, button: str) -> None:
     browser.settled(row.find_element(By.CSS_SELECTOR, f'[data-testid="{button}"]')).click()
 
 
-def test_two_wallets_sign_and_are_one_person(
+def test_two_wallets_sign_and_belong_to_one_user(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, services: Services
 ) -> None:
     browser, own, new = panel.browser, str(account_of(wallet)), str(account_of(other))
@@ -96,9 +92,10 @@ def test_two_wallets_sign_and_are_one_person(
     assert wallets(browser) == [], "where there is one, the page shows it once"
 
 
-def test_signing_in_with_the_other_wallet_shows_both_and_the_devices_of_both(
+def test_linked_wallet_sees_both_wallets_and_all_devices(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, elsewhere: Elsewhere
 ) -> None:
+    """Signing in with the other wallet shows the user's two wallets and the devices of both."""
     browser = panel.browser
     link(panel, wallet, other)
     elsewhere.sign_in(wallet, FIREFOX)
@@ -111,7 +108,7 @@ def test_signing_in_with_the_other_wallet_shows_both_and_the_devices_of_both(
     ]
 
 
-def test_a_wallet_that_is_linked_already_is_told_before_it_signs(
+def test_already_linked_wallet_is_refused_before_it_signs(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage
 ) -> None:
     panel.choose(wallet)
@@ -122,9 +119,10 @@ def test_a_wallet_that_is_linked_already_is_told_before_it_signs(
     link(panel, wallet, other)
 
 
-def test_a_wallet_of_somebody_else_s_is_told_after_both_have_signed_and_another_can_be_chosen(
+def test_wallet_of_another_user_is_refused_after_both_sign(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, make_wallet: MakeWallet, services: Services
 ) -> None:
+    """The page does not name the owner, and the user can then link another wallet."""
     browser = panel.browser
     owner, third = (
         make_wallet("Their Wallet", rdns="org.example.their"),
@@ -140,7 +138,7 @@ def test_a_wallet_of_somebody_else_s_is_told_after_both_have_signed_and_another_
     assert wallets(browser) == [str(account_of(wallet)), str(account_of(third))]
 
 
-def test_who_declines_links_nothing_on_either_side(
+def test_declining_with_either_wallet_links_nothing(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage
 ) -> None:
     browser = panel.browser
@@ -162,7 +160,7 @@ def test_who_declines_links_nothing_on_either_side(
     assert wallets(browser) == []
 
 
-def test_when_there_are_as_many_as_can_be_the_page_says_so(
+def test_account_limit_is_explained_on_the_page(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, interrupt: Interruption
 ) -> None:
     interrupt.answers["/api/auth/challenges", "POST"] = lambda: (
@@ -184,7 +182,7 @@ def test_the_page_keeps_nothing_of_signing_in(panel: ConnectPanel, other: Wallet
     assert "signed in in a moment" not in panel.browser.text
 
 
-def test_no_violation_on_the_way(
+def test_linking_pages_pass_axe(
     panel: ConnectPanel, wallet: WalletInPage, other: WalletInPage, check: Callable[[str], None]
 ) -> None:
     browser = panel.browser

@@ -15,7 +15,6 @@ from sessions_core import public
 
 from ..actors import ORIGIN
 from .pages import Browser, ConnectPanel
-from .test_axe import check  # noqa: F401  # a fixture
 from .wallet_in_page import WalletInPage
 
 Check = Callable[[str], None]
@@ -43,14 +42,11 @@ def look_at(browser: Browser, name: str) -> None:
 def test_sign_in_at_another_port_names_both(
     browser: Browser,
     wallet: WalletInPage,
-    check: Check,  # noqa: F811
+    check: Check,
 ) -> None:
     panel = ConnectPanel(browser)
     wallet.install()
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("other_address")
+    panel.connect(wallet, until="other_address")
     assert ORIGIN in panel.error
     told = browser.see("technical").text
     assert f"app.config[\"SESSIONS_CORE_PUBLIC_ORIGIN\"] = '{browser.origin}'" in told
@@ -60,15 +56,15 @@ def test_sign_in_at_another_port_names_both(
 
 
 @pytest.mark.parametrize("configured", ["elsewhere", "here"])
-def test_form_of_an_adopter_is_told_its_fault(
+def test_broken_form_of_the_adopter_is_explained(
     browser: Browser,
     app: Flask,
     make_app: Callable[..., Flask],
     site: Any,
-    check: Check,  # noqa: F811
+    check: Check,
     configured: str,
 ) -> None:
-    """First at another port than the configured one; then, with that put right, without the token."""
+    """First at another port than the configured one; then, with that corrected, without the token."""
     if configured == "here":
         site.app = _with_form(make_app(SESSIONS_CORE_PUBLIC_ORIGIN=site.origin))
     browser.open("/form")

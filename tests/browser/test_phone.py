@@ -42,7 +42,8 @@ def test_a_camera_reads_the_link_from_the_code_in_every_theme(browser: Browser, 
     assert scan(browser) == link
 
 
-def test_the_sign_in_page_leads_there_with_the_place_to_return_to(browser: Browser) -> None:
+def test_sign_in_page_links_to_phone_page_with_return_path(browser: Browser) -> None:
+    """The QR code and the links of the wallet apps carry the return path."""
     panel = ConnectPanel(browser)
     panel.open(next="/activity")
     panel.wait_for("no_wallet")
@@ -67,7 +68,7 @@ def test_the_link_is_copied(browser: Browser) -> None:
     assert copied == browser.see("phone-link").text
 
 
-def test_a_place_too_long_for_a_code_has_its_link(browser: Browser) -> None:
+def test_too_long_return_path_has_a_link_instead_of_a_code(browser: Browser) -> None:
     browser.open("/sign-in/phone", app="phantom", next="/" + "way/" * 60)
     assert browser.all("qr") == []
     assert browser.see("qr-too-long").is_displayed()

@@ -13,8 +13,8 @@ from sessions_core import current_account, signed_in
 from sessions_core.sessions.record import LoadedSession
 
 from ..actors import SESSION_COOKIE
+from ..constants import BOB
 from ..servers import serving, tls_for
-from ..stored import BOB
 from .conftest import Site
 
 HOST, SIBLING, DOMAIN = "app.shop.test", "evil.shop.test", "shop.test"
@@ -106,14 +106,14 @@ def planted(victim: Victim, before: str) -> str:
 
 
 @pytest.mark.parametrize("before", STORED, ids=ascii)
-def test_a_look_alike_cookie_draws_nobody_in(victim: Victim, attacker: LoadedSession, before: str) -> None:
+def test_look_alike_cookie_does_not_sign_in(victim: Victim, attacker: LoadedSession, before: str) -> None:
     """Chromium sends the planted cookie to the site. The visitor does not act as the attacker."""
     assert f"{before}{SESSION_COOKIE}={attacker.id}" in planted(victim, before)
     assert victim.account is None
 
 
 @pytest.mark.parametrize("before", STORED, ids=ascii)
-def test_a_look_alike_cookie_locks_nobody_out(
+def test_look_alike_cookie_does_not_sign_out(
     victim: Victim, attacker: LoadedSession, start: Callable[..., LoadedSession], before: str
 ) -> None:
     """Planted before and after the sign-in: the real cookie beside it counts."""
@@ -128,7 +128,7 @@ def test_a_look_alike_cookie_locks_nobody_out(
 
 
 @pytest.mark.parametrize("before", REFUSED, ids=ascii)
-def test_chromium_keeps_a_sibling_from_our_name(victim: Victim, attacker: LoadedSession, before: str) -> None:
+def test_sibling_host_can_not_plant_our_host_cookie(victim: Victim, attacker: LoadedSession, before: str) -> None:
     """What the server need not tell apart: no plant arrives under exactly our name."""
     assert attacker.id not in planted(victim, before)
     assert victim.account is None

@@ -18,74 +18,18 @@ from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
 from .conftest import account_of
-from .pages import Browser, ConfirmPanel, ConnectPanel
+from .pages import Browser, ConfirmPanel
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
-HALF = "module.read().then((half) => half && { account: half.account, share: Array.from(half.share) })"
-
 OTHER = "eip155:11155111:0x52908400098527886E0F7030069857D2E4169EE7"
-
-
-class Trial:
-    """The wallet of this browser, and the person who tries the site with it."""
-
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
-        self.panel = ConnectPanel(browser)
-
-    @property
-    def half(self) -> dict[str, str] | None:
-        """What this browser keeps."""
-        found = self.browser.module("share-store", HALF)
-        return {"account": found["account"], "share": bytes(found["share"]).hex()} if found else None
-
-    @property
-    def account(self) -> str:
-        half = self.half
-        assert half, "no half in this browser"
-        return half["account"]
-
-    @property
-    def offer(self) -> str:
-        return self.browser.see("try-without-wallet").text
-
-    def choose(self, **query: str) -> None:
-        """Up to the text that is to be signed."""
-        self.panel.open(**query)
-        self.browser.click("try-without-wallet")
-        self.panel.wait_for("ready_to_sign")
-
-    def enter(self, **query: str) -> None:
-        self.choose(**query)
-        self.panel.sign()
-        self.browser.wait(
-            lambda: not self.browser.path.startswith("/sign-in"), lambda: f"still there: {self.panel.state}"
-        )
-
-    def confirm(self) -> None:
-        """Confirm what the page in front asks for, and wait for the next one."""
-        self.browser.follow("confirm-button")
-
-    def lose(self) -> None:
-        """Clear what this site stored, as people do in the settings of their browser. Cookies stay."""
-        self.browser.cdp("Storage.clearDataForOrigin", origin=self.browser.origin, storageTypes="indexeddb")
-
-    def wait_for_watch(self, state: str) -> None:
-        watch = "return document.querySelector('share-watch')?.dataset.state"
-        self.browser.wait(lambda: self.browser.run(watch) == state, lambda: f"watch is {self.browser.run(watch)}")
-
-
-@pytest.fixture
-def trial(browser: Browser) -> Trial:
-    return Trial(browser)
 
 
 # -- Trying it -------------------------------------------------------------------------------------------------------
 
 
-def test_somebody_without_a_wallet_signs_in_and_sees_account_network_and_permissions(
-    browser: Browser, trial: Trial
-) -> None:
+def test_trial_wallet_sign_in_shows_account_and_permissions(browser: Browser, trial: Trial) -> None:
+    """A visitor without a wallet signs in; the page shows account, network and permissions."""
     trial.panel.open()
     assert trial.offer.startswith("Try it without a wallet\nWe make one for you.")
     assert trial.half is None, "opening the page makes nothing"
@@ -105,9 +49,8 @@ def test_somebody_without_a_wallet_signs_in_and_sees_account_network_and_permiss
     trial.wait_for_watch("here")
 
 
-def test_its_half_outlives_a_reload_and_no_storage_that_scripts_read_as_text_has_it(
-    browser: Browser, trial: Trial
-) -> None:
+def test_key_share_survives_a_reload_outside_readable_storage(browser: Browser, trial: Trial) -> None:
+    """No cookie, local storage, session storage or page text holds the share or the account."""
     trial.enter()
     half = trial.half
     assert half
@@ -118,7 +61,8 @@ def test_its_half_outlives_a_reload_and_no_storage_that_scripts_read_as_text_has
     assert half["account"] not in kept
 
 
-def test_its_half_is_stored_under_a_key_that_no_script_can_export(browser: Browser, trial: Trial) -> None:
+def test_key_share_is_encrypted_with_a_non_extractable_key(browser: Browser, trial: Trial) -> None:
+    """No script can export the key that encrypts the share in IndexedDB."""
     trial.enter()
     half = trial.half
     assert half
@@ -148,15 +92,13 @@ def test_its_half_is_stored_under_a_key_that_no_script_can_export(browser: Brows
     assert bytes(found["sealed"])[:32] != bytes.fromhex(half["share"])
 
 
-def test_the_row_stands_last_and_beside_real_wallets_too(
-    browser: Browser, trial: Trial, wallet: WalletInPage
-) -> None:
+def test_trial_wallet_is_offered_below_real_wallets(browser: Browser, trial: Trial, wallet: WalletInPage) -> None:
     trial.panel.open()
     trial.panel.wait_for("wallet_list")
     assert trial.panel.row(wallet).location["y"] < browser.see("try-without-wallet").location["y"]
 
 
-def test_phones_without_a_wallet_are_offered_it(browser: Browser, trial: Trial) -> None:
+def test_phone_without_a_wallet_is_offered_a_trial_wallet(browser: Browser, trial: Trial) -> None:
     browser.as_a_phone()
     trial.panel.open()
     trial.panel.wait_for("in_app_browser")
@@ -164,7 +106,7 @@ def test_phones_without_a_wallet_are_offered_it(browser: Browser, trial: Trial) 
     trial.panel.wait_for("ready_to_sign")
 
 
-def test_who_gives_up_and_comes_back_has_one_wallet_and_not_two(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_cancelling_and_retrying_makes_one_trial_wallet(browser: Browser, trial: Trial, redis: Redis) -> None:
     trial.choose()
     half = trial.half
     trial.panel.cancel()
@@ -195,7 +137,7 @@ def test_after_signing_out_the_same_wallet_is_still_there(browser: Browser, tria
     assert browser.see("session-account").text == f"{address[:6]}…{address[-4:]}"
 
 
-def test_a_real_wallet_can_come_and_go_and_leaves_it_there(
+def test_signing_in_with_a_real_wallet_keeps_the_key_share(
     browser: Browser, trial: Trial, wallet: WalletInPage
 ) -> None:
     trial.enter()
@@ -209,7 +151,7 @@ def test_a_real_wallet_can_come_and_go_and_leaves_it_there(
 # -- Confirming, exporting, deleting ---------------------------------------------------------------------------------
 
 
-def test_a_step_up_signs_with_both_halves(browser: Browser, trial: Trial) -> None:
+def test_step_up_signs_with_both_key_shares(browser: Browser, trial: Trial) -> None:
     trial.enter()
     browser.follow("extend")
     ConfirmPanel(browser).arrive("session.extend")
@@ -218,9 +160,10 @@ def test_a_step_up_signs_with_both_halves(browser: Browser, trial: Trial) -> Non
     trial.wait_for_watch("here")
 
 
-def test_the_exported_key_is_that_of_the_account_and_was_never_sent(
+def test_exported_key_matches_the_account_and_is_never_sent(
     browser: Browser, trial: Trial, happened: list[events.Event]
 ) -> None:
+    """The page assembles the key in the browser, shows it on request and hides it again."""
     trial.enter()
     browser.follow("wallet-export")
     browser.see("export-show")
@@ -272,7 +215,7 @@ def delete(browser: Browser, trial: Trial) -> None:
     browser.arrive_at("/signed-out")
 
 
-def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, trial: Trial, redis: Redis) -> None:
+def test_deleting_removes_both_key_shares(browser: Browser, trial: Trial, redis: Redis) -> None:
     trial.enter()
     delete(browser, trial)
     assert browser.see("signed-out").get_attribute("data-reason") == "wallet_deleted"
@@ -284,7 +227,7 @@ def test_deleting_it_leaves_nothing_here_and_nothing_there(browser: Browser, tri
     assert trial.offer.startswith("Try it without a wallet")
 
 
-def test_other_tabs_follow_when_one_deletes_it(browser: Browser, trial: Trial) -> None:
+def test_deleting_the_wallet_signs_out_other_tabs(browser: Browser, trial: Trial) -> None:
     trial.enter()
     other = browser.new_tab()
     browser.open("/sessions")
@@ -299,9 +242,10 @@ def test_other_tabs_follow_when_one_deletes_it(browser: Browser, trial: Trial) -
 # -- The half is gone ------------------------------------------------------------------------------------------------
 
 
-def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
+def test_session_ends_when_the_key_share_is_cleared(
     browser: Browser, trial: Trial, services: Services, happened: list[events.Event]
 ) -> None:
+    """The sign-out page says that this browser no longer holds the wallet."""
     trial.enter()
     trial.wait_for_watch("here")
     account = trial.account
@@ -314,9 +258,8 @@ def test_once_its_half_is_cleared_the_session_ends_and_the_page_says_why(
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
 
-def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
-    browser: Browser, trial: Trial, services: Services
-) -> None:
+def test_removing_the_key_share_signs_out_every_tab(browser: Browser, trial: Trial, services: Services) -> None:
+    """The site itself removes the share in one tab."""
     trial.enter()
     account = trial.account
     other = browser.new_tab()
@@ -329,7 +272,7 @@ def test_in_every_tab_at_once_when_it_is_removed_by_the_site_itself(
     assert services.repository.living(account) == []
 
 
-def test_opening_a_page_without_it_ends_the_session_as_well(browser: Browser, trial: Trial) -> None:
+def test_opening_a_page_without_the_key_share_ends_the_session(browser: Browser, trial: Trial) -> None:
     trial.enter()
     browser.open("/nowhere")
     trial.lose()
@@ -376,9 +319,8 @@ def test_a_wallet_that_the_server_has_forgotten_can_be_replaced(
     browser.arrive_at("/session")
 
 
-def test_giving_up_a_forgotten_wallet_spares_the_one_that_another_tab_has_made_since(
-    browser: Browser, trial: Trial, forgotten: str
-) -> None:
+def test_discarding_a_dead_trial_wallet_spares_a_newer_one(browser: Browser, trial: Trial, forgotten: str) -> None:
+    """Another tab made the newer trial wallet in the meantime."""
     newer = {"account": OTHER, "share": "ab" * 32}
     replace = "module.remove(given[0]).then(() => module.keep(given[1], given[2]))"
     browser.module("share-store", replace, forgotten, *newer.values())
@@ -394,9 +336,8 @@ def test_the_page_names_no_window_of_a_wallet_that_has_none(browser: Browser, tr
     assert browser.see("sign-button").text == "Sign this text"
 
 
-def test_of_two_wallets_made_at_once_the_first_stays_and_both_attempts_go_on_with_it(
-    browser: Browser, trial: Trial
-) -> None:
+def test_two_tabs_creating_a_trial_wallet_share_the_first_one(browser: Browser, trial: Trial) -> None:
+    """Both attempts continue with the wallet that was stored first."""
     trial.panel.open()
     trial.panel.wait_for("no_wallet")
     site = "{ walletsUrl: '/api/auth/wallets', csrf: document.querySelector('[name=csrf_token]').value }"
@@ -415,7 +356,7 @@ class TestOff:
     def overrides(self, overrides: dict[str, Any]) -> dict[str, Any]:
         return overrides | {"SESSIONS_CORE_PREGENERATED_WALLETS": False}
 
-    def test_it_is_not_offered_and_can_t_be_had(self, browser: Browser, trial: Trial) -> None:
+    def test_disabled_trial_wallet_is_neither_offered_nor_made(self, browser: Browser, trial: Trial) -> None:
         trial.panel.open()
         trial.panel.wait_for("no_wallet")
         assert not browser.all("try-without-wallet")
@@ -461,9 +402,10 @@ def test_without_redis_each_step_says_so_and_goes_on_afterwards(
 # -- Claiming it -----------------------------------------------------------------------------------------------------
 
 
-def test_a_wallet_of_ones_own_claims_the_trial_wallet_and_is_the_same_person_afterwards(
+def test_own_wallet_claims_the_trial_wallet_of_the_same_user(
     browser: Browser, trial: Trial, wallet: WalletInPage, services: Services
 ) -> None:
+    """Signing in with the own wallet later leads to the same user id and both accounts."""
     trial.enter()
     tried = parse(trial.account)
     browser.follow("wallet-claim")

@@ -11,8 +11,8 @@ from flask import Flask
 from selenium.webdriver.common.by import By
 
 from .. import documented
+from ..payment_provider import HERE, KEY, form
 from ..servers import serving
-from ..test_recipes import HERE, KEY, form
 from .conftest import Site
 from .pages import Browser
 from .wallet_in_page import WalletInPage

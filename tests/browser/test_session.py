@@ -18,25 +18,11 @@ from sessions_core.web.services import Services
 from sessions_core.web.session_view import iso
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Hold, Interruption, account_of
 from .pages import Browser, ConnectPanel
+from .session_page import IDLE, KEEP_ALIVE, VALIDATE, press_a_key, turn, warn
 from .wallet_in_page import WalletInPage
-
-IDLE = 1800
-VALIDATE = ("/api/auth/sessions/validate", "GET")
-KEEP_ALIVE = ("/api/auth/sessions/keep-alive", "POST")
-
-# Notes what a page asks the server, and lets a test move both clocks of the device.
-WATCH = """
-window.asked = [];
-window.ahead = { monotonic: 0, wall: 0 };
-{
-  const [fetch, monotonic, wall] = [window.fetch, performance.now.bind(performance), Date.now];
-  window.fetch = (url, options) => { asked.push([url, options.method]); return fetch(url, options); };
-  performance.now = () => monotonic() + ahead.monotonic;
-  Date.now = () => wall() + ahead.wall;
-}
-"""
 
 
 @pytest.fixture
@@ -47,13 +33,6 @@ def session(browser: Browser, wallet: WalletInPage) -> Browser:
     return browser
 
 
-def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
-    """Let time pass until the warning is due, and come back to the tab."""
-    pass_time(IDLE - left)
-    browser.look_again()
-    browser.see("timeout-dialog")
-
-
 @pytest.fixture
 def watched(session: Browser) -> Iterator[Browser]:
     """The same, on a page whose questions to the server are noted and whose clocks can be moved."""
@@ -61,31 +40,6 @@ def watched(session: Browser) -> Iterator[Browser]:
         session.driver.refresh()
         session.wait_for_session("active")
         yield session
-
-
-def asked(browser: Browser) -> list[tuple[str, str]]:
-    """What the page has asked the server so far; a question is noted while the event that causes it is handled."""
-    return [(path, method) for path, method in browser.run("return asked")]
-
-
-def let_pass(browser: Browser, seconds: float) -> None:
-    """Let time pass for the device alone."""
-    browser.run("ahead.monotonic += arguments[0]; ahead.wall += arguments[0]", seconds * 1000)
-
-
-def turn(browser: Browser, *, hidden: bool) -> str:
-    """Leave the tab for another one or come back, without the focus that may come along. Returns the title."""
-    return str(
-        browser.run(
-            "const [hidden] = arguments;"
-            "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
-            "const state = { value: hidden ? 'hidden' : 'visible', configurable: true };"
-            "Object.defineProperty(document, 'visibilityState', state);"
-            "document.dispatchEvent(new Event('visibilitychange'));"
-            "return document.title",
-            hidden,
-        )
-    )
 
 
 def urgent(browser: Browser) -> bool:
@@ -99,7 +53,7 @@ def spoken(browser: Browser) -> str:
 # -- The page -----------------------------------------------------------------------------------------------
 
 
-def test_the_page_tells_who_is_signed_in_and_what_they_may(session: Browser, wallet: WalletInPage) -> None:
+def test_session_page_shows_account_and_permissions(session: Browser, wallet: WalletInPage) -> None:
     assert wallet.address in session.text
     assert wallet.address[:6] in session.see("session-account").text
     assert session.see("session-network").text.split("\n")[0].startswith("Ethereum Mainnet")
@@ -138,7 +92,7 @@ def test_the_page_leads_to_everything_else_of_the_account(session: Browser) -> N
         session.arrive_at(path)
 
 
-def test_a_signature_starts_both_clocks_again(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
+def test_signature_restarts_both_clocks(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     pass_time(1500)
     session.driver.refresh()
     assert "11 h 35 min" in session.see("absolute-deadline").text
@@ -152,7 +106,7 @@ def test_a_signature_starts_both_clocks_again(session: Browser, wallet: WalletIn
     assert "12 h 0 min" in session.see("absolute-deadline").text
 
 
-def test_a_role_is_explained_and_takes_away(
+def test_restricting_role_is_explained_with_its_limits(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     with app.app_context():
@@ -210,7 +164,7 @@ def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: Tim
     assert session.shown("timeout-dialog") is None
 
 
-def test_the_button_starts_the_idle_clock_again(session: Browser, pass_time: TimeMachine, services: Services) -> None:
+def test_button_restarts_the_idle_clock(session: Browser, pass_time: TimeMachine, services: Services) -> None:
     pass_time(IDLE - 300)
     session.click("stay-signed-in")
     session.wait(lambda: "still signed in" in session.see("session-line").text, "no word of it")
@@ -222,16 +176,12 @@ def test_the_button_starts_the_idle_clock_again(session: Browser, pass_time: Tim
 # -- What the person does ------------------------------------------------------------------------------------
 
 
-def press_a_key(browser: Browser) -> None:
-    browser.press("a")
-
-
 def press_the_pointer(browser: Browser) -> None:
     browser.driver.find_element(By.TAG_NAME, "h1").click()
 
 
 @pytest.mark.parametrize("act", [press_a_key, press_the_pointer])
-def test_a_key_and_a_press_start_the_idle_clock_again(
+def test_key_press_and_pointer_press_restart_the_idle_clock(
     watched: Browser, pass_time: TimeMachine, act: Callable[[Browser], None]
 ) -> None:
     pass_time(IDLE - 290)
@@ -337,7 +287,7 @@ def test_staying_closes_the_warning_once_the_server_agreed(
     assert "still signed in" in session.see("session-line").text
 
 
-def test_esc_means_stay(session: Browser, pass_time: TimeMachine) -> None:
+def test_escape_key_keeps_the_session_alive(session: Browser, pass_time: TimeMachine) -> None:
     warn(session, pass_time)
     session.press(Keys.ESCAPE)
     session.wait_for_session("active")
@@ -365,7 +315,7 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
         assert session.see("timeout-remaining").text == words
 
 
-def test_the_title_warns_who_looks_at_another_tab(session: Browser, pass_time: TimeMachine) -> None:
+def test_title_warns_the_user_of_another_tab(session: Browser, pass_time: TimeMachine) -> None:
     title = session.driver.title
     warn(session, pass_time)
     assert session.driver.title == title, "nobody needs it who sees the warning"
@@ -389,7 +339,7 @@ def test_the_title_warns_no_longer_than_the_warning_stands(session: Browser, pas
     session.wait(lambda: session.driver.title == title, lambda: session.driver.title)
 
 
-def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass_time: TimeMachine) -> None:
+def test_lost_connection_is_explained_with_a_next_step(session: Browser, pass_time: TimeMachine) -> None:
     warn(session, pass_time)
     session.offline()
     session.click("timeout-stay")
@@ -402,7 +352,7 @@ def test_a_lost_connection_has_its_own_words_and_a_way_on(session: Browser, pass
     session.wait_for_session("active")
 
 
-def test_a_refusal_to_extend_leads_out_with_the_reason(
+def test_refused_keep_alive_leads_out_with_the_reason(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine, services: Services
 ) -> None:
     warn(session, pass_time)
@@ -432,9 +382,10 @@ def test_the_clock_of_the_page_itself_ends_the_session(watched: Browser, pass_ti
     assert watched.see("signed-out").get_attribute("data-reason") == "idle"
 
 
-def test_an_answer_that_was_true_when_it_left_does_not_leave_the_page_waiting(
+def test_late_valid_answer_does_not_keep_an_idle_page_waiting(
     session: Browser, pass_time: TimeMachine, interrupt: Interruption
 ) -> None:
+    """The session was alive when the server answered and idle when the answer arrived."""
     said: list[str] = []
 
     def alive_just_then() -> Any:
@@ -469,14 +420,14 @@ class TestTheAbsoluteEnd:
         session.see("timeout-dialog")
         return session
 
-    def test_it_offers_to_sign_in_again(self, near_the_end: Browser) -> None:
+    def test_absolute_warning_offers_to_sign_in_again(self, near_the_end: Browser) -> None:
         dialog = near_the_end.see("timeout-dialog")
         assert dialog.get_attribute("data-state") == "absolute"
         assert near_the_end.shown("timeout-stay") is None
         assert "sessions last 40 minutes at most" in dialog.text
         assert "/sign-in" in str(near_the_end.see("timeout-again").get_attribute("href"))
 
-    def test_it_is_asked_once(self, near_the_end: Browser) -> None:
+    def test_absolute_warning_is_shown_once(self, near_the_end: Browser) -> None:
         near_the_end.click("timeout-continue")
         near_the_end.see_no("timeout-dialog")
         near_the_end.driver.refresh()
@@ -495,7 +446,7 @@ class TestTheAbsoluteEnd:
         near_the_end.arrive_at("/session")
         near_the_end.wait_for_session("active")
 
-    def test_it_comes_in_any_case(self, near_the_end: Browser, pass_time: TimeMachine) -> None:
+    def test_absolute_end_comes_even_if_dismissed(self, near_the_end: Browser, pass_time: TimeMachine) -> None:
         near_the_end.click("timeout-continue")
         pass_time(260)
         near_the_end.look_again()
@@ -531,7 +482,7 @@ def test_a_link_asks_before_it_signs_out(session: Browser) -> None:
     session.wait_for_session("active")
 
 
-def test_back_after_signing_out_shows_nothing_private(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_after_sign_out_shows_nothing_private(session: Browser, wallet: WalletInPage) -> None:
     session.click("sign-out")
     session.arrive_at("/signed-out")
     session.driver.back()
@@ -540,9 +491,10 @@ def test_back_after_signing_out_shows_nothing_private(session: Browser, wallet: 
     assert wallet.address[:6] not in session.text
 
 
-def test_a_page_from_the_back_forward_cache_is_covered_until_the_server_has_answered(
+def test_cached_page_is_covered_until_the_server_answers(
     session: Browser, wallet: WalletInPage, services: Services, hold: Hold
 ) -> None:
+    """A page restored from the back/forward cache must not show the account of a revoked session."""
     session.run("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     hold(*VALIDATE)
     revoke(services, wallet)
@@ -616,9 +568,8 @@ def test_signing_out_without_script_shows_when_one_comes_back(session: Browser, 
     assert wallet.address not in session.text
 
 
-def test_tabs_without_channels_tell_each_other_through_the_storage(
-    without_channels: Browser, pass_time: TimeMachine
-) -> None:
+def test_tabs_without_broadcast_channel_use_storage_events(without_channels: Browser, pass_time: TimeMachine) -> None:
+    """A keep-alive in one tab closes the timeout warning in the other."""
     browser = without_channels
     pass_time(IDLE - 110)
     browser.run("window.dispatchEvent(new Event('online'))")
@@ -650,7 +601,7 @@ def test_a_session_ended_elsewhere_ends_here(session: Browser, wallet: WalletInP
 # -- Trouble ------------------------------------------------------------------------------------------------------
 
 
-def test_offline_signs_nobody_out(session: Browser) -> None:
+def test_offline_browser_is_not_signed_out(session: Browser) -> None:
     session.offline()
     session.run("window.dispatchEvent(new Event('offline'))")
     session.wait_for_session("offline")
@@ -661,7 +612,7 @@ def test_offline_signs_nobody_out(session: Browser) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 404, 401])
-def test_only_the_servers_own_word_signs_out(session: Browser, interrupt: Interruption, status: int) -> None:
+def test_foreign_answer_does_not_sign_out(session: Browser, interrupt: Interruption, status: int) -> None:
     interrupt.answers[VALIDATE] = lambda: ("<h1>Not ours</h1>", status)
     session.look_again()
     session.wait_for_session("offline")

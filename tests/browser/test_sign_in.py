@@ -7,30 +7,17 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from flask import Flask, jsonify
+from flask import Flask, Response, jsonify
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import errors
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import HURRY, LATER
 from .conftest import Hold, Interruption, Site
 from .pages import Browser, ConnectPanel
-from .wallet_in_page import ICON, WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms >= 20000 ? 20 : ms); }"
-
-LATER = (
-    "{ const real = performance.now.bind(performance); window.later = 0;"
-    " performance.now = () => real() + window.later; }"
-)
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
+from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
 # -- Signing in ---------------------------------------------------------------------------------------
 
@@ -45,9 +32,7 @@ def test_connecting_and_signing_signs_in(browser: Browser, panel: ConnectPanel, 
     assert "Test Wallet" in browser.text
 
 
-def test_the_text_names_the_address_bar_the_account_and_the_network(
-    panel: ConnectPanel, wallet: WalletInPage, site: Site
-) -> None:
+def test_sign_in_text_names_origin_account_and_network(panel: ConnectPanel, wallet: WalletInPage, site: Site) -> None:
     panel.connect(wallet)
     lines = panel.preview.split("\n")
     assert lines[0] == f"{site.origin} wants you to sign in with your Ethereum account:"
@@ -55,7 +40,7 @@ def test_the_text_names_the_address_bar_the_account_and_the_network(
     assert "Chain ID: 1" in lines
 
 
-def test_nobody_is_asked_before_a_click(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_wallet_is_not_asked_before_a_click(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.open()
     panel.row(wallet)
     assert wallet.calls == []
@@ -65,7 +50,7 @@ def test_nobody_is_asked_before_a_click(panel: ConnectPanel, wallet: WalletInPag
     assert "personal_sign" not in wallet.calls
 
 
-def test_the_person_returns_to_where_they_were(browser: Browser, wallet: WalletInPage) -> None:
+def test_user_returns_to_the_page_they_came_from(browser: Browser, wallet: WalletInPage) -> None:
     browser.open("/session")
     browser.arrive_at("/sign-in")
     assert "next=/session" in browser.path
@@ -147,7 +132,7 @@ def test_a_wallet_that_comes_late_is_listed(panel: ConnectPanel, make_wallet: Ma
     panel.wait_for("ready_to_sign")
 
 
-def test_window_ethereum_serves_only_when_nobody_announces(
+def test_window_ethereum_is_used_only_without_announcements(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     old = make_wallet("unused", legacy=True)
@@ -259,9 +244,10 @@ def test_a_phone_with_a_wallet_inside_signs_in_as_usual(panel: ConnectPanel, wal
 # -- What wallets answer to "connect" -------------------------------------------------------------------
 
 
-def test_one_wallet_is_pending_and_the_others_are_not_to_be_pressed(
+def test_other_wallets_are_disabled_while_one_connects(
     panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """A second press sends no second request; cancelling enables all wallets again."""
     other = make_wallet("Other Wallet")
     panel.open()
     panel.row(other)
@@ -300,9 +286,10 @@ def test_a_late_answer_after_cancel_changes_nothing(panel: ConnectPanel, wallet:
     assert "eth_chainId" not in wallet.calls
 
 
-def test_the_answer_of_a_wallet_given_up_does_not_disturb_the_next(
+def test_late_answer_of_a_cancelled_wallet_is_ignored(
     panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """The next wallet connects undisturbed."""
     other = make_wallet("Other Wallet")
     panel.open()
     panel.choose(wallet)
@@ -336,7 +323,7 @@ def test_declining_to_connect_is_no_error(panel: ConnectPanel, wallet: WalletInP
         (4200, "connect_failed"),
     ],
 )
-def test_each_refusal_of_a_wallet_has_its_words_and_a_way_on(
+def test_each_wallet_error_is_explained_with_a_next_step(
     panel: ConnectPanel, wallet: WalletInPage, code: int, state: str
 ) -> None:
     panel.open()
@@ -349,7 +336,7 @@ def test_each_refusal_of_a_wallet_has_its_words_and_a_way_on(
     panel.wait_for("ready_to_sign")
 
 
-def test_the_technical_words_of_a_wallet_are_there_for_who_asks(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_technical_error_of_a_wallet_can_be_unfolded(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.open()
     panel.choose(wallet)
     wallet.fail(-32603, "some\u202e <b>internal</b> thing")
@@ -376,14 +363,9 @@ def test_an_answer_that_holds_no_accounts_is_refused(panel: ConnectPanel, wallet
     panel.wait_for("connect_failed")
 
 
-def test_with_several_accounts_the_person_chooses(
-    browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
-) -> None:
+def test_user_chooses_among_several_accounts(browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet) -> None:
     wallet = make_wallet(accounts=3)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
     assert len(options) == 3
     options[1].click()
@@ -402,10 +384,7 @@ def test_on_a_strange_network_the_page_names_those_it_accepts(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     assert "(number 5)" in panel.error
     offers = [offer.text for offer in browser.all("switch-network")]
     assert any("Ethereum Mainnet" in offer for offer in offers)
@@ -427,14 +406,11 @@ def test_on_a_strange_network_the_page_names_those_it_accepts(
         (-32002, False, "request_pending"),
     ],
 )
-def test_each_way_not_to_switch_leads_on(
+def test_each_failed_network_switch_offers_a_next_step(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, code: int, wrapped: bool, state: str
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.all("switch-network")[0].click()
     wallet.fail(code, wrapped=wrapped)
     panel.wait_for(state)
@@ -447,10 +423,7 @@ def test_a_wallet_without_events_is_asked_again_on_a_click(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(chain=5)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    panel.connect(wallet, until="wrong_network")
     browser.run("window.walletsInPage[arguments[0]].chainId = '0x1'", wallet.key)
     browser.click("recheck")
     panel.wait_for("ready_to_sign")
@@ -495,9 +468,10 @@ def test_the_first_account_can_be_kept_while_it_is_connected(
     assert old in panel.preview
 
 
-def test_a_signature_asked_for_before_the_switch_counts_for_nothing(
+def test_signature_requested_before_a_switch_is_discarded(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The user switches the account in the wallet while it is asked to sign."""
     panel.connect(wallet)
     panel.sign()
     request_ = wallet.next_request("personal_sign")
@@ -533,9 +507,10 @@ def test_a_silent_switch_is_noticed_before_signing(panel: ConnectPanel, wallet: 
 # -- Signing ---------------------------------------------------------------------------------------------
 
 
-def test_declining_to_sign_is_no_error_and_the_next_text_is_a_new_one(
+def test_declined_signature_is_no_error_and_gets_a_new_text(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The button reads "Sign again" and signs a new text."""
     panel.connect(wallet)
     first = panel.preview
     panel.sign()
@@ -558,7 +533,7 @@ def test_declining_to_sign_is_no_error_and_the_next_text_is_a_new_one(
         (-32603, "sign_failed"),
     ],
 )
-def test_each_failure_to_sign_has_its_words(panel: ConnectPanel, wallet: WalletInPage, code: int, state: str) -> None:
+def test_each_signing_failure_is_explained(panel: ConnectPanel, wallet: WalletInPage, code: int, state: str) -> None:
     panel.connect(wallet)
     panel.sign()
     wallet.fail(code)
@@ -582,9 +557,10 @@ def test_cancel_while_signing_forgets_the_signature(
     assert browser.path == "/sign-in"
 
 
-def test_the_signature_of_another_key_is_refused_and_the_choice_kept(
+def test_wrong_key_is_refused_and_the_form_choices_are_kept(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, make_wallet: MakeWallet
 ) -> None:
+    """The chosen wallet, "remember me" and the return path survive the refused attempt."""
     make_wallet("Other Wallet")
     panel.open(next="/?from=here")
     panel.choose(wallet)
@@ -622,9 +598,10 @@ def test_an_expired_text_is_replaced_with_one_click(
     browser.arrive_at("/session")
 
 
-def test_a_text_about_to_expire_is_replaced_before_the_wallet_sees_it(
+def test_text_about_to_expire_is_replaced_before_signing(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
+    """The wallet sees only the new text."""
     with browser.before_scripts(LATER):
         panel.connect(wallet)
     first = panel.preview
@@ -680,18 +657,16 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
 CHALLENGES = ("/api/auth/challenges", "POST")
 
 
+def refusal(code: str, status: int) -> tuple[Response, int]:
+    """Return what the server answers to a request that it refuses."""
+    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
+
+
 def test_too_many_attempts_count_down_and_then_go_on(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    def limited() -> Any:
-        body = jsonify(success=False, error={"code": "rate_limited", "message": "", "request_id": "r"})
-        return body, 429, {"Retry-After": "2"}
-
-    interrupt.answers[CHALLENGES] = limited
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("rate_limited")
+    interrupt.answers[CHALLENGES] = lambda: (*refusal("rate_limited", 429), {"Retry-After": "2"})
+    panel.connect(wallet, until="rate_limited")
     assert "Try again in 2 s" in panel.error
     assert browser.see("retry").get_attribute("aria-disabled") == "true"
     assert browser.see("chosen-wallet").text.startswith("Test Wallet")
@@ -736,14 +711,8 @@ def test_a_store_that_is_gone_refuses_and_recovers(
 def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "account_malformed", "message": "", "request_id": "abc"}),
-        400,
-    )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("nonce_failed")
+    interrupt.answers[CHALLENGES] = lambda: refusal("account_malformed", 400)
+    panel.connect(wallet, until="nonce_failed")
     interrupt.answers.clear()
     panel.retry()
     panel.wait_for("ready_to_sign")
@@ -752,14 +721,8 @@ def test_an_answer_that_makes_no_sense_is_no_text_to_sign(
 def test_a_network_that_the_server_refuses_is_the_wrong_one(
     panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
-    interrupt.answers[CHALLENGES] = lambda: (
-        jsonify(success=False, error={"code": "chain_unsupported", "message": "", "request_id": "abc"}),
-        400,
-    )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("wrong_network")
+    interrupt.answers[CHALLENGES] = lambda: refusal("chain_unsupported", 400)
+    panel.connect(wallet, until="wrong_network")
 
 
 def test_a_text_for_another_account_is_not_shown(
@@ -778,10 +741,7 @@ def test_a_text_for_another_account_is_not_shown(
         ),
         201,
     )
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("text_changed")
+    panel.connect(wallet, until="text_changed")
     assert browser.shown("message-preview") is None
 
 
@@ -800,7 +760,7 @@ def test_a_text_that_names_another_address_is_not_signed(
 # -- The page itself -------------------------------------------------------------------------------------------
 
 
-def test_without_script_the_page_says_what_it_needs(browser: Browser, panel: ConnectPanel) -> None:
+def test_page_without_script_explains_the_need(browser: Browser, panel: ConnectPanel) -> None:
     browser.scripts(on=False)
     panel.open(next="/session")
     notice = browser.driver.find_element(By.CSS_SELECTOR, '[data-testid="no-script"]')
@@ -810,9 +770,10 @@ def test_without_script_the_page_says_what_it_needs(browser: Browser, panel: Con
     assert browser.shown("script-late") is None
 
 
-def test_over_plain_http_the_page_refuses_and_names_the_right_address(
+def test_plain_http_is_refused_and_the_right_address_named(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, site: Site
 ) -> None:
+    """No wallet is listed or asked."""
     site.renamed = True
     browser.expected_complaints += ["Cross-Origin-Opener-Policy", "insecure"]
     browser.driver.get(site.origin.replace("localhost", "wallet.test") + "/sign-in")
@@ -822,7 +783,7 @@ def test_over_plain_http_the_page_refuses_and_names_the_right_address(
     assert wallet.calls == []
 
 
-def test_who_is_signed_in_already_may_go_on_or_use_another_account(
+def test_signed_in_user_can_continue_or_switch_account(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
     browser.sign_in(wallet)
@@ -850,7 +811,9 @@ def test_a_sign_in_in_another_tab_shows_here(browser: Browser, panel: ConnectPan
     panel.wait_for("success")
 
 
-def test_the_reason_for_the_visit_is_told(browser: Browser, panel: ConnectPanel, end: Callable[[str], None]) -> None:
+def test_page_explains_why_the_session_ended(
+    browser: Browser, panel: ConnectPanel, end: Callable[[str], None]
+) -> None:
     panel.open(reason="idle")
     assert browser.shown("notice") is None, "the address alone says nothing"
     end("idle")
@@ -858,7 +821,7 @@ def test_the_reason_for_the_visit_is_told(browser: Browser, panel: ConnectPanel,
     assert "You had not used this site for 30 minutes" in browser.see("notice").text
 
 
-def test_the_time_limit_is_told_beforehand(browser: Browser, panel: ConnectPanel) -> None:
+def test_page_names_the_time_limit_beforehand(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
     assert browser.see("limits").text == "We sign you out after 30 minutes without activity and warn you first."
 

@@ -6,23 +6,16 @@ signature, which it takes in one spelling, so the page writes it in that one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from eth_account import Account
 
 from .families_in_page import Leather, Solana, Xverse
-from .pages import Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
+from .pages import Browser, ConnectPanel
+from .step_up import ask_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
 
 # -- Spellings -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +104,7 @@ def test_a_form_that_the_server_refuses_is_not_a_wrong_account(panel: ConnectPan
     assert "account" not in panel.error.split("\n")[1]
 
 
-def test_another_signer_is_told_as_such(panel: ConnectPanel, wallet: WalletInPage) -> None:
+def test_wrong_signer_is_explained(panel: ConnectPanel, wallet: WalletInPage) -> None:
     panel.connect(wallet)
     panel.sign()
     wallet.approve_sign(key=Account.create())
@@ -138,10 +131,7 @@ SOLANA_FORMS = {
 
 @pytest.mark.parametrize("form", SOLANA_FORMS.values(), ids=SOLANA_FORMS)
 def test_solana_bytes_of_any_kind_sign_in(browser: Browser, panel: ConnectPanel, solana: Solana, form: str) -> None:
-    panel.open()
-    panel.choose(solana)
-    solana.approve_connect()
-    panel.wait_for("ready_to_sign")
+    panel.connect(solana)
     panel.sign()
     request = solana.next_request("signMessage")
     signed = solana.signed(solana.text_of(request), solana.signer_of(request))
@@ -170,10 +160,7 @@ def test_stacks_signatures_of_any_spelling_sign_in(
 ) -> None:
     wallet = kind(browser.driver)
     try:
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("ready_to_sign")
+        panel.connect(wallet)
         panel.sign()
         request = wallet.next_request("stx_signMessage")
         signed = wallet.signed(wallet.text_of(request), wallet.signer_of(request))
@@ -198,7 +185,7 @@ UNHELPFUL: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("quirks", UNHELPFUL.values(), ids=UNHELPFUL)
-def test_an_unhelpful_answer_stops_nobody(
+def test_unhelpful_wallet_answer_does_not_block_sign_in(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet, quirks: dict[str, Any]
 ) -> None:
     wallet = make_wallet(quirks=quirks)
@@ -208,7 +195,7 @@ def test_an_unhelpful_answer_stops_nobody(
     browser.arrive_at("/session")
 
 
-def test_a_question_that_is_never_answered_stops_nobody(
+def test_unanswered_wallet_question_does_not_block_sign_in(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(deaf=("eth_accounts",))
@@ -229,10 +216,7 @@ def test_a_clear_other_account_stops(panel: ConnectPanel, wallet: WalletInPage) 
 def test_a_solana_wallet_that_lists_no_accounts_signs_in(browser: Browser, panel: ConnectPanel) -> None:
     wallet = Solana(browser.driver, forgetful=True)
     try:
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("ready_to_sign")
+        panel.connect(wallet)
         panel.sign()
         wallet.approve_sign()
         browser.arrive_at("/session")
@@ -297,10 +281,7 @@ def test_confirming_can_ask_for_the_right_account(
     browser.enter(wallet)
     pass_time(301)
     wallet.switch_account_silently()
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    confirm = ConfirmPanel(browser)
-    confirm.arrive("session.revoke")
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("address_mismatch")
     browser.click("confirm-share")
@@ -326,9 +307,6 @@ def test_the_accounts_to_choose_from_are_checksummed(
     browser: Browser, panel: ConnectPanel, make_wallet: MakeWallet
 ) -> None:
     wallet = make_wallet(accounts=3)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     shown = [option.text.split("\n")[0] for option in browser.all("account-option")]
     assert shown == [f"{key.address[:6]}…{key.address[-4:]}" for key in wallet.keys]

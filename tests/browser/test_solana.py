@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from ..signers import SOLANA, SOLANA_DEVNET, SolanaSigner
+from ..signers import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, SolanaSigner
 from .families_in_page import raw_signature
 from .pages import Browser
 
-TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
 SIGNER = SolanaSigner("22" * 32)
 HELPERS = """
 const CHAINS = ['solana:mainnet', 'solana:devnet'];
@@ -66,7 +65,8 @@ def test_two_searches_know_a_wallet_by_one_id(page: Browser) -> None:
     assert run(page, body) is True
 
 
-def test_wallets_of_other_chains_and_ones_that_cannot_sign_are_left_out(page: Browser) -> None:
+def test_wallets_that_can_not_sign_for_solana_are_left_out(page: Browser) -> None:
+    """Wallets of other chains and wallets without `solana:signMessage` are not listed."""
     body = """
       const { api, found } = search();
       const none = { 'standard:connect': undefined }, mute = { 'solana:signMessage': {} };
@@ -154,7 +154,7 @@ def test_wallets_that_break_the_rules_break_nothing(page: Browser) -> None:
 # -- Accounts and networks -------------------------------------------------------------------------------------
 
 
-def test_only_accounts_that_can_sign_a_text_for_solana_are_offered(page: Browser) -> None:
+def test_only_accounts_that_can_sign_for_solana_are_offered(page: Browser) -> None:
     body = """
       const accounts = [account(given[0]), account(given[0]), account('1'.repeat(32), { features: [] }),
         account('2'.repeat(32), { chains: ['sui:mainnet'] })];
@@ -164,7 +164,7 @@ def test_only_accounts_that_can_sign_a_text_for_solana_are_offered(page: Browser
     assert run(page, body, SIGNER.address) == [[SIGNER.address], [SIGNER.address]]
 
 
-def test_the_network_is_the_first_of_the_site_that_the_account_can_be_used_on(page: Browser) -> None:
+def test_network_is_the_first_site_chain_the_account_supports(page: Browser) -> None:
     body = """
       const network = (chains, ...sites) => module.chain(
         wallet({ accounts: [account(given[0], { chains })] }), given[0], { chains: sites });
@@ -176,13 +176,13 @@ def test_the_network_is_the_first_of_the_site_that_the_account_can_be_used_on(pa
       ]);
     """
     networks = run(page, body, SIGNER.address, SOLANA, SOLANA_DEVNET)
-    assert networks == [SOLANA, SOLANA_DEVNET, TESTNET, "solana:unknown", SOLANA]
+    assert networks == [SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, "solana:unknown", SOLANA]
 
 
 # -- Signing ---------------------------------------------------------------------------------------------------
 
 
-def test_the_wallet_gets_the_bytes_of_the_text_and_its_own_account(page: Browser) -> None:
+def test_wallet_gets_the_utf8_text_and_its_own_account(page: Browser) -> None:
     body = """
       const own = account(given[0]), asked = [];
       const signMessage = (input) => { asked.push(input); return sound(input); };
@@ -202,7 +202,7 @@ def test_the_wallet_gets_the_bytes_of_the_text_and_its_own_account(page: Browser
         "[Object.defineProperty({}, 'signedMessage', trap)]",
     ],
 )  # fmt: skip
-def test_what_is_no_answer_is_no_signature(page: Browser, answer: str) -> None:
+def test_malformed_wallet_answer_is_no_signature(page: Browser, answer: str) -> None:
     assert run(page, signing(answer), SIGNER.address) == "malformed"
 
 
@@ -223,7 +223,7 @@ def test_an_account_that_is_no_longer_shared_signs_nothing(page: Browser) -> Non
     assert run(page, "return kind(module.sign(wallet(), 'text', given[0]))", SIGNER.address) == "locked"
 
 
-def test_signatures_are_written_as_the_library_of_the_chain_writes_them(page: Browser) -> None:
+def test_signatures_match_the_encoding_of_the_solana_library(page: Browser) -> None:
     texts = [SIGNER.sign(f"text {number}") for number in range(20)] + ["1" * 64, "1" * 63 + "2"]
     body = """
       return Promise.all(given[1].map((raw) => module.sign(wallet({

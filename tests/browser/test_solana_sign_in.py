@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from ..signers import SOLANA, SolanaSigner
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
-from .families_in_page import SignsIn
+from .families_in_page import Put, SignsIn
 from .pages import FIREFOX, Browser, ConnectPanel
-from .test_families import ask_to_end
+from .step_up import ask_to_end
 
 SIGNER = SolanaSigner("33" * 32)
 LINES = [
@@ -42,21 +43,8 @@ def overrides(overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def put(browser: Browser) -> Iterator[Callable[..., SignsIn]]:
-    there: list[SignsIn] = []
-
-    def put(**config: Any) -> SignsIn:
-        there.append(SignsIn(browser.driver, **config))
-        return there[-1]
-
-    yield put
-    for each in there:
-        each.uninstall()
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
+def put(put: Put) -> Callable[..., SignsIn]:
+    return partial(put, SignsIn)
 
 
 def sign(panel: ConnectPanel, wallet: SignsIn) -> None:
@@ -101,7 +89,7 @@ def test_a_wallet_that_can_not_is_asked_the_other_way(
     browser.arrive_at("/session")
 
 
-def test_who_declines_is_not_asked_in_the_other_way(panel: ConnectPanel, put: Callable[..., SignsIn]) -> None:
+def test_declined_sign_in_is_not_asked_in_the_other_way(panel: ConnectPanel, put: Callable[..., SignsIn]) -> None:
     wallet = put()
     sign(panel, wallet)
     wallet.reject()

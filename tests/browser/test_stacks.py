@@ -53,12 +53,12 @@ def test_a_wallet_in_several_lists_is_one(page: Browser) -> None:
     assert run(page, body) == [["stacks:A", "Name of A", None], ["stacks:B", "Name of B", None]]
 
 
-def test_listed_is_not_installed(page: Browser) -> None:
+def test_listed_wallet_without_a_provider_is_left_out(page: Browser) -> None:
     lists = "btc_providers: [entry('Gone'), entry('Half.Way'), entry('NoRequest')], Half: {}, NoRequest: {}"
     assert run(page, f"return ids({{ {lists} }})") == []
 
 
-def test_wallets_that_list_themselves_late_are_found_at_the_end_of_the_scan(page: Browser) -> None:
+def test_late_wallets_are_found_at_the_end_of_the_scan(page: Browser) -> None:
     body = """
       const window = { A: wallet(), btc_providers: [entry('A')] };
       const { end, found, early } = search(window);
@@ -97,7 +97,7 @@ def test_a_list_names_its_wallets_itself_whenever_it_comes(page: Browser) -> Non
     assert run(page, body) == ["Name of LeatherProvider", "Xverse Wallet"]
 
 
-def test_the_name_that_wallets_fight_over_is_nobodys(page: Browser) -> None:
+def test_contested_name_stacksprovider_is_ignored(page: Browser) -> None:
     assert run(page, "return ids({ StacksProvider: wallet(), btc_providers: [entry('StacksProvider')] })") == []
 
 
@@ -188,7 +188,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("member", MEMBERS)
-def test_the_same_number_means_what_it_means_to_the_member(page: Browser, member: str, shape: str) -> None:
+def test_error_code_is_read_as_the_wallet_means_it(page: Browser, member: str, shape: str) -> None:
     kinds = KINDS["Leather" if member == "Leather" else "Xverse"]
     expected = [*kinds, "failed", "failed", "rejected", "failed"]
     body = f"""
@@ -272,7 +272,7 @@ def test_where_both_networks_are_accepted_the_person_gets_both(page: Browser) ->
     assert run(page, body, {"addresses": [stx(TEST), stx(MAIN)]}) == [TEST, MAIN]
 
 
-def test_thousands_of_addresses_are_twenty(page: Browser) -> None:
+def test_at_most_twenty_addresses_are_read(page: Browser) -> None:
     body = """
       const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
       const addresses = Array.from({ length: 1024 }, (_, at) => (
@@ -289,7 +289,7 @@ def test_thousands_of_addresses_are_twenty(page: Browser) -> None:
         ("wallet(XVERSE)", [["wallet_connect", {"addresses": ["stacks"]}], ["stx_getAddresses", {}]]),
     ],
 )
-def test_what_a_wallet_does_not_know_is_asked_in_the_older_way(page: Browser, member: str, asked: Any) -> None:
+def test_unknown_method_falls_back_to_the_older_one(page: Browser, member: str, asked: Any) -> None:
     body = f"""
       const calls = [];
       const provider = {member};
@@ -314,7 +314,7 @@ def test_the_address_says_the_network(page: Browser) -> None:
 # -- Signing ---------------------------------------------------------------------------------------------------
 
 
-def test_only_xverse_is_told_the_key(page: Browser) -> None:
+def test_only_xverse_gets_the_public_key(page: Browser) -> None:
     body = """
       const ask = async (more) => {
         const calls = [];
@@ -337,7 +337,7 @@ def test_only_xverse_is_told_the_key(page: Browser) -> None:
 
 
 @pytest.mark.parametrize(("address", "network"), [(MAIN, "mainnet"), (TEST, "testnet")])
-def test_leather_is_told_the_network_of_the_account(page: Browser, address: str, network: str) -> None:
+def test_leather_gets_the_network_of_the_account(page: Browser, address: str, network: str) -> None:
     body = """
       const calls = [];
       const request = (method, params) => {
@@ -375,7 +375,8 @@ def test_a_signature_is_130_hex_digits_and_nothing_else(page: Browser) -> None:
 # -- Watching --------------------------------------------------------------------------------------------------
 
 
-def test_only_what_can_be_said_without_a_window_is_asked(page: Browser) -> None:
+def test_watching_asks_only_wallet_getaccount(page: Browser) -> None:
+    """It opens no window of the wallet."""
     body = """
       const calls = [];
       const ask = (answer, more) => module.accounts({
@@ -394,7 +395,7 @@ def test_only_what_can_be_said_without_a_window_is_asked(page: Browser) -> None:
     assert asked == "wallet_getAccount"
 
 
-def test_of_two_answers_the_one_to_the_later_question_counts(page: Browser) -> None:
+def test_answer_to_the_later_question_counts(page: Browser) -> None:
     body = """
       const listeners = {}, answers = [], reports = [];
       const provider = {

@@ -5,15 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ..time_machine import TimeMachine
+from .clocks_in_page import HURRY
 from .conftest import Elsewhere
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .test_sign_in import HURRY, MakeWallet
-from .wallet_in_page import WalletInPage
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
+from .pages import FIREFOX, Browser, ConnectPanel
+from .step_up import ask_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
 
 
 def start_again(panel: ConnectPanel, wallet: WalletInPage) -> None:
@@ -49,10 +45,7 @@ def test_a_silent_wallet_is_not_prepared_for_ever(panel: ConnectPanel, make_wall
     """Nobody is asked for the network, so no person keeps the page waiting."""
     wallet = make_wallet(deaf=("eth_chainId",))
     with panel.browser.before_scripts(HURRY):
-        panel.open()
-        panel.choose(wallet)
-        wallet.approve_connect()
-        panel.wait_for("wallet_stale")
+        panel.connect(wallet, until="wallet_stale")
     assert panel.browser.shown("reload-page")
 
 
@@ -90,10 +83,7 @@ def test_an_updated_wallet_asks_for_a_reload_to_confirm(
     browser.enter(wallet)
     pass_time(301)
     with browser.before_scripts(HURRY):
-        browser.open("/sessions")
-        browser.click("session-revoke")
-        panel = ConfirmPanel(browser)
-        panel.arrive("session.revoke")
+        panel = ask_to_end(browser)
         wallet.cut_off(how)
         panel.start()
         if how == "throws":

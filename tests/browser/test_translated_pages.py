@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from ..constants import ROOT
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
 from .pages import Browser, ConnectPanel
-from .test_confirm import ask
-from .test_pregenerated import Trial
+from .step_up import ask_to_end
+from .trial_wallet import Trial
 from .wallet_in_page import WalletInPage
 
-ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 TAG = re.compile(r"<(?P<name>[a-z][\w-]*)(?P<rest>(?:\{\{.*?\}\}|\{%.*?%\}|[^<>{])*)", re.S)
 
@@ -44,7 +44,7 @@ TRANSLATE = """
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_what_machines_wrote_is_not_translated(template: Path) -> None:
+def test_machine_text_is_not_translated(template: Path) -> None:
     """Codes, keys, addresses, handles, messages and names of wallets, wherever a template shows them."""
     missing = []
     for tag in TAG.finditer(template.read_text()):
@@ -78,7 +78,7 @@ def test_the_texts_to_sign_are_not_translated(
     elsewhere.sign_in(wallet)
     browser.enter(wallet)
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     wallet.next_request("personal_sign")
     assert browser.run(EXPOSED) == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,12 +11,10 @@ from eth_account import Account
 
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere
-from .families_in_page import FamilyWallet, Solana
-from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
-from .wallet_in_page import WalletInPage
-
-Put = Callable[..., FamilyWallet]
-MakeWallet = Callable[..., WalletInPage]
+from .families_in_page import Put, Solana
+from .pages import Browser, ConnectPanel
+from .step_up import start_to_end
+from .wallet_in_page import MakeWallet
 
 REFUSALS: dict[str, dict[str, Any]] = {
     "declined at once": {"code": 4001, "message": "User rejected the request."},
@@ -25,21 +24,8 @@ REFUSALS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
-
-
-@pytest.fixture
-def put(browser: Browser) -> Iterator[Put]:
-    made: list[FamilyWallet] = []
-
-    def put(**config: Any) -> FamilyWallet:
-        made.append(Solana(browser.driver, **config))
-        return made[-1]
-
-    yield put
-    for wallet in made:
-        wallet.uninstall()
+def put(put: Put) -> Callable[..., Solana]:
+    return partial(put, Solana)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
@@ -71,10 +57,7 @@ def test_a_read_only_account_is_not_called_locked(panel: ConnectPanel, make_wall
 def test_a_solana_account_without_messages_is_named(panel: ConnectPanel, put: Put) -> None:
     """The wallet can sign messages, and says of this account that it can't: it did share one."""
     wallet = put(features=["solana:signAndSendTransaction"])
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("account_unable")
+    panel.connect(wallet, until="account_unable")
 
 
 def test_a_solana_wallet_that_declines_at_once_is_read(panel: ConnectPanel, put: Put) -> None:
@@ -89,14 +72,7 @@ def test_an_account_that_can_not_confirm_is_named(
     browser: Browser, make_wallet: MakeWallet, elsewhere: Elsewhere, pass_time: TimeMachine, refusal: dict[str, Any]
 ) -> None:
     wallet = make_wallet(quirks={"personal_sign": {"error": refusal}})
-    elsewhere.sign_in(wallet, FIREFOX)
-    browser.enter(wallet)
-    pass_time(301)
-    browser.open("/sessions")
-    browser.click("session-revoke")
-    panel = ConfirmPanel(browser)
-    panel.arrive("session.revoke")
-    panel.start()
+    panel = start_to_end(browser, wallet, elsewhere, pass_time)
     panel.wait_for("failed", "unable")
     assert "sign messages here" in panel.error
     assert "Nothing was changed" in panel.error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .pages import Browser
 
 
-def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(page: Browser) -> None:
+def test_aborted_promise_rejects_and_drops_the_late_answer(page: Browser) -> None:
     outcome = page.module(
         "wallet-answers",
         "(async () => { const attempt = new AbortController(); let answer;"

@@ -14,24 +14,14 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from ..time_machine import TimeMachine
-from . import test_axe
 from .conftest import Elsewhere
 from .families_in_page import Solana
 from .pages import Browser, ConnectPanel
-from .test_confirm import ask
-from .test_wallet_watch import notices, state, wait_for
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-check = test_axe.check
+from .step_up import ask_to_end
+from .wallet_in_page import MakeWallet, WalletInPage
+from .wallet_watch import notices, state, wait_for
 
 FOX = "0f1de0a6-5a0f-4a2b-8d5e-3a1d1c0f0f0f"
-
-
-@pytest.fixture
-def panel(browser: Browser) -> ConnectPanel:
-    return ConnectPanel(browser)
 
 
 @pytest.fixture
@@ -133,7 +123,7 @@ def test_confirming_never_takes_one_of_two_look_alikes(
     handle = elsewhere.sign_in(real)
     browser.enter(real)
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("choose_wallet")
     assert fake.calls == real.calls == []
@@ -153,7 +143,7 @@ def test_confirming_stops_when_a_look_alike_turns_up(
     elsewhere.sign_in(fake)
     browser.enter(fake)
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     fake.next_request("personal_sign")
     fake.announce_imitation()
@@ -185,7 +175,7 @@ def test_a_wallet_of_another_name_is_still_watched(
     assert state(browser) == "account_changed"
 
 
-def test_no_barriers_where_wallets_look_alike(
+def test_look_alike_wallets_pass_axe(
     browser: Browser,
     elsewhere: Elsewhere,
     fake: WalletInPage,
@@ -198,7 +188,7 @@ def test_no_barriers_where_wallets_look_alike(
     browser.see("wallet-twins")
     check("twins")
     pass_time(301)
-    confirm = ask(browser)
+    confirm = ask_to_end(browser)
     confirm.start()
     confirm.wait_for("choose_wallet")
     check("choose_wallet")

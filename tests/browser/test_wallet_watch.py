@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,18 +12,14 @@ from eth_account import Account
 from flask import Flask, render_template_string
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core import public
 
-from . import test_axe
+from .clocks_in_page import WATCH, asked
 from .pages import Browser, ConnectPanel
-from .test_session import WATCH, asked, turn
-from .wallet_in_page import WalletInPage
-
-MakeWallet = Callable[..., WalletInPage]
-
-check = test_axe.check
+from .session_page import turn
+from .wallet_in_page import MakeWallet, WalletInPage
+from .wallet_watch import notices, other_tab, short, state, wait_for
 
 # Notes each state of the element and each sentence that it speaks, from the first on.
 NOTES = """
@@ -39,23 +34,6 @@ document.addEventListener("DOMContentLoaded", () => {
     .observe(document, { attributes: true, childList: true, characterData: true, subtree: true });
 });
 """
-
-
-def state(browser: Browser) -> str | None:
-    return browser.run("return document.querySelector('wallet-watch')?.dataset.state")
-
-
-def wait_for(browser: Browser, name: str) -> None:
-    browser.wait(lambda: state(browser) == name, lambda: f"the watch is {state(browser)}, not {name}")
-
-
-def notices(browser: Browser) -> list[WebElement]:
-    found = browser.driver.find_elements(By.CSS_SELECTOR, "wallet-watch .notice")
-    return [notice for notice in found if notice.is_displayed()]
-
-
-def short(address: str) -> str:
-    return f"{address[:6]}…{address[-4:]}"
 
 
 def stored(browser: Browser) -> dict[str, str]:
@@ -98,24 +76,10 @@ def announced(provider: str) -> str:
     )
 
 
-@contextmanager
-def other_tab(browser: Browser, wallet: WalletInPage, path: str) -> Iterator[WalletInPage]:
-    """Open a page in a tab of its own, with the same wallet in it; the tab stays in front until the block ends."""
-    browser.new_tab()
-    twin = WalletInPage(browser.driver, wallet.info["name"], chain=wallet.chain)
-    twin.keys, twin.connected = wallet.keys, True
-    twin.install()
-    browser.open(path)
-    try:
-        yield twin
-    finally:
-        browser.close_other_tabs()
-
-
 # -- Nothing to say --------------------------------------------------------------------------------------------
 
 
-def test_while_the_wallet_stays_there_is_nothing_to_see(session: Browser, wallet: WalletInPage) -> None:
+def test_unchanged_wallet_shows_no_notice(session: Browser, wallet: WalletInPage) -> None:
     assert notices(session) == []
     assert session.run(
         "return document.querySelector('main').getBoundingClientRect().top"
@@ -125,7 +89,7 @@ def test_while_the_wallet_stays_there_is_nothing_to_see(session: Browser, wallet
     assert stored(session) == {}
 
 
-def test_whatever_happens_no_window_of_the_wallet_opens(session: Browser, wallet: WalletInPage) -> None:
+def test_no_event_opens_a_window_of_the_wallet(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account()
     wait_for(session, "account_changed")
     session.click("keep-account")
@@ -140,7 +104,7 @@ def test_whatever_happens_no_window_of_the_wallet_opens(session: Browser, wallet
     assert wallet.waiting == []
 
 
-def test_the_server_is_not_asked(session: Browser, wallet: WalletInPage) -> None:
+def test_watching_the_wallet_sends_no_request(session: Browser, wallet: WalletInPage) -> None:
     with session.before_scripts(WATCH):
         session.open("/session")
         wait_for(session, "watching")
@@ -169,9 +133,8 @@ def test_the_sign_in_page_and_a_visitor_have_none(browser: Browser, wallet: Wall
     assert not browser.driver.find_elements(By.TAG_NAME, "wallet-watch")
 
 
-def test_a_page_with_an_element_of_its_own_for_the_wallet_has_none(
-    app: Flask, browser: Browser, wallet: WalletInPage
-) -> None:
+def test_page_that_opts_out_has_no_wallet_watch(app: Flask, browser: Browser, wallet: WalletInPage) -> None:
+    """A page that sets `watches_wallet` to false brings its own element for the wallet."""
     page = '{% extends "sessions/base.html" %}{% set watches_wallet = false %}{% block main %}{% endblock %}'
     app.add_url_rule("/own", view_func=public(lambda: render_template_string(page)), endpoint="own")
     browser.sign_in(wallet)
@@ -190,7 +153,7 @@ def test_without_script_nothing_shows(session: Browser) -> None:
 # -- Another account -------------------------------------------------------------------------------------------
 
 
-def test_another_account_is_told_with_a_way_to_either(session: Browser, wallet: WalletInPage) -> None:
+def test_other_account_notice_offers_both_accounts(session: Browser, wallet: WalletInPage) -> None:
     session.open("/session", at="here")
     wait_for(session, "watching")
     mine = wallet.address
@@ -208,7 +171,7 @@ def test_another_account_is_told_with_a_way_to_either(session: Browser, wallet: 
     assert parse_qs(target.query) == {"again": ["1"], "next": ["/session?at=here"]}
 
 
-def test_a_page_that_answered_a_form_is_not_one_to_come_back_to(session: Browser, wallet: WalletInPage) -> None:
+def test_page_after_a_form_is_no_return_path(session: Browser, wallet: WalletInPage) -> None:
     session.run("for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'")
     session.click("sign-out")
     session.wait(lambda: "That form was out of date" in session.text, lambda: session.text)
@@ -258,7 +221,8 @@ def test_staying_answers_for_one_account_only(session: Browser, wallet: WalletIn
     assert len(stored(session)["wallet-session-kept"].split()) == 3
 
 
-def test_what_was_answered_for_one_account_says_nothing_of_another(session: Browser, wallet: WalletInPage) -> None:
+def test_dismissed_notice_applies_to_one_account_only(session: Browser, wallet: WalletInPage) -> None:
+    """ "Keep this account" for one pair of accounts hides no notice for another pair."""
     wallet.switch_account()
     session.click("keep-account")
     wait_for(session, "watching")
@@ -276,7 +240,7 @@ def switch_to(wallet: WalletInPage, keys: list[Any]) -> None:
     wallet.install()
 
 
-def test_back_at_the_sessions_account_the_notice_goes(session: Browser, wallet: WalletInPage) -> None:
+def test_notice_closes_when_the_sessions_account_is_back(session: Browser, wallet: WalletInPage) -> None:
     before = wallet.keys
     for _ in range(2):
         wallet.switch_account()
@@ -286,7 +250,8 @@ def test_back_at_the_sessions_account_the_notice_goes(session: Browser, wallet: 
         assert notices(session) == []
 
 
-def test_an_old_account_that_stays_connected_is_not_the_active_one(session: Browser, wallet: WalletInPage) -> None:
+def test_connected_account_that_is_not_active_is_noticed(session: Browser, wallet: WalletInPage) -> None:
+    """The account of the session stays connected, but the wallet's active account is another."""
     wallet.switch_account(keep=True)
     wait_for(session, "account_changed")
     session.driver.refresh()
@@ -296,10 +261,7 @@ def test_an_old_account_that_stays_connected_is_not_the_active_one(session: Brow
 def test_an_account_chosen_at_sign_in_is_no_switch(browser: Browser, make_wallet: MakeWallet) -> None:
     wallet = make_wallet(accounts=3)
     panel = ConnectPanel(browser)
-    panel.open()
-    panel.choose(wallet)
-    wallet.approve_connect()
-    panel.wait_for("choose_account")
+    panel.connect(wallet, until="choose_account")
     [option for option in browser.all("account-option") if option.is_displayed()][1].click()
     panel.wait_for("ready_to_sign")
     panel.sign()
@@ -336,7 +298,7 @@ def test_a_wallet_that_is_locked_takes_its_notice_away(session: Browser, wallet:
     wait_for(session, "account_changed")
 
 
-def test_other_letters_of_the_same_address_are_the_same(noted: Browser, wallet: WalletInPage) -> None:
+def test_address_in_another_case_is_the_same_account(noted: Browser, wallet: WalletInPage) -> None:
     wallet._tell("wallet.emit('accountsChanged', value)", [wallet.address])
     wallet._tell("wallet.emit('accountsChanged', value)", ["0x" + wallet.address[2:].upper()])
     wallet.switch_chain(10)
@@ -347,7 +309,7 @@ def test_other_letters_of_the_same_address_are_the_same(noted: Browser, wallet: 
 # -- Another network -------------------------------------------------------------------------------------------
 
 
-def test_another_network_is_told_and_changes_nothing(session: Browser, wallet: WalletInPage) -> None:
+def test_other_network_is_noticed_and_changes_nothing(session: Browser, wallet: WalletInPage) -> None:
     before = session.see("session-network").text
     wallet.switch_chain(11155111)
     wait_for(session, "network_changed")
@@ -414,7 +376,7 @@ def test_signing_again_makes_a_session_of_the_other_network(session: Browser, wa
     wait_for(session, "network_changed")
 
 
-def test_the_account_matters_more_than_the_network(session: Browser, wallet: WalletInPage) -> None:
+def test_account_notice_takes_precedence_over_the_network(session: Browser, wallet: WalletInPage) -> None:
     before = wallet.keys
     wallet.switch_chain(10)
     wait_for(session, "network_changed")
@@ -434,7 +396,7 @@ def test_a_silent_switch_is_found_when_the_page_loads(session: Browser, wallet: 
     wait_for(session, "account_changed")
 
 
-def test_and_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) -> None:
+def test_silent_switch_is_found_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) -> None:
     turn(session, hidden=True)
     before = wallet.keys
     wallet.switch_account_silently()
@@ -447,7 +409,7 @@ def test_and_when_the_tab_is_seen_again(session: Browser, wallet: WalletInPage) 
     wait_for(session, "watching")
 
 
-def test_and_when_the_page_comes_back_from_the_cache(session: Browser, wallet: WalletInPage) -> None:
+def test_silent_switch_is_found_on_a_page_from_the_cache(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account_silently()
     session.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     wait_for(session, "account_changed")
@@ -478,7 +440,7 @@ def test_a_report_is_newer_than_the_answer_to_an_older_question(session: Browser
 # -- Which wallet ----------------------------------------------------------------------------------------------
 
 
-def test_another_wallet_may_do_as_it_likes(session: Browser, wallet: WalletInPage, make_wallet: MakeWallet) -> None:
+def test_other_wallets_are_not_watched(session: Browser, wallet: WalletInPage, make_wallet: MakeWallet) -> None:
     other = make_wallet("Other Wallet", chain=10)
     other.connected = True
     other.install()
@@ -525,9 +487,10 @@ def test_a_wallet_no_longer_watched_is_not_heard(
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_nameless_wallet_is_watched_while_it_is_the_only_connected_one(
+def test_nameless_wallet_is_watched_only_if_it_is_alone(
     browser: Browser, make_wallet: MakeWallet, others: int
 ) -> None:
+    """It is watched while no other wallet is connected."""
     wallet = make_wallet(" \u200b ")
     panel = ConnectPanel(browser)
     panel.connect(wallet)
@@ -579,7 +542,7 @@ def test_an_account_of_another_family_is_not_compared(session: Browser, wallet: 
 # -- Tabs and Back ---------------------------------------------------------------------------------------------
 
 
-def test_each_tab_is_told_and_answers_for_itself(session: Browser, wallet: WalletInPage) -> None:
+def test_each_tab_has_its_own_notice_and_answer(session: Browser, wallet: WalletInPage) -> None:
     with other_tab(session, wallet, "/session") as twin:
         wait_for(session, "watching")
         session.switch_to(session.home)
@@ -592,9 +555,8 @@ def test_each_tab_is_told_and_answers_for_itself(session: Browser, wallet: Walle
         assert stored(session) == {}
 
 
-def test_signing_in_as_the_other_in_one_tab_takes_the_notice_from_the_other(
-    session: Browser, wallet: WalletInPage
-) -> None:
+def test_signing_in_as_the_other_account_clears_all_notices(session: Browser, wallet: WalletInPage) -> None:
+    """A sign-in in one tab removes the notice in the other tab."""
     other = wallet.switch_account()
     wait_for(session, "account_changed")
     with other_tab(session, wallet, "/session") as twin:
@@ -612,7 +574,7 @@ def test_signing_in_as_the_other_in_one_tab_takes_the_notice_from_the_other(
         assert other in session.text
 
 
-def test_back_shows_what_was_answered_meanwhile(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_respects_a_later_answer(session: Browser, wallet: WalletInPage) -> None:
     wallet.switch_account()
     wait_for(session, "account_changed")
     session.open("/")
@@ -624,7 +586,8 @@ def test_back_shows_what_was_answered_meanwhile(session: Browser, wallet: Wallet
     assert notices(session) == []
 
 
-def test_back_after_signing_in_as_the_other_is_a_page_of_the_other(session: Browser, wallet: WalletInPage) -> None:
+def test_back_button_shows_the_newly_signed_in_account(session: Browser, wallet: WalletInPage) -> None:
+    """After signing in as the other account, going back shows no notice and no page of the first account."""
     other = wallet.switch_account()
     session.follow("sign-in-as-other")
     panel = ConnectPanel(session)
@@ -641,7 +604,7 @@ def test_back_after_signing_in_as_the_other_is_a_page_of_the_other(session: Brow
 # -- For everybody ---------------------------------------------------------------------------------------------
 
 
-def test_it_is_spoken_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -> None:
+def test_account_switch_is_announced_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -> None:
     mine, other = wallet.address, wallet.switch_account()
     wait_for(noted, "account_changed")
     noted.look_again()
@@ -652,7 +615,7 @@ def test_it_is_spoken_once_as_a_sentence(noted: Browser, wallet: WalletInPage) -
     assert noted.run("return sentences") == [first, ""]
 
 
-def test_the_network_is_spoken_too(noted: Browser, wallet: WalletInPage) -> None:
+def test_network_switch_is_announced_too(noted: Browser, wallet: WalletInPage) -> None:
     wallet.switch_chain(10)
     wait_for(noted, "network_changed")
     sentence = "Your wallet is on another network. This session was signed for Ethereum Mainnet."
@@ -681,7 +644,7 @@ def test_the_keyboard_answers_and_goes_on_at_the_content(session: Browser, walle
     assert session.focused.get_attribute("id") == "main"
 
 
-def test_no_barriers(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
+def test_account_notice_passes_axe(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     wallet.switch_account()
     for path in ("/session", "/", "/sign-out", "/nowhere"):
         session.open(path)
@@ -692,7 +655,7 @@ def test_no_barriers(session: Browser, wallet: WalletInPage, check: Callable[[st
     check("watching")
 
 
-def test_no_barriers_on_another_network(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
+def test_network_notice_passes_axe(session: Browser, wallet: WalletInPage, check: Callable[[str], None]) -> None:
     wallet.switch_chain(11155111)
     wait_for(session, "network_changed")
     check("network_changed")
@@ -714,7 +677,7 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=list(ANSWERS))
-def test_an_answer_that_is_none_says_nothing(
+def test_malformed_wallet_answer_shows_no_notice(
     session: Browser, wallet: WalletInPage, make_wallet: MakeWallet, answer: Any
 ) -> None:
     wallet.uninstall()
@@ -774,7 +737,7 @@ def test_a_wallet_that_never_answers_is_still_heard(
     assert len(deaf.calls) <= 6
 
 
-def test_thousands_of_accounts_are_as_one(session: Browser, wallet: WalletInPage) -> None:
+def test_thousands_of_accounts_are_handled_as_one(session: Browser, wallet: WalletInPage) -> None:
     wallet._tell(
         "const many = Array.from({ length: 200_000 }, (_, n) => '0x' + String(n).padStart(40, '0'));"
         "wallet.accounts = [wallet.accounts[0], ...many];"
@@ -806,7 +769,7 @@ def test_a_flood_of_events_is_one_notice(noted: Browser, wallet: WalletInPage) -
     assert noted.run("return changes") < 20
 
 
-def test_the_storage_is_the_persons_and_may_hold_anything(session: Browser, wallet: WalletInPage) -> None:
+def test_any_content_of_session_storage_is_tolerated(session: Browser, wallet: WalletInPage) -> None:
     for held in ("", " ", "{}", "eip155:1:", "x" * 100_000, json.dumps({"a": 1})):
         session.run("sessionStorage.setItem('wallet-session-kept', arguments[0])", held)
         wallet.switch_account()
@@ -815,9 +778,8 @@ def test_the_storage_is_the_persons_and_may_hold_anything(session: Browser, wall
         wait_for(session, "watching")
 
 
-def test_without_storage_the_answer_lasts_as_long_as_the_page_can_tell(
-    session: Browser, wallet: WalletInPage
-) -> None:
+def test_without_storage_the_answer_lasts_for_the_page(session: Browser, wallet: WalletInPage) -> None:
+    """Session storage is switched off in the browser."""
     broken = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('off') } })"
     with session.before_scripts(broken):
         session.driver.refresh()

@@ -31,7 +31,7 @@ def test_names_become_one_printable_line_of_forty_characters(page: Browser) -> N
     assert shown == list(expected)
 
 
-def test_half_a_character_is_none(page: Browser) -> None:
+def test_lone_surrogate_is_dropped(page: Browser) -> None:
     assert page.module("wallet-words", r"module.printable('a\ud800b\udfffc')") == "abc"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from eth_account.messages import encode_defunct
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..constants import PATIENCE
+
 SCRIPT = (Path(__file__).parent / "injected_wallet.js").read_text()
-PATIENCE = 20
 HUMAN_MS = 600
 """Nobody declines faster."""
 SVG = (
@@ -254,3 +256,7 @@ class WalletInPage:
         text = bytes.fromhex(data.removeprefix("0x"))
         signed = key.sign_message(encode_defunct(text))
         return text.decode(), "0x" + bytes(signed.signature).hex()
+
+
+MakeWallet = Callable[..., WalletInPage]
+"""Puts a further wallet into the browser."""

@@ -14,7 +14,7 @@ from flask import Flask
 from .. import clusters
 from ..actors import Visitor, Wallet
 from ..clusters import Cluster, Member
-from ..test_failover import Accounts
+from ..failovers import Accounts
 from . import table
 
 
@@ -87,7 +87,7 @@ def test_a_lost_master_costs_only_its_own_accounts(
     assert found["other statuses"] == 0
 
 
-def test_a_moving_slot_costs_nothing(shaken: Cluster, make_app: Callable[..., Flask]) -> None:
+def test_moving_slot_fails_no_request(shaken: Cluster, make_app: Callable[..., Flask]) -> None:
     accounts = Accounts(shaken, make_app(SESSIONS_CORE_REDIS_URL=shaken.url))
     source = accounts.master_of(person := next(iter(accounts.by_master.values())))
     target = next(each for each in shaken.masters() if each is not source)

@@ -144,7 +144,7 @@ def rounds(table: Table, name: str, enter: Callable[[], Person], play: Callable[
     table.line(name, found)
 
 
-def test_writes_in_flight(table: Table, enter: Callable[[], Person]) -> None:
+def test_writes_in_flight_survive_a_rotation(table: Table, enter: Callable[[], Person]) -> None:
     def play(person: Person) -> None:
         def rotate() -> None:
             for _ in range(2):
@@ -156,7 +156,7 @@ def test_writes_in_flight(table: Table, enter: Callable[[], Person]) -> None:
     rounds(table, "writes in flight", enter, play)
 
 
-def test_lost_answers(table: Table, enter: Callable[[], Person]) -> None:
+def test_lost_answers_end_no_session(table: Table, enter: Callable[[], Person]) -> None:
     def play(person: Person) -> None:
         for _ in range(3):
             person.change_role()

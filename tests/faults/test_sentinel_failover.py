@@ -10,7 +10,7 @@ from flask import Flask
 
 from .. import clusters
 from ..clusters import Sentinels
-from ..test_failover import sign_outs_during
+from ..failovers import sign_outs_during
 from . import table
 
 

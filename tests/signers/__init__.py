@@ -19,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SOLANA, SOLANA_DEVNET = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+SOLANA_TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
 ICP = "icp:737ba355e855bd4b61279056603e0550"
 _one_at_a_time = threading.Lock()
 

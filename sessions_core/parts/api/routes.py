@@ -51,7 +51,7 @@ from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter, refuse_type
 from .session_tokens import Token
 
-api = Blueprint("sessions_api", __name__, url_prefix="/api/auth")
+api = Blueprint("sessions_json", __name__, url_prefix="/api/auth")
 
 
 _Text = Annotated[str, Meta(max_length=16_000)]

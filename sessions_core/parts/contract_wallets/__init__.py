@@ -1,1 +1,48 @@
 """Accounts that are smart contracts: ERC-1271 and ERC-6492, asked through JSON-RPC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...part import Part
+from .proof import PROOF, REVOKED, ContractProof
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ...errors import SignInRefused
+    from ...sessions.flask_session import WalletSession
+    from ...sessions.record import SessionRecord
+    from ...sign_in.accounts import Account
+    from ...sign_in.challenges import Signed
+    from .contracts import Contracts
+
+
+class ContractWallets(Part):
+    """Sign-in by smart-contract wallets on EVM chains."""
+
+    needs = ("ethereum",)
+    end_reasons = (REVOKED,)
+    contracts: Contracts
+
+    def setup(self, app: Flask) -> None:
+        """Make the client that asks nodes about contracts."""
+        from .contracts import Contracts
+
+        self.contracts = Contracts(self.services.settings)
+
+    def verify_otherwise(
+        self, account: Account, message: str, signature: str, refusal: SignInRefused
+    ) -> object | None:
+        """Ask the contract at the account's address whether it accepts the signature."""
+        return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
+
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
+        """Keep what the contract accepted, so that it can be asked again."""
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
+
+    def check_session(self, session: WalletSession, thorough: bool) -> None:
+        """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""
+        from . import rechecks
+
+        (rechecks.check if thorough else rechecks.check_when_due)(self.services, session)

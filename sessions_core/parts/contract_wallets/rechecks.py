@@ -12,35 +12,13 @@ from contextlib import suppress
 import msgspec
 
 from ...errors import RpcUnavailable
-from ...sessions.end_reasons import EndReason, register
 from ...sessions.flask_session import WalletSession
-from ...sessions.record import EndedSession, LoadedSession, Section, SessionRecord
+from ...sessions.record import EndedSession, LoadedSession, SessionRecord
 from ...sign_in.accounts import stored
-from ...sign_in.challenges import Proof
 from ...web.services import Services
+from .proof import PROOF, REVOKED
 
-_REVOKED = register(EndReason("wallet_revoked", "the contract that is the account no longer accepts what was signed"))
 _TURN = 60  # seconds; longer than any question to a node, and when to try again one that could not be asked
-
-
-class ContractProof(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What a contract accepted when its account last signed, and when it was last asked, in milliseconds since the
-    epoch; 0 for not since the sign-in. Empty for an account that is no contract.
-    """
-
-    message: str = ""
-    signature: bytes = b""
-    checked_at: int = 0
-
-
-PROOF = Section("contract_wallets", ContractProof)
-
-
-def keep_proof(record: SessionRecord, proof: Proof | None, now: int = 0) -> None:
-    """Put what a contract has accepted just now into the record of its session; `None` if a key has signed."""
-    PROOF.put(
-        record, ContractProof(message=proof[0], signature=proof[1], checked_at=now) if proof else ContractProof()
-    )
 
 
 def check_when_due(ours: Services, current: WalletSession) -> None:
@@ -70,7 +48,8 @@ def _of_contract(current: WalletSession) -> LoadedSession | None:
 
 
 def _checked_at(live: LoadedSession) -> int:
-    return PROOF.of(live.record).checked_at or live.record.signed_at
+    record = live.record
+    return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)
 
 
 def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:
@@ -82,5 +61,5 @@ def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:
 
         ours.store.amend(current, note)
         return
-    ours.lifecycle.revoke(live, _REVOKED.name)
-    current.lose(EndedSession(_REVOKED.name, live.record.handle))
+    ours.lifecycle.revoke(live, REVOKED.name)
+    current.lose(EndedSession(REVOKED.name, live.record.handle))

@@ -18,6 +18,7 @@ signed by a canister, as those of Internet Identity are.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
@@ -25,6 +26,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from ...errors import (
+    AccountKeyless,
+    AccountMalformed,
     CanisterSignatureUnsupported,
     DelegationExpired,
     DelegationRestricted,
@@ -32,10 +35,12 @@ from ...errors import (
     SignatureMalformed,
     SignatureMismatch,
 )
-from ...sign_in import curves, encodings
-from ...sign_in.accounts import Account
+from ...sign_in.accounts import Account, Chain
+from ...sign_in.curves import ed25519
 from ...sign_in.messages import Layout
-from . import canisters
+from ...sign_in.verifiers import Verifier
+from . import canisters, ecdsa
+from .principals import read_principal, write_principal
 
 _SEPARATOR = b"\x0fsiwic-challenge"
 _DELEGATION_SEPARATOR = b"\x1aic-request-auth-delegation"
@@ -44,12 +49,14 @@ _MOST_DELEGATIONS = 20
 # What the DER of a public key begins with (RFC 8410, section 4; RFC 5480, section 2, uncompressed points), how many
 # bytes follow, and what checks its signatures.
 _KEYS: tuple[tuple[bytes, int, Callable[[bytes, bytes, bytes], None]], ...] = (
-    (bytes.fromhex("302a300506032b6570032100"), 32, curves.ed25519),
-    (bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004"), 64, curves.p256),
-    (bytes.fromhex("3056301006072a8648ce3d020106052b8104000a03420004"), 64, curves.secp256k1),
+    (bytes.fromhex("302a300506032b6570032100"), 32, ed25519),
+    (bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004"), 64, ecdsa.p256),
+    (bytes.fromhex("3056301006072a8648ce3d020106052b8104000a03420004"), 64, ecdsa.secp256k1),
 )
 _CANISTER = bytes.fromhex("300c060a2b0601040183b8430102")  # SEQUENCE { OID 1.3.6.1.4.1.56387.1.2 }
 
+_REFERENCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_ADDRESS = re.compile(r"[a-z2-7-]{7,63}", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2}){1,130}", re.ASCII)  # as long as the longest key
 _Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})+\Z")]
 _Nanoseconds = Annotated[str, msgspec.Meta(pattern=r"\A[1-9a-f][0-9a-f]{0,15}\Z")]
@@ -82,13 +89,28 @@ class _Key(NamedTuple):
         self.check(self.raw, signed, bytes.fromhex(signature))
 
 
-class Icp:
+class InternetComputer(Verifier):
     """Verifies signatures of self-authenticating principals, made by their key or by one it delegated to."""
 
     namespace = "icp"
+    chains = (Chain("icp:737ba355e855bd4b61279056603e0550", "Internet Computer", "mainnet"),)
     layout = Layout(account_kind="ICP")
     # 20 delegations, the most that the Internet Computer takes, are 8,077 characters with keys on P-256.
     max_signature = 8160  # what a header line has room for, behind "Authorization: Bearer "
+
+    def address(self, reference: str, address: str) -> str:
+        """Return the principal, whose text carries a checksum and has one spelling."""
+        if not _REFERENCE.fullmatch(reference):
+            raise AccountMalformed("not 16 bytes of hex", reference)
+        if not _ADDRESS.fullmatch(address):
+            raise AccountMalformed("not 7 to 63 characters of a principal")
+        try:
+            principal = read_principal(address)
+        except ValueError as error:
+            raise AccountMalformed("not the text of a principal") from error
+        if len(principal) != 29 or principal[-1] != 2:
+            raise AccountKeyless("a canister, or anonymous: only self-authenticating principals have a key")
+        return address
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Check that the principal is of the public key, each delegation, and the signature over `message`.
@@ -110,7 +132,7 @@ class Icp:
             key.demand(_DELEGATION_SEPARATOR + _hash(link.delegation), link.signature)
         keys[-1].demand(_SEPARATOR + message.encode(), proof.signature)
 
-    def address_of(self, reference: str, key: str) -> str:
+    def address_of_key(self, reference: str, key: str) -> str:
         """Return the principal of a public key: DER in lower-case hex, of a wallet's own or of a canister's key.
 
         Browsers can't: they have no SHA-224. Raises `KeyMalformed`, and `CanisterSignatureUnsupported` where `verify`
@@ -125,7 +147,8 @@ class Icp:
 
     def warm(self) -> None:
         """Import the curves."""
-        curves.warm()
+        for library in ("cryptography.hazmat.primitives.asymmetric.ec", "nacl.signing"):
+            importlib.import_module(library)
 
 
 def _proof(signature: str) -> _Proof:
@@ -144,7 +167,7 @@ def _proof(signature: str) -> _Proof:
 
 
 def _principal(key: _Key) -> str:
-    return encodings.write_principal(hashlib.sha224(key.der).digest() + b"\2")
+    return write_principal(hashlib.sha224(key.der).digest() + b"\2")
 
 
 def _first_key(text: str, reference: str) -> _Key:

@@ -1,1 +1,13 @@
 """Stacks (CAIP-2 namespace stacks)."""
+
+from __future__ import annotations
+
+from ...part import Part
+from .verifier import Stacks as Verifier
+
+
+class Stacks(Part):
+    """Sign-in by accounts that one key holds (`stx_signMessage`)."""
+
+    libraries = {"eth_keys": "eth-account>=0.13.4", "Crypto": "pycryptodome>=3.20"}
+    verifiers = (Verifier(),)

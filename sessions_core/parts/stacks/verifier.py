@@ -7,23 +7,51 @@ the prefix; no wallet does. An older prefix, "Stacks Message Signing", is refuse
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
 
-from ...errors import SignatureMalformed, SignatureMismatch
-from ...sign_in import curves, encodings
-from ...sign_in.accounts import Account
+from ...errors import AccountKeyless, AccountMalformed, SignatureMalformed, SignatureMismatch
+from ...sign_in.accounts import Account, Chain, Network, chain
+from ...sign_in.curves import SECP256K1_ORDER, ecdsa_numbers
 from ...sign_in.messages import Layout
+from ...sign_in.verifiers import Verifier
+from .c32check import C32, read_stacks
 
 _PREFIX = b"\x17Stacks Signed Message:\n"
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_ADDRESS = re.compile(f"S[{C32}]{{27,40}}", re.ASCII)
+# Version bytes of addresses: of one key, by network; of several keys, or wrapped (SIP-005).
+_SINGLE: dict[Network, tuple[int, ...]] = {"mainnet": (22,), "testnet": (26,), "unsupported": (22, 26)}
+_MULTIPLE = (20, 21)
 _SIGNATURE = re.compile(r"(vrs:)?([0-9a-f]{130})", re.ASCII)
 
 
-class Stacks:
+class Stacks(Verifier):
     """Verifies signatures of accounts that one key holds."""
 
     namespace = "stacks"
+    chains = (
+        Chain("stacks:1", "Stacks Mainnet", "mainnet"),
+        Chain("stacks:2147483648", "Stacks Testnet", "testnet"),
+    )
     layout = Layout(account_kind="Stacks")
     max_signature = 134
+
+    def address(self, reference: str, address: str) -> str:
+        """Return the address, which carries a checksum and has one spelling."""
+        if not _NUMBER.fullmatch(reference):
+            raise AccountMalformed("chain id is not a plain decimal", reference)
+        if not _ADDRESS.fullmatch(address):
+            raise AccountMalformed("not 28 to 41 characters of c32")
+        try:
+            version, _ = read_stacks(address)
+        except ValueError as error:
+            raise AccountMalformed("not c32check") from error
+        if version in _MULTIPLE:
+            raise AccountKeyless("SM and SN addresses are of several keys, or wrapped", version)
+        if version not in _SINGLE[chain(f"stacks:{reference}").network]:
+            raise AccountMalformed("version byte of another network", version)
+        return address
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Recover the signer of `message` and compare the hash of their compressed key with the account's.
@@ -40,13 +68,33 @@ class Stacks:
             raw = raw[1:] + raw[:1]
         text = message.encode()
         digest = hashlib.sha256(_PREFIX + _length(text) + text).digest()
-        if _hash160(curves.recover_secp256k1(digest, raw)) != encodings.read_stacks(account.address)[1]:
+        if _hash160(recover_secp256k1(digest, raw)) != read_stacks(account.address)[1]:
             raise SignatureMismatch("signed by another key")
 
     def warm(self) -> None:
         """Import the curve, and RIPEMD-160, which OpenSSL does not always have."""
-        curves.warm()
+        importlib.import_module("eth_keys.datatypes")
         _hash160(b"")
+
+
+def recover_secp256k1(digest: bytes, signature: bytes) -> bytes:
+    """Return the compressed key that signed a digest of 32 bytes: `signature` is r, low s, and v from 0 to 3.
+
+    eth-keys recovers: with coincurve where it is installed, else in Python. A v of 2 or 3 is refused as a mismatch.
+    It needs an r below 2^129, which no signer ever finds.
+    """
+    ecdsa_numbers(signature[:64], SECP256K1_ORDER, SECP256K1_ORDER // 2)
+    if len(signature) != 65 or signature[64] > 3:
+        raise SignatureMalformed("v is none of 0 to 3")
+    from eth_keys.datatypes import Signature
+    from eth_keys.exceptions import BadSignature
+    from eth_utils.exceptions import ValidationError
+
+    try:
+        signer = Signature(signature_bytes=signature).recover_public_key_from_msg_hash(digest)
+    except (BadSignature, ValidationError):
+        raise SignatureMismatch("no key signed this") from None
+    return bytes(signer.to_compressed_bytes())
 
 
 def _length(text: bytes) -> bytes:

@@ -1,0 +1,267 @@
+"""What an optional part can bring, and how parts are found, checked and loaded.
+
+A part is one folder below `sessions_core/parts/`. Its `__init__.py` holds one subclass of `Part`; everything else of
+the feature lies beside it: `pages.py`, `errors.py`, `templates/`, `static/`. Delete the folder and the feature is
+gone. `docs/parts.md` lists all parts and has a complete example.
+
+Every member is optional. Class attributes say what the part claims (settings, error codes, actions …), so that two
+parts that claim the same are refused before anything runs; methods take part in what the kernel does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+from flask import Blueprint, Flask
+
+from . import parts as folder
+from .access.actions import Action
+from .errors import Misconfigured, SessionsError
+from .sessions import end_reasons
+from .settings import PREFIX, Settings
+from .sign_in import verifiers
+
+if TYPE_CHECKING:
+    from .access.policy import SessionType
+    from .errors import SignInRefused
+    from .events import Event
+    from .sessions.end_reasons import EndReason
+    from .sessions.flask_session import WalletSession
+    from .sessions.record import AccountKey, LoadedSession, SessionRecord
+    from .sign_in.accounts import Account
+    from .sign_in.challenges import Signed
+    from .sign_in.verifiers import Verifier
+    from .web.services import Services
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """A link in the header of every private page.
+
+    `endpoint` is the page itself; `below` are beginnings of endpoints that belong to it. `role` shows the link only
+    to sessions with that role.
+    """
+
+    label: str
+    endpoint: str
+    below: tuple[str, ...] = ()
+    role: str | None = None
+    order: int = 50
+
+
+class Part:
+    """One optional feature. The kernel makes one instance for each application and calls its methods.
+
+    `services` are the kernel's services, `options` an instance of `settings`.
+    """
+
+    name: ClassVar[str]
+    """The name of the folder; set by the loader."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Parts without which this one makes no sense."""
+    libraries: ClassVar[Mapping[str, str]] = {}
+    """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
+    settings: ClassVar[type | None] = None
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    errors: ClassVar[tuple[type[SessionsError], ...]] = ()
+    """The errors that the part raises, each with a code of its own."""
+    actions: ClassVar[Mapping[str, Action]] = {}
+    """What users may be asked to sign for (`access.actions`)."""
+    end_reasons: ClassVar[tuple[EndReason, ...]] = ()
+    """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
+    verifiers: ClassVar[tuple[Verifier, ...]] = ()
+    """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
+    account_keys: ClassVar[tuple[AccountKey, ...]] = ()
+    """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
+    redis_keys: ClassVar[Mapping[str, str]] = {}
+    """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
+    menu: ClassVar[tuple[MenuEntry, ...]] = ()
+    """Links in the header of private pages."""
+    slots: ClassVar[Mapping[str, str]] = {}
+    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+
+    def __init__(self, services: Services, options: Any = None) -> None:
+        self.services = services
+        self.options = options
+
+    # -- When the application is set up ------------------------------------------------------------------------
+
+    def setup(self, app: Flask) -> None:
+        """Build what the part needs. Raise `Misconfigured` for what is unsafe, with the line that fixes it."""
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the blueprints with the part's routes. Their names begin with `sessions_<part>`."""
+        return ()
+
+    def commands(self) -> Sequence[click.Command]:
+        """Return what the part adds to the command `flask`. A group named `sessions` extends the kernel's own."""
+        return ()
+
+    def session_types(self, settings: Settings) -> Sequence[SessionType]:
+        """Return the types of sessions that the part adds."""
+        return ()
+
+    def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the WSGI application with the part's own layer around it."""
+        return app
+
+    def warm(self) -> None:
+        """Import what is slow to import, before a user waits for it."""
+
+    # -- With each request ---------------------------------------------------------------------------------------
+
+    def privileges(self, session: LoadedSession) -> str:
+        """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
+        new id.
+        """
+        return ""
+
+    def on_read(self, session: WalletSession) -> None:
+        """Look at a session that was just read from Redis, whatever the request is for."""
+
+    def check_session(self, session: WalletSession, thorough: bool) -> None:
+        """End the session if it may not go on. `thorough` is for actions that take a fresh signature and are about to
+        pass without one: whatever is checked on a schedule is checked now.
+        """
+
+    def on_use(self, session: WalletSession) -> None:
+        """Note that a user works with the session. Called for requests that count as activity, after all checks."""
+
+    # -- When an account signs in --------------------------------------------------------------------------------
+
+    def verify_otherwise(
+        self, account: Account, message: str, signature: str, refusal: SignInRefused
+    ) -> object | None:
+        """Decide about a signature that the verifier of the account's namespace has refused.
+
+        Returns evidence that the account accepts it, which `on_sign_in` gets as `signed.evidence`, or `None` if the
+        part has nothing to say. Raises a `SignInRefused` that says more than `refusal` does.
+        """
+        return None
+
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
+        """Put what the part keeps with a session into the record of one that is about to start. `cookies` says
+        whether it is for a browser, and not for a program.
+        """
+
+    def on_event(self, event: Event) -> None:
+        """Hear of every event of this application's requests and commands."""
+
+    # -- Maintenance -------------------------------------------------------------------------------------------
+
+    def sweep(self) -> Mapping[str, tuple[int, str]]:
+        """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.
+
+        Returns what was found: its name → how many, and a sentence for the command line.
+        """
+        return {}
+
+
+# -- Finding and checking --------------------------------------------------------------------------------------------
+
+
+def available() -> tuple[str, ...]:
+    """Return the names of all parts whose folder exists, in alphabetical order."""
+    return tuple(sorted(each.name for each in pkgutil.iter_modules(folder.__path__) if each.ispkg))
+
+
+def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
+    """Return the classes of the parts to load, each after those it needs; `None` is every part whose folder exists.
+
+    Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what another
+    part has.
+    """
+    found = available()
+    wanted = tuple(dict.fromkeys(found if names is None else names))
+    for name in wanted:
+        if name not in found:
+            raise Misconfigured(
+                f"There is no part {name!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
+                f"{', '.join(found)}."
+            )
+    classes = {name: _class_of(name) for name in wanted}
+    for name, part in classes.items():
+        for needed in part.needs:
+            if needed not in classes:
+                where = (
+                    "add it to" if needed in found else f"restore the folder parts/{needed}, or take {name!r} out of"
+                )
+                raise Misconfigured(f"The part {name!r} needs the part {needed!r}: {where} {PREFIX}PARTS.")
+        for module, requirement in part.libraries.items():
+            if importlib.util.find_spec(module) is None:
+                raise Misconfigured(
+                    f"The part {name!r} needs {module}: run pip install {requirement!r}, or take {name!r} out of "
+                    f"{PREFIX}PARTS."
+                )
+    ordered = tuple(_in_order(classes))
+    _refuse_shared_claims(ordered)
+    for part in ordered:
+        for verifier in part.verifiers:
+            verifiers.register(verifier)
+        for reason in part.end_reasons:
+            end_reasons.register(reason)
+    return ordered
+
+
+def _class_of(name: str) -> type[Part]:
+    module = importlib.import_module(f"{folder.__name__}.{name}")
+    classes = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Part) and each.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise Misconfigured(
+            f"sessions_core/parts/{name}/__init__.py must hold one subclass of Part, and holds {len(classes)}. "
+            "docs/parts.md has an example."
+        )
+    classes[0].name = name
+    return classes[0]
+
+
+def _in_order(classes: Mapping[str, type[Part]]) -> Iterator[type[Part]]:
+    done: dict[str, type[Part]] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> Iterator[type[Part]]:
+        if name in path:
+            raise Misconfigured(f"The parts {' and '.join(sorted({*path}))} need each other. Merge them.")
+        if name not in done:
+            for needed in classes[name].needs:
+                yield from visit(needed, (*path, name))
+            done[name] = classes[name]
+            yield classes[name]
+
+    for name in classes:
+        yield from visit(name, ())
+
+
+def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
+    owners: dict[tuple[str, str], str] = {}
+    for part in classes:
+        for kind, claims in _claims(part):
+            for claim in claims:
+                owner = owners.setdefault((kind, claim), part.name)
+                if owner != part.name:
+                    raise Misconfigured(
+                        f"The parts {owner!r} and {part.name!r} both have the {kind} {claim!r}. Rename one of them, "
+                        f"or leave one part out of {PREFIX}PARTS."
+                    )
+
+
+def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
+    yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
+    yield "error code", {each.code for each in part.errors}
+    yield "action", part.actions
+    yield "end reason", (each.name for each in part.end_reasons)
+    yield "account key", (each.name for each in part.account_keys)
+    yield "Redis key", part.redis_keys
+    yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

@@ -1,0 +1,34 @@
+"""Scripts, styles and pictures: those of the kernel in `static/`, those of a part in `parts/<part>/static/`.
+
+Their URLs mirror the folders, so that a module of a part imports one of the kernel by the same relative path on disk
+and over HTTP.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import abort, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+
+from .guards import sessionless
+from .pages import pages
+from .services import services
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+@pages.get("/sessions_core/<path:path>", endpoint="asset")
+@sessionless
+def send(path: str) -> ResponseReturnValue:
+    """Send a static file of the kernel, or of a part that is loaded."""
+    place = path.split("/")
+    part = place[1] if place[0] == "parts" and len(place) > 3 and place[2] == "static" else None
+    if place[0] != "static" and part not in services().parts:
+        abort(404)
+    return send_from_directory(_PACKAGE, path)
+
+
+def url(path: str) -> str:
+    """Return the URL of a static file: `static/css/base.css`, or `parts/devices/static/session-list.js`."""
+    return url_for("sessions.asset", path=path)

@@ -1,0 +1,21 @@
+"""Events and clients for tests of the activity log."""
+
+from __future__ import annotations
+
+from sessions_core import events
+from sessions_core.sessions.user_agent import Client
+
+from .constants import ALICE
+
+HERE = Client("203.0.113.7", "Firefox/128.0", "Firefox on Linux")
+THERE = Client("2001:db8:1::7", "curl/8.5.0", "curl")
+
+
+def created(account: str = ALICE, handle: str = "sess_1") -> events.Event:
+    """Return a sign-in."""
+    return events.SessionCreated(handle=handle, account=account, session_type="standard")
+
+
+def failed(account: str | None = ALICE) -> events.Event:
+    """Return a refused sign-in, which goes to the refusals."""
+    return events.SignInFailed(code="signature_wrong", account=account)

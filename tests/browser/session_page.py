@@ -1,0 +1,37 @@
+"""The page of a session: what it asks the server, its warning, and leaving its tab and coming back."""
+
+from __future__ import annotations
+
+from .. import constants
+from ..constants import IDLE
+from ..time_machine import TimeMachine
+from .pages import Browser
+
+VALIDATE = (constants.VALIDATE, "GET")
+KEEP_ALIVE = (constants.KEEP_ALIVE, "POST")
+
+
+def warn(browser: Browser, pass_time: TimeMachine, *, left: int = 110) -> None:
+    """Let time pass until the warning is due, and come back to the tab."""
+    pass_time(IDLE - left)
+    browser.look_again()
+    browser.see("timeout-dialog")
+
+
+def turn(browser: Browser, *, hidden: bool) -> str:
+    """Leave the tab for another one or come back, without the focus that may come along. Returns the title."""
+    return str(
+        browser.run(
+            "const [hidden] = arguments;"
+            "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            "const state = { value: hidden ? 'hidden' : 'visible', configurable: true };"
+            "Object.defineProperty(document, 'visibilityState', state);"
+            "document.dispatchEvent(new Event('visibilitychange'));"
+            "return document.title",
+            hidden,
+        )
+    )
+
+
+def press_a_key(browser: Browser) -> None:
+    browser.press("a")
