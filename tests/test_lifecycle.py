@@ -152,13 +152,13 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(
 
 
 def test_activity_keeps_alive_at_most_once_a_minute(
-    lifecycle: Lifecycle, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     written = []
     for second in range(0, 200, 10):
         redis.config_resetstat()
-        assert isinstance(lifecycle.touch(live.id), LoadedSession)
+        assert isinstance(repository.load(live.id, "due"), LoadedSession)
         if "pexpire" in commands_run(redis):
             written.append(second)
         pass_time(10)
@@ -166,12 +166,12 @@ def test_activity_keeps_alive_at_most_once_a_minute(
 
 
 def test_keep_alive_of_an_ended_session_gives_the_reason(
-    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     pass_time(30 * MINUTE + 1)
-    assert lifecycle.touch(live.id) == EndedSession("idle")
-    assert lifecycle.touch("a" * 55) == EndedSession("unknown")
+    assert repository.load(live.id, "due") == EndedSession("idle")
+    assert repository.load("a" * 55, "due") == EndedSession("unknown")
 
 
 def test_renewing_restarts_the_idle_clock_only(
@@ -189,7 +189,7 @@ def test_renewing_restarts_the_idle_clock_only(
 
 
 def test_renewing_near_the_end_gives_only_the_rest(
-    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):
@@ -244,7 +244,7 @@ def test_rotating_changes_id_and_csrf_secret(
     secret = live.record.data["csrf_token"]
     happened.clear()
     rotated = lifecycle.rotate(live)
-    assert rotated is not None
+    assert isinstance(rotated, LoadedSession)
     assert rotated.id != live.id
     assert repository.load(live.id, "now") == EndedSession("rotated")
     found = repository.load(rotated.id, "never")
@@ -264,7 +264,7 @@ def test_rotating_an_ended_session_returns_nothing(
     live = sign_in()
     lifecycle.revoke(live, "revoked")
     happened.clear()
-    assert lifecycle.rotate(live) is None
+    assert lifecycle.rotate(live) == EndedSession("revoked")
     assert happened == []
     assert redis.keys("*:session:*") == []
 
@@ -362,7 +362,7 @@ def test_nothing_that_is_announced_holds_an_id_or_a_secret(
     with caplog.at_level("DEBUG"):
         live = sign_in()
         rotated = lifecycle.rotate(live)
-        assert rotated is not None
+        assert isinstance(rotated, LoadedSession)
         lifecycle.keep_alive(rotated)
         lifecycle.revoke(rotated, "revoked")
         lifecycle.revoke_account(ALICE)

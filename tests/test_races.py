@@ -181,7 +181,7 @@ def test_concurrent_rotations_and_writes_lose_no_saved_data(
 
     def rotate(session_id: str) -> LoadedSession | None:
         while isinstance(live := repository.load(session_id, "due"), LoadedSession):
-            moved = lifecycle.rotate(live)
+            moved = repository.rotate(live)
             if moved is not None:
                 return moved
         return None

@@ -22,7 +22,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from sessions_core.parts.api.refresh_tokens import GRACE, Refresh, Refreshed
+from sessions_core.parts.api.refresh_tokens import FAMILY, GRACE, Refresh, Refreshed
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import parse
@@ -30,6 +30,7 @@ from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
+from .new_sessions import with_family
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
 from .stored import everything, link_of
@@ -75,7 +76,7 @@ def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
 
     def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
         family, *secrets = services.refresh.start()
-        live = services.lifecycle.start(parse(account), services.policy.standard, family=family)
+        live = services.lifecycle.start(parse(account), services.policy.standard, prepare=with_family(family))
         return live, services.refresh.token(live, *secrets)
 
     return enter
@@ -119,8 +120,8 @@ def read(repository: SessionRepository, live: LoadedSession) -> LoadedSession | 
 def change_family(repository: SessionRepository, live: LoadedSession, **fields: Any) -> None:
     found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    found.record.family = msgspec.structs.replace(found.record.family, **fields)
+    assert FAMILY.of(found.record).id
+    FAMILY.put(found.record, msgspec.structs.replace(FAMILY.of(found.record), **fields))
     assert repository.save(found) == "saved"
 
 
@@ -133,8 +134,7 @@ def outlast_grace(repository: SessionRepository, live: LoadedSession) -> None:
     """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
     found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    change_family(repository, live, moved_at=found.record.family.moved_at - GRACE - 1000)
+    change_family(repository, live, moved_at=FAMILY.of(found.record).moved_at - GRACE - 1000)
 
 
 def outcome(refresh: Refresh, token: str) -> str:
@@ -173,8 +173,7 @@ def test_each_refresh_gives_another_token_of_the_same_session(
         assert token not in seen
         seen.add(token)
         assert refreshed.live.record.handle == live.record.handle
-        assert refreshed.live.record.family is not None
-        assert refreshed.live.record.family.generation == generation
+        assert FAMILY.of(refreshed.live.record).generation == generation
     assert names(happened) == {"token.refreshed": 5}
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
@@ -244,8 +243,7 @@ def test_concurrent_refreshes_get_the_same_successor(
         use(repository, live)
     found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
+    assert FAMILY.of(found.record).generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
@@ -651,7 +649,7 @@ def test_session_that_rotates_while_being_read_is_found(
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
-        if script is scripts.TOUCH and not moved:
+        if script is scripts.KEEP_ALIVE and not moved:
             moved = True
             found = read(repository, live)
             assert isinstance(found, LoadedSession)
@@ -725,7 +723,7 @@ def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_a
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
     refresh, link = services.refresh, link_of(services.repository)
     family, *secrets = refresh.start()
-    live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
+    live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))
     token = refresh.token(live, *secrets)
     call, asked, fatal = link.call, 0, 0
 

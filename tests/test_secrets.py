@@ -288,7 +288,7 @@ def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
     repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(repository.open_standing(key.decode(), redis.get(key))))
+        found.append(repr(services.directory._values.decode(key.decode(), redis.get(key))))
     for member in (*services.directory.decided(), *services.directory.seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.

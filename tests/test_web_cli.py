@@ -105,7 +105,7 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
-    handle = f"sess_{len(list(services.janitor.every())):016d}"
+    handle = f"sess_{len(list(services.sweeper.every())):016d}"
     record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
     services.repository.create(record, 1800, 43_200)
     return record.handle

@@ -14,6 +14,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -415,10 +417,10 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
     used: ApiClient, wallet: Wallet, services: Services, app: Flask
 ) -> None:
     answers = [used.get("/who"), used.get("/set/1"), used.get("/value"), used.post(KEEP_ALIVE), used.get("/")]
-    before = live_of(services, wallet).place.digest
+    before = live_of(services, wallet).keys.digest
     services.directory.appoint(parse(wallet.account()), "admin")
     answers.append(used.get("/who"))
-    assert live_of(services, wallet).place.digest != before, "the session has moved to another id"
+    assert live_of(services, wallet).keys.digest != before, "the session has moved to another id"
     answers += [used.get("/who"), used.get("/sign-in"), used.refresh() and used.get("/who")]
     answers.append(used.post(LOGOUT))
     for answer in answers:
@@ -512,11 +514,11 @@ def test_a_bearer_confirms_by_the_header_and_its_family_goes_on(
     first = used.refresh_token
     asked = used.post("/invoices/7/pay")
     assert error_of(asked) == (403, "step_up_required", "invoice.pay")
-    before = live_of(services, wallet).place.digest
+    before = live_of(services, wallet).keys.digest
     answer = used.post("/invoices/7/pay", headers=used.proof(wallet, asked))
     assert (answer.status_code, done) == (200, ["7"])
     assert session_cookies(answer) == []
-    assert live_of(services, wallet).place.digest != before
+    assert live_of(services, wallet).keys.digest != before
     assert used.get("/who").status_code == 200
     used.refresh()
     used.refresh()
@@ -784,7 +786,7 @@ def test_a_refresh_says_where_the_session_is_used_from(
         json={"refresh_token": used.refresh_token},
         environ_base={"REMOTE_ADDR": "203.0.113.9"},
     )
-    assert live_of(services, wallet).record.ip == "203.0.113.9"
+    assert DEVICE.of(live_of(services, wallet).record).ip == "203.0.113.9"
     assert [event.name for event in happened] == ["token.refreshed", "client.changed"]
 
 
@@ -838,8 +840,8 @@ def test_a_token_of_an_older_generation_is_no_sign_of_use(
     used.refresh()
     for bearer, expected in ((old, False), (used.access, True)):
         assert used.get("/poll", bearer=bearer).status_code == 200
-        family = live_of(services, wallet).record.family
-        assert family is not None
+        family = FAMILY.of(live_of(services, wallet).record)
+        assert family.id
         assert family.used is expected
 
 

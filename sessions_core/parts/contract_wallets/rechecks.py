@@ -28,7 +28,7 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
     """
     live = _of_contract(current)
     # A time in the future is none that a clock of today wrote.
-    if live is None or 0 <= live.now - _checked_at(live) < ours.settings.contract_check_seconds * 1000:
+    if live is None or 0 <= live.now - checked_at(live) < ours.settings.contract_check_seconds * 1000:
         return
     if ours.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
         with suppress(RpcUnavailable):  # it is in the log
@@ -38,7 +38,7 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
 def check(ours: Services, current: WalletSession) -> None:
     """Ask the contract now, and end the session if it no longer accepts the signature. May raise `RpcUnavailable`."""
     live = _of_contract(current)
-    if live is not None and _checked_at(live) != live.now:  # not twice in one request
+    if live is not None and checked_at(live) != live.now:  # not twice in one request
         _ask(ours, current, live)
 
 
@@ -47,7 +47,8 @@ def _of_contract(current: WalletSession) -> LoadedSession | None:
     return live if live is not None and PROOF.of(live.record).message else None
 
 
-def _checked_at(live: LoadedSession) -> int:
+def checked_at(live: LoadedSession) -> int:
+    """Return when the contract last accepted what its account signed, in milliseconds since the epoch."""
     record = live.record
     return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)
 
