@@ -590,8 +590,8 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"x": b"", "y": b"z"},
         {b"": b""},
         {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
-        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
-        {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
+        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).encrypt(b"", stream.encode())},
+        {"e": KeyRing((SECRET,), "another purpose").encrypt(b"", stream.encode())},
     ]
     # Whoever has the secret can seal what is no entry: that must not be a page that never loads.
     for shape in (
@@ -766,11 +766,12 @@ def test_two_processes_write_without_loss_within_the_bound(
 ) -> None:
     script = f"""
 from sessions_core.parts.activity.activity_log import Audit
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.settings import Settings
 from tests.activity import THERE, created, failed
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))
+log = Audit(RedisConnection({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(),
+    activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)

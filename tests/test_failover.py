@@ -191,8 +191,8 @@ def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels
     """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
     script = """
 import os, sys
-from sessions_core.storage.connection import Link
-link = Link(sys.argv[1], 1.0)
+from sessions_core.storage.connection import RedisConnection
+link = RedisConnection(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 (link._master or link._server)._lock.acquire()
 if link._master:

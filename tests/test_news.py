@@ -34,7 +34,7 @@ NOW = 1_800_000_000_000
 
 
 def sealed(*handles: str, at: int = NOW, key: str = "news") -> bytes:
-    return b"|".join(recent_sign_ins.seal(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
+    return b"|".join(recent_sign_ins.encrypted(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
 
 
 def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> list[str]:
@@ -46,7 +46,7 @@ def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> 
 
 def test_encrypted_sign_in_is_read_back() -> None:
     sign_in = SignIn(handle="sess_a", device="Firefox on Linux", ip="2001:db8::1", wallet="MetaMask", at=NOW)
-    assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.seal(KEYS, "news", sign_in), "sess_b", NOW) == [
+    assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.encrypted(KEYS, "news", sign_in), "sess_b", NOW) == [
         sign_in
     ]
 

@@ -76,7 +76,7 @@ def test_a_missing_channel_right_is_logged_once(
             person.sign_out()
     said = [each.getMessage() for each in caplog.records if "not announced" in each.getMessage()]
     assert len(said) == 1
-    assert f"ACL SETUSER <user> &{services.records.channel} +publish" in said[0]
+    assert f"ACL SETUSER <user> &{services.repository.channel} +publish" in said[0]
 
 
 def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, wallet: Wallet) -> None:

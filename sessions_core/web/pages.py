@@ -169,7 +169,6 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
-@pages.get("/.well-known/jwks.json")
 @sessionless
 @operation(errors.StoreUnavailable, bare=True)
 def jwks() -> PublicKeys | Response:
@@ -179,6 +178,10 @@ def jwks() -> PublicKeys | Response:
     response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
     response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
     return response
+
+
+# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
+pages.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{pages.name}.jwks", jwks))
 
 
 def end_session(reason: str = "signed_out") -> None:

@@ -72,6 +72,10 @@ class Services:
     requests: KeyRing
     clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
+    user_for: Callable[[Account], Any] | None = None
+    """Returns the application's own user for an account (`users`)."""
+    translate: Callable[[str], str] = str
+    """Translates a sentence into the language of the request."""
     parts: dict[str, Part] = field(default_factory=dict)
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})

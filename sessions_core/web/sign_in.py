@@ -53,17 +53,18 @@ def enter(
     values = ours.repository.account_values(str(account))
     session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
+
     # Not by the name that the page gave the wallet: any page can give any name.
     held = family is None and cookie.names(account) and ours.shares.holds(account)
 
     def prepare(record: SessionRecord) -> None:
         note_client(record, request_client.current())
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, cookies=family is None, now=values.now)
         if family is not None:
             FAMILY.put(record, family)
         if held:
             TRIAL_WALLET.put(record, TrialWallet(held=True))
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, family is None)
 
     return ours.lifecycle.start(
         account,

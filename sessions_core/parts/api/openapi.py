@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
@@ -25,7 +25,7 @@ from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
 from ...web.pages import pages
 from ...web.schemas import Failure, as_json
-from ...web.services import EXTENSION, Services
+from ...web.services import EXTENSION, Services, services
 
 _CACHE = "wallet_sessions_openapi"
 _REF = "#/components/schemas/{name}"
@@ -54,6 +54,10 @@ def openapi() -> Document | Response:
     kept: Document | None = app.extensions.get(_CACHE)
     if kept is None:  # the first request: from now on Flask takes no further routes
         kept = app.extensions[_CACHE] = document(app)
+    if request.script_root:  # another one behind each prefix of a proxy
+        kept = msgspec.structs.replace(
+            kept, servers=[{"url": services().settings.public_origin + request.script_root}]
+        )
     response = as_json(kept)
     response.headers["Cache-Control"] = "public, max-age=300"
     return response

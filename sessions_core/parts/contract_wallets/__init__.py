@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ...part import Part
 from .proof import PROOF, REVOKED, ContractProof
 
@@ -37,9 +39,11 @@ class ContractWallets(Part):
         """Ask the contract at the account's address whether it accepts the signature."""
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
+        accepted = signed.evidence
+        proof = replace(accepted, checked_at=now) if isinstance(accepted, ContractProof) else ContractProof()
+        PROOF.put(record, proof)
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""
