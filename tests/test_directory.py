@@ -54,8 +54,8 @@ def test_role_change_is_announced_once(people: Directory, happened: list[events.
     assert people.appoint(ALICE, "admin") is True
     assert people.appoint(ALICE, "admin", by=str(BOB)) is False
     assert people.standing(ALICE).role == "admin"
-    assert people.dismiss(ALICE, by=str(BOB)) is True
-    assert people.dismiss(ALICE) is False
+    assert people.appoint(ALICE, "member", by=str(BOB)) is True
+    assert people.appoint(ALICE, "member") is False
     assert people.standing(ALICE) == Standing()
     assert happened == [
         events.RoleChanged(account=str(ALICE), before="member", after="admin", by=""),
@@ -72,7 +72,7 @@ def test_a_role_is_of_one_account_on_one_network(people: Directory) -> None:
 def test_a_role_that_was_taken_is_in_no_list(people: Directory) -> None:
     people.appoint(ALICE, "admin")
     people.appoint(BOB, "restricted")
-    people.dismiss(ALICE)
+    people.appoint(ALICE, "member")
     assert people.decided() == [Member(str(BOB), Standing(role="restricted"), 0)]
 
 
@@ -115,7 +115,7 @@ def test_role_and_verification_are_independent(people: Directory) -> None:
     assert people.withdraw(ALICE) is True
     assert people.standing(ALICE) == Standing(role="admin")
     people.verify(ALICE, "lic_2", "supervisor", 1)
-    people.dismiss(ALICE)
+    people.appoint(ALICE, "member")
     assert people.standing(ALICE).professional_id == "lic_2"
 
 

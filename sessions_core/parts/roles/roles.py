@@ -27,7 +27,7 @@ from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items
-from .account_status import MEMBER, STANDING, UNKNOWN, Standing
+from .account_status import STANDING, UNKNOWN, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,6 @@ class Directory:
             return False
         events.publish(events.RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
         return True
-
-    def dismiss(self, account: Account, by: str = "") -> bool:
-        """Make an account an ordinary member again; return whether that changed anything."""
-        return self.appoint(account, MEMBER, by)
 
     def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> Standing:
         """Verify an account as a professional for `days` from now; return its standing."""
