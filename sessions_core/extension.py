@@ -159,7 +159,9 @@ class WalletSessions:
             if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        repository = SessionRepository(connection, keys, settings)
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
         lifecycle = Lifecycle(repository)
         signing_keys = SigningKeys(
             connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
@@ -256,7 +258,6 @@ def _set_up(app: Flask, services: Services, part: type[Part], options: Any) -> N
             f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
             f"{PREFIX}PARTS."
         ) from error
-    services.repository.add_account_keys(loaded.account_keys)
 
 
 def _load(app: Flask, services: Services, part: Part) -> None:

@@ -26,7 +26,6 @@ from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
 from .sessions import end_reasons
-from .sessions.end_reasons import EndReason
 from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .access.policy import AccountStatus, SessionType
     from .errors import SignInRefused
     from .events import Event
+    from .sessions.end_reasons import EndReason
     from .sessions.flask_session import WalletSession
     from .sessions.record import AccountKey, AccountValues, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
@@ -82,13 +82,12 @@ class Part:
     """The errors that the part raises, each with a code of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
-    end_reasons: ClassVar[Mapping[str, str]] = {}
-    """Why the part ends sessions: the reason → what it means, for the documentation of the API."""
+    end_reasons: ClassVar[tuple[EndReason, ...]] = ()
+    """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
-    account_keys: Sequence[AccountKey] = ()
-    """What is kept in Redis for each account, and read with each of its requests in the same round trip. `setup` may
-    set it."""
+    account_keys: ClassVar[tuple[AccountKey, ...]] = ()
+    """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
     purposes: ClassVar[Mapping[str, tuple[type[SessionsError], ...]]] = {}
@@ -252,8 +251,8 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
     for part in ordered:
         for verifier in part.verifiers:
             verifiers.register(verifier)
-        for name, meaning in part.end_reasons.items():
-            end_reasons.register(EndReason(name, meaning))
+        for reason in part.end_reasons:
+            end_reasons.register(reason)
     return ordered
 
 
@@ -341,7 +340,8 @@ def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
     yield "error code", {each.code for each in part.errors}
     yield "action", part.actions
-    yield "end reason", part.end_reasons
+    yield "end reason", (each.name for each in part.end_reasons)
+    yield "account key", (each.name for each in part.account_keys)
     yield "purpose of challenges", part.purposes
     yield "field of a session's state", part.state.__struct_fields__ if part.state is not None else ()
     yield "Redis key", part.redis_keys

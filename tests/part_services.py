@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Flask
 
-from sessions_core.parts.devices.recent_sign_ins import note_client
+from sessions_core.parts.devices import Devices
+from sessions_core.parts.devices.recent_sign_ins import RecentSignIns
 from sessions_core.parts.linked_wallets import LinkedWallets
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.parts.roles import Roles
 from sessions_core.parts.roles.roles import AccountRoles
-from sessions_core.sessions.record import SessionRecord
-from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 
@@ -21,14 +18,14 @@ def roles_of(of: Services | Flask) -> AccountRoles:
     return _services(of).part(Roles).roles
 
 
+def recent_sign_ins_of(of: Services | Flask) -> RecentSignIns:
+    """Return what reads the last sign-ins of an application's accounts."""
+    return _services(of).part(Devices).recent_sign_ins
+
+
 def linked_accounts_of(of: Services | Flask) -> AccountLinking:
     """Return what reads and changes which accounts of an application are linked."""
     return _services(of).part(LinkedWallets).linked_accounts
-
-
-def used_from(client: Client | None) -> Callable[[SessionRecord], None]:
-    """Return what `Lifecycle.start` does to a record for the session to be one that `client` uses."""
-    return lambda record: note_client(record, client or Client())
 
 
 def _services(of: Services | Flask) -> Services:

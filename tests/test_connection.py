@@ -530,8 +530,8 @@ class Site:
         self.raw = server.client()
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
-        self.records: SessionRepository = self.services.repository
-        use_clock(link_of(self.records), self.now)
+        self.repository: SessionRepository = self.services.repository
+        use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))

@@ -56,8 +56,8 @@ def test_role_change_is_announced_once(people: AccountRoles, happened: list[even
     assert people.assign(ALICE, "admin") is True
     assert people.assign(ALICE, "admin", by=str(BOB)) is False
     assert people.status(ALICE).role == "admin"
-    assert people.remove(ALICE, by=str(BOB)) is True
-    assert people.remove(ALICE) is False
+    assert people.assign(ALICE, "member", by=str(BOB)) is True
+    assert people.assign(ALICE, "member") is False
     assert people.status(ALICE) == StoredStatus()
     assert happened == [
         RoleChanged(account=str(ALICE), before="member", after="admin", by=""),
@@ -74,7 +74,7 @@ def test_a_role_is_of_one_account_on_one_network(people: AccountRoles) -> None:
 def test_a_role_that_was_taken_is_in_no_list(people: AccountRoles) -> None:
     people.assign(ALICE, "admin")
     people.assign(BOB, "restricted")
-    people.remove(ALICE)
+    people.assign(ALICE, "member")
     assert people.decided() == [Member(str(BOB), StoredStatus(role="restricted"), 0)]
 
 
@@ -117,7 +117,7 @@ def test_role_and_verification_are_independent(people: AccountRoles) -> None:
     assert people.revoke_verification(ALICE) is True
     assert people.status(ALICE) == StoredStatus(role="admin")
     people.verify(ALICE, "lic_2", "supervisor", 1)
-    people.remove(ALICE)
+    people.assign(ALICE, "member")
     assert people.status(ALICE).professional_id == "lic_2"
 
 

@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from redis import Redis
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.devices.events import SessionNamed
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import embedded
@@ -26,7 +28,8 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
-from .part_services import roles_of, used_from
+from .new_sessions import used_from
+from .part_services import roles_of
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -295,8 +298,9 @@ def test_a_name_changes_nothing_but_the_name(
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert found.record.label == "Laptop"
-    found.record.label = ""
+    assert DEVICE.of(found.record).label == "Laptop"
+    DEVICE.put(found.record, msgspec.structs.replace(DEVICE.of(found.record), label=""))
+    DEVICE.put(live.record, DEVICE.of(live.record))
     assert found.record == live.record
     assert (found.absolute_expires_at, found.idle_timeout_ms) == (live.absolute_expires_at, live.idle_timeout_ms)
     assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart

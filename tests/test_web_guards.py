@@ -29,6 +29,7 @@ from sessions_core import (
     signed_in,
 )
 from sessions_core.parts.devices.events import ClientChanged
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
 from sessions_core.parts.devices.user_agent import describe
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import Access, declared
@@ -38,7 +39,8 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
 from .answers import data_of
 from .constants import FIREFOX
-from .part_services import roles_of, used_from
+from .new_sessions import used_from
+from .part_services import roles_of
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -895,7 +897,7 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     seen_from(visitor, "198.51.100.1")
     assert moves(happened) == []
     [live] = services.repository.living(wallet.account())
-    assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
+    assert DEVICE.of(live.record) == Device()
 
 
 def test_shortened_address_in_the_same_network_is_no_move(

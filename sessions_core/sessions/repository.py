@@ -85,22 +85,14 @@ class SessionRepository:
         self._most = settings.sessions_per_account
         self._keep_alive_ms = settings.slide_seconds * 1000
         self._global_epoch = f"{self._prefix}epoch"
-        self._names: list[str] = []
-        self._lists: list[AccountKey] = []
-        self.add_account_keys(account_keys)
+        declared = tuple(account_keys)
+        self._names = [each.name for each in declared if each.read]
+        self._lists = [each for each in declared if each.entry is not None]
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(SessionRecord, ext_hook=session_data.read_extension).decode
         self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
         self._logged: set[str] = set()  # troubles, each until it is over
-
-    def add_account_keys(self, account_keys: Iterable[AccountKey]) -> None:
-        """Add what a part keeps for each account; before the first request."""
-        for each in account_keys:
-            if each.read:
-                self._names.append(each.name)
-            if each.entry is not None:
-                self._lists.append(each)
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
@@ -374,7 +366,7 @@ class SessionRepository:
             *(
                 argument
                 for key, each in lists.items()
-                for argument in ((each.entry and each.entry(key, record)) or b"", each.most, each.seconds)
+                for argument in ((each.entry and each.entry(self._keys, key, record)) or b"", each.most, each.seconds)
             ),
         )
         if over == 0:

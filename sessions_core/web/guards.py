@@ -19,7 +19,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -41,7 +40,6 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
-from ..parts.api import refresh_tokens
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
@@ -331,7 +329,6 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.shown)
         ours.servers.note()
-        _note_use(ours, current)
         _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
@@ -386,17 +383,6 @@ def _is_prefetch(request: Request) -> bool:
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
-def _note_use(ours: Services, current: WalletSession) -> None:
-    """Note that somebody has used the session token that came with the newest refresh token (see `refresh`): the
-    answer that both were in was not lost. One write for each refresh.
-    """
-    live, claims = current.account_live, current.claims
-    if live is None or claims is None or not refresh_tokens.note_use(copy(live.record), claims.gen):
-        return
-    # Without Redis's writes there is no refresh either: the next request notes it.
-    amend_if_writable(ours, current, lambda record: refresh_tokens.note_use(record, claims.gen))
-
-
 def amend_if_writable(ours: Services, current: WalletSession, change: Change) -> bool:
     """Change the record of a session if Redis takes writes; return whether it did.
 
@@ -413,10 +399,10 @@ def amend_if_writable(ours: Services, current: WalletSession, change: Change) ->
 
 
 def follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session that is in use in step with its account and with what parts check.
+    """Keep a session that is in use in step with its account and with what parts know of it.
 
-    A part may end it here; `current` is a visitor's then. After a change of its privileges it goes on under a new id:
-    an id that an attacker learned before must not be worth more than it was.
+    One that a part no longer accepts ends here; `current` is a visitor's then. After a change of privileges it goes
+    on under a new id: one that an attacker learned before must not be worth more than it was.
     """
     _call(ours.hooks("check_session"), current, False)
     live = current.account_live

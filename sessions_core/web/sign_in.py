@@ -9,11 +9,9 @@ from typing import Any
 
 from ..access import policy
 from ..errors import ChallengeUsed
-from ..parts.api.refresh_tokens import FAMILY, Family
-from ..parts.trial_wallets import cookie
-from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
+from ..sessions.repository import Change
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import rate_limit
@@ -33,18 +31,19 @@ class Wanted:
 
 
 def enter(
-    message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None
+    message: str, challenge: str, signature: str, wanted: Wanted, client: Change | None = None
 ) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
-    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
-    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
+    With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
+    called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
+    the one that this browser had. Raises `RateLimited`,
     `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
     may be spent.
     """
     rate_limit.spend("sign_ins")
     ours, current = services(), wallet_session()
-    binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
+    binding, purpose = (None, API) if client else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
@@ -53,27 +52,22 @@ def enter(
     session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    # Not by the name that the page gave the wallet: any page can give any name.
-    held = family is None and cookie.names(account) and ours.shares.holds(account)
-
     def prepare(record: SessionRecord) -> None:
+        if client is not None:
+            client(record)
         for add in ours.hooks("on_sign_in"):
-            add(signed, record, cookies=family is None, now=values.now)
-        if family is not None:
-            FAMILY.put(record, family)
-        if held:
-            TRIAL_WALLET.put(record, TrialWallet(held=True))
+            add(signed, record, cookies=client is None, now=values.now)
 
     return ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
         remember=wanted.remember,
-        data=None if family else _carried_over(current),
-        replacing=None if family else current.live,
+        data=None if client else _carried_over(current),
+        replacing=None if client else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privileges(str(account), values) or "",
-        browser=None if family else current.browser,
+        browser=None if client else current.browser,
         account_values=values,
         prepare=prepare,
     )

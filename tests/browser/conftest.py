@@ -18,7 +18,7 @@ from sessions_core.web import request_client
 from sessions_core.web.services import Services
 
 from ..constants import ALICE_ACCOUNT
-from ..part_services import used_from
+from ..new_sessions import used_from
 from ..servers import serving
 from . import accessibility
 from .families_in_page import FamilyWallet, Put
@@ -225,7 +225,7 @@ class Elsewhere:
             self._services.lifecycle.revoke_handle(account_of(wallet), handle, "signed_out")
 
     def alive(self, wallet: WalletInPage, handle: str) -> bool:
-        return self._services.repository.find(str(account_of(wallet)), handle) is not None
+        return self._services.repository.find_living(str(account_of(wallet)), handle) is not None
 
     def happen(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
         for event in happened:

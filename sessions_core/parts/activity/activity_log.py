@@ -30,7 +30,7 @@ from ...sessions.record import account_tag
 from ...settings import DAY, Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.replies import items, number
+from ...storage.replies import items, number, pairs
 from ...storage.scripts import Script
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Audit:
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
                 position = _Position(at, number, rank)
-                entry = self._open(key, position, _first(row))
+                entry = self._open(key, position, next(pairs(row))[1])
                 if entry is not None:
                     yield position, entry
                 elif not told:
@@ -237,12 +237,6 @@ class Audit:
 
 def _kind(name: str) -> str:
     return "refusals" if name in REFUSALS else "routine" if name in ROUTINE else "activity"
-
-
-def _first(row: Any) -> bytes:
-    # Field and value in turns; redis-py has made a dict of them for a Cluster.
-    value: bytes = next(iter(row.values())) if isinstance(row, dict) else row[1]
-    return value
 
 
 def _position(cursor: str) -> _Position | None:

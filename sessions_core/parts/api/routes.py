@@ -47,6 +47,7 @@ from ...web.schemas import AccountFound, Challenge, SessionState, SessionToken, 
 from ...web.services import services
 from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter, refuse_type
+from .refresh_tokens import FAMILY
 from .session_tokens import Token
 
 api = Blueprint("sessions_json", __name__, url_prefix="/api/auth")
@@ -173,7 +174,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
         current.adopt(enter(body.message, body.challenge, signature, wanted))
         return current_state()
     tokens, *secrets = ours.refresh.start()
-    live = enter(body.message, body.challenge, signature, wanted, tokens)
+    live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, ours.refresh.token(live, *secrets))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...access.actions import Action
 from ...access.policy import OWN_SESSIONS
 from ...part import MenuEntry, Part
+from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns, note_client
 from .schemas import State
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ...sessions.record import LoadedSession, SessionRecord
     from ...sign_in.challenges import Signed
     from ...web.session_view import SessionView
-    from .recent_sign_ins import RecentSignIns
     from .views import SignInView
 
 _LIST = "sessions_devices.devices"
@@ -27,6 +27,7 @@ class Devices(Part):
     """The list of a user's sessions: name them, end them, hear of new ones."""
 
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
+    account_keys = (SIGN_INS,)
     actions = {
         "session.revoke": Action("End the session {handle}.", back=_LIST),
         "session.revoke_others": Action(
@@ -49,10 +50,8 @@ class Devices(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what tells sessions of each other's sign-ins."""
-        from .recent_sign_ins import RecentSignIns
 
         self.recent_sign_ins = RecentSignIns(self.services.keys)
-        self.account_keys = (self.recent_sign_ins.account_key,)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages and the JSON service."""
@@ -82,7 +81,6 @@ class Devices(Part):
         """Return the sign-ins to the account in the last day, since that of this session, that its user has not said
         they know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
         """
-        from .recent_sign_ins import DEVICE
         from .views import SignInView
 
         if not view.may(OWN_SESSIONS).allowed:
@@ -95,10 +93,9 @@ class Devices(Part):
         """Return the sign-ins elsewhere."""
         return {"sign_ins_elsewhere": [each.as_answer() for each in self.elsewhere(view)]}
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
         """Keep where the user signed in."""
         from ...web import request_client
-        from .recent_sign_ins import note_client
 
         if not record.created_at:  # else the session goes on, and a change of place is an event (`on_use`)
             note_client(record, request_client.current())

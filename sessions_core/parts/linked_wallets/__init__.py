@@ -10,6 +10,7 @@ from ...access.policy import OWN_WALLETS
 from ...errors import family
 from ...part import Part
 from .errors import LinkRefused
+from .user import LINK_KEY, UNLINKED_REASON
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask
@@ -27,6 +28,8 @@ LINK = "link"
 class LinkedWallets(Part):
     """Several accounts of one user."""
 
+    account_keys = (LINK_KEY,)
+    end_reasons = (UNLINKED_REASON,)
     errors = tuple(family(LinkRefused))
     actions = {
         "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
@@ -34,7 +37,6 @@ class LinkedWallets(Part):
         "wallet.unlink": Action("Unlink {account} from this account, and end its sessions."),
         "wallet.primary": Action("Make {account} the primary account of this person."),
     }
-    end_reasons = {"wallet_unlinked": "the account was unlinked from its user"}
     redis_keys = {
         "{tag}:person": "the user that an account is linked to, encrypted",
         "{usr_…}:accounts": "the accounts of a user, the primary one first, encrypted",
@@ -46,13 +48,12 @@ class LinkedWallets(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what reads and changes which accounts are linked."""
-        from .linked_accounts import LINK_KEY, AccountLinking
+        from .linked_accounts import AccountLinking
 
         ours = self.services
         self.linked_accounts = AccountLinking(
             ours.connection, ours.keys, ours.repository, ours.lifecycle, ours.settings
         )
-        self.account_keys = (LINK_KEY,)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages."""

@@ -21,7 +21,7 @@ import msgspec
 from ... import events
 from ...errors import NotFound, StoreUnavailable
 from ...sessions.lifecycle import Lifecycle
-from ...sessions.record import AccountKey, AccountValues, account_tag
+from ...sessions.record import AccountValues, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
@@ -31,15 +31,13 @@ from ...storage.encrypted_value import EncryptedValues, attempts, reencrypt
 from ...storage.encryption import KeyRing
 from .errors import AccountInUse, AccountLast, AccountLinked, AccountLinkedElsewhere, AccountsTooMany
 from .events import PrimaryChanged, WalletLinked, WalletUnlinked
-from .user import UNLINKED, AccountLink, LinkedAccounts, new_user_id
+from .user import LINK_KEY, UNLINKED, UNLINKED_REASON, AccountLink, LinkedAccounts, new_user_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
 """How many accounts a user may have; each is looked at when the user is."""
 
-LINK_KEY = AccountKey(name="person")
-UNLINKED_REASON = "wallet_unlinked"
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
@@ -160,7 +158,7 @@ class AccountLinking:
                 raise AccountInUse(str(account))
             if self._remove(user.id, account, by):
                 break
-        self._lifecycle.revoke_account(account, UNLINKED_REASON)
+        self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
         if self._release(str(account), user.id):
             self._announce(user.id, self._linked.read(self._linked_key(user.id)))
             events.publish(WalletUnlinked(account=str(by), other=str(account), user=user.id))

@@ -12,6 +12,8 @@ import secrets
 
 import msgspec
 
+from ...sessions.end_reasons import EndReason
+from ...sessions.record import AccountKey
 from ...sign_in.user import as_user_id
 
 
@@ -29,6 +31,8 @@ class AccountLink(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 UNLINKED = AccountLink()
+LINK_KEY = AccountKey(name="person")
+UNLINKED_REASON = EndReason("wallet_unlinked", "the account was unlinked from its user")
 
 
 class LinkedAccounts(msgspec.Struct, array_like=True, frozen=True, kw_only=True):

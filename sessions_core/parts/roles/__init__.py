@@ -9,6 +9,7 @@ from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
+from .account_status import STATUS_KEY
 from .options import RoleSettings
 from .schemas import State
 
@@ -34,6 +35,7 @@ class Roles(Part):
 
     needs = ("devices",)  # for the table of an account's sessions
     settings = RoleSettings
+    account_keys = (STATUS_KEY,)
     actions = {
         "write:therapy_notes": Action("Write a therapy note."),
         "admin.open": Action("Open the administration of this site."),
@@ -63,11 +65,10 @@ class Roles(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what reads and changes roles and verifications."""
-        from .roles import STATUS_KEY, AccountRoles
+        from .roles import AccountRoles
 
         ours = self.services
         self.roles = AccountRoles(ours.connection, ours.keys, ours.repository, ours.settings)
-        self.account_keys = (STATUS_KEY,)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the administration pages."""

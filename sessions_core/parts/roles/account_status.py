@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from ...access.policy import MEMBER
+from ...sessions.record import AccountKey
 
 
 class StoredStatus(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -27,3 +28,4 @@ class StoredStatus(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 UNKNOWN = StoredStatus()
+STATUS_KEY = AccountKey(name="standing")

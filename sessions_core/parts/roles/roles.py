@@ -17,9 +17,8 @@ from pathlib import Path
 import msgspec
 
 from ... import events
-from ...access.policy import MEMBER
 from ...errors import StoreUnavailable
-from ...sessions.record import AccountKey, AccountValues, account_tag
+from ...sessions.record import AccountValues, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import DAY, Settings
 from ...sign_in.accounts import Account
@@ -28,13 +27,12 @@ from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items
-from .account_status import UNKNOWN, StoredStatus
+from .account_status import STATUS_KEY, UNKNOWN, StoredStatus
 from .events import RoleChanged, VerificationChanged
 
 logger = logging.getLogger(__name__)
 
 _MOST_SEEN = 10_000
-STATUS_KEY = AccountKey(name="standing")
 _NOTE_SIGN_IN = scripts.load(Path(__file__).with_name("note_sign_in.lua"))
 
 
@@ -85,10 +83,6 @@ class AccountRoles:
             return False
         events.publish(RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
         return True
-
-    def remove(self, account: Account, by: str = "") -> bool:
-        """Make an account an ordinary member again; return whether that changed anything."""
-        return self.assign(account, MEMBER, by)
 
     def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> StoredStatus:
         """Verify an account as a professional for `days` from now; return what it has now."""
