@@ -28,12 +28,12 @@ from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
 from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import PERSON, People
+from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import STANDING, Directory
+from .parts.roles.roles import Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
@@ -159,8 +159,9 @@ class WalletSessions:
             if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        recent_sign_ins = RecentSignIns(keys)
-        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
         lifecycle = Lifecycle(repository)
         signing_keys = SigningKeys(
             connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
@@ -189,7 +190,7 @@ class WalletSessions:
             contracts=contracts,
             directory=Directory(connection, keys, repository, settings),
             people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=recent_sign_ins,
+            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
             shares=Shares(connection, keys, repository, settings),
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),

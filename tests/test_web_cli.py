@@ -313,12 +313,12 @@ def test_session_that_rotates_during_the_search_is_found(
 def test_session_that_rotates_after_the_search_is_revoked(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records, find = services.repository, cli._find
-    live = records.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
+    repository, find = services.repository, cli._find
+    live = repository.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
 
     def move(*arguments: Any) -> Any:
         found = find(*arguments)
-        assert records.rotate(live) is not None
+        assert repository.rotate(live) is not None
         return found
 
     monkeypatch.setattr(cli, "_find", move)

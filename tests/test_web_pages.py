@@ -20,9 +20,9 @@ from werkzeug.test import TestResponse
 from sessions_core import errors, events, public, signed_in
 from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -35,6 +35,8 @@ from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
 from .stored import link_of
 from .time_machine import Clock, TimeMachine, ask_again
+
+REASONS = tuple(end_reasons.with_pages())
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:

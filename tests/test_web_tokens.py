@@ -14,6 +14,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -784,7 +786,7 @@ def test_a_refresh_says_where_the_session_is_used_from(
         json={"refresh_token": used.refresh_token},
         environ_base={"REMOTE_ADDR": "203.0.113.9"},
     )
-    assert live_of(services, wallet).record.ip == "203.0.113.9"
+    assert DEVICE.of(live_of(services, wallet).record).ip == "203.0.113.9"
     assert [event.name for event in happened] == ["token.refreshed", "client.changed"]
 
 
@@ -838,8 +840,8 @@ def test_a_token_of_an_older_generation_is_no_sign_of_use(
     used.refresh()
     for bearer, expected in ((old, False), (used.access, True)):
         assert used.get("/poll", bearer=bearer).status_code == 200
-        family = live_of(services, wallet).record.family
-        assert family is not None
+        family = FAMILY.of(live_of(services, wallet).record)
+        assert family.id
         assert family.used is expected
 
 

@@ -18,7 +18,7 @@ from redis import Redis
 
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.parts.contract_wallets.rechecks import PROOF
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.sessions.record import SessionRecord

@@ -59,12 +59,12 @@ def enter(
 
     def prepare(record: SessionRecord) -> None:
         note_client(record, request_client.current())
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, cookies=family is None, now=values.now)
         if family is not None:
             FAMILY.put(record, family)
         if held:
             TRIAL_WALLET.put(record, TrialWallet(held=True))
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, family is None)
 
     return ours.lifecycle.start(
         account,

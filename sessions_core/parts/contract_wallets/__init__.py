@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from ...part import Part
+from .proof import PROOF, REVOKED, ContractProof
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -23,6 +22,7 @@ class ContractWallets(Part):
     """Sign-in by smart-contract wallets on EVM chains."""
 
     needs = ("ethereum",)
+    end_reasons = (REVOKED,)
     contracts: Contracts
 
     def setup(self, app: Flask) -> None:
@@ -35,16 +35,11 @@ class ContractWallets(Part):
         self, account: Account, message: str, signature: str, refusal: SignInRefused
     ) -> object | None:
         """Ask the contract at the account's address whether it accepts the signature."""
-        from .rechecks import ContractProof
-
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        from . import rechecks
-
-        proof = signed.evidence if isinstance(signed.evidence, rechecks.ContractProof) else None
-        rechecks.keep_proof(record, proof and replace(proof, checked_at=now))
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""

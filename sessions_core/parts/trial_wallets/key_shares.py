@@ -20,7 +20,7 @@ import msgspec
 
 from ... import events
 from ...errors import ShareMismatch, StoreUnavailable
-from ...sessions.end_reasons import EndReason, register
+from ...sessions.end_reasons import EndReason
 from ...sessions.record import Section
 from ...sessions.repository import SessionRepository
 from ...settings import DAY, MINUTE, Settings
@@ -38,8 +38,8 @@ LENGTH = 32  # bytes of a share
 _UNUSED = 10 * MINUTE
 _KEY = "share"
 
-SHARE_GONE = register(EndReason("share_gone", "its browser no longer holds its half of a pre-generated wallet"))
-DELETED = register(EndReason("wallet_deleted", "its pre-generated wallet was deleted", is_counted=False))
+SHARE_GONE = EndReason("share_gone", "its browser no longer holds its half of a pre-generated wallet")
+DELETED = EndReason("wallet_deleted", "its pre-generated wallet was deleted", is_counted=False)
 
 
 class TrialWallet(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
