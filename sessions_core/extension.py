@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -84,6 +85,7 @@ _IGNORED = {
     "WTF_CSRF_METHODS": "every method but GET, HEAD, OPTIONS and TRACE takes the token",
 }
 
+_URL_PREFIX = re.compile(r"(?:/[A-Za-z0-9_-]+)+", re.ASCII)
 _METHODS_OF_FLASK_WTF = {"POST", "PUT", "PATCH", "DELETE"}  # what it sets by itself
 
 
@@ -117,7 +119,7 @@ class WalletSessions:
         translate: Callable[[str], str] = str,
         routes: declarations.Routes | None = None,
         undeclared: str | None = None,
-        parts: Iterable[str] | None = None,
+        parts: Iterable[str | type[Part]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
@@ -199,6 +201,7 @@ class WalletSessions:
             translate=self._translate,
         )
         services.install(app)
+        _refuse_unsafe_prefixes(settings, parts)
         _keep_what_happens(app)
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
@@ -238,11 +241,20 @@ def _load(app: Flask, services: Services, part: type[Part]) -> None:
     """Make the part's instance for this application, and register what it brings."""
     options = None if part.settings is None else part.settings(**read(part.settings, app.config))
     loaded = services.parts[part.name] = part(services, options)
-    loaded.setup(app)
-    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
-    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+    try:
+        loaded.setup(app)
+    except Misconfigured:
+        raise
+    except Exception as error:
+        raise Misconfigured(
+            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+            f"{PREFIX}PARTS."
+        ) from error
+    pages = Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates")
+    for blueprint in loaded.blueprints() or (pages,):
+        moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
-        _register(app, services.settings, blueprint, prefix)
+        _register(app, services.settings, blueprint, moved)
     for command in loaded.commands():
         _add_command(app, command)
 
@@ -252,6 +264,17 @@ def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str 
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
+
+
+def _refuse_unsafe_prefixes(settings: Settings, parts: Iterable[type[Part]]) -> None:
+    for name, prefix in settings.url_prefixes.items():
+        if name not in {each.name for each in parts}:
+            raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+        if not _URL_PREFIX.fullmatch(prefix):
+            raise Misconfigured(
+                f'{PREFIX}URL_PREFIXES moves {name!r} to {prefix!r}. Write a path of plain words such as "/staff": a '
+                "slash in front, none at the end, no dots."
+            )
 
 
 def _add_command(app: Flask, command: click.Command) -> None:

@@ -63,7 +63,7 @@ class Part:
     """
 
     name: ClassVar[str]
-    """The name of the folder; set by the loader."""
+    """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
     libraries: ClassVar[Mapping[str, str]] = {}
@@ -172,40 +172,54 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(each.name for each in pkgutil.iter_modules(folder.__path__) if each.ispkg))
 
 
-def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
-    """Return the classes of the parts to load, each after those it needs; `None` is every part whose folder exists.
+def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
+    """Return the classes of the parts to load, each after those it needs.
 
-    Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what another
-    part has.
+    `wanted` has the names of folders, and classes of the application's own parts; `None` is every part whose folder
+    exists. Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what
+    another part has.
     """
     found = available()
-    wanted = tuple(dict.fromkeys(found if names is None else names))
-    for name in wanted:
-        if name not in found:
+    classes: dict[str, type[Part]] = {}
+    for each in found if wanted is None else wanted:
+        if isinstance(each, str) and each not in found:
             raise Misconfigured(
-                f"There is no part {name!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
+                f"There is no part {each!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
                 f"{', '.join(found)}."
             )
-    classes = {name: _class_of(name) for name in wanted}
-    for name, part in classes.items():
-        for needed in part.needs:
-            if needed not in classes:
-                where = (
-                    "add it to" if needed in found else f"restore the folder parts/{needed}, or take {name!r} out of"
-                )
-                raise Misconfigured(f"The part {name!r} needs the part {needed!r}: {where} {PREFIX}PARTS.")
-        for module, requirement in part.libraries.items():
-            if importlib.util.find_spec(module) is None:
-                raise Misconfigured(
-                    f"The part {name!r} needs {module}: run pip install {requirement!r}, or take {name!r} out of "
-                    f"{PREFIX}PARTS."
-                )
+        part = _class_of(each) if isinstance(each, str) else _own(each)
+        if classes.setdefault(part.name, part) is not part:
+            raise Misconfigured(f"Two parts are called {part.name!r}. Rename {part.__module__}.{part.__qualname__}.")
+    for part in classes.values():
+        _refuse_incomplete(part, classes, found)
     ordered = tuple(_in_order(classes))
     _refuse_shared_claims(ordered)
     for part in ordered:
         for verifier in part.verifiers:
             verifiers.register(verifier)
     return ordered
+
+
+def _own(part: Any) -> type[Part]:
+    if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
+        raise Misconfigured(
+            f"{part!r} is no part. Give names of folders in sessions_core/parts, or subclasses of "
+            "sessions_core.part.Part that have a name such as name = 'notes'."
+        )
+    return part
+
+
+def _refuse_incomplete(part: type[Part], chosen: Mapping[str, type[Part]], found: Sequence[str]) -> None:
+    for needed in part.needs:
+        if needed not in chosen:
+            mend = "Add it to" if needed in found else f"Restore its folder, or take {part.name!r} out of"
+            raise Misconfigured(f"The part {part.name!r} needs the part {needed!r}. {mend} {PREFIX}PARTS.")
+    for module, requirement in part.libraries.items():
+        if importlib.util.find_spec(module) is None:
+            raise Misconfigured(
+                f"The part {part.name!r} needs {module}: run pip install {requirement!r}, or take {part.name!r} out "
+                f"of {PREFIX}PARTS."
+            )
 
 
 def _class_of(name: str) -> type[Part]:
