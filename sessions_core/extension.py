@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -27,24 +26,25 @@ from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
+from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import People
+from .parts.linked_wallets.linked_accounts import PERSON, People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
+from .parts.roles.roles import STANDING, Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
-from .sessions.repository import Records
-from .sessions.sweeper import Janitor
+from .sessions.repository import SessionRepository
+from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings, read
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
 from .storage import embedded, secret_file
-from .storage.connection import Link
+from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
@@ -85,7 +85,6 @@ _IGNORED = {
     "WTF_CSRF_METHODS": "every method but GET, HEAD, OPTIONS and TRACE takes the token",
 }
 
-_URL_PREFIX = re.compile(r"(?:/[A-Za-z0-9_-]+)+", re.ASCII)
 _METHODS_OF_FLASK_WTF = {"POST", "PUT", "PATCH", "DELETE"}  # what it sets by itself
 
 
@@ -148,50 +147,57 @@ class WalletSessions:
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(
+        connection = RedisConnection(
             url,
             settings.redis_timeout_ms / 1000,
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
         if not settings.development:
-            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
-            if settings.redis_check and link.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(link)
+            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
+            refuse_other_secret(
+                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
+            )
+            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
+                warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        records = Records(link, keys, settings)
-        signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
+        recent_sign_ins = RecentSignIns(keys)
+        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        lifecycle = Lifecycle(repository)
+        signing_keys = SigningKeys(
+            connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
+        )
         tokens = Tokens(settings, signing_keys, self._clock)
-        store = SessionStore(app, records, settings, tokens)
-        janitor = Janitor(link, keys, records)
+        store = SessionStore(app, repository, lifecycle, settings, tokens.open)
+        sweeper = Sweeper(connection, keys, repository)
         contracts = Contracts(settings)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, actions)
-        servers = Servers(link, keys, settings)
+        servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
         services = Services(
             settings=settings,
-            records=records,
+            repository=repository,
             store=store,
-            lifecycle=Lifecycle(records),
+            lifecycle=lifecycle,
             tokens=tokens,
-            refresh=Refresh(records),
+            refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
-            challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
+            challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
-            directory=Directory(link, keys, records, settings),
-            people=People(link, keys, records, settings),
-            janitor=janitor,
-            shares=Shares(link, keys, records, settings),
-            audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            directory=Directory(connection, keys, repository, settings),
+            people=People(connection, keys, repository, lifecycle, settings),
+            recent_sign_ins=recent_sign_ins,
+            sweeper=sweeper,
+            shares=Shares(connection, keys, repository, settings),
+            audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
-            census=Census(link, janitor, settings),
-            readiness=Readiness(link, keys, settings),
-            rate_limits=RateLimits(link, settings),
+            census=Census(connection, sweeper, settings),
+            readiness=Readiness(connection, keys, settings),
+            rate_limits=RateLimits(connection, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -201,8 +207,9 @@ class WalletSessions:
             translate=self._translate,
         )
         services.install(app)
-        _refuse_unsafe_prefixes(settings, parts)
+        _refuse_prefixes_of_nothing(settings, parts)
         _keep_what_happens(app)
+        metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
@@ -259,22 +266,17 @@ def _load(app: Flask, services: Services, part: type[Part]) -> None:
         _add_command(app, command)
 
 
+def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
+    for name in settings.url_prefixes:
+        if name not in {each.name for each in parts}:
+            raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
     """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
-
-
-def _refuse_unsafe_prefixes(settings: Settings, parts: Iterable[type[Part]]) -> None:
-    for name, prefix in settings.url_prefixes.items():
-        if name not in {each.name for each in parts}:
-            raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
-        if not _URL_PREFIX.fullmatch(prefix):
-            raise Misconfigured(
-                f'{PREFIX}URL_PREFIXES moves {name!r} to {prefix!r}. Write a path of plain words such as "/staff": a '
-                "slash in front, none at the end, no dots."
-            )
 
 
 def _add_command(app: Flask, command: click.Command) -> None:

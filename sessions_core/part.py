@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .errors import SignInRefused
     from .events import Event
     from .sessions.flask_session import WalletSession
-    from .sessions.repository import Live, Record
+    from .sessions.record import LoadedSession, SessionRecord
     from .sign_in.accounts import Account
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
@@ -117,7 +117,7 @@ class Part:
 
     # -- With each request ---------------------------------------------------------------------------------------
 
-    def privileges(self, session: Live) -> str:
+    def privileges(self, session: LoadedSession) -> str:
         """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
         new id.
         """
@@ -146,9 +146,10 @@ class Part:
         """
         return None
 
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
-        """Put what the part keeps with a session into the record of one that is about to start. `cookies` says
-        whether it is for a browser, and not for a program.
+    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+        """Put what the part keeps with a session into its record: before it starts, and after a signature that
+        confirmed an action. `cookies` says whether it is for a browser, and not for a program; `now` is in
+        milliseconds since the epoch, by Redis's clock.
         """
 
     def on_event(self, event: Event) -> None:

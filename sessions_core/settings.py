@@ -263,13 +263,16 @@ class Settings:
             )
         self._refuse_unsafe_clocks()
 
+    def _prefixes(self) -> dict[str, str]:
+        return {f"URL_PREFIXES[{part!r}]": prefix for part, prefix in self.url_prefixes.items()}
+
     def _refuse_unsafe_names(self) -> None:
-        prefix = self.url_prefix
-        if prefix and (not _PREFIX_PATH.fullmatch(prefix) or {".", ".."} & set(prefix.split("/"))):
-            raise Misconfigured(
-                f"{PREFIX}URL_PREFIX is {prefix!r}. Begin it with a slash, end it without one, and use letters, "
-                'digits and - . _ ~ between slashes, such as "/account"; "" is the root.'
-            )
+        for name, prefix in {"URL_PREFIX": self.url_prefix, **self._prefixes()}.items():
+            if prefix and (not _PREFIX_PATH.fullmatch(prefix) or {".", ".."} & set(prefix.split("/"))):
+                raise Misconfigured(
+                    f"{PREFIX}{name} is {prefix!r}. Begin it with a slash, end it without one, and use letters, "
+                    'digits and - . _ ~ between slashes, such as "/account"; "" is the root.'
+                )
         if not _COOKIE_NAME.fullmatch(self.cookie_name):
             raise Misconfigured(
                 f"{PREFIX}COOKIE_NAME is {self.cookie_name!r}. Use up to 40 letters, digits, - and _, beginning with "

@@ -810,7 +810,7 @@ def test_concurrent_requests_after_a_role_change_leave_one_id(
         answers = together(*(partial(tab.json, "/pay") for tab in tabs))
         assert {answer.status_code for answer in answers} <= {200, 401}
         [moved] = {tab.session_id for tab in tabs} - {live.id}
-        assert len(services.records.living(wallet.account())) == 1
+        assert len(services.repository.living(wallet.account())) == 1
         tabs[0].session_id = moved
         assert tabs[0].signed_in
         services.lifecycle.revoke_account(account)
@@ -889,7 +889,7 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     pass_time(61)
     seen_from(visitor, "198.51.100.1")
     assert moves(happened) == []
-    [live] = services.records.living(wallet.account())
+    [live] = services.repository.living(wallet.account())
     assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
 
 

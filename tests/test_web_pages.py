@@ -1050,7 +1050,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        ask_again(link_of(services.records))
+        ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
@@ -1065,7 +1065,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
         raise errors.StoreUnavailable("gone between the nonce and the record", retry_after=2)
 
     form = form_of(visitor, wallet)
-    monkeypatch.setattr(type(services.records), "create", fail)
+    monkeypatch.setattr(type(services.repository), "create", fail)
     before = snapshot(redis)
     response = visitor.post("/sign-in", data=form)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")

@@ -19,11 +19,11 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-import msgspec
 from flask import Flask, Request, g, has_request_context
 from flask.ctx import RequestContext
 from flask.globals import request_ctx
@@ -42,9 +42,12 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
+from ..parts.api import refresh_tokens
+from ..parts.devices import recent_sign_ins
 from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import Record, Slide
+from ..sessions.record import SessionRecord
+from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
 from ..storage.server_checks import trouble_of
 from . import confirmations, csrf, request_client
@@ -71,7 +74,7 @@ class Access:
 
     reads: bool = True
     demands: bool = False
-    slide: Slide = "due"
+    slide: KeepAlive = "due"
     csrf: bool = True
     shown: bool = False
     permission: str | None = None
@@ -165,7 +168,7 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
-        slide: Slide = "never" if "never" in (rights.slide, access.slide) else "due"
+        slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
         return _guarded(view, replace(rights, slide=slide, shown=rights.shown or access.shown))
 
     return declare
@@ -390,19 +393,13 @@ def _note_use(ours: Services, current: WalletSession) -> None:
     answer that both were in was not lost. One write for each refresh.
     """
     live, claims = current.account_live, current.claims
-    family = live.record.family if live is not None else None
-    if family is None or claims is None or family.used or family.generation != claims.gen:
+    if live is None or claims is None or not refresh_tokens.note_use(copy(live.record), claims.gen):
         return
-
-    def use(record: Record) -> None:
-        if record.family is not None and record.family.generation == claims.gen:
-            record.family = msgspec.structs.replace(record.family, used=True)
-
     # Without Redis's writes there is no refresh either: the next request notes it.
-    _try_to_amend(ours, current, use)
+    _try_to_amend(ours, current, lambda record: refresh_tokens.note_use(record, claims.gen))
 
 
-def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
+def _try_to_amend(ours: Services, current: WalletSession, change: Change) -> bool:
     """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
     try:
         ours.store.amend(current, change)
@@ -430,21 +427,16 @@ def follow(ours: Services, current: WalletSession) -> None:
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
-        def change(record: Record) -> None:
+        def change(record: SessionRecord) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.slid and record.device:
+    elif live.kept_alive and (device := recent_sign_ins.DEVICE.of(record)).device:
         seen = request_client.current()
-        changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
-        if changed:
-
-            def move(record: Record) -> None:
-                record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
-
-            if _try_to_amend(ours, current, move):
-                handle, account = record.handle, record.account
-                events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
+        changed = "ip" if seen.ip != device.ip else "device" if seen.agent != device.agent else ""
+        if changed and _try_to_amend(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
+            handle, account = record.handle, record.account
+            events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 

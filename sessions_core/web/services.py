@@ -18,8 +18,8 @@ from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
 from ..parts.api.signing_keys import SigningKeys
 from ..parts.contract_wallets.contracts import Contracts
+from ..parts.devices.recent_sign_ins import RecentSignIns
 from ..parts.linked_wallets.linked_accounts import People
-from ..parts.linked_wallets.user import Pointer
 from ..parts.operations.readiness import Readiness
 from ..parts.operations.session_count import Census
 from ..parts.roles.account_status import MEMBER, Standing
@@ -27,8 +27,9 @@ from ..parts.roles.roles import Directory
 from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.repository import Live, Records
-from ..sessions.sweeper import Janitor
+from ..sessions.record import AccountValues, LoadedSession
+from ..sessions.repository import SessionRepository
+from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
@@ -48,7 +49,7 @@ class Services:
     """One object per application."""
 
     settings: Settings
-    records: Records
+    repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
     tokens: Tokens
@@ -58,7 +59,8 @@ class Services:
     contracts: Contracts
     directory: Directory
     people: People
-    janitor: Janitor
+    recent_sign_ins: RecentSignIns
+    sweeper: Sweeper
     shares: Shares
     audit: Audit
     servers: Servers
@@ -120,15 +122,16 @@ class Services:
             logger.exception("role_for failed; %s has no role until it works again", account)
             return ""
 
-    def privilege(self, live: Live) -> str | None:
+    def privilege(self, live: LoadedSession) -> str | None:
         """Return `privilege_of` the account of a session, as it was read with it."""
-        return self.privilege_of(live.record.account, live.standing, live.pointer, live.now)
+        return self.privilege_of(live.record.account, live.account_values, live.now)
 
-    def privilege_of(self, account: str, standing: Standing, pointer: Pointer, now: int) -> str | None:
+    def privilege_of(self, account: str, values: AccountValues, now: int) -> str | None:
         """Return role, verification and linked wallets as one word, or `None` if the role is not known: when it
         changes, so does the id of the session. Empty for an ordinary member without. `now` is in milliseconds since
         the epoch.
         """
+        standing, pointer = self.directory.standing_of(values), self.people.pointer_of(values)
         role = self.role(account, standing)
         if not role:
             return None

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 
 from ... import errors
 from ...errors import SessionsError
+from ...sessions import end_reasons
 from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
@@ -240,7 +241,7 @@ def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[t
     answer: Json = {}
     if status == errors.NotSignedIn.status:
         said += ["", "`reason` says why:", ""]
-        said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.meanings().items()]
         answer["headers"] = {
             "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }

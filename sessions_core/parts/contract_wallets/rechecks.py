@@ -9,14 +9,35 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
+
 from ...errors import RpcUnavailable
+from ...sessions.end_reasons import EndReason, register
 from ...sessions.flask_session import WalletSession
-from ...sessions.repository import Live, Record
+from ...sessions.record import EndedSession, LoadedSession, Section, SessionRecord
 from ...sign_in.accounts import stored
 from ...web.services import Services
 
-_REASON = "wallet_revoked"
+_REVOKED = register(EndReason("wallet_revoked", "the contract that is the account no longer accepts what was signed"))
 _TURN = 60  # seconds; longer than any question to a node, and when to try again one that could not be asked
+
+
+class ContractProof(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """What a contract accepted when its account last signed, and when it was last asked, in milliseconds since the
+    epoch; 0 for not since the sign-in. Empty for an account that is no contract.
+    """
+
+    message: str = ""
+    signature: bytes = b""
+    checked_at: int = 0
+
+
+PROOF = Section("contract_wallets", ContractProof)
+
+
+def keep_proof(record: SessionRecord, proof: ContractProof | None) -> None:
+    """Put what a contract has accepted just now into the record of its session; `None` if a key has signed."""
+    PROOF.put(record, proof or ContractProof())
 
 
 def check_when_due(ours: Services, current: WalletSession) -> None:
@@ -26,9 +47,9 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
     """
     live = _of_contract(current)
     # A time in the future is none that a clock of today wrote.
-    if live is None or 0 <= live.now - live.record.checked_at < ours.settings.contract_check_seconds * 1000:
+    if live is None or 0 <= live.now - _checked_at(live) < ours.settings.contract_check_seconds * 1000:
         return
-    if ours.records.spend(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
+    if ours.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
         with suppress(RpcUnavailable):  # it is in the log
             _ask(ours, current, live)
 
@@ -36,25 +57,27 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
 def check(ours: Services, current: WalletSession) -> None:
     """Ask the contract now, and end the session if it no longer accepts the signature. May raise `RpcUnavailable`."""
     live = _of_contract(current)
-    if live is not None and live.record.checked_at != live.now:  # not twice in one request
+    if live is not None and _checked_at(live) != live.now:  # not twice in one request
         _ask(ours, current, live)
 
 
-def _of_contract(current: WalletSession) -> Live | None:
+def _of_contract(current: WalletSession) -> LoadedSession | None:
     live = current.account_live
-    return live if live is not None and live.record.proof is not None else None
+    return live if live is not None and PROOF.of(live.record).message else None
 
 
-def _ask(ours: Services, current: WalletSession, live: Live) -> None:
-    proof = live.record.proof
-    assert proof is not None  # noqa: S101  # `_of_contract` saw to it
-    if ours.contracts.accepts(stored(live.record.account), *proof):
+def _checked_at(live: LoadedSession) -> int:
+    return PROOF.of(live.record).checked_at or live.record.signed_at
 
-        def note(record: Record) -> None:
-            record.checked_at = live.now
+
+def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:
+    proof = PROOF.of(live.record)
+    if ours.contracts.accepts(stored(live.record.account), proof.message, proof.signature):
+
+        def note(record: SessionRecord) -> None:
+            PROOF.put(record, msgspec.structs.replace(PROOF.of(record), checked_at=live.now))
 
         ours.store.amend(current, note)
         return
-    ours.lifecycle.revoke(live, _REASON)
-    current.lose(_REASON)
-    current.ended_handle = live.record.handle
+    ours.lifecycle.revoke(live, _REVOKED.name)
+    current.lose(EndedSession(_REVOKED.name, live.record.handle))
