@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sessions_core import errors
 from sessions_core.parts.api.openapi import document
 from sessions_core.parts.api.routes import RefreshRequest
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 from sessions_core.web.guards import public, sessionless
 from sessions_core.web.operation import described, operation
 

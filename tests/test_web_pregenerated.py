@@ -14,9 +14,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
@@ -25,7 +25,7 @@ from .logs import everything_logged
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
-MARKER = "__Host-session-share"
+MARKER = "__Host-share"
 WALLETS, SIGN = "/api/auth/wallets", "/api/auth/wallets/sign"
 EXPORT, DELETE = "/session/wallet/export", "/session/wallet/delete"
 

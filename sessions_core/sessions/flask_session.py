@@ -343,11 +343,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
         # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
-        stem = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
-        self.cookie_name = stem
-        self.browser_cookie_name = f"{stem}-browser"
-        self.ended_cookie_name = f"{stem}-ended"
-        self.share_cookie_name = f"{stem}-share"
+        host = "__Host-" if settings.cookie_secure else ""
+        own = "" if settings.cookie_name == "session" else f"{settings.cookie_name}-"
+        self.cookie_name = host + settings.cookie_name
+        self.browser_cookie_name = f"{host}{own}browser"
+        self.ended_cookie_name = f"{host}{own}ended"
+        self.share_cookie_name = f"{host}{own}share"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 

@@ -62,8 +62,8 @@ def watch(app: Flask) -> None:
             _refuse_name(name, blueprint)
         register_blueprint(blueprint, **options)
 
-    app.add_url_rule = add  # type: ignore[method-assign,assignment]
-    app.register_blueprint = register  # type: ignore[method-assign]
+    app.add_url_rule = add  # type: ignore[method-assign]
+    app.register_blueprint = register  # type: ignore[method-assign,assignment]
 
 
 def _refuse_name(name: str, theirs: Blueprint) -> None:
