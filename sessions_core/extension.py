@@ -336,7 +336,7 @@ def _keep_what_happens(app: Flask) -> None:
 
     # Held weakly, and by the application: it ends with that.
     events.happened.connect(keep, weak=True)
-    app.extensions["wallet_sessions_keeper"] = keep
+    app.extensions["sessions_core_keeper"] = keep
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:

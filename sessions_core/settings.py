@@ -81,7 +81,7 @@ class Settings:
 
     redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
-    redis_prefix: str = "wallet:"
+    redis_prefix: str = "sessions_core:"
     """What every key begins with."""
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""

@@ -39,7 +39,7 @@ from ..storage.server_processes import Servers
 
 logger = logging.getLogger(__name__)
 
-EXTENSION = "wallet_sessions"
+EXTENSION = "sessions_core"
 
 P = TypeVar("P", bound=Part)
 
