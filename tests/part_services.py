@@ -29,4 +29,4 @@ def linked_accounts_of(of: Services | Flask) -> AccountLinking:
 
 
 def _services(of: Services | Flask) -> Services:
-    return of.extensions["wallet_sessions"] if isinstance(of, Flask) else of
+    return of.extensions["sessions_core"] if isinstance(of, Flask) else of

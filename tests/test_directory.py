@@ -25,7 +25,7 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
 from .constants import ALICE_ACCOUNT as ALICE
-from .constants import ANOTHER, DAY
+from .constants import ANOTHER, DAY, REDIS_PREFIX
 from .constants import BOB_ACCOUNT as BOB
 from .part_services import roles_of
 from .servers import Server, running
@@ -189,14 +189,14 @@ def test_fresh_accounts_which_cost_nothing_do_not_fill_redis(
         while services.repository.time() == now:
             pass  # of two in one millisecond either may be the later
     assert [member.account for member in people.seen()] == [some_account(number) for number in range(11, 6, -1)]
-    assert redis.zcard("wallet:{directory}:seen") == redis.hlen("wallet:{directory}:names") == 5
+    assert redis.zcard(f"{REDIS_PREFIX}{{directory}}:seen") == redis.hlen(f"{REDIS_PREFIX}{{directory}}:names") == 5
 
 
 def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
     make_app: Callable[..., Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
-        people: AccountRoles = roles_of(make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"])
+        people: AccountRoles = roles_of(make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"])
         server.stop()
         caplog.set_level(logging.WARNING)
         people.note_sign_in(str(ALICE))
@@ -216,7 +216,7 @@ def test_redis_shows_neither_accounts_nor_roles(people: AccountRoles, redis: Red
     people.note_sign_in(str(ALICE))
     people.assign(ALICE, "admin")
     people.verify(BOB, "lic_secret", "licensed", 30)
-    redis.delete("wallet:{directory}:seen")  # a sorted set, of tags
+    redis.delete(f"{REDIS_PREFIX}{{directory}}:seen")  # a sorted set, of tags
     found = everything(redis).lower()
     for text in (ALICE.address, BOB.address, "admin", "lic_secret", "licensed"):
         assert text.lower().encode() not in found
@@ -240,8 +240,8 @@ def test_an_entry_that_was_made_up_is_left_out(
     people.assign(ALICE, "admin")
     people.note_sign_in(str(ALICE))
     for key in ("decided", "names"):
-        redis.hset(f"wallet:{{directory}}:{key}", "made up", b"\xff" * 60)
-    redis.zadd("wallet:{directory}:seen", {"made up": 2**50, "without a name": 2**50})
+        redis.hset(f"{REDIS_PREFIX}{{directory}}:{key}", "made up", b"\xff" * 60)
+    redis.zadd(f"{REDIS_PREFIX}{{directory}}:seen", {"made up": 2**50, "without a name": 2**50})
     assert [member.account for member in people.decided()] == [str(ALICE)]
     assert [member.account for member in people.seen()] == [str(ALICE)]
     assert people.reencrypt() == 0
@@ -282,7 +282,7 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = roles_of(rotated())
-    redis.hset("wallet:{directory}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
+    redis.hset(f"{REDIS_PREFIX}{{directory}}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
     assert roles_of(rotated(())).reencrypt() == 0
     assert people.status(ALICE).role == "admin"
 
@@ -315,7 +315,7 @@ def test_roles_work_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    people: AccountRoles = roles_of(app.extensions["wallet_sessions"])
+    people: AccountRoles = roles_of(app.extensions["sessions_core"])
     people.note_sign_in(str(BOB))
     people.assign(ALICE, "admin")
     people.verify(BOB, "lic_1", "licensed", 30)
@@ -325,6 +325,6 @@ def test_roles_work_on_cluster_and_sentinel(
     }
     assert [member.account for member in people.seen()] == [str(BOB)]
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
-    rotated = roles_of(make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"])
+    rotated = roles_of(make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["sessions_core"])
     assert rotated.reencrypt() == 5
     assert rotated.reencrypt() == 0

@@ -302,7 +302,7 @@ def test_json_client_repeats_the_refused_request_unchanged(
     person = Visitor(app)
     person.sign_in(wallet)
     headers = {"X-CSRFToken": person.token("/session")}
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     roles_of(services).assign(parse(wallet.account()), "admin")
     answer = person.json("/pay", "POST", json={}, headers=headers)
     assert answer.get_json()["error"]["code"] == "step_up_required"

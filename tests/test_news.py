@@ -22,7 +22,7 @@ from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
-from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
+from .constants import ALICE, ANOTHER, BOB, DAY, REDIS_PREFIX, VALIDATE
 from .new_sessions import used_from
 from .part_services import recent_sign_ins_of
 from .servers import Server, commands_run, running
@@ -169,7 +169,9 @@ def test_sign_in_is_never_told_to_another_account(
     begin(ALICE)
     assert told(theirs) == []
     assert len(told(mine)) == 1
-    redis.copy(f"wallet:{{{account_tag(ALICE)}}}:news", f"wallet:{{{account_tag(BOB)}}}:news", replace=True)
+    redis.copy(
+        f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", f"{REDIS_PREFIX}{{{account_tag(BOB)}}}:news", replace=True
+    )
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
@@ -179,7 +181,7 @@ def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[...,
 
 
 def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
-    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["sessions_core"]
     account = parse(ALICE)
     for _ in range(50):
         redis.flushall()
@@ -224,7 +226,7 @@ def test_recent_sign_ins_expire_in_redis_after_a_day(
 
 def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
-    value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
+    value = redis.get(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
     for secret in (live.record.handle, "203.0.113.7", "Firefox", "MetaMask"):
         assert secret.encode() not in stored
@@ -235,7 +237,7 @@ def test_corrupted_recent_sign_ins_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
-    redis.set(f"wallet:{{{account_tag(ALICE)}}}:news", value)
+    redis.set(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", value)
     assert told(live) == []
     other = begin()
     assert told(live) == [other.record.handle]
@@ -245,7 +247,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
-    key = f"wallet:{{{account_tag(ALICE)}}}:news"
+    key = f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news"
     redis.delete(key)
     redis.hset(key, "a", "b")
     assert told(live) == []
@@ -256,7 +258,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
 def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     """And no sign-in is stored without being told: both are one step."""
     with running(Server(tmp_path / "redis")) as server:
-        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
+        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
         live = services.lifecycle.start(parse(ALICE), services.policy.standard)
         with server.client() as client:
             client.config_set("maxmemory", "1")
@@ -300,7 +302,7 @@ def test_secret_rotation_keeps_recent_sign_ins(
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
     found = services.repository.load(live.id, "never")
@@ -365,7 +367,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Any
 ) -> None:
     app = make_app(SESSIONS_CORE_ABSOLUTE_SECONDS=7 * DAY, SESSIONS_CORE_IDLE_SECONDS=2 * DAY)
-    person, services = Visitor(app), app.extensions["wallet_sessions"]
+    person, services = Visitor(app), app.extensions["sessions_core"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
     services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
@@ -598,7 +600,7 @@ def test_without_redis_the_page_is_503_without_a_notice(
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
         app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-        person, services = Visitor(app), app.extensions["wallet_sessions"]
+        person, services = Visitor(app), app.extensions["sessions_core"]
         person.sign_in(wallet)
         live = services.lifecycle.start(parse(wallet.account()), services.policy.standard)
         token = person.token("/session")

@@ -32,7 +32,7 @@ from sessions_core.web.services import Services
 
 from .actors import together
 from .constants import ALICE_ACCOUNT as ALICE
-from .constants import ANOTHER
+from .constants import ANOTHER, REDIS_PREFIX
 from .constants import BOB_ACCOUNT as BOB
 from .constants import CAROL_ACCOUNT as CAROL
 from .part_services import linked_accounts_of, roles_of
@@ -538,7 +538,7 @@ def test_account_link_can_not_be_copied_to_another_account(
 
 def test_linked_accounts_can_not_be_copied_to_another_user(people: AccountLinking, redis: Redis) -> None:
     one, other = people.link(BOB, by=ALICE), people.link(DAVE, by=CAROL)
-    redis.copy(f"wallet:{{{one.id}}}:accounts", f"wallet:{{{other.id}}}:accounts", replace=True)
+    redis.copy(f"{REDIS_PREFIX}{{{one.id}}}:accounts", f"{REDIS_PREFIX}{{{other.id}}}:accounts", replace=True)
     assert people.user(ALICE) == one
     assert alone(people, CAROL)
     assert alone(people, DAVE)
@@ -621,7 +621,7 @@ def test_linking_works_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     people: AccountLinking = linked_accounts_of(
-        make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["wallet_sessions"]
+        make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["sessions_core"]
     )
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=ALICE)
@@ -630,8 +630,6 @@ def test_linking_works_on_cluster_and_sentinel(
     assert people.user(ALICE) == User(derived_user_id(str(ALICE)), (CAROL, ALICE))
     consistent(people, ALICE, BOB, CAROL)
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
-    rotated = linked_accounts_of(
-        make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"]
-    )
+    rotated = linked_accounts_of(make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["sessions_core"])
     assert rotated.reencrypt() == 4
     assert rotated.reencrypt() == 0

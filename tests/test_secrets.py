@@ -15,9 +15,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -302,7 +302,7 @@ def test_step_up_leaks_no_secret(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     """No log, event, Redis value or address holds one."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     with everything_logged() as logged:
         confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
@@ -343,7 +343,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
     """No other answer holds the signed proof or a field of the form."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
     assert len(person.answers) > 60
@@ -363,7 +363,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
 def test_no_full_address_is_kept_where_the_settings_shorten_it(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     people = Confirmer(clinic), Confirmer(clinic, "2001:db8:85a3:1234:5678:8a2e:370:7334")
     with everything_logged() as logged:
         for person in people:

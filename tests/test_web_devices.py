@@ -17,11 +17,11 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
@@ -156,7 +156,7 @@ def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_ti
 
 def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     started = {
         services.lifecycle.start(parse(wallet.account()), services.policy.standard).record.handle for _ in range(59)
@@ -183,7 +183,7 @@ def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask],
 def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     """Of our own time: on a busy machine others have theirs in between."""
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
@@ -437,7 +437,7 @@ def test_failed_sign_out_keeps_the_cookie(
     """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")

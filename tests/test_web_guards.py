@@ -904,7 +904,7 @@ def test_shortened_address_in_the_same_network_is_no_move(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     visitor, pass_time = Visitor(app), TimeMachine(app, redis, clock)
     visitor.session_id = services.lifecycle.start(
         parse(wallet.account()),

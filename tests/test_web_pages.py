@@ -18,11 +18,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import errors, events, public, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
 from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -30,6 +30,7 @@ from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, han
 from .answers import code_on_page as code_of
 from .answers import data_of
 from .changed_texts import CHANGES
+from .constants import REDIS_PREFIX
 from .ethereum_signatures import other_encodings
 from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
@@ -260,7 +261,7 @@ def test_one_nonce_mints_one_session_under_a_race(app: Flask, visitor: Visitor, 
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [303] + [400] * 19
-    assert len(redis.keys("wallet:*:session:*")) == 1
+    assert len(redis.keys(f"{REDIS_PREFIX}*:session:*")) == 1
     assert sum(racer.client.get_cookie(SESSION_COOKIE) is not None for racer in racers) == 1
 
 
@@ -1051,7 +1052,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     back = embedded.start(tmp_path / "redis")
     try:
         assert back.url == server.url
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
@@ -1073,7 +1074,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert response.headers.getlist("Set-Cookie") == []
     burnt = snapshot(redis).keys() - before.keys()
-    assert [key.startswith(b"wallet:nonce:") for key in burnt] == [True]
+    assert [key.startswith(f"{REDIS_PREFIX}nonce:".encode()) for key in burnt] == [True]
 
 
 def test_a_view_that_redirects_is_left_alone(app: Flask, visitor: Visitor, wallet: Wallet) -> None:

@@ -14,10 +14,10 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
@@ -625,7 +625,7 @@ def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., 
     production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
-        assert app.extensions["wallet_sessions"].settings.pregenerated_chain == chain
+        assert app.extensions["sessions_core"].settings.pregenerated_chain == chain
 
 
 def test_without_redis_each_step_is_a_503_and_nothing_is_lost(make_app: Callable[..., Flask], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, ApiClient, Visitor, Wallet
 from .answers import error_of, session_cookies
-from .constants import MINUTE
+from .constants import MINUTE, REDIS_PREFIX
 from .evm import CHAIN, Anvil
 from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
@@ -821,7 +821,7 @@ def test_stolen_refresh_token_ends_the_session(
     pass_time(60)
     happened.clear()
     channel = redis.pubsub(ignore_subscribe_messages=True)
-    channel.subscribe("wallet:ended")
+    channel.subscribe(f"{REDIS_PREFIX}ended")
     channel.get_message(timeout=5)
     assert error_of(used.exchange(used.refresh_token)) == (401, "session_invalid", "token_reused")
     assert [event.name for event in happened][:2] == ["session.ended", "token.reused"]
@@ -963,7 +963,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     server: Server, make_app: Callable[..., Flask], wallet: Wallet
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     client = ApiClient(app)
     client.sign_in(wallet)
     text = client.challenge(account=wallet.account())

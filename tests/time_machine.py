@@ -63,7 +63,7 @@ def finish_looking(readiness: Readiness, seconds: float) -> str | None:
 
 class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         self._repository = services.repository
         self._signing_keys = services.signing_keys
         self._standings = roles_of(services)._values

@@ -29,7 +29,6 @@ from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenge, Challenges
-from ..sign_in.rate_limits import RateLimits
 from ..sign_in.user import User, derived_user_id
 from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
@@ -38,7 +37,7 @@ from . import schemas
 
 logger = logging.getLogger(__name__)
 
-EXTENSION = "wallet_sessions"
+EXTENSION = "sessions_core"
 _OWN_PAGE = MenuEntry("Session", "sessions.status", order=10)
 
 P = TypeVar("P", bound=Part)
@@ -66,7 +65,6 @@ class Services:
     servers: Servers
     census: Census
     readiness: Readiness
-    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     requests: KeyRing

@@ -28,7 +28,7 @@ from ...web.schemas import Failure, SessionState, as_json
 from ...web.services import EXTENSION, Services, services
 from .routes import ChallengeRequest
 
-_CACHE = "wallet_sessions_openapi"
+_CACHE = "sessions_core_openapi"
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
 _JSON = "application/json"

@@ -93,7 +93,7 @@ class Devices(Part):
         """Return the sign-ins elsewhere."""
         return {"sign_ins_elsewhere": [each.as_answer() for each in self.elsewhere(view)]}
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep where the user signed in."""
         from ...web import request_client
 
