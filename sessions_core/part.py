@@ -68,6 +68,8 @@ class Part:
     """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Parts that this one works with where they are loaded, and does without where they are not."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None

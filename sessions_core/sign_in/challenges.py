@@ -13,7 +13,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -34,10 +34,12 @@ from ..errors import (
     UriMismatch,
     VersionUnsupported,
 )
-from ..sessions.repository import SessionRepository
-from ..settings import Settings
 from . import messages, verifiers
 from .accounts import Account, parse
+
+if TYPE_CHECKING:
+    from ..sessions.repository import SessionRepository
+    from ..settings import Settings
 
 SIGN_IN, API, CONFIRM, LINK = "sign-in", "api", "confirm", "link"
 

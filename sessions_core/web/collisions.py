@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
+from flask.sansio.blueprints import Blueprint
 from werkzeug.routing import Rule
 
 from ..errors import Misconfigured
