@@ -282,7 +282,6 @@ ENDINGS = {
     "everywhere": "the account signed out everywhere",
     "revoked": "it was ended from elsewhere",
     "limit": "newer sessions of the account took its place: 20 at once are the limit",
-    "wallet_revoked": "the contract that is the account no longer accepts what was signed",
     "wallet_unlinked": "the account was unlinked from its person",
     "share_gone": "its browser no longer holds its half of a pre-generated wallet",
     "wallet_deleted": "its pre-generated wallet was deleted",
@@ -290,7 +289,7 @@ ENDINGS = {
     "token": "the token is not one of ours, or not for this use; or it has run out",
     "unknown": "there is no such session, its record was lost, or can't be opened",
 }
-"""What the `reason` of a 401 says. Code of the application may end sessions for others."""
+"""What the `reason` of a 401 says; parts add theirs (`Part.end_reasons`), and so may code of the application."""
 
 
 # -- Signing in --------------------------------------------------------------------------------------------
@@ -442,48 +441,6 @@ class CanisterSignatureUnsupported(SignInRefused):
     message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
 
 
-class ContractWalletUnsupported(SignInRefused):
-    """A signature that no key can have made, and its network has no RPC URL."""
-
-    code = "contract_wallet_unsupported"
-    message = (
-        "That looks like the signature of a smart-contract wallet, which we can't check on that network. "
-        "Switch the network in your wallet, or use an account with a key of its own."
-    )
-
-
-class ContractWalletMissing(SignInRefused):
-    """A signature that no key can have made, and no contract at the account on its network."""
-
-    code = "contract_wallet_missing"
-    message = (
-        "That looks like the signature of a smart-contract wallet, but at that address there is none on that "
-        "network. Switch to the network that your wallet is set up on."
-    )
-
-
-class ContractWalletRefused(SignInRefused):
-    """The account is a contract, and it does not accept the signature."""
-
-    code = "contract_wallet_refused"
-    message = (
-        "The account is a smart contract, and it does not accept that signature. Check that enough of its owners "
-        "have signed, and which account is active in your wallet."
-    )
-
-
-class ContractWalletSilent(SignInRefused):
-    """The account is a contract that returns nothing when it is asked: most often it has no `isValidSignature`
-    (ERC-1271), as a Safe without a fallback handler.
-    """
-
-    code = "contract_wallet_silent"
-    message = (
-        "The account is a smart contract that gives no answer about signatures (ERC-1271). A Safe needs its fallback "
-        "handler for that. Set it up, or use another account."
-    )
-
-
 class ShareMismatch(SignInRefused):
     """The two shares of a pre-generated wallet do not make its key, or the server's is gone."""
 
@@ -549,13 +506,13 @@ class AccountInUse(LinkRefused):
 # -- What the service depends on ---------------------------------------------------------------------------
 
 
-class RpcUnavailable(SessionsError):
-    """Only the account's network can tell whether a signature is good, and its node did not answer, or not usably."""
+class VerificationUnavailable(SessionsError):
+    """Whether a signature is good can't be decided right now: what has to be asked about it does not answer."""
 
-    code = "rpc_unavailable"
+    code = "verification_unavailable"
     status = 503
-    title = "Your wallet's network is out of reach"
-    message = "Only your wallet's network can check that signature, and we can't reach it. Try again in a moment."
+    title = "That signature can't be checked right now"
+    message = "What we have to ask about that signature does not answer. Try again in a moment."
 
 
 class StoreUnavailable(SessionsError):
@@ -609,5 +566,5 @@ def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
 
 
 def catalogue() -> dict[str, type[SessionsError]]:
-    """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
+    """Return every public error class by its code, those of parts included; `docs/errors.md` lists them."""
     return {error.code: error for error in family(SessionsError)}

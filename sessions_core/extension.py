@@ -25,7 +25,6 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
-from .parts.contract_wallets.contracts import Contracts
 from .parts.internet_computer import canisters
 from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
@@ -38,7 +37,7 @@ from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import Records
 from .sessions.sweeper import Janitor
-from .settings import PREFIX, Settings, read
+from .settings import PREFIX, Settings
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -114,6 +113,7 @@ class WalletSessions:
         _development_secret(app)
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
+        options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
@@ -135,7 +135,6 @@ class WalletSessions:
         tokens = Tokens(settings, signing_keys, self._clock)
         store = SessionStore(app, records, settings, tokens)
         janitor = Janitor(link, keys, records)
-        contracts = Contracts(settings)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
@@ -152,7 +151,6 @@ class WalletSessions:
             refresh=Refresh(records),
             signing_keys=signing_keys,
             challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
-            contracts=contracts,
             directory=Directory(link, keys, records, settings),
             people=People(link, keys, records, settings),
             janitor=janitor,
@@ -178,7 +176,7 @@ class WalletSessions:
         app.register_blueprint(api)
         cli.register(app)
         for each in parts:
-            _load(app, services, each)
+            _load(app, services, each, options[each.name])
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
@@ -193,9 +191,8 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _load(app: Flask, services: Services, part: type[Part]) -> None:
+def _load(app: Flask, services: Services, part: type[Part], options: Any) -> None:
     """Make the part's instance for this application, and register what it brings."""
-    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
     loaded = services.parts[part.name] = part(services, options)
     loaded.setup(app)
     own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)

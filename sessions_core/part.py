@@ -24,7 +24,7 @@ from flask import Blueprint, Flask
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ class Part:
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
-    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration.
+
+    Its method `refuse_unsafe(settings)`, if it has one, raises `Misconfigured` for what the site must not start with.
+    """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
@@ -85,7 +88,11 @@ class Part:
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+    """Templates for the kernel's pages: slot → template. Some are included where the page leaves room:
+
+    - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
+    - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    """
 
     def __init__(self, services: Services, options: Any = None) -> None:
         self.services = services
@@ -206,6 +213,19 @@ def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
         for verifier in part.verifiers:
             verifiers.register(verifier)
     return ordered
+
+
+def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings) -> Any:
+    """Return the part's own settings, read from a Flask configuration; `None` if it has none.
+
+    Raises `Misconfigured` for wrong types and every unsafe value.
+    """
+    if part.settings is None:
+        return None
+    options = part.settings(**read(part.settings, config))
+    if hasattr(options, "refuse_unsafe"):
+        options.refuse_unsafe(settings)
+    return options
 
 
 def _class_of(name: str) -> type[Part]:

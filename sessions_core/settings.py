@@ -63,13 +63,6 @@ class Settings:
     chains: tuple[str, ...] = field(default_factory=default_chains)
     """CAIP-2 ids that may sign in, each of a part that is loaded; by default those that the parts name."""
 
-    rpc_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
-    rpc_timeout_ms: int = 3000
-    """How long one question to a node may take in all, in milliseconds."""
-    contract_check_seconds: int = 15 * MINUTE
-    """How often a contract is asked whether it still accepts the signature of a session that is in use."""
-
     pregenerated_wallets: bool | None = None
     """Whether people may try the site with a wallet that is made for them; None: in development only."""
     pregenerated_days: int = 30
@@ -246,7 +239,6 @@ class Settings:
             )
         self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
-        self._refuse_unsafe_nodes()
         self._refuse_unsafe_identity()
         self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
@@ -281,23 +273,9 @@ class Settings:
                 'such as "eip155:11155111". Add one, or remove it.'
             )
 
-    def _refuse_unsafe_nodes(self) -> None:
-        # The sentences leave the URL out: it may hold a key, and they end up in logs.
-        for chain_id, url in self.rpc_urls.items():
-            if not chain_id.startswith("eip155:") or chain_id not in self.chains:
-                raise Misconfigured(
-                    f"{PREFIX}RPC_URLS names {chain_id!r}. It takes eip155 chains that {PREFIX}CHAINS has: "
-                    "add it there, or remove it here."
-                )
-            if not _is_safe_url(url, plain=self.development):
-                raise Misconfigured(
-                    f"{PREFIX}RPC_URLS has no good URL for {chain_id}. Write it like https://rpc.example.org/key, in "
-                    "ASCII, without user and fragment; http:// is for this machine in development only."
-                )
-
     def _refuse_unsafe_identity(self) -> None:
         url, _, fragment = self.internet_identity_url.partition("#")
-        safe = _is_safe_url(url, plain=self.development) and _FRAGMENT.fullmatch(fragment)
+        safe = is_safe_url(url, plain=self.development) and _FRAGMENT.fullmatch(fragment)
         if self.internet_identity_url and not safe:
             raise Misconfigured(
                 f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
@@ -306,7 +284,7 @@ class Settings:
 
     def _refuse_unsafe_report_url(self) -> None:
         url = self.csp_report_url
-        safe = _PATH.fullmatch(url) or _is_safe_url(url, plain=self.development)
+        safe = _PATH.fullmatch(url) or is_safe_url(url, plain=self.development)
         # A semicolon or a comma would end the directive, or the header.
         if url and (not safe or set(url) & set(";,")):
             raise Misconfigured(
@@ -326,7 +304,7 @@ class Settings:
         for name, least, most in (
             ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
-            # A contract wallet of several owners needs all of their signatures in that time.
+            # A wallet of several owners needs the signatures of all of them in that time.
             ("challenge_seconds", 30, DAY),
             ("confirm_seconds", 30, DAY),
             ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
@@ -338,12 +316,9 @@ class Settings:
             ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("revocation_replicas", 0, 10),
-            ("rpc_timeout_ms", 100, 10_000),
-            ("contract_check_seconds", MINUTE, DAY),
             ("trusted_proxies", 0, 10),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+            refuse_outside(self, name, least, most)
 
     def _refuse_unsafe_pair(self, idle: str, absolute: str) -> None:
         if getattr(self, idle) > getattr(self, absolute):
@@ -366,6 +341,12 @@ def read(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(key, config[key], hints[name]) for name, key in keys if key in config}
 
 
+def refuse_outside(settings: object, name: str, least: int, most: int) -> None:
+    """Raise `Misconfigured` if a number of the settings is not between its limits."""
+    if not least <= getattr(settings, name) <= most:
+        raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+
 def _canonical(origin: str) -> str | None:
     """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
     try:
@@ -379,7 +360,7 @@ def _canonical(origin: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
-def _is_safe_url(url: str, plain: bool) -> bool:
+def is_safe_url(url: str, plain: bool) -> bool:
     """Whether a URL without fragment is one to rely on; over plain http only if `plain`, and only on this machine."""
     try:
         parts = urlsplit(url)
@@ -399,7 +380,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if hint == Mapping[str, str]:
         if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
             return MappingProxyType(dict(value))
-        raise Misconfigured(f'{key} must be a mapping such as {{"eip155:1": "https://rpc.example.org/key"}}.')
+        raise Misconfigured(f'{key} must be a mapping such as {{"name": "value"}}, of strings to strings.')
     if hint in _STRINGS and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if hint == _STRINGS[1] and value is None:

@@ -22,7 +22,6 @@ from sessions_core.parts.internet_computer import canisters
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import embedded
-from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -30,6 +29,7 @@ from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, han
 from .answers import code_on_page as code_of
 from .answers import data_of
 from .changed_texts import CHANGES
+from .claims import told_reasons
 from .ethereum_signatures import other_encodings
 from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
@@ -871,7 +871,7 @@ def told(page: str) -> str | None:
 
 
 @pytest.mark.parametrize("path", ["/signed-out", "/sign-in"])
-@pytest.mark.parametrize("reason", [*REASONS, "", "<script>", "x" * 500, "\0", "__class__"])
+@pytest.mark.parametrize("reason", [*told_reasons(), "", "<script>", "x" * 500, "\0", "__class__"])
 def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path: str, reason: str) -> None:
     """Anybody can write an address: "ended from elsewhere" would send people to look for thieves."""
     with unchanged(redis):
@@ -882,16 +882,16 @@ def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path:
     assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-browser" not in each] == []
 
 
-@pytest.mark.parametrize("reason", [*sorted({*REASONS} - {"rotated"}), "a reason of the application"])
+@pytest.mark.parametrize("reason", [*sorted({*told_reasons()} - {"rotated"}), "a reason of the application"])
 def test_the_page_says_why_the_session_of_its_cookie_ended(
     visitor: Visitor, wallet: Wallet, services: Services, reason: str
 ) -> None:
     handle = handle_of_session(visitor, wallet)
     services.lifecycle.revoke_handle(parse(wallet.account()), handle, reason)
-    expected = reason if reason in REASONS else "unknown"
+    expected = reason if reason in told_reasons() else "unknown"
     for path in ("/signed-out", "/signed-out?reason=absolute", "/signed-out?session_type=professional"):
         assert told(visitor.get(path).get_data(as_text=True)) == expected
-    shown = reason if reason in REASONS else None
+    shown = reason if reason in told_reasons() else None
     assert told(visitor.get("/sign-in?reason=absolute").get_data(as_text=True)) == shown
     assert told(visitor.get("/sign-in").get_data(as_text=True)) is None
 

@@ -28,10 +28,10 @@ pages = Blueprint("sessions", __name__, template_folder="../templates")
 
 REASONS = (
     *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
+    *("wallet_changed", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
     "unknown",
 )
-"""Those that people are told in words of their own."""
+"""Those of the kernel that users are told in words of their own; parts bring further ones with theirs."""
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -113,7 +113,12 @@ def sign_in_post() -> ResponseReturnValue:
     )
     try:
         live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
-    except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
+    except (
+        errors.SignInRefused,
+        errors.RateLimited,
+        errors.VerificationUnavailable,
+        errors.StoreUnavailable,
+    ) as error:
         error_handlers.note(error)
         return _refused(error)
     wallet_session().adopt(live)
@@ -288,4 +293,5 @@ def _kind(name: str) -> dict[str, str | int]:
 
 
 def _known(reason: str | None) -> str | None:
-    return reason if reason in REASONS else None
+    of_parts = {each for part in services().parts.values() for each in part.end_reasons}
+    return reason if reason in REASONS or reason in of_parts else None

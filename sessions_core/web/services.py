@@ -11,13 +11,12 @@ from flask import Flask, current_app
 
 from ..access.actions import Actions
 from ..access.policy import Policy
-from ..errors import SessionsError
-from ..part import MenuEntry, Part
+from ..errors import ENDINGS, SessionsError
+from ..part import MenuEntry, Part, folder
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
 from ..parts.api.signing_keys import SigningKeys
-from ..parts.contract_wallets.contracts import Contracts
 from ..parts.linked_wallets.linked_accounts import People
 from ..parts.linked_wallets.user import Pointer
 from ..parts.operations.readiness import Readiness
@@ -55,7 +54,6 @@ class Services:
     refresh: Refresh
     signing_keys: SigningKeys
     challenges: Challenges
-    contracts: Contracts
     directory: Directory
     people: People
     janitor: Janitor
@@ -95,6 +93,15 @@ class Services:
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
         return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
+
+    def end_reasons(self) -> dict[str, str]:
+        """Return why sessions end: each reason of the kernel and the loaded parts → what it means."""
+        return ENDINGS | {reason: said for each in self.parts.values() for reason, said in each.end_reasons.items()}
+
+    def can_raise(self, error: type[SessionsError]) -> bool:
+        """Whether an error is the kernel's, the application's, or of a part that is loaded."""
+        of_part = error.__module__.startswith(f"{folder.__name__}.")
+        return not of_part or any(error in each.errors for each in self.parts.values())
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""

@@ -35,7 +35,7 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
 
     With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
     takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
+    `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
     may be spent.
     """
     rate_limit.spend("sign_ins")

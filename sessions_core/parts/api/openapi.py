@@ -108,8 +108,9 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    for status, refusals in _by_status(_refusals(access, told, method)).items():
-        found["responses"][str(status)] = _refused(status, refusals, schema_of)
+    ours: Services = app.extensions[EXTENSION]
+    for status, refusals in _by_status(filter(ours.can_raise, _refusals(access, told, method))).items():
+        found["responses"][str(status)] = _refused(status, refusals, schema_of, ours.end_reasons())
     return found
 
 
@@ -203,6 +204,8 @@ def _answered(told: Operation, schema_of: dict[type, Json]) -> Json:
 def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[SessionsError]]:
     """Yield what a route may be refused for: by its view, by the guard, and by what they depend on."""
     yield from told.refusals
+    for each in {errors.SignInRefused, errors.VerificationUnavailable} & set(told.refusals):
+        yield from errors.family(each)  # with those of parts, which may have been imported after the view
     yield from (errors.HostUntrusted, SessionsError)
     if access.reads:
         yield errors.StoreUnavailable
@@ -217,7 +220,7 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.PermissionDenied
     if told.confirms or access.fresh is not None:
         yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
-        yield from (errors.RpcUnavailable, errors.BodyMalformed)
+        yield from (*errors.family(errors.VerificationUnavailable), errors.BodyMalformed)
     if told.query is not None:
         yield errors.BadRequest
     if told.body is not None:
@@ -231,12 +234,14 @@ def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[S
     return found
 
 
-def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json]) -> Json:
+def _refused(
+    status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json], end_reasons: dict[str, str]
+) -> Json:
     said = [f"- `{each.code}`: {each.message}" for each in refusals]
     answer: Json = {}
     if status == errors.NotSignedIn.status:
         said += ["", "`reason` says why:", ""]
-        said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.items()]
         answer["headers"] = {
             "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }

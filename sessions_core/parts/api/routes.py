@@ -26,7 +26,6 @@ from ...errors import (
     NotSignedIn,
     PermissionDenied,
     RateLimited,
-    RpcUnavailable,
     SessionExpired,
     SessionInvalid,
     SignatureMalformed,
@@ -34,6 +33,7 @@ from ...errors import (
     SignOutIncomplete,
     TokenExpired,
     TokenInvalid,
+    VerificationUnavailable,
     family,
 )
 from ...sessions import user_agent
@@ -162,7 +162,9 @@ def find_account(body: AccountRequest) -> AccountFound:
 
 @api.post("/sessions")
 @public(slides=False, csrf=False)
-@operation(RateLimited, *family(SignInRefused), PermissionDenied, RpcUnavailable, status=201, by_signature=True)
+@operation(
+    RateLimited, *family(SignInRefused), PermissionDenied, VerificationUnavailable, status=201, by_signature=True
+)
 def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.

@@ -1,0 +1,1 @@
+"""Tests of single parts, and of leaving them out."""
