@@ -272,26 +272,6 @@ class ConfirmationUnclear(BadRequest):
     )
 
 
-ENDINGS = {
-    "no_token": "no session cookie and no bearer came along",
-    "idle": "no activity for the idle time",
-    "absolute": "the session reached its longest age",
-    "signed_out": "somebody signed out with it",
-    "replaced": "the same browser signed in again",
-    "rotated": "the session got a new id, or is about to, and this one is good no more or came from another browser",
-    "everywhere": "the account signed out everywhere",
-    "revoked": "it was ended from elsewhere",
-    "limit": "newer sessions of the account took its place: 20 at once are the limit",
-    "wallet_unlinked": "the account was unlinked from its person",
-    "share_gone": "its browser no longer holds its half of a pre-generated wallet",
-    "wallet_deleted": "its pre-generated wallet was deleted",
-    "token_reused": "one of its refresh tokens came from two: a copy exists",
-    "token": "the token is not one of ours, or not for this use; or it has run out",
-    "unknown": "there is no such session, its record was lost, or can't be opened",
-}
-"""What the `reason` of a 401 says; parts add theirs (`Part.end_reasons`), and so may code of the application."""
-
-
 # -- Signing in --------------------------------------------------------------------------------------------
 
 

@@ -25,28 +25,41 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
+from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import People
+from .parts.linked_wallets.linked_accounts import PERSON, People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
+from .parts.roles.roles import STANDING, Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
-from .sessions.repository import Records
-from .sessions.sweeper import Janitor
+from .sessions.repository import SessionRepository
+from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
 from .storage import embedded, secret_file
-from .storage.connection import Link
+from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import assets, cli, csrf, error_handlers, guards, logs, request_client, session_view
+from .web import (
+    assets,
+    cli,
+    collisions,
+    csrf,
+    declarations,
+    error_handlers,
+    guards,
+    logs,
+    request_client,
+    session_view,
+    users,
+)
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
@@ -61,7 +74,7 @@ logger = logging.getLogger(__name__)
 _IGNORED = {
     "PERMANENT_SESSION_LIFETIME": "set SESSIONS_CORE_IDLE_SECONDS and SESSIONS_CORE_ABSOLUTE_SECONDS",
     "SESSION_PERMANENT": "the user decides that on the sign-in page",
-    "SESSION_COOKIE_NAME": "the cookie is called __Host-session, which other hosts can't set",
+    "SESSION_COOKIE_NAME": "set SESSIONS_CORE_COOKIE_NAME; it is put behind __Host-, which other hosts can't set",
     "SESSION_COOKIE_DOMAIN": "a __Host- cookie belongs to one host",
     "SESSION_COOKIE_PATH": "a __Host- cookie is for the whole host",
     "SESSION_COOKIE_SAMESITE": "set SESSIONS_CORE_COOKIE_SAMESITE",
@@ -80,8 +93,15 @@ class WalletSessions:
     `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
     it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
     of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
-    what `fresh_required` has people sign for. `clock` returns seconds since the epoch and times challenges; sessions
-    run on Redis's clock.
+    what `fresh_required` has people sign for.
+
+    `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
+    (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
+
+    `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
+    "public") is the declaration of those that have none (see `declarations`).
+
+    `clock` returns seconds since the epoch and times challenges; sessions run on Redis's clock.
     """
 
     def __init__(
@@ -93,16 +113,24 @@ class WalletSessions:
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
         actions: Mapping[str, str] | None = None,
-        parts: Iterable[str] | None = None,
+        user_for: Callable[[Account], Any] | None = None,
+        translate: Callable[[str], str] = str,
+        routes: declarations.Routes | None = None,
+        undeclared: str | None = None,
+        parts: Iterable[str | type[Part]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
+        self._user_for = user_for
+        self._translate = translate
         self._policy: dict[str, Any] = {
             "permissions_for": permissions_for,
             "types": tuple(session_types),
             "roles": roles,
         }
         self._actions = actions
+        self._routes = routes
+        self._undeclared = undeclared
         self._parts = parts
         self._clock = clock
         if app is not None:
@@ -115,72 +143,95 @@ class WalletSessions:
         settings = _settings(app, parts)
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
+        actions.translate = self._translate
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(
+        connection = RedisConnection(
             url,
             settings.redis_timeout_ms / 1000,
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
         if not settings.development:
-            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
-            if settings.redis_check and link.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(link)
+            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
+            refuse_other_secret(
+                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
+            )
+            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
+                warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        records = Records(link, keys, settings)
-        signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
+        recent_sign_ins = RecentSignIns(keys)
+        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        lifecycle = Lifecycle(repository)
+        signing_keys = SigningKeys(
+            connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
+        )
         tokens = Tokens(settings, signing_keys, self._clock)
-        store = SessionStore(app, records, settings, tokens)
-        janitor = Janitor(link, keys, records)
+        store = SessionStore(app, repository, lifecycle, settings, tokens.open)
+        sweeper = Sweeper(connection, keys, repository)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, actions)
-        servers = Servers(link, keys, settings)
+        servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
         services = Services(
             settings=settings,
-            records=records,
+            repository=repository,
             store=store,
-            lifecycle=Lifecycle(records),
+            lifecycle=lifecycle,
             tokens=tokens,
-            refresh=Refresh(records),
+            refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
-            challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
-            directory=Directory(link, keys, records, settings),
-            people=People(link, keys, records, settings),
-            janitor=janitor,
-            shares=Shares(link, keys, records, settings),
-            audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
+            challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
+            directory=Directory(connection, keys, repository, settings),
+            people=People(connection, keys, repository, lifecycle, settings),
+            recent_sign_ins=recent_sign_ins,
+            sweeper=sweeper,
+            shares=Shares(connection, keys, repository, settings),
+            audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
-            census=Census(link, janitor, settings),
-            readiness=Readiness(link, keys, settings),
-            rate_limits=RateLimits(link, settings),
+            census=Census(connection, sweeper, settings),
+            readiness=Readiness(connection, keys, settings),
+            rate_limits=RateLimits(connection, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
+            user_for=self._user_for,
+            translate=self._translate,
         )
         services.install(app)
+        _refuse_prefixes_of_nothing(settings, parts)
         _keep_what_happens(app)
+        metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
-        guards.demand_declarations(app)
+        routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        app.register_blueprint(pages)
-        app.register_blueprint(api)
+        for blueprint in (pages, api):
+            _register(app, settings, blueprint)
         cli.register(app)
         for each in parts:
             _load(app, services, each, options[each.name])
+        collisions.refuse_taken_paths(app)
+        collisions.watch(app)
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
-        app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+        layers = Proxies(RequestIds(answers), settings)
+        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
+
+    @staticmethod
+    def check_routes(app: Flask) -> None:
+        """Check all routes of `app` now, at the end of `create_app`, rather than before its first request.
+
+        Raises `Misconfigured` with a list of the routes that declare nothing.
+        """
+        declarations.settle(app)
 
 
 def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
@@ -194,13 +245,35 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
 def _load(app: Flask, services: Services, part: type[Part], options: Any) -> None:
     """Make the part's instance for this application, and register what it brings."""
     loaded = services.parts[part.name] = part(services, options)
-    loaded.setup(app)
-    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
-    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+    try:
+        loaded.setup(app)
+    except Misconfigured:
+        raise
+    except Exception as error:
+        raise Misconfigured(
+            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+            f"{PREFIX}PARTS."
+        ) from error
+    pages = Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates")
+    for blueprint in loaded.blueprints() or (pages,):
+        moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
-        app.register_blueprint(blueprint, **({} if prefix is None else {"url_prefix": prefix}))
+        _register(app, services.settings, blueprint, moved)
     for command in loaded.commands():
         _add_command(app, command)
+
+
+def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
+    for name in settings.url_prefixes:
+        if name not in {each.name for each in parts}:
+            raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
+def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
+    """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
+    collisions.refuse_taken_name(app, blueprint)
+    below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
+    app.register_blueprint(blueprint, url_prefix=below or None)
 
 
 def _add_command(app: Flask, command: click.Command) -> None:
@@ -306,6 +379,7 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     site = {
         "name": settings.site_name,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .errors import SignInRefused
     from .events import Event
     from .sessions.flask_session import WalletSession
-    from .sessions.repository import Live, Record
+    from .sessions.record import LoadedSession, SessionRecord
     from .sign_in.accounts import Account
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
@@ -63,7 +63,7 @@ class Part:
     """
 
     name: ClassVar[str]
-    """The name of the folder; set by the loader."""
+    """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
     libraries: ClassVar[Mapping[str, str]] = {}
@@ -124,7 +124,7 @@ class Part:
 
     # -- With each request ---------------------------------------------------------------------------------------
 
-    def privileges(self, session: Live) -> str:
+    def privileges(self, session: LoadedSession) -> str:
         """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
         new id.
         """
@@ -153,9 +153,10 @@ class Part:
         """
         return None
 
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
-        """Put what the part keeps with a session into the record of one that is about to start. `cookies` says
-        whether it is for a browser, and not for a program.
+    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+        """Put what the part keeps with a session into its record: before it starts, and after a signature that
+        confirmed an action. `cookies` says whether it is for a browser, and not for a program; `now` is in
+        milliseconds since the epoch, by Redis's clock.
         """
 
     def on_event(self, event: Event) -> None:
@@ -179,34 +180,26 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(each.name for each in pkgutil.iter_modules(folder.__path__) if each.ispkg))
 
 
-def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
-    """Return the classes of the parts to load, each after those it needs; `None` is every part whose folder exists.
+def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
+    """Return the classes of the parts to load, each after those it needs.
 
-    Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what another
-    part has.
+    `wanted` has the names of folders, and classes of the application's own parts; `None` is every part whose folder
+    exists. Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what
+    another part has.
     """
     found = available()
-    wanted = tuple(dict.fromkeys(found if names is None else names))
-    for name in wanted:
-        if name not in found:
+    classes: dict[str, type[Part]] = {}
+    for each in found if wanted is None else wanted:
+        if isinstance(each, str) and each not in found:
             raise Misconfigured(
-                f"There is no part {name!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
+                f"There is no part {each!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
                 f"{', '.join(found)}."
             )
-    classes = {name: _class_of(name) for name in wanted}
-    for name, part in classes.items():
-        for needed in part.needs:
-            if needed not in classes:
-                where = (
-                    "add it to" if needed in found else f"restore the folder parts/{needed}, or take {name!r} out of"
-                )
-                raise Misconfigured(f"The part {name!r} needs the part {needed!r}: {where} {PREFIX}PARTS.")
-        for module, requirement in part.libraries.items():
-            if importlib.util.find_spec(module) is None:
-                raise Misconfigured(
-                    f"The part {name!r} needs {module}: run pip install {requirement!r}, or take {name!r} out of "
-                    f"{PREFIX}PARTS."
-                )
+        part = _class_of(each) if isinstance(each, str) else _own(each)
+        if classes.setdefault(part.name, part) is not part:
+            raise Misconfigured(f"Two parts are called {part.name!r}. Rename {part.__module__}.{part.__qualname__}.")
+    for part in classes.values():
+        _refuse_incomplete(part, classes, found)
     ordered = tuple(_in_order(classes))
     _refuse_shared_claims(ordered)
     for part in ordered:
@@ -226,6 +219,28 @@ def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings
     if hasattr(options, "refuse_unsafe"):
         options.refuse_unsafe(settings)
     return options
+
+
+def _own(part: Any) -> type[Part]:
+    if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
+        raise Misconfigured(
+            f"{part!r} is no part. Give names of folders in sessions_core/parts, or subclasses of "
+            "sessions_core.part.Part that have a name such as name = 'notes'."
+        )
+    return part
+
+
+def _refuse_incomplete(part: type[Part], chosen: Mapping[str, type[Part]], found: Sequence[str]) -> None:
+    for needed in part.needs:
+        if needed not in chosen:
+            mend = "Add it to" if needed in found else f"Restore its folder, or take {part.name!r} out of"
+            raise Misconfigured(f"The part {part.name!r} needs the part {needed!r}. {mend} {PREFIX}PARTS.")
+    for module, requirement in part.libraries.items():
+        if importlib.util.find_spec(module) is None:
+            raise Misconfigured(
+                f"The part {part.name!r} needs {module}: run pip install {requirement!r}, or take {part.name!r} out "
+                f"of {PREFIX}PARTS."
+            )
 
 
 def _class_of(name: str) -> type[Part]:

@@ -36,6 +36,8 @@ _PLACEHOLDERS = (
     *("notasecret", "insecure", "unsafesecret", "defaultsecret", "examplesecret", "secrethere", "keyhere"),
     *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
 )
+_PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_COOKIE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
@@ -135,6 +137,10 @@ class Settings:
     metrics_secret: str | None = field(default=None, repr=False)
     """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
+    url_prefix: str = ""
+    """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
+    cookie_name: str = "session"
+    """What the names of our cookies begin with, after `__Host-`. Two apps on one host need different ones."""
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
@@ -229,6 +235,7 @@ class Settings:
                 "SESSION_COOKIE_HTTPONLY = False and SESSION_COOKIE_SAMESITE = 'None' would weaken the session "
                 "cookie. Remove them; this package sets the cookie."
             )
+        self._refuse_unsafe_names()
         if self.redis_url is None and not self.development:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
@@ -247,6 +254,22 @@ class Settings:
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
+
+    def _prefixes(self) -> dict[str, str]:
+        return {f"URL_PREFIXES[{part!r}]": prefix for part, prefix in self.url_prefixes.items()}
+
+    def _refuse_unsafe_names(self) -> None:
+        for name, prefix in {"URL_PREFIX": self.url_prefix, **self._prefixes()}.items():
+            if prefix and (not _PREFIX_PATH.fullmatch(prefix) or {".", ".."} & set(prefix.split("/"))):
+                raise Misconfigured(
+                    f"{PREFIX}{name} is {prefix!r}. Begin it with a slash, end it without one, and use letters, "
+                    'digits and - . _ ~ between slashes, such as "/account"; "" is the root.'
+                )
+        if not _COOKIE_NAME.fullmatch(self.cookie_name):
+            raise Misconfigured(
+                f"{PREFIX}COOKIE_NAME is {self.cookie_name!r}. Use up to 40 letters, digits, - and _, beginning with "
+                'a letter and without __Host- or __Secure-, such as "shop": the cookie is then called __Host-shop.'
+            )
 
     def _refuse_unsafe_origins(self) -> None:
         for origin in self.allowed_origins:

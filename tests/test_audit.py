@@ -17,10 +17,10 @@ from sessions_core import events
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
 from sessions_core.parts.activity.activity_log import REFUSALS, ROUTINE, Audit, Entry, Page
-from sessions_core.sessions.repository import account_tag
+from sessions_core.sessions.record import account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY, Settings
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
 from .activity import HERE, THERE, created, failed
@@ -77,7 +77,7 @@ class Apart(Audit):
             pass
 
     def _milliseconds(self) -> int:
-        seconds, microseconds = self._link.call("TIME")
+        seconds, microseconds = self._connection.call("TIME")
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -87,14 +87,16 @@ def make(redis_url: str) -> Callable[..., Audit]:
         url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), timeout: float = 2, **settings: Any
     ) -> Audit:
         options = Settings(**{"secrets": secrets, "activity_events": MOST, **settings})
-        return Audit(Link(url, timeout), KeyRing(secrets, PURPOSE), options)
+        return Audit(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), options)
 
     return make
 
 
 @pytest.fixture
 def log(redis: Redis, redis_url: str) -> Audit:
-    return Apart(Link(redis_url, 2), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST))
+    return Apart(
+        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST)
+    )
 
 
 @pytest.fixture
@@ -588,8 +590,8 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"x": b"", "y": b"z"},
         {b"": b""},
         {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
-        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
-        {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
+        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).encrypt(b"", stream.encode())},
+        {"e": KeyRing((SECRET,), "another purpose").encrypt(b"", stream.encode())},
     ]
     # Whoever has the secret can seal what is no entry: that must not be a page that never loads.
     for shape in (
@@ -764,11 +766,12 @@ def test_two_processes_write_without_loss_within_the_bound(
 ) -> None:
     script = f"""
 from sessions_core.parts.activity.activity_log import Audit
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.settings import Settings
 from tests.activity import THERE, created, failed
-log = Audit(Link({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(), activity_events=50))
+log = Audit(RedisConnection({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(),
+    activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)

@@ -94,7 +94,7 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
     people: Directory, services: Services, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     standing = people.verify(ALICE, "lic_1", "licensed", 30, by=str(BOB))
-    now = services.records.time()
+    now = services.repository.time()
     assert standing == people.standing(ALICE)
     assert (standing.professional_id, standing.verification_level) == ("lic_1", "licensed")
     assert abs(standing.verified_until - now - 30 * DAY * 1000) < 1000
@@ -103,9 +103,9 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
         account=str(ALICE), level="licensed", until=standing.verified_until, by=str(BOB)
     )
     pass_time(30 * DAY - 60)
-    assert people.standing(ALICE).verified(services.records.time())
+    assert people.standing(ALICE).verified(services.repository.time())
     pass_time(120)
-    assert not people.standing(ALICE).verified(services.records.time())
+    assert not people.standing(ALICE).verified(services.repository.time())
     assert len(people.decided()) == 1, "administrators see that it has lapsed"
 
 
@@ -161,7 +161,7 @@ def test_the_latest_sign_ins_come_first_each_account_once(app: Flask, services: 
         Visitor(app).sign_in(wallet)
     found = services.directory.seen()
     assert [member.account for member in found] == [wallets[n].account() for n in (0, 2, 1)]
-    now = services.records.time()
+    now = services.repository.time()
     assert all(now - 20_000 < member.seen_at <= now for member in found)
     assert [member.account for member in services.directory.seen(1, 1)] == [wallets[2].account()]
     assert services.directory.seen(3) == []
@@ -183,8 +183,8 @@ def test_fresh_accounts_which_cost_nothing_do_not_fill_redis(
     monkeypatch.setattr(roles, "_MOST_SEEN", 5)
     for number in range(12):
         people.saw(some_account(number))
-        now = services.records.time()
-        while services.records.time() == now:
+        now = services.repository.time()
+        while services.repository.time() == now:
             pass  # of two in one millisecond either may be the later
     assert [member.account for member in people.seen()] == [some_account(number) for number in range(11, 6, -1)]
     assert redis.zcard("wallet:{directory}:seen") == redis.hlen("wallet:{directory}:names") == 5

@@ -17,7 +17,7 @@ from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
 from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import account_tag
-from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
@@ -177,14 +177,14 @@ def test_lost_user_id_never_returns_to_the_account(people: People) -> None:
 
 
 def test_unlinking_ends_the_sessions_of_that_account_only(
-    people: People, services: Services, start: Callable[..., Live]
+    people: People, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     for live in (theirs, again):
-        assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
-    assert isinstance(services.records.load(mine.id, "never"), Live)
+        assert services.repository.load(live.id, "never") == EndedSession("wallet_unlinked")
+    assert isinstance(services.repository.load(mine.id, "never"), LoadedSession)
 
 
 def test_some_accounts_can_not_be_unlinked(people: People, redis: Redis) -> None:
@@ -286,7 +286,7 @@ def test_interrupted_link_to_several_leaves_them_as_they_were(people: People, cu
 
 
 def test_interrupted_unlink_leaves_no_half_link(
-    people: People, services: Services, start: Callable[..., Live], cut_short: Callable[..., bool]
+    people: People, services: Services, start: Callable[..., LoadedSession], cut_short: Callable[..., bool]
 ) -> None:
     """It can be completed."""
     for writes in range(4):
@@ -300,17 +300,17 @@ def test_interrupted_unlink_leaves_no_half_link(
             people.unlink(BOB, by=ALICE)
         assert alone(people, BOB)
         assert people.of(ALICE).id == person.id
-        assert services.records.load(session.id, "never") == Ended("wallet_unlinked")
+        assert services.repository.load(session.id, "never") == EndedSession("wallet_unlinked")
 
 
 def test_unlinked_account_can_not_be_signed_out_by_its_old_user(
-    people: People, services: Services, start: Callable[..., Live], redis: Redis
+    people: People, services: Services, start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     session = start(str(BOB))
     refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
-    assert isinstance(services.records.load(session.id, "never"), Live)
+    assert isinstance(services.repository.load(session.id, "never"), LoadedSession)
 
 
 def test_entries_left_by_a_crash_do_not_count(people: People, cut_short: Callable[..., bool]) -> None:

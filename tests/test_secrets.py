@@ -286,7 +286,7 @@ def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pa
 
 def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
-    records, found = services.records, []
+    records, found = services.repository, []
     for key in redis.keys("*:standing"):
         found.append(repr(records.open_standing(key.decode(), redis.get(key))))
     for member in (*services.directory.decided(), *services.directory.seen()):

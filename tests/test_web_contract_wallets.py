@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from sessions_core import SessionType, events, fresh_required, public, signed_in
 from sessions_core.parts.contract_wallets import contracts
-from sessions_core.sessions.repository import Ended, Live, Proof, Record
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
+from sessions_core.sessions.repository import Proof
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -269,7 +270,7 @@ def test_poll_notices_a_removed_owner(
     response = person.json(path, method, headers=headers)
     if path != "/nowhere":  # that one says 404 to everybody
         assert error_of(response) == (401, "session_invalid", "wallet_revoked")
-    assert services.records.load(session_id, "never") == Ended("wallet_revoked")
+    assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
 
 
 def test_presented_token_notices_a_removed_owner(
@@ -317,7 +318,7 @@ def test_session_ends_when_the_wallet_rejects_its_signature(
     assert (response.status_code, response.headers["Location"]) == (303, "/sign-in?next=/page&reason=wallet_revoked")
     account = str(parse(contract_wallet.account()))
     assert happened == [events.SessionEnded(handle=handle, account=account, reason="wallet_revoked")]
-    assert services.records.load(session_id, "never") == Ended("wallet_revoked")
+    assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
     page = person.get(response.headers["Location"]).get_data(as_text=True)
     assert "Your wallet no longer accepts the signature" in page
@@ -437,7 +438,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     accepts = contracts.Contracts.accepts
-    moved: list[Live | None] = []
+    moved: list[LoadedSession | None] = []
 
     def slowly(*arguments: Any) -> bool:
         moved.append(services.lifecycle.rotate(live_of(services, person)))
@@ -448,7 +449,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     monkeypatch.setattr(contracts.Contracts, "accepts", slowly)
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
     assert moved[0] is not None
-    assert services.records.load(moved[0].id, "never") == Ended("wallet_revoked")
+    assert services.repository.load(moved[0].id, "never") == EndedSession("wallet_revoked")
 
 
 def test_clock_set_back_does_not_postpone_the_recheck(
@@ -456,7 +457,7 @@ def test_clock_set_back_does_not_postpone_the_recheck(
 ) -> None:
     live = live_of(services, person)
     live.record.checked_at = live.now + 3_600_000
-    services.records.save(live)
+    services.repository.save(live)
     person.get("/page")
     assert node.asked == 2
 
@@ -470,17 +471,17 @@ def test_the_proof_outlives_a_new_id_and_a_new_secret(
     rotated: Services = make_app(
         SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]
     ).extensions["wallet_sessions"]
-    assert rotated.janitor.sweep()["resealed"] == 1
-    after = rotated.records.load(moved.id, "never")
-    assert isinstance(after, Live)
+    assert rotated.sweeper.sweep()["resealed"] == 1
+    after = rotated.repository.load(moved.id, "never")
+    assert isinstance(after, LoadedSession)
     assert (after.record.proof, after.record.checked_at) == (before.proof, before.checked_at)
 
 
 def test_a_record_from_before_there_were_proofs_still_opens() -> None:
-    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(Record(data={}, proof=Proof("text", b"signature"))))
-    place = Record.__struct_fields__.index("proof")
+    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(SessionRecord(data={}, proof=Proof("text", b"signature"))))
+    place = SessionRecord.__struct_fields__.index("proof")
     assert whole[place : place + 2] == [["text", b"signature"], 0]
-    older = msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:place]), type=Record)
+    older = msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:place]), type=SessionRecord)
     assert (older.proof, older.checked_at) == (None, 0)
 
 
@@ -524,7 +525,7 @@ def test_contract_is_asked_once_in_a_request_that_is_due(
     pass_time(4 * MINUTE)
     live = live_of(services, person)
     live.record.checked_at -= 3_600_000
-    services.records.save(live)
+    services.repository.save(live)
     assert person.get("/shop").status_code == 200
     assert node.asked == 2
 

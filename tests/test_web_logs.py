@@ -124,7 +124,7 @@ def test_log_has_the_users_actions_and_no_secret(
     session = visitor.session_id
     visitor.get("/session", headers={"User-Agent": agent})
     visitor.attempt(wallet, challenge, signature=signature)
-    browser = visitor.client.get_cookie("__Host-browser")
+    browser = visitor.client.get_cookie("__Host-session-browser")
     assert browser
     visitor.sign_out()
     written = lines.getvalue()

@@ -153,7 +153,7 @@ def test_only_the_ticked_box_remembers(visitor: Visitor, wallet: Wallet, remembe
 
 def test_the_pre_sign_in_cookie_has_every_flag_and_comes_once(visitor: Visitor) -> None:
     (cookie,) = visitor.get("/sign-in").headers.getlist("Set-Cookie")
-    assert re.fullmatch(r"__Host-browser=[A-Za-z0-9_-]{43}; Secure; HttpOnly; Path=/; SameSite=Lax", cookie)
+    assert re.fullmatch(r"__Host-session-browser=[A-Za-z0-9_-]{43}; Secure; HttpOnly; Path=/; SameSite=Lax", cookie)
     assert visitor.get("/sign-in").headers.getlist("Set-Cookie") == []
 
 
@@ -169,10 +169,10 @@ def test_sign_out_deletes_the_cookie_with_its_attributes(visitor: Visitor, walle
     visitor.sign_in(wallet)
     response = visitor.sign_out()
     cookies = {cookie.partition("=")[0]: cookie for cookie in response.headers.getlist("Set-Cookie")}
-    assert set(cookies) == {"__Host-session", "__Host-browser", "__Host-ended"}
+    assert set(cookies) == {"__Host-session", "__Host-session-browser", "__Host-session-ended"}
     for name, cookie in cookies.items():
-        assert cookie.startswith(f"{name}=;") == (name != "__Host-ended")
-        age = "Max-Age=3600" if name == "__Host-ended" else "Max-Age=0"
+        assert cookie.startswith(f"{name}=;") == (name != "__Host-session-ended")
+        age = "Max-Age=3600" if name == "__Host-session-ended" else "Max-Age=0"
         for attribute in (age, "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
             assert attribute in cookie
         assert "Domain" not in cookie
@@ -879,7 +879,7 @@ def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path:
     assert response.status_code == 200
     assert told(response.get_data(as_text=True)) == ("unknown" if path == "/signed-out" else None)
     assert "Clear-Site-Data" not in response.headers
-    assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-browser" not in each] == []
+    assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-session-browser" not in each] == []
 
 
 @pytest.mark.parametrize("reason", [*sorted({*told_reasons()} - {"rotated"}), "a reason of the application"])
@@ -922,7 +922,7 @@ def test_the_answer_that_signs_out_is_remembered_for_an_hour(
 
 @pytest.mark.parametrize("value", ["", "x", "AAAA", "wallet_deleted", "!" * 80, "A" * 400, "\xff\xfe"])
 def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None:
-    visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
+    visitor.client.set_cookie("__Host-session-ended", value, domain="localhost", secure=True)
     page = visitor.get("/signed-out").get_data(as_text=True)
     assert told(page) == "unknown"
     assert "data-deleted" not in page
@@ -1050,7 +1050,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        ask_again(link_of(services.records))
+        ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
@@ -1065,7 +1065,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
         raise errors.StoreUnavailable("gone between the nonce and the record", retry_after=2)
 
     form = form_of(visitor, wallet)
-    monkeypatch.setattr(type(services.records), "create", fail)
+    monkeypatch.setattr(type(services.repository), "create", fail)
     before = snapshot(redis)
     response = visitor.post("/sign-in", data=form)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")

@@ -14,7 +14,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import embedded
 from sessions_core.web.services import Services
@@ -25,7 +25,7 @@ from .logs import everything_logged
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
-MARKER = "__Host-share"
+MARKER = "__Host-session-share"
 WALLETS, SIGN = "/api/auth/wallets", "/api/auth/wallets/sign"
 EXPORT, DELETE = "/session/wallet/export", "/session/wallet/delete"
 
@@ -95,8 +95,8 @@ def code(answer: TestResponse) -> str:
     return str(answer.get_json()["error"]["code"])
 
 
-def session_of(services: Services, member: Newcomer) -> Live:
-    [live] = services.records.living(member.account)
+def session_of(services: Services, member: Newcomer) -> LoadedSession:
+    [live] = services.repository.living(member.account)
     return live
 
 
@@ -358,7 +358,7 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
         "csrf_token": newcomer.token(),
     }
     assert newcomer.post("/sign-in", data=form).status_code == 303
-    [live] = services.records.living(wallet.account())
+    [live] = services.repository.living(wallet.account())
     assert not live.record.pregenerated
 
 
@@ -445,7 +445,7 @@ def test_deleting_needs_a_signature_and_leaves_nothing(
     assert not member.has(SESSION_COOKIE)
     assert not member.has(MARKER)
     assert shares(redis) == []
-    assert services.records.living(member.account) == []
+    assert services.repository.living(member.account) == []
     state = elsewhere.json("/api/auth/sessions/validate")
     assert state.get_json()["error"]["reason"] == "wallet_deleted"
     assert [event.name for event in happened[-2:]] == ["session.revoked_all", "wallet.deleted"]
@@ -556,7 +556,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert "Clear-Site-Data" not in answer.headers
     assert "data-deleted" not in member.get("/signed-out").get_data(as_text=True)
     assert not member.has(MARKER)
-    assert services.records.living(member.account) == []
+    assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
     assert "no longer holds your wallet" in member.get("/signed-out").get_data(as_text=True)
     member.enter()

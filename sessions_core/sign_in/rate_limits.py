@@ -20,8 +20,9 @@ from limits.strategies import FixedWindowRateLimiter
 from ..errors import Misconfigured, RateLimited, StoreUnavailable
 from ..sessions.user_agent import read_address
 from ..settings import DAY, PREFIX, Settings
-from ..storage.connection import Link, Script
+from ..storage.connection import RedisConnection
 from ..storage.replies import number
+from ..storage.scripts import Script
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
 _COUNT = Script("""
@@ -39,9 +40,9 @@ class Counters(Storage):
 
     STORAGE_SCHEME = None
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, connection: RedisConnection, prefix: str) -> None:
         super().__init__()
-        self._link = link
+        self._connection = connection
         self._prefix = prefix
 
     @cached_property
@@ -56,28 +57,28 @@ class Counters(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a counter that lives for `expiry` seconds from its first count; return what it is then."""
         try:
-            return number(self._link.run(_COUNT, (self._prefix + key,), expiry, amount))
+            return number(self._connection.run(_COUNT, (self._prefix + key,), expiry, amount))
         except StoreUnavailable:
             return self._memory.incr(key, expiry, amount)
 
     def get(self, key: str) -> int:
         """Return what a counter is."""
         try:
-            return number(self._link.call("GET", self._prefix + key) or 0)
+            return number(self._connection.call("GET", self._prefix + key) or 0)
         except StoreUnavailable:
             return self._memory.get(key)
 
     def get_expiry(self, key: str) -> float:
         """Return when a counter begins anew, in seconds since the epoch."""
         try:
-            return time.time() + max(0, number(self._link.call("PTTL", self._prefix + key))) / 1000
+            return time.time() + max(0, number(self._connection.call("PTTL", self._prefix + key))) / 1000
         except StoreUnavailable:
             return self._memory.get_expiry(key)
 
     def clear(self, key: str) -> None:
         """Forget a counter."""
         try:
-            self._link.call("DEL", self._prefix + key)
+            self._connection.call("DEL", self._prefix + key)
         except StoreUnavailable:
             self._memory.clear(key)
 
@@ -98,8 +99,8 @@ class _Limits(NamedTuple):
 class RateLimits:
     """Counts `challenges`, `sign_ins` and `refreshes`."""
 
-    def __init__(self, link: Link, settings: Settings) -> None:
-        self._strategy = FixedWindowRateLimiter(Counters(link, f"{settings.redis_prefix}limit:"))
+    def __init__(self, connection: RedisConnection, settings: Settings) -> None:
+        self._strategy = FixedWindowRateLimiter(Counters(connection, f"{settings.redis_prefix}limit:"))
         # Not the newest: during a rotation, processes that know the same secrets in another order count together.
         secret = min(settings.secrets).encode("utf-8", "surrogatepass")
         self._key = hashlib.sha256(b"rate limits" + secret).digest()

@@ -30,9 +30,10 @@ from redis.exceptions import (
 
 from ..errors import Misconfigured, StoreUnavailable
 from . import scripts
-from .connection import Link, Script
-from .encryption import KeyRing, Unsealable
+from .connection import RedisConnection
+from .encryption import DecryptionFailed, KeyRing
 from .replies import items
+from .scripts import Script
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Server(NamedTuple):
     slots: frozenset[int] = frozenset()
 
 
-def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = True) -> None:
+def refuse_unsafe_server(connection: RedisConnection, prefix: str = "wallet:", strict: bool = True) -> None:
     """Refuse a production Redis that forgets, refuses us, or lacks a right: raise `Misconfigured` with what to do.
     Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
 
@@ -117,7 +118,7 @@ def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = Tru
     only logged: we start while Redis is down.
     """
     try:
-        for server in _servers(link):
+        for server in _servers(connection):
             _check(server, prefix, strict)
     except StoreUnavailable as error:
         _refuse_credentials(error)
@@ -183,14 +184,14 @@ def _refuse_missing_rights(server: Server, prefix: str, strict: bool) -> None:
         _refuse(f"{server.name} lacks what sessions need: {' '.join(missing)}", strict)
 
 
-def warn_of_lost_writes(link: Link) -> None:
+def warn_of_lost_writes(connection: RedisConnection) -> None:
     """Log what a failover can undo, if the master goes on alone when its replicas are cut off.
 
     Not refused: with one replica, `min-replicas-to-write` stops all writing whenever that replica is restarted, and
     which of the two is worse is the adopter's to decide.
     """
     try:
-        replication = bytes(link.call("INFO", "replication"))
+        replication = bytes(connection.call("INFO", "replication"))
     except StoreUnavailable:
         return  # `refuse_unsafe_server` has said so
     if b"min_slaves_good_slaves:" not in replication:  # only there if the setting is
@@ -201,7 +202,7 @@ def warn_of_lost_writes(link: Link) -> None:
         )
 
 
-def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
+def refuse_other_secret(connection: RedisConnection, keys: KeyRing, prefix: str) -> None:
     """Refuse to start beside an application that has another secret under the same prefix, such as staging beside
     production: they would end each other's sessions and replace each other's signing keys.
 
@@ -211,7 +212,7 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
     key = f"{prefix}secret"
     try:
         for _ in range(10):
-            stored = link.call("GET", key) or b""
+            stored = connection.call("GET", key) or b""
             seals = [base64.b64decode(each) for each in stored.split(b"|") if each]
             if seals and not any(_opens(keys, each, key) for each in seals):
                 raise Misconfigured(
@@ -221,8 +222,11 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
                 )
             if any(keys.is_newest(each) for each in seals):
                 return
-            newest = [keys.seal(b"secret", key.encode()), *seals][:_SEALS]
-            if link.run(scripts.SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest))) == 1:
+            newest = [keys.encrypt(b"secret", key.encode()), *seals][:_SEALS]
+            if (
+                connection.run(scripts.COMPARE_AND_SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest)))
+                == 1
+            ):
                 return
     except (StoreUnavailable, ValueError) as error:
         logger.warning("Whether others use this Redis with another secret was not checked: %s", error)
@@ -230,19 +234,19 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
 
 def _opens(keys: KeyRing, sealed: bytes, key: str) -> bool:
     try:
-        return keys.open(sealed, key.encode()) == b"secret"
-    except Unsealable:
+        return keys.decrypt(sealed, key.encode()) == b"secret"
+    except DecryptionFailed:
         return False
 
 
-def trouble_now(link: Link, must_remember: bool) -> str | None:
+def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
     """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
 
     After a failover it may be another server than the one that was checked at start. With `must_remember` its
     append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
     """
     try:
-        info = _info(link.call("INFO"))
+        info = _info(connection.call("INFO"))
     except StoreUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return None  # it may not be asked, which start-up has warned of
@@ -250,7 +254,9 @@ def trouble_now(link: Link, must_remember: bool) -> str | None:
     return _trouble(info, must_remember, master=True)
 
 
-def trouble_anywhere(link: Link, prefix: str, must_remember: bool, strict: bool = True) -> str | None:
+def trouble_anywhere(
+    connection: RedisConnection, prefix: str, must_remember: bool, strict: bool = True
+) -> str | None:
     """Return in one word what keeps one of all servers from holding sessions: forgetting, or a missing right, which
     is only logged unless `strict`.
 
@@ -258,7 +264,7 @@ def trouble_anywhere(link: Link, prefix: str, must_remember: bool, strict: bool 
     others.
     """
     try:
-        for server in _servers(link):
+        for server in _servers(connection):
             try:
                 trouble = _trouble(_info(server.ask("INFO")), must_remember, server.master)
             except StoreUnavailable:
@@ -315,20 +321,20 @@ def takes_no_writes(error: StoreUnavailable) -> bool:
 # -- All servers ---------------------------------------------------------------------------------------------------
 
 
-def _servers(link: Link) -> Iterator[Server]:
+def _servers(connection: RedisConnection) -> Iterator[Server]:
     """Go through all servers of the service. Raises `StoreUnavailable` if they can't be found."""
-    if link.target.kind == "server":
-        yield Server("Redis", link.call, True)
-    elif link.target.kind == "cluster":
-        yield from _of_cluster(link)
+    if connection.target.kind == "server":
+        yield Server("Redis", connection.call, True)
+    elif connection.target.kind == "cluster":
+        yield from _of_cluster(connection)
     else:
-        yield from _of_sentinel(link)
+        yield from _of_sentinel(connection)
 
 
-def _of_cluster(link: Link) -> Iterator[Server]:
+def _of_cluster(connection: RedisConnection) -> Iterator[Server]:
     # With connections of our own: requests go to masters only.
     try:
-        client = link.target.open()
+        client = connection.target.open()
     except (RedisError, RedisClusterException, OSError) as error:
         raise StoreUnavailable(str(error), retry_after=2) from error
     try:
@@ -340,8 +346,8 @@ def _of_cluster(link: Link) -> Iterator[Server]:
         client.close()
 
 
-def _of_sentinel(link: Link) -> Iterator[Server]:
-    pool = link.target.open().connection_pool
+def _of_sentinel(connection: RedisConnection) -> Iterator[Server]:
+    pool = connection.target.open().connection_pool
     sentinels, service = pool.sentinel_manager, pool.service_name
     options = {name: value for name, value in pool.connection_kwargs.items() if name != "connection_pool"}
     kind = SSLConnection if issubclass(pool.connection_class, SSLConnection) else Connection

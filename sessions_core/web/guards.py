@@ -16,15 +16,14 @@ anything else runs, and not again when the view is called.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-import msgspec
 from flask import Flask, Request, g, has_request_context
 from flask.ctx import RequestContext
 from flask.globals import request_ctx
@@ -43,9 +42,12 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
+from ..parts.api import refresh_tokens
+from ..parts.devices import recent_sign_ins
 from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import Record, Slide
+from ..sessions.record import SessionRecord
+from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
 from ..storage.server_checks import trouble_of
 from . import confirmations, csrf, request_client
@@ -72,7 +74,7 @@ class Access:
 
     reads: bool = True
     demands: bool = False
-    slide: Slide = "due"
+    slide: KeepAlive = "due"
     csrf: bool = True
     shown: bool = False
     permission: str | None = None
@@ -166,7 +168,7 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
-        slide: Slide = "never" if "never" in (rights.slide, access.slide) else "due"
+        slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
         return _guarded(view, replace(rights, slide=slide, shown=rights.shown or access.shown))
 
     return declare
@@ -255,81 +257,19 @@ def declared(view: Callable[..., Any] | None) -> Access | None:
     return getattr(view, _MARK, None)
 
 
-def demand_declarations(app: Flask) -> None:
-    """Make `app` refuse every route without a declaration, those it has already and those to come."""
-    add_url_rule = app.add_url_rule
+class Declarations:
+    """How the guard finds the declaration of a route whose view has none; `declarations` has the rules."""
 
-    def checked(
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        *args: Any,
-        **options: Any,
-    ) -> None:
-        add_url_rule(rule, endpoint, view_func, *args, **options)
-        _demand_declaration(app, str(endpoint or getattr(view_func, "__name__", "")))
+    KEY = "sessions_core_routes"
+    """Where an application keeps its own among its extensions."""
 
-    app.add_url_rule = checked  # type: ignore[method-assign]
-    for endpoint in app.view_functions:
-        _demand_declaration(app, endpoint)
+    def is_static(self, endpoint: str | None) -> bool:
+        """Whether this is Flask's own route for files."""
+        raise NotImplementedError
 
-
-def _demand_declaration(app: Flask, endpoint: str) -> None:
-    view = app.view_functions.get(endpoint)
-    if view is None or _is_static(app, endpoint):
-        return
-    if declared(view) is None:
-        raise Misconfigured(
-            f"The route {endpoint!r} does not say who may use it. "
-            "Put @public, @signed_in or @sessionless between its route and its function."
-        )
-    for handler, methods in _handlers(app, endpoint, view):
-        access = declared(handler)
-        if access is not None and access.fresh is not None:
-            _refuse_unfit_signature(app, endpoint, methods, *access.fresh)
-        if inspect.iscoroutinefunction(handler):
-            _demand_event_loop(app, endpoint)
-
-
-def _handlers(app: Flask, endpoint: str, view: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], set[str]]]:
-    """Yield the functions that answer a route, each with the methods that it does it for."""
-    rules = (rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint)
-    accepted = {method for rule in rules for method in rule.methods or ()}
-    yield view, accepted
-    view_class = getattr(view, "view_class", None)
-    for method in accepted if view_class is not None else ():
-        handler = getattr(view_class, method.lower(), None)
-        if handler is not None:
-            yield handler, {method}
-
-
-def _refuse_unfit_signature(app: Flask, endpoint: str, methods: set[str], seconds: int, action: str) -> None:
-    if action not in app.extensions[EXTENSION].actions:
-        raise Misconfigured(
-            f"The route {endpoint!r} asks for a signature for {action!r}, which has no sentence. "
-            f"Give it one: WalletSessions(app, actions={{{action!r}: 'What will be done.'}})."
-        )
-    if seconds == 0 and "GET" in methods:
-        raise Misconfigured(
-            f"The route {endpoint!r} asks for a new signature each time, and takes GET. {confirmations.NO_END} "
-            f"Write fresh_required(60, {action!r}), or take what it does by POST alone."
-        )
-
-
-def _demand_event_loop(app: Flask, endpoint: str) -> None:
-    own = "async_to_sync" in vars(app) or type(app).async_to_sync is not Flask.async_to_sync
-    if not own and importlib.util.find_spec("asgiref") is None:
-        raise Misconfigured(
-            f"The route {endpoint!r} is answered by an async function, and asgiref is missing: "
-            "run pip install 'flask[async]'."
-        )
-
-
-def _is_static(app: Flask, endpoint: str | None) -> bool:
-    # Flask's own route for files, and not a view of the application that is called `static`.
-    owner, _, name = (endpoint or "").rpartition(".")
-    scaffold = app.blueprints.get(owner) if owner else app
-    return name == "static" and scaffold is not None and scaffold.has_static_folder
+    def put_on_view(self, endpoint: str) -> Access | None:
+        """Make the view of a route check what is declared for it from outside; return that."""
+        raise NotImplementedError
 
 
 def guard() -> None:
@@ -353,12 +293,16 @@ def guard() -> None:
         checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
-    if access is None:
-        if _is_static(app, endpoint):
+    if access is None and endpoint is not None:
+        # A view that was put in its place after the first request, or one of Flask's own.
+        routes: Declarations = app.extensions[Declarations.KEY]
+        access = routes.put_on_view(endpoint)
+        if access is None and routes.is_static(endpoint):
             checks_of(request).guard = True
             return
-        if endpoint is not None:
+        if access is None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
+    if access is None:
         if isinstance(request.routing_exception, SecurityError):
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
         # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
@@ -449,19 +393,13 @@ def _note_use(ours: Services, current: WalletSession) -> None:
     answer that both were in was not lost. One write for each refresh.
     """
     live, claims = current.account_live, current.claims
-    family = live.record.family if live is not None else None
-    if family is None or claims is None or family.used or family.generation != claims.gen:
+    if live is None or claims is None or not refresh_tokens.note_use(copy(live.record), claims.gen):
         return
-
-    def use(record: Record) -> None:
-        if record.family is not None and record.family.generation == claims.gen:
-            record.family = msgspec.structs.replace(record.family, used=True)
-
     # Without Redis's writes there is no refresh either: the next request notes it.
-    _try_to_amend(ours, current, use)
+    _try_to_amend(ours, current, lambda record: refresh_tokens.note_use(record, claims.gen))
 
 
-def _try_to_amend(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
+def _try_to_amend(ours: Services, current: WalletSession, change: Change) -> bool:
     """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
     try:
         ours.store.amend(current, change)
@@ -489,21 +427,16 @@ def follow(ours: Services, current: WalletSession) -> None:
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
-        def change(record: Record) -> None:
+        def change(record: SessionRecord) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.slid and record.device:
+    elif live.kept_alive and (device := recent_sign_ins.DEVICE.of(record)).device:
         seen = request_client.current()
-        changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
-        if changed:
-
-            def move(record: Record) -> None:
-                record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
-
-            if _try_to_amend(ours, current, move):
-                handle, account = record.handle, record.account
-                events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
+        changed = "ip" if seen.ip != device.ip else "device" if seen.agent != device.agent else ""
+        if changed and _try_to_amend(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
+            handle, account = record.handle, record.account
+            events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 

@@ -14,6 +14,7 @@ from .. import errors
 from ..parts.api.signing_keys import AHEAD
 from ..parts.trial_wallets import cookie
 from ..parts.wallet_apps import wallet_apps
+from ..sessions import end_reasons
 from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
@@ -25,13 +26,6 @@ from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
-
-REASONS = (
-    *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
-    "unknown",
-)
-"""Those of the kernel that users are told in words of their own; parts bring further ones with theirs."""
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -180,7 +174,6 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
-@pages.get("/.well-known/jwks.json")
 @sessionless
 @operation(errors.StoreUnavailable, bare=True)
 def jwks() -> PublicKeys | Response:
@@ -190,6 +183,10 @@ def jwks() -> PublicKeys | Response:
     response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
     response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
     return response
+
+
+# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
+pages.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{pages.name}.jwks", jwks))
 
 
 def end_session(reason: str = "signed_out") -> None:
@@ -210,8 +207,8 @@ def end_session(reason: str = "signed_out") -> None:
         ours.lifecycle.revoke(current.account_live, reason)
     elif (
         current.ended == "rotated"
-        and current.ended_sid is not None
-        and not ours.lifecycle.revoke_former(current.ended_sid, current.browser, reason)
+        and current.ended_id is not None
+        and not ours.lifecycle.revoke_former(current.ended_id, current.browser, reason)
     ):
         raise refusal(current)
     current.release()
@@ -293,5 +290,4 @@ def _kind(name: str) -> dict[str, str | int]:
 
 
 def _known(reason: str | None) -> str | None:
-    of_parts = {each for part in services().parts.values() for each in part.end_reasons}
-    return reason if reason in REASONS or reason in of_parts else None
+    return reason if reason in end_reasons.with_pages() else None

@@ -37,6 +37,7 @@ class Proxies:
         self._development = settings.development
         prefix = hops if settings.forwarded_prefix else 0
         self._next = ProxyFix(self._called, x_for=hops, x_proto=hops, x_host=hops, x_prefix=prefix) if hops else None
+        self._for_machines = tuple(settings.url_prefix + path for path in _FOR_MACHINES)
         self._warned: set[str] = set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -60,7 +61,7 @@ class Proxies:
     def _warn(self, environ: dict[str, Any], given: str, *, known: bool, inside: bool) -> None:
         brought = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED")
         shown = ascii(given[:100])
-        if environ.get("PATH_INFO") in _FOR_MACHINES:
+        if environ.get("PATH_INFO") in self._for_machines:
             return
         if self._hops:
             count = len(parse_http_list(brought or ""))

@@ -9,9 +9,12 @@ from typing import Any
 
 from ..access import policy
 from ..errors import ChallengeUsed
+from ..parts.api.refresh_tokens import FAMILY, Family
+from ..parts.devices.recent_sign_ins import note_client
 from ..parts.trial_wallets import cookie
+from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CSRF_KEY, Family, Live, Record
+from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import rate_limit, request_client
@@ -30,13 +33,15 @@ class Wanted:
     remember: bool = False
 
 
-def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
+def enter(
+    message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None
+) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
     With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
     takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
-    may be spent.
+    `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but
+    the nonce may be spent.
     """
     rate_limit.spend("sign_ins")
     ours, current = services(), wallet_session()
@@ -45,16 +50,23 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
-    standing, now = ours.directory.standing(account), ours.records.time()
-    pointer = ours.people.pointer(account)
-    session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
+    values = ours.repository.account_values(str(account))
+    session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    def prepare(record: Record) -> None:
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, family is None)
+    # Not by the name that the page gave the wallet: any page can give any name.
+    held = family is None and cookie.names(account) and ours.shares.holds(account)
 
-    live = ours.lifecycle.start(
+    def prepare(record: SessionRecord) -> None:
+        note_client(record, request_client.current())
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, cookies=family is None, now=values.now)
+        if family is not None:
+            FAMILY.put(record, family)
+        if held:
+            TRIAL_WALLET.put(record, TrialWallet(held=True))
+
+    return ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
@@ -62,17 +74,11 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
         data=None if family else _carried_over(current),
         replacing=None if family else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
-        client=request_client.current(),
+        privilege=ours.privilege_of(str(account), values, values.now) or "",
         browser=None if family else current.browser,
-        family=family,
+        account_values=values,
         prepare=prepare,
-        # Not by the name that the page gave the wallet: any page can give any name.
-        pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
     )
-    # As with a session that is read: the answer, and a token, say who it is and what it may do.
-    live.standing, live.pointer = standing, pointer
-    return live
 
 
 def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
@@ -89,7 +95,8 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     """
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
-        ours.policy.choose(name, ours.directory.standing(found).verified(ours.records.time()))
+        values = ours.repository.account_values(str(found))
+        ours.policy.choose(name, ours.directory.standing_of(values).verified(values.now))
 
 
 def display_name(text: str) -> str:

@@ -221,7 +221,7 @@ class Elsewhere:
             self._services.lifecycle.revoke_handle(account_of(wallet), handle, "signed_out")
 
     def alive(self, wallet: WalletInPage, handle: str) -> bool:
-        return self._services.records.find(str(account_of(wallet)), handle) is not None
+        return self._services.repository.find(str(account_of(wallet)), handle) is not None
 
     def happen(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
         for event in happened:

@@ -222,7 +222,7 @@ def test_deleting_removes_both_key_shares(browser: Browser, trial: Trial, redis:
     assert "Your wallet is deleted" in browser.text
     browser.wait(lambda: trial.half is None, "its half is still here")
     assert redis.keys("*:share") == []
-    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-ended"]
+    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-session-ended"]
     trial.panel.open()
     assert trial.offer.startswith("Try it without a wallet")
 
@@ -254,7 +254,7 @@ def test_session_ends_when_the_key_share_is_cleared(
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
     assert "This browser no longer holds your wallet" in browser.text
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
 
@@ -269,7 +269,7 @@ def test_removing_the_key_share_signs_out_every_tab(browser: Browser, trial: Tri
     for tab in (other, browser.home):
         browser.switch_to(tab)
         browser.arrive_at("/signed-out")
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
 
 
 def test_opening_a_page_without_the_key_share_ends_the_session(browser: Browser, trial: Trial) -> None:

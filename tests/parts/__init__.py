@@ -1,1 +1,1 @@
-"""Tests of single parts, and of leaving them out."""
+"""Tests of the seam for parts, and of each part in its own folder."""

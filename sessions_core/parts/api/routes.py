@@ -38,7 +38,7 @@ from ...errors import (
 )
 from ...sessions import user_agent
 from ...sessions.flask_session import WalletSession, bearer
-from ...sessions.repository import Ended, Live
+from ...sessions.record import LoadedSession
 from ...sign_in import verifiers
 from ...web import confirmations, csrf, rate_limit
 from ...web.error_handlers import wants_json
@@ -197,8 +197,7 @@ def refresh_session(body: RefreshRequest) -> TokenSession:
     ours = services()
     live, token = ours.refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.
-    session = WalletSession(sid=None, browser=None, token=token)
-    session.fill(live)
+    session = WalletSession.of_client(live, token)
     follow(ours, session)
     if session.live is None:
         raise refusal(session)
@@ -233,11 +232,10 @@ def keep_alive() -> SessionState | Response:
     """Start the idle clock again. A form without script is sent back to the page it came from."""
     ours, current = services(), wallet_session()
     assert current.live is not None  # noqa: S101  # signed_in saw to it
-    renewed = ours.lifecycle.renew(current.live)
-    if isinstance(renewed, Ended):
-        current.lose(renewed.reason)
-        raise refusal(current)
+    renewed = ours.lifecycle.keep_alive(current.live)
     current.move(renewed)
+    if current.live is None:
+        raise refusal(current)
     if not wants_json():
         return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
     return current_state()
@@ -261,7 +259,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
     return clear_browser(success(SignedOut(True)), "signed_out")
 
 
-def _with_tokens(live: Live, refresh_token: str) -> TokenSession:
+def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
     view = SessionView(live, services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
     return TokenSession(**state, **token, refresh_token=refresh_token)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ...part import Part
 from .errors import (
     ContractWalletMissing,
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...errors import SignInRefused
     from ...sessions.flask_session import WalletSession
-    from ...sessions.repository import Record
+    from ...sessions.record import SessionRecord
     from ...sign_in.accounts import Account
     from ...sign_in.challenges import Signed
     from .contracts import Contracts
@@ -39,7 +41,6 @@ class ContractWallets(Part):
         ContractWalletUnsupported,
         RpcUnavailable,
     )
-    end_reasons = {"wallet_revoked": "the contract that is the account no longer accepts what was signed"}
     slots = {
         "endings": "sessions/_contract_wallet_endings.html",
         "problems": "sessions/_contract_wallet_problems.html",
@@ -60,17 +61,16 @@ class ContractWallets(Part):
         self, account: Account, message: str, signature: str, refusal: SignInRefused
     ) -> object | None:
         """Ask the contract at the account's address whether it accepts the signature."""
-        from ...sessions.repository import Proof
+        from .rechecks import ContractProof
 
-        return Proof(message, self.contracts.verify(account, message, signature, refusal))
+        return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        from ...sessions.repository import Proof
+        from . import rechecks
 
-        record.proof = signed.evidence if isinstance(signed.evidence, Proof) else None
-        if record.proof is not None and record.confirmed:  # not a new session, but a signature for an action just now
-            record.checked_at = max(record.confirmed.values())
+        proof = signed.evidence if isinstance(signed.evidence, rechecks.ContractProof) else None
+        rechecks.keep_proof(record, proof and replace(proof, checked_at=now))
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""

@@ -32,7 +32,8 @@ class AnyHost:
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
         self._app = app
         self._domain = settings.domain
-        self._paths = ("/livez", "/readyz", *(["/metrics"] if settings.metrics_secret else []))
+        paths = ("/livez", "/readyz", *(["/metrics"] if settings.metrics_secret else []))
+        self._paths = tuple(settings.url_prefix + path for path in paths)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application as if these had been asked for at the site's own address."""

@@ -17,13 +17,10 @@ from prometheus_client.registry import Collector
 
 from ... import events
 from ...errors import catalogue
+from ...sessions import end_reasons
 from ...sign_in.accounts import CHAINS
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-REASONS = (
-    *("signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_changed", "wallet_unlinked"),
-    *("share_gone", "token_reused"),
-)
 SCOPES = ("others", "all", "everybody")
 
 _OTHER = "other"
@@ -36,9 +33,13 @@ revocations = Counter(
 refusals = Counter("wallet_refusals", "Refused requests, sign-ins and confirmations by code.", ["code"])
 redis_seconds = Histogram("wallet_redis_seconds", "How long Redis took, failures included.", buckets=_BUCKETS)
 
-# A series that begins with its first event hides that event from rate().
-for _reason in (*REASONS, *SCOPES):
-    revocations.labels(_reason)
+
+def begin() -> None:
+    """Begin a series for each reason that is known by now: one that begins with its first event hides that event from
+    `rate()`.
+    """
+    for reason in (*end_reasons.counted(), *SCOPES):
+        revocations.labels(reason)
 
 
 def count(event: events.Event, **_: object) -> None:
@@ -51,7 +52,7 @@ def count(event: events.Event, **_: object) -> None:
     elif isinstance(event, (events.RequestRefused, events.ConfirmationFailed)):
         refusals.labels(_code(event.code)).inc()
     elif isinstance(event, events.SessionEnded):
-        revocations.labels(event.reason if event.reason in REASONS else _OTHER).inc()
+        revocations.labels(event.reason if event.reason in end_reasons.counted() else _OTHER).inc()
     elif isinstance(event, events.SessionsRevoked):
         revocations.labels(event.scope if event.scope in SCOPES else _OTHER).inc()
 

@@ -36,6 +36,7 @@ from ...web.services import Services, services
 from ...web.session_view import SessionView
 from ..api.routes import api
 from . import cookie
+from .key_shares import DELETED
 
 _SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = "delete"
@@ -98,7 +99,7 @@ def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
     account = _delete()
     answer = success(WalletGone(str(account), True))
-    return cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
+    return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
 @pages.get("/session/wallet/export")
@@ -133,14 +134,14 @@ def delete_wallet_post() -> ResponseReturnValue:
         return redirect(url_for("sessions.ask_to_delete_wallet"), 303)
     account = _delete()
     answer = redirect(url_for("sessions.signed_out"), 303)
-    return cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
+    return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
 def _delete() -> Account:
     ours, account = services(), _view().account
     ensure_fresh(0, "wallet.delete")
     # The sessions first: if Redis fails in between, the person comes back with their half and deletes again.
-    ours.lifecycle.revoke_account(account, "wallet_deleted")
+    ours.lifecycle.revoke_account(account, DELETED.name)
     ours.shares.forget(account)
     wallet_session().release()
     return account
