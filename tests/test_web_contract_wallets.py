@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from typing import Any
 
-import msgspec
 import pytest
 from flask import Flask, render_template_string
+from msgspec.structs import replace
 from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import SessionType, events, fresh_required, public, signed_in
 from sessions_core.parts.contract_wallets import contracts
+from sessions_core.parts.contract_wallets.rechecks import PROOF, ContractProof
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
-from sessions_core.sessions.repository import Proof
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -108,19 +108,17 @@ def test_a_deployed_wallet_signs_in(
     assert visitor.get("/page").get_data(as_text=True) == "a page"
     live = live_of(services, visitor)
     assert live.record.account == str(parse(contract_wallet.account()))
-    proof = live.record.proof
-    assert proof is not None
+    proof = PROOF.of(live.record)
     assert contract_wallet.address in proof.message.lower()
     assert "0x" + proof.signature.hex() == contract_wallet.sign(proof.message)
-    assert live.record.checked_at == live.record.created_at
+    assert 0 <= live.record.created_at - proof.checked_at < 1000  # asked just before the session began
     assert (node.methods, node.connections) == (["eth_chainId", "eth_call"], 1)
 
 
 def test_a_wallet_that_is_yet_to_be_deployed_signs_in(visitor: Visitor, evm: Anvil, services: Services) -> None:
     visitor.sign_in(ContractWallet(evm))
     assert visitor.get("/page").status_code == 200
-    proof = live_of(services, visitor).record.proof
-    assert proof is not None
+    proof = PROOF.of(live_of(services, visitor).record)
     assert len(proof.signature) > 300
 
 
@@ -134,7 +132,7 @@ def test_a_key_asks_no_node_and_keeps_no_signature(
     challenge = visitor.challenge(wallet.account(CHAIN))
     assert visitor.attempt(wallet, challenge).status_code == 303
     record = live_of(services, visitor).record
-    assert (record.proof, record.checked_at) == (None, 0)
+    assert PROOF.of(record) == ContractProof()
     pass_time(20 * MINUTE)
     assert visitor.get("/page").status_code == 200
     assert node.calls == []
@@ -211,8 +209,7 @@ def test_longest_signature_fits_form_record_and_step_up(
     challenge = visitor.challenge(wallet.account(CHAIN))
     assert visitor.attempt(wallet, challenge).status_code == 303
     assert visitor.get("/page").status_code == 200
-    proof = live_of(services, visitor).record.proof
-    assert proof is not None
+    proof = PROOF.of(live_of(services, visitor).record)
     assert len(proof.signature) == contracts.MAX_BYTES
     assert visitor.confirm(wallet, visitor.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
     assert done == ["7"]
@@ -230,7 +227,7 @@ def test_contract_is_rechecked_after_15_minutes_of_use(
         assert person.get("/page").status_code == 200
         assert node.asked == asked, minutes
     live = live_of(services, person)
-    assert live.now - live.record.checked_at < MINUTE * 1000
+    assert live.now - PROOF.of(live.record).checked_at < MINUTE * 1000
 
 
 # Everything that tells somebody that the session lives, and is no activity.
@@ -456,7 +453,7 @@ def test_clock_set_back_does_not_postpone_the_recheck(
     person: Visitor, node: Relay, services: Services, pass_time: TimeMachine
 ) -> None:
     live = live_of(services, person)
-    live.record.checked_at = live.now + 3_600_000
+    PROOF.put(live.record, replace(PROOF.of(live.record), checked_at=live.now + 3_600_000))
     services.repository.save(live)
     person.get("/page")
     assert node.asked == 2
@@ -474,15 +471,11 @@ def test_the_proof_outlives_a_new_id_and_a_new_secret(
     assert rotated.sweeper.sweep()["resealed"] == 1
     after = rotated.repository.load(moved.id, "never")
     assert isinstance(after, LoadedSession)
-    assert (after.record.proof, after.record.checked_at) == (before.proof, before.checked_at)
+    assert PROOF.of(after.record) == PROOF.of(before) != ContractProof()
 
 
 def test_a_record_from_before_there_were_proofs_still_opens() -> None:
-    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(SessionRecord(data={}, proof=Proof("text", b"signature"))))
-    place = SessionRecord.__struct_fields__.index("proof")
-    assert whole[place : place + 2] == [["text", b"signature"], 0]
-    older = msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:place]), type=SessionRecord)
-    assert (older.proof, older.checked_at) == (None, 0)
+    assert PROOF.of(SessionRecord(data={})) == ContractProof()
 
 
 def test_signing_out_needs_no_node(person: Visitor, node: Relay, pass_time: TimeMachine) -> None:
@@ -524,7 +517,8 @@ def test_contract_is_asked_once_in_a_request_that_is_due(
 ) -> None:
     pass_time(4 * MINUTE)
     live = live_of(services, person)
-    live.record.checked_at -= 3_600_000
+    proof = PROOF.of(live.record)
+    PROOF.put(live.record, replace(proof, checked_at=proof.checked_at - 3_600_000))
     services.repository.save(live)
     assert person.get("/shop").status_code == 200
     assert node.asked == 2
@@ -537,9 +531,8 @@ def test_the_contract_signs_for_an_action(
     assert person.confirm(contract_wallet, person.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
     assert done == ["7"]
     live = live_of(services, person)
-    assert live.record.proof is not None
-    assert "Pay invoice 7." in live.record.proof.message
-    assert live.now - live.record.checked_at < MINUTE * 1000
+    assert "Pay invoice 7." in PROOF.of(live.record).message
+    assert live.now - PROOF.of(live.record).checked_at < MINUTE * 1000
 
 
 def test_step_up_by_a_new_key_replaces_the_checked_signature(
