@@ -379,13 +379,6 @@ class ChallengeUsed(SignInRefused):
     message = "That sign-in request was already used. Start again and sign the new request."
 
 
-class KeyMalformed(SignInRefused):
-    """Not a public key in the one encoding that accounts of its chain have."""
-
-    code = "key_malformed"
-    message = "Your wallet's answer holds no key of an account on that network. Try again, or use another wallet."
-
-
 class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 
@@ -398,37 +391,6 @@ class SignatureMismatch(SignInRefused):
 
     code = "signature_mismatch"
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
-
-
-class DelegationExpired(SignInRefused):
-    """The wallet let the page's key sign, but no longer does (Internet Computer)."""
-
-    code = "delegation_expired"
-    message = "What your wallet allowed this page to sign has expired. Connect the wallet again."
-
-
-class DelegationRestricted(SignInRefused):
-    """The wallet let the page's key act for certain canisters or calls only, which signing in is none of."""
-
-    code = "delegation_restricted"
-    message = "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
-
-
-class CanisterSignatureUnsupported(SignInRefused):
-    """Signed by a canister, as Internet Identity does; this package checks signatures of keys alone."""
-
-    code = "canister_signature_unsupported"
-    message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
-
-
-class ShareMismatch(SignInRefused):
-    """The two shares of a pre-generated wallet do not make its key, or the server's is gone."""
-
-    code = "share_mismatch"
-    message = (
-        "This browser's half of the wallet has no other half here any more. "
-        "Sign in with another wallet, or make a new one."
-    )
 
 
 # -- Linking wallets ---------------------------------------------------------------------------------------

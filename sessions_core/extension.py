@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,19 +25,18 @@ from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
 from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.internet_computer import canisters
 from .parts.linked_wallets.linked_accounts import PERSON, People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
 from .parts.roles.roles import STANDING, Directory
-from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
 from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings
+from .sign_in import verifiers
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -144,7 +142,6 @@ class WalletSessions:
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         actions.translate = self._translate
-        _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
         connection = RedisConnection(
@@ -179,6 +176,8 @@ class WalletSessions:
             servers.start()
         services = Services(
             settings=settings,
+            connection=connection,
+            keys=keys,
             repository=repository,
             store=store,
             lifecycle=lifecycle,
@@ -190,7 +189,6 @@ class WalletSessions:
             people=People(connection, keys, repository, lifecycle, settings),
             recent_sign_ins=recent_sign_ins,
             sweeper=sweeper,
-            shares=Shares(connection, keys, repository, settings),
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
             census=Census(connection, sweeper, settings),
@@ -291,16 +289,6 @@ def _is_command() -> bool:
     return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
 
 
-def _refuse_slow_signing(settings: Settings) -> None:
-    # Without coincurve the keys of trial wallets would sign in Python, whose time depends on the key.
-    serves_others = settings.pregenerated_chain is not None and not settings.development
-    if serves_others and importlib.util.find_spec("coincurve") is None:
-        raise Misconfigured(
-            "SESSIONS_CORE_PREGENERATED_WALLETS needs coincurve outside development: use Python 3.13 or earlier, or "
-            "run pip install coincurve, which needs a C compiler."
-        )
-
-
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
     for permission in (name for each in policy.types.values() for name in each.fresh):
         if permission not in actions:
@@ -379,23 +367,19 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
-        "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )
-
-
-def _believes_identity(settings: Settings) -> bool:
-    """Whether what Internet Identity signs would be accepted: nobody is sent there for nothing."""
-    return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
 def _private_redis(app: Flask) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
     from .web.services import Services
+    from .web.session_view import SessionView
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -92,6 +93,7 @@ class Part:
 
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """
 
     def __init__(self, services: Services, options: Any = None) -> None:
@@ -129,6 +131,13 @@ class Part:
         new id.
         """
         return ""
+
+    def signing_words(self, session: SessionView) -> str | None:
+        """Return the template that says how the account of a session signs, if no wallet shows its user the text.
+
+        It has the names of `sessions/_signing_words.html`.
+        """
+        return None
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""

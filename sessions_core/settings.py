@@ -28,7 +28,6 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
-_FRAGMENT = re.compile(r"[A-Za-z0-9._~/?=&-]*", re.ASCII)
 # What secrets say that were copied from an example, in letters alone. Long enough never to occur by chance.
 _PLACEHOLDERS = (
     *("changeme", "changethis", "changeit", "pleasechange", "replaceme", "replacethis", "replacewith", "placeholder"),
@@ -64,13 +63,6 @@ class Settings:
     """For a part, where its pages are instead of their usual place: {"roles": "/staff"} moves /admin."""
     chains: tuple[str, ...] = field(default_factory=default_chains)
     """CAIP-2 ids that may sign in, each of a part that is loaded; by default those that the parts name."""
-
-    pregenerated_wallets: bool | None = None
-    """Whether people may try the site with a wallet that is made for them; None: in development only."""
-    pregenerated_days: int = 30
-    """How many days such a wallet is kept without being used."""
-    internet_identity_url: str = "https://id.ai/#authorize"
-    """The page of Internet Identity that sign-in opens in a window; empty does not offer it."""
 
     redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
@@ -194,13 +186,6 @@ class Settings:
         """Whether people reach the site over https."""
         return self.public_origin.startswith("https://")
 
-    @property
-    def pregenerated_chain(self) -> str | None:
-        """The chain of the wallets that are made for people, a testnet if there is one; `None` if none are made."""
-        wanted = self.development if self.pregenerated_wallets is None else self.pregenerated_wallets
-        ours = [chain for chain in self.chains if chain.startswith("eip155:")] if wanted else []
-        return next((chain for chain in ours if CHAINS[chain].network == "testnet"), ours[0] if ours else None)
-
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
         if self.public_origin != _canonical(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
@@ -246,7 +231,6 @@ class Settings:
             )
         self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
-        self._refuse_unsafe_identity()
         self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
@@ -290,20 +274,6 @@ class Settings:
                     f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
                     "Add it there with its name and network, or remove it here."
                 )
-        if self.pregenerated_wallets and self.pregenerated_chain is None:
-            raise Misconfigured(
-                f"{PREFIX}PREGENERATED_WALLETS = True needs a chain of Ethereum in {PREFIX}CHAINS, "
-                'such as "eip155:11155111". Add one, or remove it.'
-            )
-
-    def _refuse_unsafe_identity(self) -> None:
-        url, _, fragment = self.internet_identity_url.partition("#")
-        safe = is_safe_url(url, plain=self.development) and _FRAGMENT.fullmatch(fragment)
-        if self.internet_identity_url and not safe:
-            raise Misconfigured(
-                f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
-                '"" does not offer it; http:// is for this machine in development only.'
-            )
 
     def _refuse_unsafe_report_url(self) -> None:
         url = self.csp_report_url
@@ -334,8 +304,6 @@ class Settings:
             ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
             ("activity_days", 1, 365),
-            # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
-            ("pregenerated_days", -(-max(getattr(self, f"{kind}absolute_seconds") for kind in KINDS) // DAY), 365),
             ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("revocation_replicas", 0, 10),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app
 
@@ -23,7 +23,6 @@ from ..parts.operations.readiness import Readiness
 from ..parts.operations.session_count import Census
 from ..parts.roles.account_status import MEMBER, Standing
 from ..parts.roles.roles import Directory
-from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
 from ..sessions.record import AccountValues, LoadedSession
@@ -33,8 +32,12 @@ from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
 from ..sign_in.rate_limits import RateLimits
+from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
+
+if TYPE_CHECKING:
+    from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,8 @@ class Services:
     """One object per application."""
 
     settings: Settings
+    connection: RedisConnection
+    keys: KeyRing
     repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
@@ -59,7 +64,6 @@ class Services:
     people: People
     recent_sign_ins: RecentSignIns
     sweeper: Sweeper
-    shares: Shares
     audit: Audit
     servers: Servers
     census: Census
@@ -95,6 +99,11 @@ class Services:
     def slots(self, name: str) -> list[str]:
         """Return the templates that parts have for a slot of the kernel's pages."""
         return [each.slots[name] for each in self.parts.values() if name in each.slots]
+
+    def signing_words(self, session: SessionView | None) -> str:
+        """Return the template with the words for how the account of a session signs."""
+        found = (words(session) for words in self.hooks("signing_words")) if session is not None else ()
+        return next((each for each in found if each is not None), "sessions/_signing_words.html")
 
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
