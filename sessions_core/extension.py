@@ -25,12 +25,12 @@ from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
 from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.linked_wallets.linked_accounts import PERSON, People
+from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import STANDING, Directory
+from .parts.roles.roles import Directory
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
@@ -39,8 +39,7 @@ from .settings import PREFIX, Settings
 from .sign_in import verifiers
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
-from .sign_in.rate_limits import RateLimits
-from .storage import embedded, secret_file
+from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
@@ -60,7 +59,6 @@ from .web import (
 )
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
-from .web.proxies import Proxies
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -143,7 +141,7 @@ class WalletSessions:
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         actions.translate = self._translate
         logs.set_up(app, settings)
-        url = settings.redis_url or _private_redis(app)
+        url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
             url,
             settings.redis_timeout_ms / 1000,
@@ -158,8 +156,9 @@ class WalletSessions:
             if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        recent_sign_ins = RecentSignIns(keys)
-        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
         lifecycle = Lifecycle(repository)
         signing_keys = SigningKeys(
             connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
@@ -187,13 +186,12 @@ class WalletSessions:
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             directory=Directory(connection, keys, repository, settings),
             people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=recent_sign_ins,
+            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
             census=Census(connection, sweeper, settings),
             readiness=Readiness(connection, keys, settings),
-            rate_limits=RateLimits(connection, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -220,7 +218,9 @@ class WalletSessions:
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
-        layers = Proxies(RequestIds(answers), settings)
+        layers = RequestIds(answers)
+        for surround in services.hooks("wsgi"):
+            layers = surround(layers)
         app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
 
     @staticmethod
@@ -320,7 +320,7 @@ def _keep_what_happens(app: Flask) -> None:
 
     # Held weakly, and by the application: it ends with that.
     events.happened.connect(keep, weak=True)
-    app.extensions["wallet_sessions_keeper"] = keep
+    app.extensions["sessions_core_keeper"] = keep
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
@@ -382,8 +382,12 @@ def _templates(app: Flask, services: Services) -> None:
     )
 
 
-def _private_redis(app: Flask) -> str:
-    return embedded.keep(Path(app.instance_path) / "redis").url
+def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:
+    for each in parts:
+        url = each.redis_url(app)
+        if url is not None:
+            return url
+    raise Misconfigured(f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "redis://localhost:6379/0".')
 
 
 def _development_secret(app: Flask) -> None:

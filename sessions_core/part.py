@@ -24,6 +24,7 @@ from flask import Blueprint, Flask
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
+from .sessions import end_reasons
 from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from .access.policy import SessionType
     from .errors import SignInRefused
     from .events import Event
+    from .sessions.end_reasons import EndReason
     from .sessions.flask_session import WalletSession
-    from .sessions.record import LoadedSession, SessionRecord
+    from .sessions.record import AccountKey, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
@@ -78,11 +80,11 @@ class Part:
     """The errors that the part raises, each with a code of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
-    end_reasons: ClassVar[Mapping[str, str]] = {}
-    """Why the part ends sessions: the reason → what it means, for the documentation of the API."""
+    end_reasons: ClassVar[tuple[EndReason, ...]] = ()
+    """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
-    account_keys: ClassVar[tuple[Any, ...]] = ()
+    account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
@@ -101,6 +103,11 @@ class Part:
         self.options = options
 
     # -- When the application is set up ------------------------------------------------------------------------
+
+    @classmethod
+    def redis_url(cls, app: Flask) -> str | None:
+        """Return the URL of a Redis for development, for an application that sets none. Asked before all else."""
+        return None
 
     def setup(self, app: Flask) -> None:
         """Build what the part needs. Raise `Misconfigured` for what is unsafe, with the line that fixes it."""
@@ -162,10 +169,14 @@ class Part:
         """
         return None
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Put what the part keeps with a session into its record: before it starts, and after a signature that
-        confirmed an action. `cookies` says whether it is for a browser, and not for a program; `now` is in
-        milliseconds since the epoch, by Redis's clock.
+        confirmed an action. `cookies` says whether it is for a browser, and not for a program.
+        """
+
+    def on_attempt(self, kind: str, address: str, browser: str | None) -> None:
+        """Hear of an attempt (`challenges`, `sign_ins`, `refreshes`) from an address and, if it brought one, with the
+        value of a browser cookie. Raise `RateLimited` to refuse it.
         """
 
     def on_event(self, event: Event) -> None:
@@ -214,6 +225,8 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
     for part in ordered:
         for verifier in part.verifiers:
             verifiers.register(verifier)
+        for reason in part.end_reasons:
+            end_reasons.register(reason)
     return ordered
 
 
@@ -301,6 +314,7 @@ def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
     yield "error code", {each.code for each in part.errors}
     yield "action", part.actions
-    yield "end reason", part.end_reasons
+    yield "end reason", (each.name for each in part.end_reasons)
+    yield "account key", (each.name for each in part.account_keys)
     yield "Redis key", part.redis_keys
     yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

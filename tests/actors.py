@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 ORIGIN = "http://localhost:5000"
 SESSION_COOKIE = "__Host-session"
-BROWSER_COOKIE = "__Host-session-browser"
+BROWSER_COOKIE = "__Host-browser"
 
 
 @dataclass

@@ -26,7 +26,7 @@ from sessions_core.storage.encryption import KeyRing
 from .activity import HERE, THERE, created, failed
 from .actors import together
 from .clusters import Cluster
-from .constants import ALICE, BOB, ROOT, SECRET
+from .constants import ALICE, BOB, REDIS_PREFIX, ROOT, SECRET
 from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
 from .stored import encoded_entry, link_of, sealed_entry
@@ -41,7 +41,7 @@ def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
 
 
 def key(kind: str, account: str | None = None) -> str:
-    return f"wallet:{{{account_tag(account)}}}:{kind}" if account else f"wallet:{kind}"
+    return f"{REDIS_PREFIX}{{{account_tag(account)}}}:{kind}" if account else f"{REDIS_PREFIX}{kind}"
 
 
 def names(page: Page | Iterator[Entry]) -> list[str]:
@@ -151,9 +151,9 @@ def test_one_address_on_two_networks_is_two_accounts(log: Audit) -> None:
 def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: Audit) -> None:
     for account in (None, ""):
         log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
-    log.note(events.RecordUnreadable(key="wallet:x"), HERE)
+    log.note(events.RecordUnreadable(key=f"{REDIS_PREFIX}x"), HERE)
     log.note(events.RequestRefused(code="not_found", endpoint=None), HERE)
-    assert sorted(redis.keys("*")) == [b"wallet:activity", b"wallet:refusals"]
+    assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}activity".encode(), f"{REDIS_PREFIX}refusals".encode()]
 
 
 def test_unknown_account_has_an_empty_page(log: Audit) -> None:
@@ -191,7 +191,7 @@ def test_refusal_for_an_unknown_account_uses_no_memory_for_it(redis: Redis, log:
     """Only the site's stream of refusals grows."""
     for number in range(100):
         log.note(failed(f"eip155:1:0x{number:040x}"), HERE)
-    assert sorted(redis.keys("*")) == [b"wallet:refusals"]
+    assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}refusals".encode()]
 
 
 def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..., Audit]) -> None:

@@ -144,7 +144,7 @@ def test_every_chain_has_the_origin_in_its_text(
     assert development.startswith(f"{scheme}localhost:5000 wants you to sign in with your ")
     assert f"\nURI: {ORIGIN}/\n" in development
     production = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
-    services: Services = production.extensions["wallet_sessions"]
+    services: Services = production.extensions["sessions_core"]
     issued = services.challenges.issue(signer.account(), BROWSER)
     assert issued.message.startswith("app.example.org wants you to sign in with your ")
     services.challenges.redeem(issued.message, issued.challenge, signer.sign(issued.message), BROWSER)
@@ -153,7 +153,7 @@ def test_every_chain_has_the_origin_in_its_text(
 @pytest.mark.parametrize("namespace", SIGNERS)
 def test_a_chain_that_is_not_enabled_gets_no_challenge(make_app: Callable[..., Flask], namespace: str) -> None:
     others = tuple(chain for chain, _ in NETWORKS if not chain.startswith(namespace))
-    services: Services = make_app(SESSIONS_CORE_CHAINS=others).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_CHAINS=others).extensions["sessions_core"]
     refused(ChainUnsupported, lambda: services.challenges.issue(SIGNERS[namespace]().account(), BROWSER))
 
 

@@ -233,8 +233,8 @@ def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnecti
 def test_a_child_process_uses_sockets_of_its_own(server: Server) -> None:
     script = """
 import os, sys
-from sessions_core.storage.connection import RedisConnection
-link = RedisConnection(sys.argv[1], 1.0)
+from sessions_core.storage.connection import Link
+link = Link(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 reader, writer = os.pipe()
 if os.fork() == 0:
@@ -529,9 +529,9 @@ class Site:
         self.server = server
         self.raw = server.client()
         self.now = Time()
-        self.services: Services = app.extensions["wallet_sessions"]
-        self.records: SessionRepository = self.services.repository
-        use_clock(link_of(self.records), self.now)
+        self.services: Services = app.extensions["sessions_core"]
+        self.repository: SessionRepository = self.services.repository
+        use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -806,7 +806,7 @@ def test_forgotten_scripts_and_closed_connections_go_unnoticed(site: Site) -> No
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].repository))
+    refuse_unsafe_server(link_of(app.extensions["sessions_core"].repository))
 
     @app.get("/note")
     @signed_in
@@ -848,7 +848,7 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
     wallet = Wallet()
     mine.sign_in(wallet)
     yours.sign_in(Wallet())
-    services: Services = other_app.extensions["wallet_sessions"]
+    services: Services = other_app.extensions["sessions_core"]
     if everybody:
         services.lifecycle.revoke_everybody()
     else:

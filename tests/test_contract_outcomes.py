@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
-from sessions_core.parts.contract_wallets.rechecks import PROOF
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet

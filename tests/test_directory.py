@@ -24,7 +24,7 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, together
 from .constants import ALICE_ACCOUNT as ALICE
-from .constants import ANOTHER, DAY
+from .constants import ANOTHER, DAY, REDIS_PREFIX
 from .constants import BOB_ACCOUNT as BOB
 from .servers import Server, running
 from .stored import everything
@@ -187,20 +187,20 @@ def test_fresh_accounts_which_cost_nothing_do_not_fill_redis(
         while services.repository.time() == now:
             pass  # of two in one millisecond either may be the later
     assert [member.account for member in people.seen()] == [some_account(number) for number in range(11, 6, -1)]
-    assert redis.zcard("wallet:{directory}:seen") == redis.hlen("wallet:{directory}:names") == 5
+    assert redis.zcard(f"{REDIS_PREFIX}{{directory}}:seen") == redis.hlen(f"{REDIS_PREFIX}{{directory}}:names") == 5
 
 
 def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
     make_app: Callable[..., Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
-        people: Directory = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"].directory
+        people: Directory = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"].directory
         server.stop()
         caplog.set_level(logging.WARNING)
         people.saw(str(ALICE))
         assert "could not note a sign-in" in caplog.text
         assert ALICE.address not in caplog.text
-        for ask in (people.decided, people.seen, people.reseal, lambda: people.standing(ALICE)):
+        for ask in (people.decided, people.seen, people.reencrypt, lambda: people.standing(ALICE)):
             with pytest.raises(StoreUnavailable):
                 ask()
         with pytest.raises(StoreUnavailable):
@@ -214,7 +214,7 @@ def test_redis_shows_neither_accounts_nor_roles(people: Directory, redis: Redis)
     people.saw(str(ALICE))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_secret", "licensed", 30)
-    redis.delete("wallet:{directory}:seen")  # a sorted set, of tags
+    redis.delete(f"{REDIS_PREFIX}{{directory}}:seen")  # a sorted set, of tags
     found = everything(redis).lower()
     for text in (ALICE.address, BOB.address, "admin", "lic_secret", "licensed"):
         assert text.lower().encode() not in found
@@ -238,11 +238,11 @@ def test_an_entry_that_was_made_up_is_left_out(
     people.appoint(ALICE, "admin")
     people.saw(str(ALICE))
     for key in ("decided", "names"):
-        redis.hset(f"wallet:{{directory}}:{key}", "made up", b"\xff" * 60)
-    redis.zadd("wallet:{directory}:seen", {"made up": 2**50, "without a name": 2**50})
+        redis.hset(f"{REDIS_PREFIX}{{directory}}:{key}", "made up", b"\xff" * 60)
+    redis.zadd(f"{REDIS_PREFIX}{{directory}}:seen", {"made up": 2**50, "without a name": 2**50})
     assert [member.account for member in people.decided()] == [str(ALICE)]
     assert [member.account for member in people.seen()] == [str(ALICE)]
-    assert people.reseal() == 0
+    assert people.reencrypt() == 0
     assert "can't be opened" in caplog.text
 
 
@@ -257,8 +257,8 @@ def test_secret_rotation_keeps_every_account_status(people: Directory, rotated: 
     expected = sorted(people.decided(), key=lambda member: member.account)
     during = rotated().directory
     assert sorted(during.decided(), key=lambda member: member.account) == expected
-    assert during.reseal() == 5, "two that were decided, their standings, and one name"
-    assert during.reseal() == 0
+    assert during.reencrypt() == 5, "two that were decided, their standings, and one name"
+    assert during.reencrypt() == 0
     after = rotated(()).directory
     assert sorted(after.decided(), key=lambda member: member.account) == expected
     assert [member.account for member in after.seen()] == [str(ALICE)]
@@ -276,12 +276,12 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people.appoint(ALICE, "admin")
     people.saw(str(ALICE))
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).directory.reseal() == 0
+    assert rotated(()).directory.reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = rotated().directory
-    redis.hset("wallet:{directory}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
-    assert rotated(()).directory.reseal() == 0
+    redis.hset(f"{REDIS_PREFIX}{{directory}}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
+    assert rotated(()).directory.reencrypt() == 0
     assert people.standing(ALICE).role == "admin"
 
 
@@ -301,7 +301,7 @@ def test_role_assigned_during_re_encryption_is_kept(people: Directory, rotated: 
     for number in range(30):
         account = accounts.parse(some_account(number))
         people.verify(account, "lic_1", "licensed", 30)
-        together(during.reseal, lambda account=account: during.appoint(account, "admin"))  # type: ignore[misc]
+        together(during.reencrypt, lambda account=account: during.appoint(account, "admin"))  # type: ignore[misc]
         standing = rotated(()).directory.standing(account) if number % 10 == 0 else during.standing(account)
         assert (standing.role, standing.professional_id) == ("admin", "lic_1")
 
@@ -313,7 +313,7 @@ def test_roles_work_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    people: Directory = app.extensions["wallet_sessions"].directory
+    people: Directory = app.extensions["sessions_core"].directory
     people.saw(str(BOB))
     people.appoint(ALICE, "admin")
     people.verify(BOB, "lic_1", "licensed", 30)
@@ -323,6 +323,6 @@ def test_roles_work_on_cluster_and_sentinel(
     }
     assert [member.account for member in people.seen()] == [str(BOB)]
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
-    rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"].directory
-    assert rotated.reseal() == 5
-    assert rotated.reseal() == 0
+    rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["sessions_core"].directory
+    assert rotated.reencrypt() == 5
+    assert rotated.reencrypt() == 0

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask, Response, jsonify, session
 
 from sessions_core import events, fresh_required, public, signed_in
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import GRACE, LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -300,7 +301,7 @@ def test_json_client_repeats_the_refused_request_unchanged(
     person = Visitor(app)
     person.sign_in(wallet)
     headers = {"X-CSRFToken": person.token("/session")}
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     services.directory.appoint(parse(wallet.account()), "admin")
     answer = person.json("/pay", "POST", json={}, headers=headers)
     assert answer.get_json()["error"]["code"] == "step_up_required"
@@ -330,5 +331,5 @@ def test_name_given_while_the_id_changes_is_kept(
         )
         assert named.status_code == 200
         [live] = services.repository.living(wallet.account())
-        assert live.record.label == f"name {number}"
+        assert DEVICE.of(live.record).label == f"name {number}"
         person.session_id = tab.session_id

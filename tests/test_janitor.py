@@ -22,7 +22,7 @@ from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
 from .actors import together
-from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, REDIS_PREFIX
 from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
@@ -32,7 +32,7 @@ def sweeper(services: Services) -> Sweeper:
     return services.sweeper
 
 
-NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
+NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
 
 
 def index_of(redis: Redis) -> bytes:
@@ -117,7 +117,7 @@ def test_session_missing_in_the_index_is_listed_again(
     right = entry_of(redis, live)
     if entry is None:
         redis.delete(index_of(redis))
-        assert store.find(ALICE, live.record.handle) is None
+        assert store.find_living(ALICE, live.record.handle) is None
     else:
         redis.hset(index_of(redis), live.keys.digest, entry)
     assert sweeper.sweep() == NOTHING | {"lost": 1}
@@ -127,7 +127,7 @@ def test_session_missing_in_the_index_is_listed_again(
     assert (same, reason) == (others, b"")
     assert abs(int(idle_end) - int(before)) <= 5
     assert redis.pttl(index_of(redis)) > (ABSOLUTE + DAY - 5) * 1000
-    assert store.revoke_handle(ALICE, live.record.handle, "revoked") is True
+    assert store.revoke_handle(ALICE, live.record.handle, "revoked").ended == 1
     assert sweeper.sweep() == NOTHING
 
 
@@ -207,7 +207,7 @@ def test_sweep_deletes_and_reports_a_corrupted_record(
     live = start()
     key = key_of(redis, live)
     change(redis, live, "sealed", lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1]))
-    redis.set(b"wallet:{AAAAAAAAAAAA}:session:" + b"0" * 64, b"no record at all")
+    redis.set(f"{REDIS_PREFIX}{{AAAAAAAAAAAA}}:session:".encode() + b"0" * 64, b"no record at all")
     happened.clear()
     assert sweeper.sweep() == NOTHING | {"unreadable": 2}
     assert redis.keys("*:session:*") == []
@@ -226,7 +226,7 @@ def test_sweep_with_another_secret_ends_no_session(
     lives = [start(), start(account=BOB), start(account="")]
     redis.persist(key_of(redis, lives[2]))
     before, ends = kept(redis), clocks(redis)
-    stranger: Sweeper = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].sweeper
+    stranger: Sweeper = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"].sweeper
     happened.clear()
     assert stranger.sweep() == NOTHING | {"foreign": 3}
     assert list(stranger.every()) == []
@@ -241,7 +241,7 @@ def test_sweep_with_another_secret_ends_no_session(
 def test_an_epoch_without_a_clock_gets_one(
     redis: Redis, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    place = start().place
+    place = start().keys
     redis.set(place.epoch, 3)
     services.sweeper.sweep()
     assert LONGEST < redis.ttl(place.epoch) <= LONGEST + DAY
@@ -290,12 +290,12 @@ def test_sweep_encrypts_records_with_the_newest_secret(
     pass_time(10 * MINUTE)
     ends = clocks(redis)
     rotated: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]).extensions[
-        "wallet_sessions"
+        "sessions_core"
     ]
     assert rotated.sweeper.sweep() == NOTHING | {"resealed": 3}
     assert rotated.sweeper.sweep() == NOTHING
     assert clocks(redis) == pytest.approx(ends, abs=0.1)
-    retired: SessionRepository = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].repository
+    retired: SessionRepository = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"].repository
     for live in lives:
         found = retired.load(live.id, "never")
         assert isinstance(found, LoadedSession)
@@ -308,7 +308,7 @@ def test_sweep_encrypts_records_with_the_newest_secret(
 
 def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask], redis: Redis) -> None:
     odd, plain = (
-        make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
+        make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["sessions_core"] for prefix in ("a[b]*?\\:", "ab:")
     )
     for ours in (odd, plain):
         ours.repository.create(SessionRecord(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
@@ -353,7 +353,7 @@ def test_sweep_spares_a_session_that_just_revoked_the_others(
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
         if script is scripts.REPAIR and keys[0] == live.keys.record:
             monkeypatch.undo()
-            assert store.revoke_others(live) == 1
+            assert store.revoke_others(live).ended == 1
         return run(script, keys, *rest)
 
     monkeypatch.setattr(link_of(store), "run", revoke_first)
@@ -376,7 +376,7 @@ def test_a_sweep_never_harms_a_live_session_that_is_in_use(
     sweeper, mender = store, sweeper
     if secret == "rotated":
         app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
-        ours: Services = app.extensions["wallet_sessions"]
+        ours: Services = app.extensions["sessions_core"]
         sweeper, mender = ours.repository, ours.sweeper
 
     def write(session_id: str, steps: int = 6) -> str:

@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
@@ -22,7 +22,8 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
-from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
+from .constants import ALICE, ANOTHER, BOB, DAY, REDIS_PREFIX, VALIDATE
+from .new_sessions import used_from
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -93,7 +94,7 @@ def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
 @pytest.fixture
 def begin(services: Services) -> Callable[..., LoadedSession]:
     def begin(account: str = ALICE, **options: Any) -> LoadedSession:
-        options = {"wallet": "MetaMask", "client": PLACE} | options
+        options = {"wallet": "MetaMask", "prepare": used_from(PLACE)} | options
         return services.lifecycle.start(parse(account), services.policy.standard, **options)
 
     return begin
@@ -106,7 +107,7 @@ def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     def told(live: LoadedSession) -> list[str]:
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        return [each.handle for each in services.repository.sign_ins_elsewhere(found)]
+        return [each.handle for each in services.recent_sign_ins.elsewhere(found)]
 
     return told
 
@@ -123,7 +124,7 @@ def test_other_sessions_are_told_of_each_sign_in(
     assert told(third) == []
     found = services.repository.load(second.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.repository.sign_ins_elsewhere(found)
+    [sign_in] = services.recent_sign_ins.elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
@@ -142,10 +143,10 @@ def test_sign_in_without_stored_details_is_told_without_them(
 ) -> None:
     """Some session types store no device, address or wallet name."""
     live = begin()
-    begin(wallet="", client=None)
+    begin(wallet="", prepare=used_from(None))
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.repository.sign_ins_elsewhere(found)
+    [sign_in] = services.recent_sign_ins.elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
@@ -155,7 +156,7 @@ def test_a_session_goes_on_being_told_under_another_id(
     live = begin()
     other = begin()
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     assert told(moved) == [other.record.handle]
     assert told(other) == [], "an id that moves is no sign-in"
 
@@ -167,7 +168,9 @@ def test_sign_in_is_never_told_to_another_account(
     begin(ALICE)
     assert told(theirs) == []
     assert len(told(mine)) == 1
-    redis.copy(f"wallet:{{{account_tag(ALICE)}}}:news", f"wallet:{{{account_tag(BOB)}}}:news", replace=True)
+    redis.copy(
+        f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", f"{REDIS_PREFIX}{{{account_tag(BOB)}}}:news", replace=True
+    )
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
@@ -177,7 +180,7 @@ def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[...,
 
 
 def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
-    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["sessions_core"]
     account = parse(ALICE)
     for _ in range(50):
         redis.flushall()
@@ -185,14 +188,14 @@ def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
         found = services.repository.load(first.id, "never")
         assert isinstance(found, LoadedSession)
-        known = services.repository.sign_ins_elsewhere(found)
+        known = services.recent_sign_ins.elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
             loaded = services.repository.load(live.id, "never")
             assert isinstance(loaded, LoadedSession)
-            pairs += len(services.repository.sign_ins_elsewhere(loaded))
+            pairs += len(services.recent_sign_ins.elsewhere(loaded))
         assert pairs == 6
 
 
@@ -222,7 +225,7 @@ def test_recent_sign_ins_expire_in_redis_after_a_day(
 
 def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
-    value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
+    value = redis.get(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
     for secret in (live.record.handle, "203.0.113.7", "Firefox", "MetaMask"):
         assert secret.encode() not in stored
@@ -233,7 +236,7 @@ def test_corrupted_recent_sign_ins_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
-    redis.set(f"wallet:{{{account_tag(ALICE)}}}:news", value)
+    redis.set(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", value)
     assert told(live) == []
     other = begin()
     assert told(live) == [other.record.handle]
@@ -243,7 +246,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
-    key = f"wallet:{{{account_tag(ALICE)}}}:news"
+    key = f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news"
     redis.delete(key)
     redis.hset(key, "a", "b")
     assert told(live) == []
@@ -254,7 +257,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
 def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     """And no sign-in is stored without being told: both are one step."""
     with running(Server(tmp_path / "redis")) as server:
-        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
+        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
         live = services.lifecycle.start(parse(ALICE), services.policy.standard)
         with server.client() as client:
             client.config_set("maxmemory", "1")
@@ -263,7 +266,7 @@ def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Pa
             client.config_set("maxmemory", "0")
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        assert services.repository.sign_ins_elsewhere(found) == []
+        assert services.recent_sign_ins.elsewhere(found) == []
         assert len(services.repository.living(ALICE)) == 1
 
 
@@ -287,23 +290,23 @@ def test_secret_rotation_keeps_recent_sign_ins(
     during = rotated()
     found = during.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in during.repository.sign_ins_elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in during.recent_sign_ins.elsewhere(found)] == [other.record.handle]
     assert during.sweeper.sweep()["resealed"] == 2
     after = rotated(())
     newer = after.lifecycle.start(parse(ALICE), after.policy.standard)
     found = after.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in after.repository.sign_ins_elsewhere(found)] == [newer.record.handle]
+    assert [each.handle for each in after.recent_sign_ins.elsewhere(found)] == [newer.record.handle]
 
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in services.repository.sign_ins_elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in services.recent_sign_ins.elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------
@@ -363,10 +366,10 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Any
 ) -> None:
     app = make_app(SESSIONS_CORE_ABSOLUTE_SECONDS=7 * DAY, SESSIONS_CORE_IDLE_SECONDS=2 * DAY)
-    person, services = Visitor(app), app.extensions["wallet_sessions"]
+    person, services = Visitor(app), app.extensions["sessions_core"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
-    services.lifecycle.start(parse(wallet.account()), services.policy.standard, client=PLACE)
+    services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
     pass_time(120)
     assert notice(person) == "Firefox on Linux, 203.0.113.7, 2 minutes ago."
     pass_time(DAY - 60)
@@ -376,12 +379,12 @@ def test_notice_shows_the_age_and_ends_after_a_day(
 
 def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
-        elsewhere(client=Client(device=device), wallet="")
+        elsewhere(prepare=used_from(Client(device=device)), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
 def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    elsewhere(client=None, wallet="")
+    elsewhere(prepare=used_from(None), wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
@@ -389,7 +392,7 @@ def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., 
 def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
-    elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
+    elsewhere(wallet=hostile, prepare=used_from(Client(ip=hostile, device=hostile)))
     page = person.get("/session").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -416,7 +419,7 @@ def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, else
 
 
 def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    stranger = elsewhere(client=Client(device="Edge on Windows"))
+    stranger = elsewhere(prepare=used_from(Client(device="Edge on Windows")))
     own = elsewhere()
     recognise(person, own)
     assert str(notice(person)).startswith("Edge on Windows")
@@ -447,7 +450,7 @@ def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     person.session_id = moved.id
     assert listed(person) == []
 
@@ -462,7 +465,7 @@ def test_recognised_sign_ins_are_bounded(person: Visitor, elsewhere: Callable[..
         assert listed(person) == []
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
-    assert len(live.record.recognised) == 2 * KEPT
+    assert len(DEVICE.of(live.record).recognised) == 2 * KEPT
 
 
 @pytest.mark.parametrize(
@@ -596,7 +599,7 @@ def test_without_redis_the_page_is_503_without_a_notice(
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
         app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-        person, services = Visitor(app), app.extensions["wallet_sessions"]
+        person, services = Visitor(app), app.extensions["sessions_core"]
         person.sign_in(wallet)
         live = services.lifecycle.start(parse(wallet.account()), services.policy.standard)
         token = person.token("/session")

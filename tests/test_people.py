@@ -23,7 +23,7 @@ from sessions_core.web.services import Services
 
 from .actors import together
 from .constants import ALICE_ACCOUNT as ALICE
-from .constants import ANOTHER
+from .constants import ANOTHER, REDIS_PREFIX
 from .constants import BOB_ACCOUNT as BOB
 from .constants import CAROL_ACCOUNT as CAROL
 from .stored import everything, link_of
@@ -518,7 +518,7 @@ def test_account_link_can_not_be_copied_to_another_account(
 
 def test_linked_accounts_can_not_be_copied_to_another_user(people: People, redis: Redis) -> None:
     one, other = people.link(BOB, by=ALICE), people.link(DAVE, by=CAROL)
-    redis.copy(f"wallet:{{{one.id}}}:accounts", f"wallet:{{{other.id}}}:accounts", replace=True)
+    redis.copy(f"{REDIS_PREFIX}{{{one.id}}}:accounts", f"{REDIS_PREFIX}{{{other.id}}}:accounts", replace=True)
     assert people.of(ALICE) == one
     assert alone(people, CAROL)
     assert alone(people, DAVE)
@@ -555,8 +555,8 @@ def test_secret_rotation_keeps_linked_accounts(people: People, rotated: Callable
     expected = [people.of(each) for each in (ALICE, BOB, CAROL)]
     during = rotated().people
     assert [during.of(each) for each in (ALICE, BOB, CAROL)] == expected
-    assert during.reseal() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
-    assert during.reseal() == 0
+    assert during.reencrypt() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
+    assert during.reencrypt() == 0
     assert [rotated(()).people.of(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
@@ -565,7 +565,7 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
 ) -> None:
     people.link(BOB, by=ALICE)
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).people.reseal() == 0
+    assert rotated(()).people.reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
@@ -588,9 +588,9 @@ def test_link_made_during_re_encryption_is_kept(people: People, rotated: Callabl
     for number in range(20):
         own, one, other = (some_account(3 * number + part) for part in range(3))
         people.link(one, by=own)
-        together(during.reseal, lambda own=own, other=other: during.link(other, by=own))
+        together(during.reencrypt, lambda own=own, other=other: during.link(other, by=own))
         assert set(during.of(own).accounts) == {own, one, other}
-    during.reseal()
+    during.reencrypt()
     assert len(rotated(()).people.of(own).accounts) == 3
 
 
@@ -600,7 +600,7 @@ def test_link_made_during_re_encryption_is_kept(people: People, rotated: Callabl
 def test_linking_works_on_cluster_and_sentinel(
     other_url: str, make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
-    people: People = make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["wallet_sessions"].people
+    people: People = make_app(SESSIONS_CORE_REDIS_URL=other_url).extensions["sessions_core"].people
     people.link(BOB, by=ALICE)
     people.link(CAROL, by=ALICE)
     people.prefer(CAROL, by=BOB)
@@ -608,6 +608,6 @@ def test_linking_works_on_cluster_and_sentinel(
     assert people.of(ALICE) == Person(born_id(str(ALICE)), (CAROL, ALICE))
     consistent(people, ALICE, BOB, CAROL)
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
-    rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"].people
-    assert rotated.reseal() == 4
-    assert rotated.reseal() == 0
+    rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["sessions_core"].people
+    assert rotated.reencrypt() == 4
+    assert rotated.reencrypt() == 0

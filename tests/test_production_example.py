@@ -110,7 +110,7 @@ def test_documented_production_signs_in(site: Site, wallet: Wallet) -> None:
     assert (status, headers["Location"]) == (303, "/sign-in?next=/")
     status, headers, page = site.ask("GET", "/sign-in")
     assert status == 200
-    assert "__Host-session-browser" in headers["Set-Cookie"]
+    assert "__Host-browser" in headers["Set-Cookie"]
     assert headers["Strict-Transport-Security"]
     assert "Try it without a wallet" not in page, "it runs in development"
     status, _, text = site.ask("POST", "/api/auth/challenges", {"account": wallet.account()})

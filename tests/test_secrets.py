@@ -15,9 +15,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -286,13 +286,13 @@ def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pa
 
 def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
-    records, found = services.repository, []
+    repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(records.open_standing(key.decode(), redis.get(key))))
+        found.append(repr(services.directory._values.decode(key.decode(), redis.get(key))))
     for member in (*services.directory.decided(), *services.directory.seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
-        found += [repr(msgspec.structs.replace(live.record, data={})) for live in records.living(member.account)]
+        found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]
         found += [repr(entry) for entry in services.audit.iterate(member.account)]
     return found + [repr(entry) for entry in services.audit.iterate(None)]
 
@@ -301,7 +301,7 @@ def test_step_up_leaks_no_secret(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     """No log, event, Redis value or address holds one."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     with everything_logged() as logged:
         confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
@@ -342,7 +342,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
     """No other answer holds the signed proof or a field of the form."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
     assert len(person.answers) > 60
@@ -362,7 +362,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
 def test_no_full_address_is_kept_where_the_settings_shorten_it(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     people = Confirmer(clinic), Confirmer(clinic, "2001:db8:85a3:1234:5678:8a2e:370:7334")
     with everything_logged() as logged:
         for person in people:

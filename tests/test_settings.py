@@ -12,8 +12,11 @@ from uuid import UUID
 
 import pytest
 
+import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.settings import DAY, PREFIX, Settings, _secret
+
+from .constants import REDIS_PREFIX
 
 SECRET = "kq3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa"
 PRODUCTION = {
@@ -428,3 +431,7 @@ def test_a_report_url_that_would_change_the_header_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["", "/csp", "/csp/reports?site=1", "https://reports.example.org/csp"])
 def test_a_report_url_may_be_a_path_or_https(url: str) -> None:
     assert settings(CSP_REPORT_URL=url).csp_report_url == url
+
+
+def test_default_prefix_is_the_name_of_the_package() -> None:
+    assert Settings(secrets=(SECRET,)).redis_prefix == REDIS_PREFIX == f"{sessions_core.__name__}:"

@@ -79,7 +79,7 @@ def test_every_kind_of_the_filter_is_named(app: Flask) -> None:
 
 
 def test_every_permission_role_and_network_is_named(app: Flask) -> None:
-    rules = app.extensions["wallet_sessions"].policy
+    rules = app.extensions["sessions_core"].policy
     granted = {name for each in rules.types.values() for name in each.permissions}
     words = words_of(app, "_words")
     assert set(words.permission_words) == granted | {*policy.ALL_NETWORK_PERMISSIONS, *policy.OWN_RIGHTS}

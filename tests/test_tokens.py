@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
 from sessions_core.errors import TokenExpired, TokenInvalid
+from sessions_core.parts.api.refresh_tokens import Family
 from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.record import LoadedSession
-from sessions_core.sessions.repository import Family
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 
@@ -42,7 +42,7 @@ def tokens(services: Services) -> Tokens:
 
 @pytest.fixture
 def live(start: Callable[..., LoadedSession]) -> LoadedSession:
-    return start(handle="sess_0123456789abcdef", family=FAMILY)
+    return start(handle="sess_0123456789abcdef", sections={"api": FAMILY})
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_the_token_of_a_session_with_a_cookie_has_no_generation(
 def test_a_token_lives_as_long_as_the_setting_says(
     make_app: Callable[..., Flask], start: Callable[..., LoadedSession], seconds: int
 ) -> None:
-    services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["sessions_core"]
     claims = services.tokens.open(issue(services, start()).text)
     assert claims.exp - claims.iat == seconds
 
@@ -489,9 +489,7 @@ def test_token_for_another_audience_is_refused(
     make_app: Callable[..., Flask], services: Services, live: LoadedSession
 ) -> None:
     """In both directions."""
-    others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions[
-        "wallet_sessions"
-    ]
+    others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions["sessions_core"]
     assert others.tokens.open(issue(others, live).text).aud == "https://elsewhere.example"
     refuse(others.tokens, issue(services, live).text)
     refuse(services.tokens, issue(others, live).text)

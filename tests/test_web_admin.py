@@ -529,7 +529,7 @@ def test_revoking_a_session_that_just_ended_succeeds(
 
 def test_a_long_list_of_sessions_comes_in_pages(make_app: Callable[..., Flask], boss: Wallet, wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     services.directory.appoint(parse(boss.account()), "admin")
     started: list[LoadedSession] = [
         services.lifecycle.start(parse(wallet.account()), services.policy.standard) for _ in range(30)

@@ -313,12 +313,12 @@ def test_session_that_rotates_during_the_search_is_found(
 def test_session_that_rotates_after_the_search_is_revoked(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records, find = services.repository, cli._find
-    live = records.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
+    repository, find = services.repository, cli._find
+    live = repository.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
 
     def move(*arguments: Any) -> Any:
         found = find(*arguments)
-        assert records.rotate(live) is not None
+        assert repository.rotate(live) is not None
         return found
 
     monkeypatch.setattr(cli, "_find", move)
@@ -902,7 +902,7 @@ def test_configured_fallbacks_come_before_those_of_the_file(
 ) -> None:
     Shell(in_development())("keys", "rotate")
     app = in_development(SECRET_KEY_FALLBACKS=[SECRET])
-    secrets = app.extensions["wallet_sessions"].settings.secrets
+    secrets = app.extensions["sessions_core"].settings.secrets
     assert secrets[0] == SECRET
     assert len(secrets) == 3
     assert secrets[-1] == app.config["SECRET_KEY"]
@@ -942,7 +942,7 @@ def elsewhere(other_url: str, make_app: Callable[..., Flask]) -> Callable[..., F
 
 def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
     app = elsewhere(SECRET_KEY=plain)
-    flask, services = Shell(app), app.extensions["wallet_sessions"]
+    flask, services = Shell(app), app.extensions["sessions_core"]
     wallets = [Wallet() for _ in range(5)]
     visitors = [Visitor(app) for _ in wallets]
     for visitor, wallet in zip(visitors, wallets, strict=True):

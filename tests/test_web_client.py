@@ -92,7 +92,7 @@ def test_two_requests_in_one_application_context_are_two_clients(app: Flask) -> 
             with app.test_request_context(environ_overrides={"REMOTE_ADDR": ip}):
                 assert current().ip == ip
         assert current() is COMMAND_LINE
-        assert "wallet_sessions_client" in g, "they share one g, and that is what this is about"
+        assert "sessions_core_client" in g, "they share one g, and that is what this is about"
 
 
 def test_requests_at_the_same_time_do_not_mix_their_clients(app: Flask) -> None:

@@ -22,10 +22,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -970,7 +970,7 @@ def test_only_the_last_actions_are_remembered(
     TimeMachine(app, redis, clock)(301)
     for number in range(12):
         assert person.confirm(wallet, person.submit(f"/do/{number}")).status_code == 200
-    [live] = app.extensions["wallet_sessions"].repository.living(wallet.account())
+    [live] = app.extensions["sessions_core"].repository.living(wallet.account())
     assert set(live.record.confirmed) == {f"shop.{number}" for number in range(4, 12)}
     assert person.submit("/do/11").status_code == 200
     assert problem_of(person.submit("/do/3")) == "None"
@@ -1071,7 +1071,7 @@ def test_waiting_token_survives_a_secret_change(make_app: Callable[..., Flask], 
     after.session_id = person.session_id
     assert after.json("/api/auth/challenges", "POST", json={"request": token}).status_code == 201
     retired = make_app({"actions": ACTIONS}, SECRET_KEY=new)
-    services: Services = retired.extensions["wallet_sessions"]
+    services: Services = retired.extensions["sessions_core"]
     with retired.test_request_context(), pytest.raises(confirmations.ConfirmationMalformed):
         confirmations.from_token(services, None, token)  # type: ignore[arg-type]
 
@@ -1305,7 +1305,7 @@ def test_redis_lost_during_a_step_up_is_503(
     assert shop.done == []
     back = embedded.start(tmp_path / "redis")
     try:
-        ask_again(link_of(app.extensions["wallet_sessions"].repository))
+        ask_again(link_of(app.extensions["sessions_core"].repository))
         assert (person.session_id, person.signed_in) == (before, True)
         monkeypatch.setattr(verifiers, "verify", verify)
         assert person.confirm(wallet, person.submit("/pay", number="7")).status_code == 200

@@ -10,21 +10,24 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
+from .new_sessions import used_from
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -80,7 +83,7 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(prepare=used_from(Client("203.0.113.7", "agent", f"Device {minutes}"))).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -91,7 +94,7 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 def test_device_row_shows_only_recognisable_facts(
     person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", prepare=used_from(Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux")))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -151,7 +154,7 @@ def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_ti
 
 def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     started = {
         services.lifecycle.start(parse(wallet.account()), services.policy.standard).record.handle for _ in range(59)
@@ -178,11 +181,13 @@ def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask],
 def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     """Of our own time: on a busy machine others have theirs in between."""
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
-        services.lifecycle.start(parse(wallet.account()), services.policy.standard, wallet="MetaMask", client=client)
+        services.lifecycle.start(
+            parse(wallet.account()), services.policy.standard, wallet="MetaMask", prepare=used_from(client)
+        )
     person.sign_in(wallet)
     assert len(handles(person.get("/sessions"))) == 25
     assert len(listed(person)) == 1000
@@ -291,8 +296,9 @@ def test_a_name_changes_nothing_but_the_name(
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert found.record.label == "Laptop"
-    found.record.label = ""
+    assert DEVICE.of(found.record).label == "Laptop"
+    DEVICE.put(found.record, msgspec.structs.replace(DEVICE.of(found.record), label=""))
+    DEVICE.put(live.record, DEVICE.of(live.record))
     assert found.record == live.record
     assert (found.absolute_expires_at, found.idle_timeout_ms) == (live.absolute_expires_at, live.idle_timeout_ms)
     assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
@@ -429,7 +435,7 @@ def test_failed_sign_out_keeps_the_cookie(
     """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")

@@ -28,6 +28,7 @@ from sessions_core import (
     sessionless,
     signed_in,
 )
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
 from sessions_core.sessions.user_agent import describe
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import Access, declared
@@ -36,6 +37,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
 from .answers import data_of
 from .constants import FIREFOX
+from .new_sessions import used_from
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -836,7 +838,7 @@ def moves(happened: list[events.Event]) -> list[str]:
 @pytest.fixture
 def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
     live = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, False)
+        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, False))
     )
     visitor.session_id = live.id
     return visitor
@@ -890,17 +892,17 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     seen_from(visitor, "198.51.100.1")
     assert moves(happened) == []
     [live] = services.repository.living(wallet.account())
-    assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
+    assert DEVICE.of(live.record) == Device()
 
 
 def test_shortened_address_in_the_same_network_is_no_move(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     app = make_app(SESSIONS_CORE_SHORTEN_IP=True)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     visitor, pass_time = Visitor(app), TimeMachine(app, redis, clock)
     visitor.session_id = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, True)
+        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, True))
     ).id
     pass_time(61)
     seen_from(visitor, "203.0.113.99")

@@ -242,7 +242,7 @@ def test_responses_before_flask_have_the_headers(app: Flask) -> None:
         return [b""]
 
     seen: list[tuple[str, str]] = []
-    services = app.extensions["wallet_sessions"]
+    services = app.extensions["sessions_core"]
     SecurityHeaders(inner, services.settings)({}, lambda _status, headers, _exc=None: seen.extend(headers))
     assert {name for name, _ in seen} >= {*EXPECTED, "Content-Security-Policy", "Cache-Control", "Content-Type"}
 

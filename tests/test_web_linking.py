@@ -859,7 +859,7 @@ def test_dropped_secret_unlinks_wallets_and_keeps_sessions(
     during = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
     moved = Visitor(during)
     moved.session_id = person.session_id
-    during.extensions["wallet_sessions"].sweeper.sweep()  # the sessions, and not the people
+    during.extensions["sessions_core"].sweeper.sweep()  # the sessions, and not the people
     after = make_app(SECRET_KEY=ANOTHER)
     later = Visitor(after)
     later.session_id = person.session_id

@@ -18,10 +18,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import errors, events, public, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -29,12 +30,14 @@ from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, han
 from .answers import code_on_page as code_of
 from .answers import data_of
 from .changed_texts import CHANGES
-from .claims import told_reasons
+from .constants import REDIS_PREFIX
 from .ethereum_signatures import other_encodings
 from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
 from .stored import link_of
 from .time_machine import Clock, TimeMachine, ask_again
+
+REASONS = tuple(end_reasons.with_pages())
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -153,7 +156,7 @@ def test_only_the_ticked_box_remembers(visitor: Visitor, wallet: Wallet, remembe
 
 def test_the_pre_sign_in_cookie_has_every_flag_and_comes_once(visitor: Visitor) -> None:
     (cookie,) = visitor.get("/sign-in").headers.getlist("Set-Cookie")
-    assert re.fullmatch(r"__Host-session-browser=[A-Za-z0-9_-]{43}; Secure; HttpOnly; Path=/; SameSite=Lax", cookie)
+    assert re.fullmatch(r"__Host-browser=[A-Za-z0-9_-]{43}; Secure; HttpOnly; Path=/; SameSite=Lax", cookie)
     assert visitor.get("/sign-in").headers.getlist("Set-Cookie") == []
 
 
@@ -169,10 +172,10 @@ def test_sign_out_deletes_the_cookie_with_its_attributes(visitor: Visitor, walle
     visitor.sign_in(wallet)
     response = visitor.sign_out()
     cookies = {cookie.partition("=")[0]: cookie for cookie in response.headers.getlist("Set-Cookie")}
-    assert set(cookies) == {"__Host-session", "__Host-session-browser", "__Host-session-ended"}
+    assert set(cookies) == {"__Host-session", "__Host-browser", "__Host-ended"}
     for name, cookie in cookies.items():
-        assert cookie.startswith(f"{name}=;") == (name != "__Host-session-ended")
-        age = "Max-Age=3600" if name == "__Host-session-ended" else "Max-Age=0"
+        assert cookie.startswith(f"{name}=;") == (name != "__Host-ended")
+        age = "Max-Age=3600" if name == "__Host-ended" else "Max-Age=0"
         for attribute in (age, "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
             assert attribute in cookie
         assert "Domain" not in cookie
@@ -258,7 +261,7 @@ def test_one_nonce_mints_one_session_under_a_race(app: Flask, visitor: Visitor, 
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [303] + [400] * 19
-    assert len(redis.keys("wallet:*:session:*")) == 1
+    assert len(redis.keys(f"{REDIS_PREFIX}*:session:*")) == 1
     assert sum(racer.client.get_cookie(SESSION_COOKIE) is not None for racer in racers) == 1
 
 
@@ -871,7 +874,7 @@ def told(page: str) -> str | None:
 
 
 @pytest.mark.parametrize("path", ["/signed-out", "/sign-in"])
-@pytest.mark.parametrize("reason", [*told_reasons(), "", "<script>", "x" * 500, "\0", "__class__"])
+@pytest.mark.parametrize("reason", [*REASONS, "", "<script>", "x" * 500, "\0", "__class__"])
 def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path: str, reason: str) -> None:
     """Anybody can write an address: "ended from elsewhere" would send people to look for thieves."""
     with unchanged(redis):
@@ -879,19 +882,19 @@ def test_a_link_with_a_reason_says_nothing(visitor: Visitor, redis: Redis, path:
     assert response.status_code == 200
     assert told(response.get_data(as_text=True)) == ("unknown" if path == "/signed-out" else None)
     assert "Clear-Site-Data" not in response.headers
-    assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-session-browser" not in each] == []
+    assert [each for each in response.headers.getlist("Set-Cookie") if "__Host-browser" not in each] == []
 
 
-@pytest.mark.parametrize("reason", [*sorted({*told_reasons()} - {"rotated"}), "a reason of the application"])
+@pytest.mark.parametrize("reason", [*sorted({*REASONS} - {"rotated"}), "a reason of the application"])
 def test_the_page_says_why_the_session_of_its_cookie_ended(
     visitor: Visitor, wallet: Wallet, services: Services, reason: str
 ) -> None:
     handle = handle_of_session(visitor, wallet)
     services.lifecycle.revoke_handle(parse(wallet.account()), handle, reason)
-    expected = reason if reason in told_reasons() else "unknown"
+    expected = reason if reason in REASONS else "unknown"
     for path in ("/signed-out", "/signed-out?reason=absolute", "/signed-out?session_type=professional"):
         assert told(visitor.get(path).get_data(as_text=True)) == expected
-    shown = reason if reason in told_reasons() else None
+    shown = reason if reason in REASONS else None
     assert told(visitor.get("/sign-in?reason=absolute").get_data(as_text=True)) == shown
     assert told(visitor.get("/sign-in").get_data(as_text=True)) is None
 
@@ -922,7 +925,7 @@ def test_the_answer_that_signs_out_is_remembered_for_an_hour(
 
 @pytest.mark.parametrize("value", ["", "x", "AAAA", "wallet_deleted", "!" * 80, "A" * 400, "\xff\xfe"])
 def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None:
-    visitor.client.set_cookie("__Host-session-ended", value, domain="localhost", secure=True)
+    visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
     page = visitor.get("/signed-out").get_data(as_text=True)
     assert told(page) == "unknown"
     assert "data-deleted" not in page
@@ -1049,7 +1052,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     back = embedded.start(tmp_path / "redis")
     try:
         assert back.url == server.url
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
@@ -1071,7 +1074,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert response.headers.getlist("Set-Cookie") == []
     burnt = snapshot(redis).keys() - before.keys()
-    assert [key.startswith(b"wallet:nonce:") for key in burnt] == [True]
+    assert [key.startswith(f"{REDIS_PREFIX}nonce:".encode()) for key in burnt] == [True]
 
 
 def test_a_view_that_redirects_is_left_alone(app: Flask, visitor: Visitor, wallet: Wallet) -> None:

@@ -14,9 +14,10 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
@@ -25,7 +26,7 @@ from .logs import everything_logged
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
-MARKER = "__Host-session-share"
+MARKER = "__Host-share"
 WALLETS, SIGN = "/api/auth/wallets", "/api/auth/wallets/sign"
 EXPORT, DELETE = "/session/wallet/export", "/session/wallet/delete"
 
@@ -112,7 +113,7 @@ def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer,
     assert (state["account"], state["network"], state["role"]) == (member.account, "testnet", "member")
     assert "test-only" in state["permissions"]
     assert "transact" not in state["permissions"]
-    assert session_of(services, member).record.pregenerated
+    assert TRIAL_WALLET.of(session_of(services, member).record).held
     assert 'data-testid="pregenerated"' in member.get("/session").get_data(as_text=True)
 
 
@@ -345,7 +346,7 @@ def test_exported_key_has_an_ordinary_session_elsewhere(newcomer: Newcomer, serv
     """The other browser holds no key share whose loss could end the session."""
     elsewhere, wallet = Visitor(app), exported(services, newcomer)
     elsewhere.attempt(wallet, elsewhere.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
     assert elsewhere.get(DELETE).status_code == 404
 
 
@@ -359,14 +360,14 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
     }
     assert newcomer.post("/sign-in", data=form).status_code == 303
     [live] = services.repository.living(wallet.account())
-    assert not live.record.pregenerated
+    assert not TRIAL_WALLET.of(live.record).held
 
 
 def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
     services.shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
 
 
 @pytest.mark.parametrize("path", [EXPORT, DELETE])
@@ -623,7 +624,7 @@ def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., 
     production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
-        assert app.extensions["wallet_sessions"].settings.pregenerated_chain == chain
+        assert app.extensions["sessions_core"].settings.pregenerated_chain == chain
 
 
 def test_without_redis_each_step_is_a_503_and_nothing_is_lost(make_app: Callable[..., Flask], tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, ApiClient, Visitor, Wallet
 from .answers import error_of, session_cookies
-from .constants import MINUTE
+from .constants import MINUTE, REDIS_PREFIX
 from .evm import CHAIN, Anvil
 from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
@@ -784,7 +786,7 @@ def test_a_refresh_says_where_the_session_is_used_from(
         json={"refresh_token": used.refresh_token},
         environ_base={"REMOTE_ADDR": "203.0.113.9"},
     )
-    assert live_of(services, wallet).record.ip == "203.0.113.9"
+    assert DEVICE.of(live_of(services, wallet).record).ip == "203.0.113.9"
     assert [event.name for event in happened] == ["token.refreshed", "client.changed"]
 
 
@@ -818,7 +820,7 @@ def test_stolen_refresh_token_ends_the_session(
     pass_time(60)
     happened.clear()
     channel = redis.pubsub(ignore_subscribe_messages=True)
-    channel.subscribe("wallet:ended")
+    channel.subscribe(f"{REDIS_PREFIX}ended")
     channel.get_message(timeout=5)
     assert error_of(used.exchange(used.refresh_token)) == (401, "session_invalid", "token_reused")
     assert [event.name for event in happened][:2] == ["session.ended", "token.reused"]
@@ -838,8 +840,8 @@ def test_a_token_of_an_older_generation_is_no_sign_of_use(
     used.refresh()
     for bearer, expected in ((old, False), (used.access, True)):
         assert used.get("/poll", bearer=bearer).status_code == 200
-        family = live_of(services, wallet).record.family
-        assert family is not None
+        family = FAMILY.of(live_of(services, wallet).record)
+        assert family.id
         assert family.used is expected
 
 
@@ -960,7 +962,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     server: Server, make_app: Callable[..., Flask], wallet: Wallet
 ) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     client = ApiClient(app)
     client.sign_in(wallet)
     text = client.challenge(account=wallet.account())

@@ -18,7 +18,7 @@ from redis import Redis
 
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.parts.contract_wallets.rechecks import PROOF
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.sessions.record import SessionRecord
@@ -62,7 +62,7 @@ def finish_looking(readiness: Readiness, seconds: float) -> str | None:
 
 class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         self._repository = services.repository
         self._signing_keys = services.signing_keys
         self._standings = services.directory._values

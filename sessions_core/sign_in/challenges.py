@@ -57,13 +57,6 @@ class Challenge:
     expires_at: int
 
 
-class Proof(NamedTuple):
-    """What a contract accepted: kept with the session so that it can be asked again."""
-
-    message: str
-    signature: bytes
-
-
 class Signed(NamedTuple):
     """The account that signed a challenge, and what a part has as evidence if no key of the account did."""
 

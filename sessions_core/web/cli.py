@@ -43,7 +43,7 @@ from ..storage import secret_file
 from .services import services
 from .session_view import SessionView, iso, moment
 
-KEYFILE = "wallet_sessions_keyfile"
+KEYFILE = "sessions_core_keyfile"
 """Where an application keeps the path of the secret that it made for itself, if it did."""
 
 _WIDTH = 100  # columns that a table should fit into

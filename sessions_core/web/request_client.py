@@ -16,11 +16,11 @@ def current() -> Client:
     if not has_request_context():
         return COMMAND_LINE
     request = request_ctx.request
-    kept: tuple[Request, Client] | None = g.get("wallet_sessions_client")
+    kept: tuple[Request, Client] | None = g.get("sessions_core_client")
     # One application context around several requests, as in a test or a task, gives them all one `g`: nobody may be
     # noted as somebody else for that.
     if kept is None or kept[0] is not request:
         agent = request.headers.get("User-Agent", "")
         client = describe(request.remote_addr or "", agent, services().settings.shorten_ip)
-        kept = g.wallet_sessions_client = (request, client)
+        kept = g.sessions_core_client = (request, client)
     return kept[1]

@@ -31,7 +31,6 @@ from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
-from ..sign_in.rate_limits import RateLimits
 from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EXTENSION = "wallet_sessions"
+EXTENSION = "sessions_core"
 
 P = TypeVar("P", bound=Part)
 
@@ -68,7 +67,6 @@ class Services:
     servers: Servers
     census: Census
     readiness: Readiness
-    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     requests: KeyRing
@@ -82,6 +80,8 @@ class Services:
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
     """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
+    sign_outs: set[str] = field(default_factory=lambda: {"sessions.sign_out_post", "sessions_json.logout"})
+    """The endpoints that sign out; parts add theirs. One that fails must not read like one that worked."""
     _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
     def part(self, kind: type[P]) -> P:

@@ -15,7 +15,7 @@ from ..sessions.flask_session import WalletSession
 from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
-from . import rate_limit, request_client
+from . import attempts, request_client
 from .guards import wallet_session
 from .services import services
 
@@ -41,7 +41,7 @@ def enter(
     `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but
     the nonce may be spent.
     """
-    rate_limit.spend("sign_ins")
+    attempts.count("sign_ins")
     ours, current = services(), wallet_session()
     binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
@@ -54,10 +54,10 @@ def enter(
 
     def prepare(record: SessionRecord) -> None:
         note_client(record, request_client.current())
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, cookies=family is None, now=values.now)
         if family is not None:
             FAMILY.put(record, family)
+        for add in ours.hooks("on_sign_in"):
+            add(signed, record, family is None)
 
     return ours.lifecycle.start(
         account,

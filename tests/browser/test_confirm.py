@@ -71,7 +71,7 @@ def panel(browser: Browser, wallet: WalletInPage, other: str, pass_time: TimeMac
 @pytest.fixture
 def alive(services: Services, wallet: WalletInPage) -> Alive:
     account = str(account_of(wallet))  # now: the wallet may go on to another
-    return lambda handle: services.repository.find(account, handle) is not None
+    return lambda handle: services.repository.find_living(account, handle) is not None
 
 
 def session_cookie(browser: Browser) -> str:

@@ -12,8 +12,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
@@ -222,7 +222,7 @@ def test_deleting_removes_both_key_shares(browser: Browser, trial: Trial, redis:
     assert "Your wallet is deleted" in browser.text
     browser.wait(lambda: trial.half is None, "its half is still here")
     assert redis.keys("*:share") == []
-    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-session-ended"]
+    assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-ended"]
     trial.panel.open()
     assert trial.offer.startswith("Try it without a wallet")
 

@@ -27,7 +27,7 @@ from ...web.pages import pages
 from ...web.schemas import Failure, as_json
 from ...web.services import EXTENSION, Services, services
 
-_CACHE = "wallet_sessions_openapi"
+_CACHE = "sessions_core_openapi"
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
 _JSON = "application/json"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from ...part import Part
 from .errors import (
     ContractWalletMissing,
@@ -15,6 +13,7 @@ from .errors import (
     RpcUnavailable,
 )
 from .options import ContractWalletSettings
+from .proof import PROOF, REVOKED, ContractProof
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -46,6 +45,7 @@ class ContractWallets(Part):
         "problems": "sessions/_contract_wallet_problems.html",
     }
     options: ContractWalletSettings
+    end_reasons = (REVOKED,)
     contracts: Contracts
     rechecks: Rechecks
 
@@ -61,16 +61,11 @@ class ContractWallets(Part):
         self, account: Account, message: str, signature: str, refusal: SignInRefused
     ) -> object | None:
         """Ask the contract at the account's address whether it accepts the signature."""
-        from .rechecks import ContractProof
-
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        from . import rechecks
-
-        proof = signed.evidence if isinstance(signed.evidence, rechecks.ContractProof) else None
-        rechecks.keep_proof(record, proof and replace(proof, checked_at=now))
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""

@@ -11,34 +11,15 @@ from contextlib import suppress
 
 import msgspec
 
-from ...sessions.end_reasons import EndReason, register
 from ...sessions.flask_session import WalletSession
-from ...sessions.record import EndedSession, LoadedSession, Section, SessionRecord
+from ...sessions.record import EndedSession, LoadedSession, SessionRecord
 from ...sign_in.accounts import stored
 from ...web.services import Services
 from .contracts import Contracts
 from .errors import RpcUnavailable
+from .proof import PROOF, REVOKED
 
-_REVOKED = register(EndReason("wallet_revoked", "the contract that is the account no longer accepts what was signed"))
 _TURN = 60  # seconds; longer than any question to a node, and when to try again one that could not be asked
-
-
-class ContractProof(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What a contract accepted when its account last signed, and when it was last asked, in milliseconds since the
-    epoch; 0 for not since the sign-in. Empty for an account that is no contract.
-    """
-
-    message: str = ""
-    signature: bytes = b""
-    checked_at: int = 0
-
-
-PROOF = Section("contract_wallets", ContractProof)
-
-
-def keep_proof(record: SessionRecord, proof: ContractProof | None) -> None:
-    """Put what a contract has accepted just now into the record of its session; `None` if a key has signed."""
-    PROOF.put(record, proof or ContractProof())
 
 
 class Rechecks:
@@ -56,7 +37,7 @@ class Rechecks:
         """
         live = _of_contract(session)
         # A time in the future is none that a clock of today wrote.
-        if live is None or 0 <= live.now - _checked_at(live) < self._seconds * 1000:
+        if live is None or 0 <= live.now - checked_at(live) < self._seconds * 1000:
             return
         if self._services.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
             with suppress(RpcUnavailable):  # it is in the log
@@ -68,7 +49,7 @@ class Rechecks:
         May raise `RpcUnavailable`.
         """
         live = _of_contract(session)
-        if live is not None and _checked_at(live) != live.now:  # not twice in one request
+        if live is not None and checked_at(live) != live.now:  # not twice in one request
             self._ask(session, live)
 
     def _ask(self, session: WalletSession, live: LoadedSession) -> None:
@@ -80,8 +61,8 @@ class Rechecks:
 
             self._services.store.amend(session, note)
             return
-        self._services.lifecycle.revoke(live, _REVOKED.name)
-        session.lose(EndedSession(_REVOKED.name, live.record.handle))
+        self._services.lifecycle.revoke(live, REVOKED.name)
+        session.lose(EndedSession(REVOKED.name, live.record.handle))
 
 
 def _of_contract(session: WalletSession) -> LoadedSession | None:
@@ -89,5 +70,7 @@ def _of_contract(session: WalletSession) -> LoadedSession | None:
     return live if live is not None and PROOF.of(live.record).message else None
 
 
-def _checked_at(live: LoadedSession) -> int:
-    return PROOF.of(live.record).checked_at or live.record.signed_at
+def checked_at(live: LoadedSession) -> int:
+    """Return when the contract last accepted what its account signed, in milliseconds since the epoch."""
+    record = live.record
+    return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from ... import events
 from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
-from ...sessions.record import EndedSession as Ended
+from ...sessions.record import EndedSession as Gone
 from ...sessions.record import LoadedSession, SessionRecord
 from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
@@ -245,7 +245,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
         DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
 
     named = services().repository.change(found, name) if isinstance(found, LoadedSession) else found
-    if isinstance(named, Ended):
+    if isinstance(named, Gone):
         return None
     events.publish(events.SessionNamed(handle=handle, account=named.record.account))
     return named
@@ -273,7 +273,7 @@ def _end_linked(reason: str) -> int:
     return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
 
 
-def _find(handle: str) -> LoadedSession | Ended:
+def _find(handle: str) -> LoadedSession | Gone:
     """Return the session of this person that has, or lately had, this handle; raise `NotFound` if there is none."""
     ours, view = services(), own_session()
     if handle == view.handle:
@@ -286,7 +286,7 @@ def _find(handle: str) -> LoadedSession | Ended:
     raise NotFound("no session of this person")
 
 
-def _revoke(found: LoadedSession | Ended, handle: str) -> bool:
+def _revoke(found: LoadedSession | Gone, handle: str) -> bool:
     lifecycle, view = services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")

@@ -28,24 +28,21 @@ from ...errors import (
     NotFound,
     StoreUnavailable,
 )
-from ...sessions.end_reasons import EndReason, register
 from ...sessions.lifecycle import Lifecycle
-from ...sessions.record import AccountKey, AccountValues, account_tag
+from ...sessions.record import AccountValues, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
 from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues, attempts, reencrypt
 from ...storage.encryption import KeyRing
-from .user import UNLINKED, Person, Pointer, Roll, born_id, derived_id, new_id
+from .user import PERSON, UNLINKED, UNLINKED_REASON, Person, Pointer, Roll, born_id, derived_id, new_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
 """How many accounts a person may have; each is looked at when the person is."""
 
-PERSON = AccountKey(name="person")
-_UNLINKED = register(EndReason("wallet_unlinked", "the account was unlinked from its person"))
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
@@ -162,7 +159,7 @@ class People:
                 raise AccountInUse(str(account))
             if self._strike(person.id, account, by):
                 break
-        self._lifecycle.revoke_account(account, _UNLINKED.name)
+        self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
         if self._let_go(str(account), person.id):
             self._announce(person.id, self._rolls.read(self._roll_key(person.id)))
             events.publish(events.WalletUnlinked(account=str(by), other=str(account), person=person.id))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ...access.actions import Action
 from ...part import Part
+from .account_status import STANDING
 
 
 class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
 
     needs = ("devices",)
+    account_keys = (STANDING,)
     actions = {
         "write:therapy_notes": Action("Write a therapy note."),
         "admin.open": Action("Open the administration of this site."),

@@ -18,7 +18,7 @@ import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
-from ...sessions.record import AccountKey, AccountValues, account_tag
+from ...sessions.record import AccountValues, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import DAY, Settings
 from ...sign_in.accounts import Account
@@ -27,12 +27,11 @@ from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items
-from .account_status import MEMBER, UNKNOWN, Standing
+from .account_status import MEMBER, STANDING, UNKNOWN, Standing
 
 logger = logging.getLogger(__name__)
 
 _MOST_SEEN = 10_000
-STANDING = AccountKey(name="standing")
 _NOTE_SIGN_IN = scripts.load(Path(__file__).with_name("note_sign_in.lua"))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...access.actions import Action
 from ...part import Part
+from .end_reasons import DELETED, SHARE_GONE
 from .errors import KeyShareMismatch
 from .options import TrialWalletSettings
 
@@ -27,6 +28,7 @@ class TrialWallets(Part):
     needs = ("ethereum",)
     settings = TrialWalletSettings
     errors = (KeyShareMismatch,)
+    end_reasons = (SHARE_GONE, DELETED)
     actions = {
         "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS),
         "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS),
@@ -54,6 +56,7 @@ class TrialWallets(Part):
         from .key_shares import KeyShares
 
         ours = self.services
+        ours.sign_outs.add("sessions_trial_wallets.gone")
         self.chain = self.options.chain(ours.settings)
         self.options.refuse_outlived(each for each in ours.policy.types.values() if each.by_wallet)
         self.key_shares = KeyShares(
@@ -66,7 +69,7 @@ class TrialWallets(Part):
 
         return (pages, api)
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Note with a new session whether its wallet was made here, and its browser holds the other key share."""
         from . import cookie
         from .key_shares import TRIAL_WALLET, TrialWallet

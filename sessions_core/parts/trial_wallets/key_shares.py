@@ -18,7 +18,6 @@ import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
-from ...sessions.end_reasons import EndReason, register
 from ...sessions.record import Section
 from ...sessions.repository import SessionRepository
 from ...settings import DAY, MINUTE
@@ -37,9 +36,6 @@ LENGTH = 32  # bytes of a key share
 
 _UNUSED = 10 * MINUTE
 _KEY = "share"
-
-SHARE_GONE = register(EndReason("share_gone", "its browser no longer holds its half of a trial wallet"))
-DELETED = register(EndReason("wallet_deleted", "its trial wallet was deleted", is_counted=False))
 
 
 class TrialWallet(msgspec.Struct, array_like=True, frozen=True, kw_only=True):

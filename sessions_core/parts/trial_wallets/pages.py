@@ -29,7 +29,7 @@ from ...errors import (
 )
 from ...sign_in.accounts import Account
 from ...sign_in.challenges import CONFIRM, SIGN_IN
-from ...web import confirmations, rate_limit
+from ...web import attempts, confirmations
 from ...web.guards import ensure_fresh, public, refusal, requires, session_view, wallet_session
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
@@ -37,8 +37,8 @@ from ...web.schemas import AccountId, success
 from ...web.services import services
 from ...web.session_view import SessionView
 from . import TrialWallets, cookie
+from .end_reasons import DELETED, SHARE_GONE
 from .events import WalletExported
-from .key_shares import DELETED, SHARE_GONE
 
 pages = Blueprint("sessions_trial_wallets", __name__, template_folder="templates", url_prefix="/session/wallet")
 api = Blueprint("sessions_trial_wallets_json", __name__, url_prefix="/api/auth")
@@ -88,7 +88,7 @@ class WalletGone(msgspec.Struct):
 def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its user's half away; it is forgotten in ten minutes unless it signs."""
     part = _part()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     account, key_share = part.key_shares.create()
     return cookie.give(success(WalletMade(str(account), key_share.hex()), 201), account)
 
@@ -99,7 +99,7 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
     part, ours, current = _part(), services(), wallet_session()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     if not _KEY_SHARE.fullmatch(body.share):
         raise BodyMalformed("a key share is 64 lower-case hex digits")
     if body.request is None:
