@@ -25,7 +25,7 @@ from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
 from .sessions import end_reasons
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
     from .web.services import Services
+    from .web.session_view import SessionView
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -73,7 +74,10 @@ class Part:
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
-    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration.
+
+    Its method `refuse_unsafe(settings)`, if it has one, raises `Misconfigured` for what the site must not start with.
+    """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
@@ -89,7 +93,12 @@ class Part:
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+    """Templates for the kernel's pages: slot → template. Some are included where the page leaves room:
+
+    - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
+    - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
+    """
 
     def __init__(self, services: Services, options: Any = None) -> None:
         self.services = services
@@ -131,6 +140,13 @@ class Part:
         new id.
         """
         return ""
+
+    def signing_words(self, session: SessionView) -> str | None:
+        """Return the template that says how the account of a session signs, if no wallet shows its user the text.
+
+        It has the names of `sessions/_signing_words.html`.
+        """
+        return None
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""
@@ -214,6 +230,19 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
         for reason in part.end_reasons:
             end_reasons.register(reason)
     return ordered
+
+
+def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings) -> Any:
+    """Return the part's own settings, read from a Flask configuration; `None` if it has none.
+
+    Raises `Misconfigured` for wrong types and every unsafe value.
+    """
+    if part.settings is None:
+        return None
+    options = part.settings(**read(part.settings, config))
+    if hasattr(options, "refuse_unsafe"):
+        options.refuse_unsafe(settings)
+    return options
 
 
 def _own(part: Any) -> type[Part]:

@@ -149,8 +149,9 @@ class Challenges:
         """Spend a challenge and return who signed it.
 
         `binding` is what it was issued for: the pre-sign-in cookie, the session and request to confirm, or the
-        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or `RpcUnavailable` if its
-        network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
+        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or
+        `VerificationUnavailable` if that can't be decided now. Once the nonce is spent it stays spent, whatever the
+        signature is.
         """
         self._refuse_oversized(message, challenge)
         if len(signature) > verifiers.max_signature():

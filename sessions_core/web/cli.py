@@ -57,13 +57,12 @@ _FOUND = {
     "resealed": "sealed with an older secret: sealed anew",
     "entries": "memories of sessions that ended more than a day ago: deleted",
     "people": "linked wallets sealed with an older secret: sealed anew",
-    "shares": "halves of pre-generated wallets sealed with an older secret: sealed anew",
     "standings": "roles and accounts sealed with an older secret: sealed anew",
 }
 _ROTATED = """\
 The former secret is kept, so nobody is signed out. Next:
 1. Restart every process of the application, since until then they know only the former secret.
-2. Run flask sessions sweep, which seals sessions, roles and pre-generated wallets with the new one.
+2. Run flask sessions sweep, which seals what they keep with the new one.
 3. Then the former one may go: {place}.
    What activity it had sealed can't be read after that.
 """
@@ -187,7 +186,6 @@ def sweep(force: bool, as_json: bool) -> None:
     _refuse_unknown_secret(force)
     found = ours.sweeper.sweep() | {
         "people": ours.people.reencrypt(),
-        "shares": ours.shares.reencrypt(),
         "standings": ours.directory.reencrypt(),
     }
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]

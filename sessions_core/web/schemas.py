@@ -37,32 +37,6 @@ class Challenge(Struct):
     expires_at: Time
 
 
-class AccountFound(Struct):
-    """The account of a public key."""
-
-    account: AccountId
-
-
-class WalletMade(Struct):
-    """A new wallet, and the half of its key that only the person's browser keeps."""
-
-    account: AccountId
-    share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-
-class WalletSignature(Struct):
-    """What the wallet signed, as a verifier of its chain takes it."""
-
-    signature: str
-
-
-class WalletGone(Struct):
-    """The wallet that signs no more."""
-
-    account: AccountId
-    deleted: Literal[True]
-
-
 class SignInElsewhere(Struct):
     """A sign-in to the account after that of this session. What is not known of it is empty."""
 

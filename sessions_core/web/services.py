@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app
 
 from ..access.actions import Actions
 from ..access.policy import Policy
 from ..errors import SessionsError
-from ..part import MenuEntry, Part
+from ..part import MenuEntry, Part, folder
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
 from ..parts.api.signing_keys import SigningKeys
-from ..parts.contract_wallets.contracts import Contracts
 from ..parts.devices.recent_sign_ins import RecentSignIns
 from ..parts.linked_wallets.linked_accounts import People
 from ..parts.operations.readiness import Readiness
 from ..parts.operations.session_count import Census
 from ..parts.roles.account_status import MEMBER, Standing
 from ..parts.roles.roles import Directory
-from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
 from ..sessions.record import AccountValues, LoadedSession
@@ -36,6 +34,9 @@ from ..sign_in.challenges import Challenges
 from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
+
+if TYPE_CHECKING:
+    from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Services:
 
     settings: Settings
     connection: RedisConnection
+    keys: KeyRing
     repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
@@ -57,12 +59,10 @@ class Services:
     refresh: Refresh
     signing_keys: SigningKeys
     challenges: Challenges
-    contracts: Contracts
     directory: Directory
     people: People
     recent_sign_ins: RecentSignIns
     sweeper: Sweeper
-    shares: Shares
     audit: Audit
     servers: Servers
     census: Census
@@ -80,6 +80,8 @@ class Services:
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
     """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
+    sign_outs: set[str] = field(default_factory=lambda: {"sessions.sign_out_post", "sessions_json.logout"})
+    """The endpoints that sign out; parts add theirs. One that fails must not read like one that worked."""
     _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
     def part(self, kind: type[P]) -> P:
@@ -98,9 +100,19 @@ class Services:
         """Return the templates that parts have for a slot of the kernel's pages."""
         return [each.slots[name] for each in self.parts.values() if name in each.slots]
 
+    def signing_words(self, session: SessionView | None) -> str:
+        """Return the template with the words for how the account of a session signs."""
+        found = (words(session) for words in self.hooks("signing_words")) if session is not None else ()
+        return next((each for each in found if each is not None), "sessions/_signing_words.html")
+
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
         return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
+
+    def can_raise(self, error: type[SessionsError]) -> bool:
+        """Whether an error is the kernel's, the application's, or of a part that is loaded."""
+        of_part = error.__module__.startswith(f"{folder.__name__}.")
+        return not of_part or any(error in each.errors for each in self.parts.values())
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""

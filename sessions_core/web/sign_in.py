@@ -11,8 +11,6 @@ from ..access import policy
 from ..errors import ChallengeUsed
 from ..parts.api.refresh_tokens import FAMILY, Family
 from ..parts.devices.recent_sign_ins import note_client
-from ..parts.trial_wallets import cookie
-from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sign_in.accounts import Account
@@ -40,8 +38,8 @@ def enter(
 
     With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
     takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
-    may be spent.
+    `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but
+    the nonce may be spent.
     """
     attempts.count("sign_ins")
     ours, current = services(), wallet_session()
@@ -54,15 +52,10 @@ def enter(
     session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    # Not by the name that the page gave the wallet: any page can give any name.
-    held = family is None and cookie.names(account) and ours.shares.holds(account)
-
     def prepare(record: SessionRecord) -> None:
         note_client(record, request_client.current())
         if family is not None:
             FAMILY.put(record, family)
-        if held:
-            TRIAL_WALLET.put(record, TrialWallet(held=True))
         for add in ours.hooks("on_sign_in"):
             add(signed, record, family is None)
 

@@ -113,7 +113,8 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    for status, refusals in _by_status(_refusals(access, told, method)).items():
+    ours: Services = app.extensions[EXTENSION]
+    for status, refusals in _by_status(filter(ours.can_raise, _refusals(access, told, method))).items():
         found["responses"][str(status)] = _refused(status, refusals, schema_of)
     return found
 
@@ -208,6 +209,8 @@ def _answered(told: Operation, schema_of: dict[type, Json]) -> Json:
 def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[SessionsError]]:
     """Yield what a route may be refused for: by its view, by the guard, and by what they depend on."""
     yield from told.refusals
+    for each in {errors.SignInRefused, errors.VerificationUnavailable} & set(told.refusals):
+        yield from errors.family(each)  # with those of parts, which may have been imported after the view
     yield from (errors.HostUntrusted, SessionsError)
     if access.reads:
         yield errors.StoreUnavailable
@@ -222,7 +225,7 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.PermissionDenied
     if told.confirms or access.fresh is not None:
         yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
-        yield from (errors.RpcUnavailable, errors.BodyMalformed)
+        yield from (*errors.family(errors.VerificationUnavailable), errors.BodyMalformed)
     if told.query is not None:
         yield errors.BadRequest
     if told.body is not None:

@@ -17,9 +17,9 @@ from ...errors import (
     BadRequest,
     LinkRefused,
     NotFound,
-    RpcUnavailable,
     SignatureMismatch,
     SignInRefused,
+    VerificationUnavailable,
 )
 from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
@@ -53,7 +53,7 @@ def link_wallet() -> ResponseReturnValue:
         if signed.account != account:  # not the one that this session's account has just signed for
             raise SignatureMismatch("another account signed")
         ours.people.link(account, by=view.account)
-    except (LinkRefused, RpcUnavailable, SignInRefused) as error:
+    except (LinkRefused, VerificationUnavailable, SignInRefused) as error:
         events.publish(
             events.LinkFailed(handle=view.handle, account=str(view.account), other=str(account), code=error.code)
         )
@@ -92,7 +92,7 @@ def prefer_wallet() -> ResponseReturnValue:
     return redirect(url_for("sessions.status"), 303)
 
 
-def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
+def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
     page = render_template(
         "sessions/link.html",
         state=state_after(error) if error else "idle",
