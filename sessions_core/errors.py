@@ -379,13 +379,6 @@ class ChallengeUsed(SignInRefused):
     message = "That sign-in request was already used. Start again and sign the new request."
 
 
-class KeyMalformed(SignInRefused):
-    """Not a public key in the one encoding that accounts of its chain have."""
-
-    code = "key_malformed"
-    message = "Your wallet's answer holds no key of an account on that network. Try again, or use another wallet."
-
-
 class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 
@@ -400,89 +393,16 @@ class SignatureMismatch(SignInRefused):
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
 
 
-class DelegationExpired(SignInRefused):
-    """The wallet let the page's key sign, but no longer does (Internet Computer)."""
-
-    code = "delegation_expired"
-    message = "What your wallet allowed this page to sign has expired. Connect the wallet again."
-
-
-class DelegationRestricted(SignInRefused):
-    """The wallet let the page's key act for certain canisters or calls only, which signing in is none of."""
-
-    code = "delegation_restricted"
-    message = "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
-
-
-class CanisterSignatureUnsupported(SignInRefused):
-    """Signed by a canister, as Internet Identity does; this package checks signatures of keys alone."""
-
-    code = "canister_signature_unsupported"
-    message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
-
-
-class ContractWalletUnsupported(SignInRefused):
-    """A signature that no key can have made, and its network has no RPC URL."""
-
-    code = "contract_wallet_unsupported"
-    message = (
-        "That looks like the signature of a smart-contract wallet, which we can't check on that network. "
-        "Switch the network in your wallet, or use an account with a key of its own."
-    )
-
-
-class ContractWalletMissing(SignInRefused):
-    """A signature that no key can have made, and no contract at the account on its network."""
-
-    code = "contract_wallet_missing"
-    message = (
-        "That looks like the signature of a smart-contract wallet, but at that address there is none on that "
-        "network. Switch to the network that your wallet is set up on."
-    )
-
-
-class ContractWalletRefused(SignInRefused):
-    """The account is a contract, and it does not accept the signature."""
-
-    code = "contract_wallet_refused"
-    message = (
-        "The account is a smart contract, and it does not accept that signature. Check that enough of its owners "
-        "have signed, and which account is active in your wallet."
-    )
-
-
-class ContractWalletSilent(SignInRefused):
-    """The account is a contract that returns nothing when it is asked: most often it has no `isValidSignature`
-    (ERC-1271), as a Safe without a fallback handler.
-    """
-
-    code = "contract_wallet_silent"
-    message = (
-        "The account is a smart contract that gives no answer about signatures (ERC-1271). A Safe needs its fallback "
-        "handler for that. Set it up, or use another account."
-    )
-
-
-class ShareMismatch(SignInRefused):
-    """The two shares of a pre-generated wallet do not make its key, or the server's is gone."""
-
-    code = "share_mismatch"
-    message = (
-        "This browser's half of the wallet has no other half here any more. "
-        "Sign in with another wallet, or make a new one."
-    )
-
-
 # -- What the service depends on ---------------------------------------------------------------------------
 
 
-class RpcUnavailable(SessionsError):
-    """Only the account's network can tell whether a signature is good, and its node did not answer, or not usably."""
+class VerificationUnavailable(SessionsError):
+    """Whether a signature is good can't be decided right now: what has to be asked about it does not answer."""
 
-    code = "rpc_unavailable"
+    code = "verification_unavailable"
     status = 503
-    title = "Your wallet's network is out of reach"
-    message = "Only your wallet's network can check that signature, and we can't reach it. Try again in a moment."
+    title = "That signature can't be checked right now"
+    message = "What we have to ask about that signature does not answer. Try again in a moment."
 
 
 class StoreUnavailable(SessionsError):
@@ -536,5 +456,5 @@ def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
 
 
 def catalogue() -> dict[str, type[SessionsError]]:
-    """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
+    """Return every public error class by its code, those of parts included; `docs/errors.md` lists them."""
     return {error.code: error for error in family(SessionsError)}

@@ -202,23 +202,6 @@ class NetworkChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WalletExported(Event):
-    """The server's half of a pre-generated wallet's key went to its person: from then on the key may be anywhere."""
-
-    name: ClassVar[str] = "wallet.exported"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletDeleted(Event):
-    """The server's half of a pre-generated wallet's key was deleted: nobody can sign with it here any more."""
-
-    name: ClassVar[str] = "wallet.deleted"
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused(Event):
     """Any other request was refused with this code of the closed set. `cause` is for developers: what was wrong, and
     the line to write.

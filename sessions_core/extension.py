@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,18 +24,16 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
-from .parts.contract_wallets.contracts import Contracts
-from .parts.internet_computer import canisters
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
 from .sessions.sweeper import Sweeper
-from .settings import DAY, PREFIX, Settings
+from .settings import PREFIX, Settings
+from .sign_in import verifiers
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .storage import secret_file
@@ -140,7 +137,6 @@ class WalletSessions:
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         actions.translate = self._translate
-        _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
@@ -167,7 +163,6 @@ class WalletSessions:
         tokens = Tokens(settings, signing_keys, self._clock)
         store = SessionStore(app, repository, lifecycle, settings, tokens.open)
         sweeper = Sweeper(connection, keys, repository)
-        contracts = Contracts(settings)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
@@ -185,9 +180,7 @@ class WalletSessions:
             refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
-            contracts=contracts,
             sweeper=sweeper,
-            shares=Shares(connection, keys, repository, settings),
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
             census=Census(connection, sweeper, settings),
@@ -203,9 +196,11 @@ class WalletSessions:
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
         for each in parts:
-            _set_up(app, services, each, options[each.name])
+            loaded = services.parts[each.name] = each(services, options[each.name])
+            policy.add_types(loaded.session_types(settings))
+        for loaded in services.parts.values():
+            _set_up(app, loaded)
         _demand_sentences(policy, actions)
-        _refuse_outlived_wallets(settings, policy)
         _keep_what_happens(app)
         metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
@@ -244,12 +239,9 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _set_up(app: Flask, services: Services, part: type[Part], options: Any) -> None:
-    """Make the part's instance for this application."""
-    loaded = services.parts[part.name] = part(services, options)
-    services.policy.add_types(loaded.session_types(services.settings))
+def _set_up(app: Flask, part: Part) -> None:
     try:
-        loaded.setup(app)
+        part.setup(app)
     except Misconfigured:
         raise
     except Exception as error:
@@ -296,23 +288,6 @@ def _is_command() -> bool:
     # `flask sessions sweep` and the like; `flask run` is a server.
     context = click.get_current_context(silent=True)
     return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
-
-
-def _refuse_slow_signing(settings: Settings) -> None:
-    # Without coincurve the keys of trial wallets would sign in Python, whose time depends on the key.
-    serves_others = settings.pregenerated_chain is not None and not settings.development
-    if serves_others and importlib.util.find_spec("coincurve") is None:
-        raise Misconfigured(
-            "SESSIONS_CORE_PREGENERATED_WALLETS needs coincurve outside development: use Python 3.13 or earlier, or "
-            "run pip install coincurve, which needs a C compiler."
-        )
-
-
-def _refuse_outlived_wallets(settings: Settings, policy: Policy) -> None:
-    # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
-    longest = max(each.absolute_seconds for each in policy.types.values() if each.by_wallet)
-    if settings.pregenerated_days * DAY < longest:
-        raise Misconfigured(f"{PREFIX}PREGENERATED_DAYS must be between {-(-longest // DAY)} and 365.")
 
 
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
@@ -391,24 +366,19 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
-    app.jinja_env.globals["parts"] = services.parts
+    app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
-        "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )
-
-
-def _believes_identity(settings: Settings) -> bool:
-    """Whether what Internet Identity signs would be accepted: nobody is sent there for nothing."""
-    return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
 def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:

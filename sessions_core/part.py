@@ -71,6 +71,8 @@ class Part:
     """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Parts that this one works with where they are loaded, and does without where they are not."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
@@ -101,12 +103,14 @@ class Part:
     """Templates for the kernel's pages: slot → template. They find their part by `parts["<name>"]`. Some are included
     where the page leaves room:
 
+    - `skip_links`: before all else in the body of `base.html`, for users who are signed in
+    - `status_notices`: in `status.html`, above the panels
+    - `account_facts`: in `status.html`, rows of the list about the account
+    - `account_links`: in `status.html`, items of the list of links
+    - `admin`: links above the administration; a slot of the part that has these pages
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
-
-    In `base.html`, for users who are signed in: `head` (scripts and styles), `skip_links` (before all else in the
-    body), `banner` (above the page). In `status.html`: `status_notices` (above the panels), `account_facts` (rows of
-    the account's list), `account_links` (items of the list of links), `status` (panels). `admin` (links above the
-    administration) is a slot of the part that has these pages.
+    - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """
 
     def __init__(self, services: Services, options: Any = None) -> None:
@@ -176,6 +180,13 @@ class Part:
     def session_state(self, view: SessionView) -> Mapping[str, Any]:
         """Return the values of the fields of `state` for a session."""
         return {}
+
+    def signing_words(self, session: SessionView) -> str | None:
+        """Return the template that says how the account of a session signs, if no wallet shows its user the text.
+
+        It has the names of `sessions/_signing_words.html`.
+        """
+        return None
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""

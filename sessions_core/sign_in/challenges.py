@@ -13,7 +13,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -34,10 +34,12 @@ from ..errors import (
     UriMismatch,
     VersionUnsupported,
 )
-from ..sessions.repository import SessionRepository
-from ..settings import Settings
 from . import messages, verifiers
 from .accounts import Account, parse
+
+if TYPE_CHECKING:
+    from ..sessions.repository import SessionRepository
+    from ..settings import Settings
 
 SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
 
@@ -147,8 +149,9 @@ class Challenges:
         """Spend a challenge and return who signed it.
 
         `binding` is what it was issued for: the pre-sign-in cookie, the session and request to confirm, or the
-        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or `RpcUnavailable` if its
-        network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
+        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or
+        `VerificationUnavailable` if that can't be decided now. Once the nonce is spent it stays spent, whatever the
+        signature is.
         """
         self._refuse_oversized(message, challenge)
         if len(signature) > verifiers.max_signature():

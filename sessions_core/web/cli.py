@@ -49,12 +49,11 @@ _FOUND = {
     "foreign": "sealed with a secret that is not known here: left to their clock",
     "resealed": "sealed with an older secret: sealed anew",
     "entries": "memories of sessions that ended more than a day ago: deleted",
-    "shares": "halves of pre-generated wallets sealed with an older secret: sealed anew",
 }
 _ROTATED = """\
 The former secret is kept, so nobody is signed out. Next:
 1. Restart every process of the application, since until then they know only the former secret.
-2. Run flask sessions sweep, which seals sessions, roles and pre-generated wallets with the new one.
+2. Run flask sessions sweep, which seals what they keep with the new one.
 3. Then the former one may go: {place}.
    What activity it had sealed can't be read after that.
 """
@@ -177,7 +176,7 @@ def sweep(force: bool, as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
     ours = services()
     refuse_unknown_secret(force)
-    found = ours.sweeper.sweep() | {"shares": ours.shares.reencrypt()}
+    found = ours.sweeper.sweep()
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     for clean in ours.hooks("sweep"):
         for name, (count, sentence) in clean().items():

@@ -30,9 +30,9 @@ from ..errors import (
     ConfirmationMalformed,
     MediaTypeUnsupported,
     Misconfigured,
-    RpcUnavailable,
     SignInRefused,
     StepUpRequired,
+    VerificationUnavailable,
     catalogue,
 )
 from ..sessions.flask_session import WalletSession
@@ -143,7 +143,7 @@ def redeem(
         signed = ours.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
-    except (RpcUnavailable, SignInRefused) as error:
+    except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
         raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error

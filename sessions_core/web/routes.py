@@ -5,9 +5,7 @@ from ..parts.activity import pages as activity
 from ..parts.api import openapi
 from ..parts.api.routes import api
 from ..parts.operations import health
-from ..parts.trial_wallets import pages as trial_wallets
 from . import assets, step_up
 from .pages import pages
 
 __all__ = ["activity", "admin", "api", "assets", "health", "openapi", "pages", "step_up"]
-__all__ += ["trial_wallets"]

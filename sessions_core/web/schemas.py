@@ -38,32 +38,6 @@ class Challenge(Struct):
     expires_at: Time
 
 
-class AccountFound(Struct):
-    """The account of a public key."""
-
-    account: AccountId
-
-
-class WalletMade(Struct):
-    """A new wallet, and the half of its key that only the person's browser keeps."""
-
-    account: AccountId
-    share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-
-class WalletSignature(Struct):
-    """What the wallet signed, as a verifier of its chain takes it."""
-
-    signature: str
-
-
-class WalletGone(Struct):
-    """The wallet that signs no more."""
-
-    account: AccountId
-    deleted: Literal[True]
-
-
 class SessionState(Struct, kw_only=True):
     """What a session is and may do, and until when it lives. `expires_at` is the end without further activity.
 

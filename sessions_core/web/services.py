@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app
 
@@ -17,10 +17,8 @@ from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
 from ..parts.api.signing_keys import SigningKeys
-from ..parts.contract_wallets.contracts import Contracts
 from ..parts.operations.readiness import Readiness
 from ..parts.operations.session_count import Census
-from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
 from ..sessions.record import AccountValues
@@ -34,6 +32,9 @@ from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
 from . import schemas
+
+if TYPE_CHECKING:
+    from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +59,7 @@ class Services:
     refresh: Refresh
     signing_keys: SigningKeys
     challenges: Challenges
-    contracts: Contracts
     sweeper: Sweeper
-    shares: Shares
     audit: Audit
     servers: Servers
     census: Census
@@ -78,6 +77,8 @@ class Services:
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
     """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
+    sign_outs: set[str] = field(default_factory=lambda: {"sessions.sign_out_post", "sessions_json.logout"})
+    """The endpoints that sign out; parts add theirs. One that fails must not read like one that worked."""
     _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
     def part(self, kind: type[P]) -> P:
@@ -95,6 +96,11 @@ class Services:
     def slots(self, name: str) -> list[str]:
         """Return the templates that parts have for a slot of the kernel's pages."""
         return [each.slots[name] for each in self.parts.values() if name in each.slots]
+
+    def signing_words(self, session: SessionView | None) -> str:
+        """Return the template with the words for how the account of a session signs."""
+        found = (words(session) for words in self.hooks("signing_words")) if session is not None else ()
+        return next((each for each in found if each is not None), "sessions/_signing_words.html")
 
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""

@@ -11,7 +11,6 @@ from werkzeug.routing import BaseConverter
 
 from ..access import policy
 from ..errors import AccountMalformed
-from ..parts.trial_wallets.key_shares import TRIAL_WALLET
 from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from ..sign_in.user import User
@@ -122,13 +121,6 @@ class SessionView:
     def wallet(self) -> str:
         """The wallet's own name for itself; for display only, any page script can claim it."""
         return self.live.record.wallet
-
-    @property
-    def pregenerated(self) -> bool:
-        """Whether the wallet was made here, and half of its key is in the browser of this session. Not where such
-        wallets are turned off: nothing signs with the half any more, and who exported the key signs with another.
-        """
-        return TRIAL_WALLET.of(self.live.record).held and self._services.settings.pregenerated_chain is not None
 
     @cached_property
     def grounds(self) -> policy.Grounds:

@@ -37,9 +37,8 @@ def enter(
 
     With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
     called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
-    the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
-    may be spent.
+    the one that this browser had. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
+    `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
     """
     attempts.count("sign_ins")
     ours, current = services(), wallet_session()

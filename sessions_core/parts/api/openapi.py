@@ -212,6 +212,8 @@ def _answered(told: Operation, schema_of: dict[type, Json]) -> Json:
 def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[SessionsError]]:
     """Yield what a route may be refused for: by its view, by the guard, and by what they depend on."""
     yield from told.refusals
+    for each in {errors.SignInRefused, errors.VerificationUnavailable} & set(told.refusals):
+        yield from errors.family(each)  # with those of parts, which may have been imported after the view
     yield from (errors.HostUntrusted, SessionsError)
     if access.reads:
         yield errors.StoreUnavailable
@@ -226,7 +228,7 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.PermissionDenied
     if told.confirms or access.fresh is not None:
         yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
-        yield from (errors.RpcUnavailable, errors.BodyMalformed)
+        yield from (*errors.family(errors.VerificationUnavailable), errors.BodyMalformed)
     if told.query is not None:
         yield errors.BadRequest
     if told.body is not None:

@@ -20,11 +20,9 @@ from ...errors import (
     ChainUnsupported,
     ConfirmationMalformed,
     CsrfFailed,
-    KeyMalformed,
     NotSignedIn,
     PermissionDenied,
     RateLimited,
-    RpcUnavailable,
     SessionExpired,
     SessionInvalid,
     SignatureMalformed,
@@ -32,6 +30,7 @@ from ...errors import (
     SignOutIncomplete,
     TokenExpired,
     TokenInvalid,
+    VerificationUnavailable,
     family,
 )
 from ...sessions.flask_session import WalletSession, bearer
@@ -43,7 +42,7 @@ from ...web.error_handlers import wants_json
 from ...web.guards import follow, public, refusal, session_view, signed_in, wallet_session
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
-from ...web.schemas import AccountFound, Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
+from ...web.schemas import Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
 from ...web.services import services
 from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter, refuse_type
@@ -76,13 +75,6 @@ class ChallengeRequest(msgspec.Struct):
     purpose: _Word = SIGN_IN
     request: str | None = None
     session_type: _Word = ""
-
-
-class AccountRequest(msgspec.Struct):
-    """A chain (CAIP-2), and a public key in the encoding of that chain."""
-
-    chain: Annotated[str, Meta(examples=["icp:737ba355e855bd4b61279056603e0550"])]
-    public_key: str
 
 
 class SessionRequest(msgspec.Struct):
@@ -142,19 +134,11 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
     return Challenge(str(issued.account), issued.message, issued.challenge, expires_at)
 
 
-@api.post("/accounts")
-@public(slides=False, csrf=False)
-@operation(ChainUnsupported, KeyMalformed)
-def find_account(body: AccountRequest) -> AccountFound:
-    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
-    if body.chain not in services().settings.chains:
-        raise ChainUnsupported(body.chain)
-    return AccountFound(str(verifiers.account_of_key(body.chain, body.public_key)))
-
-
 @api.post("/sessions")
 @public(slides=False, csrf=False)
-@operation(RateLimited, *family(SignInRefused), PermissionDenied, RpcUnavailable, status=201, by_signature=True)
+@operation(
+    RateLimited, *family(SignInRefused), PermissionDenied, VerificationUnavailable, status=201, by_signature=True
+)
 def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.

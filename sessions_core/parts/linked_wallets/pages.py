@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from ... import events
 from ...access.policy import OWN_WALLETS
-from ...errors import BadRequest, NotFound, RpcUnavailable, SignatureMismatch, SignInRefused
+from ...errors import BadRequest, NotFound, SignatureMismatch, SignInRefused, VerificationUnavailable
 from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
 from ...web.guards import ensure_fresh, requires
@@ -49,7 +49,7 @@ def link_wallet() -> ResponseReturnValue:
         if signed.account != account:  # not the one that this session's account has just signed for
             raise SignatureMismatch("another account signed")
         _linked().link(account, by=view.account)
-    except (LinkRefused, RpcUnavailable, SignInRefused) as error:
+    except (LinkRefused, VerificationUnavailable, SignInRefused) as error:
         events.publish(LinkFailed(handle=view.handle, account=str(view.account), other=str(account), code=error.code))
         return _page(error)
     flash(str(account), "linked")
@@ -86,7 +86,7 @@ def prefer_wallet() -> ResponseReturnValue:
     return redirect(url_for("sessions.status"), 303)
 
 
-def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
+def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
     page = render_template(
         "sessions/link.html",
         state=_state_after(error) if error else "idle",
@@ -98,7 +98,7 @@ def _page(error: LinkRefused | RpcUnavailable | SignInRefused | None = None) -> 
     return page, error.status if error else 200
 
 
-def _state_after(error: LinkRefused | RpcUnavailable | SignInRefused) -> str:
+def _state_after(error: LinkRefused | VerificationUnavailable | SignInRefused) -> str:
     own_words = isinstance(error, (AccountLinked, AccountLinkedElsewhere, AccountsTooMany))  # in the panel
     return error.code if own_words else state_after(error)
 
