@@ -55,7 +55,9 @@ class Roles(Part):
         "{directory}:names": "the accounts in that list, encrypted",
     }
     state = State
-    menu = (MenuEntry("Admin", _START, below=("sessions_roles.", "sessions.admin"), role="admin", order=90),)
+    menu = (
+        MenuEntry("Admin", _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
+    )
     slots = {
         "status_notices": "sessions/_professional_offer.html",
         "account_facts": "sessions/_professional_fact.html",
