@@ -1,5 +1,5 @@
 """Every setting of the demo, read from the environment. Each line says the unit, the default, and what breaks without
-it.
+it. Settings of parts are set only if the environment has them, so that this file can stay when a part is deleted.
 
 Outside development set SESSION_SECRET, PUBLIC_ORIGIN and REDIS_URL; start-up refuses what is unsafe and says how to
 fix it.
@@ -39,15 +39,18 @@ SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACK
 
 # Nodes to ask about contract wallets, "eip155:1=https://…,eip155:8453=https://…"; none. A comma in a URL is %2C.
 # Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
-SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
+if "RPC_URLS" in os.environ:
+    SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
 # "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
 # The server takes part in each of their signatures, so whoever has it while they sign has their key.
-SESSIONS_CORE_PREGENERATED_WALLETS = {"1": True, "0": False}.get(os.environ.get("PREGENERATED_WALLETS", ""))
+if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
+    SESSIONS_CORE_PREGENERATED_WALLETS = os.environ["PREGENERATED_WALLETS"] == "1"
 
 # The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
 # People go there to prove who they are: with a wrong one nobody can.
-SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ.get("INTERNET_IDENTITY_URL", "https://id.ai/#authorize")
+if "INTERNET_IDENTITY_URL" in os.environ:
+    SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
 
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.
@@ -84,7 +87,8 @@ SESSIONS_CORE_COOKIE_SAMESITE = os.environ.get("COOKIE_SAMESITE", "Lax")
 SESSIONS_CORE_COOKIE_SECURE = os.environ.get("COOKIE_SECURE", "1") == "1"
 
 # Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
-SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
+if "TRUSTED_PROXIES" in os.environ:
+    SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 
 # What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
 SESSIONS_CORE_METRICS_SECRET = os.environ.get("METRICS_SECRET")
