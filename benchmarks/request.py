@@ -22,8 +22,8 @@ from werkzeug.test import EnvironBuilder
 
 from sessions_core import WalletSessions, signed_in
 from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import accounts
-from sessions_core.storage import embedded
 
 ROUNDS, CALLS = 40, 500
 ORIGIN = "http://localhost:5000"

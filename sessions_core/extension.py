@@ -42,8 +42,7 @@ from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings, read
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
-from .sign_in.rate_limits import RateLimits
-from .storage import embedded, secret_file
+from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
@@ -63,7 +62,6 @@ from .web import (
 )
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
-from .web.proxies import Proxies
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -146,7 +144,7 @@ class WalletSessions:
         actions.translate = self._translate
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
-        url = settings.redis_url or _private_redis(app)
+        url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
             url,
             settings.redis_timeout_ms / 1000,
@@ -181,6 +179,7 @@ class WalletSessions:
             servers.start()
         services = Services(
             settings=settings,
+            connection=connection,
             repository=repository,
             store=store,
             lifecycle=lifecycle,
@@ -198,7 +197,6 @@ class WalletSessions:
             servers=servers,
             census=Census(connection, sweeper, settings),
             readiness=Readiness(connection, keys, settings),
-            rate_limits=RateLimits(connection, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -225,7 +223,9 @@ class WalletSessions:
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
-        layers = Proxies(RequestIds(answers), settings)
+        layers = RequestIds(answers)
+        for surround in services.hooks("wsgi"):
+            layers = surround(layers)
         app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
 
     @staticmethod
@@ -402,8 +402,12 @@ def _believes_identity(settings: Settings) -> bool:
     return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
-def _private_redis(app: Flask) -> str:
-    return embedded.keep(Path(app.instance_path) / "redis").url
+def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:
+    for each in parts:
+        url = each.redis_url(app)
+        if url is not None:
+            return url
+    raise Misconfigured(f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "redis://localhost:6379/0".')
 
 
 def _development_secret(app: Flask) -> None:

@@ -95,6 +95,11 @@ class Part:
 
     # -- When the application is set up ------------------------------------------------------------------------
 
+    @classmethod
+    def redis_url(cls, app: Flask) -> str | None:
+        """Return the URL of a Redis for development, for an application that sets none. Asked before all else."""
+        return None
+
     def setup(self, app: Flask) -> None:
         """Build what the part needs. Raise `Misconfigured` for what is unsafe, with the line that fixes it."""
 
@@ -148,10 +153,14 @@ class Part:
         """
         return None
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Put what the part keeps with a session into its record: before it starts, and after a signature that
-        confirmed an action. `cookies` says whether it is for a browser, and not for a program; `now` is in
-        milliseconds since the epoch, by Redis's clock.
+        confirmed an action. `cookies` says whether it is for a browser, and not for a program.
+        """
+
+    def on_attempt(self, kind: str, address: str, browser: str | None) -> None:
+        """Hear of an attempt (`challenges`, `sign_ins`, `refreshes`) from an address and, if it brought one, with the
+        value of a browser cookie. Raise `RateLimited` to refuse it.
         """
 
     def on_event(self, event: Event) -> None:

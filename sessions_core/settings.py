@@ -123,17 +123,6 @@ class Settings:
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
-    challenges_per_address: str = "600/minute"
-    """How many texts to sign one IPv4 address, or one /64 of IPv6, may ask for; "0" for any number."""
-    challenges_per_browser: str = "60/minute"
-    """The same for one browser."""
-    sign_ins_per_address: str = "300/minute"
-    """How many sign-ins may come from one address, refused ones included."""
-    sign_ins_per_browser: str = "30/minute"
-    """The same for one browser."""
-    refreshes_per_address: str = "1200/minute"
-    """How many refreshes of tokens may come from one address."""
-
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
     activity_days: int = 30
@@ -158,10 +147,6 @@ class Settings:
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
     """Where browsers report what the Content-Security-Policy blocked: an https:// URL or a path; empty: nowhere."""
-    trusted_proxies: int = 0
-    """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
-    forwarded_prefix: bool = False
-    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], of_parts: Collection[str] = ()) -> Settings:
@@ -363,7 +348,6 @@ class Settings:
             ("revocation_replicas", 0, 10),
             ("rpc_timeout_ms", 100, 10_000),
             ("contract_check_seconds", MINUTE, DAY),
-            ("trusted_proxies", 0, 10),
         ):
             if not least <= getattr(self, name) <= most:
                 raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")

@@ -20,11 +20,11 @@ from redis import Redis
 
 from app import create_app
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sessions.lifecycle import Lifecycle
 from sessions_core.sessions.record import LoadedSession, SessionRecord
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from . import clusters

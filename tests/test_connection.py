@@ -233,8 +233,8 @@ def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnecti
 def test_a_child_process_uses_sockets_of_its_own(server: Server) -> None:
     script = """
 import os, sys
-from sessions_core.storage.connection import RedisConnection
-link = RedisConnection(sys.argv[1], 1.0)
+from sessions_core.storage.connection import Link
+link = Link(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 reader, writer = os.pipe()
 if os.fork() == 0:

@@ -17,9 +17,9 @@ from redis import Redis
 
 import sessions_core
 from sessions_core import Misconfigured, WalletSessions, part
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.ethereum import Ethereum
 from sessions_core.sessions.flask_session import SessionStore
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet

@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured, RateLimited
-from sessions_core.settings import Settings
-from sessions_core.sign_in.rate_limits import RateLimits, network_of
+from sessions_core.parts.rate_limits import Options
+from sessions_core.parts.rate_limits.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, RedisConnection
 
 from .actors import together
@@ -23,7 +23,7 @@ COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 def of(link: RedisConnection, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, Settings(secrets=secrets, **(none | limits)))  # type: ignore[arg-type]
+    return RateLimits(link, "wallet:", secrets, Options(**(none | limits)))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def two(link: RedisConnection) -> RateLimits:
 
 def refused(limits: RateLimits, address: str = HERE, browser: str | None = None, name: str = "challenges") -> bool:
     try:
-        limits.spend(name, address, browser)
+        limits.hit(name, address, browser)
     except RateLimited:
         return True
     return False
@@ -125,7 +125,7 @@ def test_each_rate_limit_counts_separately(link: RedisConnection) -> None:
 
 def wait_after(limits: RateLimits) -> int:
     with pytest.raises(RateLimited) as caught:
-        limits.spend("challenges", HERE, None)
+        limits.hit("challenges", HERE, None)
     assert caught.value.retry_after is not None
     return caught.value.retry_after
 
@@ -205,16 +205,16 @@ def test_processes_count_together_while_the_secret_changes(link: RedisConnection
 
 def test_a_limit_is_one_round_trip(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="100/minute", challenges_per_browser="100/minute")
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     redis.config_resetstat()
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     assert commands_run(redis)["evalsha"] == 2
     assert commands_run(redis).keys() <= {"evalsha", "incrby", "pttl"}
 
 
 def test_redis_holds_no_address_and_no_cookie(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="9/minute", challenges_per_browser="9/minute")
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     dump = b" ".join(key + b" " + (redis.get(key) or b"") for key in redis.scan_iter()).decode()
     assert len(redis.keys()) == 2
     assert dump.count("wallet:limit:") == 2

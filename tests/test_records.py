@@ -1,4 +1,4 @@
-"""SessionRepository and their scripts: what is stored, what it takes to change it, and what no longer opens."""
+"""Records and their scripts: what is stored, what it takes to change it, and what no longer opens."""
 
 from __future__ import annotations
 
@@ -634,7 +634,7 @@ def test_epoch_outlives_the_longest_session(
 def test_revoking_holds_after_the_epoch_was_forgotten(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], how: str
 ) -> None:
-    """SessionRepository that have seen the epoch of a month ago live on. The next one must be larger, not one."""
+    """Records that have seen the epoch of a month ago live on. The next one must be larger, not one."""
     for number in range(3):
         start(wallet=f"former {number}")
         store.revoke_account(ALICE)

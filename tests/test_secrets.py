@@ -15,9 +15,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet

@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.settings import Settings
-from sessions_core.storage import embedded
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere

@@ -22,10 +22,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 

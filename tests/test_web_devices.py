@@ -17,11 +17,11 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together

@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sessions_core import errors
 from sessions_core.parts.api.openapi import document
 from sessions_core.parts.api.routes import RefreshRequest
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sessions import end_reasons
-from sessions_core.storage import embedded
 from sessions_core.web.guards import public, sessionless
 from sessions_core.web.operation import described, operation
 

@@ -18,11 +18,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import errors, events, public, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
 from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 

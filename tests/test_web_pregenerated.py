@@ -14,10 +14,10 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header

@@ -153,7 +153,7 @@ def redeem(
         newest = sorted(times.items(), key=lambda item: item[1])[-_REMEMBERED:]
         record.confirmed = dict(newest)
         for add in ours.hooks("on_sign_in"):
-            add(signed, record, cookies=current.token is None, now=view.live.now)
+            add(signed, record, current.token is None)
 
     ours.store.regenerate(current, confirm, restart_seconds=view.absolute_seconds)
     if current.account_live is not None:  # or it was revoked meanwhile, and the guard says so

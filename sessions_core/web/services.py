@@ -33,7 +33,7 @@ from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
-from ..sign_in.rate_limits import RateLimits
+from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
 
@@ -49,6 +49,7 @@ class Services:
     """One object per application."""
 
     settings: Settings
+    connection: RedisConnection
     repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
@@ -66,7 +67,6 @@ class Services:
     servers: Servers
     census: Census
     readiness: Readiness
-    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     requests: KeyRing

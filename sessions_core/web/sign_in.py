@@ -14,7 +14,7 @@ from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sessions.repository import Change
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
-from . import rate_limit
+from . import attempts
 from .guards import wallet_session
 from .services import services
 
@@ -41,7 +41,7 @@ def enter(
     `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
     may be spent.
     """
-    rate_limit.spend("sign_ins")
+    attempts.count("sign_ins")
     ours, current = services(), wallet_session()
     binding, purpose = (None, API) if client else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
@@ -56,7 +56,7 @@ def enter(
         if client is not None:
             client(record)
         for add in ours.hooks("on_sign_in"):
-            add(signed, record, cookies=client is None, now=values.now)
+            add(signed, record, client is None)
 
     return ours.lifecycle.start(
         account,

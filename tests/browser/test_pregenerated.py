@@ -12,8 +12,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine

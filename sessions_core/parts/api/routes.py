@@ -40,7 +40,7 @@ from ...sessions import user_agent
 from ...sessions.flask_session import WalletSession, bearer
 from ...sessions.record import LoadedSession
 from ...sign_in import verifiers
-from ...web import confirmations, csrf, rate_limit
+from ...web import attempts, confirmations, csrf
 from ...web.error_handlers import wants_json
 from ...web.guards import ensure_permitted, follow, public, refusal, session_view, signed_in, wallet_session
 from ...web.operation import operation
@@ -125,7 +125,7 @@ class LogoutRequest(msgspec.Struct):
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
     """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     ours, current = services(), wallet_session()
     if body.request is not None:
         view = session_view()
@@ -192,7 +192,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
-    rate_limit.spend("refreshes")
+    attempts.count("refreshes")
     ours = services()
     live, token = ours.refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from ...part import Part
 from .proof import PROOF, REVOKED, ContractProof
 
@@ -39,11 +37,9 @@ class ContractWallets(Part):
         """Ask the contract at the account's address whether it accepts the signature."""
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        accepted = signed.evidence
-        proof = replace(accepted, checked_at=now) if isinstance(accepted, ContractProof) else ContractProof()
-        PROOF.put(record, proof)
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""

@@ -49,7 +49,8 @@ def _of_contract(current: WalletSession) -> LoadedSession | None:
 
 def checked_at(live: LoadedSession) -> int:
     """Return when the contract last accepted what its account signed, in milliseconds since the epoch."""
-    return PROOF.of(live.record).checked_at
+    record = live.record
+    return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)
 
 
 def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:

@@ -27,7 +27,7 @@ class Devices(Part):
         ),
     }
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep where a new session is used from; one that goes on is looked at by `on_use`."""
         from ...web import request_client
 

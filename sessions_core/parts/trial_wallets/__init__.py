@@ -23,7 +23,7 @@ class TrialWallets(Part):
         "wallet.delete": Action("Delete this wallet: its key is lost for good."),
     }
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Note that the browser holds half of the wallet that signs in."""
         from . import cookie
 

@@ -27,7 +27,7 @@ from ...errors import (
 )
 from ...sign_in.accounts import Account
 from ...sign_in.challenges import CONFIRM, SIGN_IN
-from ...web import confirmations, rate_limit
+from ...web import attempts, confirmations
 from ...web.guards import ensure_fresh, public, refusal, requires, wallet_session
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session, pages
@@ -63,7 +63,7 @@ class SignRequest(msgspec.Struct):
 def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
     ours = _ours()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     account, share = ours.shares.create()
     return cookie.give(success(WalletMade(str(account), share.hex()), 201), account)
 
@@ -74,7 +74,7 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
     ours, current = _ours(), wallet_session()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     if not _SHARE.fullmatch(body.share):
         raise BodyMalformed("a share is 64 lower-case hex digits")
     if body.request is None:

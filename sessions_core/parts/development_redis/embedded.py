@@ -26,7 +26,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import Misconfigured
+from ...errors import Misconfigured
 
 try:
     import fcntl

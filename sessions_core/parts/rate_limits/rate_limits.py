@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -17,12 +18,13 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from ..errors import Misconfigured, RateLimited, StoreUnavailable
-from ..sessions.user_agent import read_address
-from ..settings import DAY, PREFIX, Settings
-from ..storage.connection import RedisConnection
-from ..storage.replies import number
-from ..storage.scripts import Script
+from ...errors import Misconfigured, RateLimited, StoreUnavailable
+from ...sessions.user_agent import read_address
+from ...settings import DAY, PREFIX
+from ...storage.connection import RedisConnection
+from ...storage.replies import number
+from ...storage.scripts import Script
+from . import Options
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
 _COUNT = Script("""
@@ -99,24 +101,24 @@ class _Limits(NamedTuple):
 class RateLimits:
     """Counts `challenges`, `sign_ins` and `refreshes`."""
 
-    def __init__(self, connection: RedisConnection, settings: Settings) -> None:
-        self._strategy = FixedWindowRateLimiter(Counters(connection, f"{settings.redis_prefix}limit:"))
+    def __init__(self, connection: RedisConnection, prefix: str, secrets: Sequence[str], options: Options) -> None:
+        self._strategy = FixedWindowRateLimiter(Counters(connection, f"{prefix}limit:"))
         # Not the newest: during a rotation, processes that know the same secrets in another order count together.
-        secret = min(settings.secrets).encode("utf-8", "surrogatepass")
+        secret = min(secrets).encode("utf-8", "surrogatepass")
         self._key = hashlib.sha256(b"rate limits" + secret).digest()
         self._limits = {
             "challenges": _Limits(
-                _parse("challenges_per_address", settings.challenges_per_address),
-                _parse("challenges_per_browser", settings.challenges_per_browser),
+                _parse("challenges_per_address", options.challenges_per_address),
+                _parse("challenges_per_browser", options.challenges_per_browser),
             ),
             "sign_ins": _Limits(
-                _parse("sign_ins_per_address", settings.sign_ins_per_address),
-                _parse("sign_ins_per_browser", settings.sign_ins_per_browser),
+                _parse("sign_ins_per_address", options.sign_ins_per_address),
+                _parse("sign_ins_per_browser", options.sign_ins_per_browser),
             ),
-            "refreshes": _Limits(_parse("refreshes_per_address", settings.refreshes_per_address), []),
+            "refreshes": _Limits(_parse("refreshes_per_address", options.refreshes_per_address), []),
         }
 
-    def spend(self, name: str, address: str, browser: str | None) -> None:
+    def hit(self, name: str, address: str, browser: str | None) -> None:
         """Count a request from an IP address and, if it brought one, a pre-sign-in cookie.
 
         Raises `RateLimited` with the seconds to wait. A round trip for each limit. What is refused lengthens nothing.
@@ -139,7 +141,7 @@ class RateLimits:
 def network_of(address: str) -> str:
     """Return what an address is counted as: an IPv4 address itself, of IPv6 the /64 that one customer has.
 
-    What is no address counts by its text, which the server or a trusted proxy wrote; `web.proxies` logs that.
+    What is no address counts by its text, which the server or a trusted proxy wrote.
     """
     found = read_address(address)
     if found is None:
