@@ -45,7 +45,7 @@ from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
-from ..storage.server_checks import trouble_of
+from ..storage.replies import trouble_of
 from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services
