@@ -179,7 +179,7 @@ def test_lost_user_id_never_returns_to_the_account(people: People) -> None:
 def test_unlinking_ends_the_sessions_of_that_account_only(
     people: People, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
+    mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), wallet="again")
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     for live in (theirs, again):
@@ -223,7 +223,7 @@ def test_primary_account_is_the_first_until_another_is_chosen(
 
 def lines(people: People, account: Account) -> tuple[str, ...]:
     """What stands in the record of an account's person, whether it means anything or not."""
-    _, _, roll = people._read(people.of(account).id)
+    roll = people._rolls.read(people._roll_key(people.of(account).id))
     return roll.accounts if roll is not None else ()
 
 

@@ -159,7 +159,7 @@ class People:
                 raise AccountInUse(str(account))
             if self._strike(person.id, account, by):
                 break
-        self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
+        self._lifecycle.revoke_account(account, UNLINKED_REASON.name, publish=False)
         if self._let_go(str(account), person.id):
             self._announce(person.id, self._rolls.read(self._roll_key(person.id)))
             events.publish(events.WalletUnlinked(account=str(by), other=str(account), person=person.id))
