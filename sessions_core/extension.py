@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, g, has_app_context, has_request_context
+from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
 from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
@@ -184,11 +184,22 @@ class WalletSessions:
         app.before_request(guards.guard)
         app.register_blueprint(pages)
         app.register_blueprint(api)
+        _serve_static_files_of_parts(app)
         error_handlers.register(app)
         cli.register(app)
         _templates(app, settings)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+
+
+def _serve_static_files_of_parts(app: Flask) -> None:
+    # The URLs mirror the folders, so that the relative imports of the modules are right on disk and over HTTP.
+    for folder in sorted((Path(__file__).parent / "parts").glob("*/static")):
+        part = folder.parent.name
+        url = f"/sessions_core/parts/{part}/static"
+        app.register_blueprint(
+            Blueprint(f"sessions_{part}", f"{__package__}.parts.{part}", static_folder=folder, static_url_path=url)
+        )
 
 
 def _is_command() -> bool:
