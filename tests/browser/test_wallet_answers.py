@@ -1,4 +1,4 @@
-"""The plain module `wallet-answers.js`: what wallets of every family answer."""
+"""The plain module `wallets/answers.js`: what wallets of every family answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .pages import Browser
 
 def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(page: Browser) -> None:
     outcome = page.module(
-        "wallet-answers",
+        "answers",
         "(async () => { const attempt = new AbortController(); let answer;"
         " const waiting = module.abandonable(new Promise((resolve) => { answer = resolve }), attempt.signal);"
         " attempt.abort('given up'); const said = await waiting.catch((reason) => reason);"

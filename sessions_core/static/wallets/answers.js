@@ -6,8 +6,8 @@
  * The module touches no DOM and keeps no state.
  */
 
-import { toBytes } from "./bytes.js";
-import { MAX_NAME, MAX_SAID, printable } from "./wallet-words.js";
+import { toBytes } from "../lib/bytes.js";
+import { MAX_NAME, MAX_SAID, printable } from "./words.js";
 
 /**
  * @typedef {"rejected" | "pending" | "locked" | "unknown_chain" | "unsupported" | "unable" | "disconnected" | "stale"

@@ -8,12 +8,12 @@
  *
  * The module touches no DOM.
  */
-import { toBytes } from "./bytes.js";
-import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "./wallet-answers.js";
+import { toBytes } from "../../../static/lib/bytes.js";
+import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
 
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
-/** @typedef {import("./families.js").Report} Report */
-/** @typedef {import("./families.js").Site} Site */
+/** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
+/** @typedef {import("../../../static/wallets/families.js").Report} Report */
+/** @typedef {import("../../../static/wallets/families.js").Site} Site */
 /**
  * @typedef {{address: string, chains: readonly string[], features: readonly string[]}} WalletAccount
  * @typedef {{name: string, icon: string, chains: readonly string[], features: Record<string, any>,

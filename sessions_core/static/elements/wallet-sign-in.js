@@ -7,28 +7,28 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in
  * `data-state`, and fills names and numbers.
  */
-import { accountId, namespaceOf, same, shorten } from "./accounts.js";
-import * as challenges from "./challenge.js";
-import { openChannel } from "./channel.js";
-import { keepsCookies } from "./cookie-check.js";
-import { familyOf } from "./families.js";
-import { visit } from "./fragment.js";
-import { HttpError } from "./http.js";
+import { accountId, namespaceOf, same, shorten } from "../lib/accounts.js";
+import * as challenges from "../lib/challenge.js";
+import { openChannel } from "../lib/channel.js";
+import { keepsCookies } from "./wallet-sign-in/cookie-check.js";
+import { familyOf } from "../wallets/families.js";
+import { visit } from "../page/fragment.js";
+import { HttpError } from "../lib/http.js";
 import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
-} from "./sign-in-states.js";
-import { SLOW_MS, WalletError, abandonable, answered, explain, hint, signed } from "./wallet-answers.js";
-import { keep, use, wasLast } from "./wallet-choices.js";
+} from "./wallet-sign-in/states.js";
+import { SLOW_MS, WalletError, abandonable, answered, explain, hint, signed } from "../wallets/answers.js";
+import { keep, use, wasLast } from "../wallets/choices.js";
 import {
   announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
-} from "./wallet-panel.js";
-import { MAX_SAID, printable, quoted } from "./wallet-words.js";
-import { discover, installed, list, providerOf } from "./wallets.js";
+} from "../wallets/rows.js";
+import { MAX_SAID, printable, quoted } from "../wallets/words.js";
+import { discover, installed, list, providerOf } from "../wallets/discovery.js";
 
-/** @typedef {import("./wallets.js").Wallet} Wallet */
+/** @typedef {import("../wallets/discovery.js").Wallet} Wallet */
 /** @typedef {challenges.Challenge} Challenge */
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
+/** @typedef {import("../wallets/answers.js").Kind} Kind */
 
 /** A text with less time left than this is replaced before it is shown to the wallet. */
 const SIGNING_MARGIN_MS = 30_000;
@@ -423,7 +423,7 @@ class WalletSignIn extends HTMLElement {
     this.#run((signal) => this.#checkNetwork(signal), CONNECT_FAILURES);
   }
 
-  /** A page of a session has opened in another tab. @param {import("./channel.js").Message} message */
+  /** A page of a session has opened in another tab. @param {import("../lib/channel.js").Message} message */
   #heard(message) {
     if (message.type !== "extended" || BUSY.has(this.#state) || CLOSED.has(this.#state)) return;
     if (this.#phase === "connect") this.#show("success");

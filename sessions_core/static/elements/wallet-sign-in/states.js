@@ -6,8 +6,8 @@
  * The module touches no DOM and keeps no state.
  */
 
-/** @typedef {import("./http.js").HttpError} HttpError */
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
+/** @typedef {import("../../lib/http.js").HttpError} HttpError */
+/** @typedef {import("../../wallets/answers.js").Kind} Kind */
 
 /** A request is open somewhere: one button pending, the others disabled. */
 export const BUSY = new Set(["connecting", "connect_slow", "switching", "preparing", "signing", "verifying"]);

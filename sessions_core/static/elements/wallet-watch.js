@@ -4,13 +4,13 @@
  * it, and says so when that wallet is on another account or network. The session follows its signature: nothing here
  * changes it, asks the server, or asks the wallet for anything that opens a window.
  */
-import { addressOf, chainOf, namespaceOf, same, shorten } from "./accounts.js";
-import { fill } from "./clock.js";
-import { familiesFor, familyOf } from "./families.js";
-import { abandonable } from "./wallet-answers.js";
-import { keep, kept } from "./wallet-choices.js";
-import { printable, quoted } from "./wallet-words.js";
-import { discover, list, providerOf } from "./wallets.js";
+import { addressOf, chainOf, namespaceOf, same, shorten } from "../lib/accounts.js";
+import { fill } from "../lib/clock.js";
+import { familiesFor, familyOf } from "../wallets/families.js";
+import { abandonable } from "../wallets/answers.js";
+import { keep, kept } from "../wallets/choices.js";
+import { printable, quoted } from "../wallets/words.js";
+import { discover, list, providerOf } from "../wallets/discovery.js";
 
 /** The page comes first: only one that never rests has wallets looked for while it works. */
 const START_MS = 2_000;
@@ -229,7 +229,7 @@ function first(accounts) {
   return accounts?.[0] ?? "";
 }
 
-/** @param {import("./wallets.js").Wallet} wallet */
+/** @param {import("../wallets/discovery.js").Wallet} wallet */
 async function sharesAccounts(wallet) {
   try {
     return Boolean((await inTime(familyOf(wallet).accounts(providerOf(wallet.id))))?.length);

@@ -10,14 +10,14 @@
  *
  * The module touches no DOM; it keeps what was delegated to this page.
  */
-import { toHex } from "./bytes.js";
-import { request } from "./http.js";
+import { toHex } from "../../../static/lib/bytes.js";
+import { request } from "../../../static/lib/http.js";
 import { InternetIdentity } from "./internet-identity.js";
-import { WalletError, abandonable, explain as explainBy, malformed } from "./wallet-answers.js";
+import { WalletError, abandonable, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
 
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
-/** @typedef {import("./families.js").Report} Report */
-/** @typedef {import("./families.js").Site} Site */
+/** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
+/** @typedef {import("../../../static/wallets/families.js").Report} Report */
+/** @typedef {import("../../../static/wallets/families.js").Site} Site */
 /** @typedef {{sendMessage: Function, dismiss?: Function}} Signer as ICRC-94 announces it */
 /** @typedef {InternetIdentity | Signer} Provider */
 /** @typedef {{delegation: {expiration: string, pubkey: string}, signature: string}} Link all in hex */
@@ -82,7 +82,7 @@ export function find(window, { add, identityUrl }) {
  * Has the wallet delegate to a new key of this page, and the server say whose account that is: its address is made with
  * SHA-224, which no browser has.
  * @param {Provider} provider @param {Site} site @param {AbortSignal} signal
- * @throws {WalletError | import("./http.js").HttpError}
+ * @throws {WalletError | import("../../../static/lib/http.js").HttpError}
  */
 export async function connect(provider, { chains: [chain = MAIN_NETWORK], accountUrl }, signal) {
   granted.delete(provider);

@@ -3,9 +3,9 @@
  * `<signed-out data-reason="…" data-deleted="…">`: start reading at the heading, and let the other tabs look. If the
  * server says that the wallet of this account was deleted, its half here goes too.
  */
-import { openChannel } from "./channel.js";
-import "./fragment.js";
-import { remove } from "./share-store.js";
+import { openChannel } from "../lib/channel.js";
+import "../page/fragment.js";
+import { remove } from "../../parts/trial_wallets/static/share-store.js";
 
 class SignedOut extends HTMLElement {
   connectedCallback() {

@@ -10,7 +10,7 @@
  * Which account it was is noted in both storages, by a tag that names nobody: another tab may sign in as somebody else
  * while this one still has the first one's sessionStorage.
  */
-import { HttpError, request } from "./http.js";
+import { HttpError, request } from "../lib/http.js";
 
 const PREFIX = "wallet-session";
 const ACCOUNT = "wallet-session-account";

@@ -5,7 +5,7 @@
  *
  * The module touches no DOM. Source: Internet Identity specification, "Client authentication protocol".
  */
-import { WalletError, explain } from "./wallet-answers.js";
+import { WalletError, explain } from "../../../static/wallets/answers.js";
 
 /** Windows don't report that they were closed. */
 const LOOK_MS = 500;

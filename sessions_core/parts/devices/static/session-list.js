@@ -4,9 +4,9 @@
  * once which of them still live, marks those that ended meanwhile, and says how many; it never asks by itself.
  * `data-state`: `idle`, `checking`, `ready` (the list is as the server said last), `offline` (nobody answered).
  */
-import { fill, sessionClock } from "./clock.js";
-import { request } from "./http.js";
-import { ago } from "./times.js";
+import { fill, sessionClock } from "../../../static/lib/clock.js";
+import { request } from "../../../static/lib/http.js";
+import { ago } from "../../../static/lib/times.js";
 
 /** @typedef {{session_id: string, current: boolean, created_at: string, last_activity: string}} Session */
 

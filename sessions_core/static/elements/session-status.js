@@ -4,7 +4,7 @@
  * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length;
  * `"since"` is only brought into the reader's time zone.
  */
-import { fill, parts, sessionClock, timeOfDay } from "./clock.js";
+import { fill, parts, sessionClock, timeOfDay } from "../lib/clock.js";
 
 /** From here on the clock is shown as a warning. */
 const URGENT_MS = 5 * 60_000;

@@ -5,15 +5,15 @@
  *
  * The module touches no DOM.
  */
-import { addressOf, chainOf, namespaceOf, shorten } from "./accounts.js";
-import { toHex } from "./bytes.js";
-import { HttpError, request } from "./http.js";
+import { addressOf, chainOf, namespaceOf, shorten } from "../../../static/lib/accounts.js";
+import { toHex } from "../../../static/lib/bytes.js";
+import { HttpError, request } from "../../../static/lib/http.js";
 import { StorageFailed, account, keep, read, remove, reserve, watch as watchStore } from "./share-store.js";
-import { WalletError } from "./wallet-answers.js";
+import { WalletError } from "../../../static/wallets/answers.js";
 
-/** @typedef {import("./challenge.js").Challenge} Challenge */
-/** @typedef {import("./families.js").Report} Report */
-/** @typedef {import("./families.js").Site} Site */
+/** @typedef {import("../../../static/lib/challenge.js").Challenge} Challenge */
+/** @typedef {import("../../../static/wallets/families.js").Report} Report */
+/** @typedef {import("../../../static/wallets/families.js").Site} Site */
 /**
  * @typedef {{walletsUrl: string, lost: string}} Provider where the server makes wallets, known once the page has
  *   connected; and the account that it signs for no more, or "".
@@ -107,7 +107,7 @@ function gone(detail) {
   return new WalletError("gone", undefined, detail);
 }
 
-/** @type {Record<StorageFailed["kind"], import("./wallet-answers.js").Kind>} */
+/** @type {Record<StorageFailed["kind"], import("../../../static/wallets/answers.js").Kind>} */
 const STORAGE_KINDS = { full: "storage_full", blocked: "storage_blocked", unreadable: "share_unreadable" };
 
 /**

@@ -4,9 +4,9 @@
  * it. The key is sent nowhere, and is in the page no longer than somebody can be looking at it: it goes when the tab or
  * the window is hidden, when the page is printed, left, or covered, and after a minute.
  */
-import { toHex } from "./bytes.js";
+import { toHex } from "../../../static/lib/bytes.js";
 import { bytes, read } from "./share-store.js";
-import { announce, part, show } from "./wallet-panel.js";
+import { announce, part, show } from "../../../static/wallets/rows.js";
 
 const SHOWN_MS = 60_000;
 
@@ -76,7 +76,7 @@ class ShareExport extends HTMLElement {
   /** Shows the key, and has the button copy the key itself: what is shown may be changed. @param {string} key */
   #write(key) {
     part(this, "key").textContent = key;
-    const copy = /** @type {import("./copy-button.js").CopyButton | null} */ (this.querySelector("copy-button"));
+    const copy = /** @type {import("../../../static/elements/copy-button.js").CopyButton | null} */ (this.querySelector("copy-button"));
     if (copy) copy.text = key;
   }
 

@@ -4,13 +4,13 @@
  * warns before them, keeps the session alive while the person really does something, keeps all tabs in step, and
  * leaves for the signed-out page when, and only when, the server says that the session is over.
  */
-import { watchActivity } from "./activity.js";
-import { openChannel } from "./channel.js";
-import { after, fill, sessionClock as clock, step, timeOfDay } from "./clock.js";
-import { Cover } from "./cover.js";
-import { keepFragment } from "./fragment.js";
-import { HttpError, request } from "./http.js";
-import { sessionEnded } from "./own-storage.js";
+import { watchActivity } from "./session-timeout/activity.js";
+import { openChannel } from "../lib/channel.js";
+import { after, fill, sessionClock as clock, step, timeOfDay } from "../lib/clock.js";
+import { Cover } from "./session-timeout/cover.js";
+import { keepFragment } from "../page/fragment.js";
+import { HttpError, request } from "../lib/http.js";
+import { sessionEnded } from "../page/own-storage.js";
 
 /** Activity is reported at most this often. */
 const REPORT_MS = 60_000;
@@ -453,7 +453,7 @@ class SessionTimeout extends HTMLElement {
 
   /**
    * Anything that runs on this origin can send such a message, so none is believed: the server is asked.
-   * @param {import("./channel.js").Message} message
+   * @param {import("../lib/channel.js").Message} message
    */
   #heard({ type }) {
     if (this.#gone) return;

@@ -5,14 +5,14 @@
  *
  * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
  */
-import * as eip155 from "./eip155.js";
-import * as icp from "./icp.js";
-import * as pregenerated from "./pregenerated.js";
-import * as solana from "./solana.js";
-import * as stacks from "./stacks.js";
+import * as eip155 from "../../parts/ethereum/static/eip155.js";
+import * as icp from "../../parts/internet_computer/static/icp.js";
+import * as pregenerated from "../../parts/trial_wallets/static/pregenerated.js";
+import * as solana from "../../parts/solana/static/solana.js";
+import * as stacks from "../../parts/stacks/static/stacks.js";
 
 /**
- * @typedef {import("./challenge.js").Challenge} Challenge
+ * @typedef {import("../lib/challenge.js").Challenge} Challenge
  * @typedef {any} Provider what a family talks to; nobody else looks into it
  * @typedef {{id: string, name: unknown, icon?: unknown, rdns?: unknown, legacy?: boolean, hosted?: boolean,
  *            detail?: string, site?: string}} Introduction

@@ -3,8 +3,8 @@
  * `<local-times>` brings the times in it into the reader's time zone. The server printed UTC, and the title of each
  * still says so. What is relative ("5 minutes ago") is the same in every zone and marked `data-relative`.
  */
-import { sessionClock } from "./clock.js";
-import { dayAndTime } from "./times.js";
+import { sessionClock } from "../lib/clock.js";
+import { dayAndTime } from "../lib/times.js";
 
 class LocalTimes extends HTMLElement {
   #day = "";

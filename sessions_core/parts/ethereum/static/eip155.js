@@ -5,12 +5,12 @@
  *
  * The module touches no DOM and keeps no state.
  */
-import { toHex } from "./bytes.js";
-import { checksummed } from "./checksum.js";
-import { MAX_ACCOUNTS, explain as explainBy, malformed, signatureIn } from "./wallet-answers.js";
+import { toHex } from "../../../static/lib/bytes.js";
+import { checksummed } from "../../../static/lib/checksum.js";
+import { MAX_ACCOUNTS, explain as explainBy, malformed, signatureIn } from "../../../static/wallets/answers.js";
 
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
-/** @typedef {import("./families.js").Report} Report */
+/** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
+/** @typedef {import("../../../static/wallets/families.js").Report} Report */
 /**
  * @typedef {{request: (call: {method: string, params?: unknown}) => Promise<unknown>,
  *            on?: Function, removeListener?: Function}} Provider
@@ -144,7 +144,7 @@ export async function connectAnother(provider) {
   try {
     await ask(provider, "wallet_requestPermissions", [{ eth_accounts: {} }]);
   } catch (error) {
-    if (/** @type {import("./wallet-answers.js").WalletError} */ (error).kind !== "unsupported") throw error;
+    if (/** @type {import("../../../static/wallets/answers.js").WalletError} */ (error).kind !== "unsupported") throw error;
   }
   return connect(provider);
 }

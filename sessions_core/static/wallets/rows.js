@@ -3,12 +3,12 @@
  * What the elements that talk to a wallet do to the panel they are: find its parts, show those of a state, draw the
  * wallets, and speak. Each function touches nothing but the element that it is given.
  */
-import { wasLast } from "./wallet-choices.js";
-import { drawPicture } from "./wallet-icon.js";
-import { quoted } from "./wallet-words.js";
-import { list, overflows } from "./wallets.js";
+import { wasLast } from "./choices.js";
+import { drawPicture } from "./icons.js";
+import { quoted } from "./words.js";
+import { list, overflows } from "./discovery.js";
 
-/** @typedef {import("./wallets.js").Wallet} Wallet */
+/** @typedef {import("./discovery.js").Wallet} Wallet */
 
 /** @param {Element} panel @param {string} name @returns {HTMLElement} */
 export function part(panel, name) {

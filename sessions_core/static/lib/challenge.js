@@ -6,7 +6,7 @@
  */
 import { addressOf, chainOf, same } from "./accounts.js";
 import { request } from "./http.js";
-import { CLUSTERS } from "./solana.js";
+import { CLUSTERS } from "../../parts/solana/static/solana.js";
 
 /**
  * @typedef {{account: string, address: string, message: string, challenge: string, deadline: number,

@@ -7,9 +7,9 @@
  * The module touches no DOM: the page passes its `window` in, and reads a list out.
  */
 import { FAMILIES } from "./families.js";
-import { wasLast } from "./wallet-choices.js";
-import { safeIcon } from "./wallet-icon.js";
-import { monogram, printable, skeleton } from "./wallet-words.js";
+import { wasLast } from "./choices.js";
+import { safeIcon } from "./icons.js";
+import { monogram, printable, skeleton } from "./words.js";
 
 /**
  * @typedef {import("./families.js").Provider} Provider

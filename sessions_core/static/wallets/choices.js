@@ -6,7 +6,7 @@
  *
  * The module touches no DOM.
  */
-import { shorten } from "./accounts.js";
+import { shorten } from "../lib/accounts.js";
 
 const KEY = "wallet-session-kept";
 const LAST = "wallet-session-last";

@@ -10,19 +10,19 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in `data-state`, and
  * whose `data-kind`, if they have one, says what is the matter.
  */
-import { addressOf, chainOf, namespaceOf, same } from "./accounts.js";
-import { StrangeText, ask } from "./challenge.js";
-import { familiesFor, familyOf } from "./families.js";
-import { HttpError } from "./http.js";
-import { SLOW_MS, WalletError, abandonable, explain, signed } from "./wallet-answers.js";
+import { addressOf, chainOf, namespaceOf, same } from "../lib/accounts.js";
+import { StrangeText, ask } from "../lib/challenge.js";
+import { familiesFor, familyOf } from "../wallets/families.js";
+import { HttpError } from "../lib/http.js";
+import { SLOW_MS, WalletError, abandonable, explain, signed } from "../wallets/answers.js";
 import {
   announce, button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
-} from "./wallet-panel.js";
-import { MAX_SAID, printable, quoted } from "./wallet-words.js";
-import { discover, list, providerOf } from "./wallets.js";
+} from "../wallets/rows.js";
+import { MAX_SAID, printable, quoted } from "../wallets/words.js";
+import { discover, list, providerOf } from "../wallets/discovery.js";
 
-/** @typedef {import("./wallets.js").Wallet} Wallet */
-/** @typedef {import("./challenge.js").Challenge} Challenge */
+/** @typedef {import("../wallets/discovery.js").Wallet} Wallet */
+/** @typedef {import("../lib/challenge.js").Challenge} Challenge */
 
 /** Where the page still stands so long after the server said that there is no session, there is one. */
 const LEAVING_MS = 5_000;
@@ -33,7 +33,7 @@ const BUSY = new Set(["looking", "connecting", "preparing", "signing", "verifyin
 /** A wallet is asked for something, and nothing was sent to the server yet. */
 const ASKING = new Set(["connecting", "preparing", "signing"]);
 
-/** @type {Partial<Record<import("./wallet-answers.js").Kind, string>>} */
+/** @type {Partial<Record<import("../wallets/answers.js").Kind, string>>} */
 const WALLET_FAILURES = {
   pending: "pending",
   locked: "locked",

@@ -6,12 +6,12 @@
  *
  * The module touches no DOM and keeps no state.
  */
-import { toHex } from "./bytes.js";
-import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed, signatureIn } from "./wallet-answers.js";
+import { toHex } from "../../../static/lib/bytes.js";
+import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed, signatureIn } from "../../../static/wallets/answers.js";
 
-/** @typedef {import("./wallet-answers.js").Kind} Kind */
-/** @typedef {import("./families.js").Report} Report */
-/** @typedef {import("./families.js").Site} Site */
+/** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
+/** @typedef {import("../../../static/wallets/families.js").Report} Report */
+/** @typedef {import("../../../static/wallets/families.js").Site} Site */
 /**
  * @typedef {{request: (method: string, params?: unknown) => Promise<unknown>, addListener?: Function,
  *            isLeather?: unknown}} Provider
