@@ -9,7 +9,7 @@ def test_a_promise_given_up_rejects_at_once_and_its_answer_goes_nowhere(page: Br
     outcome = page.module(
         "answers",
         "(async () => { const attempt = new AbortController(); let answer;"
-        " const waiting = module.abandonable(new Promise((resolve) => { answer = resolve }), attempt.signal);"
+        " const waiting = module.withAbort(new Promise((resolve) => { answer = resolve }), attempt.signal);"
         " attempt.abort('given up'); const said = await waiting.catch((reason) => reason);"
         " answer('late'); return said })()",
     )

@@ -4,6 +4,8 @@
  * says so in the words of the template. Where copying fails it selects `#id`. What it copies never comes from there: a
  * browser that translates the page, or an extension, may have changed what is shown.
  */
+import { phrase } from "../page/parts.js";
+
 export class CopyButton extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -32,10 +34,9 @@ export class CopyButton extends HTMLElement {
 
   /** @param {string} name */
   #say(name) {
-    const words = this.querySelector(`template[data-phrase="${name}"]`);
     const status = this.querySelector("[role=status]");
-    if (!(words instanceof HTMLTemplateElement) || !status) return;
-    status.textContent = words.content.textContent;
+    if (!status) return;
+    status.textContent = phrase(this, name);
     this.dataset.state = name;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => { status.textContent = ""; delete this.dataset.state; }, 6000);

@@ -4,7 +4,8 @@
  * still says so. What is relative ("5 minutes ago") is the same in every zone and marked `data-relative`.
  */
 import { sessionClock } from "../lib/clock.js";
-import { dayAndTime } from "../lib/times.js";
+import { timeOfDay } from "../lib/times.js";
+import { write } from "../page/parts.js";
 
 class LocalTimes extends HTMLElement {
   #day = "";
@@ -26,7 +27,7 @@ class LocalTimes extends HTMLElement {
     this.#day = today.toDateString();
     for (const time of this.querySelectorAll("time:not([data-relative])")) {
       const { dateTime } = /** @type {HTMLTimeElement} */ (time);
-      time.textContent = dayAndTime(new Date(dateTime), today, document.documentElement.lang);
+      write(time, timeOfDay(new Date(dateTime), today, document.documentElement.lang, "date"));
     }
   }
 }

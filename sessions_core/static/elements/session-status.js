@@ -4,7 +4,9 @@
  * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length;
  * `"since"` is only brought into the reader's time zone.
  */
-import { fill, parts, sessionClock, timeOfDay } from "../lib/clock.js";
+import { sessionClock } from "../lib/clock.js";
+import { fillIn, parts, timeOfDay } from "../lib/times.js";
+import { optionalPart, phrase, write } from "../page/parts.js";
 
 /** From here on the clock is shown as a warning. */
 const URGENT_MS = 5 * 60_000;
@@ -39,13 +41,13 @@ class SessionStatus extends HTMLElement {
     this.#time("ends", () => end);
     this.#time("since", (time) => new Date(time.dateTime));
 
-    const words = this.#part("left");
+    const words = optionalPart(this, "left");
     if (words) {
       words.hidden = false;
       write(words, this.#sentence(left));
     }
 
-    const bar = this.#part("bar");
+    const bar = optionalPart(this, "bar");
     if (bar instanceof HTMLProgressElement) bar.value = Math.max(left, 0) / 1000;
   }
 
@@ -55,7 +57,7 @@ class SessionStatus extends HTMLElement {
    * @param {(time: HTMLTimeElement) => Date} at
    */
   #time(name, at) {
-    const time = this.#part(name);
+    const time = optionalPart(this, name);
     if (!(time instanceof HTMLTimeElement)) return;
     const date = at(time);
     if (time.dateTime !== date.toISOString() || !time.title) time.title = `${date.toISOString().slice(11, 16)} UTC`;
@@ -65,33 +67,13 @@ class SessionStatus extends HTMLElement {
 
   /** @param {number} left */
   #sentence(left) {
-    if (left <= 0) return this.#phrase("none");
+    if (left <= 0) return phrase(this, "none");
     // A number that changes each second is left out for whoever asked for less motion.
     const calm = this.dataset.clock === "session" || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const whole = parts(left, calm ? "minutes" : "seconds");
-    if (whole.hours > 0) return fill(this.#phrase("hours"), parts(left, "minutes"));
-    return fill(this.#phrase(calm ? "minutes" : "seconds"), whole);
+    if (whole.hours > 0) return fillIn(phrase(this, "hours"), parts(left, "minutes"));
+    return fillIn(phrase(this, calm ? "minutes" : "seconds"), whole);
   }
-
-  /** @param {string} name */
-  #part(name) {
-    return /** @type {HTMLElement | null} */ (this.querySelector(`[data-part="${name}"]`));
-  }
-
-  /** @param {string} name */
-  #phrase(name) {
-    const template = this.querySelector(`template[data-phrase="${name}"]`);
-    return template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
-  }
-}
-
-/**
- * Writing the same words again would still wake whoever watches the page.
- * @param {HTMLElement} element
- * @param {string} text
- */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 customElements.define("session-status", SessionStatus);

@@ -11,13 +11,12 @@
  * whose `data-kind`, if they have one, says what is the matter.
  */
 import { addressOf, chainOf, namespaceOf, same } from "../lib/accounts.js";
-import { StrangeText, ask } from "../lib/challenge.js";
+import { UnexpectedMessage, ask } from "../lib/challenge.js";
 import { familiesFor, familyOf } from "../wallets/families.js";
 import { HttpError } from "../lib/http.js";
-import { SLOW_MS, WalletError, abandonable, explain, signed } from "../wallets/answers.js";
-import {
-  announce, button, drawWallets, fillWallet, firstShown, part, say, show, showTechnical, toggle,
-} from "../wallets/rows.js";
+import { SLOW_MS, WalletError, withAbort, explain, signed } from "../wallets/answers.js";
+import { announce, button, firstShown, flag, part, say, show, showTechnical } from "../page/parts.js";
+import { drawWallets, fillWallet } from "../wallets/rows.js";
 import { MAX_SAID, printable, quoted } from "../wallets/words.js";
 import { discover, list, providerOf } from "../wallets/discovery.js";
 
@@ -112,7 +111,7 @@ class WalletConfirm extends HTMLElement {
   #confirm(another = false) {
     this.#run(async (signal) => {
       if (!this.#looked) this.#show("looking");
-      await abandonable(this.#scanned, signal);
+      await withAbort(this.#scanned, signal);
       const own = this.#wallet ? null : this.#ownWallet();
       this.#taken = own?.id ?? "";
       const wallet = this.#wallet ?? own;
@@ -152,7 +151,7 @@ class WalletConfirm extends HTMLElement {
     if (connects || another) {
       const asked = another && family.connectAnother
         ? family.connectAnother(provider) : family.connect(provider, site, signal);
-      const accounts = await abandonable(asked, signal);
+      const accounts = await withAbort(asked, signal);
       if (!accounts.length) throw new WalletError("locked", undefined, "");
       this.#part("share").hidden = family.connectAnother === undefined;
       if (!accounts.some((each) => same(each, addressOf(this.#account)))) return this.#show("address_mismatch");
@@ -165,7 +164,7 @@ class WalletConfirm extends HTMLElement {
     this.#show("signing");
     const left = challenge.deadline - performance.now();
     this.#timers.push(setTimeout(() => this.#expire(), Math.max(left, 0)));
-    const signature = await abandonable(
+    const signature = await withAbort(
       signed(family.sign(provider, challenge.message, challenge.address, challenge)), signal);
     if (performance.now() > challenge.deadline) return this.#expire();
     this.#submit(challenge, signature);
@@ -223,7 +222,7 @@ class WalletConfirm extends HTMLElement {
   /** @param {unknown} error */
   #failed(error) {
     if (error instanceof HttpError) return this.#refused(error);
-    if (error instanceof StrangeText) return this.#show("failed", { kind: "text", technical: [error.message] });
+    if (error instanceof UnexpectedMessage) return this.#show("failed", { kind: "text", technical: [error.message] });
     const { kind, code, message } = explain(error, new Map());
     // A wallet that signs without a connection wants one after all.
     if (kind === "locked") this.#connectFirst = true;
@@ -270,7 +269,7 @@ class WalletConfirm extends HTMLElement {
     this.dataset.state = state;
     if (kind) this.dataset.kind = kind;
     else delete this.dataset.kind;
-    show(this, state, { kind });
+    show(this, [state], { kind });
 
     // What was signed would not be taken, or no wallet reaches this page any more: only another page helps.
     const over = (state === "expired" && kind === "page") || kind === "stale";
@@ -296,9 +295,9 @@ class WalletConfirm extends HTMLElement {
   /** The pending button can still be focused, so that the keyboard does not lose its place. */
   #drawButtons() {
     const busy = BUSY.has(this.#state);
-    toggle(this.#button("confirm"), "aria-disabled", busy);
-    toggle(this.#button("confirm"), "aria-busy", busy);
-    toggle(this, "aria-busy", this.#state === "verifying");
+    flag(this.#button("confirm"), "aria-disabled", busy);
+    flag(this.#button("confirm"), "aria-busy", busy);
+    flag(this, "aria-busy", this.#state === "verifying");
     for (const row of this.#part("wallets").querySelectorAll("li")) {
       if (button(row).dataset.walletId === this.#wallet?.id) button(row).dataset.chosen = "";
       else delete button(row).dataset.chosen;

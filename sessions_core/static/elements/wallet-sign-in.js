@@ -18,11 +18,12 @@ import {
   BUSY, CHOOSING_NETWORK, CLOSED, CONNECT_FAILURES, LINK_REFUSALS, RESTING, SIGN_FAILURES, SWITCH_FAILURES,
   UNCONNECTED, afterRefusal,
 } from "./wallet-sign-in/states.js";
-import { SLOW_MS, WalletError, abandonable, answered, explain, hint, signed } from "../wallets/answers.js";
-import { keep, use, wasLast } from "../wallets/choices.js";
+import { SLOW_MS, WalletError, withAbort, answered, explain, hint, signed } from "../wallets/answers.js";
+import { isRememberedWallet, rememberAnswer, rememberWallet } from "../wallets/choices.js";
 import {
-  announce, button, copy, drawTile, drawWallets, fill, fillWallet, firstShown, part, say, show, showTechnical, toggle,
-} from "../wallets/rows.js";
+  announce, button, copy, fillSlots, firstShown, flag, part, say, show, showTechnical,
+} from "../page/parts.js";
+import { drawTile, drawWallets, fillWallet } from "../wallets/rows.js";
 import { MAX_SAID, printable, quoted } from "../wallets/words.js";
 import { discover, installed, list, providerOf } from "../wallets/discovery.js";
 
@@ -128,7 +129,7 @@ class WalletSignIn extends HTMLElement {
   #preferredWallet() {
     const name = printable(this.dataset.preferred);
     const named = list().filter((wallet) => name && wallet.name === name);
-    const possible = named.length > 1 ? named.filter(wasLast) : named;
+    const possible = named.length > 1 ? named.filter(isRememberedWallet) : named;
     return possible.length === 1 && !possible[0].twin ? possible[0] : null;
   }
 
@@ -167,7 +168,7 @@ class WalletSignIn extends HTMLElement {
     work(attempt.signal).catch((error) => {
       if (attempt.signal.aborted) return;
       if (error instanceof HttpError) return this.#serverRefused(error);
-      if (error instanceof challenges.StrangeText) {
+      if (error instanceof challenges.UnexpectedMessage) {
         return this.#show(error.elsewhere ? "domain_mismatch" : "text_changed", { technical: [error.message] });
       }
       const refusal = explain(error, new Map());
@@ -191,7 +192,7 @@ class WalletSignIn extends HTMLElement {
       this.#show("connecting");
       const asked = another && family.connectAnother
         ? family.connectAnother(provider) : family.connect(provider, this.#site, signal);
-      const accounts = await abandonable(asked, signal);
+      const accounts = await withAbort(asked, signal);
       if (!accounts.length) return this.#show("no_accounts");
       this.#accounts = accounts;
       this.#unwatch = family.watch(provider, {
@@ -256,7 +257,7 @@ class WalletSignIn extends HTMLElement {
     this.#fill("target", this.#chainName(chain));
     this.#run(async (signal) => {
       this.#show("switching");
-      await abandonable(switchChain(this.#provider, chain), signal);
+      await withAbort(switchChain(this.#provider, chain), signal);
       if (await this.#seesNo(chain, signal)) return this.#show("switch_unseen");
       await this.#checkNetwork(signal);
     }, SWITCH_FAILURES);
@@ -272,7 +273,7 @@ class WalletSignIn extends HTMLElement {
       const now = await this.#askChain(signal);
       if (now !== before || now === chain) return false;
       if (performance.now() > end) return !this.#chainName(now);
-      await abandonable(new Promise((resolve) => { setTimeout(resolve, ASK_AGAIN_MS); }), signal);
+      await withAbort(new Promise((resolve) => { setTimeout(resolve, ASK_AGAIN_MS); }), signal);
     }
   }
 
@@ -319,7 +320,7 @@ class WalletSignIn extends HTMLElement {
       // Whatever comes of it, the next attempt gets a text of its own.
       challenge.spent = true;
       this.#signedOnce = true;
-      const signature = await abandonable(
+      const signature = await withAbort(
         signed(family.sign(provider, challenge.message, address, challenge)), signal);
       if (performance.now() > challenge.deadline) return this.#show("nonce_expired");
       this.#submit(challenge, signature);
@@ -337,9 +338,9 @@ class WalletSignIn extends HTMLElement {
     });
     // Which account to use, the person has just said: no page need ask because the wallet puts another one first.
     if (!this.#linking && !same(this.#accounts[0] ?? this.#address, this.#address)) {
-      keep(challenge.account, this.#accounts[0]);
+      rememberAnswer(challenge.account, this.#accounts[0]);
     }
-    if (this.#wallet) use(this.#wallet);
+    if (this.#wallet) rememberWallet(this.#wallet);
     this.#show("verifying");
     this.#submitting = true;
     this.#form.requestSubmit();
@@ -492,7 +493,7 @@ class WalletSignIn extends HTMLElement {
     }
     this.dataset.state = state;
     this.dataset.phase = this.#phase;
-    show(this, state, { phase: this.#phase });
+    show(this, [state], { phase: this.#phase });
     showTechnical(this, technical);
     this.#drawHosted();
     this.#drawSteps();
@@ -569,14 +570,14 @@ class WalletSignIn extends HTMLElement {
       const chosen = walletId !== undefined && walletId === wallet?.id;
       const target = this.#state === "switching" && chain !== undefined && chain === this.#target;
       const pending = busy && (chosen || target || (signing && action === "sign"));
-      toggle(control, "aria-disabled", pending);
-      toggle(control, "aria-busy", pending);
+      flag(control, "aria-disabled", pending);
+      flag(control, "aria-busy", pending);
       if (chosen) control.dataset.chosen = "";
       else delete control.dataset.chosen;
       // The box is sent with the form: a disabled one would not be.
       if (control instanceof HTMLButtonElement) control.disabled = busy && !pending;
     }
-    toggle(this, "aria-busy", this.#state === "verifying");
+    flag(this, "aria-busy", this.#state === "verifying");
   }
 
   /** The networks and the words of one kind of wallet. @param {string} name of its family */
@@ -612,7 +613,7 @@ class WalletSignIn extends HTMLElement {
     this.#part("waiting").hidden = over;
     this.#part("waited").hidden = !over;
     for (const retry of this.querySelectorAll("[data-for='rate_limited'] button")) {
-      toggle(retry, "aria-disabled", !over);
+      flag(retry, "aria-disabled", !over);
     }
     if (over) return announce(this, this.#part("waited").textContent ?? "");
     this.#timer = setTimeout(() => this.#countDown(), 250);
@@ -674,7 +675,7 @@ class WalletSignIn extends HTMLElement {
   }
 
   /** @param {string} name @param {string} text */
-  #fill(name, text) { fill(this, name, text); }
+  #fill(name, text) { fillSlots(this, name, text); }
 
   /** @param {string} chain @returns {string} "" for a network that is not accepted */
   #chainName(chain) {

@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * `<wallet-watch>` (sessions_core/templates/sessions/_wallet_watch.html) listens on every page of a session to the wallet that signed
+ * `<wallet-watch>` (templates/sessions/_wallet_watch.html) listens on every page of a session to the wallet that signed
  * it, and says so when that wallet is on another account or network. The session follows its signature: nothing here
  * changes it, asks the server, or asks the wallet for anything that opens a window.
  */
 import { addressOf, chainOf, namespaceOf, same, shorten } from "../lib/accounts.js";
-import { fill } from "../lib/clock.js";
+import { fillIn } from "../lib/times.js";
+import { fillSlots, optionalPart, phrase, show, write } from "../page/parts.js";
 import { familiesFor, familyOf } from "../wallets/families.js";
-import { abandonable } from "../wallets/answers.js";
-import { keep, kept } from "../wallets/choices.js";
+import { withAbort } from "../wallets/answers.js";
+import { rememberAnswer, remembersAnswer } from "../wallets/choices.js";
 import { printable, quoted } from "../wallets/words.js";
 import { discover, list, providerOf } from "../wallets/discovery.js";
 
@@ -35,8 +36,8 @@ class WalletWatch extends HTMLElement {
   #wallet = "";
   /** @type {() => void} */
   #unwatch = () => {};
-  /** What that wallet said last: its active account and its network, "" for what it did not say. */
-  #said = { address: "", chain: "" };
+  /** What that wallet reported last: its active account and its network, "" for what it did not report. */
+  #reported = { address: "", chain: "" };
   /** How often it reported by itself. */
   #heard = { address: 0, chain: 0 };
   /** What the notice is about. @type {Difference | null} */
@@ -94,7 +95,7 @@ class WalletWatch extends HTMLElement {
       const site = { chains: [this.#chain], accountUrl: "", walletsUrl: "", csrf: "" };
       await Promise.all([
         this.#ask("address", family.accounts(provider).then(first)),
-        this.#ask("chain", family.chain(provider, this.#said.address || this.#address, site)),
+        this.#ask("chain", family.chain(provider, this.#reported.address || this.#address, site)),
       ]);
     }
     this.#looking = false;
@@ -127,12 +128,12 @@ class WalletWatch extends HTMLElement {
     this.#unwatch();
     this.#unwatch = () => {};
     this.#wallet = id;
-    this.#said = { address: "", chain: "" };
+    this.#reported = { address: "", chain: "" };
     const wallet = this.#list().find((each) => each.id === id);
     if (!wallet) return;
     // Not every wallet lets go of its listeners.
-    const hear = (/** @type {"address" | "chain"} */ what, /** @type {string} */ said) => {
-      if (this.#wallet === id) this.#hear(what, said);
+    const hear = (/** @type {"address" | "chain"} */ what, /** @type {string} */ reported) => {
+      if (this.#wallet === id) this.#hear(what, reported);
     };
     this.#unwatch = familyOf(wallet).watch(providerOf(id), {
       accounts: (accounts) => hear("address", first(accounts)),
@@ -140,10 +141,10 @@ class WalletWatch extends HTMLElement {
     });
   }
 
-  /** @param {"address" | "chain"} what @param {string} said */
-  #hear(what, said) {
+  /** @param {"address" | "chain"} what @param {string} reported */
+  #hear(what, reported) {
     this.#heard[what] += 1;
-    this.#said[what] = said;
+    this.#reported[what] = reported;
     this.#timer ??= setTimeout(() => this.#show(), SETTLE_MS);
   }
 
@@ -151,9 +152,9 @@ class WalletWatch extends HTMLElement {
   async #ask(what, answer) {
     const heard = this.#heard[what];
     try {
-      const said = await inTime(answer);
+      const answered = await inTime(answer);
       // What it reported meanwhile is newer than its answer.
-      if (heard === this.#heard[what]) this.#said[what] = said;
+      if (heard === this.#heard[what]) this.#reported[what] = answered;
     } catch {
       // A wallet that does not answer has not switched.
     }
@@ -163,29 +164,25 @@ class WalletWatch extends HTMLElement {
 
   /** @returns {Difference | null} what there is to say and the person has not answered yet */
   #compare() {
-    const { address, chain } = this.#said;
+    const { address, chain } = this.#reported;
     // Locked or disconnected: where such a wallet is does not concern this site.
     if (!address) return null;
     /** @type {Difference | null} */
     let difference = null;
     if (!same(address, this.#address)) difference = { state: "account_changed", other: address };
     else if (chain && chain !== this.#chain) difference = { state: "network_changed", other: chain };
-    return difference && kept(this.#account, difference.other) ? null : difference;
+    return difference && remembersAnswer(this.#account, difference.other) ? null : difference;
   }
 
   #show() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#difference = this.#compare();
-    const twins = this.#twins && !kept(this.#account, TWINS);
+    const twins = this.#twins && !remembersAnswer(this.#account, TWINS);
     const state = this.#difference?.state ?? (twins ? TWINS : this.#wallet ? "watching" : "no_wallet");
     const other = shorten(this.#difference?.other ?? "");
-    if (state === "account_changed") {
-      for (const slot of this.querySelectorAll("[data-fill='other']")) write(slot, other);
-    }
-    for (const notice of this.querySelectorAll("[data-when]")) {
-      if (notice instanceof HTMLElement) notice.hidden = notice.dataset.when !== state;
-    }
+    if (state === "account_changed") fillSlots(this, "other", other);
+    show(this, [state]);
     this.#moveFocus();
     this.#say(state, other);
     this.#mark(state);
@@ -200,17 +197,13 @@ class WalletWatch extends HTMLElement {
 
   /** The notice comes from `hidden`, which not every screen reader tells. @param {string} state @param {string} other */
   #say(state, other) {
-    const speech = this.querySelector("[data-part='speech']");
-    const phrase = this.querySelector(`template[data-phrase="${state}"]`);
-    if (!speech) return;
-    const sentence = phrase instanceof HTMLTemplateElement ? (phrase.content.textContent ?? "").trim() : "";
-    write(speech, fill(sentence, { other, wallet: quoted(this.dataset.wallet) }));
+    write(optionalPart(this, "speech"), fillIn(phrase(this, state), { other, wallet: quoted(this.dataset.wallet) }));
   }
 
   /** For the account or network that the person read of, whatever the wallet has switched to since. */
   #keep() {
-    if (this.#difference) keep(this.#account, this.#difference.other);
-    else if (this.#twins) keep(this.#account, TWINS);
+    if (this.#difference) rememberAnswer(this.#account, this.#difference.other);
+    else if (this.#twins) rememberAnswer(this.#account, TWINS);
     this.#show();
   }
 
@@ -240,15 +233,7 @@ async function sharesAccounts(wallet) {
 
 /** @template T @param {Promise<T>} answer @returns {Promise<T>} */
 function inTime(answer) {
-  return abandonable(answer, AbortSignal.timeout(PATIENCE_MS));
-}
-
-/**
- * Writing the same words again would have them read out again.
- * @param {Element} element @param {string} text
- */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  return withAbort(answer, AbortSignal.timeout(PATIENCE_MS));
 }
 
 customElements.define("wallet-watch", WalletWatch);

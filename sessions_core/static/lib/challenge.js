@@ -21,11 +21,11 @@ const DEFAULT_LIFETIME_MS = 300_000;
  * The server's text is not the one that the page asked for: a cache, a proxy or an attack changed it on the way. Nobody
  * may be asked to sign it.
  */
-export class StrangeText extends Error {
+export class UnexpectedMessage extends Error {
   /** @param {string} wrong the field that differs; `domain` and `URI` name the site */
   constructor(wrong) {
     super(`The text has another ${wrong}.`);
-    this.name = "StrangeText";
+    this.name = "UnexpectedMessage";
     this.wrong = wrong;
   }
 
@@ -40,14 +40,14 @@ export class StrangeText extends Error {
  * @param {{account?: string, request?: string, purpose?: string, session_type?: string}} body what the server is asked for
  * @param {{account: string, statement: string, signal: AbortSignal}} expected who signs (CAIP-10), and for what
  * @returns {Promise<Challenge>}
- * @throws {import("./http.js").HttpError | StrangeText}
+ * @throws {import("./http.js").HttpError | UnexpectedMessage}
  */
 export async function ask(url, body, { account, statement, signal }) {
   const asked = performance.now();
   const answer = await request(url, { method: "POST", json: body, signal });
   signal.throwIfAborted();
   const message = String(answer.message);
-  if (!same(String(answer.account), account)) throw new StrangeText("account");
+  if (!same(String(answer.account), account)) throw new UnexpectedMessage("account");
   const { address, issuedAt } = check(message, { account, statement, origin: location.origin });
   // The server's two times give a span; this computer's clock may be years off.
   const span = Date.parse(answer.expires_at) - issuedAt;
@@ -70,14 +70,14 @@ const GREETING = /^(?:(https?):\/\/)?([^ /]+) wants you to sign in with your [A-
  * @param {string} text
  * @param {{account: string, statement: string, origin: string}} expected
  * @returns {{address: string, issuedAt: number}}
- * @throws {StrangeText}
+ * @throws {UnexpectedMessage}
  */
 export function check(text, { account, statement, origin }) {
   const [greeting, address = "", ...rest] = text.split("\n");
   const [, scheme, domain] = GREETING.exec(greeting) ?? [];
   const site = new URL(origin);
-  if (domain !== site.host || (scheme && `${scheme}:` !== site.protocol)) throw new StrangeText("domain");
-  if (!same(address, addressOf(account))) throw new StrangeText("address");
+  if (domain !== site.host || (scheme && `${scheme}:` !== site.protocol)) throw new UnexpectedMessage("domain");
+  if (!same(address, addressOf(account))) throw new UnexpectedMessage("address");
   const known = [
     ["statement", ""],
     ["statement", statement],
@@ -87,13 +87,13 @@ export function check(text, { account, statement, origin }) {
     ["Chain ID", `Chain ID: ${chainWord(chainOf(account))}`],
   ];
   known.forEach(([name, line], at) => {
-    if (rest[at] !== line) throw new StrangeText(name);
+    if (rest[at] !== line) throw new UnexpectedMessage(name);
   });
   const [nonce = "", issued = "", ...others] = rest.slice(known.length);
-  if (!/^Nonce: [A-Za-z0-9]{8,128}$/.test(nonce)) throw new StrangeText("nonce");
-  if (!/^Issued At: [0-9TZ:.+-]+$/.test(issued)) throw new StrangeText("time");
+  if (!/^Nonce: [A-Za-z0-9]{8,128}$/.test(nonce)) throw new UnexpectedMessage("nonce");
+  if (!/^Issued At: [0-9TZ:.+-]+$/.test(issued)) throw new UnexpectedMessage("time");
   // The server writes neither resources nor anything else that a signature could be made to mean.
-  if (!others.every((line) => /^(Expiration Time|Request ID): [\w:.+-]+$/.test(line))) throw new StrangeText("line");
+  if (!others.every((line) => /^(Expiration Time|Request ID): [\w:.+-]+$/.test(line))) throw new UnexpectedMessage("line");
   return { address, issuedAt: Date.parse(issued.slice(11)) };
 }
 

@@ -163,7 +163,7 @@ export function malformed(method, answer) {
  * wallet answers later goes nowhere.
  * @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>}
  */
-export function abandonable(promise, signal) {
+export function withAbort(promise, signal) {
   return new Promise((resolve, reject) => {
     const giveUp = () => reject(signal.reason);
     if (signal.aborted) giveUp();
@@ -184,7 +184,7 @@ export async function answered(answer, signal) {
     timer = setTimeout(() => reject(new WalletError("stale", undefined, "It did not answer.")), SLOW_MS);
   });
   try {
-    return await abandonable(Promise.race([answer, /** @type {Promise<never>} */ (late)]), signal);
+    return await withAbort(Promise.race([answer, /** @type {Promise<never>} */ (late)]), signal);
   } finally {
     clearTimeout(timer);
   }
@@ -198,7 +198,7 @@ export async function answered(answer, signal) {
  */
 export async function hint(answer, signal) {
   try {
-    return await abandonable(answer, AbortSignal.any([signal, AbortSignal.timeout(HINT_MS)]));
+    return await withAbort(answer, AbortSignal.any([signal, AbortSignal.timeout(HINT_MS)]));
   } catch {
     signal.throwIfAborted();
     return null;

@@ -1,20 +1,21 @@
 // @ts-check
 /**
- * What the person has chosen before, so that no page asks for it a second time: to stay with the session of an account,
+ * What the user has chosen before, so that no page asks for it a second time: to stay with the session of an account,
  * although the wallet is on another account or network (as long as the tab lives), and which wallet to sign in with
- * (until the session ends or another account signs in: own-storage.js).
+ * (until the session ends or another account signs in: page/own-storage.js).
  *
  * The module touches no DOM.
  */
 import { shorten } from "../lib/accounts.js";
+import { readStored, writeStored } from "../lib/storage.js";
 
-const KEY = "wallet-session-kept";
-const LAST = "wallet-session-last";
-/** The same again, for as long as the page lives, where storage is off. */
+const ANSWERS = "wallet-session-kept";
+const LAST_WALLET = "wallet-session-last";
+/** The answers once more, for as long as the page lives, where storage is off. */
 let memory = "";
 
 /**
- * Whoever reads the storage learns no more than the page shows.
+ * Storage that is read by others tells them no more than the page shows.
  * @param {string} text an address, an account or a chain
  */
 function brief(text) {
@@ -23,52 +24,35 @@ function brief(text) {
 
 /** @param {string} session @returns {string[]} */
 function answers(session) {
-  let text = memory;
-  try {
-    text = sessionStorage.getItem(KEY) ?? memory;
-  } catch {
-    // Off.
-  }
-  const [whose, ...others] = text.split(" ");
+  const [whose, ...others] = (readStored("sessionStorage", ANSWERS) ?? memory).split(" ");
   // What was said of another account's session says nothing of this one's.
   return whose === session ? others : [];
 }
 
 /**
+ * Remember that the user stays with the session, whatever the wallet is on.
  * @param {string} account the session's, CAIP-10
  * @param {string} other the address or the chain that the wallet is on
  */
-export function keep(account, other) {
+export function rememberAnswer(account, other) {
   const session = brief(account);
   memory = [session, ...new Set([...answers(session), brief(other)])].join(" ");
-  try {
-    sessionStorage.setItem(KEY, memory);
-  } catch {
-    // The next page asks again.
-  }
+  writeStored("sessionStorage", ANSWERS, memory);
 }
 
-/** @param {string} account @param {string} other */
-export function kept(account, other) {
+/** @param {string} account @param {string} other as for `rememberAnswer` */
+export function remembersAnswer(account, other) {
   return answers(brief(account)).includes(brief(other));
 }
 
-/** Note that this wallet is being signed in with. @param {{family: string, name: string, rdns: string}} wallet */
-export function use(wallet) {
-  try {
-    localStorage.setItem(LAST, label(wallet));
-  } catch {
-    // Storage is off: no wallet comes first next time.
-  }
+/** Remember that the user signs in with this wallet. @param {{family: string, name: string, rdns: string}} wallet */
+export function rememberWallet(wallet) {
+  writeStored("localStorage", LAST_WALLET, label(wallet));
 }
 
-/** @param {{family: string, name: string, rdns: string}} wallet */
-export function wasLast(wallet) {
-  try {
-    return localStorage.getItem(LAST) === label(wallet);
-  } catch {
-    return false;
-  }
+/** Whether the user signed in with this wallet last. @param {{family: string, name: string, rdns: string}} wallet */
+export function isRememberedWallet(wallet) {
+  return readStored("localStorage", LAST_WALLET) === label(wallet);
 }
 
 /**

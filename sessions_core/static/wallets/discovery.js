@@ -7,7 +7,7 @@
  * The module touches no DOM: the page passes its `window` in, and reads a list out.
  */
 import { FAMILIES } from "./families.js";
-import { wasLast } from "./choices.js";
+import { isRememberedWallet } from "./choices.js";
 import { safeIcon } from "./icons.js";
 import { monogram, printable, skeleton } from "./words.js";
 
@@ -116,7 +116,7 @@ function add(family, introduction, provider) {
 
 /** There is room for those that were used before when there is for no other. @param {string} family @param {Wallet} wallet */
 function isFull(family, wallet) {
-  return announced(family) >= (wasLast(wallet) ? 2 * MAX_WALLETS : MAX_WALLETS);
+  return announced(family) >= (isRememberedWallet(wallet) ? 2 * MAX_WALLETS : MAX_WALLETS);
 }
 
 /**

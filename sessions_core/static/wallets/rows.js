@@ -1,76 +1,15 @@
 // @ts-check
 /**
- * What the elements that talk to a wallet do to the panel they are: find its parts, show those of a state, draw the
- * wallets, and speak. Each function touches nothing but the element that it is given.
+ * The wallets of this browser, drawn into a panel: the rows to choose from, the tile of one, its name in the sentences.
+ * Each function touches nothing but the element that it is given.
  */
-import { wasLast } from "./choices.js";
+import { announce, button, copy, fillSlots, part } from "../page/parts.js";
+import { isRememberedWallet } from "./choices.js";
+import { list, overflows } from "./discovery.js";
 import { drawPicture } from "./icons.js";
 import { quoted } from "./words.js";
-import { list, overflows } from "./discovery.js";
 
 /** @typedef {import("./discovery.js").Wallet} Wallet */
-
-/** @param {Element} panel @param {string} name @returns {HTMLElement} */
-export function part(panel, name) {
-  const found = panel.querySelector(`[data-part="${name}"]`);
-  if (!(found instanceof HTMLElement)) throw new Error(`The template has no part "${name}".`);
-  return found;
-}
-
-/** A fresh copy of what a `<template>` holds. @param {Element} panel @param {string} name @returns {Element} */
-export function copy(panel, name) {
-  const template = /** @type {HTMLTemplateElement} */ (part(panel, name));
-  return /** @type {Element} */ (template.content.firstElementChild?.cloneNode(true));
-}
-
-/** @param {Element} panel @param {string} name @param {string} text */
-export function fill(panel, name, text) {
-  for (const slot of panel.querySelectorAll(`[data-fill="${name}"]`)) slot.textContent = text;
-}
-
-/** @param {Element} row @returns {HTMLButtonElement} */
-export function button(row) {
-  return /** @type {HTMLButtonElement} */ (row.querySelector("button"));
-}
-
-/** @param {Element} element @param {string} attribute @param {boolean} on */
-export function toggle(element, attribute, on) {
-  if (on) element.setAttribute(attribute, "true");
-  else element.removeAttribute(attribute);
-}
-
-/**
- * Shows the parts whose `data-for` names the state, unless another attribute of theirs (`data-phase`, `data-kind`)
- * names something else than `also` does.
- * @param {Element} panel @param {string} state @param {Record<string, string>} [also]
- */
-export function show(panel, state, also = {}) {
-  for (const each of panel.querySelectorAll("[data-for]")) {
-    if (!(each instanceof HTMLElement)) continue;
-    const { dataset } = each;
-    const fits = Object.entries(also).every(([name, value]) => (dataset[name] ?? value).split(" ").includes(value));
-    each.hidden = !(dataset.for ?? "").split(" ").includes(state) || !fits;
-  }
-}
-
-/**
- * The first of the elements that nothing hides.
- * @param {Element} panel @param {string} selector @returns {HTMLElement | undefined}
- */
-export function firstShown(panel, selector) {
-  const all = /** @type {NodeListOf<HTMLElement>} */ (panel.querySelectorAll(selector));
-  return Array.from(all).find((each) => each.closest("[hidden]") === null);
-}
-
-/**
- * What went wrong in the words of machines: codes of the server or of a wallet, and what it said.
- * @param {Element} panel @param {unknown[]} said
- */
-export function showTechnical(panel, said) {
-  const text = said.filter((each) => each !== undefined && each !== "").join(" · ");
-  part(panel, "technical").hidden = !text;
-  fill(panel, "technical", text);
-}
 
 /**
  * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
@@ -121,7 +60,7 @@ function drawRows(panel, rows, wallets, seen) {
   for (const wallet of wallets) {
     let row = drawn.get(wallet.id);
     // Of several that claim to be the one that was used last, none is known to be it.
-    const last = wasLast(wallet) && !wallet.twin;
+    const last = isRememberedWallet(wallet) && !wallet.twin;
     if (!row) {
       row = drawRow(panel, wallet);
       if (last && !seen) rows.prepend(row);
@@ -129,8 +68,8 @@ function drawRows(panel, rows, wallets, seen) {
     }
     part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
     part(row, "alike").hidden = wallet.alike < 2;
-    fill(row, "place", String(wallet.place));
-    fill(row, "alike", String(wallet.alike));
+    fillSlots(row, "place", String(wallet.place));
+    fillSlots(row, "alike", String(wallet.alike));
     button(row).toggleAttribute("data-last", last);
     part(row, "last").hidden = !last;
   }
@@ -146,7 +85,7 @@ function drawOffer(offer, wallet) {
   button(offer).dataset.walletId = wallet.id;
   part(offer, "new").hidden = wallet.detail !== "";
   part(offer, "held").hidden = wallet.detail === "";
-  fill(offer, "held", wallet.detail);
+  fillSlots(offer, "held", wallet.detail);
 }
 
 /** @param {Element} panel @param {Wallet} wallet */
@@ -167,8 +106,8 @@ function drawRow(panel, wallet) {
  */
 export function fillWallet(panel, { name }) {
   const unnamed = part(copy(panel, "wallet-row"), "name").textContent ?? "";
-  fill(panel, "wallet", quoted(name) || unnamed);
-  fill(panel, "wallet-name", name || unnamed);
+  fillSlots(panel, "wallet", quoted(name) || unnamed);
+  fillSlots(panel, "wallet-name", name || unnamed);
 }
 
 /** The wallet's picture, or its letter until and unless the picture loads. @param {HTMLElement} tile @param {Wallet} wallet */
@@ -181,33 +120,4 @@ export function drawTile(tile, wallet) {
   tile.replaceChildren(letter);
   delete tile.dataset.picture;
   if (wallet.icon) drawPicture(tile, wallet.icon);
-}
-
-/**
- * Speaks the sentences of the state. The elements that hold them may have come from `hidden`, which not every screen
- * reader tells: so they are put into a live region of their own.
- * @param {Element} panel
- */
-export function say(panel) {
-  const said = Array.from(panel.querySelectorAll("[data-say]"))
-    .filter((each) => each instanceof HTMLElement && each.closest("[hidden]") === null)
-    .map((each) => shownText(each));
-  if (said.length) announce(panel, said.join(" "));
-}
-
-/** @param {Element} panel @param {string} sentence */
-export function announce(panel, sentence) {
-  const status = part(panel, "status");
-  const text = sentence.replace(/\s+/g, " ").trim();
-  if (status.textContent !== text) status.textContent = text;
-}
-
-/** The text of a part without what is hidden in it. @param {Element} element @returns {string} */
-function shownText(element) {
-  let text = "";
-  for (const node of element.childNodes) {
-    if (node instanceof HTMLElement) text += node.hidden ? "" : shownText(node);
-    else text += node.textContent ?? "";
-  }
-  return text;
 }

@@ -4,9 +4,10 @@
  * once which of them still live, marks those that ended meanwhile, and says how many; it never asks by itself.
  * `data-state`: `idle`, `checking`, `ready` (the list is as the server said last), `offline` (nobody answered).
  */
-import { fill, sessionClock } from "../../../static/lib/clock.js";
+import { sessionClock } from "../../../static/lib/clock.js";
 import { request } from "../../../static/lib/http.js";
-import { ago } from "../../../static/lib/times.js";
+import { ago, fillIn } from "../../../static/lib/times.js";
+import { optionalPart, phrase, write } from "../../../static/page/parts.js";
 
 /** @typedef {{session_id: string, current: boolean, created_at: string, last_activity: string}} Session */
 
@@ -50,7 +51,7 @@ class SessionList extends HTMLElement {
   /** @param {Session[]} sessions */
   #compare(sessions) {
     const living = new Map(sessions.map((session) => [session.session_id, session]));
-    /** @type {string[]} */ const said = [];
+    /** @type {string[]} */ const announcements = [];
     for (const row of this.#rows) {
       const session = living.get(row.dataset.handle ?? "");
       if (!session) this.#end(row);
@@ -60,17 +61,17 @@ class SessionList extends HTMLElement {
     this.#count(sessions.length);
 
     const ended = this.querySelectorAll("[data-ended]").length;
-    if (ended > this.#ended) said.push(fill(this.#phrase(ended === 1 ? "ended-one" : "ended"), { n: ended }));
+    if (ended > this.#ended) announcements.push(fillIn(phrase(this, ended === 1 ? "ended-one" : "ended"), { n: ended }));
     this.#ended = ended;
 
     const opened = Date.parse(this.dataset.now ?? "");
     const isNew = sessions.some((session) => Date.parse(session.created_at) > opened);
-    const news = this.#part("new");
-    if (isNew && news?.hidden) said.push(this.#phrase("new"));
+    const news = optionalPart(this, "new");
+    if (isNew && news?.hidden) announcements.push(phrase(this, "new"));
     if (news) news.hidden = !isNew;
     // Only what is news: the same words again would be read out again.
-    const speech = this.#part("speech");
-    if (speech && said.length > 0) speech.textContent = said.join(" ");
+    const speech = optionalPart(this, "speech");
+    if (announcements.length > 0) write(speech, announcements.join(" "));
   }
 
   /** @param {HTMLElement} row */
@@ -88,9 +89,9 @@ class SessionList extends HTMLElement {
   /** @param {number} total */
   #count(total) {
     const others = total - 1;
-    write(this.#part("count"), fill(this.#phrase(others > 0 ? "count" : "alone"), { n: total }));
-    write(this.#part("others"), fill(this.#phrase("others"), { n: others }));
-    const all = this.#part("all");
+    write(optionalPart(this, "count"), fillIn(phrase(this, others > 0 ? "count" : "alone"), { n: total }));
+    write(optionalPart(this, "others"), fillIn(phrase(this, "others"), { n: others }));
+    const all = optionalPart(this, "all");
     if (all) all.hidden = others < 1;
   }
 
@@ -108,26 +109,15 @@ class SessionList extends HTMLElement {
     for (const row of this.#rows) {
       const [time, button] = [lastActive(row), row.querySelector("[data-part=revoke]")];
       if (!time || !button) continue;
-      const words = ago(new Date(time.dateTime), now, document.documentElement.lang) ?? this.#phrase("just-now");
+      const words = ago(new Date(time.dateTime), now, document.documentElement.lang) ?? phrase(this, "just-now");
       write(time, words);
-      button.setAttribute("aria-label", fill(this.#phrase("revoke"), { name: row.dataset.name ?? "", ago: words }));
+      button.setAttribute("aria-label", fillIn(phrase(this, "revoke"), { name: row.dataset.name ?? "", ago: words }));
     }
   }
 
   /** Those that have not ended yet, as far as this page knows. @returns {NodeListOf<HTMLElement>} */
   get #rows() {
     return this.querySelectorAll("[data-handle]:not([data-ended])");
-  }
-
-  /** @param {string} name */
-  #part(name) {
-    return /** @type {HTMLElement | null} */ (this.querySelector(`[data-part="${name}"]`));
-  }
-
-  /** @param {string} name */
-  #phrase(name) {
-    const template = this.querySelector(`template[data-phrase="${name}"]`);
-    return template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
   }
 }
 
@@ -144,14 +134,6 @@ function setTime(time, at) {
   if (!time) return;
   time.dateTime = at;
   time.title = `${at.slice(0, 16).replace("T", " ")} UTC`;
-}
-
-/**
- * @param {HTMLElement | null} element
- * @param {string} text
- */
-function write(element, text) {
-  if (element && element.textContent !== text) element.textContent = text;
 }
 
 customElements.define("session-list", SessionList);

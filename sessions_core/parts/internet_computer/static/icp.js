@@ -13,7 +13,7 @@
 import { toHex } from "../../../static/lib/bytes.js";
 import { request } from "../../../static/lib/http.js";
 import { InternetIdentity } from "./internet-identity.js";
-import { WalletError, abandonable, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
+import { WalletError, withAbort, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
 
 /** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
 /** @typedef {import("../../../static/wallets/families.js").Report} Report */
@@ -141,13 +141,13 @@ async function askSigner(signer, key, lifetime, signal) {
   const publicKey = btoa(String.fromCharCode(...await key));
   try {
     const scopes = [{ method: "icrc34_delegation" }];
-    await abandonable(call(signer, "icrc25_request_permissions", { scopes }), signal).catch((error) => {
+    await withAbort(call(signer, "icrc25_request_permissions", { scopes }), signal).catch((error) => {
       // Those that don't know permissions ask with each request.
       if (signal.aborted || error.kind !== "unsupported") throw error;
     });
     // Without `targets`: the server refuses a delegation that has any.
     const params = { publicKey, maxTimeToLive: String(lifetime) };
-    const answer = await abandonable(call(signer, "icrc34_delegation", params), signal);
+    const answer = await withAbort(call(signer, "icrc34_delegation", params), signal);
     return { publicKey: answer?.publicKey, delegations: answer?.signerDelegation };
   } finally {
     dismiss(signer);

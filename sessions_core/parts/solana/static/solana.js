@@ -9,6 +9,7 @@
  * The module touches no DOM.
  */
 import { toBytes } from "../../../static/lib/bytes.js";
+import { readStored, writeStored } from "../../../static/lib/storage.js";
 import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
 
 /** @typedef {import("../../../static/wallets/answers.js").Kind} Kind */
@@ -327,21 +328,14 @@ const OTHERWISE = "wallet-session-plain";
 
 /** @param {Provider} provider */
 function writesOtherwise(provider) {
-  try {
-    return otherwise.has(provider.name) || localStorage.getItem(OTHERWISE) === provider.name;
-  } catch {
-    return false; // Storage is off: one window too many on the next page.
-  }
+  // Where storage is off: one window too many on the next page.
+  return otherwise.has(provider.name) || readStored("localStorage", OTHERWISE) === provider.name;
 }
 
 /** @param {Provider} provider */
 function noteOtherwise(provider) {
   otherwise.add(provider.name);
-  try {
-    localStorage.setItem(OTHERWISE, provider.name);
-  } catch {
-    // As above.
-  }
+  writeStored("localStorage", OTHERWISE, provider.name);
 }
 
 /** @param {Uint8Array} some @param {Uint8Array} other */

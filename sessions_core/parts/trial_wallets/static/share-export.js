@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * `<share-export>` (sessions_core/templates/sessions/wallet_export.html) puts the two halves of a key together when the user asks for
+ * `<share-export>` (templates/sessions/wallet_export.html) puts the two halves of a key together when the user asks for
  * it. The key is sent nowhere, and is in the page no longer than somebody can be looking at it: it goes when the tab or
  * the window is hidden, when the page is printed, left, or covered, and after a minute.
  */
 import { toHex } from "../../../static/lib/bytes.js";
 import { bytes, read } from "./share-store.js";
-import { announce, part, show } from "../../../static/wallets/rows.js";
+import { announce, part, phrase, show } from "../../../static/page/parts.js";
 
 const SHOWN_MS = 60_000;
 
@@ -62,14 +62,14 @@ class ShareExport extends HTMLElement {
     }
   }
 
-  /** @param {"hidden" | "away"} phrase by the user's own wish, or by one of the other ways */
-  #hide(phrase) {
+  /** @param {"hidden" | "away"} announcement by the user's own wish, or by one of the other ways */
+  #hide(announcement) {
     this.#hidings += 1;
     clearTimeout(this.#timer);
     if (this.dataset.state !== "shown") return;
     this.#write("");
-    this.#show("hidden", phrase);
-    part(this, "away").hidden = phrase !== "away";
+    this.#show("hidden", announcement);
+    part(this, "away").hidden = announcement !== "away";
     this.querySelector("button")?.focus();
   }
 
@@ -82,14 +82,14 @@ class ShareExport extends HTMLElement {
 
   /**
    * @param {"hidden" | "shown" | "gone" | "unreadable"} state
-   * @param {string} [phrase] what is said of it
+   * @param {string} [announcement] the phrase that is spoken
    */
-  #show(state, phrase = state) {
+  #show(state, announcement = state) {
     this.dataset.state = state;
-    show(this, state);
+    show(this, [state]);
     part(this, "away").hidden = true;
-    const words = this.querySelector(`template[data-phrase="${phrase}"]`);
-    if (words instanceof HTMLTemplateElement) announce(this, words.content.textContent ?? "");
+    const sentence = phrase(this, announcement);
+    if (sentence) announce(this, sentence);
   }
 }
 

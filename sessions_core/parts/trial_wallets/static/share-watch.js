@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `<share-watch>` (sessions_core/templates/sessions/_share_watch.html): a session with a pre-generated wallet lives as long as its
+ * `<share-watch>` (templates/sessions/_share_watch.html): a session with a pre-generated wallet lives as long as its
  * half of the key is in this browser. Once the half is gone the session is ended on the server, and the page says why.
  */
 import { request } from "../../../static/lib/http.js";

@@ -6,6 +6,10 @@
  * Only what the browser itself reports counts. Content of others on this page can make any event, and would keep the
  * session alive.
  */
+import { after } from "../../lib/clock.js";
+
+/** Activity is reported at most this often. */
+const REPORT_MS = 60_000;
 
 const TYPES = [
   "keydown", "pointerdown", "beforeinput", "input", "paste", "drop", "compositionstart", "compositionupdate",
@@ -33,4 +37,44 @@ export function watchActivity(active, signal) {
   const look = () => listen(window);
   look();
   return look;
+}
+
+/** Reports activity to the server, at most once a minute. */
+export class ActivityReports {
+  #report;
+  #wanted;
+  #reportedAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+
+  /**
+   * @param {() => Promise<void>} report rejects where it did not arrive
+   * @param {() => boolean} wanted whether activity counts at this moment
+   */
+  constructor(report, wanted) {
+    this.#report = report;
+    this.#wanted = wanted;
+  }
+
+  /** The user did something. */
+  active() {
+    if (!this.#wanted()) return;
+    const wait = this.#reportedAt + REPORT_MS - performance.now();
+    clearTimeout(this.#timer);
+    if (wait > 0) {
+      this.#timer = after(wait, () => this.active());
+      return;
+    }
+    const before = this.#reportedAt;
+    this.#reportedAt = performance.now();
+    this.#report().catch(() => { this.#reportedAt = before; });
+  }
+
+  /** A page that was loaded, or another tab, has just done the same. */
+  reported() {
+    this.#reportedAt = performance.now();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
 }

@@ -7,6 +7,9 @@
  * every z-index, a child may be visible in a hidden parent, and a modal dialog of the page keeps its user from the
  * cover's button.
  */
+import { part, show, shownText } from "../../page/parts.js";
+
+/** @typedef {"checking" | "unreachable"} CoverState */
 
 /** @typedef {HTMLElement | SVGElement} StyledElement */
 
@@ -30,7 +33,20 @@ export class Cover {
     return this.#on;
   }
 
-  show() {
+  /** @param {CoverState} state what the cover says */
+  show(state) {
+    const changed = this.#dialog.dataset.state !== state;
+    this.#dialog.dataset.state = state;
+    show(this.#dialog, [state]);
+    this.#take();
+    document.documentElement.dataset.sessionCover = state;
+    // The title may say what the page shows.
+    document.title = shownText(part(this.#dialog, "cover-title")).trim();
+    if (changed) this.#dialog.focus({ preventScroll: true });
+    document.dispatchEvent(new Event("session-covered"));
+  }
+
+  #take() {
     if (this.#on) return;
     this.#on = true;
     this.#at = { x: window.scrollX, y: window.scrollY };
@@ -43,6 +59,8 @@ export class Cover {
   hide() {
     if (!this.#on) return;
     this.#on = false;
+    delete this.#dialog.dataset.state;
+    delete document.documentElement.dataset.sessionCover;
     for (const [element, { display, priority, inert }] of this.#hidden) {
       element.style.setProperty("display", display, priority);
       element.toggleAttribute("inert", inert);
