@@ -54,6 +54,7 @@ from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
 from .web.services import EXTENSION, Services
+from .web.wallet_modules import wallet_modules
 
 # What verifiers import late, when the first signature of their chain comes: missing then, it would refuse everybody.
 _NEEDED = {
@@ -293,7 +294,7 @@ def _templates(app: Flask, settings: Settings) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
-    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.jinja_env.globals.update(csp_nonce=csp_nonce, wallet_modules=wallet_modules)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,

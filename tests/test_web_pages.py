@@ -1006,7 +1006,7 @@ def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None
     visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
     page = visitor.get("/signed-out").get_data(as_text=True)
     assert told(page) == "unknown"
-    assert "data-deleted" not in page
+    assert "<share-forget" not in page
 
 
 def test_who_is_signed_in_is_led_on_from_every_such_link(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:

@@ -93,7 +93,8 @@ class WalletSignIn extends HTMLElement {
 
     if (this.dataset.signedIn === undefined) openChannel((message) => this.#heard(message));
     discover(window, {
-      families: words(this.dataset.families),
+      families: this.dataset.families,
+      incomplete: () => { this.dataset.incomplete = ""; },
       legacyName: this.dataset.legacyName,
       ownName: this.dataset.ownName,
       identityUrl: this.dataset.identityUrl,
@@ -292,7 +293,7 @@ class WalletSignIn extends HTMLElement {
     const kind = this.#form.elements.namedItem("session_type");
     const session_type = kind instanceof HTMLInputElement ? kind.value : undefined;
     const body = { account, purpose, session_type };
-    this.#challenge = await challenges.ask(url, body, { account, statement, signal });
+    this.#challenge = await challenges.ask(url, body, { account, statement, signal, chainWord: this.#family.chainWord });
     this.#address = this.#challenge.address;
     this.#fill("address", shorten(this.#address));
     this.#show("ready_to_sign");

@@ -16,6 +16,11 @@ export function chainOf(account) {
   return account.split(":", 2).join(":");
 }
 
+/** @param {string} chain CAIP-2 @returns {string} */
+export function referenceOf(chain) {
+  return chain.slice(chain.indexOf(":") + 1);
+}
+
 /** @param {string} account @returns {string} */
 export function addressOf(account) {
   return account.slice(account.lastIndexOf(":") + 1);

@@ -4,9 +4,8 @@
  *
  * The module touches no DOM and keeps no state.
  */
-import { addressOf, chainOf, same } from "./accounts.js";
+import { addressOf, chainOf, referenceOf, same } from "./accounts.js";
 import { request } from "./http.js";
-import { CLUSTERS } from "../../parts/solana/static/solana.js";
 
 /**
  * @typedef {{account: string, address: string, message: string, challenge: string, deadline: number,
@@ -38,17 +37,18 @@ export class UnexpectedMessage extends Error {
 /**
  * @param {string} url
  * @param {{account?: string, request?: string, purpose?: string, session_type?: string}} body what the server is asked for
- * @param {{account: string, statement: string, signal: AbortSignal}} expected who signs (CAIP-10), and for what
+ * @param {{account: string, statement: string, signal: AbortSignal, chainWord?: (chain: string) => string}} expected
+ *   who signs (CAIP-10), for what, and what the text calls a chain where that is not its reference
  * @returns {Promise<Challenge>}
  * @throws {import("./http.js").HttpError | UnexpectedMessage}
  */
-export async function ask(url, body, { account, statement, signal }) {
+export async function ask(url, body, { account, statement, signal, chainWord }) {
   const asked = performance.now();
   const answer = await request(url, { method: "POST", json: body, signal });
   signal.throwIfAborted();
   const message = String(answer.message);
   if (!same(String(answer.account), account)) throw new UnexpectedMessage("account");
-  const { address, issuedAt } = check(message, { account, statement, origin: location.origin });
+  const { address, issuedAt } = check(message, { account, statement, origin: location.origin, chainWord });
   // The server's two times give a span; this computer's clock may be years off.
   const span = Date.parse(answer.expires_at) - issuedAt;
   return {
@@ -68,11 +68,11 @@ const GREETING = /^(?:(https?):\/\/)?([^ /]+) wants you to sign in with your [A-
  * Compares everything in the server's text that the page knows by itself, line by line as EIP-4361 lays it out: all
  * chains have these lines in the same places. What only the server knows is new each time, the nonce and the times.
  * @param {string} text
- * @param {{account: string, statement: string, origin: string}} expected
+ * @param {{account: string, statement: string, origin: string, chainWord?: (chain: string) => string}} expected
  * @returns {{address: string, issuedAt: number}}
  * @throws {UnexpectedMessage}
  */
-export function check(text, { account, statement, origin }) {
+export function check(text, { account, statement, origin, chainWord = referenceOf }) {
   const [greeting, address = "", ...rest] = text.split("\n");
   const [, scheme, domain] = GREETING.exec(greeting) ?? [];
   const site = new URL(origin);
@@ -95,10 +95,4 @@ export function check(text, { account, statement, origin }) {
   // The server writes neither resources nor anything else that a signature could be made to mean.
   if (!others.every((line) => /^(Expiration Time|Request ID): [\w:.+-]+$/.test(line))) throw new UnexpectedMessage("line");
   return { address, issuedAt: Date.parse(issued.slice(11)) };
-}
-
-/** What a text calls a chain: Solana's cluster, else the number of its network. @param {string} chain CAIP-2 */
-function chainWord(chain) {
-  const word = CLUSTERS[chain] ?? chain;
-  return word.slice(word.indexOf(":") + 1);
 }

@@ -6,7 +6,7 @@
  *
  * The module touches no DOM: the page passes its `window` in, and reads a list out.
  */
-import { FAMILIES } from "./families.js";
+import { familyNamed, loadFamilies } from "./families.js";
 import { isRememberedWallet } from "./choices.js";
 import { safeIcon } from "./icons.js";
 import { monogram, printable, skeleton } from "./words.js";
@@ -48,7 +48,7 @@ function tint(text) {
   return sum % 6;
 }
 
-/** @param {string} family @param {Introduction} said @returns {Wallet} */
+/** @param {string} family @param {Introduction} announcement @returns {Wallet} */
 function describe(family, { id, name, icon, rdns, legacy = false, hosted = false, detail = "", site = "" }) {
   const shown = printable(name);
   const domain = printable(rdns, 80);
@@ -120,26 +120,30 @@ function isFull(family, wallet) {
 }
 
 /**
- * Has the families look for wallets from now on for as long as the page lives. Says `scanned` once: when those that were
- * there already have had the time to answer, or where there are none, when none has come in the time that wallets take.
+ * Loads the families and has them look for wallets from now on for as long as the page lives. Says `scanned` once: when
+ * those that were there already have had the time to answer, or where there are none, when none has come in the time that
+ * wallets take. Says `incomplete` if a family did not arrive.
  * @param {Window} window
- * @param {{families: string[], changed: () => void, scanned: () => void, legacyName?: string, ownName?: string,
- *          identityUrl?: string}} report
+ * @param {{families: string | undefined, changed: () => void, scanned: () => void, incomplete?: () => void,
+ *          legacyName?: string, ownName?: string, identityUrl?: string}} report
+ *   `families` is the list of `loadFamilies`.
  */
-export function discover(window, report) {
-  const { families, changed, scanned, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
+export async function discover(window, report) {
+  const { changed, scanned, incomplete, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
+  const { names: families, missing } = await loadFamilies(report.families);
+  if (missing) incomplete?.();
   let told = true;
   const tell = () => {
     if (told) queueMicrotask(() => { told = true; changed(); });
     told = false;
   };
-  const looks = families.map((family) => FAMILIES[family]?.find(window, {
+  const looks = families.map((family) => familyNamed(family).find(window, {
     legacyName,
     ownName,
     identityUrl,
     known: () => announced(family),
     // Of a flood of announcements the page hears once.
-    add: (said, provider) => { if (add(family, said, provider)) tell(); },
+    add: (announcement, provider) => { if (add(family, announcement, provider)) tell(); },
   })).filter((look) => typeof look === "function");
   const look = () => { for (const each of looks) each(); };
   const end = performance.now() + LATE_MS;
@@ -147,7 +151,7 @@ export function discover(window, report) {
   const scan = () => {
     look();
     const goesOn = looks.length > 0 && performance.now() < end;
-    if (!over && !(goesOn && installed(families).length === 0)) {
+    if (!over && !(goesOn && installed().length === 0)) {
       over = true;
       scanned();
     }
@@ -160,12 +164,10 @@ export function discover(window, report) {
 
 /**
  * The wallets in the order they came, a nameless fallback only while its family has no other.
- * @param {string[]} [families] those of these only: more than one element of a page may have looked for some
  * @returns {Wallet[]}
  */
-export function list(families = Object.keys(FAMILIES)) {
-  const shown = Array.from(found.values()).filter(({ wallet }) =>
-    families.includes(wallet.family) && (!wallet.legacy || announced(wallet.family) === 0));
+export function list() {
+  const shown = Array.from(found.values()).filter(({ wallet }) => !wallet.legacy || announced(wallet.family) === 0);
   /** @type {Map<string, Entry[]>} */
   const claiming = new Map();
   for (const entry of shown) {
@@ -182,9 +184,9 @@ export function list(families = Object.keys(FAMILIES)) {
   });
 }
 
-/** Those that somebody installed. @param {string[]} [families] @returns {Wallet[]} */
-export function installed(families) {
-  return list(families).filter((wallet) => !wallet.hosted);
+/** Those that somebody installed. @returns {Wallet[]} */
+export function installed() {
+  return list().filter((wallet) => !wallet.hosted);
 }
 
 /** @param {string} id @returns {Provider | undefined} */

@@ -1,15 +1,13 @@
 // @ts-check
 /**
  * The families of wallets, by name. Each is one module that finds its wallets and talks to them, behind the same few
- * functions; the names are those of `data-families` and `data-wallets` in the templates.
+ * functions. A page loads only those that the server lists for it, by the URLs in `data-families`: the server knows which
+ * chains it accepts, and which wallet a session was signed with.
  *
- * A new family is a file with these functions, a line below, and a heading in _wallet_list.html.
+ * A new family is a module with these functions in the static folder of its part, which names it to the server.
+ *
+ * The module touches no DOM; it keeps what was loaded.
  */
-import * as eip155 from "../../parts/ethereum/static/eip155.js";
-import * as icp from "../../parts/internet_computer/static/icp.js";
-import * as pregenerated from "../../parts/trial_wallets/static/pregenerated.js";
-import * as solana from "../../parts/solana/static/solana.js";
-import * as stacks from "../../parts/stacks/static/stacks.js";
 
 /**
  * @typedef {import("../lib/challenge.js").Challenge} Challenge
@@ -19,7 +17,7 @@ import * as stacks from "../../parts/stacks/static/stacks.js";
  *   What a wallet says of itself, as it came. `id` must be the wallet's own within all families. One that is `legacy`
  *   shows only while its family has no other; one that is `hosted` needs nothing installed, so it is always there;
  *   `site` is the host that it opens, if it does. `detail` tells it apart in its row.
- * @typedef {{add: (said: Introduction, provider: Provider) => void, known: () => number, legacyName: string,
+ * @typedef {{add: (announcement: Introduction, provider: Provider) => void, known: () => number, legacyName: string,
  *            ownName: string, identityUrl: string}} Report
  *   `known` is how many of the family were added so far; `identityUrl` is the page of Internet Identity, or "".
  * @typedef {{chains: string[], accountUrl: string, walletsUrl: string, csrf: string}} Site
@@ -28,7 +26,6 @@ import * as stacks from "../../parts/stacks/static/stacks.js";
  *
  * @typedef {object} Family
  * @property {string} NAMESPACE of the accounts, CAIP-2
- * @property {boolean} [OWN] its sessions are known to be its own, so it is looked for in those and no others
  * @property {(window: Window, report: Report) => void | (() => void)} find
  *   Reports wallets for as long as the page lives. What it returns looks once more for those that say nothing when they
  *   come: it is called when others have had the time to, and then again and again.
@@ -42,6 +39,8 @@ import * as stacks from "../../parts/stacks/static/stacks.js";
  *   Whether connecting before signing would only open one more window. Where it does not exist, it would not.
  * @property {(provider: Provider, address: string, site: Site) => Promise<string>} chain
  *   The chain to sign for with this address, CAIP-2, accepted or not; asks nobody.
+ * @property {(chain: string) => string} [chainWord]
+ *   What a text to sign calls a chain (CAIP-2), where that is not the chain's reference.
  * @property {(provider: Provider, chain: string) => Promise<void>} [switchChain]
  *   Asks the person to change the network, where a site can ask for that.
  * @property {(provider: Provider, text: string, address: string, challenge: Challenge) => Promise<string>} sign
@@ -55,21 +54,30 @@ import * as stacks from "../../parts/stacks/static/stacks.js";
  * All that ask a wallet throw `WalletError`, or `HttpError` where they ask the server, and nothing else.
  */
 
-/** @type {Record<string, Family>} */
-export const FAMILIES = { eip155, pregenerated, stacks, solana, icp };
-
-/** @param {{family: string}} wallet @returns {Family} */
-export function familyOf(wallet) {
-  return FAMILIES[wallet.family];
-}
+/** @type {Map<string, Family>} */
+const loaded = new Map();
 
 /**
- * The names of the families whose wallets sign for accounts of a namespace.
- * @param {string} namespace @param {boolean} [own] those of the server's own making, and not all others
+ * Load the families that a page lists. One that does not arrive is left out: the wallets of the others work without it.
+ * @param {string | undefined} listed JSON of family → URL of its module, as in `data-families`
+ * @returns {Promise<{names: string[], missing: boolean}>} `missing` is true when one did not arrive
  */
-export function familiesFor(namespace, own = false) {
-  return Object.keys(FAMILIES).filter((name) => {
-    const family = FAMILIES[name];
-    return family.NAMESPACE === namespace && Boolean(family.OWN) === own;
-  });
+export async function loadFamilies(listed) {
+  const entries = Object.entries(/** @type {Record<string, string>} */ (JSON.parse(listed || "{}")));
+  const outcomes = await Promise.allSettled(entries.map(async ([name, url]) => {
+    if (!loaded.has(name)) loaded.set(name, await import(url));
+    return name;
+  }));
+  const names = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  return { names, missing: names.length < entries.length };
+}
+
+/** @param {{family: string}} wallet one of a family that was loaded @returns {Family} */
+export function familyOf({ family }) {
+  return familyNamed(family);
+}
+
+/** @param {string} name of a family that was loaded @returns {Family} */
+export function familyNamed(name) {
+  return /** @type {Family} */ (loaded.get(name));
 }

@@ -8,6 +8,7 @@
  *
  * The module touches no DOM.
  */
+import { referenceOf } from "../../../static/lib/accounts.js";
 import { toBytes } from "../../../static/lib/bytes.js";
 import { readStored, writeStored } from "../../../static/lib/storage.js";
 import { MAX_ACCOUNTS, WalletError, explain as explainBy, malformed } from "../../../static/wallets/answers.js";
@@ -201,6 +202,11 @@ export async function chain(provider, address, { chains }) {
     Object.keys(CLUSTERS).find((each) => usedOn.includes(CLUSTERS[each])) ??
     `${NAMESPACE}:unknown`
   );
+}
+
+/** A text to sign names the cluster as wallets do, "mainnet". @param {string} chain CAIP-2 */
+export function chainWord(chain) {
+  return referenceOf(CLUSTERS[chain] ?? chain);
 }
 
 /**

@@ -20,8 +20,6 @@ import { WalletError } from "../../../static/wallets/answers.js";
  */
 
 export const NAMESPACE = "eip155";
-/** Its sessions name it, and no other wallet is asked for them. */
-export const OWN = true;
 
 /** The one of this page, so that it is the same wallet to all who look for it. @type {Provider} */
 const OWN_WALLET = { walletsUrl: "", lost: "" };
