@@ -39,30 +39,6 @@ REASONS = (
 )
 """Those that people are told in words of their own."""
 
-# Where the connect panel starts again after a refusal; its own words for each state are in the template.
-_STATES = {
-    "signature_mismatch": "bad_signature",
-    "signature_malformed": "signature_unreadable",
-    "contract_wallet_unsupported": "contract_wallet",
-    "contract_wallet_missing": "contract_missing",
-    "contract_wallet_refused": "contract_refused",
-    "contract_wallet_silent": "contract_silent",
-    "rpc_unavailable": "network_unreachable",
-    "delegation_expired": "delegation_expired",
-    "delegation_restricted": "delegation_restricted",
-    "canister_signature_unsupported": "identity_unsupported",
-    "challenge_expired": "nonce_expired",
-    "challenge_used": "nonce_expired",
-    "domain_mismatch": "domain_mismatch",
-    "uri_mismatch": "domain_mismatch",
-    "chain_unsupported": "wrong_network",
-    "rate_limited": "rate_limited",
-    "store_unavailable": "server_unreachable",
-    "account_linked": "account_linked",
-    "account_linked_elsewhere": "account_linked_elsewhere",
-    "accounts_too_many": "accounts_too_many",
-}
-
 
 @pages.get("/sign-in")
 @public
@@ -238,7 +214,7 @@ def own_session() -> SessionView:
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
-    response = make_response(_sign_in_page(state_after(error), request.form, error=error))
+    response = make_response(_sign_in_page(error.panel_state, request.form, error=error))
     response.status_code = error.status
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -262,11 +238,6 @@ def _sign_in_page(
         pregenerated=services().settings.pregenerated_chain is not None,
         **_kind(fields.get("session_type", "")),
     )
-
-
-def state_after(error: errors.SessionsError) -> str:
-    """Return where the connect panel starts again after a refusal."""
-    return _STATES.get(error.code, "nonce_failed")
 
 
 def accepted() -> dict[str, Any]:
