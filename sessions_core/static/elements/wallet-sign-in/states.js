@@ -1,32 +1,36 @@
 // @ts-check
 /**
- * The states of `<wallet-sign-in>`, each of which has its words in _connect.html: what can be done in them, and which
- * one follows when a wallet or the server says no.
+ * The states of `<wallet-sign-in>`. What holds in each is in the table of _panel_states.html, which the page hands over in
+ * `data-states`; here is which state follows when a wallet or the server says no.
  *
- * The module touches no DOM and keeps no state.
+ * The module touches no DOM.
  */
 
 /** @typedef {import("../../lib/http.js").HttpError} HttpError */
 /** @typedef {import("../../wallets/answers.js").Kind} Kind */
+/** @typedef {Record<Kind, string>} Failures the state that follows each kind of refusal */
 
-/** A request is open somewhere: one button pending, the others disabled. */
-export const BUSY = new Set(["connecting", "connect_slow", "switching", "preparing", "signing", "verifying"]);
-/** The page waits for nothing and holds nothing. */
-export const RESTING = new Set(["idle", "scanning", "no_wallet", "wallet_list", "in_app_browser"]);
-/** Step 1 waits for another network. */
-export const CHOOSING_NETWORK = new Set([
-  "wrong_network", "switch_rejected", "unknown_chain", "switch_unsupported", "switch_unseen",
-]);
-/** To sign, the wallet has to be connected again. */
-export const UNCONNECTED = new Set([
-  "wallet_locked", "sign_unsupported", "account_unable", "wallet_stale", "delegation_expired", "wallet_gone", "share_unreadable",
-]);
-/** Nothing can be done on this page. */
-export const CLOSED = new Set(["insecure_context", "cookies_blocked", "already_signed_in", "success"]);
-/** What the server says before anybody signs, each with words in the template; another account may do. */
-export const LINK_REFUSALS = new Set(["account_linked", "accounts_too_many"]);
+export class PanelStates {
+  /** @type {Record<string, string>} */
+  #table;
 
-/** @type {Record<Kind, string>} */
+  /** @param {string | undefined} listed JSON of state → words */
+  constructor(listed) {
+    this.#table = JSON.parse(listed ?? "{}");
+  }
+
+  /** The words of the table for a state, and its own name. @param {string} state @returns {string[]} */
+  wordsOf(state) {
+    return [state, ...(this.#table[state] ?? "").split(" ")];
+  }
+
+  /** @param {string} state @param {string} word one of the table's */
+  is(state, word) {
+    return this.wordsOf(state).includes(word);
+  }
+}
+
+/** @type {Failures} */
 export const CONNECT_FAILURES = {
   rejected: "rejected_connect",
   pending: "request_pending",
@@ -46,7 +50,7 @@ export const CONNECT_FAILURES = {
   storage_blocked: "storage_blocked",
   share_unreadable: "share_unreadable",
 };
-/** @type {Record<Kind, string>} */
+/** @type {Failures} */
 export const SWITCH_FAILURES = {
   ...CONNECT_FAILURES,
   rejected: "switch_rejected",
@@ -56,7 +60,7 @@ export const SWITCH_FAILURES = {
   malformed: "switch_unsupported",
   failed: "switch_unsupported",
 };
-/** @type {Record<Kind, string>} */
+/** @type {Failures} */
 export const SIGN_FAILURES = {
   ...CONNECT_FAILURES,
   rejected: "rejected_sign",
@@ -66,10 +70,13 @@ export const SIGN_FAILURES = {
   failed: "sign_failed",
 };
 
-/** @param {HttpError} error @param {boolean} linking @returns {string} */
-export function afterRefusal(error, linking) {
+/**
+ * The state after the server refused to write a text.
+ * @param {HttpError} error @param {boolean} linking @param {PanelStates} states @returns {string}
+ */
+export function afterRefusal(error, linking, states) {
   if (error.code === "rate_limited" || error.status === 429) return "rate_limited";
-  if (linking && LINK_REFUSALS.has(error.code)) return error.code;
+  if (linking && states.is(error.code, "another-account")) return error.code;
   if (error.code === "chain_unsupported") return "wrong_network";
   if (error.code === "canister_signature_unsupported") return "identity_unsupported";
   if (error.reason === "other_address") return "other_address";
