@@ -186,7 +186,7 @@ export class SignInFlow {
   /** @param {Challenge} challenge @param {string} signature */
   #submit({ account, message, challenge }, signature) {
     const { wallet, accounts, address } = this.#connection;
-    this.#write({ account, message, challenge, signature, wallet: wallet?.name ?? "" });
+    write(this.#form, { account, message, challenge, signature, wallet: wallet?.name ?? "" });
     // Which account to use, the user has just said: no page need ask because the wallet puts another one first. Where
     // another account is linked to that of the session, nobody is signed in by what is signed here.
     const linking = this.#panel.dataset.purpose === "link";
@@ -196,14 +196,6 @@ export class SignInFlow {
     this.submitting = true;
     this.#form.requestSubmit();
     this.submitting = false;
-  }
-
-  /** @param {Record<string, string>} fields */
-  #write(fields) {
-    for (const [name, value] of Object.entries(fields)) {
-      const input = this.#form.elements.namedItem(name);
-      if (input instanceof HTMLInputElement) input.value = value;
-    }
   }
 
   // ---- Once more, or not at all -------------------------------------------------------------------------------
@@ -239,7 +231,7 @@ export class SignInFlow {
   /** Give up, and forget what the form holds of the attempts before. */
   clear() {
     this.stop();
-    this.#write({ message: "", challenge: "", signature: "", wallet: "" });
+    write(this.#form, { message: "", challenge: "", signature: "", wallet: "" });
   }
 
   // ---- What the wallet does by itself -------------------------------------------------------------------------
@@ -270,5 +262,13 @@ export class SignInFlow {
     const unmoved = chain !== null && chain === this.#connection.chain;
     if (unmoved || !this.#connection.address || this.#view.is("resting") || this.#view.is("keeps-network")) return;
     this.goOn();
+  }
+}
+
+/** @param {HTMLFormElement} form @param {Record<string, string>} fields */
+function write(form, fields) {
+  for (const [name, value] of Object.entries(fields)) {
+    const input = form.elements.namedItem(name);
+    if (input instanceof HTMLInputElement) input.value = value;
   }
 }
