@@ -370,6 +370,11 @@ def _templates(app: Flask, services: Services) -> None:
     app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals.update(
+        wallet_modules=assets.wallet_modules,
+        wallet_families=services.wallet_families,
+        wallet_family=services.wallet_family,
+    )
     app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,

@@ -86,6 +86,9 @@ class Part:
     """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
+    wallet_modules: ClassVar[Mapping[str, str]] = {}
+    """Modules that talk to wallets in the browser: family → file in the part's `static`. A family is the CAIP-2
+    namespace of its accounts, or a word of the part's own."""
     account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
@@ -129,6 +132,16 @@ class Part:
     def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
         """Return the WSGI application with the part's own layer around it."""
         return app
+
+    def wallet_families(self, linking: bool) -> Sequence[str]:
+        """Return families that the connect panel offers beside those of the chains that the site accepts. `linking`
+        says whether the panel links another account, and signs nobody in.
+        """
+        return ()
+
+    def wallet_family(self, session: SessionView) -> str | None:
+        """Return the family of the wallet that signs for a session, if it is not that of the account's namespace."""
+        return None
 
     def warm(self) -> None:
         """Import what is slow to import, before a user waits for it."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app
 
+from .. import parts as folder
 from ..access.actions import Actions
 from ..access.policy import Policy
 from ..errors import SessionsError
-from ..part import MenuEntry, Part, folder
+from ..part import MenuEntry, Part
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
@@ -104,6 +105,15 @@ class Services:
         """Return the template with the words for how the account of a session signs."""
         found = (words(session) for words in self.hooks("signing_words")) if session is not None else ()
         return next((each for each in found if each is not None), "sessions/_signing_words.html")
+
+    def wallet_families(self, linking: bool) -> list[str]:
+        """Return the families that parts offer on the connect panel beside those of the accepted chains."""
+        return [family for offer in self.hooks("wallet_families") for family in offer(linking)]
+
+    def wallet_family(self, session: SessionView) -> str:
+        """Return the family of the wallet that signs for a session."""
+        found = (name(session) for name in self.hooks("wallet_family"))
+        return next((family for family in found if family), session.chain.namespace)
 
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""

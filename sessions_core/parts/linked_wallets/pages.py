@@ -25,7 +25,7 @@ from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
 from ...sign_in.challenges import LINK
 from ...web.guards import ensure_fresh, requires
-from ...web.pages import accepted, own_session, pages, state_after
+from ...web.pages import accepted, own_session, pages
 from ...web.services import services
 from ...web.sign_in import display_name
 
@@ -95,7 +95,7 @@ def prefer_wallet() -> ResponseReturnValue:
 def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
     page = render_template(
         "sessions/link.html",
-        state=state_after(error) if error else "idle",
+        state=error.panel_state if error else "idle",
         error=error,
         wallet=display_name(request.form.get("wallet", "")),
         statement=services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
