@@ -24,13 +24,10 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
-from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
@@ -61,7 +58,7 @@ from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
-from .web.routes import api, devices, pages
+from .web.routes import api, pages
 from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -169,7 +166,6 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, actions)
         servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
@@ -184,9 +180,6 @@ class WalletSessions:
             refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
-            directory=Directory(connection, keys, repository, settings),
-            people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
@@ -202,17 +195,23 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
+        for each in parts:
+            loaded = services.parts[each.name] = each(services, options[each.name])
+            policy.add_types(loaded.session_types(settings))
+        for loaded in services.parts.values():
+            _set_up(app, loaded)
+        _demand_sentences(policy, actions)
         _keep_what_happens(app)
         metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
-        app.url_map.converters["session_handle"] = devices.HandleConverter
+        app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         for blueprint in (pages, api):
             _register(app, settings, blueprint)
         cli.register(app)
-        for each in parts:
-            _load(app, services, each, options[each.name])
+        for loaded in services.parts.values():
+            _load(app, services, loaded)
         collisions.refuse_taken_paths(app)
         collisions.watch(app)
         error_handlers.register(app)
@@ -240,11 +239,9 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _load(app: Flask, services: Services, part: type[Part], options: Any) -> None:
-    """Make the part's instance for this application, and register what it brings."""
-    loaded = services.parts[part.name] = part(services, options)
+def _set_up(app: Flask, part: Part) -> None:
     try:
-        loaded.setup(app)
+        part.setup(app)
     except Misconfigured:
         raise
     except Exception as error:
@@ -252,12 +249,16 @@ def _load(app: Flask, services: Services, part: type[Part], options: Any) -> Non
             f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
             f"{PREFIX}PARTS."
         ) from error
-    pages = Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates")
-    for blueprint in loaded.blueprints() or (pages,):
+
+
+def _load(app: Flask, services: Services, part: Part) -> None:
+    """Register what a part brings: its routes, its templates, its commands."""
+    pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
+    for blueprint in part.blueprints() or (pages,):
         moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
-    for command in loaded.commands():
+    for command in part.commands():
         _add_command(app, command)
 
 
@@ -313,8 +314,6 @@ def _keep_what_happens(app: Flask) -> None:
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, request_client.current())
-        if isinstance(event, events.SessionCreated):
-            ours.directory.saw(event.account)
         for hear in ours.hooks("on_event"):
             hear(event)
 

@@ -23,6 +23,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
 from .constants import PRODUCTION
 from .logs import everything_logged
+from .part_services import linked_accounts_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -542,7 +543,7 @@ def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
 def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
     lost = "what you did here, and what it holds"
     assert lost in member.get(DELETE).get_data(as_text=True)
-    services.people.link(parse(Wallet().account()), by=parse(member.account))
+    linked_accounts_of(services).link(parse(Wallet().account()), by=parse(member.account))
     page = member.get(DELETE).get_data(as_text=True)
     assert lost not in page
     assert "you stay the same person with your other wallets" in page

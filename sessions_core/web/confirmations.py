@@ -43,7 +43,7 @@ from ..storage.encryption import DecryptionFailed
 from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
-from .session_view import SessionView
+from .session_view import SessionView, described
 
 HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
@@ -226,11 +226,11 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
     handle = values.get("handle")
     if not handle:
         return None
-    own = _view(ours, current).person.accounts
+    own = _view(ours, current).user.accounts
     for account in (values["account"],) if values.get("account") else own:
         live = ours.repository.find_living(str(account), handle)
         if live is not None:
-            return SessionView(live, ours)
+            return described(live)
     return None
 
 

@@ -1,23 +1,17 @@
-"""Where a request came from, in words a person recognises: "Firefox on Linux", from 203.0.113.7.
-
-Everything here is what the client says of itself, or what a proxy says of it: for people to read, never for a
+"""What a client says it is, in words that users recognise: "Firefox on Linux". For people to read, never for a
 decision about access.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ua_parser import PartialResult
 
-LONGEST_AGENT = 300
 UNKNOWN = "Unknown browser"
 
 # What may be shown, under the family that ua-parser finds. Its patterns copy whole words out of the agent, so without
@@ -87,73 +81,19 @@ _SYSTEMS = {
     **dict.fromkeys(_LINUX, "Linux"),
 }
 
-_PORT = re.compile(r":(?:[0-9]{1,5}|_[A-Za-z0-9._-]{1,50})", re.ASCII)  # RFC 7239 lets proxies hide it
-
 _building = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The address, the user agent and the device of a request, as they are stored and shown.
-
-    `ip` is an address or, where the settings shorten it, its network; empty if there is none. `agent` has at most 300
-    characters, all of them visible. `device` is families without versions, so that an update makes no new device.
+def describe(agent: str) -> str:
+    """Return the device that a User-Agent header names, such as "Firefox on Linux". Families without versions, so
+    that an update makes no new device.
     """
-
-    ip: str = ""
-    agent: str = ""
-    device: str = ""
-
-
-def describe(ip: str, agent: str, shorten: bool) -> Client:
-    """Return the client with this address and User-Agent header; what can't be read is left empty.
-
-    `shorten` keeps only the network: 24 bits of IPv4, 48 of IPv6.
-    """
-    # Cut first: whatever comes after costs the same however long the header was.
-    visible = "".join(each for each in agent[:LONGEST_AGENT] if each.isprintable()).strip()
-    return Client(_address(ip, shorten), visible, _device(visible))
+    return _device(agent)
 
 
 def warm() -> None:
     """Load and compile the patterns, for which the first description would wait 50 ms. For another thread."""
     _reader()("")
-
-
-def read_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address in `text`, in any form that servers and proxies write; `None` if there is none.
-
-    With a port (`192.0.2.1:443`, `[2001:db8::1]:443`), in brackets or quotes (RFC 7239, section 6), with a zone, or
-    as IPv4 mapped into IPv6. After IPv6 without brackets a port is only read where all eight groups are there.
-    """
-    host = text.strip('"')
-    if host.startswith("["):
-        host, closed, port = host[1:].partition("]")
-        port = port or (":0" if closed else "")
-    elif host.count(":") in (1, 8):
-        host, _, port = host.rpartition(":")
-        port = f":{port}"
-    else:
-        port = ":0"
-    if not _PORT.fullmatch(port):
-        return None
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        # A socket for both families says ::ffff:192.0.2.1; a zone (%eth0) means something on one machine only.
-        return address.ipv4_mapped or IPv6Address(int(address))
-    return address
-
-
-def _address(text: str, shorten: bool) -> str:
-    address = read_address(text)
-    if address is None:
-        return ""
-    if shorten:
-        return str(ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
-    return str(address)
 
 
 @lru_cache(maxsize=512)
