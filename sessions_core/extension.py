@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -232,11 +231,20 @@ class WalletSessions:
 
 
 def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
-    of_parts = {each.name for part in parts if part.settings is not None for each in fields(part.settings)}
+    loaded = {name for each in parts for name in part.settings_of(each)}
+    known = loaded | {each.name for each in fields(Settings)}
+    for key in app.config:
+        name = key.removeprefix(PREFIX).lower()
+        owner = part.owner_of(name) if key.startswith(PREFIX) and name not in known else None
+        if owner is not None:
+            raise Misconfigured(
+                f"{key} is a setting of the part {owner!r}, which is not loaded. Remove it, or add {owner!r} to "
+                f"{PREFIX}PARTS."
+            )
     # What this application's parts bring, even if another application in this process has more of them.
-    chains = [chain for part in parts for verifier in part.verifiers for chain in verifier.chains]
+    chains = [chain for each in parts for verifier in each.verifiers for chain in verifier.chains]
     default = [each.id for each in chains if each.default]
-    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
+    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
 
 
 def _set_up(app: Flask, part: Part) -> None:

@@ -302,6 +302,16 @@ def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings
     return options
 
 
+def settings_of(part: type[Part]) -> tuple[str, ...]:
+    """Return the names of a part's settings, in lower case and without prefix."""
+    return () if part.settings is None else tuple(each.name for each in fields(part.settings))
+
+
+def owner_of(setting: str) -> str | None:
+    """Return the part, among all whose folder exists, that has a setting of this name."""
+    return next((name for name in available() if setting in settings_of(_class_of(name))), None)
+
+
 def _own(part: Any) -> type[Part]:
     if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
         raise Misconfigured(
@@ -370,7 +380,7 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
 
 
 def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
-    yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
+    yield "setting", (f"{PREFIX}{name.upper()}" for name in settings_of(part))
     yield "error code", {each.code for each in part.errors}
     yield "action", part.actions
     yield "end reason", (each.name for each in part.end_reasons)
