@@ -1,5 +1,5 @@
 """Every setting of the demo, read from the environment. Each line says the unit, the default, and what breaks without
-it.
+it. Settings of parts are set only if the environment has them, so that this file can stay when a part is deleted.
 
 Outside development set SESSION_SECRET, PUBLIC_ORIGIN and REDIS_URL; start-up refuses what is unsafe and says how to
 fix it.
@@ -79,12 +79,12 @@ SESSIONS_CORE_CSP_REPORT_URL = os.environ.get("CSP_REPORT_URL", "")
 
 # Nodes to ask about contract wallets, "eip155:1=https://…,eip155:8453=https://…"; none. A comma in a URL is %2C.
 # Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
-if os.environ.get("RPC_URLS"):
+if "RPC_URLS" in os.environ:
     SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
 # "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
 # The server takes part in each of their signatures, so whoever has it while they sign has their key.
-if os.environ.get("PREGENERATED_WALLETS"):
+if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
     SESSIONS_CORE_PREGENERATED_WALLETS = os.environ["PREGENERATED_WALLETS"] == "1"
 
 # The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
@@ -93,8 +93,8 @@ if "INTERNET_IDENTITY_URL" in os.environ:
     SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
 
 # Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
-if os.environ.get("TRUSTED_PROXIES"):
-    SESSIONS_CORE_TRUSTED_PROXIES = int(os.environ["TRUSTED_PROXIES"])
+if "TRUSTED_PROXIES" in os.environ:
+    SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 
 # What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
 if os.environ.get("METRICS_SECRET"):

@@ -195,11 +195,7 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
-        for each in parts:
-            loaded = services.parts[each.name] = each(services, options[each.name])
-            policy.add_types(loaded.session_types(settings))
-        for loaded in services.parts.values():
-            _set_up(app, loaded)
+        _set_up(app, services, {each: options[each.name] for each in parts})
         _demand_sentences(policy, actions)
         _keep_what_happens(app)
         metrics.begin()
@@ -248,16 +244,21 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
 
 
-def _set_up(app: Flask, part: Part) -> None:
-    try:
-        part.setup(app)
-    except Misconfigured:
-        raise
-    except Exception as error:
-        raise Misconfigured(
-            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
-            f"{PREFIX}PARTS."
-        ) from error
+def _set_up(app: Flask, services: Services, options: Mapping[type[Part], Any]) -> None:
+    """Make the instances of parts for this application, then set up each: it may look at what the others bring."""
+    for kind, own in options.items():
+        part = services.parts[kind.name] = kind(services, own)
+        services.policy.add_types(part.session_types(services.settings))
+    for part in services.parts.values():
+        try:
+            part.setup(app)
+        except Misconfigured:
+            raise
+        except Exception as error:
+            raise Misconfigured(
+                f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+                f"{PREFIX}PARTS."
+            ) from error
 
 
 def _load(app: Flask, services: Services, part: Part) -> None:

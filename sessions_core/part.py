@@ -113,6 +113,13 @@ class Part:
     - `admin`: links above the administration; a slot of the part that has these pages
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
+    - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
+    - `status`: panels of the status page
+    - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its
+      element
+    - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
+    - `wallet_choices`, `wallet_families`: rows below the wallets of the sign-in panel, and names of their scripts
     - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """
 

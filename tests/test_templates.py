@@ -9,10 +9,12 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from sessions_core import errors, events
+from sessions_core import events
 from sessions_core.access import actions, policy
 from sessions_core.parts.activity.pages import KINDS
 from sessions_core.parts.roles.events import RoleChanged
+
+from . import claims
 
 SAMPLES: dict[str, Any] = {
     "account": "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F",
@@ -57,7 +59,7 @@ def test_event_text_is_escaped(app: Flask) -> None:
     assert "&lt;b&gt;" in said
 
 
-@pytest.mark.parametrize("code", errors.catalogue())
+@pytest.mark.parametrize("code", [each.code for each in claims.error_classes()])
 def test_every_code_is_explained_in_words(app: Flask, code: str) -> None:
     assert words_of(app, "_entries").refusal_words[code]
     assert code not in sentence(app, events.RequestRefused, code=code)

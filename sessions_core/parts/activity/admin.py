@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from ...web.guards import fresh_required, requires
-from ...web.pages import pages
 from ...web.services import services
 from ..roles import OPEN
 from .pages import as_csv, as_json, page_of_entries
 
+pages = Blueprint("sessions_activity_admin", __name__, url_prefix="/admin")
 
-@pages.get("/admin/activity")
+
+@pages.get("/activity")
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin_activity() -> ResponseReturnValue:
@@ -19,7 +21,7 @@ def admin_activity() -> ResponseReturnValue:
     return page_of_entries("sessions/admin_activity.html", services().audit.site)
 
 
-@pages.get("/admin/activity.csv")
+@pages.get("/activity.csv")
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin_activity_csv() -> ResponseReturnValue:
@@ -27,7 +29,7 @@ def admin_activity_csv() -> ResponseReturnValue:
     return as_csv(services().audit.iterate(None), "site-activity")
 
 
-@pages.get("/admin/activity.json")
+@pages.get("/activity.json")
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin_activity_json() -> ResponseReturnValue:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LINK = "link"
 """The purpose of the text with which another wallet agrees to be linked."""
 
+_WORDS = "sessions/_linked_wallets_action_words.html"
+
 
 class LinkedWallets(Part):
     """Several accounts of one user."""
@@ -33,9 +35,11 @@ class LinkedWallets(Part):
     errors = tuple(family(LinkRefused))
     actions = {
         "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
-        "wallet.link": Action("Link {account} to this account: whoever holds either is the same person here."),
-        "wallet.unlink": Action("Unlink {account} from this account, and end its sessions."),
-        "wallet.primary": Action("Make {account} the primary account of this person."),
+        "wallet.link": Action(
+            "Link {account} to this account: whoever holds either is the same person here.", _WORDS
+        ),
+        "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
+        "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
     }
     redis_keys = {
         "{tag}:person": "the user that an account is linked to, encrypted",
