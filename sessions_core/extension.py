@@ -140,8 +140,8 @@ class WalletSessions:
         _development_secret(app)
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
-        actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
-        actions.translate = self._translate
+        of_parts = {name: action for each in parts for name, action in each.actions.items()}
+        actions = Actions(self._actions, of_parts, self._translate)
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
@@ -217,7 +217,6 @@ class WalletSessions:
         cli.register(app)
         for each in parts:
             _load(app, services, each)
-        collisions.refuse_taken_paths(app)
         collisions.watch(app)
         error_handlers.register(app)
         _templates(app, services)
