@@ -218,13 +218,14 @@ class WalletSessions:
         for each in parts:
             _load(app, services, each)
         collisions.watch(app)
+        users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         layers = RequestIds(answers)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
+        app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod
     def check_routes(app: Flask) -> None:

@@ -64,7 +64,7 @@ def watch(app: Flask) -> None:
     app.register_blueprint = register  # type: ignore[method-assign,assignment]
 
 
-def _refuse_name(name: str, theirs: Blueprint) -> None:
+def _refuse_name(name: str, theirs: Any) -> None:
     raise Misconfigured(
         f"Two blueprints are called {name!r}: that of {theirs.import_name} and that of {_PACKAGE}. Register yours "
         f'under another name: app.register_blueprint({theirs.name}, name="my_{name}").'
