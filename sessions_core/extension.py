@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,21 +24,16 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
-from .parts.contract_wallets.contracts import Contracts
-from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import PERSON, People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import STANDING, Directory
-from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
 from .sessions.sweeper import Sweeper
-from .settings import PREFIX, Settings, read
+from .settings import PREFIX, Settings
+from .sign_in import verifiers
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .storage import secret_file
@@ -64,7 +58,7 @@ from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
-from .web.routes import api, devices, pages
+from .web.routes import api, pages
 from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -140,9 +134,9 @@ class WalletSessions:
         _development_secret(app)
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
+        options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         of_parts = {name: action for each in parts for name, action in each.actions.items()}
         actions = Actions(self._actions, of_parts, self._translate)
-        _refuse_slow_signing(settings)
         logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
@@ -159,8 +153,9 @@ class WalletSessions:
             if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
                 warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        recent_sign_ins = RecentSignIns(keys)
-        repository = SessionRepository(connection, keys, settings, (STANDING, PERSON, recent_sign_ins.account_key))
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
         lifecycle = Lifecycle(repository)
         signing_keys = SigningKeys(
             connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
@@ -168,17 +163,16 @@ class WalletSessions:
         tokens = Tokens(settings, signing_keys, self._clock)
         store = SessionStore(app, repository, lifecycle, settings, tokens.open)
         sweeper = Sweeper(connection, keys, repository)
-        contracts = Contracts(settings)
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, actions)
         servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
         services = Services(
             settings=settings,
             connection=connection,
+            keys=keys,
             repository=repository,
             store=store,
             lifecycle=lifecycle,
@@ -186,12 +180,7 @@ class WalletSessions:
             refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
-            contracts=contracts,
-            directory=Directory(connection, keys, repository, settings),
-            people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=recent_sign_ins,
             sweeper=sweeper,
-            shares=Shares(connection, keys, repository, settings),
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
             census=Census(connection, sweeper, settings),
@@ -206,17 +195,23 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
+        for each in parts:
+            loaded = services.parts[each.name] = each(services, options[each.name])
+            policy.add_types(loaded.session_types(settings))
+        for loaded in services.parts.values():
+            _set_up(app, loaded)
+        _demand_sentences(policy, actions)
         _keep_what_happens(app)
         metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
-        app.url_map.converters["session_handle"] = devices.HandleConverter
+        app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         for blueprint in (pages, api):
             _register(app, settings, blueprint)
         cli.register(app)
-        for each in parts:
-            _load(app, services, each)
+        for loaded in services.parts.values():
+            _load(app, services, loaded)
         collisions.watch(app)
         users.follow_with_flask_login(app)
         error_handlers.register(app)
@@ -244,12 +239,9 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _load(app: Flask, services: Services, part: type[Part]) -> None:
-    """Make the part's instance for this application, and register what it brings."""
-    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
-    loaded = services.parts[part.name] = part(services, options)
+def _set_up(app: Flask, part: Part) -> None:
     try:
-        loaded.setup(app)
+        part.setup(app)
     except Misconfigured:
         raise
     except Exception as error:
@@ -257,12 +249,16 @@ def _load(app: Flask, services: Services, part: type[Part]) -> None:
             f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
             f"{PREFIX}PARTS."
         ) from error
-    pages = Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates")
-    for blueprint in loaded.blueprints() or (pages,):
+
+
+def _load(app: Flask, services: Services, part: Part) -> None:
+    """Register what a part brings: its routes, its templates, its commands."""
+    pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
+    for blueprint in part.blueprints() or (pages,):
         moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
-    for command in loaded.commands():
+    for command in part.commands():
         _add_command(app, command)
 
 
@@ -294,16 +290,6 @@ def _is_command() -> bool:
     return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
 
 
-def _refuse_slow_signing(settings: Settings) -> None:
-    # Without coincurve the keys of trial wallets would sign in Python, whose time depends on the key.
-    serves_others = settings.pregenerated_chain is not None and not settings.development
-    if serves_others and importlib.util.find_spec("coincurve") is None:
-        raise Misconfigured(
-            "SESSIONS_CORE_PREGENERATED_WALLETS needs coincurve outside development: use Python 3.13 or earlier, or "
-            "run pip install coincurve, which needs a C compiler."
-        )
-
-
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
     for permission in (name for each in policy.types.values() for name in each.fresh):
         if permission not in actions:
@@ -328,8 +314,6 @@ def _keep_what_happens(app: Flask) -> None:
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, request_client.current())
-        if isinstance(event, events.SessionCreated):
-            ours.directory.saw(event.account)
         for hear in ours.hooks("on_event"):
             hear(event)
 
@@ -382,23 +366,24 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals.update(
+        wallet_modules=assets.wallet_modules,
+        wallet_families=services.wallet_families,
+        wallet_family=services.wallet_family,
+    )
+    app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
-        "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )
-
-
-def _believes_identity(settings: Settings) -> bool:
-    """Whether what Internet Identity signs would be accepted: nobody is sent there for nothing."""
-    return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
 def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:

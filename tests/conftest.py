@@ -21,6 +21,7 @@ from redis import Redis
 from app import create_app
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.sessions.lifecycle import Lifecycle
 from sessions_core.sessions.record import LoadedSession, SessionRecord
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, parse
@@ -204,6 +205,11 @@ def pass_time(app: Flask, redis: Redis, clock: Clock) -> TimeMachine:
 @pytest.fixture
 def store(services: Services) -> SessionRepository:
     return services.repository
+
+
+@pytest.fixture
+def lifecycle(services: Services) -> Lifecycle:
+    return services.lifecycle
 
 
 @pytest.fixture

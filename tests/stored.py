@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core.parts.activity.activity_log import Audit
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.parts.linked_wallets.linked_accounts import People
+from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
 from sessions_core.sessions.repository import SessionRepository, associated_data
 from sessions_core.sessions.session_data import to_stored
@@ -27,7 +27,7 @@ from .actors import Visitor
 # -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def link_of(part: SessionRepository | People | Audit) -> RedisConnection:
+def link_of(part: SessionRepository | AccountLinking | Audit) -> RedisConnection:
     """Return the connection to Redis that a part of the application uses."""
     return part._connection
 
@@ -37,9 +37,9 @@ def keys_of(part: SessionRepository | Audit | SigningKeys) -> KeyRing:
     return part._ring if isinstance(part, SigningKeys) else part._keys
 
 
-def site_epoch_of(records: SessionRepository) -> str:
+def site_epoch_of(repository: SessionRepository) -> str:
     """Return the key of the epoch that counts the revocations of all sessions."""
-    return records._global_epoch
+    return repository._global_epoch
 
 
 # -- Records -------------------------------------------------------------------------------------------------------
@@ -69,47 +69,47 @@ def change(redis: Redis, live: LoadedSession, field: str, how: Callable[[bytes],
     redis.set(key, b"|".join(parts), keepttl=True)
 
 
-def replace_sealed(redis: Redis, records: SessionRepository, live: LoadedSession, plaintext: bytes) -> None:
+def replace_sealed(redis: Redis, repository: SessionRepository, live: LoadedSession, plaintext: bytes) -> None:
     """Put another plaintext into a stored record, as an attacker who knows the secret would."""
     key = key_of(redis, live)
-    change(redis, live, "sealed", lambda _: _sealed_as(records, key, fields_of(redis, key), plaintext))
+    change(redis, live, "sealed", lambda _: _sealed_as(repository, key, fields_of(redis, key), plaintext))
 
 
 def rewrite(
-    redis: Redis, records: SessionRepository, key: str, how: Callable[[SessionRecord, list[bytes]], None]
+    redis: Redis, repository: SessionRepository, key: str, how: Callable[[SessionRecord, list[bytes]], None]
 ) -> None:
     """Change a stored record, its fields included, as the server would: it stays readable."""
     fields = fields_of(redis, key)
-    record = records.decode(records._keys.decrypt(fields[-1], associated_data(key, fields[1:-1])))
+    record = repository.decode(repository._keys.decrypt(fields[-1], associated_data(key, fields[1:-1])))
     how(record, fields)
     record.data = to_stored(record.data)
-    fields[-1] = _sealed_as(records, key, fields, records._encode(record))
+    fields[-1] = _sealed_as(repository, key, fields, repository._encode(record))
     redis.set(key, b"|".join(fields), keepttl=True)
 
 
-def _sealed_as(records: SessionRepository, key: str | bytes, fields: list[bytes], plaintext: bytes) -> bytes:
+def _sealed_as(repository: SessionRepository, key: str | bytes, fields: list[bytes], plaintext: bytes) -> bytes:
     key = key.decode() if isinstance(key, bytes) else key
-    return records._keys.encrypt(plaintext, associated_data(key, fields[1:-1]))
+    return repository._keys.encrypt(plaintext, associated_data(key, fields[1:-1]))
 
 
-def end_of(records: SessionRepository, place: SessionKeys) -> EndedSession:
+def end_of(repository: SessionRepository, keys: SessionKeys) -> EndedSession:
     """Return why the session that was stored here is no more."""
-    return records._end_reason(place)
+    return repository._end_reason(keys)
 
 
 def before_it_is_stored(
-    monkeypatch: pytest.MonkeyPatch, records: SessionRepository, step: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, repository: SessionRepository, step: Callable[[], object]
 ) -> None:
     """Do something once, between encrypting the next record and storing it."""
-    sealed = records._encrypted
+    sealed = repository._encrypted
 
     def step_first(live: LoadedSession) -> bytes:
         record = sealed(live)
-        monkeypatch.setattr(records, "_encrypted", sealed)
+        monkeypatch.setattr(repository, "_encrypted", sealed)
         step()
         return record
 
-    monkeypatch.setattr(records, "_encrypted", step_first)
+    monkeypatch.setattr(repository, "_encrypted", step_first)
 
 
 def live_of(services: Services, visitor: Visitor) -> LoadedSession:

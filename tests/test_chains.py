@@ -14,11 +14,7 @@ from redis import Redis
 from sessions_core.errors import (
     AccountKeyless,
     AccountMalformed,
-    CanisterSignatureUnsupported,
     ChainUnsupported,
-    DelegationExpired,
-    DelegationRestricted,
-    KeyMalformed,
     MessageChanged,
     MessageMalformed,
     SessionsError,
@@ -27,6 +23,13 @@ from sessions_core.errors import (
     SignInRefused,
 )
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.parts.internet_computer.errors import (
+    CanisterSignatureUnsupported,
+    DelegationExpired,
+    DelegationRestricted,
+    KeyMalformed,
+)
+from sessions_core.parts.internet_computer.verifier import account_of_key
 from sessions_core.settings import Settings
 from sessions_core.sign_in import accounts, messages, verifiers
 from sessions_core.sign_in.accounts import Account
@@ -347,7 +350,7 @@ def test_page_explains_a_refused_delegation(
 )
 def test_only_keys_of_the_internet_computer_are_looked_up(chain: str, key: str, error: type[SignInRefused]) -> None:
     with pytest.raises(error):
-        verifiers.account_of_key(chain, key)
+        account_of_key(chain, key)
 
 
 # -- Garbage -------------------------------------------------------------------------------------------------

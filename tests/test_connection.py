@@ -233,8 +233,8 @@ def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnecti
 def test_a_child_process_uses_sockets_of_its_own(server: Server) -> None:
     script = """
 import os, sys
-from sessions_core.storage.connection import RedisConnection
-link = RedisConnection(sys.argv[1], 1.0)
+from sessions_core.storage.connection import Link
+link = Link(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 reader, writer = os.pipe()
 if os.fork() == 0:
@@ -530,8 +530,8 @@ class Site:
         self.raw = server.client()
         self.now = Time()
         self.services: Services = app.extensions["sessions_core"]
-        self.records: SessionRepository = self.services.repository
-        use_clock(link_of(self.records), self.now)
+        self.repository: SessionRepository = self.services.repository
+        use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))

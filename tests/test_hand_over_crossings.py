@@ -19,7 +19,8 @@ from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .faults.relay import RedisRelay
-from .stored import end_of
+from .part_services import roles_of
+from .stored import end_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -90,7 +91,7 @@ def with_views(app: Flask) -> Flask:
 
 @pytest.fixture
 def appoint(services: Services, wallet: Wallet) -> Callable[[str], None]:
-    return lambda role: services.directory.appoint(parse(wallet.account()), role)
+    return lambda role: roles_of(services).assign(parse(wallet.account()), role)
 
 
 def tab_of(app: Flask, person: Visitor, *, browser: bool = True) -> Visitor:
@@ -388,9 +389,9 @@ def test_session_is_listed_while_its_id_changes(
     handle = handle_of(person)
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
-    before(monkeypatch, services.repository, "_sibling", lambda: services.repository.rotate(live))
-    found = services.repository.find(wallet.account(), handle)
-    assert found is not None
+    before(monkeypatch, link_of(services.repository), "values", lambda: services.repository.rotate(live))
+    [found] = services.repository.living(wallet.account())
+    assert found.record.handle == handle
     assert found.keys != live.keys
 
 

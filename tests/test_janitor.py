@@ -32,7 +32,7 @@ def sweeper(services: Services) -> Sweeper:
     return services.sweeper
 
 
-NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
+NOTHING = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
 
 
 def index_of(redis: Redis) -> bytes:
@@ -117,7 +117,7 @@ def test_session_missing_in_the_index_is_listed_again(
     right = entry_of(redis, live)
     if entry is None:
         redis.delete(index_of(redis))
-        assert store.find(ALICE, live.record.handle) is None
+        assert store.find_living(ALICE, live.record.handle) is None
     else:
         redis.hset(index_of(redis), live.keys.digest, entry)
     assert sweeper.sweep() == NOTHING | {"lost": 1}
@@ -127,7 +127,7 @@ def test_session_missing_in_the_index_is_listed_again(
     assert (same, reason) == (others, b"")
     assert abs(int(idle_end) - int(before)) <= 5
     assert redis.pttl(index_of(redis)) > (ABSOLUTE + DAY - 5) * 1000
-    assert store.revoke_handle(ALICE, live.record.handle, "revoked") is True
+    assert store.revoke_handle(ALICE, live.record.handle, "revoked").ended == 1
     assert sweeper.sweep() == NOTHING
 
 
@@ -241,7 +241,7 @@ def test_sweep_with_another_secret_ends_no_session(
 def test_an_epoch_without_a_clock_gets_one(
     redis: Redis, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    place = start().place
+    place = start().keys
     redis.set(place.epoch, 3)
     services.sweeper.sweep()
     assert LONGEST < redis.ttl(place.epoch) <= LONGEST + DAY
@@ -353,7 +353,7 @@ def test_sweep_spares_a_session_that_just_revoked_the_others(
     def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
         if script is scripts.REPAIR and keys[0] == live.keys.record:
             monkeypatch.undo()
-            assert store.revoke_others(live) == 1
+            assert store.revoke_others(live).ended == 1
         return run(script, keys, *rest)
 
     monkeypatch.setattr(link_of(store), "run", revoke_first)

@@ -38,7 +38,7 @@ def owner() -> Account:
 
 
 @pytest.fixture
-def records(services: Services) -> SessionRepository:
+def repository(services: Services) -> SessionRepository:
     return services.repository
 
 
@@ -98,8 +98,8 @@ def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
     before = sign_in()
     happened.clear()
     after = sign_in(BOB, replacing=before)
-    assert records.load(before.id, "now") == EndedSession("replaced")
-    assert isinstance(records.load(after.id, "never"), LoadedSession)
+    assert repository.load(before.id, "now") == EndedSession("replaced")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
@@ -113,8 +113,8 @@ def test_sign_in_over_an_ended_session_is_a_plain_sign_in(
     lifecycle.revoke(before, "revoked")
     happened.clear()
     after = sign_in(replacing=before)
-    assert records.load(before.id, "now") == EndedSession("revoked")
-    assert isinstance(records.load(after.id, "never"), LoadedSession)
+    assert repository.load(before.id, "now") == EndedSession("revoked")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert names(happened) == ["session.created"]
 
 
@@ -129,7 +129,7 @@ def test_failed_sign_in_keeps_the_former_session(
             sign_in(BOB, replacing=before)
     finally:
         redis.config_set("maxmemory", 0)
-    assert isinstance(records.load(before.id, "never"), LoadedSession)
+    assert isinstance(repository.load(before.id, "never"), LoadedSession)
     assert len(redis.keys("*:session:*")) == 1
     assert happened == []
 
@@ -152,13 +152,13 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(
 
 
 def test_activity_keeps_alive_at_most_once_a_minute(
-    lifecycle: Lifecycle, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     written = []
     for second in range(0, 200, 10):
         redis.config_resetstat()
-        assert isinstance(lifecycle.touch(live.id), LoadedSession)
+        assert isinstance(repository.load(live.id, "due"), LoadedSession)
         if "pexpire" in commands_run(redis):
             written.append(second)
         pass_time(10)
@@ -166,12 +166,12 @@ def test_activity_keeps_alive_at_most_once_a_minute(
 
 
 def test_keep_alive_of_an_ended_session_gives_the_reason(
-    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     pass_time(30 * MINUTE + 1)
-    assert lifecycle.touch(live.id) == EndedSession("idle")
-    assert lifecycle.touch("a" * 55) == EndedSession("unknown")
+    assert repository.load(live.id, "due") == EndedSession("idle")
+    assert repository.load("a" * 55, "due") == EndedSession("unknown")
 
 
 def test_renewing_restarts_the_idle_clock_only(
@@ -189,7 +189,7 @@ def test_renewing_restarts_the_idle_clock_only(
 
 
 def test_renewing_near_the_end_gives_only_the_rest(
-    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):
@@ -230,7 +230,7 @@ def test_concurrent_renewal_and_revocation_end_the_session(
         barrier.wait()
         assert lifecycle.revoke(live, "revoked")
         thread.join()
-        assert records.load(live.id, "now") == EndedSession("revoked")
+        assert repository.load(live.id, "now") == EndedSession("revoked")
     assert redis.keys("*:session:*") == []
 
 
@@ -244,10 +244,10 @@ def test_rotating_changes_id_and_csrf_secret(
     secret = live.record.data["csrf_token"]
     happened.clear()
     rotated = lifecycle.rotate(live)
-    assert rotated is not None
+    assert isinstance(rotated, LoadedSession)
     assert rotated.id != live.id
-    assert records.load(live.id, "now") == EndedSession("rotated")
-    found = records.load(rotated.id, "never")
+    assert repository.load(live.id, "now") == EndedSession("rotated")
+    found = repository.load(rotated.id, "never")
     assert isinstance(found, LoadedSession)
     assert found.record.data["a"] == 1
     assert found.record.data["csrf_token"] != secret
@@ -264,7 +264,7 @@ def test_rotating_an_ended_session_returns_nothing(
     live = sign_in()
     lifecycle.revoke(live, "revoked")
     happened.clear()
-    assert lifecycle.rotate(live) is None
+    assert lifecycle.rotate(live) == EndedSession("revoked")
     assert happened == []
     assert redis.keys("*:session:*") == []
 
@@ -278,7 +278,7 @@ def test_a_session_is_revoked_once(
     live = sign_in()
     happened.clear()
     assert [lifecycle.revoke(live, reason) for reason in ("revoked", "signed_out")] == [True, False]
-    assert records.load(live.id, "now") == EndedSession("revoked")
+    assert repository.load(live.id, "now") == EndedSession("revoked")
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
@@ -314,10 +314,10 @@ def test_revoking_an_account_ends_only_its_sessions(
     mine, yours = [sign_in() for _ in range(3)], sign_in(BOB)
     happened.clear()
     lifecycle.revoke_account(ALICE)
-    assert [records.load(live.id, "now") for live in mine] == [EndedSession("everywhere")] * 3
-    assert isinstance(records.load(yours.id, "never"), LoadedSession)
+    assert [repository.load(live.id, "now") for live in mine] == [EndedSession("everywhere")] * 3
+    assert isinstance(repository.load(yours.id, "never"), LoadedSession)
     assert happened == [events.SessionsRevoked(account=str(ALICE), scope="all")]
-    assert isinstance(records.load(sign_in().id, "never"), LoadedSession)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
 def test_site_wide_revocation_ends_all_sessions(
@@ -329,9 +329,9 @@ def test_site_wide_revocation_ends_all_sessions(
     lives = [sign_in(), sign_in(BOB)]
     happened.clear()
     lifecycle.revoke_everybody()
-    assert [records.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 2
+    assert [repository.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 2
     assert happened == [events.SessionsRevoked(account=None, scope="everybody")]
-    assert isinstance(records.load(sign_in().id, "never"), LoadedSession)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
 def test_the_same_address_on_another_chain_is_another_account(
@@ -339,7 +339,7 @@ def test_the_same_address_on_another_chain_is_another_account(
 ) -> None:
     elsewhere = sign_in(parse(f"eip155:10:{ALICE.address}"))
     lifecycle.revoke_account(ALICE)
-    assert isinstance(records.load(elsewhere.id, "never"), LoadedSession)
+    assert isinstance(repository.load(elsewhere.id, "never"), LoadedSession)
 
 
 def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
@@ -350,7 +350,7 @@ def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
     assert other.repository.load(live.id, "due") == EndedSession("unknown")
     other.lifecycle.revoke_account(ALICE)
     other.lifecycle.revoke_everybody()
-    assert isinstance(records.load(live.id, "due"), LoadedSession)
+    assert isinstance(repository.load(live.id, "due"), LoadedSession)
 
 
 def test_nothing_that_is_announced_holds_an_id_or_a_secret(
@@ -362,7 +362,7 @@ def test_nothing_that_is_announced_holds_an_id_or_a_secret(
     with caplog.at_level("DEBUG"):
         live = sign_in()
         rotated = lifecycle.rotate(live)
-        assert rotated is not None
+        assert isinstance(rotated, LoadedSession)
         lifecycle.keep_alive(rotated)
         lifecycle.revoke(rotated, "revoked")
         lifecycle.revoke_account(ALICE)

@@ -14,15 +14,17 @@ from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
 from .constants import ALICE, ANOTHER, BOB, DAY, REDIS_PREFIX, VALIDATE
+from .new_sessions import used_from
+from .part_services import recent_sign_ins_of
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -93,7 +95,7 @@ def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
 @pytest.fixture
 def begin(services: Services) -> Callable[..., LoadedSession]:
     def begin(account: str = ALICE, **options: Any) -> LoadedSession:
-        options = {"wallet": "MetaMask", "client": PLACE} | options
+        options = {"wallet": "MetaMask", "prepare": used_from(PLACE)} | options
         return services.lifecycle.start(parse(account), services.policy.standard, **options)
 
     return begin
@@ -106,7 +108,7 @@ def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     def told(live: LoadedSession) -> list[str]:
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        return [each.handle for each in services.repository.sign_ins_elsewhere(found)]
+        return [each.handle for each in recent_sign_ins_of(services).elsewhere(found)]
 
     return told
 
@@ -123,7 +125,7 @@ def test_other_sessions_are_told_of_each_sign_in(
     assert told(third) == []
     found = services.repository.load(second.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.repository.sign_ins_elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
@@ -142,10 +144,10 @@ def test_sign_in_without_stored_details_is_told_without_them(
 ) -> None:
     """Some session types store no device, address or wallet name."""
     live = begin()
-    begin(wallet="", client=None)
+    begin(wallet="", prepare=used_from(None))
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.repository.sign_ins_elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
@@ -155,7 +157,7 @@ def test_a_session_goes_on_being_told_under_another_id(
     live = begin()
     other = begin()
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     assert told(moved) == [other.record.handle]
     assert told(other) == [], "an id that moves is no sign-in"
 
@@ -187,14 +189,14 @@ def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
         found = services.repository.load(first.id, "never")
         assert isinstance(found, LoadedSession)
-        known = services.repository.sign_ins_elsewhere(found)
+        known = recent_sign_ins_of(services).elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
             loaded = services.repository.load(live.id, "never")
             assert isinstance(loaded, LoadedSession)
-            pairs += len(services.repository.sign_ins_elsewhere(loaded))
+            pairs += len(recent_sign_ins_of(services).elsewhere(loaded))
         assert pairs == 6
 
 
@@ -265,7 +267,7 @@ def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Pa
             client.config_set("maxmemory", "0")
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        assert services.repository.sign_ins_elsewhere(found) == []
+        assert recent_sign_ins_of(services).elsewhere(found) == []
         assert len(services.repository.living(ALICE)) == 1
 
 
@@ -289,13 +291,13 @@ def test_secret_rotation_keeps_recent_sign_ins(
     during = rotated()
     found = during.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in during.repository.sign_ins_elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in during.recent_sign_ins.elsewhere(found)] == [other.record.handle]
     assert during.sweeper.sweep()["resealed"] == 2
     after = rotated(())
     newer = after.lifecycle.start(parse(ALICE), after.policy.standard)
     found = after.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in after.repository.sign_ins_elsewhere(found)] == [newer.record.handle]
+    assert [each.handle for each in after.recent_sign_ins.elsewhere(found)] == [newer.record.handle]
 
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
@@ -305,7 +307,7 @@ def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Fl
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in services.repository.sign_ins_elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in recent_sign_ins_of(services).elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------
@@ -368,7 +370,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     person, services = Visitor(app), app.extensions["sessions_core"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
-    services.lifecycle.start(parse(wallet.account()), services.policy.standard, client=PLACE)
+    services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
     pass_time(120)
     assert notice(person) == "Firefox on Linux, 203.0.113.7, 2 minutes ago."
     pass_time(DAY - 60)
@@ -378,12 +380,12 @@ def test_notice_shows_the_age_and_ends_after_a_day(
 
 def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
-        elsewhere(client=Client(device=device), wallet="")
+        elsewhere(prepare=used_from(Client(device=device)), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
 def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    elsewhere(client=None, wallet="")
+    elsewhere(prepare=used_from(None), wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
@@ -391,7 +393,7 @@ def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., 
 def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
-    elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
+    elsewhere(wallet=hostile, prepare=used_from(Client(ip=hostile, device=hostile)))
     page = person.get("/session").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -418,7 +420,7 @@ def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, else
 
 
 def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    stranger = elsewhere(client=Client(device="Edge on Windows"))
+    stranger = elsewhere(prepare=used_from(Client(device="Edge on Windows")))
     own = elsewhere()
     recognise(person, own)
     assert str(notice(person)).startswith("Edge on Windows")
@@ -449,7 +451,7 @@ def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     person.session_id = moved.id
     assert listed(person) == []
 
@@ -464,7 +466,7 @@ def test_recognised_sign_ins_are_bounded(person: Visitor, elsewhere: Callable[..
         assert listed(person) == []
     live = services.repository.load(person.session_id, "never")
     assert isinstance(live, LoadedSession)
-    assert len(live.record.recognised) == 2 * KEPT
+    assert len(DEVICE.of(live.record).recognised) == 2 * KEPT
 
 
 @pytest.mark.parametrize(

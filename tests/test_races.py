@@ -37,7 +37,7 @@ def services(make_app: Callable[..., Flask]) -> Services:
 
 
 @pytest.fixture
-def records(services: Services) -> SessionRepository:
+def repository(services: Services) -> SessionRepository:
     return services.repository
 
 
@@ -89,7 +89,7 @@ def judge(
     for began, ended, live in sign_ins:
         account = live.record.account
         if account not in living:
-            living[account] = {each.record.handle for each in records.living(account)}
+            living[account] = {each.record.handle for each in repository.living(account)}
         lives = live.record.handle in living[account]
         late = seen(live) == newest
         found["sign-ins"] += 1
@@ -98,7 +98,7 @@ def judge(
         found["outlived it"] += lives and (not late or ended < revocation.began)
         found["died of it"] += not lives and (late or began > revocation.ended)
         if not late and ended > revocation.ended:  # and so it is also for who comes with the cookie
-            found["outlived it"] += not isinstance(records.load(live.id, "never"), EndedSession)
+            found["outlived it"] += not isinstance(repository.load(live.id, "never"), EndedSession)
     return found
 
 
@@ -116,7 +116,7 @@ def test_no_sign_in_outlives_a_later_account_revocation(
             100,
         )
         sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
-        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
+        found += judge(repository, sign_ins, revocation, lambda live: live.epoch)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["sign-ins"] == ROUNDS * 101
     assert found["under way"] > 0, "nothing was under way: these rounds show nothing"
@@ -134,13 +134,13 @@ def test_revoking_others_ends_all_but_the_asking_session(
         sign_ins, revocation = sign_ins_around(
             pool,
             lambda account=account: lifecycle.start(account, standard),
-            lambda asking=asking: records.revoke_others(asking),
+            lambda asking=asking: repository.revoke_others(asking),
             20,
         )
         sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
         assert revocation.result is not None
-        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
-        found["asking"] += isinstance(records.load(asking.id, "due"), LoadedSession)
+        found += judge(repository, sign_ins, revocation, lambda live: live.epoch)
+        found["asking"] += isinstance(repository.load(asking.id, "due"), LoadedSession)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["asking"] == ROUNDS
     assert found["under way"] > 0
@@ -159,7 +159,7 @@ def test_no_session_outlives_a_later_site_wide_revocation(
             20,
         )
         sign_ins.append(timed(lambda number=number: lifecycle.start(account_of(number), standard)))
-        found += judge(records, sign_ins, revocation, lambda live: live.global_epoch)
+        found += judge(repository, sign_ins, revocation, lambda live: live.global_epoch)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["under way"] > 0
 
@@ -172,16 +172,16 @@ def test_concurrent_rotations_and_writes_lose_no_saved_data(
     outcomes: Counter[str] = Counter()
 
     def write(session_id: str, key: str) -> str:
-        while isinstance(live := records.load(session_id, "due"), LoadedSession):
+        while isinstance(live := repository.load(session_id, "due"), LoadedSession):
             live.record.data[key] = "written"
-            outcome = records.save(live)
+            outcome = repository.save(live)
             if outcome != "changed":
                 return outcome
         return "gone"
 
     def rotate(session_id: str) -> LoadedSession | None:
-        while isinstance(live := records.load(session_id, "due"), LoadedSession):
-            moved = lifecycle.rotate(live)
+        while isinstance(live := repository.load(session_id, "due"), LoadedSession):
+            moved = repository.rotate(live)
             if moved is not None:
                 return moved
         return None
@@ -193,18 +193,18 @@ def test_concurrent_rotations_and_writes_lose_no_saved_data(
             lambda old=old: rotate(old.id),
             lambda old=old: rotate(old.id),
             *(lambda key=key, old=old: write(old.id, key) for key in ("a", "b")),
-            lambda old=old: records.load(old.id, "now") and "read",
+            lambda old=old: repository.load(old.id, "now") and "read",
         )
         [moved] = [each for each in (one, two) if each is not None]
-        new = records.load(moved.id, "never")
+        new = repository.load(moved.id, "never")
         assert isinstance(new, LoadedSession)
         for key, outcome in zip("ab", written, strict=False):
             outcomes[outcome] += 1
             violations["lost"] += outcome == "saved" and key not in new.record.data
             violations["smuggled in"] += outcome == "gone" and key in new.record.data
-        violations["old id"] += records.load(old.id, "never") != EndedSession("rotated")
+        violations["old id"] += repository.load(old.id, "never") != EndedSession("rotated")
         violations["handle"] += new.record.handle != old.record.handle
-        violations["two lives"] += len(records.living(str(account))) != 1
+        violations["two lives"] += len(repository.living(str(account))) != 1
     assert +violations == Counter()
     assert set(outcomes) == {"saved", "gone"}, "only one order came about: these rounds show nothing"
 
@@ -218,12 +218,15 @@ def test_reads_under_way_never_bring_an_old_id_back(
         old = lifecycle.start(account_of(number), services.policy.standard)
         moved, *read = together(
             lambda old=old: lifecycle.rotate(old),
-            *(lambda old=old, slide=slide: records.load(old.id, slide) for slide in ("now", "due", "now", "never")),
+            *(
+                lambda old=old, slide=slide: repository.load(old.id, slide)
+                for slide in ("now", "due", "now", "never")
+            ),
         )
         assert moved is not None
         assert {each.reason for each in read if isinstance(each, EndedSession)} <= {"rotated"}
-        revived += records.load(old.id, "now") != EndedSession("rotated")
-        revived += not isinstance(records.load(moved.id, "now"), LoadedSession)
+        revived += repository.load(old.id, "now") != EndedSession("rotated")
+        revived += not isinstance(repository.load(moved.id, "now"), LoadedSession)
     assert revived == 0
 
 
@@ -244,7 +247,7 @@ def test_concurrent_revocations_report_one_success(
         )
         told[sum(alive)] += 1
         announced[len([event for event in happened if isinstance(event, events.SessionEnded)])] += 1
-        assert isinstance(records.load(live.id, "never"), EndedSession)
+        assert isinstance(repository.load(live.id, "never"), EndedSession)
     assert (told, announced) == ({1: ROUNDS}, {1: ROUNDS})
 
 
@@ -261,11 +264,11 @@ def test_concurrent_rotation_and_revocation_end_the_session(
             lambda account=account: lifecycle.revoke_account(account),
             lifecycle.revoke_everybody,
         )[number % 4]
-        moved, _ = together(lambda live=live: records.rotate(live, restart_seconds=3600), revoke)
+        moved, _ = together(lambda live=live: repository.rotate(live, restart_seconds=3600), revoke)
         outcomes["moved" if moved else "gone"] += 1
         for session_id in (live.id, *([moved.id] if moved else [])):
-            outcomes["revived"] += isinstance(records.load(session_id, "now"), LoadedSession)
-        outcomes["revived"] += len(records.living(str(account)))
+            outcomes["revived"] += isinstance(repository.load(session_id, "now"), LoadedSession)
+        outcomes["revived"] += len(repository.living(str(account)))
     assert outcomes["revived"] == 0
     assert min(outcomes["moved"], outcomes["gone"]) > 0, "only one order came about: these rounds show nothing"
 

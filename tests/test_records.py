@@ -1,4 +1,4 @@
-"""SessionRepository and their scripts: what is stored, what it takes to change it, and what no longer opens."""
+"""Records and their scripts: what is stored, what it takes to change it, and what no longer opens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from redis.client import PubSub
 
 from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.sessions import repository
+from sessions_core.sessions import record, repository
+from sessions_core.sessions.lifecycle import Lifecycle
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.settings import LONGEST
@@ -51,21 +52,21 @@ def announcements(listener: PubSub, redis: Redis, channel: str) -> list[dict[str
 
 
 def test_an_id_is_a_tag_and_32_random_bytes() -> None:
-    session_id = repository.new_id(repository.account_tag(ALICE))
+    session_id = record.new_id(record.account_tag(ALICE))
     assert re.fullmatch(r"[A-Za-z0-9_-]{12}[A-Za-z0-9_-]{43}", session_id)
-    assert repository.well_formed(session_id)
+    assert record.well_formed(session_id)
 
 
 def test_no_two_ids_share_their_secret() -> None:
-    assert len({repository.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
+    assert len({record.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
 
 
 def test_sessions_of_one_account_share_a_hash_tag() -> None:
     """No two accounts share one, and visitors are spread over the slots."""
-    assert repository.account_tag(ALICE) == repository.account_tag(ALICE)
-    assert repository.account_tag(ALICE) != repository.account_tag(BOB)
-    assert repository.new_id() != repository.new_id()
-    assert repository.new_id()[:12] != repository.new_id()[:12], "visitors are spread over the slots"
+    assert record.account_tag(ALICE) == record.account_tag(ALICE)
+    assert record.account_tag(ALICE) != record.account_tag(BOB)
+    assert record.new_id() != record.new_id()
+    assert record.new_id()[:12] != record.new_id()[:12], "visitors are spread over the slots"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_sessions_of_one_account_share_a_hash_tag() -> None:
     ],
 )
 def test_malformed_session_id_is_not_well_formed(value: str) -> None:
-    assert not repository.well_formed(value)
+    assert not record.well_formed(value)
 
 
 # -- What is stored --------------------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ def test_keep_alive_works_when_our_own_clock_was_wrong(
 
 
 def test_never_issued_session_id_is_unknown(store: SessionRepository) -> None:
-    assert store.load(repository.new_id(), "due") == EndedSession("unknown")
+    assert store.load(record.new_id(), "due") == EndedSession("unknown")
 
 
 def test_a_day_after_its_end_a_session_is_unknown(
@@ -397,7 +398,7 @@ def test_revocation_wins_over_a_concurrent_save(
         live = start()
         saved, revoked = together(lambda live=live: store.save(live), lambda live=live: store.revoke(live, "revoked"))  # type: ignore[misc]
         assert saved in ("saved", "gone")
-        assert revoked is True
+        assert revoked.ended == 1
         assert store.load(live.id, "now") == EndedSession("revoked")
 
 
@@ -405,11 +406,15 @@ def test_revocation_wins_over_a_concurrent_save(
 
 
 def test_a_rotated_session_lives_on_under_another_id(
-    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
 ) -> None:
     live = start(data={"kept": 1, "csrf_token": "old"})
-    moved = store.rotate(live)
-    assert moved is not None
+    moved = lifecycle.rotate(live)
+    assert isinstance(moved, LoadedSession)
     assert moved.id != live.id
     assert moved.id[:12] == live.id[:12]
     assert store.load(live.id, "now") == EndedSession("rotated")
@@ -475,26 +480,47 @@ def test_a_session_of_a_former_epoch_is_not_rotated_into_life(
 
 
 def test_concurrent_rotations_have_one_winner(
-    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
     copies = [store.load(live.id, "never") for _ in range(12)]
     moved = [one for one in together(*[lambda copy=copy: store.rotate(copy) for copy in copies]) if one]  # type: ignore[misc]
     assert len(moved) == 1
     assert len(redis.keys("*:session:*")) == 1
+
+
+def test_concurrent_rotations_announce_one_event(
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
+) -> None:
+    live = start()
+    copies = [store.load(live.id, "never") for _ in range(12)]
+
+    def promote(record: SessionRecord) -> None:
+        record.privilege = "admin|"
+
+    together(*[lambda copy=copy: lifecycle.rotate(copy, promote) for copy in copies])  # type: ignore[misc]
+    assert len(redis.keys("*:session:*")) == 1
     assert [event.name for event in happened] == ["session.rotated"]
 
 
 def test_sign_out_ends_a_session_rotated_by_another_request(
-    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
 ) -> None:
     start(wallet="another session of the same account")
     live = start()
-    moved = store.rotate(live)
-    assert moved is not None
-    again = store.rotate(moved)
-    assert again is not None
-    assert store.revoke(live, "signed_out") is True
+    moved = lifecycle.rotate(live)
+    assert isinstance(moved, LoadedSession)
+    again = lifecycle.rotate(moved)
+    assert isinstance(again, LoadedSession)
+    assert lifecycle.revoke(live, "signed_out") is True
     assert store.load(again.id, "now") == EndedSession("signed_out")
     assert len(redis.keys("*:session:*")) == 1
     assert [event.name for event in happened] == ["session.rotated", "session.rotated", "session.ended"]
@@ -510,7 +536,7 @@ def test_concurrent_rotation_and_sign_out_end_the_session(
             lambda copy=copy: store.rotate(copy),  # type: ignore[misc]
             lambda live=live: store.revoke(live, "signed_out"),  # type: ignore[misc]
         )
-        assert ended is True
+        assert ended.ended == 1
         assert store.load(live.id, "now") in (EndedSession("signed_out"), EndedSession("rotated"))
         if moved is not None:
             assert store.load(moved.id, "now") == EndedSession("signed_out")
@@ -524,19 +550,20 @@ def test_a_revoked_session_is_dead_and_its_cookie_learns_why(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
-    assert store.revoke(live, "revoked") is True
+    assert store.revoke(live, "revoked").ended == 1
     assert store.load(live.id, "now") == EndedSession("revoked")
 
 
 def test_a_revocation_is_announced_with_handle_and_reason(
     redis: Redis,
     store: SessionRepository,
+    lifecycle: Lifecycle,
     start: Callable[..., LoadedSession],
     announced: PubSub,
     happened: list[events.Event],
 ) -> None:
     live = start()
-    store.revoke(live, "revoked")
+    lifecycle.revoke(live, "revoked")
     assert announcements(announced, redis, store.channel) == [{"handle": live.record.handle, "reason": "revoked"}]
     assert happened == [events.SessionEnded(handle=live.record.handle, account=ALICE, reason="revoked")]
 
@@ -544,13 +571,14 @@ def test_a_revocation_is_announced_with_handle_and_reason(
 def test_concurrent_revocations_announce_one_event(
     redis: Redis,
     store: SessionRepository,
+    lifecycle: Lifecycle,
     start: Callable[..., LoadedSession],
     announced: PubSub,
     happened: list[events.Event],
 ) -> None:
     for _ in range(20):
         live = start()
-        outcomes = together(*[lambda live=live, n=n: store.revoke(live, f"reason {n}") for n in range(8)])  # type: ignore[misc]
+        outcomes = together(*[lambda live=live, n=n: lifecycle.revoke(live, f"reason {n}") for n in range(8)])  # type: ignore[misc]
         assert sorted(outcomes) == [False] * 7 + [True]
         winner = f"reason {outcomes.index(True)}"
         assert store.load(live.id, "now") == EndedSession(winner)
@@ -562,6 +590,7 @@ def test_concurrent_revocations_announce_one_event(
 def test_revoking_an_expired_session_announces_nothing(
     redis: Redis,
     store: SessionRepository,
+    lifecycle: Lifecycle,
     start: Callable[..., LoadedSession],
     announced: PubSub,
     pass_time: TimeMachine,
@@ -569,7 +598,7 @@ def test_revoking_an_expired_session_announces_nothing(
 ) -> None:
     live = start()
     pass_time(IDLE + 1)
-    assert store.revoke(live, "revoked") is False
+    assert lifecycle.revoke(live, "revoked") is False
     assert announcements(announced, redis, store.channel) == []
     assert store.load(live.id, "now") == EndedSession("idle")
     assert happened == []
@@ -605,7 +634,7 @@ def test_epoch_outlives_the_longest_session(
 def test_revoking_holds_after_the_epoch_was_forgotten(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], how: str
 ) -> None:
-    """SessionRepository that have seen the epoch of a month ago live on. The next one must be larger, not one."""
+    """Records that have seen the epoch of a month ago live on. The next one must be larger, not one."""
     for number in range(3):
         start(wallet=f"former {number}")
         store.revoke_account(ALICE)
@@ -617,11 +646,11 @@ def test_revoking_holds_after_the_epoch_was_forgotten(
     assert isinstance(store.load(own.id, "due"), LoadedSession)
     assert store.save(own) == "saved"
     if how == "others":
-        assert store.revoke_others(own) == 1
+        assert store.revoke_others(own).ended == 1
         assert isinstance(store.load(own.id, "due"), LoadedSession)
-        assert store.revoke_others(own) == 0
+        assert store.revoke_others(own).ended == 0
     else:
-        assert store.revoke_account(ALICE) == 2
+        assert store.revoke_account(ALICE).ended == 2
         assert store.load(own.id, "due") == EndedSession("everywhere")
     redis.set(other.keys.record, in_flight)  # as a write does that was under way
     assert isinstance(store.load(other.id, "due"), EndedSession)
@@ -873,9 +902,11 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
 def test_sign_in_over_the_limit_ends_the_oldest_session(
     make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
 ) -> None:
-    store = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["sessions_core"].repository
+    services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["sessions_core"]
+    store, lifecycle = services.repository, services.lifecycle
     lives = [
-        store.create(SessionRecord(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n) for n in range(5)
+        lifecycle.create(SessionRecord(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n)
+        for n in range(5)
     ]
     found = [store.load(live.id, "never") for live in lives]
     assert [isinstance(each, LoadedSession) for each in found] == [False, False, True, True, True]

@@ -53,18 +53,18 @@ def fill(raw: Redis) -> None:
 def test_every_way_to_end_a_session_works_when_full(
     raw: Redis, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    records = services.repository
+    repository = services.repository
     ids = [start(handle=f"sess_{number:016}").id for number in range(5)]
-    mine = records.load(ids[0], "never")
+    mine = repository.load(ids[0], "never")
     fill(raw)
     assert isinstance(mine, LoadedSession)
-    assert records.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
-    assert records.load(ids[4], "never") == EndedSession("revoked")
-    assert records.revoke_others(mine) == 3
-    assert [records.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
-    assert isinstance(records.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
-    assert records.revoke_account(ALICE) == 1
-    assert records.load(ids[0], "never") == EndedSession("everywhere")
+    assert repository.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
+    assert repository.load(ids[4], "never") == EndedSession("revoked")
+    assert repository.revoke_others(mine) == 3
+    assert [repository.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
+    assert isinstance(repository.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
+    assert repository.revoke_account(ALICE) == 1
+    assert repository.load(ids[0], "never") == EndedSession("everywhere")
 
 
 def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: Services) -> None:

@@ -22,7 +22,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from sessions_core.parts.api.refresh_tokens import GRACE, Refresh, Refreshed
+from sessions_core.parts.api.refresh_tokens import FAMILY, GRACE, Refresh, Refreshed
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import parse
@@ -30,6 +30,7 @@ from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
+from .new_sessions import with_family
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
 from .stored import everything, link_of
@@ -60,7 +61,7 @@ def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def records(services: Services) -> SessionRepository:
+def repository(services: Services) -> SessionRepository:
     return services.repository
 
 
@@ -75,7 +76,7 @@ def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
 
     def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
         family, *secrets = services.refresh.start()
-        live = services.lifecycle.start(parse(account), services.policy.standard, family=family)
+        live = services.lifecycle.start(parse(account), services.policy.standard, prepare=with_family(family))
         return live, services.refresh.token(live, *secrets)
 
     return enter
@@ -113,28 +114,27 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 
 
 def read(repository: SessionRepository, live: LoadedSession) -> LoadedSession | EndedSession:
-    return records.load_handle(account_tag(live.record.account), live.record.handle, "never")
+    return repository.load_handle(account_tag(live.record.account), live.record.handle, "never")
 
 
 def change_family(repository: SessionRepository, live: LoadedSession, **fields: Any) -> None:
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    found.record.family = msgspec.structs.replace(found.record.family, **fields)
-    assert records.save(found) == "saved"
+    assert FAMILY.of(found.record).id
+    FAMILY.put(found.record, msgspec.structs.replace(FAMILY.of(found.record), **fields))
+    assert repository.save(found) == "saved"
 
 
 def use(repository: SessionRepository, live: LoadedSession) -> None:
     """What the guard does when the session token comes that was in the newest answer."""
-    change_family(records, live, used=True)
+    change_family(repository, live, used=True)
 
 
 def outlast_grace(repository: SessionRepository, live: LoadedSession) -> None:
     """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    change_family(records, live, moved_at=found.record.family.moved_at - GRACE - 1000)
+    change_family(repository, live, moved_at=FAMILY.of(found.record).moved_at - GRACE - 1000)
 
 
 def outcome(refresh: Refresh, token: str) -> str:
@@ -173,8 +173,7 @@ def test_each_refresh_gives_another_token_of_the_same_session(
         assert token not in seen
         seen.add(token)
         assert refreshed.live.record.handle == live.record.handle
-        assert refreshed.live.record.family is not None
-        assert refreshed.live.record.family.generation == generation
+        assert FAMILY.of(refreshed.live.record).generation == generation
     assert names(happened) == {"token.refreshed": 5}
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
@@ -235,17 +234,16 @@ def test_concurrent_refreshes_get_the_same_successor(
         lost = None
         if number % 2:
             lost = outcome(refresh, token)
-            outlast_grace(records, live)
+            outlast_grace(repository, live)
         tokens = set(crowd(lambda token=token: outcome(refresh, token)))
         assert len(tokens) == 1, f"round {number}: {tokens}"
         [token] = tokens
         assert token.startswith("rt_"), f"round {number}: {token}"
         assert token != lost
-        use(records, live)
-    found = read(records, live)
+        use(repository, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    assert found.record.family is not None
-    assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
+    assert FAMILY.of(found.record).generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
@@ -262,12 +260,12 @@ def test_repeatedly_lost_answers_keep_the_session(
         for step in range(4):
             lost.add(outcome(refresh, token))
             if number >> step & 1:
-                outlast_grace(records, live)
+                outlast_grace(repository, live)
         answer = outcome(refresh, token)
         assert answer.startswith("rt_"), f"round {number}: {answer}"
         if number >> 3 & 1:
             assert answer not in lost
-        use(records, live)
+        use(repository, live)
         token = answer
     assert names(happened)["token.reused"] == 0
 
@@ -278,7 +276,7 @@ def test_retry_within_the_grace_gets_the_same_answer(
     """Two tabs: one has already used the new token while the request of the other was still on its way."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    use(records, live)
+    use(repository, live)
     pass_time(19)
     assert refresh.redeem(token).token == first
 
@@ -288,10 +286,10 @@ def test_used_token_is_a_theft_after_the_grace(
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    use(records, live)
+    use(repository, live)
     pass_time(AFTER_GRACE)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == EndedSession("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
 def test_lost_answer_is_replaced_after_the_grace(
@@ -313,9 +311,9 @@ def test_a_clock_that_a_process_hears_late_ends_no_session(
     """The winner's process may be some milliseconds ahead of the loser's."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    change_family(records, live, moved_at=found.now + 900, used=True)
+    change_family(repository, live, moved_at=found.now + 900, used=True)
     assert refresh.redeem(token).token == first
 
 
@@ -324,9 +322,9 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    change_family(records, live, moved_at=found.now + 3_600_000, used=True)
+    change_family(repository, live, moved_at=found.now + 3_600_000, used=True)
     assert outcome(refresh, token) == "session_invalid: token_reused"
 
 
@@ -349,20 +347,20 @@ def test_stolen_refresh_token_ends_the_session(
         live, stolen = enter()
         for _ in range(number % 3):  # stolen at once, or later
             stolen = refresh.redeem(stolen).token
-            use(records, live)
+            use(repository, live)
         happened.clear()
         ones = refresh.redeem(stolen).token
         if used:
-            use(records, live)
-        outlast_grace(records, live)
+            use(repository, live)
+        outlast_grace(repository, live)
         others = outcome(refresh, stolen)
         if not used:
             # Nobody can tell this from a lost answer. But now the two hold different tokens.
             assert others.startswith("rt_")
-            use(records, live)
+            use(repository, live)
             others = outcome(refresh, ones)
         missed["answered"] += others != "session_invalid: token_reused"
-        missed["alive"] += read(records, live) != EndedSession("token_reused")
+        missed["alive"] += read(repository, live) != EndedSession("token_reused")
         missed["untold"] += names(happened)["token.reused"] != 1
         missed["ended otherwise"] += names(happened)["session.ended"] != 1
     assert +missed == Counter()
@@ -382,12 +380,12 @@ def test_owners_second_refresh_finds_a_thief(
         happened.clear()
         for _ in range(2):
             thiefs = outcome(refresh, thiefs)
-            outlast_grace(records, live) if isinstance(read(records, live), LoadedSession) else None
+            outlast_grace(repository, live) if isinstance(read(repository, live), LoadedSession) else None
             victims = outcome(refresh, victims)
-            if isinstance(read(records, live), LoadedSession):
-                use(records, live)
-                outlast_grace(records, live)
-        missed += isinstance(read(records, live), LoadedSession)
+            if isinstance(read(repository, live), LoadedSession):
+                use(repository, live)
+                outlast_grace(repository, live)
+        missed += isinstance(read(repository, live), LoadedSession)
         missed += names(happened)["token.reused"] != 1
     assert missed == 0
 
@@ -406,8 +404,8 @@ def test_simultaneous_theft_is_found_by_the_next_refresh(
         [shared] = set(both(lambda stolen=stolen: outcome(refresh, stolen)))
         assert shared.startswith("rt_")
         refresh.redeem(shared)
-        use(records, live)
-        outlast_grace(records, live)
+        use(repository, live)
+        outlast_grace(repository, live)
         missed += outcome(refresh, shared) != "session_invalid: token_reused"
         missed += names(happened)["token.reused"] != 1
     both.close()
@@ -450,7 +448,7 @@ def test_a_theft_ends_no_other_session_of_the_account(
     (_, token), (other, others), (_, bobs) = enter(), enter(), enter(BOB)
     refresh.redeem(refresh.redeem(token).token)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert isinstance(read(records, other), LoadedSession)
+    assert isinstance(read(repository, other), LoadedSession)
     assert refresh.redeem(others)
     assert refresh.redeem(bobs)
 
@@ -605,15 +603,15 @@ def test_the_family_goes_with_the_session_to_its_new_id(
 ) -> None:
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
+    found = read(repository, live)
     assert isinstance(found, LoadedSession)
-    moved = records.rotate(found, restart_seconds=restart)
+    moved = repository.rotate(found, restart_seconds=restart)
     assert moved is not None
     assert refresh.redeem(token).token == first, "the grace goes on"
     refreshed = refresh.redeem(first)
     assert refreshed.live.keys == moved.keys
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == EndedSession("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
 def test_concurrent_refresh_and_rotation_are_both_kept(
@@ -627,9 +625,9 @@ def test_concurrent_refresh_and_rotation_are_both_kept(
         def rotate(live: LoadedSession = live, barrier: Barrier = barrier) -> None:
             barrier.wait()
             while True:
-                found = read(records, live)
+                found = read(repository, live)
                 assert isinstance(found, LoadedSession)
-                if records.rotate(found) is not None:
+                if repository.rotate(found) is not None:
                     return
 
         def redeem(token: str = token, barrier: Barrier = barrier) -> Refreshed:
@@ -647,19 +645,19 @@ def test_session_that_rotates_while_being_read_is_found(
     signed_in: tuple[LoadedSession, str], repository: SessionRepository
 ) -> None:
     """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
-    live, run, moved = signed_in[0], link_of(records).run, False
+    live, run, moved = signed_in[0], link_of(repository).run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
         if script is scripts.KEEP_ALIVE and not moved:
             moved = True
-            found = read(records, live)
+            found = read(repository, live)
             assert isinstance(found, LoadedSession)
-            assert records.rotate(found) is not None
+            assert repository.rotate(found) is not None
         return run(script, *given)
 
-    link_of(records).run = moving  # type: ignore[method-assign]
-    found = records.load_handle(live.keys.tag, live.record.handle, "now")
+    link_of(repository).run = moving  # type: ignore[method-assign]
+    found = repository.load_handle(live.keys.tag, live.record.handle, "now")
     assert moved
     assert isinstance(found, LoadedSession)
     assert found.keys != live.keys
@@ -689,7 +687,7 @@ def test_session_revoked_during_a_refresh_stays_dead(
         pool.submit(run, revoke).result()
         answer = redeeming.result()
         outcomes["answered" if answer.startswith("rt_") else "refused"] += 1
-        outcomes["revived"] += isinstance(read(records, live), LoadedSession)
+        outcomes["revived"] += isinstance(read(repository, live), LoadedSession)
         outcomes["goes on"] += outcome(refresh, answer if answer.startswith("rt_") else token).startswith("rt_")
     pool.shutdown()
     assert (outcomes["revived"], outcomes["goes on"]) == (0, 0)
@@ -706,7 +704,7 @@ def test_signing_out_by_any_token_of_the_family_ends_the_session(
         newer = refresh.redeem(refresh.redeem(token).token).token
         happened.clear()
         refresh.revoke(token if presented == "old" else newer, "signed_out")
-        assert read(records, live) == EndedSession("signed_out")
+        assert read(repository, live) == EndedSession("signed_out")
         assert names(happened) == {"session.ended": 1}
         refresh.revoke(newer, "signed_out")
 
@@ -725,7 +723,7 @@ def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_a
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
     refresh, link = services.refresh, link_of(services.repository)
     family, *secrets = refresh.start()
-    live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
+    live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))
     token = refresh.token(live, *secrets)
     call, asked, fatal = link.call, 0, 0
 
@@ -795,12 +793,12 @@ def test_an_index_that_names_another_session_leads_nowhere(
 ) -> None:
     """The index is not sealed: with it changed, the token of a session that has ended must not be one of another."""
     (ended, _), (other, _) = enter(), enter()
-    records.revoke(ended, "revoked")
+    repository.revoke(ended, "revoked")
     entry = redis.hget(other.keys.entries, other.keys.digest)
     changed = entry.replace(other.record.handle.encode(), ended.record.handle.encode())
     redis.hdel(other.keys.entries, ended.keys.digest)
     redis.hset(other.keys.entries, other.keys.digest, changed)
-    assert read(records, ended) == EndedSession("unknown")
+    assert read(repository, ended) == EndedSession("unknown")
 
 
 def test_grace_is_as_long_as_documented() -> None:

@@ -63,30 +63,30 @@ def test_changed_length_prevents_decryption(ring: KeyRing) -> None:
 
 def test_value_encrypted_before_a_rotation_still_decrypts() -> None:
     before = KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE)
-    assert KeyRing((OLD, NEW), "test 1").open(before, PLACE) == b"a record"
+    assert KeyRing((OLD, NEW), "test 1").decrypt(before, PLACE) == b"a record"
 
 
 def test_newest_key_encrypts() -> None:
     sealed = KeyRing((OLD, NEW), "test 1").encrypt(b"a record", PLACE)
-    assert KeyRing((NEW,), "test 1").open(sealed, PLACE) == b"a record"
+    assert KeyRing((NEW,), "test 1").decrypt(sealed, PLACE) == b"a record"
     with pytest.raises(DecryptionFailed, match="unknown key"):
-        KeyRing((OLD,), "test 1").open(sealed, PLACE)
+        KeyRing((OLD,), "test 1").decrypt(sealed, PLACE)
 
 
 def test_only_values_of_an_older_secret_are_encrypted_again() -> None:
     ring = KeyRing((OLD, NEW), "test 1")
     renewed = ring.reencrypt(KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE), PLACE)
     assert renewed is not None
-    assert KeyRing((NEW,), "test 1").open(renewed, PLACE) == b"a record"
+    assert KeyRing((NEW,), "test 1").decrypt(renewed, PLACE) == b"a record"
     assert ring.reencrypt(renewed, PLACE) is None
-    assert KeyRing((OLD,), "test 1").renew(renewed, PLACE) is None
+    assert KeyRing((OLD,), "test 1").reencrypt(renewed, PLACE) is None
     assert ring.reencrypt(b"", PLACE) is None
 
 
 def test_value_of_a_retired_secret_does_not_decrypt() -> None:
     sealed = KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE)
     with pytest.raises(DecryptionFailed, match="unknown key"):
-        KeyRing((NEW,), "test 1").open(sealed, PLACE)
+        KeyRing((NEW,), "test 1").decrypt(sealed, PLACE)
 
 
 def test_value_that_claims_another_key_does_not_decrypt() -> None:
@@ -99,12 +99,12 @@ def test_value_that_claims_another_key_does_not_decrypt() -> None:
 def test_a_key_is_good_for_one_purpose_only() -> None:
     sealed = KeyRing((NEW,), "test 1").encrypt(b"a record", PLACE)
     with pytest.raises(DecryptionFailed):
-        KeyRing((NEW,), "test 2").open(sealed, PLACE)
+        KeyRing((NEW,), "test 2").decrypt(sealed, PLACE)
 
 
 def test_the_same_secret_twice_is_one_key() -> None:
     ring = KeyRing((NEW, OLD, NEW), "test 1")
-    assert KeyRing((NEW,), "test 1").open(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
+    assert KeyRing((NEW,), "test 1").decrypt(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
 
 
 def test_secret_that_is_not_valid_unicode_encrypts_too() -> None:

@@ -12,6 +12,7 @@ from flask import Flask
 from sessions_core import errors, events
 from sessions_core.access import actions, policy
 from sessions_core.parts.activity.pages import KINDS
+from sessions_core.parts.roles.events import RoleChanged
 
 SAMPLES: dict[str, Any] = {
     "account": "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F",
@@ -51,7 +52,7 @@ def test_an_event_of_the_application_goes_by_its_name_alone(app: Flask) -> None:
 
 
 def test_event_text_is_escaped(app: Flask) -> None:
-    said = sentence(app, events.RoleChanged, after="<script>", by="<b>")
+    said = sentence(app, RoleChanged, after="<script>", by="<b>")
     assert "&lt;script&gt;" in said
     assert "&lt;b&gt;" in said
 

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
 from sessions_core.errors import TokenExpired, TokenInvalid
+from sessions_core.parts.api.refresh_tokens import Family
 from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.record import LoadedSession
-from sessions_core.sessions.repository import Family
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 
@@ -42,7 +42,7 @@ def tokens(services: Services) -> Tokens:
 
 @pytest.fixture
 def live(start: Callable[..., LoadedSession]) -> LoadedSession:
-    return start(handle="sess_0123456789abcdef", family=FAMILY)
+    return start(handle="sess_0123456789abcdef", sections={"api": FAMILY})
 
 
 @pytest.fixture

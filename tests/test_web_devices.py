@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from redis import Redis
@@ -17,14 +18,18 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.devices.events import SessionNamed
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
+from .new_sessions import used_from
+from .part_services import roles_of
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -80,7 +85,7 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(prepare=used_from(Client("203.0.113.7", "agent", f"Device {minutes}"))).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -91,7 +96,7 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 def test_device_row_shows_only_recognisable_facts(
     person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", prepare=used_from(Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux")))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -182,7 +187,9 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
-        services.lifecycle.start(parse(wallet.account()), services.policy.standard, wallet="MetaMask", client=client)
+        services.lifecycle.start(
+            parse(wallet.account()), services.policy.standard, wallet="MetaMask", prepare=used_from(client)
+        )
     person.sign_in(wallet)
     assert len(handles(person.get("/sessions"))) == 25
     assert len(listed(person)) == 1000
@@ -231,7 +238,7 @@ def test_a_session_gets_a_name_and_loses_it(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
     assert message(person.get("/sessions")) == "named"
     assert listed(person)[1]["label"] == "Laptop at home"
-    assert happened == [events.SessionNamed(handle=handle, account=wallet.account())]
+    assert happened == [SessionNamed(handle=handle, account=wallet.account())]
     person.submit(f"/sessions/{handle}/name", label="")
     assert message(person.get("/sessions")) == "unnamed"
     assert listed(person)[1]["label"] == ""
@@ -291,8 +298,9 @@ def test_a_name_changes_nothing_but_the_name(
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert found.record.label == "Laptop"
-    found.record.label = ""
+    assert DEVICE.of(found.record).label == "Laptop"
+    DEVICE.put(found.record, msgspec.structs.replace(DEVICE.of(found.record), label=""))
+    DEVICE.put(live.record, DEVICE.of(live.record))
     assert found.record == live.record
     assert (found.absolute_expires_at, found.idle_timeout_ms) == (live.absolute_expires_at, live.idle_timeout_ms)
     assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
@@ -786,7 +794,7 @@ def test_visitors_see_and_end_nothing(app: Flask, person: Visitor, redis: Redis)
 def test_a_restricted_person_still_sees_and_ends_their_sessions(
     services: Services, person: Visitor, other: Visitor, wallet: Wallet
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     assert len(listed(person)) == 2
     assert person.send("DELETE", f"/api/auth/sessions/{handle_of(other)}").status_code == 200
     assert not other.signed_in

@@ -20,9 +20,9 @@ from werkzeug.test import TestResponse
 from sessions_core import errors, events, public, signed_in
 from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -36,6 +36,8 @@ from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
 from .stored import link_of
 from .time_machine import Clock, TimeMachine, ask_again
+
+REASONS = tuple(end_reasons.with_pages())
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -161,7 +163,7 @@ def test_the_pre_sign_in_cookie_has_every_flag_and_comes_once(visitor: Visitor) 
 def test_a_page_that_only_reads_sets_no_cookie(visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/").headers.getlist("Set-Cookie") == []
     visitor.sign_in(wallet)
-    for path in ("/", "/session", "/sign-out", "/nothing", "/sessions_core/static/clock.js"):
+    for path in ("/", "/session", "/sign-out", "/nothing", "/sessions_core/static/lib/clock.js"):
         with visitor.get(path) as response:
             assert response.headers.getlist("Set-Cookie") == []
 
@@ -638,7 +640,7 @@ def test_nul_bytes_anywhere_are_refused_and_change_nothing(
             assert visitor.post("/sign-in", data=form | {field: form[field] + "\0"}).status_code == 400
     with refused(redis, happened, "signature_malformed", spent=1):
         assert visitor.post("/sign-in", data=form | {"signature": form["signature"][:-1] + "\0"}).status_code == 400
-    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/sessions_core/static/clock.js%00"):
+    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/sessions_core/static/lib/clock.js%00"):
         assert visitor.get(path).status_code == 404
     assert visitor.get("/sign-in?next=%00&reason=%00&wallet=%00").status_code == 200
 
@@ -926,7 +928,7 @@ def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None
     visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
     page = visitor.get("/signed-out").get_data(as_text=True)
     assert told(page) == "unknown"
-    assert "data-deleted" not in page
+    assert "<share-forget" not in page
 
 
 def test_signed_in_user_is_redirected_from_the_sign_out_page(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -22,6 +23,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
 from .constants import PRODUCTION
 from .logs import everything_logged
+from .part_services import linked_accounts_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -112,7 +114,7 @@ def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer,
     assert (state["account"], state["network"], state["role"]) == (member.account, "testnet", "member")
     assert "test-only" in state["permissions"]
     assert "transact" not in state["permissions"]
-    assert session_of(services, member).record.pregenerated
+    assert TRIAL_WALLET.of(session_of(services, member).record).held
     assert 'data-testid="pregenerated"' in member.get("/session").get_data(as_text=True)
 
 
@@ -345,7 +347,7 @@ def test_exported_key_has_an_ordinary_session_elsewhere(newcomer: Newcomer, serv
     """The other browser holds no key share whose loss could end the session."""
     elsewhere, wallet = Visitor(app), exported(services, newcomer)
     elsewhere.attempt(wallet, elsewhere.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
     assert elsewhere.get(DELETE).status_code == 404
 
 
@@ -359,14 +361,14 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
     }
     assert newcomer.post("/sign-in", data=form).status_code == 303
     [live] = services.repository.living(wallet.account())
-    assert not live.record.pregenerated
+    assert not TRIAL_WALLET.of(live.record).held
 
 
 def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
     services.shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
 
 
 @pytest.mark.parametrize("path", [EXPORT, DELETE])
@@ -486,7 +488,7 @@ def test_a_script_deletes_the_wallet_with_the_proof_in_a_header(member: Newcomer
     proof = {"message": text["message"], "challenge": text["challenge"], "signature": signature}
     answer = member.send("DELETE", WALLETS, headers={"Wallet-Confirmation": as_header(proof)})
     assert answer.get_json()["data"] == {"account": member.account, "deleted": True}
-    assert f'data-deleted="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
+    assert f'<share-forget data-account="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
     assert shares(redis) == []
 
 
@@ -541,7 +543,7 @@ def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
 def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
     lost = "what you did here, and what it holds"
     assert lost in member.get(DELETE).get_data(as_text=True)
-    services.people.link(parse(Wallet().account()), by=parse(member.account))
+    linked_accounts_of(services).link(parse(Wallet().account()), by=parse(member.account))
     page = member.get(DELETE).get_data(as_text=True)
     assert lost not in page
     assert "you stay the same person with your other wallets" in page
@@ -554,7 +556,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert answer.headers["Location"] == "/signed-out"
     # What the page could not see is not destroyed for that; the server's half goes by its own clock.
     assert "Clear-Site-Data" not in answer.headers
-    assert "data-deleted" not in member.get("/signed-out").get_data(as_text=True)
+    assert "<share-forget" not in member.get("/signed-out").get_data(as_text=True)
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
@@ -615,7 +617,8 @@ def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Ne
     visitor = Newcomer(off)
     visitor.session_id = member.session_id
     page = visitor.get(visitor.submit("/session/extend").headers["Location"]).get_data(as_text=True)
-    assert " data-own" not in page
+    assert '"eip155": "' in page
+    assert '"pregenerated": "' not in page
     assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 

@@ -83,7 +83,7 @@ class Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Gone:
     """The session of the cookie or token is no more: why, which id it had, and whether it ended while this request
     ran.
     """
@@ -93,7 +93,7 @@ class Ended:
     during_request: bool = False
 
 
-State = Unread | Reading | Visitor | LoadedSession | Ended
+State = Unread | Reading | Visitor | LoadedSession | Gone
 
 
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
@@ -160,24 +160,24 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     @property
     def ended(self) -> str | None:
         """Why the session of the cookie or token is no more, if there was one."""
-        if isinstance(self.state, Ended):
+        if isinstance(self.state, Gone):
             return self.state.session.reason
         return self.state.reason if isinstance(self.state, Unread) else None
 
     @property
     def ended_handle(self) -> str:
         """What the session that ended was called, where that is known."""
-        return self.state.session.handle if isinstance(self.state, Ended) else ""
+        return self.state.session.handle if isinstance(self.state, Gone) else ""
 
     @property
     def ended_id(self) -> str | None:
         """The id in the cookie of the session that ended."""
-        return self.state.id if isinstance(self.state, Ended) else None
+        return self.state.id if isinstance(self.state, Gone) else None
 
     @property
     def lost(self) -> bool:
         """Whether the session ended while this request ran."""
-        return isinstance(self.state, Ended) and self.state.during_request
+        return isinstance(self.state, Gone) and self.state.during_request
 
     def _changed(self) -> None:
         self.modified = self.accessed = True
@@ -272,14 +272,14 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     def lose(self, ended: EndedSession) -> None:
         """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
         dict.clear(self)
-        self.state = Ended(ended, self.sid, during_request=True)
+        self.state = Gone(ended, self.sid, during_request=True)
         self.sid, self.cookie_due = None, False
         self.seed_csrf()  # a page with a form goes on as one for visitors, and has written nothing
 
     def release(self) -> None:
         """Stop being any session; the cookie is deleted with the response."""
         dict.clear(self)
-        if not isinstance(self.state, Ended):
+        if not isinstance(self.state, Gone):
             self.state = Visitor()
         self.sid = None
         self.modified, self.cookie_due = False, True
@@ -342,13 +342,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.open_token = open_token
         # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
+        self.cookie_name = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
+        self.browser_cookie_name = self.name_of("browser")
+        self.ended_cookie_name = self.name_of("ended")
+
+    def name_of(self, cookie: str) -> str:
+        """Return the name of another cookie than that of the session."""
         # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
-        host = "__Host-" if settings.cookie_secure else ""
-        own = "" if settings.cookie_name == "session" else f"{settings.cookie_name}-"
-        self.cookie_name = host + settings.cookie_name
-        self.browser_cookie_name = f"{host}{own}browser"
-        self.ended_cookie_name = f"{host}{own}ended"
-        self.share_cookie_name = f"{host}{own}share"
+        host = "__Host-" if self.settings.cookie_secure else ""
+        own = "" if self.settings.cookie_name == "session" else f"{self.settings.cookie_name}-"
+        return f"{host}{own}{cookie}"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
@@ -383,13 +386,13 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             if isinstance(found, LoadedSession) and self._outgrown(found):
                 found = EndedSession(ROTATED.reason, found.record.handle)
             if isinstance(found, EndedSession):
-                session.state, session.sid = Ended(found, session.sid), None
+                session.state, session.sid = Gone(found, session.sid), None
             else:
                 session.fill(found)
         elif session.token is not None:
             self._load_bearer(session, session.token, keep_alive, shown)
         else:
-            session.state = Ended(EndedSession(planted)) if planted else Visitor()
+            session.state = Gone(EndedSession(planted)) if planted else Visitor()
         if session.account_live is None:
             session.seed_csrf()
 
@@ -424,18 +427,18 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         try:
             claims = self.open_token(token)
         except (TokenInvalid, TokenExpired) as refusal:
-            session.state = Ended(EndedSession(refusal.code))
+            session.state = Gone(EndedSession(refusal.code))
             return
         if claims.gen is None and not shown:
             # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
             # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
-            session.state = Ended(EndedSession(TokenInvalid.code))
+            session.state = Gone(EndedSession(TokenInvalid.code))
             return
         found = self.repository.load_handle(account_tag(claims.sub), claims.sid, keep_alive)
         if isinstance(found, EndedSession):
-            session.state = Ended(EndedSession(found.reason, claims.sid))
+            session.state = Gone(EndedSession(found.reason, claims.sid))
         elif found.record.account != claims.sub:
-            session.state = Ended(EndedSession(TokenInvalid.code))
+            session.state = Gone(EndedSession(TokenInvalid.code))
         else:
             session.fill(found)
             session.claims = claims

@@ -63,8 +63,8 @@ class Lifecycle:
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `browser` that browser's cookie, `account_values` what was read of the account just now. `prepare` adds
-        to the record what parts keep with a session. The handle is random and unrelated to the id, so it can be shown
+        under, `browser` that browser's cookie, `account_values` what was read of the account just now. `prepare` lets
+        parts add to the record before it is stored. The handle is random and unrelated to the id, so it can be shown
         and logged.
         """
         record = SessionRecord(

@@ -19,6 +19,7 @@ import msgspec
 
 from .. import events
 from ..errors import StoreUnavailable
+from ..storage.encryption import KeyRing
 
 T = TypeVar("T")
 
@@ -141,13 +142,13 @@ class AccountKey:
 
     With `read` its value is read with each request of the account's sessions, in the same round trip
     (`AccountValues`). A key with an `entry` is a list of the account's latest sessions:
-    `entry(key, record)` returns what is put in front when one starts, in the step that starts it, in base64; `most`
-    entries are kept, for `seconds`.
+    `entry(keys, key, record)` returns what is put in front when one starts, in the step that starts it: encrypted, in
+    base64. `most` entries are kept, for `seconds`.
     """
 
     name: str
     read: bool = True
-    entry: Callable[[str, SessionRecord], bytes] | None = None
+    entry: Callable[[KeyRing, str, SessionRecord], bytes] | None = None
     most: int = 0
     seconds: int = 0
 

@@ -366,7 +366,7 @@ class SessionRepository:
             *(
                 argument
                 for key, each in lists.items()
-                for argument in ((each.entry and each.entry(key, record)) or b"", each.most, each.seconds)
+                for argument in ((each.entry and each.entry(self._keys, key, record)) or b"", each.most, each.seconds)
             ),
         )
         if over == 0:

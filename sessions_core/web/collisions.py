@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
+from flask.sansio.blueprints import Blueprint
 from werkzeug.routing import Rule
 
 from ..errors import Misconfigured
@@ -61,7 +62,7 @@ def watch(app: Flask) -> None:
         register_blueprint(blueprint, **options)
 
     app.add_url_rule = add  # type: ignore[method-assign]
-    app.register_blueprint = register  # type: ignore[method-assign,assignment]
+    app.register_blueprint = register  # type: ignore[method-assign]
 
 
 def _refuse_name(name: str, theirs: Any) -> None:
@@ -97,7 +98,7 @@ def _owner(app: Flask, rule: Rule) -> str:
 
 
 def _blueprint_of(app: Flask, rule: Rule) -> Blueprint | None:
-    return app.blueprints.get(rule.endpoint.rpartition(".")[0])  # type: ignore[return-value]
+    return app.blueprints.get(rule.endpoint.rpartition(".")[0])
 
 
 def _has_our_rule(app: Flask, rule: Rule) -> bool:

@@ -26,7 +26,7 @@ import msgspec
 
 from ... import events
 from ...errors import SessionExpired, SessionInvalid, TokenInvalid
-from ...sessions.end_reasons import EndReason, register
+from ...sessions.end_reasons import EndReason
 from ...sessions.lifecycle import Lifecycle
 from ...sessions.record import GRACE, ROTATED, EndedSession, LoadedSession, Section, SessionRecord
 from ...sessions.repository import SessionRepository
@@ -34,9 +34,7 @@ from ...storage.encrypted_value import attempts
 
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
-_REUSED = register(
-    EndReason("token_reused", "one of its refresh tokens came from two: a copy exists", has_page=False)
-)
+REUSED = EndReason("token_reused", "one of its refresh tokens came from two: a copy exists", has_page=False)
 
 
 class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -147,9 +145,9 @@ class Refresh:
 
     def _end(self, live: LoadedSession) -> NoReturn:
         # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
-        if self._lifecycle.revoke(live, _REUSED.name):
+        if self._lifecycle.revoke(live, REUSED.name):
             events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
-        raise SessionInvalid(reason=_REUSED.name)
+        raise SessionInvalid(reason=REUSED.name)
 
 
 def note_use(record: SessionRecord, generation: int | None) -> bool:

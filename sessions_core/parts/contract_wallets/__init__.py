@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from ...part import Part
+from .errors import (
+    ContractWalletMissing,
+    ContractWalletRefused,
+    ContractWalletSilent,
+    ContractWalletUnsupported,
+    RpcUnavailable,
+)
+from .options import ContractWalletSettings
+from .proof import PROOF, REVOKED, ContractProof
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -17,37 +24,52 @@ if TYPE_CHECKING:
     from ...sign_in.accounts import Account
     from ...sign_in.challenges import Signed
     from .contracts import Contracts
+    from .rechecks import Rechecks
 
 
 class ContractWallets(Part):
     """Sign-in by smart-contract wallets on EVM chains."""
 
     needs = ("ethereum",)
+    libraries = {"Crypto": "pycryptodome>=3.20"}
+    settings = ContractWalletSettings
+    errors = (
+        ContractWalletMissing,
+        ContractWalletRefused,
+        ContractWalletSilent,
+        ContractWalletUnsupported,
+        RpcUnavailable,
+    )
+    slots = {
+        "endings": "sessions/_contract_wallet_endings.html",
+        "problems": "sessions/_contract_wallet_problems.html",
+    }
+    options: ContractWalletSettings
+    end_reasons = (REVOKED,)
     contracts: Contracts
+    rechecks: Rechecks
 
     def setup(self, app: Flask) -> None:
         """Make the client that asks nodes about contracts."""
         from .contracts import Contracts
+        from .rechecks import Rechecks
 
-        self.contracts = Contracts(self.services.settings)
+        self.contracts = Contracts(self.options)
+        self.rechecks = Rechecks(self.services, self.contracts, self.options.contract_check_seconds)
 
     def verify_otherwise(
         self, account: Account, message: str, signature: str, refusal: SignInRefused
     ) -> object | None:
         """Ask the contract at the account's address whether it accepts the signature."""
-        from .rechecks import ContractProof
-
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-    def on_sign_in(self, signed: Signed, record: SessionRecord, *, cookies: bool, now: int) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        from . import rechecks
-
-        proof = signed.evidence if isinstance(signed.evidence, rechecks.ContractProof) else None
-        rechecks.keep_proof(record, proof and replace(proof, checked_at=now))
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""
-        from . import rechecks
-
-        (rechecks.check if thorough else rechecks.check_when_due)(self.services, session)
+        if thorough:
+            self.rechecks.check(session)
+        else:
+            self.rechecks.check_when_due(session)

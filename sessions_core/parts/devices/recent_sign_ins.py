@@ -17,9 +17,9 @@ from collections.abc import Iterator
 import msgspec
 
 from ...sessions.record import AccountKey, LoadedSession, Section, SessionRecord
-from ...sessions.user_agent import Client
 from ...settings import DAY
 from ...storage.encryption import DecryptionFailed, KeyRing
+from ...web.request_client import Client
 
 KEPT = 8
 SECONDS = DAY
@@ -63,25 +63,28 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 
+def _entry(keys: KeyRing, key: str, record: SessionRecord) -> bytes:
+    device = DEVICE.of(record)
+    sign_in = SignIn(
+        handle=record.handle, device=device.device, ip=device.ip, wallet=record.wallet, at=record.created_at
+    )
+    return encrypted(keys, key, sign_in)
+
+
+SIGN_INS = AccountKey(name="news", entry=_entry, most=KEPT, seconds=SECONDS)
+
+
 class RecentSignIns:
-    """The last sign-ins of accounts; `account_key` is what the repository has to know of them."""
+    """Reads the last sign-ins of accounts."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
-        self.account_key = AccountKey(name="news", entry=self._entry, most=KEPT, seconds=SECONDS)
-
-    def _entry(self, key: str, record: SessionRecord) -> bytes:
-        device = DEVICE.of(record)
-        sign_in = SignIn(
-            handle=record.handle, device=device.device, ip=device.ip, wallet=record.wallet, at=record.created_at
-        )
-        return encrypted(self._keys, key, sign_in)
 
     def elsewhere(self, live: LoadedSession) -> list[SignIn]:
         """Return the sign-ins of this account in the last day that came after that of this session, newest first, as
         they were read with it; at most `KEPT`.
         """
-        key, stored = live.keys.account_key(self.account_key.name), live.account_values.get(self.account_key.name)
+        key, stored = live.keys.account_key(SIGN_INS.name), live.account_values.get(SIGN_INS.name)
         return since(self._keys, key, stored or b"", live.record.handle, live.now)
 
 
