@@ -207,12 +207,8 @@ class WalletSessions:
         app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        for blueprint in (pages, api):
-            _register(app, settings, blueprint)
         cli.register(app)
-        for loaded in services.parts.values():
-            _load(app, services, loaded)
-        collisions.watch(app)
+        _add_routes(app, services)
         users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
@@ -266,6 +262,14 @@ def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]])
     for name in settings.url_prefixes:
         if name not in {each.name for each in parts}:
             raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
+def _add_routes(app: Flask, services: Services) -> None:
+    for blueprint in (pages, api):
+        _register(app, services.settings, blueprint)
+    for loaded in services.parts.values():
+        _load(app, services, loaded)
+    collisions.watch(app)
 
 
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
