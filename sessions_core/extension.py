@@ -135,8 +135,8 @@ class WalletSessions:
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
-        actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
-        actions.translate = self._translate
+        of_parts = {name: action for each in parts for name, action in each.actions.items()}
+        actions = Actions(self._actions, of_parts, self._translate)
         logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
@@ -203,20 +203,16 @@ class WalletSessions:
         app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        for blueprint in (pages, api):
-            _register(app, settings, blueprint)
         cli.register(app)
-        for loaded in services.parts.values():
-            _load(app, services, loaded)
-        collisions.refuse_taken_paths(app)
-        collisions.watch(app)
+        _add_routes(app, services)
+        users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         layers = RequestIds(answers)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
+        app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod
     def check_routes(app: Flask) -> None:
@@ -276,6 +272,14 @@ def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]])
     for name in settings.url_prefixes:
         if name not in {each.name for each in parts}:
             raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
+def _add_routes(app: Flask, services: Services) -> None:
+    for blueprint in (pages, api):
+        _register(app, services.settings, blueprint)
+    for loaded in services.parts.values():
+        _load(app, services, loaded)
+    collisions.watch(app)
 
 
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:

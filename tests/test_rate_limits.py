@@ -23,7 +23,7 @@ COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 def of(link: RedisConnection, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, "wallet:", secrets, RateLimitSettings(**(none | limits)))
+    return RateLimits(link, REDIS_PREFIX, secrets, RateLimitSettings(**(none | limits)))
 
 
 @pytest.fixture
