@@ -500,6 +500,9 @@ def test_what_was_used_last_comes_first_until_one_signs_out(
     assert panel.wallets[0] == "Phantom"
     browser.open("/session")
     browser.follow("sign-out")
+    browser.wait(
+        lambda: browser.run("return localStorage.getItem('wallet-session-last')") is None, "still remembered"
+    )
     panel.open()
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Test Wallet"
