@@ -39,7 +39,6 @@ from .sign_in.challenges import Challenges
 from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
-from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
 from .web import (
     assets,
@@ -145,13 +144,6 @@ class WalletSessions:
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
-        if not settings.development:
-            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(
-                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
-            )
-            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         repository = SessionRepository(
             connection, keys, settings, [key for each in parts for key in each.account_keys]

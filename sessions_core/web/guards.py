@@ -45,7 +45,7 @@ from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
 from ..sign_in.user import User
-from ..storage.server_checks import trouble_of
+from ..storage.replies import trouble_of
 from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services

@@ -11,7 +11,8 @@ from ...errors import StoreUnavailable
 from ...settings import Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.server_checks import trouble_anywhere, trouble_now, trouble_of
+from ...storage.replies import trouble_of
+from .server_checks import trouble_anywhere, trouble_now
 
 TROUBLES = {
     "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
