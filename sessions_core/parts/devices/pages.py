@@ -20,6 +20,7 @@ from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
 from ...sessions.record import EndedSession as Gone
 from ...sessions.record import LoadedSession, SessionRecord
+from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
 from ...web.guards import (
     ensure_fresh,
