@@ -26,6 +26,8 @@ class SessionsError(Exception):
     status = 500
     title = "Something went wrong"
     message = "An error on our side stopped this request. Try again in a moment."
+    suspicious = False
+    """Whether only a client that makes things up meets it: then it is reported, though no session came along."""
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
 
@@ -200,26 +202,6 @@ class SessionEndedDuringRequest(SessionInvalid):
     )
 
 
-class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
-
-    code = "token_invalid"
-    message = "This token can't be used here. Sign in again to get one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
-
-
-class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
-
-    code = "token_expired"
-    message = "This session token has run out. Use the refresh token to get a new one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
-
-
 class PermissionDenied(SessionsError):
     """Signed in, but not allowed: `missing` is what the session lacks, `kind` whether that is a permission, a role or
     a session type, and `reason` why it lacks it.
@@ -286,8 +268,6 @@ ENDINGS = {
     "wallet_unlinked": "the account was unlinked from its person",
     "share_gone": "its browser no longer holds its half of a pre-generated wallet",
     "wallet_deleted": "its pre-generated wallet was deleted",
-    "token_reused": "one of its refresh tokens came from two: a copy exists",
-    "token": "the token is not one of ours, or not for this use; or it has run out",
     "unknown": "there is no such session, its record was lost, or can't be opened",
 }
 """What the `reason` of a 401 says. Code of the application may end sessions for others."""

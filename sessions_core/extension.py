@@ -21,10 +21,6 @@ from .access.actions import Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
 from .part import Part
-from .parts.activity.activity_log import Audit
-from .parts.api.refresh_tokens import Refresh
-from .parts.api.session_tokens import Tokens
-from .parts.api.signing_keys import SigningKeys
 from .parts.contract_wallets.contracts import Contracts
 from .parts.internet_computer import canisters
 from .parts.linked_wallets.linked_accounts import People
@@ -38,7 +34,7 @@ from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import Records
 from .sessions.sweeper import Janitor
-from .settings import PREFIX, Settings, read
+from .settings import PREFIX, Settings
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .sign_in.rate_limits import RateLimits
@@ -47,9 +43,8 @@ from .storage.connection import Link
 from .storage.encryption import KeyRing
 from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
-from .web import assets, cli, csrf, error_handlers, guards, logs, request_client, session_view
+from .web import assets, cli, csrf, error_handlers, guards, logs, session_view
 from .web.headers import SecurityHeaders, csp_nonce
-from .web.other_origins import OtherOrigins
 from .web.proxies import Proxies
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
@@ -114,6 +109,7 @@ class WalletSessions:
         _development_secret(app)
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
+        options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
         logs.set_up(app, settings)
@@ -131,9 +127,7 @@ class WalletSessions:
                 warn_of_lost_writes(link)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
-        signing_keys = SigningKeys(link, KeyRing(settings.secrets, "sessions_core signing keys 1"), records, settings)
-        tokens = Tokens(settings, signing_keys, self._clock)
-        store = SessionStore(app, records, settings, tokens)
+        store = SessionStore(app, records, settings)
         janitor = Janitor(link, keys, records)
         contracts = Contracts(settings)
         _configure(app, settings, store)
@@ -145,19 +139,17 @@ class WalletSessions:
             servers.start()
         services = Services(
             settings=settings,
+            link=link,
+            keys=keys,
             records=records,
             store=store,
             lifecycle=Lifecycle(records),
-            tokens=tokens,
-            refresh=Refresh(records),
-            signing_keys=signing_keys,
             challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
             directory=Directory(link, keys, records, settings),
             people=People(link, keys, records, settings),
             janitor=janitor,
             shares=Shares(link, keys, records, settings),
-            audit=Audit(link, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
             census=Census(link, janitor, settings),
             readiness=Readiness(link, keys, settings),
@@ -169,7 +161,12 @@ class WalletSessions:
             role_for=self._role_for,
         )
         services.install(app)
-        _keep_what_happens(app)
+        for each in parts:
+            services.parts[each.name] = each(services, options[each.name])
+            services.parts[each.name].setup(app)
+        if services.hooks("read_token"):
+            store.open_token = services.open_token
+        _listen(app)
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
@@ -177,11 +174,14 @@ class WalletSessions:
         app.register_blueprint(pages)
         app.register_blueprint(api)
         cli.register(app)
-        for each in parts:
-            _load(app, services, each)
+        for loaded in services.parts.values():
+            _register(app, services, loaded)
         error_handlers.register(app)
         _templates(app, services)
-        answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
+        answers: Callable[..., Any] = AnyHost(WholeBodies(app.wsgi_app), settings)
+        for wrap in services.hooks("wsgi"):
+            answers = wrap(answers)
+        answers = SecurityHeaders(answers, settings)
         app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
 
 
@@ -193,16 +193,14 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _load(app: Flask, services: Services, part: type[Part]) -> None:
-    """Make the part's instance for this application, and register what it brings."""
-    options = None if part.settings is None else part.settings(**read(part.settings, app.config))
-    loaded = services.parts[part.name] = part(services, options)
-    loaded.setup(app)
-    own, prefix = loaded.blueprints(), services.settings.url_prefixes.get(part.name)
-    for blueprint in own or (Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates"),):
+def _register(app: Flask, services: Services, part: Part) -> None:
+    """Register what a part brings: its routes, its templates, its commands."""
+    own, prefix = part.blueprints(), services.settings.url_prefixes.get(part.name)
+    for blueprint in own or (Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates"),):
         services.blueprints.add(blueprint.name)
-        app.register_blueprint(blueprint, **({} if prefix is None else {"url_prefix": prefix}))
-    for command in loaded.commands():
+        moved = prefix is not None and blueprint.name == f"sessions_{part.name}"
+        app.register_blueprint(blueprint, **({"url_prefix": prefix} if moved else {}))
+    for command in part.commands():
         _add_command(app, command)
 
 
@@ -240,29 +238,24 @@ def _demand_sentences(policy: Policy, actions: Actions) -> None:
             )
 
 
-def _keep_what_happens(app: Flask) -> None:
-    def keep(event: events.Event) -> None:
-        # The signal is one for the process; an application keeps what happened in its own requests and commands.
-        if isinstance(event, events.RequestRefused):
-            return  # anybody can cause these without end; they are in the log, and cost Redis nothing
+def _listen(app: Flask) -> None:
+    def hear(event: events.Event) -> None:
+        # The signal is one for the process; an application hears of its own requests and commands.
         if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]
             return
-        if isinstance(event, events.RevocationUnconfirmed):
-            # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
-            if event.reason not in ("replaced", "limit"):
-                told: Any = guards.wallet_session() if has_request_context() else g
-                told.revocation_pending = True
-            return
+        # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
+        if isinstance(event, events.RevocationUnconfirmed) and event.reason not in ("replaced", "limit"):
+            told: Any = guards.wallet_session() if has_request_context() else g
+            told.revocation_pending = True
         ours: Services = app.extensions[EXTENSION]
-        ours.audit.note(event, request_client.current())
         if isinstance(event, events.SessionCreated):
             ours.directory.saw(event.account)
-        for hear in ours.hooks("on_event"):
-            hear(event)
+        for tell in ours.hooks("on_event"):
+            tell(event)
 
     # Held weakly, and by the application: it ends with that.
-    events.happened.connect(keep, weak=True)
-    app.extensions["wallet_sessions_keeper"] = keep
+    events.happened.connect(hear, weak=True)
+    app.extensions["wallet_sessions_listener"] = hear
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:

@@ -19,19 +19,19 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
 
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
     from .access.policy import SessionType
     from .errors import SignInRefused
     from .events import Event
-    from .sessions.flask_session import WalletSession
+    from .sessions.flask_session import TokenClaims, WalletSession
     from .sessions.repository import Live, Record
     from .sign_in.accounts import Account
     from .sign_in.challenges import Signed
@@ -66,12 +66,19 @@ class Part:
     """The name of the folder; set by the loader."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Parts that this one works with where they are loaded (`services.parts.get`). They are loaded before it."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
-    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration.
+
+    Its method `refuse_unsafe(settings)`, if it has one, raises `Misconfigured` for what the site must not start with.
+    """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
+    events: ClassVar[tuple[type[Event], ...]] = ()
+    """The events that the part publishes, each with a name of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
     end_reasons: ClassVar[Mapping[str, str]] = {}
@@ -85,7 +92,15 @@ class Part:
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+    """Templates for the kernel's pages: slot → template. Some are included where the page leaves room:
+
+    - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
+    - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `account_links`: items of the list of links on the status page
+    - `admin`: buttons at the top of the administration
+    - `activity_words`: sets `action_words`, `ended_words` and `refusal_words`, and has a macro `sentence(name, f)`:
+      what an activity log says about the part's actions, end reasons, errors and events
+    """
 
     def __init__(self, services: Services, options: Any = None) -> None:
         self.services = services
@@ -116,6 +131,21 @@ class Part:
         """Import what is slow to import, before a user waits for it."""
 
     # -- With each request ---------------------------------------------------------------------------------------
+
+    def read_token(self, token: str) -> TokenClaims | None:
+        """Return which session a bearer token (RFC 6750) stands for, or `None` if the token is not one of this part.
+
+        Raises a `NotSignedIn` for a token of this part that is not good. Without a part that reads tokens, the kernel
+        ignores the header `Authorization`.
+        """
+        return None
+
+    def allow_origin(self, request: Request, origin: str) -> bool:
+        """Return whether pages of another origin may send this request, which changes something.
+
+        Raises a `CrossSiteRequest` that says more than the kernel's own refusal would.
+        """
+        return False
 
     def privileges(self, session: Live) -> str:
         """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
@@ -155,6 +185,11 @@ class Part:
         """Hear of every event of this application's requests and commands."""
 
     # -- Maintenance -------------------------------------------------------------------------------------------
+
+    def check_command(self) -> None:
+        """Raise a `BadRequest` if a command that encrypts with this process's secret must not run now. The user's
+        `--force` leaves this out.
+        """
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.
@@ -208,6 +243,19 @@ def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
     return ordered
 
 
+def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings) -> Any:
+    """Return the part's own settings, read from a Flask configuration; `None` if it has none.
+
+    Raises `Misconfigured` for wrong types and every unsafe value.
+    """
+    if part.settings is None:
+        return None
+    options = part.settings(**read(part.settings, config))
+    if hasattr(options, "refuse_unsafe"):
+        options.refuse_unsafe(settings)
+    return options
+
+
 def _class_of(name: str) -> type[Part]:
     module = importlib.import_module(f"{folder.__name__}.{name}")
     classes = [
@@ -231,7 +279,8 @@ def _in_order(classes: Mapping[str, type[Part]]) -> Iterator[type[Part]]:
         if name in path:
             raise Misconfigured(f"The parts {' and '.join(sorted({*path}))} need each other. Merge them.")
         if name not in done:
-            for needed in classes[name].needs:
+            used = (each for each in classes[name].uses if each in classes)
+            for needed in (*classes[name].needs, *used):
                 yield from visit(needed, (*path, name))
             done[name] = classes[name]
             yield classes[name]
@@ -256,6 +305,7 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
 def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
     yield "error code", {each.code for each in part.errors}
+    yield "event", {each.name for each in part.events}
     yield "action", part.actions
     yield "end reason", part.end_reasons
     yield "Redis key", part.redis_keys

@@ -114,10 +114,6 @@ class Settings:
     """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
     """How large a body may be, forms apart, while its request waits for a signature. Larger ones get 413."""
-    token_seconds: int = 5 * MINUTE
-    """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
-    token_audience: str = ""
-    """The `aud` of session tokens, which the services that take them compare; empty is the public origin."""
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
@@ -129,15 +125,9 @@ class Settings:
     """How many sign-ins may come from one address, refused ones included."""
     sign_ins_per_browser: str = "30/minute"
     """The same for one browser."""
-    refreshes_per_address: str = "1200/minute"
-    """How many refreshes of tokens may come from one address."""
 
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
-    activity_days: int = 30
-    """How long activity is kept, in days; three for an account that has not come back on another day."""
-    activity_events: int = 1000
-    """How many events are kept of an account; the site keeps ten times as many."""
 
     metrics_secret: str | None = field(default=None, repr=False)
     """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
@@ -146,8 +136,6 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
-    allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may call this site with a session token. They never get to use its cookies."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -203,7 +191,7 @@ class Settings:
         return next((chain for chain in ours if CHAINS[chain].network == "testnet"), ours[0] if ours else None)
 
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
-        if self.public_origin != _canonical(self.public_origin):
+        if self.public_origin != canonical_origin(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
             raise Misconfigured(
                 f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case "
@@ -240,11 +228,10 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
-        if self.metrics_secret is not None and not _is_random(self.metrics_secret):
+        if self.metrics_secret is not None and not is_random(self.metrics_secret):
             raise Misconfigured(
                 f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
             )
-        self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
         self._refuse_unsafe_nodes()
         self._refuse_unsafe_identity()
@@ -255,16 +242,6 @@ class Settings:
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
-
-    def _refuse_unsafe_origins(self) -> None:
-        for origin in self.allowed_origins:
-            local = self.development and urlsplit(origin).hostname in LOOPBACK
-            if origin != _canonical(origin) or not (local or origin.startswith("https://")):
-                raise Misconfigured(
-                    f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
-                    'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
-                    "in everybody; http:// is for this machine in development only."
-                )
 
     def _refuse_unknown_chains(self) -> None:
         if not self.chains:
@@ -330,20 +307,16 @@ class Settings:
             ("challenge_seconds", 30, DAY),
             ("confirm_seconds", 30, DAY),
             ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
-            ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
-            ("activity_days", 1, 365),
             # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
             ("pregenerated_days", -(-max(getattr(self, f"{kind}absolute_seconds") for kind in KINDS) // DAY), 365),
-            ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("revocation_replicas", 0, 10),
             ("rpc_timeout_ms", 100, 10_000),
             ("contract_check_seconds", MINUTE, DAY),
             ("trusted_proxies", 0, 10),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+            refuse_outside(self, name, least, most)
 
     def _refuse_unsafe_pair(self, idle: str, absolute: str) -> None:
         if getattr(self, idle) > getattr(self, absolute):
@@ -356,6 +329,12 @@ class Settings:
                 )
 
 
+def refuse_outside(settings: object, name: str, least: int, most: int) -> None:
+    """Raise `Misconfigured` if a number of the settings is not between its limits."""
+    if not least <= getattr(settings, name) <= most:
+        raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+
 def read(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a Flask configuration has for the fields of a dataclass: `SESSIONS_CORE_<FIELD>` each, by name.
 
@@ -366,7 +345,7 @@ def read(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(key, config[key], hints[name]) for name, key in keys if key in config}
 
 
-def _canonical(origin: str) -> str | None:
+def canonical_origin(origin: str) -> str | None:
     """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
     try:
         parts = urlsplit(origin)
@@ -421,7 +400,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _secret(name: str, secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    if not isinstance(text, str) or not _is_random(text):
+    if not isinstance(text, str) or not is_random(text):
         raise Misconfigured(
             f"{name} must have at least 32 random characters, and be no placeholder: "
             "who guesses it can make sessions. Make one with: openssl rand -base64 32"
@@ -429,7 +408,7 @@ def _secret(name: str, secret: Any) -> str:
     return text
 
 
-def _is_random(text: str) -> bool:
+def is_random(text: str) -> bool:
     """Whether a secret can be base64, hex or a long passphrase. A closer look would refuse some of those."""
     if len(text) < 32 or len(set(text)) < 8:
         return False

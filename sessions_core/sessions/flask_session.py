@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any, cast
 
@@ -29,8 +29,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
 from .. import events
-from ..errors import RevocationPending, SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
-from ..parts.api.session_tokens import Claims, Tokens
+from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, StoreUnavailable
 from ..settings import Settings
 from . import cookies
 from .repository import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
@@ -41,6 +40,21 @@ logger = logging.getLogger(__name__)
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
 _MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClaims:
+    """Which session a good bearer token stands for.
+
+    `presented` says that a browser made the token to present it to other services: only routes with
+    `accept_presented_token=True` take it. `refusal` is what others raise, and what a token gets that no longer fits
+    its session.
+    """
+
+    account: str
+    handle: str
+    presented: bool
+    refusal: NotSignedIn
 
 
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
@@ -70,7 +84,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
-    claims: Claims | None = None
+    claims: TokenClaims | None = None
+    token_refusal: NotSignedIn | None = None  # why the token of this request is not good
 
     def __init__(
         self,
@@ -165,7 +180,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.update(self, live.record.data)
         self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
         self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
-        self.token = self.claims = None
+        self.token = self.claims = self.token_refusal = None
 
     def move(self, live: Live) -> None:
         """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
@@ -177,6 +192,10 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.live = live
         if live.record.account:
             dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
+
+    def refuse_token(self, refusal: NotSignedIn) -> None:
+        """Note that the token of this request is not good."""
+        self.ended, self.token_refusal = refusal.code, refusal
 
     def lose(self, reason: str) -> None:
         """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
@@ -229,11 +248,12 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
     session_class = WalletSession
 
-    def __init__(self, app: Flask, records: Records, settings: Settings, tokens: Tokens) -> None:
+    def __init__(self, app: Flask, records: Records, settings: Settings) -> None:
         # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
         ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
         self.records = records
-        self.tokens = tokens
+        # Reads a bearer token, and raises a `NotSignedIn` for one that is not good. `None`: no bearer is looked at.
+        self.open_token: Callable[[str], TokenClaims | None] | None = None
         self.settings = settings
         # What the account of a session may do by now, as `Record.privilege` has it; set by the services.
         self.privilege: Callable[[Live], str | None] = lambda live: live.record.privilege
@@ -254,20 +274,21 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
-            token=None if sids else bearer(request),
+            token=None if sids or self.open_token is None else bearer(request),
             reader=partial(self.load, slide="never"),
         )
         if sids and session.sid is None:
             session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
         return session
 
-    def load(self, session: WalletSession, slide: Slide, shown: bool = False) -> None:
+    def load(self, session: WalletSession, slide: Slide, accept_presented: bool = False) -> None:
         """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
 
-        `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
+        `accept_presented` is for routes that take a token which a browser made to present it to other services. May
+        raise `StoreUnavailable`.
         """
         if session.loaded:
-            self._load_again(session, slide, shown)
+            self._load_again(session, slide, accept_presented)
             return
         session.loading = True
         if session.sid is not None:
@@ -280,20 +301,20 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             else:
                 session.fill(found)
         elif session.token is not None:
-            self._load_bearer(session, session.token, slide, shown)
+            self._load_bearer(session, session.token, slide, accept_presented)
         if session.account_live is None:
             session.seed_csrf()
         session.loaded = True
 
-    def _load_again(self, session: WalletSession, slide: Slide, shown: bool) -> None:
+    def _load_again(self, session: WalletSession, slide: Slide, accept_presented: bool) -> None:
         # A hook has had it read before the guard knew what the route needs.
         if session.live is not None and self.records.is_due(session.live, slide):
             self._reload(session, slide)
             if session.live is not None and session.token is None and self._outgrown(session.live):
                 session.lose(ROTATED.reason)
-        elif session.token is not None and session.live is None and shown:
-            session.ended = None
-            self._load_bearer(session, session.token, slide, shown)
+        elif session.token is not None and session.live is None and accept_presented:
+            session.ended = session.token_refusal = None
+            self._load_bearer(session, session.token, slide, accept_presented)
         if session.account_live is None:
             session.seed_csrf()
 
@@ -312,22 +333,25 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
         return True
 
-    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, shown: bool) -> None:
+    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, accept_presented: bool) -> None:
+        assert self.open_token is not None  # noqa: S101  # else `open_session` took no token
         try:
-            claims = self.tokens.open(token)
-        except (TokenInvalid, TokenExpired) as refusal:
-            session.ended = refusal.code
+            claims = self.open_token(token)
+        except NotSignedIn as refusal:
+            session.refuse_token(refusal)
             return
-        if claims.gen is None and not shown:
+        if claims is None:
+            return  # a bearer that no part knows is none of ours
+        if claims.presented and not accept_presented:
             # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
             # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
-            session.ended = TokenInvalid.code
+            session.refuse_token(claims.refusal)
             return
-        found = self.records.load_handle(account_tag(claims.sub), claims.sid, slide)
+        found = self.records.load_handle(account_tag(claims.account), claims.handle, slide)
         if isinstance(found, Ended):
-            session.ended, session.ended_handle = found.reason, claims.sid
-        elif found.record.account != claims.sub:
-            session.ended = TokenInvalid.code
+            session.ended, session.ended_handle = found.reason, claims.handle
+        elif found.record.account != claims.account:
+            session.refuse_token(claims.refusal)
         else:
             session.fill(found)
             session.claims = claims

@@ -96,7 +96,7 @@ class _Limits(NamedTuple):
 
 
 class RateLimits:
-    """Counts `challenges`, `sign_ins` and `refreshes`."""
+    """Counts `challenges`, `sign_ins`, and what parts add."""
 
     def __init__(self, link: Link, settings: Settings) -> None:
         self._strategy = FixedWindowRateLimiter(Counters(link, f"{settings.redis_prefix}limit:"))
@@ -112,8 +112,14 @@ class RateLimits:
                 _parse("sign_ins_per_address", settings.sign_ins_per_address),
                 _parse("sign_ins_per_browser", settings.sign_ins_per_browser),
             ),
-            "refreshes": _Limits(_parse("refreshes_per_address", settings.refreshes_per_address), []),
         }
+
+    def add(self, name: str, setting: str, per_address: str) -> None:
+        """Count something more, by address: at most what `per_address` says, the value of `setting`.
+
+        Raises `Misconfigured` for a text that is no limit.
+        """
+        self._limits[name] = _Limits(_parse(setting, per_address), [])
 
     def spend(self, name: str, address: str, browser: str | None) -> None:
         """Count a request from an IP address and, if it brought one, a pre-sign-in cookie.

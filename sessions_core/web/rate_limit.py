@@ -9,7 +9,7 @@ from .services import services
 
 
 def spend(name: str) -> None:
-    """Count this request as one of `challenges`, `sign_ins` or `refreshes`; raise `RateLimited` for one too many.
+    """Count this request as one of those that `RateLimits` knows by this name; raise `RateLimited` for one too many.
 
     The address is that of the connection. Proxies are believed only as far as `trusted_proxies` says.
     """

@@ -102,23 +102,6 @@ class SessionState(Struct, kw_only=True):
     verification_level: str | UnsetType | None = UNSET
 
 
-class SessionToken(Struct, kw_only=True):
-    """A JWT (RFC 9068) to send as the bearer."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-
-
-class TokenSession(SessionState, kw_only=True):
-    """A session of a client without cookies: its state, its token, and the refresh token for the next one."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-    refresh_token: Annotated[str, Meta(description="Good for one use.")]
-
-
 class SessionRow(Struct, kw_only=True):
     """One session in the list of an account's."""
 
@@ -177,24 +160,6 @@ class Ready(Struct):
 
     ready: Literal[True]
     trouble: str | UnsetType = UNSET
-
-
-class PublicKey(Struct):
-    """One of the keys that sign session tokens (RFC 7517)."""
-
-    kid: str
-    kty: Literal["EC"]
-    crv: Literal["P-256"]
-    x: str
-    y: str
-    alg: Literal["ES256"]
-    use: Literal["sig"]
-
-
-class PublicKeys(Struct):
-    """The keys that sign session tokens, oldest first (RFC 7517)."""
-
-    keys: list[PublicKey]
 
 
 class Problem(Struct, kw_only=True):

@@ -11,12 +11,8 @@ from flask import Flask, current_app
 
 from ..access.actions import Actions
 from ..access.policy import Policy
-from ..errors import SessionsError
-from ..part import MenuEntry, Part
-from ..parts.activity.activity_log import Audit
-from ..parts.api.refresh_tokens import Refresh
-from ..parts.api.session_tokens import Tokens
-from ..parts.api.signing_keys import SigningKeys
+from ..errors import ENDINGS, SessionsError
+from ..part import MenuEntry, Part, folder
 from ..parts.contract_wallets.contracts import Contracts
 from ..parts.linked_wallets.linked_accounts import People
 from ..parts.linked_wallets.user import Pointer
@@ -25,7 +21,7 @@ from ..parts.operations.session_count import Census
 from ..parts.roles.account_status import MEMBER, Standing
 from ..parts.roles.roles import Directory
 from ..parts.trial_wallets.key_shares import Shares
-from ..sessions.flask_session import SessionStore
+from ..sessions.flask_session import SessionStore, TokenClaims
 from ..sessions.lifecycle import Lifecycle
 from ..sessions.repository import Live, Records
 from ..sessions.sweeper import Janitor
@@ -33,6 +29,7 @@ from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
 from ..sign_in.rate_limits import RateLimits
+from ..storage.connection import Link
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
 
@@ -48,19 +45,17 @@ class Services:
     """One object per application."""
 
     settings: Settings
+    link: Link
+    keys: KeyRing
     records: Records
     store: SessionStore
     lifecycle: Lifecycle
-    tokens: Tokens
-    refresh: Refresh
-    signing_keys: SigningKeys
     challenges: Challenges
     contracts: Contracts
     directory: Directory
     people: People
     janitor: Janitor
     shares: Shares
-    audit: Audit
     servers: Servers
     census: Census
     readiness: Readiness
@@ -95,6 +90,20 @@ class Services:
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
         return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
+
+    def end_reasons(self) -> dict[str, str]:
+        """Return why sessions end: each reason of the kernel and the loaded parts → what it means."""
+        return ENDINGS | {reason: said for each in self.parts.values() for reason, said in each.end_reasons.items()}
+
+    def can_raise(self, error: type[SessionsError]) -> bool:
+        """Whether an error is the kernel's, the application's, or of a part that is loaded."""
+        of_part = error.__module__.startswith(f"{folder.__name__}.")
+        return not of_part or any(error in each.errors for each in self.parts.values())
+
+    def open_token(self, token: str) -> TokenClaims | None:
+        """Return which session a bearer token stands for, by the first part that knows it."""
+        found = (read(token) for read in self.hooks("read_token"))
+        return next((claims for claims in found if claims is not None), None)
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""

@@ -11,7 +11,7 @@ from ..access import policy
 from ..errors import ChallengeUsed
 from ..parts.trial_wallets import cookie
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CSRF_KEY, Family, Live, Record
+from ..sessions.repository import CSRF_KEY, Live, Record
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import rate_limit, request_client
@@ -30,17 +30,26 @@ class Wanted:
     remember: bool = False
 
 
-def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None) -> Live:
+def enter(
+    message: str,
+    challenge: str,
+    signature: str,
+    wanted: Wanted,
+    *,
+    cookies: bool = True,
+    prepare: Callable[[Record], None] | None = None,
+) -> Live:
     """Verify a signed text and start the session of its account.
 
-    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
-    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
-    may be spent.
+    With `cookies` the session is for this browser, and replaces the one that this browser had; without, it is for a
+    program, and so is the challenge that it takes. `prepare` adds to the record before it is stored.
+
+    Raises `RateLimited`, `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`. Nothing has
+    begun then, but the nonce may be spent.
     """
     rate_limit.spend("sign_ins")
     ours, current = services(), wallet_session()
-    binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
+    binding, purpose = (current.browser, SIGN_IN) if cookies else (None, API)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
@@ -50,25 +59,26 @@ def enter(message: str, challenge: str, signature: str, wanted: Wanted, family: 
     session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    def prepare(record: Record) -> None:
+    def add_from_parts(record: Record) -> None:
         for add in ours.hooks("on_sign_in"):
-            add(signed, record, family is None)
+            add(signed, record, cookies)
+        if prepare is not None:
+            prepare(record)
 
     live = ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
         remember=wanted.remember,
-        data=None if family else _carried_over(current),
-        replacing=None if family else current.live,
+        data=_carried_over(current) if cookies else None,
+        replacing=current.live if cookies else None,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
         client=request_client.current(),
-        browser=None if family else current.browser,
-        family=family,
-        prepare=prepare,
+        browser=current.browser if cookies else None,
+        prepare=add_from_parts,
         # Not by the name that the page gave the wallet: any page can give any name.
-        pregenerated=family is None and cookie.names(account) and ours.shares.holds(account),
+        pregenerated=cookies and cookie.names(account) and ours.shares.holds(account),
     )
     # As with a session that is read: the answer, and a token, say who it is and what it may do.
     live.standing, live.pointer = standing, pointer

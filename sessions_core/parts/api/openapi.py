@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flask import Flask, current_app
+from flask import Blueprint, Flask, current_app
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
@@ -22,9 +22,11 @@ from ...errors import SessionsError
 from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
-from ...web.pages import pages
 from ...web.schemas import Failure, as_json
-from ...web.services import EXTENSION, Services
+from ...web.services import EXTENSION, Services, services
+from . import Api
+from .schemas import PublicKey, PublicKeys
+from .signing_keys import AHEAD
 
 _CACHE = "wallet_sessions_openapi"
 _REF = "#/components/schemas/{name}"
@@ -32,6 +34,8 @@ _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
 _JSON = "application/json"
 
 Json = dict[str, Any]
+
+documents = Blueprint("sessions_api", __name__)
 
 
 class Document(msgspec.Struct):
@@ -44,7 +48,20 @@ class Document(msgspec.Struct):
     components: Json
 
 
-@pages.get("/api/openapi.json")
+@documents.get("/.well-known/jwks.json")
+@sessionless
+@operation(errors.StoreUnavailable, bare=True)
+def jwks() -> PublicKeys | Response:
+    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
+    signing with it, they may be kept.
+    """
+    keys = services().part(Api).signing_keys.public()
+    response = as_json(PublicKeys([PublicKey(**key) for key in keys]))
+    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
+    return response
+
+
+@documents.get("/api/openapi.json")
 @sessionless
 @operation(bare=True)
 def openapi() -> Document | Response:
@@ -108,8 +125,9 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    for status, refusals in _by_status(_refusals(access, told, method)).items():
-        found["responses"][str(status)] = _refused(status, refusals, schema_of)
+    ours: Services = app.extensions[EXTENSION]
+    for status, refusals in _by_status(filter(ours.can_raise, _refusals(access, told, method))).items():
+        found["responses"][str(status)] = _refused(status, refusals, schema_of, ours.end_reasons())
     return found
 
 
@@ -231,12 +249,14 @@ def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[S
     return found
 
 
-def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json]) -> Json:
+def _refused(
+    status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json], end_reasons: dict[str, str]
+) -> Json:
     said = [f"- `{each.code}`: {each.message}" for each in refusals]
     answer: Json = {}
     if status == errors.NotSignedIn.status:
         said += ["", "`reason` says why:", ""]
-        said += [f"- `{reason}`: {sentence}" for reason, sentence in errors.ENDINGS.items()]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.items()]
         answer["headers"] = {
             "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }

@@ -22,9 +22,17 @@ import re
 import secrets
 from typing import NamedTuple, NoReturn
 
+import msgspec
+
 from ... import events
-from ...errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
-from ...sessions.repository import GRACE, ROTATED, Ended, Family, Live, Records
+from ...errors import SessionExpired, SessionInvalid, StoreUnavailable
+from ...sessions.flask_session import WalletSession
+from ...sessions.repository import GRACE, ROTATED, Ended, Family, Live, Record, Records
+from ...web.guards import amend_if_writable
+from ...web.services import Services
+from .errors import TokenInvalid
+from .events import TokenRefreshed, TokenReused
+from .session_tokens import SessionTokenClaims
 
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
@@ -81,7 +89,7 @@ class Refresh:
                 live.record.family = family.moved_on(presented, _hash(successor), live.now)
                 if self._records.save(live, when_full=True) != "saved":
                     continue  # another request was first, or the session has ended: look again
-                events.publish(events.TokenRefreshed(handle=live.record.handle, account=live.record.account))
+                events.publish(TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
@@ -110,8 +118,29 @@ class Refresh:
     def _end(self, live: Live) -> NoReturn:
         # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
         if self._records.revoke(live, "token_reused"):
-            events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
+            events.publish(TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason="token_reused")
+
+
+def note_use(services: Services, session: WalletSession) -> None:
+    """Note that a client has used the session token that came with the newest refresh token.
+
+    So the answer that both were in was not lost. One write for each refresh.
+    """
+    live, claims = session.account_live, session.claims
+    family = live.record.family if live is not None else None
+    if family is None or not isinstance(claims, SessionTokenClaims):
+        return
+    generation = claims.payload.gen
+    if family.used or family.generation != generation:
+        return
+
+    def use(record: Record) -> None:
+        if record.family is not None and record.family.generation == generation:
+            record.family = msgspec.structs.replace(record.family, used=True)
+
+    # Without Redis's writes there is no refresh either: the next request notes it.
+    amend_if_writable(services, session, use)
 
 
 def _alive(found: Live | Ended) -> Live:

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, KeyParameters
 from ... import events
 from ...errors import StoreUnavailable
 from ...sessions.repository import Records
-from ...settings import DAY, MINUTE, Settings
+from ...settings import DAY, MINUTE
 from ...storage import scripts
 from ...storage.connection import Link
 from ...storage.encryption import KeyRing, Unsealable
@@ -35,14 +35,17 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class SigningKeys:
-    """Reads the keys, makes the first and the next; raises `StoreUnavailable` when Redis does not answer."""
+    """Reads the keys, makes the first and the next; raises `StoreUnavailable` when Redis does not answer.
 
-    def __init__(self, link: Link, ring: KeyRing, records: Records, settings: Settings) -> None:
+    `token_seconds` is how long tokens live that the keys sign.
+    """
+
+    def __init__(self, link: Link, ring: KeyRing, records: Records, redis_prefix: str, token_seconds: int) -> None:
         self._link = link
         self._ring = ring
         self._records = records
-        self._name = f"{settings.redis_prefix}{{signing}}:keys"
-        self._tokens_live = settings.token_seconds * 1000
+        self._name = f"{redis_prefix}{{signing}}:keys"
+        self._tokens_live = token_seconds * 1000
         self._read_at = float("-inf")
         self._signer: ECKey | None = None
         self._by_id: dict[str, ECKey] = {}

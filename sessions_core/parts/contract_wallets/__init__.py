@@ -21,6 +21,7 @@ class ContractWallets(Part):
     """Sign-in by smart-contract wallets on EVM chains."""
 
     needs = ("ethereum",)
+    slots = {"activity_words": "sessions/_activity_contract_wallets.html"}
     contracts: Contracts
 
     def setup(self, app: Flask) -> None:

@@ -9,6 +9,7 @@ from ...part import Part
 class Devices(Part):
     """The list of a user's sessions: name them, end them, hear of new ones."""
 
+    slots = {"activity_words": "sessions/_activity_devices.html"}
     actions = {
         "session.revoke": Action("End the session {handle}."),
         "session.revoke_others": Action("End all other sessions of this account and of those linked to it."),

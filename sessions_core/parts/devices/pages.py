@@ -32,13 +32,13 @@ from ...web.guards import (
     signed_in,
     wallet_session,
 )
+from ...web.json_routes import api, current_state
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session, pages
 from ...web.schemas import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
 from ...web.services import services
 from ...web.session_view import SessionView
 from ...web.sign_in import display_name
-from ..api.routes import api, current_state
 from .recent_sign_ins import KEPT
 
 logger = logging.getLogger(__name__)

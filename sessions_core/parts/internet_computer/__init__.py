@@ -10,4 +10,5 @@ class InternetComputer(Part):
     """Sign-in by self-authenticating principals, Internet Identity included."""
 
     libraries = {"nacl": "pynacl>=1.6.2"}
+    slots = {"activity_words": "sessions/_activity_internet_computer.html"}
     verifiers = (Verifier(),)

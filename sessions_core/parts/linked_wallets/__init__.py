@@ -9,6 +9,7 @@ from ...part import Part
 class LinkedWallets(Part):
     """Several accounts of one user."""
 
+    slots = {"activity_words": "sessions/_activity_linked_wallets.html"}
     actions = {
         "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
         "wallet.link": Action("Link {account} to this account: whoever holds either is the same person here."),

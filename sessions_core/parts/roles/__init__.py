@@ -10,6 +10,7 @@ class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
 
     needs = ("devices",)
+    slots = {"activity_words": "sessions/_activity_roles.html"}
     actions = {
         "write:therapy_notes": Action("Write a therapy note."),
         "admin.open": Action("Open the administration of this site."),

@@ -1,4 +1,4 @@
-"""Administration: accounts, roles, verification, sessions, and what happened on the site.
+"""Administration: accounts, roles, verification, sessions.
 
 Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes a signature of its
 own that names it. So neither a stolen cookie nor an unlocked screen changes anybody's rights.
@@ -17,7 +17,6 @@ from ...sign_in.accounts import Account
 from ...web.guards import ensure_fresh, fresh_required, requires, wallet_session
 from ...web.pages import clear_browser, own_session, pages
 from ...web.services import services
-from ..activity.pages import as_csv, as_json, page_of_entries
 from ..devices.pages import PER_PAGE, page_of, sessions_of
 
 _OPEN = (15 * 60, "admin.open")
@@ -157,30 +156,6 @@ def admin_everybody_post() -> ResponseReturnValue:
     """Sign everybody out, whoever asked for it included."""
     services().lifecycle.revoke_everybody()
     return _signed_out()
-
-
-@pages.get("/admin/activity")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity() -> ResponseReturnValue:
-    """Show what happened on the site, newest first."""
-    return page_of_entries("sessions/admin_activity.html", services().audit.site)
-
-
-@pages.get("/admin/activity.csv")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity_csv() -> ResponseReturnValue:
-    """Download all that is kept of the site, as CSV."""
-    return as_csv(services().audit.iterate(None), "site-activity")
-
-
-@pages.get("/admin/activity.json")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity_json() -> ResponseReturnValue:
-    """Download all that is kept of the site, as JSON."""
-    return as_json(services().audit.iterate(None), "site-activity")
 
 
 def _account(text: str) -> Account:

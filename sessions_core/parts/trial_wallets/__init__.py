@@ -10,6 +10,7 @@ class TrialWallets(Part):
     """Try the site with a wallet that is made for the visitor."""
 
     needs = ("ethereum",)
+    slots = {"activity_words": "sessions/_activity_trial_wallets.html"}
     actions = {
         "wallet.export": Action("Show the private key of this wallet in this browser."),
         "wallet.delete": Action("Delete this wallet: its key is lost for good."),

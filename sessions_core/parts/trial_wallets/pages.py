@@ -29,12 +29,12 @@ from ...sign_in.accounts import Account
 from ...sign_in.challenges import CONFIRM, SIGN_IN
 from ...web import confirmations, rate_limit
 from ...web.guards import ensure_fresh, public, refusal, requires, wallet_session
+from ...web.json_routes import api
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session, pages
 from ...web.schemas import WalletGone, WalletMade, WalletSignature, success
 from ...web.services import Services, services
 from ...web.session_view import SessionView
-from ..api.routes import api
 from . import cookie
 
 _SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)

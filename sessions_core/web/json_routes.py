@@ -1,0 +1,182 @@
+"""The JSON routes that the kernel's own pages need, under /api/auth."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Literal
+
+import msgspec
+from flask import Blueprint, redirect, request, url_for
+from flask_wtf.csrf import generate_csrf
+from msgspec import Meta
+from werkzeug.wrappers import Response
+
+from ..access.policy import OWN_WALLETS
+from ..errors import (
+    AccountKeyless,
+    AccountMalformed,
+    BodyMalformed,
+    ChainUnsupported,
+    ConfirmationMalformed,
+    CsrfFailed,
+    KeyMalformed,
+    LinkRefused,
+    NotSignedIn,
+    PermissionDenied,
+    RateLimited,
+    SignOutIncomplete,
+    family,
+)
+from ..sessions import user_agent
+from ..sessions.repository import Ended
+from ..sign_in import verifiers
+from . import confirmations, csrf, rate_limit
+from .error_handlers import wants_json
+from .guards import ensure_permitted, public, refusal, session_view, signed_in, wallet_session
+from .operation import operation
+from .pages import clear_browser, end_session
+from .schemas import AccountFound, Challenge, SessionState, SignedOut, success
+from .services import services
+from .session_view import SessionView, iso
+from .sign_in import refuse_type
+
+api = Blueprint("sessions_json", __name__, url_prefix="/api/auth")
+
+_Word = Annotated[str, Meta(max_length=64)]
+_Account = Annotated[
+    str,
+    Meta(
+        description="CAIP-10; the address in any spelling that its chain has.",
+        examples=["eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"],
+    ),
+]
+
+
+class ChallengeRequest(msgspec.Struct):
+    """An account to sign in with, or with `purpose` "link" to link to the one of this session; or the `request` of a
+    403 `step_up_required` to confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    not have is refused before anything is signed.
+    """
+
+    account: _Account | None = None
+    purpose: Literal["sign-in", "link"] = "sign-in"
+    request: str | None = None
+    session_type: _Word = ""
+
+
+class AccountRequest(msgspec.Struct):
+    """A chain (CAIP-2), and a public key in the encoding of that chain."""
+
+    chain: Annotated[str, Meta(examples=["icp:737ba355e855bd4b61279056603e0550"])]
+    public_key: str
+
+
+@api.post("/challenges")
+@public(slides=False, csrf=False)
+@operation(
+    RateLimited,
+    *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
+    *family(NotSignedIn),
+    *family(LinkRefused),
+    PermissionDenied,
+    status=201,
+)
+def create_challenge(body: ChallengeRequest) -> Challenge:
+    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
+    rate_limit.spend("challenges")
+    ours, current = services(), wallet_session()
+    if body.request is not None:
+        view = session_view()
+        if view is None:
+            raise refusal(current)
+        pending = confirmations.from_token(ours, current, body.request)
+        issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+    elif body.account is not None and body.purpose == "link":
+        view = session_view()
+        if view is None:
+            raise refusal(current)
+        ensure_permitted(OWN_WALLETS)
+        statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
+        issued = ours.challenges.issue_link(body.account, statement, view.handle)
+        ours.people.admit(issued.account, view.person)
+    elif body.account is not None:
+        issued = ours.challenges.issue(body.account, current.browser)
+        refuse_type(body.session_type, lambda: issued.account)
+    else:
+        raise BodyMalformed("neither account nor request")
+    _warm_up(issued.account.namespace)
+    expires_at = iso(datetime.fromtimestamp(issued.expires_at, UTC))
+    return Challenge(str(issued.account), issued.message, issued.challenge, expires_at)
+
+
+@api.post("/accounts")
+@public(slides=False, csrf=False)
+@operation(ChainUnsupported, KeyMalformed)
+def find_account(body: AccountRequest) -> AccountFound:
+    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
+    if body.chain not in services().settings.chains:
+        raise ChainUnsupported(body.chain)
+    return AccountFound(str(verifiers.account_of_key(body.chain, body.public_key)))
+
+
+@api.get("/sessions/validate")
+@signed_in(slides=False, accept_presented_token=True)
+@operation()
+def validate() -> SessionState:
+    """Say until when this session lives. Asking is no activity."""
+    return current_state()
+
+
+@api.post("/sessions/keep-alive")
+@signed_in(slides=False)
+@operation()
+def keep_alive() -> SessionState | Response:
+    """Start the idle clock again. A form without script is sent back to the page it came from."""
+    ours, current = services(), wallet_session()
+    assert current.live is not None  # noqa: S101  # signed_in saw to it
+    renewed = ours.lifecycle.renew(current.live)
+    if isinstance(renewed, Ended):
+        current.lose(renewed.reason)
+        raise refusal(current)
+    current.move(renewed)
+    if not wants_json():
+        return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+    return current_state()
+
+
+@api.post("/sessions/logout")
+@public(slides=False, csrf=False)
+@operation(CsrfFailed, SignOutIncomplete)
+def logout() -> SignedOut | Response:
+    """Revoke the session of this cookie. Signing out twice is fine. A session that is alive takes its CSRF token."""
+    end_session()
+    return signed_out_answer()
+
+
+def signed_out_answer() -> Response:
+    """Return the answer to a sign-out, which takes our cookies from the browser."""
+    return clear_browser(success(SignedOut(True)), "signed_out")
+
+
+def current_state() -> SessionState:
+    """Return what a client is told of the session of this request, as it is by now."""
+    live = wallet_session().account_live
+    assert live is not None  # noqa: S101  # the guard saw to it
+    state = SessionView(live, services()).as_state()
+    if wallet_session().claims is None:
+        # With the token of this session's id, so that the forms of a tab work again after another tab made the id
+        # change.
+        state.csrf_token = generate_csrf()
+    return state
+
+
+@cache
+def _warm_up(namespace: str) -> None:
+    # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    def warm() -> None:
+        verifiers.warm(namespace)
+        user_agent.warm()
+
+    threading.Thread(target=warm, daemon=True).start()
