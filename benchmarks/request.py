@@ -21,6 +21,7 @@ from redis import Redis
 from werkzeug.test import EnvironBuilder
 
 from sessions_core import WalletSessions, signed_in
+from sessions_core.parts.api import Api
 from sessions_core.sign_in import accounts
 from sessions_core.storage import embedded
 
@@ -107,9 +108,9 @@ def ours(url: str) -> tuple[Request, Request]:
     services: Any = app.extensions["wallet_sessions"]
     account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
     live = services.lifecycle.start(account, services.policy.standard)
-    family, *_ = services.refresh.start()
+    family, *_ = services.part(Api).refresh.start()
     bearer = services.lifecycle.start(account, services.policy.standard, family=family)
-    token = services.tokens.issue(
+    token = services.part(Api).tokens.issue(
         bearer, session_type="standard", network="mainnet", role="member", permissions=["transact", "sign"]
     )
     return (

@@ -572,15 +572,6 @@ class RevocationPending(SessionsError):
     )
 
 
-class NotReady(SessionsError):
-    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
-
-    code = "not_ready"
-    status = 503
-    title = "Not ready"
-    message = "This server can't take requests right now. Try again in a few seconds, or another server."
-
-
 def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
     """Yield a class and all that refine it."""
     yield root

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
-from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
@@ -24,10 +23,6 @@ from .part import Part
 from .parts.contract_wallets.contracts import Contracts
 from .parts.internet_computer import canisters
 from .parts.linked_wallets.linked_accounts import People
-from .parts.operations import metrics
-from .parts.operations.health import AnyHost
-from .parts.operations.readiness import Readiness
-from .parts.operations.session_count import Census
 from .parts.roles.roles import Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
@@ -41,9 +36,8 @@ from .sign_in.rate_limits import RateLimits
 from .storage import embedded, secret_file
 from .storage.connection import Link
 from .storage.encryption import KeyRing
-from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
-from .storage.server_processes import Servers
-from .web import assets, cli, csrf, error_handlers, guards, logs, session_view
+from .storage.shared_secret import refuse_other_secret
+from .web import assets, cli, csrf, error_handlers, guards, session_view
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.proxies import Proxies
 from .web.request_body import WholeBodies
@@ -112,31 +106,15 @@ class WalletSessions:
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         _refuse_slow_signing(settings)
-        logs.set_up(app, settings)
         url = settings.redis_url or _private_redis(app)
-        link = Link(
-            url,
-            settings.redis_timeout_ms / 1000,
-            observe=metrics.redis_seconds.observe,
-            replicas=settings.revocation_replicas,
-        )
-        if not settings.development:
-            refuse_unsafe_server(link, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
-            if settings.redis_check and link.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(link)
+        link = Link(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         records = Records(link, keys, settings)
         store = SessionStore(app, records, settings)
         janitor = Janitor(link, keys, records)
         contracts = Contracts(settings)
-        _configure(app, settings, store)
-        _csrf(app, settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, actions)
-        servers = Servers(link, keys, settings)
-        if not settings.development and not _is_command():  # in development each secret has a Redis of its own
-            servers.start()
         services = Services(
             settings=settings,
             link=link,
@@ -150,9 +128,6 @@ class WalletSessions:
             people=People(link, keys, records, settings),
             janitor=janitor,
             shares=Shares(link, keys, records, settings),
-            servers=servers,
-            census=Census(link, janitor, settings),
-            readiness=Readiness(link, keys, settings),
             rate_limits=RateLimits(link, settings),
             policy=policy,
             actions=actions,
@@ -161,13 +136,16 @@ class WalletSessions:
             role_for=self._role_for,
         )
         services.install(app)
-        for each in parts:
-            services.parts[each.name] = each(services, options[each.name])
-            services.parts[each.name].setup(app)
+        services.parts.update({each.name: each(services, options[each.name]) for each in parts})
+        for loaded in services.parts.values():
+            loaded.setup(app)
+        _configure(app, settings, store)
+        _csrf(app, settings)
+        if not settings.development:
+            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)
-        events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
         app.url_map.converters["session_handle"] = devices.HandleConverter
         guards.demand_declarations(app)
         app.before_request(guards.guard)
@@ -178,7 +156,7 @@ class WalletSessions:
             _register(app, services, loaded)
         error_handlers.register(app)
         _templates(app, services)
-        answers: Callable[..., Any] = AnyHost(WholeBodies(app.wsgi_app), settings)
+        answers: Callable[..., Any] = WholeBodies(app.wsgi_app)
         for wrap in services.hooks("wsgi"):
             answers = wrap(answers)
         answers = SecurityHeaders(answers, settings)
@@ -211,12 +189,6 @@ def _add_command(app: Flask, command: click.Command) -> None:
             group.add_command(each)
     else:
         app.cli.add_command(command)
-
-
-def _is_command() -> bool:
-    # `flask sessions sweep` and the like; `flask run` is a server.
-    context = click.get_current_context(silent=True)
-    return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
 
 
 def _refuse_slow_signing(settings: Settings) -> None:

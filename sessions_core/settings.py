@@ -85,8 +85,6 @@ class Settings:
     """How long one answer of Redis may take, in milliseconds."""
     revocation_replicas: int = 0
     """How many replicas must confirm that sessions have ended before an answer says so (WAIT); 0 asks none."""
-    redis_check: bool = True
-    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right."""
 
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
@@ -128,9 +126,6 @@ class Settings:
 
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
-
-    metrics_secret: str | None = field(default=None, repr=False)
-    """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
@@ -227,10 +222,6 @@ class Settings:
         if self.redis_url is None and not self.development:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
-            )
-        if self.metrics_secret is not None and not is_random(self.metrics_secret):
-            raise Misconfigured(
-                f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
             )
         self._refuse_unknown_chains()
         self._refuse_unsafe_nodes()

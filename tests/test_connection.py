@@ -19,10 +19,10 @@ from redis import Redis
 
 from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
+from sessions_core.parts.operations.server_checks import refuse_unsafe_server
 from sessions_core.sessions.repository import Records
 from sessions_core.storage import connection
 from sessions_core.storage.connection import Breaker, Link, Script
-from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet

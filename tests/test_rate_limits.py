@@ -112,9 +112,8 @@ def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: Link, redis: Red
 
 
 def test_each_rate_limit_counts_separately(link: Link) -> None:
-    limits = of(
-        link, challenges_per_address="1/minute", sign_ins_per_address="1/minute", refreshes_per_address="1/minute"
-    )
+    limits = of(link, challenges_per_address="1/minute", sign_ins_per_address="1/minute")
+    limits.add("refreshes", "refreshes_per_address", "1/minute")
     for name in ("challenges", "sign_ins", "refreshes"):
         assert not refused(limits, name=name)
         assert refused(limits, name=name)

@@ -15,10 +15,11 @@ from redis import Redis
 import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
+from sessions_core.parts.operations.server_checks import PROBE, refuse_unsafe_server
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import Link
 from sessions_core.storage.encryption import KeyRing
-from sessions_core.storage.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
+from sessions_core.storage.shared_secret import refuse_other_secret
 
 from .constants import ANOTHER, PRODUCTION, SECRET
 from .servers import Server, free_port, running, with_rights

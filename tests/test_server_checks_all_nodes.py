@@ -12,11 +12,11 @@ from redis import Redis
 
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
+from sessions_core.parts.operations.server_checks import refuse_unsafe_server, trouble_anywhere
 from sessions_core.settings import Settings
 from sessions_core.storage import embedded
 from sessions_core.storage.connection import Link
 from sessions_core.storage.encryption import KeyRing
-from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere
 
 from .constants import SECRET
 from .servers import Server, free_port, running

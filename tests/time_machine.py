@@ -16,6 +16,7 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.api import Api
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.operations.readiness import Readiness
@@ -62,7 +63,7 @@ class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
         services: Services = app.extensions["wallet_sessions"]
         self._records = services.records
-        self._signing_keys = services.signing_keys
+        self._signing_keys = services.part(Api).signing_keys
         self._redis = redis
         self._clock = clock
 

@@ -31,8 +31,8 @@ from ..settings import Settings
 from ..storage import scripts
 from ..storage.connection import Link, Script, slot_is_moving
 from ..storage.encryption import KeyRing, Unsealable
+from ..storage.redis_errors import takes_no_writes
 from ..storage.replies import items, number, pairs
-from ..storage.server_checks import takes_no_writes
 from . import session_data
 
 logger = logging.getLogger(__name__)

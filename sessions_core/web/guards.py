@@ -44,7 +44,7 @@ from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
 from ..sessions.repository import Record, Slide
 from ..sign_in.accounts import Account
-from ..storage.server_checks import trouble_of
+from ..storage.redis_errors import trouble_of
 from . import confirmations, csrf, request_client
 from .checks import checks_of
 from .services import EXTENSION, Services, services
@@ -390,7 +390,6 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.accept_presented_token)
-        ours.servers.note()
         _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)

@@ -147,21 +147,6 @@ class SignedOut(Struct):
     signed_out: Literal[True]
 
 
-class Alive(Struct):
-    """The process answers."""
-
-    alive: Literal[True]
-
-
-class Ready(Struct):
-    """The process can take requests. `trouble` says what is wrong all the same: "redis_partial" is that the sessions
-    of part of the accounts are out of reach.
-    """
-
-    ready: Literal[True]
-    trouble: str | UnsetType = UNSET
-
-
 class Problem(Struct, kw_only=True):
     """Why a request was refused. `message` is a sentence for people, `request_id` finds it in the log.
 

@@ -9,15 +9,14 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app
 
+from .. import parts as folder
 from ..access.actions import Actions
 from ..access.policy import Policy
 from ..errors import ENDINGS, SessionsError
-from ..part import MenuEntry, Part, folder
+from ..part import MenuEntry, Part
 from ..parts.contract_wallets.contracts import Contracts
 from ..parts.linked_wallets.linked_accounts import People
 from ..parts.linked_wallets.user import Pointer
-from ..parts.operations.readiness import Readiness
-from ..parts.operations.session_count import Census
 from ..parts.roles.account_status import MEMBER, Standing
 from ..parts.roles.roles import Directory
 from ..parts.trial_wallets.key_shares import Shares
@@ -31,7 +30,6 @@ from ..sign_in.challenges import Challenges
 from ..sign_in.rate_limits import RateLimits
 from ..storage.connection import Link
 from ..storage.encryption import KeyRing
-from ..storage.server_processes import Servers
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +54,6 @@ class Services:
     people: People
     janitor: Janitor
     shares: Shares
-    servers: Servers
-    census: Census
-    readiness: Readiness
     rate_limits: RateLimits
     policy: Policy
     actions: Actions

@@ -35,7 +35,7 @@ _JSON = "application/json"
 
 Json = dict[str, Any]
 
-documents = Blueprint("sessions_api", __name__)
+documents = Blueprint("sessions_api", __name__, template_folder="templates")
 
 
 class Document(msgspec.Struct):

@@ -8,7 +8,7 @@ a new time series, and no series may tell who somebody is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -20,10 +20,17 @@ from ...errors import catalogue
 from ...sign_in.accounts import CHAINS
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-REASONS = (
-    *("signed_out", "revoked", "replaced", "limit", "wallet_revoked", "wallet_changed", "wallet_unlinked"),
-    *("share_gone", "token_reused"),
-)
+REASONS = {
+    "signed_out",
+    "revoked",
+    "replaced",
+    "limit",
+    "wallet_changed",
+    "wallet_revoked",
+    "wallet_unlinked",
+    "share_gone",
+}
+"""Why single sessions end; `expect` adds those of parts."""
 SCOPES = ("others", "all", "everybody")
 
 _OTHER = "other"
@@ -36,13 +43,18 @@ revocations = Counter(
 refusals = Counter("wallet_refusals", "Refused requests, sign-ins and confirmations by code.", ["code"])
 redis_seconds = Histogram("wallet_redis_seconds", "How long Redis took, failures included.", buckets=_BUCKETS)
 
-# A series that begins with its first event hides that event from rate().
-for _reason in (*REASONS, *SCOPES):
-    revocations.labels(_reason)
+
+def expect(reasons: Iterable[str]) -> None:
+    """Begin a series for each reason why sessions end: one that begins with its first event hides that event from
+    rate().
+    """
+    REASONS.update(reasons)
+    for reason in (*REASONS, *SCOPES):
+        revocations.labels(reason)
 
 
-def count(event: events.Event, **_: object) -> None:
-    """Count an event; connected to `events.happened`."""
+def count(event: events.Event) -> None:
+    """Count an event."""
     if isinstance(event, events.SessionCreated):
         sign_ins.labels(_chain(event.account), "success").inc()
     elif isinstance(event, events.SignInFailed):

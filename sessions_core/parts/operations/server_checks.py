@@ -1,5 +1,4 @@
-"""Checks of the Redis servers, at start and at `/readyz`: do they keep what they are told, may we use every command,
-and do all applications under this prefix have the same secret. Also: in one word why Redis refused something.
+"""Checks of the Redis servers, at start and at `/readyz`: do they keep what they are told, may we use every command.
 
 All servers are asked: the masters and replicas of a Cluster, the master and replicas of a Sentinel service. A replica
 is the next master.
@@ -7,7 +6,6 @@ is the next master.
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import secrets
@@ -19,20 +17,15 @@ from redis.connection import Connection
 from redis.crc import key_slot
 from redis.exceptions import (
     AuthenticationError,
-    BusyLoadingError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
 )
 
-from ..errors import Misconfigured, StoreUnavailable
-from . import scripts
-from .connection import Link, Script
-from .encryption import KeyRing, Unsealable
-from .replies import items
+from ...errors import Misconfigured, StoreUnavailable
+from ...storage.connection import Link, Script
+from ...storage.replies import items
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +84,6 @@ _NO_RIGHT = re.compile(
     r"NOPERM|no permissions|ACL failure|user executing the script|unknown (?:redis )?command", re.IGNORECASE
 )
 _NO_PASSWORD = re.compile(r"NOAUTH|WRONGPASS|invalid (?:username-)?password|without any password|Authentication")
-_SEALS = 4  # of secrets that are in use at once while one is being rotated
 
 _RISKS = {
     "appendonly": "after a restart, sessions that were revoked live again",
@@ -201,40 +193,6 @@ def warn_of_lost_writes(link: Link) -> None:
         )
 
 
-def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
-    """Refuse to start beside an application that has another secret under the same prefix, such as staging beside
-    production: they would end each other's sessions and replace each other's signing keys.
-
-    Redis keeps a value that each secret in use has sealed, the latest four of them. An application that opens one
-    of them adds its own, so that processes with the former secret start during a rotation too.
-    """
-    key = f"{prefix}secret"
-    try:
-        for _ in range(10):
-            stored = link.call("GET", key) or b""
-            seals = [base64.b64decode(each) for each in stored.split(b"|") if each]
-            if seals and not any(_opens(keys, each, key) for each in seals):
-                raise Misconfigured(
-                    f"Another application uses this Redis with the prefix {prefix!r} and another SECRET_KEY. Give "
-                    "each its own SESSIONS_CORE_REDIS_PREFIX. If the secret was replaced on purpose, add the former "
-                    f"one to SECRET_KEY_FALLBACKS, or if it must not be used again, run: redis-cli DEL {key}"
-                )
-            if any(keys.is_newest(each) for each in seals):
-                return
-            newest = [keys.seal(b"secret", key.encode()), *seals][:_SEALS]
-            if link.run(scripts.SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest))) == 1:
-                return
-    except (StoreUnavailable, ValueError) as error:
-        logger.warning("Whether others use this Redis with another secret was not checked: %s", error)
-
-
-def _opens(keys: KeyRing, sealed: bytes, key: str) -> bool:
-    try:
-        return keys.open(sealed, key.encode()) == b"secret"
-    except Unsealable:
-        return False
-
-
 def trouble_now(link: Link, must_remember: bool) -> str | None:
     """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
 
@@ -286,30 +244,6 @@ def _lacks_rights(server: Server, prefix: str) -> bool:
     if missing:
         logger.error("%s lacks what sessions need: %s", server.name, " ".join(missing))
     return bool(missing)
-
-
-def trouble_of(error: StoreUnavailable) -> str:
-    """Return in one word why Redis did not do what it was asked to."""
-    cause = error.__cause__
-    # By the text too: an error inside a script has the text of the other and not its class.
-    for kind, code, word in (
-        (ReadOnlyError, "READONLY", "redis_replica"),
-        (OutOfMemoryError, "OOM", "redis_full"),
-        (BusyLoadingError, "LOADING", "redis_loading"),
-        (AuthenticationError, "NOAUTH", "redis_refuses"),
-    ):
-        if isinstance(cause, kind) or (isinstance(cause, ResponseError) and f"-{code} " in str(cause)):
-            return word
-    return "redis_refuses" if isinstance(cause, ResponseError) else "redis_unreachable"
-
-
-def takes_no_writes(error: StoreUnavailable) -> bool:
-    """Whether Redis refused this because it takes no writes at all for now: a replica, a full disk, a master that
-    has lost its replicas.
-    """
-    cause = error.__cause__
-    refused = any(code in str(cause) for code in ("READONLY", "MISCONF", "NOREPLICAS"))
-    return isinstance(cause, ReadOnlyError) or (isinstance(cause, ResponseError) and refused)
 
 
 # -- All servers ---------------------------------------------------------------------------------------------------
