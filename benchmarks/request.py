@@ -22,8 +22,9 @@ from werkzeug.test import EnvironBuilder
 
 from sessions_core import WalletSessions, signed_in
 from sessions_core.parts.api import Api
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import accounts
-from sessions_core.storage import embedded
 
 ROUNDS, CALLS = 40, 500
 ORIGIN = "http://localhost:5000"
@@ -108,9 +109,12 @@ def ours(url: str) -> tuple[Request, Request]:
     services: Any = app.extensions["wallet_sessions"]
     account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
     live = services.lifecycle.start(account, services.policy.standard)
-    family, *_ = services.part(Api).refresh.start()
-    bearer = services.lifecycle.start(account, services.policy.standard, family=family)
-    token = services.part(Api).tokens.issue(
+    api = services.part(Api)
+    family, *_ = api.refresh.start()
+    bearer = services.lifecycle.start(
+        account, services.policy.standard, prepare=lambda record: FAMILY.put(record, family)
+    )
+    token = api.tokens.issue(
         bearer, session_type="standard", network="mainnet", role="member", permissions=["transact", "sign"]
     )
     return (

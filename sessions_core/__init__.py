@@ -29,6 +29,7 @@ from .web.guards import (
     signed_in,
 )
 from .web.operation import operation
+from .web.users import current_user
 
 __all__ = [
     "Misconfigured",
@@ -38,6 +39,7 @@ __all__ = [
     "current_account",
     "current_person",
     "current_session",
+    "current_user",
     "ensure_fresh",
     "events",
     "fresh_required",

@@ -254,25 +254,6 @@ class ConfirmationUnclear(BadRequest):
     )
 
 
-ENDINGS = {
-    "no_token": "no session cookie and no bearer came along",
-    "idle": "no activity for the idle time",
-    "absolute": "the session reached its longest age",
-    "signed_out": "somebody signed out with it",
-    "replaced": "the same browser signed in again",
-    "rotated": "the session got a new id, or is about to, and this one is good no more or came from another browser",
-    "everywhere": "the account signed out everywhere",
-    "revoked": "it was ended from elsewhere",
-    "limit": "newer sessions of the account took its place: 20 at once are the limit",
-    "wallet_revoked": "the contract that is the account no longer accepts what was signed",
-    "wallet_unlinked": "the account was unlinked from its person",
-    "share_gone": "its browser no longer holds its half of a pre-generated wallet",
-    "wallet_deleted": "its pre-generated wallet was deleted",
-    "unknown": "there is no such session, its record was lost, or can't be opened",
-}
-"""What the `reason` of a 401 says. Code of the application may end sessions for others."""
-
-
 # -- Signing in --------------------------------------------------------------------------------------------
 
 

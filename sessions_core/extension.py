@@ -21,25 +21,34 @@ from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
 from .part import Part
 from .parts.contract_wallets.contracts import Contracts
+from .parts.devices.recent_sign_ins import RecentSignIns
 from .parts.internet_computer import canisters
 from .parts.linked_wallets.linked_accounts import People
 from .parts.roles.roles import Directory
 from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
-from .sessions.repository import Records
-from .sessions.sweeper import Janitor
+from .sessions.repository import SessionRepository
+from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
-from .sign_in.rate_limits import RateLimits
-from .storage import embedded, secret_file
-from .storage.connection import Link
+from .storage import secret_file
+from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .storage.shared_secret import refuse_other_secret
-from .web import assets, cli, csrf, error_handlers, guards, session_view
+from .web import (
+    assets,
+    cli,
+    collisions,
+    csrf,
+    declarations,
+    error_handlers,
+    guards,
+    session_view,
+    users,
+)
 from .web.headers import SecurityHeaders, csp_nonce
-from .web.proxies import Proxies
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, devices, pages
@@ -51,7 +60,7 @@ logger = logging.getLogger(__name__)
 _IGNORED = {
     "PERMANENT_SESSION_LIFETIME": "set SESSIONS_CORE_IDLE_SECONDS and SESSIONS_CORE_ABSOLUTE_SECONDS",
     "SESSION_PERMANENT": "the user decides that on the sign-in page",
-    "SESSION_COOKIE_NAME": "the cookie is called __Host-session, which other hosts can't set",
+    "SESSION_COOKIE_NAME": "set SESSIONS_CORE_COOKIE_NAME; it is put behind __Host-, which other hosts can't set",
     "SESSION_COOKIE_DOMAIN": "a __Host- cookie belongs to one host",
     "SESSION_COOKIE_PATH": "a __Host- cookie is for the whole host",
     "SESSION_COOKIE_SAMESITE": "set SESSIONS_CORE_COOKIE_SAMESITE",
@@ -70,8 +79,15 @@ class WalletSessions:
     `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
     it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
     of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
-    what `fresh_required` has people sign for. `clock` returns seconds since the epoch and times challenges; sessions
-    run on Redis's clock.
+    what `fresh_required` has people sign for.
+
+    `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
+    (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
+
+    `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
+    "public") is the declaration of those that have none (see `declarations`).
+
+    `clock` returns seconds since the epoch and times challenges; sessions run on Redis's clock.
     """
 
     def __init__(
@@ -83,16 +99,24 @@ class WalletSessions:
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
         actions: Mapping[str, str] | None = None,
-        parts: Iterable[str] | None = None,
+        user_for: Callable[[Account], Any] | None = None,
+        translate: Callable[[str], str] = str,
+        routes: declarations.Routes | None = None,
+        undeclared: str | None = None,
+        parts: Iterable[str | type[Part]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._role_for = role_for
+        self._user_for = user_for
+        self._translate = translate
         self._policy: dict[str, Any] = {
             "permissions_for": permissions_for,
             "types": tuple(session_types),
             "roles": roles,
         }
         self._actions = actions
+        self._routes = routes
+        self._undeclared = undeclared
         self._parts = parts
         self._clock = clock
         if app is not None:
@@ -105,62 +129,79 @@ class WalletSessions:
         settings = _settings(app, parts)
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
+        actions.translate = self._translate
         _refuse_slow_signing(settings)
-        url = settings.redis_url or _private_redis(app)
-        link = Link(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
+        url = settings.redis_url or _development_redis(app, parts)
+        connection = RedisConnection(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
-        records = Records(link, keys, settings)
-        store = SessionStore(app, records, settings)
-        janitor = Janitor(link, keys, records)
+        repository = SessionRepository(
+            connection, keys, settings, [key for each in parts for key in each.account_keys]
+        )
+        lifecycle = Lifecycle(repository)
+        store = SessionStore(app, repository, lifecycle, settings)
+        sweeper = Sweeper(connection, keys, repository)
         contracts = Contracts(settings)
         policy = Policy(settings, **self._policy)
         _demand_sentences(policy, actions)
         services = Services(
             settings=settings,
-            link=link,
+            connection=connection,
             keys=keys,
-            records=records,
+            repository=repository,
             store=store,
-            lifecycle=Lifecycle(records),
-            challenges=Challenges(settings, records, self._clock, lambda: services.hooks("verify_otherwise")),
+            lifecycle=lifecycle,
+            challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             contracts=contracts,
-            directory=Directory(link, keys, records, settings),
-            people=People(link, keys, records, settings),
-            janitor=janitor,
-            shares=Shares(link, keys, records, settings),
-            rate_limits=RateLimits(link, settings),
+            directory=Directory(connection, keys, repository, settings),
+            people=People(connection, keys, repository, lifecycle, settings),
+            recent_sign_ins=RecentSignIns(keys),
+            sweeper=sweeper,
+            shares=Shares(connection, keys, repository, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
             clock=self._clock,
             role_for=self._role_for,
+            user_for=self._user_for,
+            translate=self._translate,
         )
         services.install(app)
+        _refuse_prefixes_of_nothing(settings, parts)
         services.parts.update({each.name: each(services, options[each.name]) for each in parts})
         for loaded in services.parts.values():
-            loaded.setup(app)
+            _set_up(app, loaded)
         _configure(app, settings, store)
         _csrf(app, settings)
         if not settings.development:
-            refuse_other_secret(link, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix)
+            secret = KeyRing(settings.secrets, "sessions_core secret 1")
+            refuse_other_secret(connection, secret, settings.redis_prefix)
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)
         app.url_map.converters["session_handle"] = devices.HandleConverter
-        guards.demand_declarations(app)
+        routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        app.register_blueprint(pages)
-        app.register_blueprint(api)
+        for blueprint in (pages, api):
+            _register(app, settings, blueprint)
         cli.register(app)
         for loaded in services.parts.values():
-            _register(app, services, loaded)
+            _register_part(app, services, loaded)
+        collisions.refuse_taken_paths(app)
+        collisions.watch(app)
         error_handlers.register(app)
         _templates(app, services)
-        answers: Callable[..., Any] = WholeBodies(app.wsgi_app)
-        for wrap in services.hooks("wsgi"):
-            answers = wrap(answers)
-        answers = SecurityHeaders(answers, settings)
-        app.wsgi_app = Proxies(RequestIds(answers), settings)  # type: ignore[method-assign]
+        layers: Callable[..., Any] = RequestIds(SecurityHeaders(WholeBodies(app.wsgi_app), settings))
+        for surround in services.hooks("wsgi"):
+            layers = surround(layers)
+        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
+
+    @staticmethod
+    def check_routes(app: Flask) -> None:
+        """Check all routes of `app` now, at the end of `create_app`, rather than before its first request.
+
+        Raises `Misconfigured` with a list of the routes that declare nothing.
+        """
+        declarations.settle(app)
 
 
 def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
@@ -171,15 +212,40 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
 
 
-def _register(app: Flask, services: Services, part: Part) -> None:
+def _set_up(app: Flask, part: Part) -> None:
+    try:
+        part.setup(app)
+    except Misconfigured:
+        raise
+    except Exception as error:
+        raise Misconfigured(
+            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+            f"{PREFIX}PARTS."
+        ) from error
+
+
+def _register_part(app: Flask, services: Services, part: Part) -> None:
     """Register what a part brings: its routes, its templates, its commands."""
-    own, prefix = part.blueprints(), services.settings.url_prefixes.get(part.name)
-    for blueprint in own or (Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates"),):
+    pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
+    for blueprint in part.blueprints() or (pages,):
+        moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
-        moved = prefix is not None and blueprint.name == f"sessions_{part.name}"
-        app.register_blueprint(blueprint, **({"url_prefix": prefix} if moved else {}))
+        _register(app, services.settings, blueprint, moved)
     for command in part.commands():
         _add_command(app, command)
+
+
+def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
+    for name in settings.url_prefixes:
+        if name not in {each.name for each in parts}:
+            raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
+def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
+    """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
+    collisions.refuse_taken_name(app, blueprint)
+    below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
+    app.register_blueprint(blueprint, url_prefix=below or None)
 
 
 def _add_command(app: Flask, command: click.Command) -> None:
@@ -274,6 +340,7 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     site = {
         "name": settings.site_name,
@@ -292,8 +359,12 @@ def _believes_identity(settings: Settings) -> bool:
     return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
-def _private_redis(app: Flask) -> str:
-    return embedded.keep(Path(app.instance_path) / "redis").url
+def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:
+    for each in parts:
+        url = each.redis_url(app)
+        if url is not None:
+            return url
+    raise Misconfigured(f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "redis://localhost:6379/0".')
 
 
 def _development_secret(app: Flask) -> None:

@@ -24,6 +24,7 @@ from flask import Blueprint, Flask, Request
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
+from .sessions import end_reasons
 from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from .access.policy import SessionType
     from .errors import SignInRefused
     from .events import Event
+    from .sessions.end_reasons import EndReason
     from .sessions.flask_session import TokenClaims, WalletSession
-    from .sessions.repository import Live, Record
+    from .sessions.record import AccountKey, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
     from .sign_in.challenges import Signed
     from .sign_in.verifiers import Verifier
@@ -63,7 +65,7 @@ class Part:
     """
 
     name: ClassVar[str]
-    """The name of the folder; set by the loader."""
+    """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
     uses: ClassVar[tuple[str, ...]] = ()
@@ -81,11 +83,11 @@ class Part:
     """The events that the part publishes, each with a name of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
-    end_reasons: ClassVar[Mapping[str, str]] = {}
-    """Why the part ends sessions: the reason → what it means, for the documentation of the API."""
+    end_reasons: ClassVar[tuple[EndReason, ...]] = ()
+    """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
-    account_keys: ClassVar[tuple[Any, ...]] = ()
+    account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
@@ -107,6 +109,11 @@ class Part:
         self.options = options
 
     # -- When the application is set up ------------------------------------------------------------------------
+
+    @classmethod
+    def redis_url(cls, app: Flask) -> str | None:
+        """Return the URL of a Redis for development, for an application that sets none. Asked before all else."""
+        return None
 
     def setup(self, app: Flask) -> None:
         """Build what the part needs. Raise `Misconfigured` for what is unsafe, with the line that fixes it."""
@@ -147,7 +154,7 @@ class Part:
         """
         return False
 
-    def privileges(self, session: Live) -> str:
+    def privileges(self, session: LoadedSession) -> str:
         """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
         new id.
         """
@@ -176,9 +183,14 @@ class Part:
         """
         return None
 
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
-        """Put what the part keeps with a session into the record of one that is about to start. `cookies` says
-        whether it is for a browser, and not for a program.
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
+        """Put what the part keeps with a session into its record: before it starts, and after a signature that
+        confirmed an action. `cookies` says whether it is for a browser, and not for a program.
+        """
+
+    def on_attempt(self, kind: str, address: str, browser: str | None) -> None:
+        """Hear of an attempt (`challenges`, `sign_ins`, `refreshes`) from an address and, if it brought one, with the
+        value of a browser cookie. Raise `RateLimited` to refuse it.
         """
 
     def on_event(self, event: Event) -> None:
@@ -207,39 +219,33 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(each.name for each in pkgutil.iter_modules(folder.__path__) if each.ispkg))
 
 
-def choose(names: Iterable[str] | None) -> tuple[type[Part], ...]:
-    """Return the classes of the parts to load, each after those it needs; `None` is every part whose folder exists.
+def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
+    """Return the classes of the parts to load, each after those it needs.
 
-    Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what another
-    part has.
+    `wanted` has the names of folders, and classes of the application's own parts; `None` is every part whose folder
+    exists. Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what
+    another part has.
     """
     found = available()
-    wanted = tuple(dict.fromkeys(found if names is None else names))
-    for name in wanted:
-        if name not in found:
+    classes: dict[str, type[Part]] = {}
+    for each in found if wanted is None else wanted:
+        if isinstance(each, str) and each not in found:
             raise Misconfigured(
-                f"There is no part {name!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
+                f"There is no part {each!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
                 f"{', '.join(found)}."
             )
-    classes = {name: _class_of(name) for name in wanted}
-    for name, part in classes.items():
-        for needed in part.needs:
-            if needed not in classes:
-                where = (
-                    "add it to" if needed in found else f"restore the folder parts/{needed}, or take {name!r} out of"
-                )
-                raise Misconfigured(f"The part {name!r} needs the part {needed!r}: {where} {PREFIX}PARTS.")
-        for module, requirement in part.libraries.items():
-            if importlib.util.find_spec(module) is None:
-                raise Misconfigured(
-                    f"The part {name!r} needs {module}: run pip install {requirement!r}, or take {name!r} out of "
-                    f"{PREFIX}PARTS."
-                )
+        part = _class_of(each) if isinstance(each, str) else _own(each)
+        if classes.setdefault(part.name, part) is not part:
+            raise Misconfigured(f"Two parts are called {part.name!r}. Rename {part.__module__}.{part.__qualname__}.")
+    for part in classes.values():
+        _refuse_incomplete(part, classes, found)
     ordered = tuple(_in_order(classes))
     _refuse_shared_claims(ordered)
     for part in ordered:
         for verifier in part.verifiers:
             verifiers.register(verifier)
+        for reason in part.end_reasons:
+            end_reasons.register(reason)
     return ordered
 
 
@@ -254,6 +260,28 @@ def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings
     if hasattr(options, "refuse_unsafe"):
         options.refuse_unsafe(settings)
     return options
+
+
+def _own(part: Any) -> type[Part]:
+    if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
+        raise Misconfigured(
+            f"{part!r} is no part. Give names of folders in sessions_core/parts, or subclasses of "
+            "sessions_core.part.Part that have a name such as name = 'notes'."
+        )
+    return part
+
+
+def _refuse_incomplete(part: type[Part], chosen: Mapping[str, type[Part]], found: Sequence[str]) -> None:
+    for needed in part.needs:
+        if needed not in chosen:
+            mend = "Add it to" if needed in found else f"Restore its folder, or take {part.name!r} out of"
+            raise Misconfigured(f"The part {part.name!r} needs the part {needed!r}. {mend} {PREFIX}PARTS.")
+    for module, requirement in part.libraries.items():
+        if importlib.util.find_spec(module) is None:
+            raise Misconfigured(
+                f"The part {part.name!r} needs {module}: run pip install {requirement!r}, or take {part.name!r} out "
+                f"of {PREFIX}PARTS."
+            )
 
 
 def _class_of(name: str) -> type[Part]:
@@ -307,6 +335,7 @@ def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "error code", {each.code for each in part.errors}
     yield "event", {each.name for each in part.events}
     yield "action", part.actions
-    yield "end reason", part.end_reasons
+    yield "end reason", (each.name for each in part.end_reasons)
+    yield "account key", (each.name for each in part.account_keys)
     yield "Redis key", part.redis_keys
     yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

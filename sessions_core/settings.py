@@ -36,6 +36,8 @@ _PLACEHOLDERS = (
     *("notasecret", "insecure", "unsafesecret", "defaultsecret", "examplesecret", "secrethere", "keyhere"),
     *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
 )
+_PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_COOKIE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
@@ -115,18 +117,13 @@ class Settings:
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
-    challenges_per_address: str = "600/minute"
-    """How many texts to sign one IPv4 address, or one /64 of IPv6, may ask for; "0" for any number."""
-    challenges_per_browser: str = "60/minute"
-    """The same for one browser."""
-    sign_ins_per_address: str = "300/minute"
-    """How many sign-ins may come from one address, refused ones included."""
-    sign_ins_per_browser: str = "30/minute"
-    """The same for one browser."""
-
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
 
+    url_prefix: str = ""
+    """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
+    cookie_name: str = "session"
+    """What the names of our cookies begin with, after `__Host-`. Two apps on one host need different ones."""
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
@@ -135,10 +132,6 @@ class Settings:
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
     """Where browsers report what the Content-Security-Policy blocked: an https:// URL or a path; empty: nowhere."""
-    trusted_proxies: int = 0
-    """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
-    forwarded_prefix: bool = False
-    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], of_parts: Collection[str] = ()) -> Settings:
@@ -219,6 +212,7 @@ class Settings:
                 "SESSION_COOKIE_HTTPONLY = False and SESSION_COOKIE_SAMESITE = 'None' would weaken the session "
                 "cookie. Remove them; this package sets the cookie."
             )
+        self._refuse_unsafe_names()
         if self.redis_url is None and not self.development:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
@@ -233,6 +227,22 @@ class Settings:
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
+
+    def _prefixes(self) -> dict[str, str]:
+        return {f"URL_PREFIXES[{part!r}]": prefix for part, prefix in self.url_prefixes.items()}
+
+    def _refuse_unsafe_names(self) -> None:
+        for name, prefix in {"URL_PREFIX": self.url_prefix, **self._prefixes()}.items():
+            if prefix and (not _PREFIX_PATH.fullmatch(prefix) or {".", ".."} & set(prefix.split("/"))):
+                raise Misconfigured(
+                    f"{PREFIX}{name} is {prefix!r}. Begin it with a slash, end it without one, and use letters, "
+                    'digits and - . _ ~ between slashes, such as "/account"; "" is the root.'
+                )
+        if not _COOKIE_NAME.fullmatch(self.cookie_name):
+            raise Misconfigured(
+                f"{PREFIX}COOKIE_NAME is {self.cookie_name!r}. Use up to 40 letters, digits, - and _, beginning with "
+                'a letter and without __Host- or __Secure-, such as "shop": the cookie is then called __Host-shop.'
+            )
 
     def _refuse_unknown_chains(self) -> None:
         if not self.chains:
@@ -305,7 +315,6 @@ class Settings:
             ("revocation_replicas", 0, 10),
             ("rpc_timeout_ms", 100, 10_000),
             ("contract_check_seconds", MINUTE, DAY),
-            ("trusted_proxies", 0, 10),
         ):
             refuse_outside(self, name, least, most)
 

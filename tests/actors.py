@@ -58,16 +58,17 @@ class Visitor:
 
     site = ORIGIN
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, prefix: str = "") -> None:
         self.app = app
         self.client = app.test_client()
+        self.prefix = prefix  # of every address: SESSIONS_CORE_URL_PREFIX
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        return self.client.get(path, base_url=self.site, headers=self._headers(options), **options)
+        return self.client.get(self.prefix + path, base_url=self.site, headers=self._headers(options), **options)
 
     def post(self, path: str, **options: Any) -> TestResponse:
         headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"} | self._headers(options)
-        return self.client.post(path, base_url=self.site, headers=headers, **options)
+        return self.client.post(self.prefix + path, base_url=self.site, headers=headers, **options)
 
     def json(self, path: str, method: str = "GET", **options: Any) -> TestResponse:
         headers = {"Accept": "application/json"} | options.pop("headers", {})

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from sessions_core import errors, events, part
+from sessions_core.sessions import end_reasons as reasons
 from sessions_core.settings import Settings
-from sessions_core.web.pages import REASONS
 
 PARTS = part.choose(None)
 
@@ -24,12 +24,12 @@ def settings() -> dict[str, Field[Any]]:
 
 def end_reasons() -> dict[str, str]:
     """Return why sessions end: the reason → what it means."""
-    return errors.ENDINGS | {reason: said for each in PARTS for reason, said in each.end_reasons.items()}
+    return reasons.meanings()
 
 
 def told_reasons() -> list[str]:
     """Return the reasons that users are told in words of their own."""
-    return list(dict.fromkeys([*REASONS, *(reason for each in PARTS for reason in each.end_reasons)]))
+    return reasons.with_pages()
 
 
 def error_classes() -> list[type[errors.SessionsError]]:

@@ -21,7 +21,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 from sessions_core.storage.cluster import slot_of
 
 from .servers import Server, free_port

@@ -20,9 +20,11 @@ from redis import Redis
 
 from app import create_app
 from sessions_core import events
-from sessions_core.sessions.repository import Live, Record, Records
+from sessions_core.parts.development_redis import embedded
+from sessions_core.sessions.lifecycle import Lifecycle
+from sessions_core.sessions.record import LoadedSession, SessionRecord
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from . import clusters
@@ -170,7 +172,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        link_of(app.extensions["wallet_sessions"].records).close()
+        link_of(app.extensions["wallet_sessions"].repository).close()
 
 
 @pytest.fixture
@@ -201,21 +203,28 @@ def pass_time(app: Flask, redis: Redis, clock: Clock) -> TimeMachine:
 
 
 @pytest.fixture
-def store(services: Services) -> Records:
-    return services.records
+def store(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
-def start(store: Records) -> Callable[..., Live]:
+def lifecycle(services: Services) -> Lifecycle:
+    return services.lifecycle
+
+
+@pytest.fixture
+def start(services: Services) -> Callable[..., LoadedSession]:
     """Store the record of a session as it is given, without the rules and the events of a sign-in.
 
     `account`: CAIP-10, or "" for a visitor's session; `idle`, `absolute`: seconds; then fields of the record.
     """
 
-    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> Live:
+    def start(account: str = ALICE, idle: int = IDLE, absolute: int = ABSOLUTE, **fields: Any) -> LoadedSession:
         handle = f"sess_{hashlib.sha256(str(fields).encode()).hexdigest()[:8]}" if account else ""
-        record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
-        return store.create(record, idle, absolute)
+        record = SessionRecord(
+            **{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields
+        )
+        return services.lifecycle.create(record, idle, absolute)
 
     return start
 
@@ -227,13 +236,13 @@ def owner() -> Wallet | Account | None:
 
 
 @pytest.fixture
-def sign_in(services: Services, owner: Wallet | Account | None) -> Callable[..., Live]:
+def sign_in(services: Services, owner: Wallet | Account | None) -> Callable[..., LoadedSession]:
     """Start a session by the rules of a sign-in, events included, for an account that has already proved itself.
 
     `whose`: an account, or a wallet, which is then used on `chain`; the options are those of `Lifecycle.start`.
     """
 
-    def sign_in(whose: Wallet | Account | None = owner, chain: str = "eip155:1", **options: Any) -> Live:
+    def sign_in(whose: Wallet | Account | None = owner, chain: str = "eip155:1", **options: Any) -> LoadedSession:
         whose = whose or Wallet()
         account = parse(whose.account(chain)) if isinstance(whose, Wallet) else whose
         return services.lifecycle.start(account, services.policy.standard, **options)

@@ -64,7 +64,7 @@ class Accounts:
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.cluster = cluster
         self.app = app
-        self.link = link_of(app.extensions["wallet_sessions"].records)
+        self.link = link_of(app.extensions["wallet_sessions"].repository)
         self.by_master: dict[int, Visitor] = {}
         while len(self.by_master) < 3:
             person, wallet = Visitor(app), Wallet()

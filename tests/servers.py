@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from redis import Redis
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

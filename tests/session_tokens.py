@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from sessions_core.parts.api import Api
 from sessions_core.parts.api.session_tokens import Token
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 from sessions_core.web.session_view import SessionView
 
 
-def issue(services: Services, live: Live) -> Token:
+def issue(services: Services, live: LoadedSession) -> Token:
     """Issue a session token with all that the session may do."""
     view = SessionView(live, services)
     return services.part(Api).tokens.issue(

@@ -15,9 +15,10 @@ from redis import Redis
 from sessions_core.parts.activity.activity_log import ActivityLog
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.linked_wallets.linked_accounts import People
-from sessions_core.sessions.repository import Ended, Live, Place, Record, Records, _associated
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
+from sessions_core.sessions.repository import SessionRepository, associated_data
 from sessions_core.sessions.session_data import to_stored
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
@@ -26,19 +27,19 @@ from .actors import Visitor
 # -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def link_of(part: Records | People | ActivityLog) -> Link:
+def link_of(part: SessionRepository | People | ActivityLog) -> RedisConnection:
     """Return the connection to Redis that a part of the application uses."""
-    return part._link
+    return part._connection
 
 
-def keys_of(part: Records | ActivityLog | SigningKeys) -> KeyRing:
+def keys_of(part: SessionRepository | ActivityLog | SigningKeys) -> KeyRing:
     """Return the keys with which a part of the application encrypts what it stores."""
     return part._ring if isinstance(part, SigningKeys) else part._keys
 
 
-def site_epoch_of(records: Records) -> str:
+def site_epoch_of(repository: SessionRepository) -> str:
     """Return the key of the epoch that counts the revocations of all sessions."""
-    return records._site_epoch
+    return repository._global_epoch
 
 
 # -- Records -------------------------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ def site_epoch_of(records: Records) -> str:
 FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
 
 
-def key_of(redis: Redis, live: Live) -> bytes:
+def key_of(redis: Redis, live: LoadedSession) -> bytes:
     """Return the key of a session's record."""
     [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
     return key
@@ -57,7 +58,7 @@ def fields_of(redis: Redis, key: str | bytes) -> list[bytes]:
     return redis.get(key).split(b"|", len(FIELDS) - 1)
 
 
-def change(redis: Redis, live: Live, field: str, how: Callable[[bytes], bytes]) -> None:
+def change(redis: Redis, live: LoadedSession, field: str, how: Callable[[bytes], bytes]) -> None:
     """Change one field of a stored record, as an attacker who can write to Redis would."""
     key = key_of(redis, live)
     parts = fields_of(redis, key)
@@ -68,49 +69,53 @@ def change(redis: Redis, live: Live, field: str, how: Callable[[bytes], bytes]) 
     redis.set(key, b"|".join(parts), keepttl=True)
 
 
-def replace_sealed(redis: Redis, records: Records, live: Live, plaintext: bytes) -> None:
+def replace_sealed(redis: Redis, repository: SessionRepository, live: LoadedSession, plaintext: bytes) -> None:
     """Put another plaintext into a stored record, as an attacker who knows the secret would."""
     key = key_of(redis, live)
-    change(redis, live, "sealed", lambda _: _sealed_as(records, key, fields_of(redis, key), plaintext))
+    change(redis, live, "sealed", lambda _: _sealed_as(repository, key, fields_of(redis, key), plaintext))
 
 
-def rewrite(redis: Redis, records: Records, key: str, how: Callable[[Record, list[bytes]], None]) -> None:
+def rewrite(
+    redis: Redis, repository: SessionRepository, key: str, how: Callable[[SessionRecord, list[bytes]], None]
+) -> None:
     """Change a stored record, its fields included, as the server would: it stays readable."""
     fields = fields_of(redis, key)
-    record = records.decode(records._keys.open(fields[-1], _associated(key, fields[1:-1])))
+    record = repository.decode(repository._keys.decrypt(fields[-1], associated_data(key, fields[1:-1])))
     how(record, fields)
     record.data = to_stored(record.data)
-    fields[-1] = _sealed_as(records, key, fields, records._encode(record))
+    fields[-1] = _sealed_as(repository, key, fields, repository._encode(record))
     redis.set(key, b"|".join(fields), keepttl=True)
 
 
-def _sealed_as(records: Records, key: str | bytes, fields: list[bytes], plaintext: bytes) -> bytes:
+def _sealed_as(repository: SessionRepository, key: str | bytes, fields: list[bytes], plaintext: bytes) -> bytes:
     key = key.decode() if isinstance(key, bytes) else key
-    return records._keys.seal(plaintext, _associated(key, fields[1:-1]))
+    return repository._keys.encrypt(plaintext, associated_data(key, fields[1:-1]))
 
 
-def end_of(records: Records, place: Place) -> Ended:
+def end_of(repository: SessionRepository, keys: SessionKeys) -> EndedSession:
     """Return why the session that was stored here is no more."""
-    return records._why(place)
+    return repository._end_reason(keys)
 
 
-def before_it_is_stored(monkeypatch: pytest.MonkeyPatch, records: Records, step: Callable[[], object]) -> None:
+def before_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch, repository: SessionRepository, step: Callable[[], object]
+) -> None:
     """Do something once, between encrypting the next record and storing it."""
-    sealed = records._sealed
+    sealed = repository._encrypted
 
-    def step_first(live: Live) -> bytes:
+    def step_first(live: LoadedSession) -> bytes:
         record = sealed(live)
-        monkeypatch.setattr(records, "_sealed", sealed)
+        monkeypatch.setattr(repository, "_encrypted", sealed)
         step()
         return record
 
-    monkeypatch.setattr(records, "_sealed", step_first)
+    monkeypatch.setattr(repository, "_encrypted", step_first)
 
 
-def live_of(services: Services, visitor: Visitor) -> Live:
+def live_of(services: Services, visitor: Visitor) -> LoadedSession:
     """Return the session of a visitor, without keeping it alive."""
-    live = services.records.load(visitor.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(visitor.session_id, "never")
+    assert isinstance(live, LoadedSession)
     return live
 
 
@@ -124,7 +129,7 @@ def encoded_entry(log: ActivityLog, entry: object) -> bytes:
 
 def sealed_entry(log: ActivityLog, stream: str, plaintext: bytes) -> bytes:
     """Return an entry of the activity log as it stands in a stream."""
-    return log._keys.seal(plaintext, stream.encode())
+    return log._keys.encrypt(plaintext, stream.encode())
 
 
 def everything(redis: Redis) -> bytes:

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from sessions_core import Misconfigured
+from sessions_core import Misconfigured, part
 from sessions_core.access.actions import ACTIONS, Actions
 from sessions_core.access.policy import Policy
 from sessions_core.errors import ConfirmationUnclear
@@ -16,7 +16,8 @@ from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet
 
-OURS = Actions()
+ALL = {**ACTIONS, **{name: action for each in part.choose(None) for name, action in each.actions.items()}}
+OURS = Actions(of_parts=ALL)
 
 
 def text_with(statement: str) -> messages.SignInMessage:
@@ -36,9 +37,9 @@ def text_with(statement: str) -> messages.SignInMessage:
     )
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
-    fields = [field for _, field, _, _ in string.Formatter().parse(ACTIONS[name]) if field]
+    fields = [field for _, field, _, _ in string.Formatter().parse(ALL[name].sentence) if field]
     values = {field: field[0] * 60 for field in fields}
     if "account" in fields:
         values["account"] = str(parse(Wallet().account("eip155:11155111")))
@@ -50,13 +51,13 @@ def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
 
 
 def test_each_action_has_its_own_sentence() -> None:
-    assert len(set(ACTIONS.values())) == len(ACTIONS)
+    assert len({action.sentence for action in ALL.values()}) == len(ALL)
 
 
 def test_every_fresh_permission_has_a_sentence() -> None:
-    """Permissions of the built-in session types that need a signature each time are listed in `ACTIONS`."""
+    """Permissions of the built-in session types that need a signature each time are actions."""
     types = Policy(Settings(secrets=("unused",))).types.values()
-    assert {permission for each in types for permission in each.fresh} <= ACTIONS.keys()
+    assert {permission for each in types for permission in each.fresh} <= ALL.keys()
 
 
 def test_app_can_add_actions_and_reword_built_in_ones() -> None:
@@ -66,7 +67,7 @@ def test_app_can_add_actions_and_reword_built_in_ones() -> None:
     assert actions.sentence("session.extend", {}) == "Stay here."
     assert "invoice.pay" in actions
     assert "invoice.pay" not in OURS
-    assert ACTIONS["session.extend"] != "Stay here."
+    assert ACTIONS["session.extend"].sentence != "Stay here."
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
 from sessions_core.parts.activity.activity_log import ActivityLog, Entry, Page
 from sessions_core.parts.activity.options import ActivitySettings
-from sessions_core.sessions.repository import account_tag
+from sessions_core.sessions.record import account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
 from .activity import HERE, THERE, created, failed
@@ -81,7 +81,7 @@ class Apart(ActivityLog):
             pass
 
     def _milliseconds(self) -> int:
-        seconds, microseconds = self._link.call("TIME")
+        seconds, microseconds = self._connection.call("TIME")
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -91,14 +91,16 @@ def make(redis_url: str) -> Callable[..., ActivityLog]:
         url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), timeout: float = 2, **settings: Any
     ) -> ActivityLog:
         options = ActivitySettings(**{"activity_events": MOST, **settings})
-        return ActivityLog(Link(url, timeout), KeyRing(secrets, PURPOSE), "wallet:", options)
+        return ActivityLog(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), "wallet:", options)
 
     return make
 
 
 @pytest.fixture
 def log(redis: Redis, redis_url: str) -> ActivityLog:
-    return Apart(Link(redis_url, 2), KeyRing((SECRET,), PURPOSE), "wallet:", ActivitySettings(activity_events=MOST))
+    return Apart(
+        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), "wallet:", ActivitySettings(activity_events=MOST)
+    )
 
 
 @pytest.fixture
@@ -599,8 +601,8 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         {"x": b"", "y": b"z"},
         {b"": b""},
         {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
-        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).seal(b"", stream.encode())},
-        {"e": KeyRing((SECRET,), "another purpose").seal(b"", stream.encode())},
+        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).encrypt(b"", stream.encode())},
+        {"e": KeyRing((SECRET,), "another purpose").encrypt(b"", stream.encode())},
     ]
     # Whoever has the secret can seal what is no entry: that must not be a page that never loads.
     for shape in (
@@ -775,12 +777,12 @@ def test_two_processes_write_without_loss_within_the_bound(
 ) -> None:
     script = f"""
 from sessions_core.parts.activity.activity_log import ActivityLog
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.parts.activity.options import ActivitySettings
 from tests.activity import THERE, created, failed
 keys = KeyRing(({SECRET!r},), {PURPOSE!r})
-log = ActivityLog(Link({redis_url!r}, 2), keys, "wallet:", ActivitySettings(activity_events=50))
+log = ActivityLog(RedisConnection({redis_url!r}, 2), keys, "wallet:", ActivitySettings(activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)

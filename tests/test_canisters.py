@@ -403,7 +403,7 @@ def account_of(der: bytes) -> Account:
 def test_a_key_that_a_canister_delegated_to_signs_in(kinds: tuple[str, ...]) -> None:
     der, signer = canister_key(), IcpSigner(kinds)
     signature = proof(signer, der)
-    assert len(signature) < verifier.Icp.max_signature
+    assert len(signature) < verifier.InternetComputer.max_signature
     verify(account_of(der), "text", signature, NOW)
     assert refusal(lambda: verify(account_of(der), "other", signature, NOW)) is SignatureMismatch
     other = account_of(canister_key(b"\2" * 32))

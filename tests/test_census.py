@@ -11,10 +11,11 @@ from redis import Redis
 
 from sessions_core.parts.operations import Operations
 from sessions_core.parts.operations.session_count import SessionCount
-from sessions_core.sessions.repository import Live, Records
-from sessions_core.sessions.sweeper import Janitor
+from sessions_core.sessions.record import LoadedSession
+from sessions_core.sessions.repository import SessionRepository
+from sessions_core.sessions.sweeper import Sweeper
 from sessions_core.settings import Settings
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
@@ -39,21 +40,21 @@ def apart(tmp_path: Path) -> Iterator[tuple[Server, SessionCount]]:
 
 def of(url: str) -> SessionCount:
     """A census of its own."""
-    link, settings, keys = Link(url, 1), Settings(secrets=(SECRET,)), KeyRing((SECRET,), "test")
-    return SessionCount(link, Janitor(link, keys, Records(link, keys, settings)), settings)
+    link, settings, keys = RedisConnection(url, 1), Settings(secrets=(SECRET,)), KeyRing((SECRET,), "test")
+    return SessionCount(link, Sweeper(link, keys, SessionRepository(link, keys, settings)), settings)
 
 
 def test_zero_sessions_are_counted_as_zero(census: SessionCount) -> None:
     assert census.latest() == 0
 
 
-def test_every_stored_session_is_counted(census: SessionCount, start: Callable[..., Live]) -> None:
+def test_every_stored_session_is_counted(census: SessionCount, start: Callable[..., LoadedSession]) -> None:
     for number in range(3):
         start(wallet=str(number))
     assert census.latest() == 3
 
 
-def test_other_keys_are_not_sessions(census: SessionCount, start: Callable[..., Live], redis: Redis) -> None:
+def test_other_keys_are_not_sessions(census: SessionCount, start: Callable[..., LoadedSession], redis: Redis) -> None:
     start()
     redis.set("other:{tag}:session:x", 1)
     redis.set("wallet:nonce:session:", 1)
@@ -61,7 +62,7 @@ def test_other_keys_are_not_sessions(census: SessionCount, start: Callable[..., 
 
 
 def test_sessions_are_counted_once_a_minute_for_all_callers(
-    census: SessionCount, start: Callable[..., Live], redis: Redis, redis_url: str
+    census: SessionCount, start: Callable[..., LoadedSession], redis: Redis, redis_url: str
 ) -> None:
     start()
     assert census.latest() == 1

@@ -317,10 +317,10 @@ def test_twenty_delegations_are_accepted_and_21_are_not() -> None:
     """The longest accepted signature is within the length limit."""
     longest = IcpSigner(("p256",) * 21)
     signature = longest.sign("text")
-    assert len(signature) == 8077 <= verifier.Icp.max_signature
+    assert len(signature) == 8077 <= verifier.InternetComputer.max_signature
     verify(accounts.parse(longest.account()), "text", signature)
     one_more = IcpSigner(("ed25519",) * 22)
-    assert len(one_more.sign("text")) < verifier.Icp.max_signature
+    assert len(one_more.sign("text")) < verifier.InternetComputer.max_signature
     assert refused(one_more.sign("text"), one_more.account()) is SignatureMalformed
 
 
@@ -543,7 +543,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("signature", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_proof_is_refused_and_recurses_nowhere(signature: str) -> None:
-    assert len(signature) <= verifier.Icp.max_signature
+    assert len(signature) <= verifier.InternetComputer.max_signature
     assert refused(signature, IcpSigner().account()) is SignatureMalformed
 
 

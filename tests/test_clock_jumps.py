@@ -8,7 +8,8 @@ import pytest
 from redis import Redis
 
 from sessions_core.sessions import repository as module
-from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sessions.record import EndedSession, LoadedSession
+from sessions_core.sessions.repository import SessionRepository
 
 from .actors import Visitor
 from .constants import ABSOLUTE, MINUTE
@@ -25,36 +26,43 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float, clock: str = "time") -
 
 @pytest.mark.parametrize("hours", [13, -13, 24 * 365])
 def test_clock_jump_ends_no_session(
-    store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, hours: int
+    store: SessionRepository, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     live = start()
-    assert isinstance(store.load(live.id, "due"), Live)
+    assert isinstance(store.load(live.id, "due"), LoadedSession)
     jump(monkeypatch, hours * HOURS)
     found = store.load(live.id, "due")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert abs(found.now - live.now) < MINUTE * 1000, "by Redis's clock"
 
 
 def test_backward_clock_jump_extends_no_session(
-    store: Records, redis: Redis, start: Callable[..., Live], pass_time: TimeMachine, monkeypatch: pytest.MonkeyPatch
+    store: SessionRepository,
+    redis: Redis,
+    start: Callable[..., LoadedSession],
+    pass_time: TimeMachine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not even one whose TTL somebody took off the key."""
     live = start()
-    redis.persist(live.place.record)
+    redis.persist(live.keys.record)
     pass_time(ABSOLUTE + 1)
-    assert store.load(live.id, "never") == Ended("absolute")
+    assert store.load(live.id, "never") == EndedSession("absolute")
     jump(monkeypatch, -13 * HOURS)
-    assert store.load(live.id, "never") == Ended("absolute")
+    assert store.load(live.id, "never") == EndedSession("absolute")
 
 
 def test_a_machine_that_slept_asks_redis(
-    store: Records, start: Callable[..., Live], pass_time: TimeMachine, monkeypatch: pytest.MonkeyPatch
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
+    pass_time: TimeMachine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its monotonic clock stood still while the wall clock went on."""
     live = start()
     jump(monkeypatch, -20 * MINUTE, "monotonic")
     found = store.load(live.id, "due")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert abs(found.now - live.now) < MINUTE * 1000
 
 
@@ -64,7 +72,7 @@ def test_sessions_survive_a_clock_jump(person: Visitor, monkeypatch: pytest.Monk
 
 
 def test_a_jump_is_asked_about_once(
-    store: Records, redis: Redis, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+    store: SessionRepository, redis: Redis, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
     jump(monkeypatch, 13 * HOURS)

@@ -20,9 +20,9 @@ from redis import Redis
 from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
 from sessions_core.parts.operations.server_checks import refuse_unsafe_server
-from sessions_core.sessions.repository import Records
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.storage import connection
-from sessions_core.storage.connection import Breaker, Link, Script
+from sessions_core.storage.connection import Breaker, RedisConnection, Script
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
@@ -53,11 +53,11 @@ def now() -> Time:
 
 
 @pytest.fixture
-def link(server: Server, now: Time) -> Link:
-    return Link(server.url, TIMEOUT, Breaker(now))
+def link(server: Server, now: Time) -> RedisConnection:
+    return RedisConnection(server.url, TIMEOUT, Breaker(now))
 
 
-def fail(link: Link) -> str:
+def fail(link: RedisConnection) -> str:
     with pytest.raises(StoreUnavailable) as caught:
         link.call("PING")
     assert caught.value.retry_after == 2
@@ -157,14 +157,14 @@ def test_the_log_says_once_that_redis_failed(now: Time, caplog: pytest.LogCaptur
 # -- Commands and scripts --------------------------------------------------------------------------------------
 
 
-def test_a_command_gets_its_answer(link: Link) -> None:
+def test_a_command_gets_its_answer(link: RedisConnection) -> None:
     assert link.call("SET", "a", b"\xff", "NX") == b"OK"
     assert link.call("SET", "a", "other", "NX") is None
     assert link.call("GET", "a") == b"\xff"
     assert link.call("INCR", "n") == 1
 
 
-def test_a_script_runs_whether_redis_knows_it_or_not(link: Link, raw: Redis) -> None:
+def test_a_script_runs_whether_redis_knows_it_or_not(link: RedisConnection, raw: Redis) -> None:
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
     raw.script_flush()
@@ -172,20 +172,20 @@ def test_a_script_runs_whether_redis_knows_it_or_not(link: Link, raw: Redis) -> 
     assert raw.script_exists(ECHO.sha) == [True]
 
 
-def test_a_script_of_a_restarted_redis_is_sent_again(link: Link, server: Server) -> None:
+def test_a_script_of_a_restarted_redis_is_sent_again(link: RedisConnection, server: Server) -> None:
     link.run(ECHO, ("k",), "v")
     server.stop()
     server.start()
     assert link.run(ECHO, ("k",), "v") == [b"k", b"v"]
 
 
-def test_a_connection_is_used_again(link: Link, raw: Redis) -> None:
+def test_a_connection_is_used_again(link: RedisConnection, raw: Redis) -> None:
     first = link.call("CLIENT", "ID")
     assert {link.call("CLIENT", "ID") for _ in range(50)} == {first}
     assert raw.info("clients")["connected_clients"] == 2
 
 
-def test_threads_never_get_each_others_answers(link: Link, raw: Redis) -> None:
+def test_threads_never_get_each_others_answers(link: RedisConnection, raw: Redis) -> None:
     barrier, wrong = threading.Barrier(8), []
 
     def ask(name: int) -> None:
@@ -201,7 +201,7 @@ def test_threads_never_get_each_others_answers(link: Link, raw: Redis) -> None:
     assert raw.info("clients")["connected_clients"] <= 9
 
 
-def test_more_threads_than_pool_connections_are_answered(link: Link) -> None:
+def test_more_threads_than_pool_connections_are_answered(link: RedisConnection) -> None:
     inside = threading.Barrier(120)
     answers: list[Any] = []
 
@@ -217,7 +217,7 @@ def test_more_threads_than_pool_connections_are_answered(link: Link) -> None:
     assert answers == [b"PONG"] * 120
 
 
-def test_refused_command_keeps_connection_and_circuit_closed(link: Link, raw: Redis) -> None:
+def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnection, raw: Redis) -> None:
     """And it is not sent twice."""
     raw.set("text", "x")
     first = link.call("CLIENT", "ID")
@@ -252,7 +252,7 @@ assert link.call("CLIENT", "ID") == before, "the child closed its parent's socke
 # -- Trouble ---------------------------------------------------------------------------------------------------
 
 
-def test_idle_connections_closed_by_redis_are_replaced(link: Link, raw: Redis) -> None:
+def test_idle_connections_closed_by_redis_are_replaced(link: RedisConnection, raw: Redis) -> None:
     """The caller notices nothing."""
     barrier = threading.Barrier(6)
 
@@ -271,14 +271,14 @@ def test_idle_connections_closed_by_redis_are_replaced(link: Link, raw: Redis) -
         assert [link.call("ECHO", f"{kill} {n}") for n in range(8)] == [f"{kill} {n}".encode() for n in range(8)]
 
 
-def test_a_restarted_redis_is_found_again_unnoticed(link: Link, server: Server) -> None:
+def test_a_restarted_redis_is_found_again_unnoticed(link: RedisConnection, server: Server) -> None:
     link.call("SET", "a", "1")
     server.stop()
     server.start()
     assert link.call("GET", "a") == b"1"
 
 
-def test_a_redis_that_is_gone_fails_at_once(link: Link, server: Server) -> None:
+def test_a_redis_that_is_gone_fails_at_once(link: RedisConnection, server: Server) -> None:
     link.call("PING")
     server.stop()
     started = time.monotonic()
@@ -288,7 +288,7 @@ def test_a_redis_that_is_gone_fails_at_once(link: Link, server: Server) -> None:
     assert time.monotonic() - started < BUSY
 
 
-def test_killed_redis_is_found_again_without_app_restart(link: Link, server: Server, now: Time) -> None:
+def test_killed_redis_is_found_again_without_app_restart(link: RedisConnection, server: Server, now: Time) -> None:
     link.call("SET", "a", "1")
     server.kill()
     for _ in range(5):
@@ -300,7 +300,7 @@ def test_killed_redis_is_found_again_without_app_restart(link: Link, server: Ser
     assert link.call("GET", "a") == b"1"
 
 
-def test_long_outage_ends_without_app_restart(link: Link, server: Server, now: Time) -> None:
+def test_long_outage_ends_without_app_restart(link: RedisConnection, server: Server, now: Time) -> None:
     server.stop()
     for _ in range(300):
         assert fail(link) != "circuit open"
@@ -311,7 +311,7 @@ def test_long_outage_ends_without_app_restart(link: Link, server: Server, now: T
 
 def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
     with Listener(lambda _: None) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
             fail(link)
         assert listener.connections == 3
@@ -325,7 +325,7 @@ def test_during_an_outage_redis_is_tried_once_a_second(now: Time) -> None:
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster", "redis+sentinel"])
 def test_redis_that_never_answers_is_given_up_in_time(scheme: str, now: Time) -> None:
     with Listener() as listener:
-        link = Link(f"{scheme}://127.0.0.1:{listener.port}/0", TIMEOUT, Breaker(now))
+        link = RedisConnection(f"{scheme}://127.0.0.1:{listener.port}/0", TIMEOUT, Breaker(now))
         for _ in range(3):
             started = time.monotonic()
             assert fail(link) != "circuit open"
@@ -343,11 +343,11 @@ def test_unserved_socket_is_given_up_in_time(tmp_path_factory: pytest.TempPathFa
         full.listen(0)
         waiting.connect(str(path))  # the queue is full: the next one waits to connect
         started = time.monotonic()
-        fail(Link(f"unix://{path}", TIMEOUT))
+        fail(RedisConnection(f"unix://{path}", TIMEOUT))
         assert time.monotonic() - started < BUSY
 
 
-def test_late_answer_of_a_frozen_redis_reaches_no_caller(link: Link, server: Server, now: Time) -> None:
+def test_late_answer_of_a_frozen_redis_reaches_no_caller(link: RedisConnection, server: Server, now: Time) -> None:
     """The frozen server is given up in time; its late answer must not be taken for that of the next command."""
     link.call("SET", "mine", "my session")
     link.call("SET", "yours", "your session")
@@ -368,7 +368,7 @@ def test_a_command_that_timed_out_is_not_sent_again(now: Time) -> None:
         return b"" if b"INCR" in piece else b"+OK\r\n" * piece.count(b"*")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         link.call("PING")
         with pytest.raises(StoreUnavailable):
             link.call("INCR", "count")  # on a connection that was used before
@@ -382,7 +382,7 @@ def test_a_connection_to_a_master_no_more_is_closed_at_once(now: Time) -> None:
         return b"+OK\r\n" * piece.count(b"*")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         with pytest.raises(StoreUnavailable) as caught:
             link.call("INCR", "a")
         assert listener.closed.acquire(timeout=5), "not only when the exception and its traceback are forgotten"
@@ -393,14 +393,14 @@ def test_a_redis_that_is_loading_counts_as_a_failure(now: Time) -> None:
     with Listener(
         lambda piece: b"-LOADING Redis is loading the dataset in memory\r\n" * piece.count(b"*")
     ) as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         assert [("loading" in fail(link).lower()) for _ in range(3)] == [True] * 3
         assert fail(link) == "circuit open"
 
 
 def test_server_of_another_protocol_is_unavailable(now: Time) -> None:
     with Listener(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as listener:
-        link = Link(listener.url, TIMEOUT, Breaker(now))
+        link = RedisConnection(listener.url, TIMEOUT, Breaker(now))
         for _ in range(3):
             fail(link)
         assert fail(link) == "circuit open"
@@ -425,11 +425,11 @@ def test_server_of_another_protocol_is_unavailable(now: Time) -> None:
 )
 def test_a_url_that_can_not_be_used_is_refused_at_start(url: str) -> None:
     with pytest.raises(Misconfigured, match="SESSIONS_CORE_REDIS_URL can't be used"):
-        Link(url, TIMEOUT)
+        RedisConnection(url, TIMEOUT)
 
 
 def test_sentinel_url_gives_nodes_service_db_and_credentials() -> None:
-    pool = Link("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
+    pool = RedisConnection("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
     nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
     assert [(node["host"], node["port"]) for node in nodes] == [("127.0.0.1", 26379), ("::1", 26380)]
     assert pool.service_name == "sessions"
@@ -440,7 +440,7 @@ def test_sentinel_url_gives_nodes_service_db_and_credentials() -> None:
 def test_app_starts_while_its_cluster_is_down(tmp_path_factory: pytest.TempPathFactory, now: Time) -> None:
     """It finds the cluster later."""
     with Listener(lambda _: None) as listener:
-        link = Link(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
+        link = RedisConnection(f"redis+cluster://127.0.0.1:{listener.port}", TIMEOUT, Breaker(now))
         assert listener.connections == 0
         for _ in range(3):
             fail(link)
@@ -450,19 +450,19 @@ def test_app_starts_while_its_cluster_is_down(tmp_path_factory: pytest.TempPathF
 # -- Servers that forget ---------------------------------------------------------------------------------------
 
 
-def test_a_server_that_keeps_everything_is_accepted(link: Link, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_keeps_everything_is_accepted(link: RedisConnection, caplog: pytest.LogCaptureFixture) -> None:
     refuse_unsafe_server(link)
     assert caplog.records == []
 
 
-def test_a_server_without_append_only_file_is_refused(link: Link, raw: Redis) -> None:
+def test_a_server_without_append_only_file_is_refused(link: RedisConnection, raw: Redis) -> None:
     raw.config_set("appendonly", "no")
     with pytest.raises(Misconfigured, match=r"appendonly no: .* Run: redis-cli CONFIG SET appendonly yes"):
         refuse_unsafe_server(link)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-def test_a_server_that_evicts_is_refused(link: Link, raw: Redis, policy: str) -> None:
+def test_a_server_that_evicts_is_refused(link: RedisConnection, raw: Redis, policy: str) -> None:
     raw.config_set("maxmemory-policy", policy)
     with pytest.raises(Misconfigured, match=f"maxmemory-policy {policy}: .* CONFIG SET maxmemory-policy noeviction"):
         refuse_unsafe_server(link)
@@ -473,14 +473,14 @@ def test_a_server_that_may_not_be_asked_is_only_logged(
 ) -> None:
     raw.config_set("appendonly", "no")
     raw.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-info")
-    link = Link(server.url.replace("unix://", "unix://app:secret@"), TIMEOUT)
+    link = RedisConnection(server.url.replace("unix://", "unix://app:secret@"), TIMEOUT)
     refuse_unsafe_server(link)
     assert "can't be checked" in caplog.text
     assert link.call("PING") == b"PONG"
 
 
 def test_a_server_that_can_not_be_reached_is_only_logged(
-    link: Link, server: Server, caplog: pytest.LogCaptureFixture
+    link: RedisConnection, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.stop()
     refuse_unsafe_server(link)
@@ -498,7 +498,7 @@ def test_a_server_that_is_too_old_is_refused(version: str, accepted: bool) -> No
         return b"+OK\r\n" * piece.count(b"SETINFO")
 
     with Listener(answer) as listener:
-        link = Link(listener.url, 1.0)
+        link = RedisConnection(listener.url, 1.0)
         if accepted:
             refuse_unsafe_server(link)
         else:
@@ -530,8 +530,8 @@ class Site:
         self.raw = server.client()
         self.now = Time()
         self.services: Services = app.extensions["wallet_sessions"]
-        self.records: Records = self.services.records
-        use_clock(link_of(self.records), self.now)
+        self.repository: SessionRepository = self.services.repository
+        use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
         app.add_url_rule("/note", "note", signed_in(self.note), methods=["GET", "POST"])
         app.add_url_rule("/renew", "renew", signed_in(self.renew))
@@ -632,7 +632,7 @@ def test_challenge_answered_during_an_outage_stays_valid(site: Site) -> None:
 
 def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before: str) -> None:
     """Sign in with another wallet while Redis goes just before this step of the records, and comes back later."""
-    step = getattr(site.records, lost_before)
+    step = getattr(site.repository, lost_before)
 
     def lose_redis_first(*arguments: Any) -> Any:
         site.raw.close()
@@ -642,7 +642,7 @@ def sign_in_as_another(site: Site, monkeypatch: pytest.MonkeyPatch, lost_before:
     other = Wallet()
     challenge = site.person.challenge(other.account())
     form = challenge | {"signature": other.sign(challenge["message"]), "csrf_token": site.person.token()}
-    monkeypatch.setattr(site.records, lost_before, lose_redis_first)
+    monkeypatch.setattr(site.repository, lost_before, lose_redis_first)
     assert_unavailable(site.person.post("/sign-in", data=form))
     monkeypatch.undo()
     site.server.start()
@@ -702,7 +702,7 @@ def test_rotation_done_before_an_outage_still_sets_the_new_id(site: Site) -> Non
 
 def test_interrupted_sign_out_says_it_was_not_completed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis was lost before the session was revoked: the user is still signed in."""
-    revoke = site.records.revoke
+    revoke = site.repository.revoke
 
     def lose_redis_first(*arguments: Any) -> Any:
         site.raw.close()
@@ -710,7 +710,7 @@ def test_interrupted_sign_out_says_it_was_not_completed(site: Site, monkeypatch:
         return revoke(*arguments)
 
     token = site.person.token("/sign-out")
-    monkeypatch.setattr(site.records, "revoke", lose_redis_first)
+    monkeypatch.setattr(site.repository, "revoke", lose_redis_first)
     response = site.person.post("/sign-out", data={"csrf_token": token})
     monkeypatch.undo()
     assert_unavailable(response)
@@ -806,7 +806,7 @@ def test_forgotten_scripts_and_closed_connections_go_unnoticed(site: Site) -> No
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].records))
+    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].repository))
 
     @app.get("/note")
     @signed_in
@@ -852,7 +852,7 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
     if everybody:
         services.lifecycle.revoke_everybody()
     else:
-        services.records.revoke_account(wallet.account())
+        services.repository.revoke_account(wallet.account())
     reason = mine.json("/api/auth/sessions/validate").get_json()["error"]["reason"]
     assert reason == ("revoked" if everybody else "everywhere")
     assert yours.signed_in is not everybody

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
@@ -77,8 +78,8 @@ def test_a_safe_signs_in_with_an_approval_on_chain(
     safe = ApprovingWallet(evm)
     visitor.sign_in(safe)
     assert visitor.get("/session").status_code == 200
-    proof = live_of(services, visitor).record.proof
-    assert proof is not None
+    proof = PROOF.of(live_of(services, visitor).record)
+    assert proof.message
     assert proof.signature == b""
     # And is asked about again, like any other.
     pass_time(16 * 60)

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request
 
 from sessions_core.sessions import cookies
-from sessions_core.sessions.repository import Live, well_formed
+from sessions_core.sessions.record import LoadedSession, well_formed
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -90,7 +90,7 @@ def test_a_look_alike_name_is_not_ours(planted: str) -> None:
 
 @pytest.mark.parametrize("planted", PLANTED, ids=ascii)
 def test_look_alike_cookie_signs_no_user_in_or_out(
-    app: Flask, start: Callable[..., Live], planted: str, redis: Redis
+    app: Flask, start: Callable[..., LoadedSession], planted: str, redis: Redis
 ) -> None:
     """A visitor with the planted cookie stays a visitor, and a signed-in user stays signed in."""
     mine, theirs = start(), start(account=BOB)
@@ -101,7 +101,9 @@ def test_look_alike_cookie_signs_no_user_in_or_out(
 
 
 @pytest.mark.parametrize("value", ["", "x", "A" * 54, "A" * 56, "A" * 54 + "\xa0", '"{id}"', "{id} ", "{id},"])
-def test_a_value_that_is_no_id_does_not_hide_ours(app: Flask, start: Callable[..., Live], value: str) -> None:
+def test_a_value_that_is_no_id_does_not_hide_ours(
+    app: Flask, start: Callable[..., LoadedSession], value: str
+) -> None:
     """Another application on the same host uses the name, or somebody planted it."""
     mine = start()
     foreign = f"{SESSION_COOKIE}={value.format(id=start(account=BOB).id)}"
@@ -110,13 +112,13 @@ def test_a_value_that_is_no_id_does_not_hide_ours(app: Flask, start: Callable[..
     assert ask(app, f"{foreign}; x=1").get_json()["error"]["reason"] == "unknown"
 
 
-def test_repeated_equal_cookies_count_once(app: Flask, start: Callable[..., Live]) -> None:
+def test_repeated_equal_cookies_count_once(app: Flask, start: Callable[..., LoadedSession]) -> None:
     """A proxy repeats a header."""
     mine = start()
     assert account_of(ask(app, "; ".join([f"{SESSION_COOKIE}={mine.id}"] * 2))) == mine.record.account
 
 
-def test_two_host_cookies_cancel_each_other(app: Flask, start: Callable[..., Live]) -> None:
+def test_two_host_cookies_cancel_each_other(app: Flask, start: Callable[..., LoadedSession]) -> None:
     """No browser that knows `__Host-` sends two, so one of them may be an attacker's."""
     one, other = start(), start(account=BOB)
     for pair in ((one, other), (other, one)):
@@ -125,7 +127,7 @@ def test_two_host_cookies_cancel_each_other(app: Flask, start: Callable[..., Liv
 
 
 def test_without_prefix_a_longer_path_hides_nothing(
-    make_app: Callable[..., Flask], start: Callable[..., Live]
+    make_app: Callable[..., Flask], start: Callable[..., LoadedSession]
 ) -> None:
     """In development another application on localhost sets `session` for a path below ours: it is sent first."""
     app = make_app(SESSIONS_CORE_COOKIE_SECURE=False)

@@ -94,7 +94,7 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
     people: Directory, services: Services, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     standing = people.verify(ALICE, "lic_1", "licensed", 30, by=str(BOB))
-    now = services.records.time()
+    now = services.repository.time()
     assert standing == people.standing(ALICE)
     assert (standing.professional_id, standing.verification_level) == ("lic_1", "licensed")
     assert abs(standing.verified_until - now - 30 * DAY * 1000) < 1000
@@ -103,9 +103,9 @@ def test_a_verification_holds_for_its_days_by_the_clock_of_redis(
         account=str(ALICE), level="licensed", until=standing.verified_until, by=str(BOB)
     )
     pass_time(30 * DAY - 60)
-    assert people.standing(ALICE).verified(services.records.time())
+    assert people.standing(ALICE).verified(services.repository.time())
     pass_time(120)
-    assert not people.standing(ALICE).verified(services.records.time())
+    assert not people.standing(ALICE).verified(services.repository.time())
     assert len(people.decided()) == 1, "administrators see that it has lapsed"
 
 
@@ -161,7 +161,7 @@ def test_the_latest_sign_ins_come_first_each_account_once(app: Flask, services: 
         Visitor(app).sign_in(wallet)
     found = services.directory.seen()
     assert [member.account for member in found] == [wallets[n].account() for n in (0, 2, 1)]
-    now = services.records.time()
+    now = services.repository.time()
     assert all(now - 20_000 < member.seen_at <= now for member in found)
     assert [member.account for member in services.directory.seen(1, 1)] == [wallets[2].account()]
     assert services.directory.seen(3) == []
@@ -183,8 +183,8 @@ def test_fresh_accounts_which_cost_nothing_do_not_fill_redis(
     monkeypatch.setattr(roles, "_MOST_SEEN", 5)
     for number in range(12):
         people.saw(some_account(number))
-        now = services.records.time()
-        while services.records.time() == now:
+        now = services.repository.time()
+        while services.repository.time() == now:
             pass  # of two in one millisecond either may be the later
     assert [member.account for member in people.seen()] == [some_account(number) for number in range(11, 6, -1)]
     assert redis.zcard("wallet:{directory}:seen") == redis.hlen("wallet:{directory}:names") == 5
@@ -200,7 +200,7 @@ def test_a_sign_in_that_can_not_be_noted_is_none_the_worse(
         people.saw(str(ALICE))
         assert "could not note a sign-in" in caplog.text
         assert ALICE.address not in caplog.text
-        for ask in (people.decided, people.seen, people.reseal, lambda: people.standing(ALICE)):
+        for ask in (people.decided, people.seen, people.reencrypt, lambda: people.standing(ALICE)):
             with pytest.raises(StoreUnavailable):
                 ask()
         with pytest.raises(StoreUnavailable):
@@ -242,7 +242,7 @@ def test_an_entry_that_was_made_up_is_left_out(
     redis.zadd("wallet:{directory}:seen", {"made up": 2**50, "without a name": 2**50})
     assert [member.account for member in people.decided()] == [str(ALICE)]
     assert [member.account for member in people.seen()] == [str(ALICE)]
-    assert people.reseal() == 0
+    assert people.reencrypt() == 0
     assert "can't be opened" in caplog.text
 
 
@@ -257,8 +257,8 @@ def test_secret_rotation_keeps_every_account_status(people: Directory, rotated: 
     expected = sorted(people.decided(), key=lambda member: member.account)
     during = rotated().directory
     assert sorted(during.decided(), key=lambda member: member.account) == expected
-    assert during.reseal() == 5, "two that were decided, their standings, and one name"
-    assert during.reseal() == 0
+    assert during.reencrypt() == 5, "two that were decided, their standings, and one name"
+    assert during.reencrypt() == 0
     after = rotated(()).directory
     assert sorted(after.decided(), key=lambda member: member.account) == expected
     assert [member.account for member in after.seen()] == [str(ALICE)]
@@ -276,12 +276,12 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
     people.appoint(ALICE, "admin")
     people.saw(str(ALICE))
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).directory.reseal() == 0
+    assert rotated(()).directory.reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = rotated().directory
     redis.hset("wallet:{directory}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
-    assert rotated(()).directory.reseal() == 0
+    assert rotated(()).directory.reencrypt() == 0
     assert people.standing(ALICE).role == "admin"
 
 
@@ -301,7 +301,7 @@ def test_role_assigned_during_re_encryption_is_kept(people: Directory, rotated: 
     for number in range(30):
         account = accounts.parse(some_account(number))
         people.verify(account, "lic_1", "licensed", 30)
-        together(during.reseal, lambda account=account: during.appoint(account, "admin"))  # type: ignore[misc]
+        together(during.reencrypt, lambda account=account: during.appoint(account, "admin"))  # type: ignore[misc]
         standing = rotated(()).directory.standing(account) if number % 10 == 0 else during.standing(account)
         assert (standing.role, standing.professional_id) == ("admin", "lic_1")
 
@@ -324,5 +324,5 @@ def test_roles_work_on_cluster_and_sentinel(
     assert [member.account for member in people.seen()] == [str(BOB)]
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
     rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"].directory
-    assert rotated.reseal() == 5
-    assert rotated.reseal() == 0
+    assert rotated.reencrypt() == 5
+    assert rotated.reencrypt() == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessions_core import errors
+from sessions_core.sessions import end_reasons
 from sessions_core.settings import PREFIX
 
 from . import claims
@@ -23,7 +24,7 @@ def test_errors_md_lists_exactly_the_closed_set() -> None:
 
 
 def test_errors_md_lists_the_reasons_of_a_401() -> None:
-    assert {reason: cells[1] for reason, cells in table("docs/errors.md", "reason").items()} == claims.end_reasons()
+    assert {reason: cells[1] for reason, cells in table("docs/errors.md", "reason").items()} == end_reasons.meanings()
 
 
 def test_errors_md_lists_the_reasons_of_csrf_failed() -> None:

@@ -19,18 +19,16 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 
 from .actors import together
 from .servers import hearing_signals
 
 # Imports the one module, and not the whole package with Flask: these tests start many processes.
 OWNER = """
-import sys, types
+import sys
 from pathlib import Path
-package = sys.modules["sessions_core"] = types.ModuleType("sessions_core")
-package.__path__ = [sys.argv[2]]
-from sessions_core import embedded
+from sessions_core.parts.development_redis import embedded
 server = embedded.start(Path(sys.argv[1]))
 print(server.url, flush=True)
 sys.stdin.read()
@@ -290,7 +288,8 @@ import gc, sys
 from pathlib import Path
 from flask import Flask
 from redis import Redis
-from sessions_core import WalletSessions, embedded
+from sessions_core import WalletSessions
+from sessions_core.parts.development_redis import embedded
 def app():
     made = Flask("app", instance_path=sys.argv[1])
     made.config["SESSIONS_CORE_DEVELOPMENT"] = True

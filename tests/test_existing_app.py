@@ -21,7 +21,7 @@ from .actors import ORIGIN, Visitor
     ("name", "value", "instead"),
     [
         ("PERMANENT_SESSION_LIFETIME", timedelta(days=7), "SESSIONS_CORE_ABSOLUTE_SECONDS"),
-        ("SESSION_COOKIE_NAME", "shop", "__Host-session"),
+        ("SESSION_COOKIE_NAME", "shop", "SESSIONS_CORE_COOKIE_NAME"),
         ("SESSION_COOKIE_DOMAIN", ".example.org", "one host"),
         ("SESSION_COOKIE_PATH", "/shop", "whole host"),
         ("SESSION_COOKIE_SAMESITE", "Strict", "SESSIONS_CORE_COOKIE_SAMESITE"),

@@ -16,9 +16,10 @@ from flask import Flask
 from redis import Redis
 
 import sessions_core
-from sessions_core import Misconfigured, WalletSessions
+from sessions_core import Misconfigured, WalletSessions, part
+from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.ethereum import Ethereum
 from sessions_core.sessions.flask_session import SessionStore
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Visitor, Wallet
@@ -91,10 +92,8 @@ def test_the_pages_are_where_they_are_named(app: Flask) -> None:
 def test_missing_library_is_refused_with_its_install_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
 ) -> None:
-    from sessions_core import extension
-
-    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == module else name)
-    with pytest.raises(Misconfigured, match=f"pip install {package}"):
+    monkeypatch.setattr(part.importlib.util, "find_spec", lambda name: None if name == module else name)
+    with pytest.raises(Misconfigured, match=f"pip install '{package}"):
         WalletSessions(bare(tmp_path))
 
 
@@ -105,7 +104,7 @@ def test_trial_wallets_of_others_are_not_signed_for_in_python(
     from sessions_core import extension
 
     monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
-    monkeypatch.setattr(extension, "_NEEDED", {})
+    monkeypatch.setattr(Ethereum, "libraries", {})
     config = {"SECRET_KEY": SECRET, "SESSIONS_CORE_REDIS_URL": redis_url}
     config |= {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}
     WalletSessions(bare(tmp_path, **config))

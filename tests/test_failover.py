@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from sessions_core.errors import StoreUnavailable
-from sessions_core.storage.connection import Link, Script
+from sessions_core.storage.connection import RedisConnection, Script
 
 from . import clusters
 from .actors import Visitor, Wallet
@@ -53,7 +53,7 @@ def test_no_request_fails_once_a_failover_is_over(broken: Sentinels, make_app: C
 
 
 def test_a_frozen_former_master_is_left_at_once(broken: Sentinels) -> None:
-    link = Link(broken.url, 0.5)
+    link = RedisConnection(broken.url, 0.5)
     link.call("SET", "a", "1")
     former = broken.master()
     with former.frozen():
@@ -64,7 +64,7 @@ def test_a_frozen_former_master_is_left_at_once(broken: Sentinels) -> None:
 
 def test_idle_connections_leave_a_former_master(broken: Sentinels) -> None:
     """The former master still takes writes when the sentinels name another: they would be thrown away."""
-    link = Link(broken.url, 1.0)
+    link = RedisConnection(broken.url, 1.0)
     link.call("SET", "a", "1")
     former = broken.master()
     broken.fail_over()
@@ -80,7 +80,7 @@ def test_idle_connections_leave_a_former_master(broken: Sentinels) -> None:
 def test_master_that_takes_no_writes_is_left_at_once(tmp_path: Path, words: str) -> None:
     """Both say that this is the master no longer, in the error of a script as well."""
     member = Member(tmp_path, free_port()).start()
-    link = Link(f"redis://127.0.0.1:{member.port}", 1.0)
+    link = RedisConnection(f"redis://127.0.0.1:{member.port}", 1.0)
     try:
         first = link.call("CLIENT", "ID")
         if words == "NOREPLICAS":
@@ -191,8 +191,8 @@ def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels
     """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
     script = """
 import os, sys
-from sessions_core.storage.connection import Link
-link = Link(sys.argv[1], 1.0)
+from sessions_core.storage.connection import RedisConnection
+link = RedisConnection(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 (link._master or link._server)._lock.acquire()
 if link._master:

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask, Response, jsonify, session
 
 from sessions_core import events, fresh_required, public, signed_in
-from sessions_core.sessions.repository import GRACE, Live
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
+from sessions_core.sessions.record import GRACE, LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -281,8 +282,8 @@ def test_former_ids_are_bounded(
     for _ in range(12):
         rotate(person)
         person.get("/page")
-    [live] = services.records.living(wallet.account())
-    assert isinstance(live, Live)
+    [live] = services.repository.living(wallet.account())
+    assert isinstance(live, LoadedSession)
     assert len(live.record.formers) == 8
 
 
@@ -329,6 +330,6 @@ def test_name_given_while_the_id_changes_is_kept(
             lambda tab=tab: tab.get("/page"),
         )
         assert named.status_code == 200
-        [live] = services.records.living(wallet.account())
-        assert live.record.label == f"name {number}"
+        [live] = services.repository.living(wallet.account())
+        assert DEVICE.of(live.record).label == f"name {number}"
         person.session_id = tab.session_id

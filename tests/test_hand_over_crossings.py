@@ -12,14 +12,14 @@ from flask.typing import ResponseReturnValue
 from redis import Redis
 
 from sessions_core import current_session, events, public, requires, signed_in
-from sessions_core.sessions.repository import CONFIRMING_GRACE, GRACE, Live
+from sessions_core.sessions.record import CONFIRMING_GRACE, GRACE, LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .faults.relay import RedisRelay
-from .stored import end_of
+from .stored import end_of, link_of
 from .time_machine import TimeMachine
 
 
@@ -191,17 +191,17 @@ def test_grace_begins_when_the_id_changes(app: Flask, person: Visitor) -> None:
 def test_index_stays_small_however_often_the_id_changes(
     app: Flask, person: Visitor, services: Services, redis: Redis, pass_time: TimeMachine, wallet: Wallet
 ) -> None:
-    live = services.records.load(person.session_id, "never")
+    live = services.repository.load(person.session_id, "never")
     for number in range(400):
-        assert isinstance(live, Live)
-        former, live = live, services.records.rotate(live)
+        assert isinstance(live, LoadedSession)
+        former, live = live, services.repository.rotate(live)
         if number % 100 == 0:
             pass_time(61)
             assert live is not None
-            live = services.records.load(live.id, "never")
+            live = services.repository.load(live.id, "never")
     assert live is not None
-    assert redis.hlen(live.place.entries) <= 201
-    assert end_of(services.records, former.place).reason == "rotated", "the latest is among those that stay"
+    assert redis.hlen(live.keys.entries) <= 201
+    assert end_of(services.repository, former.keys).reason == "rotated", "the latest is among those that stay"
     person.session_id = live.id
     assert person.get("/page").status_code == 200
 
@@ -210,15 +210,19 @@ def test_sign_in_elsewhere_keeps_the_entry_of_a_former_id(
     app: Flask, person: Visitor, other: Visitor, services: Services, redis: Redis, appoint: Callable[[str], None]
 ) -> None:
     """More than a hundred sessions of the account have ended, all of them with a later end than this one."""
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     for number in range(130):
-        redis.hset(live.place.entries, f"{number:064x}", f"sess_{number}|{live.now}|{live.ends + 1000}|0|revoked")
+        redis.hset(
+            live.keys.entries,
+            f"{number:064x}",
+            f"sess_{number}|{live.now}|{live.absolute_expires_at + 1000}|0|revoked",
+        )
     tab = tab_of(app, person)
     appoint("admin")
     assert person.get("/page").status_code == 200
     services.lifecycle.start(parse(live.record.account), services.policy.standard)
-    assert redis.hlen(live.place.entries) < 130
+    assert redis.hlen(live.keys.entries) < 130
     assert tab.get("/page").status_code == 200
     assert tab.session_id == person.session_id
 
@@ -234,7 +238,7 @@ def test_public_page_with_a_form_outlives_its_session(
     """The session ends while the guard moves it; the page wrote nothing, so it is answered as to a visitor."""
     account, handle = parse(wallet.account()), handle_of(person)
     appoint("admin")
-    before(monkeypatch, services.records, "rotate", lambda: services.lifecycle.revoke_handle(account, handle))
+    before(monkeypatch, services.repository, "rotate", lambda: services.lifecycle.revoke_handle(account, handle))
     assert person.get("/open").status_code == 200
 
 
@@ -250,7 +254,9 @@ def test_ending_all_others_in_a_dead_session_is_refused(
 ) -> None:
     """Another device ends this session at the same moment: the others live on, and the answer must say so."""
     account, handle = parse(wallet.account()), handle_of(person)
-    before(monkeypatch, services.records, "revoke_others", lambda: services.lifecycle.revoke_handle(account, handle))
+    before(
+        monkeypatch, services.repository, "revoke_others", lambda: services.lifecycle.revoke_handle(account, handle)
+    )
     if kind == "JSON":
         answer = person.send("DELETE", "/api/auth/sessions?scope=others")
     else:
@@ -366,9 +372,9 @@ def test_former_ids_are_forgotten_after_a_quarter_of_an_hour(
     person: Visitor, services: Services, pass_time: TimeMachine
 ) -> None:
     for _ in range(2):
-        live = services.records.load(person.session_id, "never")
-        assert isinstance(live, Live)
-        moved = services.records.rotate(live)
+        live = services.repository.load(person.session_id, "never")
+        assert isinstance(live, LoadedSession)
+        moved = services.repository.rotate(live)
         assert moved is not None
         person.session_id = moved.id
         pass_time(CONFIRMING_GRACE / 1000 + 1)
@@ -380,24 +386,24 @@ def test_session_is_listed_while_its_id_changes(
 ) -> None:
     """Between the reading of the index and that of the records: it could not be named or ended, as if dead."""
     handle = handle_of(person)
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
-    before(monkeypatch, services.records, "_sibling", lambda: services.records.rotate(live))
-    found = services.records.find(wallet.account(), handle)
-    assert found is not None
-    assert found.place != live.place
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
+    before(monkeypatch, link_of(services.repository), "values", lambda: services.repository.rotate(live))
+    [found] = services.repository.living(wallet.account())
+    assert found.record.handle == handle
+    assert found.keys != live.keys
 
 
 def test_session_that_an_epoch_ended_gets_no_new_id(
     person: Visitor, services: Services, wallet: Wallet, redis: Redis
 ) -> None:
     """Its record was missing in the index, so signing out everywhere did not delete it."""
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
-    redis.hdel(live.place.entries, live.place.digest)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
+    redis.hdel(live.keys.entries, live.keys.digest)
     services.lifecycle.revoke_account(parse(wallet.account()))
-    assert redis.exists(live.place.record)
-    assert services.records.rotate(live) is None
+    assert redis.exists(live.keys.record)
+    assert services.repository.rotate(live) is None
 
 
 def test_form_that_calls_itself_a_prefetch_changes_the_id(person: Visitor, appoint: Callable[[str], None]) -> None:

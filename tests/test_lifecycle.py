@@ -14,7 +14,8 @@ from sessions_core import events
 from sessions_core.access.policy import SessionType
 from sessions_core.errors import StoreUnavailable
 from sessions_core.sessions.lifecycle import Lifecycle
-from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sessions.record import EndedSession, LoadedSession
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
@@ -37,8 +38,8 @@ def owner() -> Account:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def repository(services: Services) -> SessionRepository:
+    return services.repository
 
 
 def names(happened: list[events.Event]) -> list[str]:
@@ -46,7 +47,7 @@ def names(happened: list[events.Event]) -> list[str]:
 
 
 def test_a_sign_in_starts_both_clocks_and_names_the_session(
-    sign_in: Callable[..., Live], happened: list[events.Event]
+    sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = sign_in(wallet="A wallet", remember=True, data={"a": 1})
     record = live.record
@@ -57,17 +58,20 @@ def test_a_sign_in_starts_both_clocks_and_names_the_session(
         True,
     )
     assert live.idle_expires_at == record.created_at + 30 * MINUTE * 1000
-    assert live.ends == record.created_at + 12 * HOUR * 1000
+    assert live.absolute_expires_at == record.created_at + 12 * HOUR * 1000
     assert record.data.keys() == {"a", "csrf_token"}
     assert happened == [events.SessionCreated(handle=record.handle, account=str(ALICE), session_type="standard")]
 
 
 def test_a_session_type_brings_its_own_clocks(lifecycle: Lifecycle) -> None:
     live = lifecycle.start(ALICE, SessionType("standard", "sess_", 15 * MINUTE, 24 * HOUR, ()))
-    assert (live.idle, live.ends - live.record.created_at) == (15 * MINUTE * 1000, 24 * HOUR * 1000)
+    assert (live.idle_timeout_ms, live.absolute_expires_at - live.record.created_at) == (
+        15 * MINUTE * 1000,
+        24 * HOUR * 1000,
+    )
 
 
-def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[..., Live]) -> None:
+def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[..., LoadedSession]) -> None:
     lives = [sign_in() for _ in range(200)]
     assert len({live.record.handle for live in lives}) == 200
     assert len({live.id for live in lives}) == 200
@@ -78,41 +82,44 @@ def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[...
         assert live.record.handle[5:] not in live.id
 
 
-def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(sign_in: Callable[..., Live]) -> None:
+def test_a_csrf_secret_that_came_with_the_data_is_not_taken_over(sign_in: Callable[..., LoadedSession]) -> None:
     assert sign_in(data={"csrf_token": "the attacker's"}).record.data["csrf_token"] != "the attacker's"
 
 
-def test_the_data_that_was_given_is_not_changed(sign_in: Callable[..., Live]) -> None:
+def test_the_data_that_was_given_is_not_changed(sign_in: Callable[..., LoadedSession]) -> None:
     data = {"a": 1}
     sign_in(data=data).record.data["b"] = 2
     assert data == {"a": 1}
 
 
 def test_a_sign_in_over_a_session_ends_it_and_says_so_in_order(
-    sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    sign_in: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
 ) -> None:
     before = sign_in()
     happened.clear()
     after = sign_in(BOB, replacing=before)
-    assert records.load(before.id, "now") == Ended("replaced")
-    assert isinstance(records.load(after.id, "never"), Live)
+    assert repository.load(before.id, "now") == EndedSession("replaced")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert sorted(names(happened)) == ["session.created", "session.ended", "wallet.changed"]
 
 
 def test_sign_in_over_an_ended_session_is_a_plain_sign_in(
-    sign_in: Callable[..., Live], lifecycle: Lifecycle, records: Records, happened: list[events.Event]
+    sign_in: Callable[..., LoadedSession],
+    lifecycle: Lifecycle,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     before = sign_in()
     lifecycle.revoke(before, "revoked")
     happened.clear()
     after = sign_in(replacing=before)
-    assert records.load(before.id, "now") == Ended("revoked")
-    assert isinstance(records.load(after.id, "never"), Live)
+    assert repository.load(before.id, "now") == EndedSession("revoked")
+    assert isinstance(repository.load(after.id, "never"), LoadedSession)
     assert names(happened) == ["session.created"]
 
 
 def test_failed_sign_in_keeps_the_former_session(
-    redis: Redis, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    redis: Redis, sign_in: Callable[..., LoadedSession], repository: SessionRepository, happened: list[events.Event]
 ) -> None:
     before = sign_in()
     happened.clear()
@@ -122,12 +129,14 @@ def test_failed_sign_in_keeps_the_former_session(
             sign_in(BOB, replacing=before)
     finally:
         redis.config_set("maxmemory", 0)
-    assert isinstance(records.load(before.id, "never"), Live)
+    assert isinstance(repository.load(before.id, "never"), LoadedSession)
     assert len(redis.keys("*:session:*")) == 1
     assert happened == []
 
 
-def test_two_accounts_at_the_same_moment_get_two_sessions(sign_in: Callable[..., Live], redis: Redis) -> None:
+def test_two_accounts_at_the_same_moment_get_two_sessions(
+    sign_in: Callable[..., LoadedSession], redis: Redis
+) -> None:
     barrier, lives = threading.Barrier(16), []
 
     def enter(account: Account) -> None:
@@ -143,13 +152,13 @@ def test_two_accounts_at_the_same_moment_get_two_sessions(sign_in: Callable[...,
 
 
 def test_activity_keeps_alive_at_most_once_a_minute(
-    lifecycle: Lifecycle, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
+    repository: SessionRepository, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     written = []
     for second in range(0, 200, 10):
         redis.config_resetstat()
-        assert isinstance(lifecycle.touch(live.id), Live)
+        assert isinstance(repository.load(live.id, "due"), LoadedSession)
         if "pexpire" in commands_run(redis):
             written.append(second)
         pass_time(10)
@@ -157,86 +166,89 @@ def test_activity_keeps_alive_at_most_once_a_minute(
 
 
 def test_keep_alive_of_an_ended_session_gives_the_reason(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     pass_time(30 * MINUTE + 1)
-    assert lifecycle.touch(live.id) == Ended("idle")
-    assert lifecycle.touch("a" * 55) == Ended("unknown")
+    assert repository.load(live.id, "due") == EndedSession("idle")
+    assert repository.load("a" * 55, "due") == EndedSession("unknown")
 
 
 def test_renewing_restarts_the_idle_clock_only(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine, happened: list[events.Event]
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     live = sign_in()
     pass_time(29 * MINUTE)
     happened.clear()
-    renewed = lifecycle.renew(live)
-    assert isinstance(renewed, Live)
+    renewed = lifecycle.keep_alive(live)
+    assert isinstance(renewed, LoadedSession)
     assert renewed.id == live.id
     assert abs(renewed.idle_expires_at - renewed.now - 30 * MINUTE * 1000) < 50
-    assert abs(renewed.ends - (live.ends - 29 * MINUTE * 1000)) <= 1
+    assert abs(renewed.absolute_expires_at - (live.absolute_expires_at - 29 * MINUTE * 1000)) <= 1
     assert happened == [events.SessionRenewed(handle=live.record.handle, account=str(ALICE))]
 
 
 def test_renewing_near_the_end_gives_only_the_rest(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], pass_time: TimeMachine
+    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):
         pass_time(20 * MINUTE)
-        assert isinstance(lifecycle.renew(live), Live)
+        assert isinstance(lifecycle.keep_alive(live), LoadedSession)
     pass_time(15 * MINUTE)
-    renewed = lifecycle.renew(live)
-    assert isinstance(renewed, Live)
-    assert renewed.idle_expires_at == renewed.ends
-    assert 4 * MINUTE * 1000 < renewed.ends - renewed.now <= 5 * MINUTE * 1000
+    renewed = lifecycle.keep_alive(live)
+    assert isinstance(renewed, LoadedSession)
+    assert renewed.idle_expires_at == renewed.absolute_expires_at
+    assert 4 * MINUTE * 1000 < renewed.absolute_expires_at - renewed.now <= 5 * MINUTE * 1000
     pass_time(5 * MINUTE)
-    assert lifecycle.renew(live) == Ended("absolute")
+    assert lifecycle.keep_alive(live) == EndedSession("absolute")
 
 
 def test_renewing_an_ended_session_gives_the_reason(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event]
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = sign_in()
     lifecycle.revoke(live, "wallet_changed")
     happened.clear()
-    assert lifecycle.renew(live) == Ended("wallet_changed")
+    assert lifecycle.keep_alive(live) == EndedSession("wallet_changed")
     assert happened == []
 
 
 def test_concurrent_renewal_and_revocation_end_the_session(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, redis: Redis
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], repository: SessionRepository, redis: Redis
 ) -> None:
     for _ in range(100):
         live = sign_in()
         barrier = threading.Barrier(2)
 
-        def renew(live: Live = live, barrier: threading.Barrier = barrier) -> None:
+        def renew(live: LoadedSession = live, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            lifecycle.renew(live)
+            lifecycle.keep_alive(live)
 
         thread = threading.Thread(target=renew)
         thread.start()
         barrier.wait()
         assert lifecycle.revoke(live, "revoked")
         thread.join()
-        assert records.load(live.id, "now") == Ended("revoked")
+        assert repository.load(live.id, "now") == EndedSession("revoked")
     assert redis.keys("*:session:*") == []
 
 
 def test_rotating_changes_id_and_csrf_secret(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    lifecycle: Lifecycle,
+    sign_in: Callable[..., LoadedSession],
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     live = sign_in(data={"a": 1})
     secret = live.record.data["csrf_token"]
     happened.clear()
     rotated = lifecycle.rotate(live)
-    assert rotated is not None
+    assert isinstance(rotated, LoadedSession)
     assert rotated.id != live.id
-    assert records.load(live.id, "now") == Ended("rotated")
-    found = records.load(rotated.id, "never")
-    assert isinstance(found, Live)
+    assert repository.load(live.id, "now") == EndedSession("rotated")
+    found = repository.load(rotated.id, "never")
+    assert isinstance(found, LoadedSession)
     assert found.record.data["a"] == 1
     assert found.record.data["csrf_token"] != secret
     assert found.record.handle == live.record.handle
@@ -247,35 +259,40 @@ def test_rotating_changes_id_and_csrf_secret(
 
 
 def test_rotating_an_ended_session_returns_nothing(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], redis: Redis, happened: list[events.Event]
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event]
 ) -> None:
     live = sign_in()
     lifecycle.revoke(live, "revoked")
     happened.clear()
-    assert lifecycle.rotate(live) is None
+    assert lifecycle.rotate(live) == EndedSession("revoked")
     assert happened == []
     assert redis.keys("*:session:*") == []
 
 
 def test_a_session_is_revoked_once(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    lifecycle: Lifecycle,
+    sign_in: Callable[..., LoadedSession],
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     live = sign_in()
     happened.clear()
     assert [lifecycle.revoke(live, reason) for reason in ("revoked", "signed_out")] == [True, False]
-    assert records.load(live.id, "now") == Ended("revoked")
+    assert repository.load(live.id, "now") == EndedSession("revoked")
     assert happened == [events.SessionEnded(handle=live.record.handle, account=str(ALICE), reason="revoked")]
 
 
 def test_concurrent_revocations_announce_one_event(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event]
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(50):
         live = sign_in()
         happened.clear()
         barrier, outcomes = threading.Barrier(2), []
 
-        def revoke(live: Live = live, barrier: threading.Barrier = barrier, out: list[bool] = outcomes) -> None:
+        def revoke(
+            live: LoadedSession = live, barrier: threading.Barrier = barrier, out: list[bool] = outcomes
+        ) -> None:
             barrier.wait()
             out.append(lifecycle.revoke(live, "revoked"))
 
@@ -289,55 +306,64 @@ def test_concurrent_revocations_announce_one_event(
 
 
 def test_revoking_an_account_ends_only_its_sessions(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    lifecycle: Lifecycle,
+    sign_in: Callable[..., LoadedSession],
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     mine, yours = [sign_in() for _ in range(3)], sign_in(BOB)
     happened.clear()
     lifecycle.revoke_account(ALICE)
-    assert [records.load(live.id, "now") for live in mine] == [Ended("everywhere")] * 3
-    assert isinstance(records.load(yours.id, "never"), Live)
+    assert [repository.load(live.id, "now") for live in mine] == [EndedSession("everywhere")] * 3
+    assert isinstance(repository.load(yours.id, "never"), LoadedSession)
     assert happened == [events.SessionsRevoked(account=str(ALICE), scope="all")]
-    assert isinstance(records.load(sign_in().id, "never"), Live)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
 def test_site_wide_revocation_ends_all_sessions(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records, happened: list[events.Event]
+    lifecycle: Lifecycle,
+    sign_in: Callable[..., LoadedSession],
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     lives = [sign_in(), sign_in(BOB)]
     happened.clear()
     lifecycle.revoke_everybody()
-    assert [records.load(live.id, "now") for live in lives] == [Ended("revoked")] * 2
+    assert [repository.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 2
     assert happened == [events.SessionsRevoked(account=None, scope="everybody")]
-    assert isinstance(records.load(sign_in().id, "never"), Live)
+    assert isinstance(repository.load(sign_in().id, "never"), LoadedSession)
 
 
 def test_the_same_address_on_another_chain_is_another_account(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], records: Records
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], repository: SessionRepository
 ) -> None:
     elsewhere = sign_in(parse(f"eip155:10:{ALICE.address}"))
     lifecycle.revoke_account(ALICE)
-    assert isinstance(records.load(elsewhere.id, "never"), Live)
+    assert isinstance(repository.load(elsewhere.id, "never"), LoadedSession)
 
 
 def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
-    make_app: Callable[..., Flask], sign_in: Callable[..., Live], records: Records
+    make_app: Callable[..., Flask], sign_in: Callable[..., LoadedSession], repository: SessionRepository
 ) -> None:
     other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]
     live = sign_in()
-    assert other.records.load(live.id, "due") == Ended("unknown")
+    assert other.repository.load(live.id, "due") == EndedSession("unknown")
     other.lifecycle.revoke_account(ALICE)
     other.lifecycle.revoke_everybody()
-    assert isinstance(records.load(live.id, "due"), Live)
+    assert isinstance(repository.load(live.id, "due"), LoadedSession)
 
 
 def test_nothing_that_is_announced_holds_an_id_or_a_secret(
-    lifecycle: Lifecycle, sign_in: Callable[..., Live], happened: list[events.Event], caplog: pytest.LogCaptureFixture
+    lifecycle: Lifecycle,
+    sign_in: Callable[..., LoadedSession],
+    happened: list[events.Event],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level("DEBUG"):
         live = sign_in()
         rotated = lifecycle.rotate(live)
-        assert rotated is not None
-        lifecycle.renew(rotated)
+        assert isinstance(rotated, LoadedSession)
+        lifecycle.keep_alive(rotated)
         lifecycle.revoke(rotated, "revoked")
         lifecycle.revoke_account(ALICE)
         lifecycle.revoke_everybody()

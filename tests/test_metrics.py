@@ -16,6 +16,7 @@ from flask import Flask
 
 from sessions_core import errors, events
 from sessions_core.parts.operations import metrics
+from sessions_core.sessions import end_reasons
 
 from .constants import ROOT
 from .metric_samples import grown, read
@@ -56,7 +57,7 @@ def test_other_refusals_are_counted_by_code(event: events.Event) -> None:
     assert grown(counting(event), "wallet_refusals_total", code="csrf_failed") == 1
 
 
-@pytest.mark.parametrize("reason", metrics.REASONS)
+@pytest.mark.parametrize("reason", end_reasons.counted())
 def test_an_end_is_counted_by_reason(reason: str) -> None:
     ended = events.SessionEnded(handle="sess_1", account=None, reason=reason)
     assert grown(counting(ended), "wallet_revocations_total", reason=reason) == 1
@@ -70,7 +71,7 @@ def test_ending_many_at_once_counts_as_one_revocation(scope: str) -> None:
 
 def test_every_end_that_people_can_read_of_has_a_number(app: Flask) -> None:
     words = cast(ModuleType, app.jinja_env.get_template("sessions/_entries.html").module)
-    assert set(words.ended_words) <= set(metrics.REASONS)
+    assert set(words.ended_words) <= set(end_reasons.counted())
     assert set(words.revoked_words) == set(metrics.SCOPES)
 
 
@@ -108,7 +109,7 @@ def test_how_many_live_is_left_out_while_it_is_not_known() -> None:
 
 
 def test_the_latency_of_redis_is_observed(app: Flask) -> None:
-    link = link_of(app.extensions["wallet_sessions"].records)
+    link = link_of(app.extensions["wallet_sessions"].repository)
     assert grown(lambda: link.call("PING"), "wallet_redis_seconds_count") == 1
 
 

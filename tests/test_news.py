@@ -14,8 +14,8 @@ from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.parts.devices.recent_sign_ins import KEPT, SignIn
-from sessions_core.sessions.repository import Ended, Live, account_tag
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
+from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
@@ -23,6 +23,7 @@ from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
 from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
+from .new_sessions import used_from
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -33,7 +34,7 @@ NOW = 1_800_000_000_000
 
 
 def sealed(*handles: str, at: int = NOW, key: str = "news") -> bytes:
-    return b"|".join(recent_sign_ins.seal(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
+    return b"|".join(recent_sign_ins.encrypted(KEYS, key, SignIn(handle=handle, at=at)) for handle in handles)
 
 
 def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> list[str]:
@@ -45,7 +46,7 @@ def handles(stored: bytes, own: str = "", now: int = NOW, key: str = "news") -> 
 
 def test_encrypted_sign_in_is_read_back() -> None:
     sign_in = SignIn(handle="sess_a", device="Firefox on Linux", ip="2001:db8::1", wallet="MetaMask", at=NOW)
-    assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.seal(KEYS, "news", sign_in), "sess_b", NOW) == [
+    assert recent_sign_ins.since(KEYS, "news", recent_sign_ins.encrypted(KEYS, "news", sign_in), "sess_b", NOW) == [
         sign_in
     ]
 
@@ -83,7 +84,7 @@ def test_foreign_entry_is_skipped_and_the_others_are_told(entry: bytes) -> None:
 
 
 def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
-    stored = recent_sign_ins.b64encode(KEYS.seal(b"\x93\x01\x02\x03", b"news"))
+    stored = recent_sign_ins.b64encode(KEYS.encrypt(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
 
 
@@ -91,28 +92,28 @@ def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
 
 
 @pytest.fixture
-def begin(services: Services) -> Callable[..., Live]:
-    def begin(account: str = ALICE, **options: Any) -> Live:
-        options = {"wallet": "MetaMask", "client": PLACE} | options
+def begin(services: Services) -> Callable[..., LoadedSession]:
+    def begin(account: str = ALICE, **options: Any) -> LoadedSession:
+        options = {"wallet": "MetaMask", "prepare": used_from(PLACE)} | options
         return services.lifecycle.start(parse(account), services.policy.standard, **options)
 
     return begin
 
 
 @pytest.fixture
-def told(services: Services) -> Callable[[Live], list[str]]:
+def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     """The handles that a session is told of."""
 
-    def told(live: Live) -> list[str]:
-        found = services.records.load(live.id, "never")
-        assert isinstance(found, Live)
-        return [each.handle for each in services.records.sign_ins_elsewhere(found)]
+    def told(live: LoadedSession) -> list[str]:
+        found = services.repository.load(live.id, "never")
+        assert isinstance(found, LoadedSession)
+        return [each.handle for each in services.recent_sign_ins.elsewhere(found)]
 
     return told
 
 
 def test_other_sessions_are_told_of_each_sign_in(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], services: Services
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], services: Services
 ) -> None:
     """The new session is not told of itself."""
     first = begin()
@@ -121,15 +122,15 @@ def test_other_sessions_are_told_of_each_sign_in(
     assert told(first) == [third.record.handle, second.record.handle]
     assert told(second) == [third.record.handle]
     assert told(third) == []
-    found = services.records.load(second.id, "never")
-    assert isinstance(found, Live)
-    [sign_in] = services.records.sign_ins_elsewhere(found)
+    found = services.repository.load(second.id, "never")
+    assert isinstance(found, LoadedSession)
+    [sign_in] = services.recent_sign_ins.elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
 
 def test_sign_in_that_replaces_a_session_is_told_to_the_others(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]]
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]]
 ) -> None:
     here, there = begin(), begin()
     again = begin(replacing=there)
@@ -137,29 +138,31 @@ def test_sign_in_that_replaces_a_session_is_told_to_the_others(
     assert told(again) == []
 
 
-def test_sign_in_without_stored_details_is_told_without_them(begin: Callable[..., Live], services: Services) -> None:
+def test_sign_in_without_stored_details_is_told_without_them(
+    begin: Callable[..., LoadedSession], services: Services
+) -> None:
     """Some session types store no device, address or wallet name."""
     live = begin()
-    begin(wallet="", client=None)
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    [sign_in] = services.records.sign_ins_elsewhere(found)
+    begin(wallet="", prepare=used_from(None))
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    [sign_in] = services.recent_sign_ins.elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
 def test_a_session_goes_on_being_told_under_another_id(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], services: Services
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], services: Services
 ) -> None:
     live = begin()
     other = begin()
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     assert told(moved) == [other.record.handle]
     assert told(other) == [], "an id that moves is no sign-in"
 
 
 def test_sign_in_is_never_told_to_another_account(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     mine, theirs = begin(ALICE), begin(BOB)
     begin(ALICE)
@@ -169,7 +172,7 @@ def test_sign_in_is_never_told_to_another_account(
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
-def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[..., Live]) -> None:
+def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(account="")
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
@@ -181,21 +184,21 @@ def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis
         redis.flushall()
         first = services.lifecycle.start(account, services.policy.standard)
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
-        found = services.records.load(first.id, "never")
-        assert isinstance(found, Live)
-        known = services.records.sign_ins_elsewhere(found)
+        found = services.repository.load(first.id, "never")
+        assert isinstance(found, LoadedSession)
+        known = services.recent_sign_ins.elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
-            loaded = services.records.load(live.id, "never")
-            assert isinstance(loaded, Live)
-            pairs += len(services.records.sign_ins_elsewhere(loaded))
+            loaded = services.repository.load(live.id, "never")
+            assert isinstance(loaded, LoadedSession)
+            pairs += len(services.recent_sign_ins.elsewhere(loaded))
         assert pairs == 6
 
 
 def test_repeated_sign_ins_keep_the_recent_list_bounded(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     """The newest ones are told."""
     live = begin()
@@ -207,14 +210,18 @@ def test_repeated_sign_ins_keep_the_recent_list_bounded(
 
 
 def test_recent_sign_ins_expire_in_redis_after_a_day(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], pass_time: TimeMachine, redis: Redis, app: Flask
+    begin: Callable[..., LoadedSession],
+    told: Callable[[LoadedSession], list[str]],
+    pass_time: TimeMachine,
+    redis: Redis,
+    app: Flask,
 ) -> None:
     begin()
     pass_time(DAY + 1)
     assert [key for key in redis.keys("*") if key.endswith(b":news")] == []
 
 
-def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., Live], redis: Redis) -> None:
+def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
     value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
@@ -224,7 +231,7 @@ def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., Live], redis: Red
 
 @pytest.mark.parametrize("value", [b"", b"|", b"||||", b"x" * 5000, b"\xff\x00|\xfe"])
 def test_corrupted_recent_sign_ins_block_no_sign_in(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis, value: bytes
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
     redis.set(f"wallet:{{{account_tag(ALICE)}}}:news", value)
@@ -234,7 +241,7 @@ def test_corrupted_recent_sign_ins_block_no_sign_in(
 
 
 def test_recent_sign_ins_of_another_type_block_no_sign_in(
-    begin: Callable[..., Live], told: Callable[[Live], list[str]], redis: Redis
+    begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
     key = f"wallet:{{{account_tag(ALICE)}}}:news"
@@ -255,37 +262,39 @@ def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Pa
             with pytest.raises(StoreUnavailable):
                 services.lifecycle.start(parse(ALICE), services.policy.standard)
             client.config_set("maxmemory", "0")
-        found = services.records.load(live.id, "never")
-        assert isinstance(found, Live)
-        assert services.records.sign_ins_elsewhere(found) == []
-        assert len(services.records.living(ALICE)) == 1
+        found = services.repository.load(live.id, "never")
+        assert isinstance(found, LoadedSession)
+        assert services.recent_sign_ins.elsewhere(found) == []
+        assert len(services.repository.living(ALICE)) == 1
 
 
 def test_reading_a_session_is_still_one_round_trip_and_no_write(
-    begin: Callable[..., Live], services: Services, redis: Redis
+    begin: Callable[..., LoadedSession], services: Services, redis: Redis
 ) -> None:
     live = begin()
     begin()
-    services.records.load(live.id, "due")  # what is asked only once a minute
+    services.repository.load(live.id, "due")  # what is asked only once a minute
     redis.config_resetstat()
-    assert isinstance(services.records.load(live.id, "due"), Live)
+    assert isinstance(services.repository.load(live.id, "due"), LoadedSession)
     assert commands_run(redis) == {"mget": 1}
 
 
-def test_secret_rotation_keeps_recent_sign_ins(begin: Callable[..., Live], rotated: Callable[..., Services]) -> None:
+def test_secret_rotation_keeps_recent_sign_ins(
+    begin: Callable[..., LoadedSession], rotated: Callable[..., Services]
+) -> None:
     """Dropping the old secret loses them without an error."""
     live = begin()
     other = begin()
     during = rotated()
-    found = during.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in during.records.sign_ins_elsewhere(found)] == [other.record.handle]
-    assert during.janitor.sweep()["resealed"] == 2
+    found = during.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in during.recent_sign_ins.elsewhere(found)] == [other.record.handle]
+    assert during.sweeper.sweep()["resealed"] == 2
     after = rotated(())
     newer = after.lifecycle.start(parse(ALICE), after.policy.standard)
-    found = after.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in after.records.sign_ins_elsewhere(found)] == [newer.record.handle]
+    found = after.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in after.recent_sign_ins.elsewhere(found)] == [newer.record.handle]
 
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
@@ -293,9 +302,9 @@ def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Fl
     services: Services = app.extensions["wallet_sessions"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert [each.handle for each in services.records.sign_ins_elsewhere(found)] == [other.record.handle]
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert [each.handle for each in services.recent_sign_ins.elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------
@@ -308,7 +317,7 @@ def person(visitor: Visitor, wallet: Wallet) -> Visitor:
 
 
 @pytest.fixture
-def elsewhere(services: Services, wallet: Wallet, begin: Callable[..., Live]) -> Callable[..., str]:
+def elsewhere(services: Services, wallet: Wallet, begin: Callable[..., LoadedSession]) -> Callable[..., str]:
     """Sign in with the person's wallet in another browser; returns the handle."""
 
     def elsewhere(owner: Wallet = wallet, **options: Any) -> str:
@@ -358,7 +367,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     person, services = Visitor(app), app.extensions["wallet_sessions"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
-    services.lifecycle.start(parse(wallet.account()), services.policy.standard, client=PLACE)
+    services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
     pass_time(120)
     assert notice(person) == "Firefox on Linux, 203.0.113.7, 2 minutes ago."
     pass_time(DAY - 60)
@@ -368,12 +377,12 @@ def test_notice_shows_the_age_and_ends_after_a_day(
 
 def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
-        elsewhere(client=Client(device=device), wallet="")
+        elsewhere(prepare=used_from(Client(device=device)), wallet="")
     assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
 
 
 def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    elsewhere(client=None, wallet="")
+    elsewhere(prepare=used_from(None), wallet="")
     assert notice(person) == "Unknown browser, just now."
 
 
@@ -381,7 +390,7 @@ def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., 
 def test_hostile_wallet_and_device_names_are_only_text(
     person: Visitor, elsewhere: Callable[..., str], hostile: str
 ) -> None:
-    elsewhere(wallet=hostile, client=Client(ip=hostile, device=hostile))
+    elsewhere(wallet=hostile, prepare=used_from(Client(ip=hostile, device=hostile)))
     page = person.get("/session").get_data(as_text=True)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -408,7 +417,7 @@ def test_recognised_sign_in_is_not_shown_again(app: Flask, person: Visitor, else
 
 
 def test_foreign_sign_in_is_not_hidden_by_an_own_one(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    stranger = elsewhere(client=Client(device="Edge on Windows"))
+    stranger = elsewhere(prepare=used_from(Client(device="Edge on Windows")))
     own = elsewhere()
     recognise(person, own)
     assert str(notice(person)).startswith("Edge on Windows")
@@ -436,10 +445,10 @@ def test_each_session_recognises_sign_ins_for_itself(app: Flask, person: Visitor
 
 def test_recognition_survives_a_rotation(person: Visitor, elsewhere: Callable[..., str], services: Services) -> None:
     recognise(person, elsewhere())
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     moved = services.lifecycle.rotate(live)
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     person.session_id = moved.id
     assert listed(person) == []
 
@@ -452,9 +461,9 @@ def test_recognised_sign_ins_are_bounded(person: Visitor, elsewhere: Callable[..
     for _ in range(KEPT + 2):
         recognise(person, elsewhere())
         assert listed(person) == []
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
-    assert len(live.record.recognised) == 2 * KEPT
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
+    assert len(DEVICE.of(live.record).recognised) == 2 * KEPT
 
 
 @pytest.mark.parametrize(
@@ -495,12 +504,12 @@ def test_signed_out_visitor_recognises_nothing(
 ) -> None:
     handle = elsewhere()
     token = person.token("/session")
-    live = services.records.load(person.session_id, "never")
-    assert isinstance(live, Live)
+    live = services.repository.load(person.session_id, "never")
+    assert isinstance(live, LoadedSession)
     services.lifecycle.revoke(live, "revoked")
     answer = person.post(f"/sessions/{handle}/recognise", data={"csrf_token": token})
     assert answer.headers["Location"].startswith("/sign-in?")
-    assert isinstance(services.records.load(live.id, "never"), Ended)
+    assert isinstance(services.repository.load(live.id, "never"), EndedSession)
     assert notice(person) is None
 
 

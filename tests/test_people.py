@@ -17,7 +17,7 @@ from sessions_core.parts.linked_wallets.linked_accounts import MOST, People
 from sessions_core.parts.linked_wallets.user import Person, Roll, born_id
 from sessions_core.parts.roles.account_status import Standing
 from sessions_core.parts.roles.roles import account_tag
-from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
@@ -177,14 +177,14 @@ def test_lost_user_id_never_returns_to_the_account(people: People) -> None:
 
 
 def test_unlinking_ends_the_sessions_of_that_account_only(
-    people: People, services: Services, start: Callable[..., Live]
+    people: People, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     mine, theirs, again = start(str(ALICE)), start(str(BOB)), start(str(BOB), label="again")
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     for live in (theirs, again):
-        assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
-    assert isinstance(services.records.load(mine.id, "never"), Live)
+        assert services.repository.load(live.id, "never") == EndedSession("wallet_unlinked")
+    assert isinstance(services.repository.load(mine.id, "never"), LoadedSession)
 
 
 def test_some_accounts_can_not_be_unlinked(people: People, redis: Redis) -> None:
@@ -286,7 +286,7 @@ def test_interrupted_link_to_several_leaves_them_as_they_were(people: People, cu
 
 
 def test_interrupted_unlink_leaves_no_half_link(
-    people: People, services: Services, start: Callable[..., Live], cut_short: Callable[..., bool]
+    people: People, services: Services, start: Callable[..., LoadedSession], cut_short: Callable[..., bool]
 ) -> None:
     """It can be completed."""
     for writes in range(4):
@@ -300,17 +300,17 @@ def test_interrupted_unlink_leaves_no_half_link(
             people.unlink(BOB, by=ALICE)
         assert alone(people, BOB)
         assert people.of(ALICE).id == person.id
-        assert services.records.load(session.id, "never") == Ended("wallet_unlinked")
+        assert services.repository.load(session.id, "never") == EndedSession("wallet_unlinked")
 
 
 def test_unlinked_account_can_not_be_signed_out_by_its_old_user(
-    people: People, services: Services, start: Callable[..., Live], redis: Redis
+    people: People, services: Services, start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     people.link(BOB, by=ALICE)
     people.unlink(BOB, by=ALICE)
     session = start(str(BOB))
     refused(people, errors.NotFound, lambda: people.unlink(BOB, by=ALICE), redis)
-    assert isinstance(services.records.load(session.id, "never"), Live)
+    assert isinstance(services.repository.load(session.id, "never"), LoadedSession)
 
 
 def test_entries_left_by_a_crash_do_not_count(people: People, cut_short: Callable[..., bool]) -> None:
@@ -555,8 +555,8 @@ def test_secret_rotation_keeps_linked_accounts(people: People, rotated: Callable
     expected = [people.of(each) for each in (ALICE, BOB, CAROL)]
     during = rotated().people
     assert [during.of(each) for each in (ALICE, BOB, CAROL)] == expected
-    assert during.reseal() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
-    assert during.reseal() == 0
+    assert during.reencrypt() == 4, "one record, and three pointers: ALICE's has the id that ALICE goes by now"
+    assert during.reencrypt() == 0
     assert [rotated(()).people.of(each) for each in (ALICE, BOB, CAROL)] == expected
 
 
@@ -565,7 +565,7 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
 ) -> None:
     people.link(BOB, by=ALICE)
     before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert rotated(()).people.reseal() == 0
+    assert rotated(()).people.reencrypt() == 0
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
@@ -588,9 +588,9 @@ def test_link_made_during_re_encryption_is_kept(people: People, rotated: Callabl
     for number in range(20):
         own, one, other = (some_account(3 * number + part) for part in range(3))
         people.link(one, by=own)
-        together(during.reseal, lambda own=own, other=other: during.link(other, by=own))
+        together(during.reencrypt, lambda own=own, other=other: during.link(other, by=own))
         assert set(during.of(own).accounts) == {own, one, other}
-    during.reseal()
+    during.reencrypt()
     assert len(rotated(()).people.of(own).accounts) == 3
 
 
@@ -609,5 +609,5 @@ def test_linking_works_on_cluster_and_sentinel(
     consistent(people, ALICE, BOB, CAROL)
     settings = {"SECRET_KEY": ANOTHER, "SECRET_KEY_FALLBACKS": [overrides["SECRET_KEY"]]}
     rotated = make_app(SESSIONS_CORE_REDIS_URL=other_url, **settings).extensions["wallet_sessions"].people
-    assert rotated.reseal() == 4
-    assert rotated.reseal() == 0
+    assert rotated.reencrypt() == 4
+    assert rotated.reencrypt() == 0

@@ -19,7 +19,8 @@ from flask import Flask
 from sessions_core import events
 from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.sessions.lifecycle import Lifecycle
-from sessions_core.sessions.repository import Ended, Live, Records
+from sessions_core.sessions.record import EndedSession, LoadedSession
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import Account, parse
 from sessions_core.web.services import Services
 
@@ -36,8 +37,8 @@ def services(make_app: Callable[..., Flask]) -> Services:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def repository(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def account_of(number: int) -> Account:
 
 
 def sign_ins_around(
-    pool: ThreadPoolExecutor, start: Callable[[], Live], revoke: Callable[[], Any], many: int
+    pool: ThreadPoolExecutor, start: Callable[[], LoadedSession], revoke: Callable[[], Any], many: int
 ) -> tuple[list[Timed], Timed]:
     """Have `many` sign in, with a revocation amid them; return both with their times."""
     before = [pool.submit(timed, start) for _ in range(many // 2)]
@@ -78,7 +79,9 @@ def sign_ins_around(
     return [each.result() for each in before + after], revocation.result()
 
 
-def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Callable[[Live], int]) -> Counter[str]:
+def judge(
+    repository: SessionRepository, sign_ins: list[Timed], revocation: Timed, seen: Callable[[LoadedSession], int]
+) -> Counter[str]:
     """Count what was right and what was not; `seen` is the epoch that counts."""
     newest = max(seen(each.result) for each in sign_ins)
     living: dict[str, set[str]] = {}
@@ -86,7 +89,7 @@ def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Call
     for began, ended, live in sign_ins:
         account = live.record.account
         if account not in living:
-            living[account] = {each.record.handle for each in records.living(account)}
+            living[account] = {each.record.handle for each in repository.living(account)}
         lives = live.record.handle in living[account]
         late = seen(live) == newest
         found["sign-ins"] += 1
@@ -95,12 +98,12 @@ def judge(records: Records, sign_ins: list[Timed], revocation: Timed, seen: Call
         found["outlived it"] += lives and (not late or ended < revocation.began)
         found["died of it"] += not lives and (late or began > revocation.ended)
         if not late and ended > revocation.ended:  # and so it is also for who comes with the cookie
-            found["outlived it"] += not isinstance(records.load(live.id, "never"), Ended)
+            found["outlived it"] += not isinstance(repository.load(live.id, "never"), EndedSession)
     return found
 
 
 def test_no_sign_in_outlives_a_later_account_revocation(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
@@ -113,7 +116,7 @@ def test_no_sign_in_outlives_a_later_account_revocation(
             100,
         )
         sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
-        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
+        found += judge(repository, sign_ins, revocation, lambda live: live.epoch)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["sign-ins"] == ROUNDS * 101
     assert found["under way"] > 0, "nothing was under way: these rounds show nothing"
@@ -121,7 +124,7 @@ def test_no_sign_in_outlives_a_later_account_revocation(
 
 
 def test_revoking_others_ends_all_but_the_asking_session(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     """Sign-ins run at the same time."""
     standard, found = services.policy.standard, Counter[str]()
@@ -131,20 +134,20 @@ def test_revoking_others_ends_all_but_the_asking_session(
         sign_ins, revocation = sign_ins_around(
             pool,
             lambda account=account: lifecycle.start(account, standard),
-            lambda asking=asking: records.revoke_others(asking),
+            lambda asking=asking: repository.revoke_others(asking),
             20,
         )
         sign_ins.append(timed(lambda account=account: lifecycle.start(account, standard)))
         assert revocation.result is not None
-        found += judge(records, sign_ins, revocation, lambda live: live.epoch)
-        found["asking"] += isinstance(records.load(asking.id, "due"), Live)
+        found += judge(repository, sign_ins, revocation, lambda live: live.epoch)
+        found["asking"] += isinstance(repository.load(asking.id, "due"), LoadedSession)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["asking"] == ROUNDS
     assert found["under way"] > 0
 
 
 def test_no_session_outlives_a_later_site_wide_revocation(
-    records: Records, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, pool: ThreadPoolExecutor
 ) -> None:
     standard, found = services.policy.standard, Counter[str]()
     for number in range(ROUNDS):
@@ -156,29 +159,29 @@ def test_no_session_outlives_a_later_site_wide_revocation(
             20,
         )
         sign_ins.append(timed(lambda number=number: lifecycle.start(account_of(number), standard)))
-        found += judge(records, sign_ins, revocation, lambda live: live.site)
+        found += judge(repository, sign_ins, revocation, lambda live: live.global_epoch)
     assert (found["outlived it"], found["died of it"]) == (0, 0)
     assert found["under way"] > 0
 
 
 def test_concurrent_rotations_and_writes_lose_no_saved_data(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     """A writer is told `saved` and finds the data under the new id, or `gone` and finds it nowhere. One id lives."""
     violations: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
 
     def write(session_id: str, key: str) -> str:
-        while isinstance(live := records.load(session_id, "due"), Live):
+        while isinstance(live := repository.load(session_id, "due"), LoadedSession):
             live.record.data[key] = "written"
-            outcome = records.save(live)
+            outcome = repository.save(live)
             if outcome != "changed":
                 return outcome
         return "gone"
 
-    def rotate(session_id: str) -> Live | None:
-        while isinstance(live := records.load(session_id, "due"), Live):
-            moved = lifecycle.rotate(live)
+    def rotate(session_id: str) -> LoadedSession | None:
+        while isinstance(live := repository.load(session_id, "due"), LoadedSession):
+            moved = repository.rotate(live)
             if moved is not None:
                 return moved
         return None
@@ -190,24 +193,24 @@ def test_concurrent_rotations_and_writes_lose_no_saved_data(
             lambda old=old: rotate(old.id),
             lambda old=old: rotate(old.id),
             *(lambda key=key, old=old: write(old.id, key) for key in ("a", "b")),
-            lambda old=old: records.load(old.id, "now") and "read",
+            lambda old=old: repository.load(old.id, "now") and "read",
         )
         [moved] = [each for each in (one, two) if each is not None]
-        new = records.load(moved.id, "never")
-        assert isinstance(new, Live)
+        new = repository.load(moved.id, "never")
+        assert isinstance(new, LoadedSession)
         for key, outcome in zip("ab", written, strict=False):
             outcomes[outcome] += 1
             violations["lost"] += outcome == "saved" and key not in new.record.data
             violations["smuggled in"] += outcome == "gone" and key in new.record.data
-        violations["old id"] += records.load(old.id, "never") != Ended("rotated")
+        violations["old id"] += repository.load(old.id, "never") != EndedSession("rotated")
         violations["handle"] += new.record.handle != old.record.handle
-        violations["two lives"] += len(records.living(str(account))) != 1
+        violations["two lives"] += len(repository.living(str(account))) != 1
     assert +violations == Counter()
     assert set(outcomes) == {"saved", "gone"}, "only one order came about: these rounds show nothing"
 
 
 def test_reads_under_way_never_bring_an_old_id_back(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     """Activity and renewals write as well; none of them may write to where the session was before."""
     revived = 0
@@ -215,17 +218,20 @@ def test_reads_under_way_never_bring_an_old_id_back(
         old = lifecycle.start(account_of(number), services.policy.standard)
         moved, *read = together(
             lambda old=old: lifecycle.rotate(old),
-            *(lambda old=old, slide=slide: records.load(old.id, slide) for slide in ("now", "due", "now", "never")),
+            *(
+                lambda old=old, slide=slide: repository.load(old.id, slide)
+                for slide in ("now", "due", "now", "never")
+            ),
         )
         assert moved is not None
-        assert {each.reason for each in read if isinstance(each, Ended)} <= {"rotated"}
-        revived += records.load(old.id, "now") != Ended("rotated")
-        revived += not isinstance(records.load(moved.id, "now"), Live)
+        assert {each.reason for each in read if isinstance(each, EndedSession)} <= {"rotated"}
+        revived += repository.load(old.id, "now") != EndedSession("rotated")
+        revived += not isinstance(repository.load(moved.id, "now"), LoadedSession)
     assert revived == 0
 
 
 def test_concurrent_revocations_report_one_success(
-    records: Records, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services, happened: list[events.Event]
 ) -> None:
     """One caller is told that the session was alive, and one event is announced."""
     told: Counter[int] = Counter()
@@ -241,12 +247,12 @@ def test_concurrent_revocations_report_one_success(
         )
         told[sum(alive)] += 1
         announced[len([event for event in happened if isinstance(event, events.SessionEnded)])] += 1
-        assert isinstance(records.load(live.id, "never"), Ended)
+        assert isinstance(repository.load(live.id, "never"), EndedSession)
     assert (told, announced) == ({1: ROUNDS}, {1: ROUNDS})
 
 
 def test_concurrent_rotation_and_revocation_end_the_session(
-    records: Records, lifecycle: Lifecycle, services: Services
+    repository: SessionRepository, lifecycle: Lifecycle, services: Services
 ) -> None:
     outcomes: Counter[str] = Counter()
     for number in range(ROUNDS):
@@ -258,11 +264,11 @@ def test_concurrent_rotation_and_revocation_end_the_session(
             lambda account=account: lifecycle.revoke_account(account),
             lifecycle.revoke_everybody,
         )[number % 4]
-        moved, _ = together(lambda live=live: records.rotate(live, restart_seconds=3600), revoke)
+        moved, _ = together(lambda live=live: repository.rotate(live, restart_seconds=3600), revoke)
         outcomes["moved" if moved else "gone"] += 1
         for session_id in (live.id, *([moved.id] if moved else [])):
-            outcomes["revived"] += isinstance(records.load(session_id, "now"), Live)
-        outcomes["revived"] += len(records.living(str(account)))
+            outcomes["revived"] += isinstance(repository.load(session_id, "now"), LoadedSession)
+        outcomes["revived"] += len(repository.living(str(account)))
     assert outcomes["revived"] == 0
     assert min(outcomes["moved"], outcomes["gone"]) > 0, "only one order came about: these rounds show nothing"
 
@@ -272,5 +278,5 @@ def test_concurrent_sign_ins_respect_the_session_limit(make_app: Callable[..., F
     for number in range(50):
         account = account_of(number)
         started = together(*[lambda account=account: services.lifecycle.start(account, services.policy.standard)] * 6)
-        living = [live for live in started if isinstance(services.records.load(live.id, "never"), Live)]
-        assert len(living) == 3 == len(services.records.living(str(account)))
+        living = [live for live in started if isinstance(services.repository.load(live.id, "never"), LoadedSession)]
+        assert len(living) == 3 == len(services.repository.living(str(account)))

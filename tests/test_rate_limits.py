@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured, RateLimited
-from sessions_core.settings import Settings
-from sessions_core.sign_in.rate_limits import RateLimits, network_of
-from sessions_core.storage.connection import Breaker, Link
+from sessions_core.parts.rate_limits import Options
+from sessions_core.parts.rate_limits.rate_limits import RateLimits, network_of
+from sessions_core.storage.connection import Breaker, RedisConnection
 
 from .actors import together
 from .constants import ANOTHER, SECRET
@@ -21,27 +21,27 @@ HERE, THERE = "203.0.113.7", "203.0.113.8"
 COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 
-def of(link: Link, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
+def of(link: RedisConnection, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, Settings(secrets=secrets, **(none | limits)))  # type: ignore[arg-type]
+    return RateLimits(link, "wallet:", secrets, Options(**(none | limits)))
 
 
 @pytest.fixture
-def link(redis: Redis, redis_url: str) -> Iterator[Link]:
-    link = Link(redis_url, 2)
+def link(redis: Redis, redis_url: str) -> Iterator[RedisConnection]:
+    link = RedisConnection(redis_url, 2)
     yield link
     link.close()
 
 
 @pytest.fixture
-def two(link: Link) -> RateLimits:
+def two(link: RedisConnection) -> RateLimits:
     """Two from one address."""
     return of(link, challenges_per_address="2/minute")
 
 
 def refused(limits: RateLimits, address: str = HERE, browser: str | None = None, name: str = "challenges") -> bool:
     try:
-        limits.spend(name, address, browser)
+        limits.hit(name, address, browser)
     except RateLimited:
         return True
     return False
@@ -92,28 +92,29 @@ def test_an_address_is_counted_as_its_network(address: str, network: str) -> Non
     assert network_of(address) == network
 
 
-def test_two_browsers_of_one_address_count_apart(link: Link) -> None:
+def test_two_browsers_of_one_address_count_apart(link: RedisConnection) -> None:
     limits = of(link, challenges_per_address="100/minute", challenges_per_browser="2/minute")
     assert many(3, limits, browser=COOKIE) == [False, False, True]
     assert many(3, limits, browser=OTHER_COOKIE) == [False, False, True]
     assert many(3, limits) == [False, False, False]
 
 
-def test_one_browser_counts_wherever_it_moves(link: Link) -> None:
+def test_one_browser_counts_wherever_it_moves(link: RedisConnection) -> None:
     limits = of(link, challenges_per_browser="2/minute")
     addresses = (HERE, THERE, "2001:db8::1")
     assert [refused(limits, address, COOKIE) for address in addresses] == [False, False, True]
 
 
-def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: Link, redis: Redis) -> None:
+def test_forged_cookies_bypass_no_limit_and_fill_no_redis(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="3/minute", challenges_per_browser="2/minute")
     assert [refused(limits, HERE, f"{number:043}") for number in range(20)] == [False] * 3 + [True] * 17
     assert redis.dbsize() == 4
 
 
-def test_each_rate_limit_counts_separately(link: Link) -> None:
-    limits = of(link, challenges_per_address="1/minute", sign_ins_per_address="1/minute")
-    limits.add("refreshes", "refreshes_per_address", "1/minute")
+def test_each_rate_limit_counts_separately(link: RedisConnection) -> None:
+    limits = of(
+        link, challenges_per_address="1/minute", sign_ins_per_address="1/minute", refreshes_per_address="1/minute"
+    )
     for name in ("challenges", "sign_ins", "refreshes"):
         assert not refused(limits, name=name)
         assert refused(limits, name=name)
@@ -124,7 +125,7 @@ def test_each_rate_limit_counts_separately(link: Link) -> None:
 
 def wait_after(limits: RateLimits) -> int:
     with pytest.raises(RateLimited) as caught:
-        limits.spend("challenges", HERE, None)
+        limits.hit("challenges", HERE, None)
     assert caught.value.retry_after is not None
     return caught.value.retry_after
 
@@ -156,7 +157,7 @@ def test_a_counter_that_lost_its_clock_gets_it_back(two: RateLimits, redis: Redi
     assert 0 < redis.ttl(key) <= 60
 
 
-def test_two_combined_limits_both_apply(link: Link, redis: Redis) -> None:
+def test_two_combined_limits_both_apply(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="2/minute; 3/hour")
     assert many(3, limits) == [False, False, True]
     minute = next(key for key in redis.scan_iter() if redis.ttl(key) <= 60)
@@ -166,7 +167,7 @@ def test_two_combined_limits_both_apply(link: Link, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "", " 0 "])
-def test_limit_of_none_never_asks_redis(link: Link, redis: Redis, text: str) -> None:
+def test_limit_of_none_never_asks_redis(link: RedisConnection, redis: Redis, text: str) -> None:
     limits = of(link, challenges_per_address=text)
     redis.config_resetstat()
     assert not any(many(50, limits))
@@ -176,12 +177,12 @@ def test_limit_of_none_never_asks_redis(link: Link, redis: Redis, text: str) -> 
 @pytest.mark.parametrize(
     "text", ["many", "0/minute", "-1/minute", "5", "5/fortnight", "5/year", "2/month", "1e3/minute"]
 )
-def test_malformed_limit_stops_the_start_with_an_example(link: Link, text: str) -> None:
+def test_malformed_limit_stops_the_start_with_an_example(link: RedisConnection, text: str) -> None:
     with pytest.raises(Misconfigured, match=r"SESSIONS_CORE_CHALLENGES_PER_ADDRESS = .* is no limit. Write it like"):
         of(link, challenges_per_address=text)
 
 
-def test_a_race_lets_no_more_through(two: RateLimits, link: Link) -> None:
+def test_a_race_lets_no_more_through(two: RateLimits, link: RedisConnection) -> None:
     limits = of(link, challenges_per_address="10/minute")
     assert sorted(together(*[lambda: refused(limits)] * 30)) == [False] * 10 + [True] * 20
 
@@ -191,29 +192,29 @@ def test_a_race_lets_no_more_through(two: RateLimits, link: Link) -> None:
 
 def test_processes_count_together(two: RateLimits, redis_url: str) -> None:
     assert not refused(two)
-    another = of(Link(redis_url, 2), challenges_per_address="2/minute")
+    another = of(RedisConnection(redis_url, 2), challenges_per_address="2/minute")
     assert many(2, another) == [False, True]
 
 
-def test_processes_count_together_while_the_secret_changes(link: Link) -> None:
+def test_processes_count_together_while_the_secret_changes(link: RedisConnection) -> None:
     """One has swapped the new secret and the former one, the other not yet."""
     one = of(link, (SECRET, ANOTHER), challenges_per_address="2/minute")
     other = of(link, (ANOTHER, SECRET), challenges_per_address="2/minute")
     assert [refused(one), refused(other), refused(one), refused(other)] == [False, False, True, True]
 
 
-def test_a_limit_is_one_round_trip(link: Link, redis: Redis) -> None:
+def test_a_limit_is_one_round_trip(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="100/minute", challenges_per_browser="100/minute")
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     redis.config_resetstat()
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     assert commands_run(redis)["evalsha"] == 2
     assert commands_run(redis).keys() <= {"evalsha", "incrby", "pttl"}
 
 
-def test_redis_holds_no_address_and_no_cookie(link: Link, redis: Redis) -> None:
+def test_redis_holds_no_address_and_no_cookie(link: RedisConnection, redis: Redis) -> None:
     limits = of(link, challenges_per_address="9/minute", challenges_per_browser="9/minute")
-    limits.spend("challenges", HERE, COOKIE)
+    limits.hit("challenges", HERE, COOKIE)
     dump = b" ".join(key + b" " + (redis.get(key) or b"") for key in redis.scan_iter()).decode()
     assert len(redis.keys()) == 2
     assert dump.count("wallet:limit:") == 2
@@ -222,7 +223,7 @@ def test_redis_holds_no_address_and_no_cookie(link: Link, redis: Redis) -> None:
 
 
 def test_every_form_of_url_counts(other_url: str) -> None:
-    assert many(3, of(Link(other_url, 2), challenges_per_address="2/minute")) == [False, False, True]
+    assert many(3, of(RedisConnection(other_url, 2), challenges_per_address="2/minute")) == [False, False, True]
 
 
 # -- Without Redis -----------------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ def test_without_redis_memory_counts_until_it_is_back(tmp_path: Path) -> None:
     now = [0.0]
     server = Server(tmp_path)
     with running(server):
-        limits = of(Link(server.url, 1, Breaker(lambda: now[0])), challenges_per_address="2/minute")
+        limits = of(RedisConnection(server.url, 1, Breaker(lambda: now[0])), challenges_per_address="2/minute")
         assert many(3, limits) == [False, False, True]
         server.stop()
         assert many(5, limits) == [False, False, True, True, True]
@@ -245,12 +246,12 @@ def test_without_redis_memory_counts_until_it_is_back(tmp_path: Path) -> None:
 def test_a_full_redis_is_no_way_around_a_limit(tmp_path: Path) -> None:
     with running(Server(tmp_path)) as server, server.client() as client:
         client.config_set("maxmemory", 1)
-        assert many(3, of(Link(server.url, 1), challenges_per_address="2/minute")) == [False, False, True]
+        assert many(3, of(RedisConnection(server.url, 1), challenges_per_address="2/minute")) == [False, False, True]
 
 
 def test_a_redis_that_hangs_is_asked_three_times_and_then_spared() -> None:
     with Listener() as listener:
-        limits = of(Link(listener.url, 0.05, Breaker(lambda: 0.0)), challenges_per_address="50/minute")
+        limits = of(RedisConnection(listener.url, 0.05, Breaker(lambda: 0.0)), challenges_per_address="50/minute")
         assert not any(many(50, limits))
         assert refused(limits)
         assert listener.connections == 3

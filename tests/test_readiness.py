@@ -13,7 +13,7 @@ from redis import Redis
 from sessions_core.parts.operations import readiness as module
 from sessions_core.parts.operations.readiness import SECONDS, TROUBLES, Readiness
 from sessions_core.settings import Settings
-from sessions_core.storage.connection import Breaker, Link
+from sessions_core.storage.connection import Breaker, RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
 from .actors import together
@@ -39,7 +39,9 @@ def in_earnest(patience: pytest.MonkeyPatch) -> None:
 
 def of(url: str, timeout: float = 2.0, strict: bool = True, **settings: object) -> Readiness:
     options = {"development": True} | settings
-    return Readiness(Link(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options), strict)
+    return Readiness(
+        RedisConnection(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options), strict
+    )
 
 
 def test_safe_redis_is_ready(server: Server) -> None:
@@ -59,7 +61,7 @@ def test_stopped_redis_is_unreachable_and_ready_when_back(tmp_path: Path) -> Non
     server = Server(tmp_path)
     with running(server):
         readiness = Readiness(
-            Link(server.url, 1, Breaker(iter(range(0, 1000, 10)).__next__)),
+            RedisConnection(server.url, 1, Breaker(iter(range(0, 1000, 10)).__next__)),
             KeyRing((SECRET,), "test"),
             Settings(secrets=(SECRET,), development=True),
         )
@@ -71,7 +73,7 @@ def test_stopped_redis_is_unreachable_and_ready_when_back(tmp_path: Path) -> Non
 
 
 def test_an_open_circuit_is_not_ready_at_once() -> None:
-    link = Link(f"redis://127.0.0.1:{free_port()}", 1, Breaker(lambda: 0.0))
+    link = RedisConnection(f"redis://127.0.0.1:{free_port()}", 1, Breaker(lambda: 0.0))
     readiness = Readiness(link, KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), development=True))
     assert [readiness.trouble() for _ in range(5)] == ["redis_unreachable"] * 5
 

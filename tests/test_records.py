@@ -16,8 +16,10 @@ from redis.client import PubSub
 
 from sessions_core import events
 from sessions_core.errors import StoreUnavailable
-from sessions_core.sessions import repository
-from sessions_core.sessions.repository import Ended, Live, Record, Records
+from sessions_core.sessions import record, repository
+from sessions_core.sessions.lifecycle import Lifecycle
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.settings import LONGEST
 from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
@@ -29,7 +31,7 @@ from .time_machine import TimeMachine
 
 
 @pytest.fixture
-def announced(redis: Redis, store: Records) -> Iterator[PubSub]:
+def announced(redis: Redis, store: SessionRepository) -> Iterator[PubSub]:
     with redis.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(store.channel)
         listener.get_message(timeout=1)
@@ -50,21 +52,21 @@ def announcements(listener: PubSub, redis: Redis, channel: str) -> list[dict[str
 
 
 def test_an_id_is_a_tag_and_32_random_bytes() -> None:
-    session_id = repository.new_id(repository.account_tag(ALICE))
+    session_id = record.new_id(record.account_tag(ALICE))
     assert re.fullmatch(r"[A-Za-z0-9_-]{12}[A-Za-z0-9_-]{43}", session_id)
-    assert repository.well_formed(session_id)
+    assert record.well_formed(session_id)
 
 
 def test_no_two_ids_share_their_secret() -> None:
-    assert len({repository.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
+    assert len({record.new_id("t" * 12)[12:] for _ in range(10_000)}) == 10_000
 
 
 def test_sessions_of_one_account_share_a_hash_tag() -> None:
     """No two accounts share one, and visitors are spread over the slots."""
-    assert repository.account_tag(ALICE) == repository.account_tag(ALICE)
-    assert repository.account_tag(ALICE) != repository.account_tag(BOB)
-    assert repository.new_id() != repository.new_id()
-    assert repository.new_id()[:12] != repository.new_id()[:12], "visitors are spread over the slots"
+    assert record.account_tag(ALICE) == record.account_tag(ALICE)
+    assert record.account_tag(ALICE) != record.account_tag(BOB)
+    assert record.new_id() != record.new_id()
+    assert record.new_id()[:12] != record.new_id()[:12], "visitors are spread over the slots"
 
 
 @pytest.mark.parametrize(
@@ -82,13 +84,13 @@ def test_sessions_of_one_account_share_a_hash_tag() -> None:
     ],
 )
 def test_malformed_session_id_is_not_well_formed(value: str) -> None:
-    assert not repository.well_formed(value)
+    assert not record.well_formed(value)
 
 
 # -- What is stored --------------------------------------------------------------------------------------------
 
 
-def test_stored_record_is_read_back(store: Records, start: Callable[..., Live]) -> None:
+def test_stored_record_is_read_back(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
     data = {
         "text": "é\0",
         "bytes": b"\xff",
@@ -99,36 +101,45 @@ def test_stored_record_is_read_back(store: Records, start: Callable[..., Live]) 
     }
     live = start(data=data, wallet="A wallet", remember=True)
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record == live.record
     assert found.record.data == data
-    assert (found.id, found.revision, found.idle, found.ends) == (live.id, 1, IDLE * 1000, live.ends)
+    assert (found.id, found.revision, found.idle_timeout_ms, found.absolute_expires_at) == (
+        live.id,
+        1,
+        IDLE * 1000,
+        live.absolute_expires_at,
+    )
 
 
-def test_a_record_tells_when_it_was_made_by_the_clock_of_redis(redis: Redis, start: Callable[..., Live]) -> None:
+def test_a_record_tells_when_it_was_made_by_the_clock_of_redis(
+    redis: Redis, start: Callable[..., LoadedSession]
+) -> None:
     seconds, microseconds = redis.time()
     live = start()
     now = seconds * 1000 + microseconds // 1000
     assert now <= live.record.created_at <= now + 1000
     assert live.record.signed_at == live.record.created_at
-    assert live.ends == live.record.created_at + ABSOLUTE * 1000
+    assert live.absolute_expires_at == live.record.created_at + ABSOLUTE * 1000
 
 
-def test_a_visitors_record_was_never_signed(start: Callable[..., Live]) -> None:
+def test_a_visitors_record_was_never_signed(start: Callable[..., LoadedSession]) -> None:
     assert start(account="").record.signed_at == 0
 
 
-def test_the_key_lives_as_long_as_the_idle_clock(redis: Redis, start: Callable[..., Live]) -> None:
+def test_the_key_lives_as_long_as_the_idle_clock(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     assert IDLE * 1000 - 1000 < redis.pttl(key_of(redis, start())) <= IDLE * 1000
 
 
-def test_the_key_never_lives_past_the_absolute_end(redis: Redis, start: Callable[..., Live]) -> None:
+def test_the_key_never_lives_past_the_absolute_end(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     live = start(idle=HOUR, absolute=10 * MINUTE)
     assert 599_000 < redis.pttl(key_of(redis, live)) <= 600_000
-    assert live.idle_expires_at == live.ends
+    assert live.idle_expires_at == live.absolute_expires_at
 
 
-def test_the_id_is_nowhere_in_redis(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+def test_the_id_is_nowhere_in_redis(
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     lives = [start(), start(account=""), start(account=BOB)]
     moved = store.rotate(lives[0])
     assert moved is not None
@@ -140,20 +151,20 @@ def test_the_id_is_nowhere_in_redis(redis: Redis, store: Records, start: Callabl
         assert hashlib.sha256(live.id.encode()).hexdigest().encode() in found or live is lives[2] or live is lives[1]
 
 
-def test_redis_shows_neither_accounts_nor_stored_data(redis: Redis, start: Callable[..., Live]) -> None:
+def test_redis_shows_neither_accounts_nor_stored_data(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(wallet="A wallet of note", data={"a name of note": "a value of note", "csrf_token": "a secret of note"})
     found = everything(redis)
     assert b"of note" not in found
     assert ALICE[-40:].encode().lower() not in found.lower()
 
 
-def test_a_visitor_has_no_entry_in_any_index(redis: Redis, start: Callable[..., Live]) -> None:
+def test_a_visitor_has_no_entry_in_any_index(redis: Redis, start: Callable[..., LoadedSession]) -> None:
     start(account="")
     assert redis.keys("*:index") == []
 
 
 def test_entries_of_the_index_go_a_day_after_their_session(
-    redis: Redis, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     start(wallet="first")
     [index] = redis.keys("*:index")
@@ -168,24 +179,26 @@ def test_entries_of_the_index_go_a_day_after_their_session(
 
 
 def test_an_id_that_is_taken_is_not_overwritten(
-    store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+    store: SessionRepository, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start(data={"mine": 1})
     monkeypatch.setattr(repository, "new_id", lambda tag=None: live.id)
     with pytest.raises(StoreUnavailable):
         start(data={"yours": 2})
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.data == {"mine": 1}
 
 
-def test_unreadable_data_is_refused_when_it_is_written(store: Records, start: Callable[..., Live]) -> None:
+def test_unreadable_data_is_refused_when_it_is_written(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start(data={"kept": 1})
     live.record.data = {1: "a key that is no string"}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="has to be text"):
         store.save(live)
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.data == {"kept": 1}
 
 
@@ -193,42 +206,42 @@ def test_unreadable_data_is_refused_when_it_is_written(store: Records, start: Ca
 
 
 def test_idle_session_ends_with_its_reason(
-    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     pass_time(IDLE - 5)
-    assert isinstance(store.load(live.id, "never"), Live)
+    assert isinstance(store.load(live.id, "never"), LoadedSession)
     pass_time(10)
-    assert store.load(live.id, "now") == Ended("idle")
+    assert store.load(live.id, "now") == EndedSession("idle")
 
 
 def test_session_ends_at_its_absolute_end_with_the_reason(
-    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     for _ in range(ABSOLUTE // IDLE * 2 - 1):
         pass_time(IDLE / 2)
-        assert isinstance(store.load(live.id, "due"), Live)
+        assert isinstance(store.load(live.id, "due"), LoadedSession)
     pass_time(IDLE / 2 + 5)
-    assert store.load(live.id, "now") == Ended("absolute")
+    assert store.load(live.id, "now") == EndedSession("absolute")
 
 
 def test_keep_alive_never_passes_the_absolute_end(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start(idle=HOUR, absolute=HOUR + 10 * MINUTE)
     pass_time(30 * MINUTE)
     for slide in ("due", "now"):
         found = store.load(live.id, slide)
-        assert isinstance(found, Live)
+        assert isinstance(found, LoadedSession)
         assert redis.pttl(key_of(redis, live)) <= 40 * MINUTE * 1000
-        assert found.idle_expires_at == found.ends
+        assert found.idle_expires_at == found.absolute_expires_at
     pass_time(40 * MINUTE + 1)
-    assert store.load(live.id, "due") == Ended("absolute")
+    assert store.load(live.id, "due") == EndedSession("absolute")
 
 
 def test_activity_keeps_alive_at_most_once_a_minute(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     key = key_of(redis, live)
@@ -238,7 +251,7 @@ def test_activity_keeps_alive_at_most_once_a_minute(
     pass_time(3)
     found = store.load(live.id, "due")
     assert redis.pttl(key) > (IDLE - 1) * 1000
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert abs(found.idle_expires_at - found.now - IDLE * 1000) < 50
     assert abs(found.now - found.active) < 50
     pass_time(30)
@@ -247,7 +260,7 @@ def test_activity_keeps_alive_at_most_once_a_minute(
 
 
 def test_requested_keep_alive_takes_effect_at_once(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     pass_time(10)
@@ -256,16 +269,16 @@ def test_requested_keep_alive_takes_effect_at_once(
 
 
 def test_passive_read_never_keeps_alive(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     before = redis.dump(key_of(redis, live))
     for _ in range(20):
-        assert isinstance(store.load(live.id, "never"), Live)
+        assert isinstance(store.load(live.id, "never"), LoadedSession)
     assert redis.dump(key_of(redis, live)) == before
     pass_time(IDLE - 60)
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert 58_000 < found.idle_expires_at - found.now <= 60_000
     assert redis.pttl(key_of(redis, live)) <= 60_000
 
@@ -273,8 +286,8 @@ def test_passive_read_never_keeps_alive(
 @pytest.mark.parametrize("wrong", ["time", "monotonic"])
 def test_keep_alive_works_when_our_own_clock_was_wrong(
     redis: Redis,
-    store: Records,
-    start: Callable[..., Live],
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
     pass_time: TimeMachine,
     monkeypatch: pytest.MonkeyPatch,
     wrong: str,
@@ -289,59 +302,61 @@ def test_keep_alive_works_when_our_own_clock_was_wrong(
         monkeypatch.setattr(repository.time, "monotonic", lambda: monotonic() + MINUTE)
     found = store.load(live.id, "due")
     monkeypatch.undo()
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert redis.pttl(key_of(redis, live)) > (IDLE - 1) * 1000
 
 
-def test_never_issued_session_id_is_unknown(store: Records) -> None:
-    assert store.load(repository.new_id(), "due") == Ended("unknown")
+def test_never_issued_session_id_is_unknown(store: SessionRepository) -> None:
+    assert store.load(record.new_id(), "due") == EndedSession("unknown")
 
 
 def test_a_day_after_its_end_a_session_is_unknown(
-    store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     pass_time(ABSOLUTE + DAY - 60)
-    assert store.load(live.id, "due") == Ended("absolute")
+    assert store.load(live.id, "due") == EndedSession("absolute")
     pass_time(120)
-    assert store.load(live.id, "due") == Ended("unknown")
+    assert store.load(live.id, "due") == EndedSession("unknown")
 
 
 def test_record_without_an_expiry_still_ends(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start(idle=10 * MINUTE, absolute=10 * MINUTE)
     redis.persist(key_of(redis, live))
     pass_time(10 * MINUTE + 1)
     assert redis.pttl(key_of(redis, live)) == -1
-    assert store.load(live.id, "due") == Ended("absolute")
+    assert store.load(live.id, "due") == EndedSession("absolute")
 
 
 # -- Saving ----------------------------------------------------------------------------------------------------
 
 
 def test_saving_keeps_the_clocks(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     start()
     live = start(data={"a": 1})
     pass_time(100)
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     found.record.data["b"] = 2
     assert store.save(found) == "saved"
     again = store.load(live.id, "never")
-    assert isinstance(again, Live)
+    assert isinstance(again, LoadedSession)
     assert again.record.data == {"a": 1, "b": 2}
-    assert (again.revision, again.ends, again.active) == (2, found.ends, found.active)
+    assert (again.revision, again.absolute_expires_at, again.active) == (2, found.absolute_expires_at, found.active)
     assert redis.pttl(key_of(redis, live)) <= (IDLE - 100) * 1000
 
 
-def test_save_over_another_save_reports_the_conflict(store: Records, start: Callable[..., Live]) -> None:
+def test_save_over_another_save_reports_the_conflict(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     first, second = store.load(live.id, "never"), store.load(live.id, "never")
-    assert isinstance(first, Live)
-    assert isinstance(second, Live)
+    assert isinstance(first, LoadedSession)
+    assert isinstance(second, LoadedSession)
     first.record.data, second.record.data = {"first": 1}, {"second": 2}
     assert store.save(first) == "saved"
     assert store.save(second) == "changed"
@@ -351,14 +366,16 @@ def test_save_over_another_save_reports_the_conflict(store: Records, start: Call
     assert store.save(first) == "saved"
 
 
-def test_concurrent_saves_have_one_winner(store: Records, start: Callable[..., Live]) -> None:
+def test_concurrent_saves_have_one_winner(store: SessionRepository, start: Callable[..., LoadedSession]) -> None:
     live = start()
     copies = [store.load(live.id, "never") for _ in range(12)]
     outcomes = together(*[lambda copy=copy: store.save(copy) for copy in copies])  # type: ignore[misc]
     assert sorted(outcomes) == ["changed"] * 11 + ["saved"]
 
 
-def test_a_revoked_session_can_not_be_saved(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+def test_a_revoked_session_can_not_be_saved(
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     store.revoke(live, "revoked")
     assert store.save(live) == "gone"
@@ -366,7 +383,7 @@ def test_a_revoked_session_can_not_be_saved(redis: Redis, store: Records, start:
 
 
 def test_an_expired_session_can_not_be_saved(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     pass_time(IDLE + 1)
@@ -374,29 +391,35 @@ def test_an_expired_session_can_not_be_saved(
     assert redis.keys("*:session:*") == []
 
 
-def test_revocation_wins_over_a_concurrent_save(store: Records, start: Callable[..., Live]) -> None:
+def test_revocation_wins_over_a_concurrent_save(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     for _ in range(100):
         live = start()
         saved, revoked = together(lambda live=live: store.save(live), lambda live=live: store.revoke(live, "revoked"))  # type: ignore[misc]
         assert saved in ("saved", "gone")
-        assert revoked is True
-        assert store.load(live.id, "now") == Ended("revoked")
+        assert revoked.ended == 1
+        assert store.load(live.id, "now") == EndedSession("revoked")
 
 
 # -- Rotating --------------------------------------------------------------------------------------------------
 
 
 def test_a_rotated_session_lives_on_under_another_id(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
 ) -> None:
     live = start(data={"kept": 1, "csrf_token": "old"})
-    moved = store.rotate(live)
-    assert moved is not None
+    moved = lifecycle.rotate(live)
+    assert isinstance(moved, LoadedSession)
     assert moved.id != live.id
     assert moved.id[:12] == live.id[:12]
-    assert store.load(live.id, "now") == Ended("rotated")
+    assert store.load(live.id, "now") == EndedSession("rotated")
     found = store.load(moved.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.data["kept"] == 1
     assert found.record.data["csrf_token"] not in ("old", None)
     assert (found.record.handle, found.record.created_at) == (live.record.handle, live.record.created_at)
@@ -408,76 +431,103 @@ def test_a_rotated_session_lives_on_under_another_id(
 
 
 def test_both_clocks_go_on_under_the_new_id(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     pass_time(20 * MINUTE)
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     moved = store.rotate(found)
     assert moved is not None
     assert 598_000 < redis.pttl(key_of(redis, moved)) <= 600_000
-    assert (moved.ends, moved.idle_expires_at) == (found.ends, found.idle_expires_at)
+    assert (moved.absolute_expires_at, moved.idle_expires_at) == (found.absolute_expires_at, found.idle_expires_at)
     again = store.load(moved.id, "never")
-    assert isinstance(again, Live)
-    assert (again.ends, again.active) == (found.ends, found.active)
+    assert isinstance(again, LoadedSession)
+    assert (again.absolute_expires_at, again.active) == (found.absolute_expires_at, found.active)
 
 
-def test_a_revoked_session_can_not_be_rotated(redis: Redis, store: Records, start: Callable[..., Live]) -> None:
+def test_a_revoked_session_can_not_be_rotated(
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     store.revoke(live, "revoked")
     assert store.rotate(live) is None
     assert redis.keys("*:session:*") == []
-    assert store.load(live.id, "now") == Ended("revoked")
+    assert store.load(live.id, "now") == EndedSession("revoked")
 
 
-def test_stale_session_is_not_rotated_over_a_newer_save(store: Records, start: Callable[..., Live]) -> None:
+def test_stale_session_is_not_rotated_over_a_newer_save(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     other = store.load(live.id, "never")
-    assert isinstance(other, Live)
+    assert isinstance(other, LoadedSession)
     other.record.data = {"saved": 1}
     store.save(other)
     assert store.rotate(live) is None
     found = store.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.data == {"saved": 1}
 
 
-def test_a_session_of_a_former_epoch_is_not_rotated_into_life(store: Records, start: Callable[..., Live]) -> None:
+def test_a_session_of_a_former_epoch_is_not_rotated_into_life(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
     store.revoke_account(ALICE)
     assert store.rotate(live) is None
-    assert store.load(live.id, "now") == Ended("everywhere")
+    assert store.load(live.id, "now") == EndedSession("everywhere")
 
 
 def test_concurrent_rotations_have_one_winner(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
     copies = [store.load(live.id, "never") for _ in range(12)]
     moved = [one for one in together(*[lambda copy=copy: store.rotate(copy) for copy in copies]) if one]  # type: ignore[misc]
     assert len(moved) == 1
     assert len(redis.keys("*:session:*")) == 1
+
+
+def test_concurrent_rotations_announce_one_event(
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
+) -> None:
+    live = start()
+    copies = [store.load(live.id, "never") for _ in range(12)]
+
+    def promote(record: SessionRecord) -> None:
+        record.privilege = "admin|"
+
+    together(*[lambda copy=copy: lifecycle.rotate(copy, promote) for copy in copies])  # type: ignore[misc]
+    assert len(redis.keys("*:session:*")) == 1
     assert [event.name for event in happened] == ["session.rotated"]
 
 
 def test_sign_out_ends_a_session_rotated_by_another_request(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
 ) -> None:
     start(wallet="another session of the same account")
     live = start()
-    moved = store.rotate(live)
-    assert moved is not None
-    again = store.rotate(moved)
-    assert again is not None
-    assert store.revoke(live, "signed_out") is True
-    assert store.load(again.id, "now") == Ended("signed_out")
+    moved = lifecycle.rotate(live)
+    assert isinstance(moved, LoadedSession)
+    again = lifecycle.rotate(moved)
+    assert isinstance(again, LoadedSession)
+    assert lifecycle.revoke(live, "signed_out") is True
+    assert store.load(again.id, "now") == EndedSession("signed_out")
     assert len(redis.keys("*:session:*")) == 1
     assert [event.name for event in happened] == ["session.rotated", "session.rotated", "session.ended"]
 
 
 def test_concurrent_rotation_and_sign_out_end_the_session(
-    redis: Redis, store: Records, start: Callable[..., Live]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(100):
         live = start()
@@ -486,40 +536,52 @@ def test_concurrent_rotation_and_sign_out_end_the_session(
             lambda copy=copy: store.rotate(copy),  # type: ignore[misc]
             lambda live=live: store.revoke(live, "signed_out"),  # type: ignore[misc]
         )
-        assert ended is True
-        assert store.load(live.id, "now") in (Ended("signed_out"), Ended("rotated"))
+        assert ended.ended == 1
+        assert store.load(live.id, "now") in (EndedSession("signed_out"), EndedSession("rotated"))
         if moved is not None:
-            assert store.load(moved.id, "now") == Ended("signed_out")
+            assert store.load(moved.id, "now") == EndedSession("signed_out")
     assert redis.keys("*:session:*") == []
 
 
 # -- Revoking --------------------------------------------------------------------------------------------------
 
 
-def test_a_revoked_session_is_dead_and_its_cookie_learns_why(store: Records, start: Callable[..., Live]) -> None:
+def test_a_revoked_session_is_dead_and_its_cookie_learns_why(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     live = start()
-    assert store.revoke(live, "revoked") is True
-    assert store.load(live.id, "now") == Ended("revoked")
+    assert store.revoke(live, "revoked").ended == 1
+    assert store.load(live.id, "now") == EndedSession("revoked")
 
 
 def test_a_revocation_is_announced_with_handle_and_reason(
-    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub, happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    announced: PubSub,
+    happened: list[events.Event],
 ) -> None:
     live = start()
-    store.revoke(live, "revoked")
+    lifecycle.revoke(live, "revoked")
     assert announcements(announced, redis, store.channel) == [{"handle": live.record.handle, "reason": "revoked"}]
     assert happened == [events.SessionEnded(handle=live.record.handle, account=ALICE, reason="revoked")]
 
 
 def test_concurrent_revocations_announce_one_event(
-    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub, happened: list[events.Event]
+    redis: Redis,
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
+    announced: PubSub,
+    happened: list[events.Event],
 ) -> None:
     for _ in range(20):
         live = start()
-        outcomes = together(*[lambda live=live, n=n: store.revoke(live, f"reason {n}") for n in range(8)])  # type: ignore[misc]
+        outcomes = together(*[lambda live=live, n=n: lifecycle.revoke(live, f"reason {n}") for n in range(8)])  # type: ignore[misc]
         assert sorted(outcomes) == [False] * 7 + [True]
         winner = f"reason {outcomes.index(True)}"
-        assert store.load(live.id, "now") == Ended(winner)
+        assert store.load(live.id, "now") == EndedSession(winner)
         assert [each["reason"] for each in announcements(announced, redis, store.channel)] == [winner]
         assert [event.reason for event in happened] == [winner]  # type: ignore[attr-defined]
         happened.clear()
@@ -527,22 +589,23 @@ def test_concurrent_revocations_announce_one_event(
 
 def test_revoking_an_expired_session_announces_nothing(
     redis: Redis,
-    store: Records,
-    start: Callable[..., Live],
+    store: SessionRepository,
+    lifecycle: Lifecycle,
+    start: Callable[..., LoadedSession],
     announced: PubSub,
     pass_time: TimeMachine,
     happened: list[events.Event],
 ) -> None:
     live = start()
     pass_time(IDLE + 1)
-    assert store.revoke(live, "revoked") is False
+    assert lifecycle.revoke(live, "revoked") is False
     assert announcements(announced, redis, store.channel) == []
-    assert store.load(live.id, "now") == Ended("idle")
+    assert store.load(live.id, "now") == EndedSession("idle")
     assert happened == []
 
 
 def test_one_write_ends_every_session_of_one_account(
-    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], announced: PubSub
 ) -> None:
     """Sessions of other accounts live on."""
     lives = [start(wallet=str(number)) for number in range(5)]
@@ -550,71 +613,77 @@ def test_one_write_ends_every_session_of_one_account(
     redis.config_resetstat()
     store.revoke_account(ALICE)
     assert redis.info("commandstats")["cmdstat_set"]["calls"] == 1
-    assert [store.load(live.id, "now") for live in lives] == [Ended("everywhere")] * 5
-    assert isinstance(store.load(others.id, "never"), Live)
+    assert [store.load(live.id, "now") for live in lives] == [EndedSession("everywhere")] * 5
+    assert isinstance(store.load(others.id, "never"), LoadedSession)
     assert announcements(announced, redis, store.channel) == [{"account": ALICE, "reason": "everywhere"}]
 
 
 @pytest.mark.parametrize("how", ["everywhere", "others"])
 def test_epoch_outlives_the_longest_session(
-    redis: Redis, store: Records, start: Callable[..., Live], how: str
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], how: str
 ) -> None:
     live = start()
     if how == "others":
         store.revoke_others(live)
     else:
         store.revoke_account(ALICE)
-    assert LONGEST + DAY - 60 < redis.ttl(live.place.epoch) <= LONGEST + DAY
+    assert LONGEST + DAY - 60 < redis.ttl(live.keys.epoch) <= LONGEST + DAY
 
 
 @pytest.mark.parametrize("how", ["everywhere", "others"])
 def test_revoking_holds_after_the_epoch_was_forgotten(
-    redis: Redis, store: Records, start: Callable[..., Live], how: str
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], how: str
 ) -> None:
     """Records that have seen the epoch of a month ago live on. The next one must be larger, not one."""
     for number in range(3):
         start(wallet=f"former {number}")
         store.revoke_account(ALICE)
     own, other = start(wallet="own"), start(wallet="other")
-    in_flight = redis.get(other.place.record)
-    redis.delete(own.place.epoch)
+    in_flight = redis.get(other.keys.record)
+    redis.delete(own.keys.epoch)
     while store.time() <= own.epoch:
         pass  # three revocations in one millisecond count past it; a month later that can't be
-    assert isinstance(store.load(own.id, "due"), Live)
+    assert isinstance(store.load(own.id, "due"), LoadedSession)
     assert store.save(own) == "saved"
     if how == "others":
-        assert store.revoke_others(own) == 1
-        assert isinstance(store.load(own.id, "due"), Live)
-        assert store.revoke_others(own) == 0
+        assert store.revoke_others(own).ended == 1
+        assert isinstance(store.load(own.id, "due"), LoadedSession)
+        assert store.revoke_others(own).ended == 0
     else:
-        assert store.revoke_account(ALICE) == 2
-        assert store.load(own.id, "due") == Ended("everywhere")
-    redis.set(other.place.record, in_flight)  # as a write does that was under way
-    assert isinstance(store.load(other.id, "due"), Ended)
+        assert store.revoke_account(ALICE).ended == 2
+        assert store.load(own.id, "due") == EndedSession("everywhere")
+    redis.set(other.keys.record, in_flight)  # as a write does that was under way
+    assert isinstance(store.load(other.id, "due"), EndedSession)
 
 
-def test_account_can_sign_in_again_after_being_revoked(store: Records, start: Callable[..., Live]) -> None:
+def test_account_can_sign_in_again_after_being_revoked(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     store.revoke_account(ALICE)
     store.revoke_account(ALICE)
     live = start()
-    assert isinstance(store.load(live.id, "due"), Live)
+    assert isinstance(store.load(live.id, "due"), LoadedSession)
     assert store.save(live) == "saved"
-    assert isinstance(store.load(live.id, "due"), Live)
+    assert isinstance(store.load(live.id, "due"), LoadedSession)
 
 
 def test_one_write_ends_every_session_of_the_site(
-    redis: Redis, store: Records, start: Callable[..., Live], announced: PubSub
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], announced: PubSub
 ) -> None:
     lives = [start(), start(account=BOB), start(account="")]
     store.revoke_everybody()
-    assert [store.load(live.id, "now") for live in lives] == [Ended("revoked")] * 3
-    assert isinstance(store.load(start().id, "due"), Live)
+    assert [store.load(live.id, "now") for live in lives] == [EndedSession("revoked")] * 3
+    assert isinstance(store.load(start().id, "due"), LoadedSession)
     assert announcements(announced, redis, store.channel) == [{"reason": "revoked"}]
 
 
 @pytest.mark.parametrize(("revoke", "reason"), [("revoke_account", "everywhere"), ("revoke_everybody", "revoked")])
 def test_session_stored_after_a_revocation_it_missed_is_dead(
-    store: Records, start: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, revoke: str, reason: str
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
+    monkeypatch: pytest.MonkeyPatch,
+    revoke: str,
+    reason: str,
 ) -> None:
     run = link_of(store).run
 
@@ -625,27 +694,33 @@ def test_session_stored_after_a_revocation_it_missed_is_dead(
         return run(script, *rest)
 
     monkeypatch.setattr(link_of(store), "run", revoke_first)
-    assert store.load(start().id, "now") == Ended(reason)
+    assert store.load(start().id, "now") == EndedSession(reason)
 
 
-def test_no_sign_in_outlives_a_later_account_revocation(store: Records, start: Callable[..., Live]) -> None:
+def test_no_sign_in_outlives_a_later_account_revocation(
+    store: SessionRepository, start: Callable[..., LoadedSession]
+) -> None:
     for _ in range(50):
         before = [start(wallet=str(number)) for number in range(2)]
         *racing, _ = together(*[start] * 4, lambda: store.revoke_account(ALICE))
-        assert [store.load(live.id, "never") for live in before] == [Ended("everywhere")] * 2
+        assert [store.load(live.id, "never") for live in before] == [EndedSession("everywhere")] * 2
         for live in racing:
             # Those that saw the new epoch began after it. The others are dead.
             found = store.load(live.id, "never")
-            assert isinstance(found, Live) == (live.epoch == max(other.epoch for other in [*racing, start()]))
+            assert isinstance(found, LoadedSession) == (
+                live.epoch == max(other.epoch for other in [*racing, start()])
+            )
 
 
 # -- Tampering -------------------------------------------------------------------------------------------------
 
 
-def assert_unreadable(redis: Redis, store: Records, live: Live, happened: list[events.Event]) -> None:
+def assert_unreadable(
+    redis: Redis, store: SessionRepository, live: LoadedSession, happened: list[events.Event]
+) -> None:
     happened.clear()
     for slide in ("never", "due", "now"):
-        assert store.load(live.id, slide) == Ended("unknown")
+        assert store.load(live.id, slide) == EndedSession("unknown")
     assert happened == [events.RecordUnreadable(key=key_of(redis, live).decode())] * 3
 
 
@@ -655,8 +730,8 @@ def assert_unreadable(redis: Redis, store: Records, live: Live, happened: list[e
 )
 def test_a_record_with_a_changed_clock_or_epoch_is_no_session(
     redis: Redis,
-    store: Records,
-    start: Callable[..., Live],
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
     happened: list[events.Event],
     field: str,
     how: Callable[[bytes], bytes],
@@ -668,7 +743,11 @@ def test_a_record_with_a_changed_clock_or_epoch_is_no_session(
 
 @pytest.mark.parametrize("position", [0, 3, 4, 15, 16, 40, -17, -1])
 def test_a_record_with_a_changed_byte_is_no_session(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event], position: int
+    redis: Redis,
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
+    position: int,
 ) -> None:
     live = start()
 
@@ -683,7 +762,11 @@ def test_a_record_with_a_changed_byte_is_no_session(
 
 @pytest.mark.parametrize("value", [b"", b"x", b"|", b"||||||", b"1|1|1|1|1|1|", b"\x80\x04K\x01.", b"{}", b"|" * 50])
 def test_anything_else_in_the_place_of_a_record_is_no_session(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event], value: bytes
+    redis: Redis,
+    store: SessionRepository,
+    start: Callable[..., LoadedSession],
+    happened: list[events.Event],
+    value: bytes,
 ) -> None:
     live = start()
     redis.set(key_of(redis, live), value, keepttl=True)
@@ -691,7 +774,7 @@ def test_anything_else_in_the_place_of_a_record_is_no_session(
 
 
 def test_pickle_encrypted_with_our_own_key_is_not_executed(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = start()
     attack = b"cposix\nsystem\n(S'touch /tmp/pickled'\ntR."
@@ -700,26 +783,26 @@ def test_pickle_encrypted_with_our_own_key_is_not_executed(
 
 
 def test_a_record_of_another_kind_of_value_is_no_session(
-    redis: Redis, store: Records, start: Callable[..., Live]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     live = start()
     key = key_of(redis, live)
     redis.delete(key)
     redis.hset(key, "sealed", "x")
-    assert isinstance(store.load(live.id, "due"), Ended)
+    assert isinstance(store.load(live.id, "due"), EndedSession)
 
 
 def test_a_record_moved_to_another_key_is_no_session(
-    redis: Redis, store: Records, start: Callable[..., Live], happened: list[events.Event]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     mine, yours = start(), start(account=BOB)
     redis.copy(key_of(redis, yours), key_of(redis, mine), replace=True)
     assert_unreadable(redis, store, mine, happened)
-    assert isinstance(store.load(yours.id, "never"), Live)
+    assert isinstance(store.load(yours.id, "never"), LoadedSession)
 
 
 def test_restored_record_stays_dead_after_account_revocation(
-    redis: Redis, store: Records, start: Callable[..., Live]
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
     """An attacker with write access to Redis puts back a copy from before the revocation."""
     live = start()
@@ -727,81 +810,83 @@ def test_restored_record_stays_dead_after_account_revocation(
     kept = redis.dump(key)
     store.revoke_account(ALICE)
     redis.restore(key, IDLE * 1000, kept, replace=True)
-    assert store.load(live.id, "now") == Ended("everywhere")
+    assert store.load(live.id, "now") == EndedSession("everywhere")
 
 
 def test_restored_epoch_can_not_move_the_absolute_end(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     """An attacker who can write to Redis can restore record and epoch: docs/threats.md says so."""
     live = start()
     key = key_of(redis, live)
     kept = redis.dump(key)
     store.revoke_account(ALICE)
-    redis.delete(live.place.epoch)
+    redis.delete(live.keys.epoch)
     redis.restore(key, ABSOLUTE * 3000, kept, replace=True)
-    assert isinstance(store.load(live.id, "never"), Live)
+    assert isinstance(store.load(live.id, "never"), LoadedSession)
     pass_time(ABSOLUTE)
     assert redis.exists(key)
-    assert store.load(live.id, "now") == Ended("absolute")
+    assert store.load(live.id, "now") == EndedSession("absolute")
 
 
 def test_an_index_that_was_changed_makes_no_error(
-    redis: Redis, store: Records, start: Callable[..., Live], pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
     redis.hset(redis.keys("*:index")[0], hashlib.sha256(live.id.encode()).hexdigest(), "nonsense")
     pass_time(IDLE + 1)
-    assert store.load(live.id, "due") == Ended("unknown")
-    assert isinstance(store.load(start().id, "due"), Live)
+    assert store.load(live.id, "due") == EndedSession("unknown")
+    assert isinstance(store.load(start().id, "due"), LoadedSession)
 
 
 # -- Key rings and nonces --------------------------------------------------------------------------------------
 
 
 def test_secret_rotation_keeps_sessions_until_it_is_retired(
-    redis: Redis, start: Callable[..., Live], make_app: Callable[..., Flask], overrides: dict[str, Any]
+    redis: Redis, start: Callable[..., LoadedSession], make_app: Callable[..., Flask], overrides: dict[str, Any]
 ) -> None:
     """Retiring the old secret ends the sessions that were not encrypted again."""
     live = start(data={"a": 1})
     old, new = overrides["SECRET_KEY"], ANOTHER
-    rotated: Records = make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].records
+    rotated: SessionRepository = (
+        make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].repository
+    )
     found = rotated.load(live.id, "never")
-    assert isinstance(found, Live)
+    assert isinstance(found, LoadedSession)
     assert found.record.data == {"a": 1}
-    retired: Records = make_app(SECRET_KEY=new).extensions["wallet_sessions"].records
-    assert retired.load(live.id, "never") == Ended("unknown")
+    retired: SessionRepository = make_app(SECRET_KEY=new).extensions["wallet_sessions"].repository
+    assert retired.load(live.id, "never") == EndedSession("unknown")
     assert rotated.save(found) == "saved"  # sealed with the new key from now on
-    assert isinstance(retired.load(live.id, "never"), Live)
+    assert isinstance(retired.load(live.id, "never"), LoadedSession)
 
 
-def test_concurrent_consumers_of_a_nonce_have_one_winner(store: Records) -> None:
+def test_concurrent_consumers_of_a_nonce_have_one_winner(store: SessionRepository) -> None:
     for number in range(20):
-        spent = together(*[lambda number=number: store.spend(f"nonce{number}", 60)] * 12)  # type: ignore[misc]
+        spent = together(*[lambda number=number: store.consume_nonce(f"nonce{number}", 60)] * 12)  # type: ignore[misc]
         assert sorted(spent) == [False] * 11 + [True]
 
 
 def test_consumed_nonce_is_forgotten_when_its_time_is_over(
-    redis: Redis, store: Records, pass_time: TimeMachine
+    redis: Redis, store: SessionRepository, pass_time: TimeMachine
 ) -> None:
-    assert store.spend("a nonce", 60)
+    assert store.consume_nonce("a nonce", 60)
     assert 0 < redis.ttl("wallet:nonce:a nonce") <= 60
     pass_time(59)
-    assert not store.spend("a nonce", 60)
+    assert not store.consume_nonce("a nonce", 60)
     pass_time(2)
     assert redis.keys("*") == []
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
-def test_nonce_without_lifetime_is_still_consumed(store: Records, seconds: int) -> None:
-    assert store.spend("a nonce", seconds)
-    assert not store.spend("a nonce", seconds)
+def test_nonce_without_lifetime_is_still_consumed(store: SessionRepository, seconds: int) -> None:
+    assert store.consume_nonce("a nonce", seconds)
+    assert not store.consume_nonce("a nonce", seconds)
 
 
 def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app: Callable[..., Flask]) -> None:
-    store: Records = make_app(SESSIONS_CORE_REDIS_PREFIX="mine:").extensions["wallet_sessions"].records
-    live = store.create(Record(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
-    store.spend("a nonce", 60)
+    store: SessionRepository = make_app(SESSIONS_CORE_REDIS_PREFIX="mine:").extensions["wallet_sessions"].repository
+    live = store.create(SessionRecord(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
+    store.consume_nonce("a nonce", 60)
     keys = redis.keys("*")
     assert all(key.startswith(b"mine:") for key in keys)
     assert all(redis.pttl(key) > 0 for key in keys)
@@ -817,17 +902,21 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
 def test_sign_in_over_the_limit_ends_the_oldest_session(
     make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
 ) -> None:
-    store = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"].records
-    lives = [store.create(Record(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n) for n in range(5)]
+    services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"]
+    store, lifecycle = services.repository, services.lifecycle
+    lives = [
+        lifecycle.create(SessionRecord(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n)
+        for n in range(5)
+    ]
     found = [store.load(live.id, "never") for live in lives]
-    assert [isinstance(each, Live) for each in found] == [False, False, True, True, True]
-    assert found[:2] == [Ended("limit"), Ended("limit")]
+    assert [isinstance(each, LoadedSession) for each in found] == [False, False, True, True, True]
+    assert found[:2] == [EndedSession("limit"), EndedSession("limit")]
     ended = [(event.handle, event.reason) for event in happened if isinstance(event, events.SessionEnded)]
     assert ended == [("sess_0", "limit"), ("sess_1", "limit")]
     assert len(redis.keys("*:session:*")) == 3
 
 
-def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., Live], redis: Redis) -> None:
+def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., LoadedSession], redis: Redis) -> None:
     for number in range(200):
         start(handle=f"sess_{number}")
     [index] = redis.keys("*:index")
@@ -836,20 +925,20 @@ def test_repeated_sign_ins_keep_the_index_bounded(start: Callable[..., Live], re
 
 
 def test_expired_sessions_do_not_count_against_the_limit(
-    start: Callable[..., Live], store: Records, pass_time: TimeMachine
+    start: Callable[..., LoadedSession], store: SessionRepository, pass_time: TimeMachine
 ) -> None:
     for number in range(20):
         start(handle=f"sess_old_{number}")
     pass_time(IDLE + 1)
     fresh = [start(handle=f"sess_{number}") for number in range(20)]
-    assert all(isinstance(store.load(live.id, "never"), Live) for live in fresh)
+    assert all(isinstance(store.load(live.id, "never"), LoadedSession) for live in fresh)
 
 
 # -- Answers that were lost, keys that were touched --------------------------------------------------------------
 
 
 def test_resent_rotation_is_done_once(
-    start: Callable[..., Live], store: Records, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., LoadedSession], store: SessionRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = start()
     monkeypatch.setattr(secrets, "token_bytes", bytes)
@@ -857,12 +946,12 @@ def test_resent_rotation_is_done_once(
     assert first is not None
     assert second is not None
     assert first.id == second.id
-    assert isinstance(store.load(first.id, "never"), Live)
-    assert isinstance(store.load(live.id, "never"), Ended)
+    assert isinstance(store.load(first.id, "never"), LoadedSession)
+    assert isinstance(store.load(live.id, "never"), EndedSession)
 
 
 def test_record_without_an_expiry_still_rotates_and_ends(
-    start: Callable[..., Live], store: Records, redis: Redis
+    start: Callable[..., LoadedSession], store: SessionRepository, redis: Redis
 ) -> None:
     live = start()
     redis.persist(key_of(redis, live))
@@ -872,10 +961,10 @@ def test_record_without_an_expiry_still_rotates_and_ends(
 
 
 def test_revocation_reason_outlives_the_idle_end(
-    start: Callable[..., Live], store: Records, pass_time: TimeMachine
+    start: Callable[..., LoadedSession], store: SessionRepository, pass_time: TimeMachine
 ) -> None:
     """The reason stays `everywhere` although the session's time is up too."""
     live = start()
     store.revoke_account(ALICE)
     pass_time(IDLE + 1)
-    assert store.load(live.id, "never") == Ended("everywhere")
+    assert store.load(live.id, "never") == EndedSession("everywhere")

@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError
 
 from sessions_core.errors import SessionInvalid, StoreUnavailable
 from sessions_core.parts.api import Api
-from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
@@ -52,50 +52,52 @@ def fill(raw: Redis) -> None:
 
 
 def test_every_way_to_end_a_session_works_when_full(
-    raw: Redis, services: Services, start: Callable[..., Live]
+    raw: Redis, services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    records = services.records
+    repository = services.repository
     ids = [start(handle=f"sess_{number:016}").id for number in range(5)]
-    mine = records.load(ids[0], "never")
+    mine = repository.load(ids[0], "never")
     fill(raw)
-    assert isinstance(mine, Live)
-    assert records.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
-    assert records.load(ids[4], "never") == Ended("revoked")
-    assert records.revoke_others(mine) == 3
-    assert [records.load(each, "never") for each in ids[1:4]] == [Ended("revoked")] * 3
-    assert isinstance(records.load(ids[0], "never"), Live), "the one that asked goes on"
-    assert records.revoke_account(ALICE) == 1
-    assert records.load(ids[0], "never") == Ended("everywhere")
+    assert isinstance(mine, LoadedSession)
+    assert repository.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
+    assert repository.load(ids[4], "never") == EndedSession("revoked")
+    assert repository.revoke_others(mine) == 3
+    assert [repository.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
+    assert isinstance(repository.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
+    assert repository.revoke_account(ALICE) == 1
+    assert repository.load(ids[0], "never") == EndedSession("everywhere")
 
 
 def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: Services) -> None:
     """Nothing can be deleted then, so the epoch is the first write, and sign-ins in flight depend on it."""
     fill(raw)
-    assert services.records.revoke_account(ALICE) == 0
-    assert int(raw.get(services.records.place_of(ALICE).epoch) or 0) > 0
+    assert services.repository.revoke_account(ALICE) == 0
+    assert int(raw.get(services.repository.account_keys(ALICE).epoch) or 0) > 0
 
 
-def test_site_wide_revocation_works_when_full(raw: Redis, services: Services, start: Callable[..., Live]) -> None:
+def test_site_wide_revocation_works_when_full(
+    raw: Redis, services: Services, start: Callable[..., LoadedSession]
+) -> None:
     session_id = start().id
     fill(raw)
-    services.records.revoke_everybody()
-    assert services.records.load(session_id, "never") == Ended("revoked")
+    services.repository.revoke_everybody()
+    assert services.repository.load(session_id, "never") == EndedSession("revoked")
 
 
-def test_sweep_works_when_full(raw: Redis, services: Services, start: Callable[..., Live]) -> None:
+def test_sweep_works_when_full(raw: Redis, services: Services, start: Callable[..., LoadedSession]) -> None:
     dead, lost = start(handle="sess_dddddddddddddddd"), start(account="eip155:1:0xb")
-    raw.hdel(lost.place.entries, lost.place.digest)
-    raw.incr(dead.place.epoch)
+    raw.hdel(lost.keys.entries, lost.keys.digest)
+    raw.incr(dead.keys.epoch)
     fill(raw)
-    found = services.janitor.sweep()
+    found = services.sweeper.sweep()
     assert (found["dead"], found["lost"]) == (1, 1)
-    assert raw.exists(dead.place.record) == 0
+    assert raw.exists(dead.keys.record) == 0
 
 
 def test_a_new_secret_encrypts_records_anew_when_full(
     raw: Redis,
     services: Services,
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     rotated: Callable[..., Services],
     overrides: dict[str, object],
 ) -> None:
@@ -103,8 +105,8 @@ def test_a_new_secret_encrypts_records_anew_when_full(
     overrides["SESSIONS_CORE_REDIS_URL"] = services.settings.redis_url
     later = rotated()
     fill(raw)
-    assert later.janitor.sweep()["resealed"] == 1
-    assert isinstance(later.records.load(session_id, "never"), Live)
+    assert later.sweeper.sweep()["resealed"] == 1
+    assert isinstance(later.repository.load(session_id, "never"), LoadedSession)
 
 
 def test_reuse_of_a_refresh_token_ends_its_session_when_full(app: Flask, raw: Redis, services: Services) -> None:
@@ -166,7 +168,9 @@ def test_sign_out_works_when_full(app: Flask, raw: Redis, wallet: Wallet) -> Non
     assert not person.signed_in
 
 
-def test_sign_in_fails_when_full(app: Flask, raw: Redis, services: Services, start: Callable[..., Live]) -> None:
+def test_sign_in_fails_when_full(
+    app: Flask, raw: Redis, services: Services, start: Callable[..., LoadedSession]
+) -> None:
     fill(raw)
     with pytest.raises(StoreUnavailable):
         start()

@@ -11,7 +11,7 @@ from redis import Redis
 
 from sessions_core import signed_in
 from sessions_core.errors import StoreUnavailable
-from sessions_core.sessions.repository import Ended, Live
+from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet
@@ -109,11 +109,11 @@ def test_reading_without_writes_ends_with_the_idle_clock(
     pass_time(services.settings.idle_seconds - 60)
     without_replicas(server, raw)
     assert person.signed_in
-    assert isinstance(services.records.load(session_id, "due"), Live)
+    assert isinstance(services.repository.load(session_id, "due"), LoadedSession)
     raw.config_set("min-replicas-to-write", 0)
     pass_time(60)
     raw.config_set("min-replicas-to-write", 1)
-    assert services.records.load(session_id, "due") == Ended("idle")
+    assert services.repository.load(session_id, "due") == EndedSession("idle")
 
 
 def test_a_record_without_ttl_is_not_read_past_its_idle_end(
@@ -125,7 +125,7 @@ def test_a_record_without_ttl_is_not_read_past_its_idle_end(
     pass_time(services.settings.idle_seconds + 1)
     without_replicas(server, raw)
     with pytest.raises(StoreUnavailable):
-        services.records.load(session_id, "due")
+        services.repository.load(session_id, "due")
 
 
 def test_idle_clocks_go_on_once_redis_takes_writes_again(

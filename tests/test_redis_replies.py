@@ -10,7 +10,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
-from sessions_core.sessions.repository import Live, Records
+from sessions_core.sessions.record import LoadedSession
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
@@ -45,32 +46,35 @@ def test_reply_of_another_shape_is_unavailable(reply: Any) -> None:
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
 @pytest.mark.parametrize("of", ["account", "site"])
 def test_corrupted_epoch_makes_sessions_unavailable(
-    store: Records,
+    store: SessionRepository,
     redis: Redis,
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     of: str,
     damage: Callable[[Redis, str], object],
 ) -> None:
     """Both a record of before any revocation, and one that saw an epoch, once its clock is due to slide."""
-    key = store.place_of(ALICE).epoch if of == "account" else site_epoch_of(store)
+    key = store.account_keys(ALICE).epoch if of == "account" else site_epoch_of(store)
     redis.set(key, 3)
     live = start()
-    assert (live.epoch if of == "account" else live.site) == 3
+    assert (live.epoch if of == "account" else live.global_epoch) == 3
     damage(redis, key)
     for slide in ("never", "due", "now"):
         with pytest.raises(StoreUnavailable):
             store.load(live.id, slide)
     with pytest.raises(StoreUnavailable):
-        store.load_handle(live.place.tag, live.record.handle, "never")
+        store.load_handle(live.keys.tag, live.record.handle, "never")
 
 
 @pytest.mark.parametrize("damage", JUNK.values(), ids=JUNK)
 def test_corrupted_epoch_prevents_keep_alive(
-    store: Records, redis: Redis, start: Callable[..., Live], damage: Callable[[Redis, str], object]
+    store: SessionRepository,
+    redis: Redis,
+    start: Callable[..., LoadedSession],
+    damage: Callable[[Redis, str], object],
 ) -> None:
     """MGET reads another type as no epoch, so a record that saw none is detected when it is kept alive."""
     live = start()
-    damage(redis, live.place.epoch)
+    damage(redis, live.keys.epoch)
     with pytest.raises(StoreUnavailable):
         store.load(live.id, "now")
 
@@ -79,10 +83,10 @@ def test_corrupted_epoch_prevents_keep_alive(
 def test_pages_answer_503_on_a_corrupted_epoch(
     app: Flask, redis: Redis, person: Visitor, services: Services, damage: Callable[[Redis, str], object]
 ) -> None:
-    services.records.revoke_account(ALICE)
-    redis.set(site_epoch_of(services.records), 1)
+    services.repository.revoke_account(ALICE)
+    redis.set(site_epoch_of(services.repository), 1)
     person.sign_in(Wallet())
-    damage(redis, site_epoch_of(services.records))
+    damage(redis, site_epoch_of(services.repository))
     assert [person.get(path).status_code for path in ("/session", "/sessions", "/")] == [503] * 3
     assert Visitor(app).attempt(Wallet()).status_code == 503
 
@@ -92,7 +96,7 @@ def test_pages_answer_503_on_a_corrupted_epoch(
 def test_key_of_another_type_raises_no_traceback(
     app: Flask, redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str, kind: str
 ) -> None:
-    key = services.records.place_of(wallet.account()).standing.removesuffix("standing") + name
+    key = services.repository.account_keys(wallet.account()).standing.removesuffix("standing") + name
     redis.delete(key)
     redis.set(key, "junk") if kind == "string" else redis.rpush(key, "junk")
     paths = ("/session", "/sessions", "/activity", "/sessions/others", "/api/auth/sessions")
@@ -134,14 +138,14 @@ def test_a_redis_that_answers_anything_is_unavailable(
             assert person.get(path).status_code == 503, path
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
-        link_of(strange.extensions["wallet_sessions"].records).close()
+        link_of(strange.extensions["wallet_sessions"].repository).close()
 
 
 @pytest.mark.parametrize("name", ["decided", "seen", "names"])
 def test_lists_of_another_type_are_no_traceback(
     redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str
 ) -> None:
-    services.directory.appoint(services.records.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
+    services.directory.appoint(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
     redis.set(f"wallet:{{directory}}:{name}", "junk")
     assert person.get("/admin").status_code in (200, 303, 503)
     assert Visitor(person.app).attempt(wallet).status_code == 303, "a list that lacks one is no reason to refuse"

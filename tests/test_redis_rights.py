@@ -12,8 +12,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core.parts.operations.server_checks import refuse_unsafe_server
-from sessions_core.sessions.repository import Ended
-from sessions_core.storage.connection import Link
+from sessions_core.sessions.record import EndedSession
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
@@ -76,7 +76,7 @@ def test_a_missing_channel_right_is_logged_once(
             person.sign_out()
     said = [each.getMessage() for each in caplog.records if "not announced" in each.getMessage()]
     assert len(said) == 1
-    assert f"ACL SETUSER <user> &{services.records.channel} +publish" in said[0]
+    assert f"ACL SETUSER <user> &{services.repository.channel} +publish" in said[0]
 
 
 def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, wallet: Wallet) -> None:
@@ -84,17 +84,17 @@ def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, w
     person = Visitor(app)
     session_id = person.sign_in(wallet)
     services: Services = app.extensions["wallet_sessions"]
-    live = services.records.load(session_id, "never")
-    assert not isinstance(live, Ended)
-    raw.set(live.place.entries, "no hash")
-    assert services.records.revoke(live, "signed_out")
-    assert raw.exists(live.place.record) == 0
-    assert services.records.revoke_account(wallet.account()) == 0
+    live = services.repository.load(session_id, "never")
+    assert not isinstance(live, EndedSession)
+    raw.set(live.keys.entries, "no hash")
+    assert services.repository.revoke(live, "signed_out")
+    assert raw.exists(live.keys.record) == 0
+    assert services.repository.revoke_account(wallet.account()) == 0
 
 
 def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Redis, wallet: Wallet) -> None:
     services: Services = app.extensions["wallet_sessions"]
-    raw.set(services.records.place_of(wallet.account()).entries, "no hash")
+    raw.set(services.repository.account_keys(wallet.account()).entries, "no hash")
     assert Visitor(app).attempt(wallet).status_code == 503
     assert raw.keys("*:session:*") == []
 
@@ -106,7 +106,7 @@ def test_the_documented_rights_suffice(
     [line] = re.findall(r"^ACL SETUSER app .*$", text, re.MULTILINE)
     raw.execute_command(*line.replace(">password", ">secret").split())
     url = server.url.replace("unix://", "unix://app:secret@")
-    refuse_unsafe_server(Link(url, 1), "wallet:")
+    refuse_unsafe_server(RedisConnection(url, 1), "wallet:")
     app = make_app(SESSIONS_CORE_REDIS_URL=url)
     person, other = Visitor(app), Visitor(app)
     other.sign_in(wallet)
@@ -115,6 +115,6 @@ def test_the_documented_rights_suffice(
     assert [person.get(path).status_code for path in paths] == [200] * 4
     assert person.submit("/sessions/others").status_code == 303
     services: Services = app.extensions["wallet_sessions"]
-    assert services.janitor.sweep()["dead"] == 0
+    assert services.sweeper.sweep()["dead"] == 0
     assert person.sign_out().status_code == 303
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []

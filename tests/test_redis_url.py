@@ -11,7 +11,7 @@ from flask import Flask
 
 from sessions_core.errors import Misconfigured, StoreUnavailable
 from sessions_core.settings import Settings
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.redis_url import read
 
 from .actors import Visitor, Wallet
@@ -126,7 +126,7 @@ def test_settings_and_targets_show_no_secret() -> None:
 def test_a_plain_url_reaches_its_server(tmp_path: Path, scheme: str) -> None:
     port = free_port()
     with running(Server(tmp_path, socket_name=None, port=port)):
-        link = Link(f"{scheme}://127.0.0.1:{port}/2?client_name=us", 1)
+        link = RedisConnection(f"{scheme}://127.0.0.1:{port}/2?client_name=us", 1)
         assert b"db=2" in link.call("CLIENT", "INFO")
         assert link.call("CLIENT", "GETNAME") == b"us"
         link.close()
@@ -167,8 +167,8 @@ def test_a_session_lives_over_tls(
 @pytest.mark.parametrize("scheme", SERVICES)
 def test_untrusted_certificate_is_refused(scheme: str, pem: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with SERVICES[scheme](tmp_path_factory.mktemp("t"), pem) as (_, location):
-        link = Link(f"{scheme}://{location}", 5)
+        link = RedisConnection(f"{scheme}://{location}", 5)
         with pytest.raises(StoreUnavailable):
             link.call("SET", "a", "b")
-        unchecked = Link(f"{scheme}://{location}?ssl_cert_reqs=none&ssl_check_hostname=false", 5)
+        unchecked = RedisConnection(f"{scheme}://{location}?ssl_cert_reqs=none&ssl_check_hostname=false", 5)
         assert unchecked.call("SET", "a", "b")

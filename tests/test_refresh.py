@@ -25,13 +25,15 @@ from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailabl
 from sessions_core.parts.api import Api
 from sessions_core.parts.api.errors import TokenInvalid
 from sessions_core.parts.api.events import TokenReused
-from sessions_core.parts.api.refresh_tokens import GRACE, Refresh, Refreshed
-from sessions_core.sessions.repository import Ended, Live, Records, account_tag
+from sessions_core.parts.api.refresh_tokens import FAMILY, GRACE, Refresh, Refreshed
+from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
+from sessions_core.sessions.repository import SessionRepository
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from .constants import ABSOLUTE, ALICE, BOB, IDLE, MINUTE
+from .new_sessions import with_family
 from .servers import Server, running
 from .snapshot import snapshot, unchanged
 from .stored import everything, link_of
@@ -62,8 +64,8 @@ def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def records(services: Services) -> Records:
-    return services.records
+def repository(services: Services) -> SessionRepository:
+    return services.repository
 
 
 @pytest.fixture
@@ -72,19 +74,19 @@ def refresh(services: Services) -> Refresh:
 
 
 @pytest.fixture
-def enter(services: Services) -> Callable[..., tuple[Live, str]]:
+def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
     """Sign in without cookies; return the session and its first refresh token."""
 
-    def enter(account: str = ALICE) -> tuple[Live, str]:
+    def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
         family, *secrets = services.part(Api).refresh.start()
-        live = services.lifecycle.start(parse(account), services.policy.standard, family=family)
+        live = services.lifecycle.start(parse(account), services.policy.standard, prepare=with_family(family))
         return live, services.part(Api).refresh.token(live, *secrets)
 
     return enter
 
 
 @pytest.fixture
-def signed_in(enter: Callable[..., tuple[Live, str]]) -> tuple[Live, str]:
+def signed_in(enter: Callable[..., tuple[LoadedSession, str]]) -> tuple[LoadedSession, str]:
     return enter()
 
 
@@ -114,29 +116,28 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
     crowd.close()
 
 
-def read(records: Records, live: Live) -> Live | Ended:
-    return records.load_handle(account_tag(live.record.account), live.record.handle, "never")
+def read(repository: SessionRepository, live: LoadedSession) -> LoadedSession | EndedSession:
+    return repository.load_handle(account_tag(live.record.account), live.record.handle, "never")
 
 
-def change_family(records: Records, live: Live, **fields: Any) -> None:
-    found = read(records, live)
-    assert isinstance(found, Live)
-    assert found.record.family is not None
-    found.record.family = msgspec.structs.replace(found.record.family, **fields)
-    assert records.save(found) == "saved"
+def change_family(repository: SessionRepository, live: LoadedSession, **fields: Any) -> None:
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    assert FAMILY.of(found.record).id
+    FAMILY.put(found.record, msgspec.structs.replace(FAMILY.of(found.record), **fields))
+    assert repository.save(found) == "saved"
 
 
-def use(records: Records, live: Live) -> None:
+def use(repository: SessionRepository, live: LoadedSession) -> None:
     """What the guard does when the session token comes that was in the newest answer."""
-    change_family(records, live, used=True)
+    change_family(repository, live, used=True)
 
 
-def outlast_grace(records: Records, live: Live) -> None:
+def outlast_grace(repository: SessionRepository, live: LoadedSession) -> None:
     """Let the grace pass for one family; the time machine, which ages everything, is too slow for the rounds."""
-    found = read(records, live)
-    assert isinstance(found, Live)
-    assert found.record.family is not None
-    change_family(records, live, moved_at=found.record.family.moved_at - GRACE - 1000)
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    change_family(repository, live, moved_at=FAMILY.of(found.record).moved_at - GRACE - 1000)
 
 
 def outcome(refresh: Refresh, token: str) -> str:
@@ -154,7 +155,9 @@ def names(happened: list[events.Event]) -> Counter[str]:
 # -- One use each --------------------------------------------------------------------------------------------
 
 
-def test_a_refresh_token_names_its_session_and_holds_two_secrets(signed_in: tuple[Live, str], redis: Redis) -> None:
+def test_a_refresh_token_names_its_session_and_holds_two_secrets(
+    signed_in: tuple[LoadedSession, str], redis: Redis
+) -> None:
     live, token = signed_in
     assert re.fullmatch(r"rt_[A-Za-z0-9_-]{12}sess_[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", token)
     assert live.record.handle in token
@@ -163,7 +166,7 @@ def test_a_refresh_token_names_its_session_and_holds_two_secrets(signed_in: tupl
 
 
 def test_each_refresh_gives_another_token_of_the_same_session(
-    signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     live, token = signed_in
     seen = {token}
@@ -173,21 +176,20 @@ def test_each_refresh_gives_another_token_of_the_same_session(
         assert token not in seen
         seen.add(token)
         assert refreshed.live.record.handle == live.record.handle
-        assert refreshed.live.record.family is not None
-        assert refreshed.live.record.family.generation == generation
+        assert FAMILY.of(refreshed.live.record).generation == generation
     assert names(happened) == {"token.refreshed": 5}
     assert {each.rpartition(".")[0] for each in seen} == {token.rpartition(".")[0]}
 
 
 def test_refresh_restarts_the_idle_clock_only(
-    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine
 ) -> None:
     """The absolute end never moves."""
     live, token = signed_in
     pass_time(IDLE - 60)
     refreshed = refresh.redeem(token)
     assert refreshed.live.idle_expires_at - refreshed.live.now >= (IDLE - 1) * 1000
-    assert abs(refreshed.live.ends - (live.ends - (IDLE - 60) * 1000)) <= 1
+    assert abs(refreshed.live.absolute_expires_at - (live.absolute_expires_at - (IDLE - 60) * 1000)) <= 1
     for _ in range(ABSOLUTE // (IDLE - 60) - 1):
         pass_time(IDLE - 60)
         refreshed = refresh.redeem(refreshed.token)
@@ -198,15 +200,15 @@ def test_refresh_restarts_the_idle_clock_only(
 
 
 def test_stored_are_hashes_only(
-    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, services: Services
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, services: Services
 ) -> None:
     """Sealed besides: so the records are opened, too, before anything is looked for."""
     live, token = signed_in
     tokens = [token]
     for _ in range(3):
         tokens.append(refresh.redeem(tokens[-1]).token)
-    found = read(services.records, live)
-    assert isinstance(found, Live)
+    found = read(services.repository, live)
+    assert isinstance(found, LoadedSession)
     streams = b"".join(redis.dump(key) or b"" for key in redis.keys("*") if redis.type(key) == b"stream")
     for key in redis.keys("*"):
         if redis.type(key) not in (b"string", b"hash"):
@@ -223,7 +225,11 @@ def test_stored_are_hashes_only(
 
 
 def test_concurrent_refreshes_get_the_same_successor(
-    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+    crowd: Crowd,
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """Tabs refresh together, in every other round after an answer that none of them got. No user is signed out."""
     live, token = signed_in
@@ -231,22 +237,24 @@ def test_concurrent_refreshes_get_the_same_successor(
         lost = None
         if number % 2:
             lost = outcome(refresh, token)
-            outlast_grace(records, live)
+            outlast_grace(repository, live)
         tokens = set(crowd(lambda token=token: outcome(refresh, token)))
         assert len(tokens) == 1, f"round {number}: {tokens}"
         [token] = tokens
         assert token.startswith("rt_"), f"round {number}: {token}"
         assert token != lost
-        use(records, live)
-    found = read(records, live)
-    assert isinstance(found, Live)
-    assert found.record.family is not None
-    assert found.record.family.generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
+        use(repository, live)
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    assert FAMILY.of(found.record).generation == ROUNDS * 3 // 2, "each exchange moved the family on once"
     assert names(happened) == {"token.refreshed": ROUNDS * 3 // 2}
 
 
 def test_repeatedly_lost_answers_keep_the_session(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """Within the grace and after it, in every order of four."""
     live, token = signed_in
@@ -255,40 +263,40 @@ def test_repeatedly_lost_answers_keep_the_session(
         for step in range(4):
             lost.add(outcome(refresh, token))
             if number >> step & 1:
-                outlast_grace(records, live)
+                outlast_grace(repository, live)
         answer = outcome(refresh, token)
         assert answer.startswith("rt_"), f"round {number}: {answer}"
         if number >> 3 & 1:
             assert answer not in lost
-        use(records, live)
+        use(repository, live)
         token = answer
     assert names(happened)["token.reused"] == 0
 
 
 def test_retry_within_the_grace_gets_the_same_answer(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     """Two tabs: one has already used the new token while the request of the other was still on its way."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    use(records, live)
+    use(repository, live)
     pass_time(19)
     assert refresh.redeem(token).token == first
 
 
 def test_used_token_is_a_theft_after_the_grace(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    use(records, live)
+    use(repository, live)
     pass_time(AFTER_GRACE)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == Ended("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
 def test_lost_answer_is_replaced_after_the_grace(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, pass_time: TimeMachine
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, pass_time: TimeMachine
 ) -> None:
     """The lost token is cut off, and the grace starts again."""
     _, token = signed_in
@@ -301,25 +309,25 @@ def test_lost_answer_is_replaced_after_the_grace(
 
 
 def test_a_clock_that_a_process_hears_late_ends_no_session(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository
 ) -> None:
     """The winner's process may be some milliseconds ahead of the loser's."""
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
-    assert isinstance(found, Live)
-    change_family(records, live, moved_at=found.now + 900, used=True)
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    change_family(repository, live, moved_at=found.now + 900, used=True)
     assert refresh.redeem(token).token == first
 
 
 def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository
 ) -> None:
     live, token = signed_in
     refresh.redeem(token)
-    found = read(records, live)
-    assert isinstance(found, Live)
-    change_family(records, live, moved_at=found.now + 3_600_000, used=True)
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    change_family(repository, live, moved_at=found.now + 3_600_000, used=True)
     assert outcome(refresh, token) == "session_invalid: token_reused"
 
 
@@ -329,9 +337,9 @@ def test_a_clock_that_was_set_back_makes_no_grace_of_an_hour(
 @pytest.mark.parametrize("used", [True, False], ids=["who then uses the session", "who then only waits"])
 @pytest.mark.parametrize("first", ["thief", "victim"])
 def test_stolen_refresh_token_ends_the_session(
-    enter: Callable[..., tuple[Live, str]],
+    enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
-    records: Records,
+    repository: SessionRepository,
     happened: list[events.Event],
     first: str,
     used: bool,
@@ -342,27 +350,30 @@ def test_stolen_refresh_token_ends_the_session(
         live, stolen = enter()
         for _ in range(number % 3):  # stolen at once, or later
             stolen = refresh.redeem(stolen).token
-            use(records, live)
+            use(repository, live)
         happened.clear()
         ones = refresh.redeem(stolen).token
         if used:
-            use(records, live)
-        outlast_grace(records, live)
+            use(repository, live)
+        outlast_grace(repository, live)
         others = outcome(refresh, stolen)
         if not used:
             # Nobody can tell this from a lost answer. But now the two hold different tokens.
             assert others.startswith("rt_")
-            use(records, live)
+            use(repository, live)
             others = outcome(refresh, ones)
         missed["answered"] += others != "session_invalid: token_reused"
-        missed["alive"] += read(records, live) != Ended("token_reused")
+        missed["alive"] += read(repository, live) != EndedSession("token_reused")
         missed["untold"] += names(happened)["token.reused"] != 1
         missed["ended otherwise"] += names(happened)["session.ended"] != 1
     assert +missed == Counter()
 
 
 def test_owners_second_refresh_finds_a_thief(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """The thief only wants tokens to show to other services, and always comes first."""
     missed = 0
@@ -372,18 +383,21 @@ def test_owners_second_refresh_finds_a_thief(
         happened.clear()
         for _ in range(2):
             thiefs = outcome(refresh, thiefs)
-            outlast_grace(records, live) if isinstance(read(records, live), Live) else None
+            outlast_grace(repository, live) if isinstance(read(repository, live), LoadedSession) else None
             victims = outcome(refresh, victims)
-            if isinstance(read(records, live), Live):
-                use(records, live)
-                outlast_grace(records, live)
-        missed += isinstance(read(records, live), Live)
+            if isinstance(read(repository, live), LoadedSession):
+                use(repository, live)
+                outlast_grace(repository, live)
+        missed += isinstance(read(repository, live), LoadedSession)
         missed += names(happened)["token.reused"] != 1
     assert missed == 0
 
 
 def test_simultaneous_theft_is_found_by_the_next_refresh(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     """Thief and victim refresh at once and get the same token."""
     both, missed = Crowd(2), 0
@@ -393,8 +407,8 @@ def test_simultaneous_theft_is_found_by_the_next_refresh(
         [shared] = set(both(lambda stolen=stolen: outcome(refresh, stolen)))
         assert shared.startswith("rt_")
         refresh.redeem(shared)
-        use(records, live)
-        outlast_grace(records, live)
+        use(repository, live)
+        outlast_grace(repository, live)
         missed += outcome(refresh, shared) != "session_invalid: token_reused"
         missed += names(happened)["token.reused"] != 1
     both.close()
@@ -403,7 +417,11 @@ def test_simultaneous_theft_is_found_by_the_next_refresh(
 
 @pytest.mark.parametrize("age", [2, 3, 10])
 def test_an_older_token_ends_the_session_even_within_the_grace(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, happened: list[events.Event], age: int
+    signed_in: tuple[LoadedSession, str],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
+    age: int,
 ) -> None:
     live, token = signed_in
     newest = token
@@ -419,7 +437,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
 
 
 def test_concurrent_reuse_of_an_old_token_is_one_theft(
-    crowd: Crowd, signed_in: tuple[Live, str], refresh: Refresh, happened: list[events.Event]
+    crowd: Crowd, signed_in: tuple[LoadedSession, str], refresh: Refresh, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
@@ -428,12 +446,12 @@ def test_concurrent_reuse_of_an_old_token_is_one_theft(
 
 
 def test_a_theft_ends_no_other_session_of_the_account(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, repository: SessionRepository
 ) -> None:
     (_, token), (other, others), (_, bobs) = enter(), enter(), enter(BOB)
     refresh.redeem(refresh.redeem(token).token)
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert isinstance(read(records, other), Live)
+    assert isinstance(read(repository, other), LoadedSession)
     assert refresh.redeem(others)
     assert refresh.redeem(bobs)
 
@@ -447,7 +465,7 @@ def pieces(token: str) -> tuple[str, str, str]:
 
 
 def test_a_guess_ends_nothing_and_keeps_nothing_alive(
-    enter: Callable[..., tuple[Live, str]],
+    enter: Callable[..., tuple[LoadedSession, str]],
     refresh: Refresh,
     redis: Redis,
     pass_time: TimeMachine,
@@ -474,14 +492,14 @@ def test_a_guess_ends_nothing_and_keeps_nothing_alive(
     assert refresh.redeem(token)
 
 
-def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_family_with_an_unknown_generation_is_a_theft(signed_in: tuple[LoadedSession, str], refresh: Refresh) -> None:
     """Only a client that saw one of its tokens knows the family; which one it saw does not matter."""
     head, family, _ = pieces(signed_in[1])
     assert outcome(refresh, f"{head}.{family}.{'A' * 43}") == "session_invalid: token_reused"
 
 
 def test_malformed_token_never_reaches_redis(
-    signed_in: tuple[Live, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, happened: list[events.Event]
 ) -> None:
     _, token = signed_in
     head, family, secret = pieces(token)
@@ -517,7 +535,9 @@ def test_malformed_token_never_reaches_redis(
     assert refresh.redeem(token)
 
 
-def test_token_of_a_session_that_never_existed_is_refused(signed_in: tuple[Live, str], refresh: Refresh) -> None:
+def test_token_of_a_session_that_never_existed_is_refused(
+    signed_in: tuple[LoadedSession, str], refresh: Refresh
+) -> None:
     head, family, secret = pieces(signed_in[1])
     for other in (head[:-16] + "A" * 16, "rt_" + "A" * 12 + head[15:]):
         with pytest.raises(SessionInvalid) as refusal:
@@ -526,7 +546,7 @@ def test_token_of_a_session_that_never_existed_is_refused(signed_in: tuple[Live,
 
 
 def test_a_session_with_a_cookie_has_no_refresh_token(
-    services: Services, refresh: Refresh, signed_in: tuple[Live, str]
+    services: Services, refresh: Refresh, signed_in: tuple[LoadedSession, str]
 ) -> None:
     """Whatever secrets come: there is no family that they could be of."""
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
@@ -534,7 +554,7 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
     for text in (refresh.token(live, family, secret), refresh.token(live, "A" * 22, "A" * 43)):
         with pytest.raises(TokenInvalid):
             refresh.redeem(text)
-    assert isinstance(services.records.load(live.id, "never"), Live)
+    assert isinstance(services.repository.load(live.id, "never"), LoadedSession)
 
 
 # -- When the session ends or moves --------------------------------------------------------------------------
@@ -552,10 +572,10 @@ def test_a_session_with_a_cookie_has_no_refresh_token(
 )
 def test_token_of_an_ended_session_gives_the_reason(
     services: Services,
-    signed_in: tuple[Live, str],
+    signed_in: tuple[LoadedSession, str],
     refresh: Refresh,
     redis: Redis,
-    end: Callable[[Services, Live], Any],
+    end: Callable[[Services, LoadedSession], Any],
     code: str,
     reason: str,
 ) -> None:
@@ -572,7 +592,7 @@ def test_token_of_an_ended_session_gives_the_reason(
 
 @pytest.mark.parametrize(("seconds", "reason"), [(IDLE + 1, "idle"), (ABSOLUTE + 1, "absolute")])
 def test_expired_session_names_the_clock_that_ran_out(
-    signed_in: tuple[Live, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine, seconds: int, reason: str
 ) -> None:
     pass_time(seconds)
     with pytest.raises(SessionExpired) as refusal:
@@ -582,35 +602,35 @@ def test_expired_session_names_the_clock_that_ran_out(
 
 @pytest.mark.parametrize("restart", [0, 3600], ids=["a change of role", "a step-up"])
 def test_the_family_goes_with_the_session_to_its_new_id(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, restart: int
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, restart: int
 ) -> None:
     live, token = signed_in
     first = refresh.redeem(token).token
-    found = read(records, live)
-    assert isinstance(found, Live)
-    moved = records.rotate(found, restart_seconds=restart)
+    found = read(repository, live)
+    assert isinstance(found, LoadedSession)
+    moved = repository.rotate(found, restart_seconds=restart)
     assert moved is not None
     assert refresh.redeem(token).token == first, "the grace goes on"
     refreshed = refresh.redeem(first)
-    assert refreshed.live.place == moved.place
+    assert refreshed.live.keys == moved.keys
     assert outcome(refresh, token) == "session_invalid: token_reused"
-    assert read(records, live) == Ended("token_reused")
+    assert read(repository, live) == EndedSession("token_reused")
 
 
 def test_concurrent_refresh_and_rotation_are_both_kept(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, repository: SessionRepository
 ) -> None:
     pool = ThreadPoolExecutor(2)
     for _ in range(50):
         live, token = enter()
         barrier = Barrier(2)
 
-        def rotate(live: Live = live, barrier: Barrier = barrier) -> None:
+        def rotate(live: LoadedSession = live, barrier: Barrier = barrier) -> None:
             barrier.wait()
             while True:
-                found = read(records, live)
-                assert isinstance(found, Live)
-                if records.rotate(found) is not None:
+                found = read(repository, live)
+                assert isinstance(found, LoadedSession)
+                if repository.rotate(found) is not None:
                     return
 
         def redeem(token: str = token, barrier: Barrier = barrier) -> Refreshed:
@@ -624,28 +644,33 @@ def test_concurrent_refresh_and_rotation_are_both_kept(
     pool.shutdown()
 
 
-def test_session_that_rotates_while_being_read_is_found(signed_in: tuple[Live, str], records: Records) -> None:
+def test_session_that_rotates_while_being_read_is_found(
+    signed_in: tuple[LoadedSession, str], repository: SessionRepository
+) -> None:
     """Between the reading and the sliding: who comes with a token has no other cookie on its way."""
-    live, run, moved = signed_in[0], link_of(records).run, False
+    live, run, moved = signed_in[0], link_of(repository).run, False
 
     def moving(script: Any, *given: Any) -> Any:
         nonlocal moved
-        if script is scripts.TOUCH and not moved:
+        if script is scripts.KEEP_ALIVE and not moved:
             moved = True
-            found = read(records, live)
-            assert isinstance(found, Live)
-            assert records.rotate(found) is not None
+            found = read(repository, live)
+            assert isinstance(found, LoadedSession)
+            assert repository.rotate(found) is not None
         return run(script, *given)
 
-    link_of(records).run = moving  # type: ignore[method-assign]
-    found = records.load_handle(live.place.tag, live.record.handle, "now")
+    link_of(repository).run = moving  # type: ignore[method-assign]
+    found = repository.load_handle(live.keys.tag, live.record.handle, "now")
     assert moved
-    assert isinstance(found, Live)
-    assert found.place != live.place
+    assert isinstance(found, LoadedSession)
+    assert found.keys != live.keys
 
 
 def test_session_revoked_during_a_refresh_stays_dead(
-    enter: Callable[..., tuple[Live, str]], services: Services, refresh: Refresh, records: Records
+    enter: Callable[..., tuple[LoadedSession, str]],
+    services: Services,
+    refresh: Refresh,
+    repository: SessionRepository,
 ) -> None:
     outcomes: Counter[str] = Counter()
     pool = ThreadPoolExecutor(2)
@@ -665,21 +690,24 @@ def test_session_revoked_during_a_refresh_stays_dead(
         pool.submit(run, revoke).result()
         answer = redeeming.result()
         outcomes["answered" if answer.startswith("rt_") else "refused"] += 1
-        outcomes["revived"] += isinstance(read(records, live), Live)
+        outcomes["revived"] += isinstance(read(repository, live), LoadedSession)
         outcomes["goes on"] += outcome(refresh, answer if answer.startswith("rt_") else token).startswith("rt_")
     pool.shutdown()
     assert (outcomes["revived"], outcomes["goes on"]) == (0, 0)
 
 
 def test_signing_out_by_any_token_of_the_family_ends_the_session(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, records: Records, happened: list[events.Event]
+    enter: Callable[..., tuple[LoadedSession, str]],
+    refresh: Refresh,
+    repository: SessionRepository,
+    happened: list[events.Event],
 ) -> None:
     for presented in ("old", "new"):
         live, token = enter()
         newer = refresh.redeem(refresh.redeem(token).token).token
         happened.clear()
         refresh.revoke(token if presented == "old" else newer, "signed_out")
-        assert read(records, live) == Ended("signed_out")
+        assert read(repository, live) == EndedSession("signed_out")
         assert names(happened) == {"session.ended": 1}
         refresh.revoke(newer, "signed_out")
 
@@ -696,9 +724,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.part(Api).refresh, link_of(services.records)
+    refresh, link = services.part(Api).refresh, link_of(services.repository)
     family, *secrets = refresh.start()
-    live = services.lifecycle.start(parse(ALICE), services.policy.standard, family=family)
+    live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))
     token = refresh.token(live, *secrets)
     call, asked, fatal = link.call, 0, 0
 
@@ -723,40 +751,40 @@ def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_a
         ask_again(link)
         token = refresh.redeem(token).token  # with the token that the client still has
     assert several >= 3
-    assert isinstance(read(services.records, live), Live)
+    assert isinstance(read(services.repository, live), LoadedSession)
 
 
 def test_restored_record_revives_tokens_until_the_owner_comes(
-    signed_in: tuple[Live, str], refresh: Refresh, records: Records, redis: Redis
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, repository: SessionRepository, redis: Redis
 ) -> None:
     """An attacker who writes to Redis can turn a token family back, no further than to a copy: docs/threats.md."""
     live, token = signed_in
     newer = refresh.redeem(token).token
-    old = redis.get(live.place.record)
+    old = redis.get(live.keys.record)
     newest = refresh.redeem(newer).token
-    redis.set(live.place.record, old, keepttl=True)
+    redis.set(live.keys.record, old, keepttl=True)
     assert outcome(refresh, newest) == "session_invalid: token_reused"
 
 
 def test_restored_record_stays_dead_after_a_theft(
-    signed_in: tuple[Live, str], refresh: Refresh, services: Services, redis: Redis
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, services: Services, redis: Redis
 ) -> None:
     """Its epoch ends it, or a sweep deletes it."""
     live, token = signed_in
     refresh.redeem(refresh.redeem(token).token)
-    kept = redis.get(live.place.record)
+    kept = redis.get(live.keys.record)
     outcome(refresh, token)
-    redis.set(live.place.record, kept, px=60_000)
-    assert services.janitor.sweep()["dead"] == 1
-    assert isinstance(read(services.records, live), Ended)
+    redis.set(live.keys.record, kept, px=60_000)
+    assert services.sweeper.sweep()["dead"] == 1
+    assert isinstance(read(services.repository, live), EndedSession)
 
 
 def test_write_access_to_redis_can_not_forge_a_family(
-    enter: Callable[..., tuple[Live, str]], refresh: Refresh, redis: Redis
+    enter: Callable[..., tuple[LoadedSession, str]], refresh: Refresh, redis: Redis
 ) -> None:
     (mine, my_token), (victims, _) = enter(BOB), enter(ALICE)
-    mines = redis.get(mine.place.record)
-    redis.set(victims.place.record, mines, keepttl=True)
+    mines = redis.get(mine.keys.record)
+    redis.set(victims.keys.record, mines, keepttl=True)
     _, family, secret = pieces(my_token)
     with pytest.raises(SessionInvalid) as refusal:
         refresh.redeem(refresh.token(victims, family, secret))
@@ -764,16 +792,16 @@ def test_write_access_to_redis_can_not_forge_a_family(
 
 
 def test_an_index_that_names_another_session_leads_nowhere(
-    enter: Callable[..., tuple[Live, str]], records: Records, redis: Redis
+    enter: Callable[..., tuple[LoadedSession, str]], repository: SessionRepository, redis: Redis
 ) -> None:
     """The index is not sealed: with it changed, the token of a session that has ended must not be one of another."""
     (ended, _), (other, _) = enter(), enter()
-    records.revoke(ended, "revoked")
-    entry = redis.hget(other.place.entries, other.place.digest)
+    repository.revoke(ended, "revoked")
+    entry = redis.hget(other.keys.entries, other.keys.digest)
     changed = entry.replace(other.record.handle.encode(), ended.record.handle.encode())
-    redis.hdel(other.place.entries, ended.place.digest)
-    redis.hset(other.place.entries, other.place.digest, changed)
-    assert read(records, ended) == Ended("unknown")
+    redis.hdel(other.keys.entries, ended.keys.digest)
+    redis.hset(other.keys.entries, other.keys.digest, changed)
+    assert read(repository, ended) == EndedSession("unknown")
 
 
 def test_grace_is_as_long_as_documented() -> None:

@@ -47,7 +47,7 @@ class Site:
 
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.app = app
-        self.link = link_of(app.extensions["wallet_sessions"].records)
+        self.link = link_of(app.extensions["wallet_sessions"].repository)
 
         @app.get("/note")
         @signed_in

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, session
 
 from sessions_core import events, signed_in
-from sessions_core.storage.connection import Link, Script
+from sessions_core.storage.connection import RedisConnection, Script
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
@@ -137,7 +137,7 @@ def test_signing_in_again_is_never_pending(site: Site) -> None:
 
 
 def test_full_redis_still_confirms(several: Cluster | Sentinels) -> None:
-    link = Link(several.url, 5.0, replicas=1)
+    link = RedisConnection(several.url, 5.0, replicas=1)
     link.call("SET", "{a}:session", "1")
     for master in several.masters():
         master.ask("CONFIG", "SET", "maxmemory", 1)

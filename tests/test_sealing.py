@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sessions_core.storage import encryption
-from sessions_core.storage.encryption import KeyRing, Unsealable
+from sessions_core.storage.encryption import DecryptionFailed, KeyRing
 
 OLD, NEW = "an old secret of thirty-two letters or more", "a new secret of thirty-two letters or more"
 PLACE = b"wallet:{tag}:session:abc|1|2|3"
@@ -19,101 +19,101 @@ def ring() -> KeyRing:
 
 @pytest.mark.parametrize("plaintext", [b"", b"x", b"a record", bytes(range(256)) * 400])
 def test_encrypted_value_decrypts_at_its_place(ring: KeyRing, plaintext: bytes) -> None:
-    assert ring.open(ring.seal(plaintext, PLACE), PLACE) == plaintext
+    assert ring.decrypt(ring.encrypt(plaintext, PLACE), PLACE) == plaintext
 
 
 def test_encrypted_value_is_key_id_nonce_ciphertext_and_tag(ring: KeyRing) -> None:
-    assert len(ring.seal(b"eight by", PLACE)) == 4 + 12 + 8 + 16
+    assert len(ring.encrypt(b"eight by", PLACE)) == 4 + 12 + 8 + 16
 
 
 def test_plaintext_is_not_in_the_encrypted_value(ring: KeyRing) -> None:
-    assert b"a secret of the session" not in ring.seal(b"a secret of the session", PLACE)
+    assert b"a secret of the session" not in ring.encrypt(b"a secret of the session", PLACE)
 
 
 def test_every_value_is_encrypted_with_its_own_nonce(ring: KeyRing) -> None:
-    sealed = [ring.seal(b"the same", PLACE) for _ in range(2000)]
+    sealed = [ring.encrypt(b"the same", PLACE) for _ in range(2000)]
     assert len({value[4:16] for value in sealed}) == 2000
     assert len({value[16:] for value in sealed}) == 2000
 
 
 def test_value_does_not_decrypt_at_another_place(ring: KeyRing) -> None:
-    with pytest.raises(Unsealable):
-        ring.open(ring.seal(b"a record", PLACE), PLACE + b"0")
+    with pytest.raises(DecryptionFailed):
+        ring.decrypt(ring.encrypt(b"a record", PLACE), PLACE + b"0")
 
 
 def test_changed_byte_prevents_decryption(ring: KeyRing) -> None:
-    sealed = ring.seal(b"a record", PLACE)
+    sealed = ring.encrypt(b"a record", PLACE)
     for position in range(len(sealed)):
         changed = bytearray(sealed)
         changed[position] ^= 1
-        with pytest.raises(Unsealable):
-            ring.open(bytes(changed), PLACE)
+        with pytest.raises(DecryptionFailed):
+            ring.decrypt(bytes(changed), PLACE)
 
 
 def test_changed_length_prevents_decryption(ring: KeyRing) -> None:
-    sealed = ring.seal(b"a record", PLACE)
+    sealed = ring.encrypt(b"a record", PLACE)
     for length in range(len(sealed)):
-        with pytest.raises(Unsealable):
-            ring.open(sealed[:length], PLACE)
-    with pytest.raises(Unsealable):
-        ring.open(sealed + b"\0", PLACE)
+        with pytest.raises(DecryptionFailed):
+            ring.decrypt(sealed[:length], PLACE)
+    with pytest.raises(DecryptionFailed):
+        ring.decrypt(sealed + b"\0", PLACE)
 
 
 def test_value_encrypted_before_a_rotation_still_decrypts() -> None:
-    before = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
-    assert KeyRing((OLD, NEW), "test 1").open(before, PLACE) == b"a record"
+    before = KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE)
+    assert KeyRing((OLD, NEW), "test 1").decrypt(before, PLACE) == b"a record"
 
 
 def test_newest_key_encrypts() -> None:
-    sealed = KeyRing((OLD, NEW), "test 1").seal(b"a record", PLACE)
-    assert KeyRing((NEW,), "test 1").open(sealed, PLACE) == b"a record"
-    with pytest.raises(Unsealable, match="unknown key"):
-        KeyRing((OLD,), "test 1").open(sealed, PLACE)
+    sealed = KeyRing((OLD, NEW), "test 1").encrypt(b"a record", PLACE)
+    assert KeyRing((NEW,), "test 1").decrypt(sealed, PLACE) == b"a record"
+    with pytest.raises(DecryptionFailed, match="unknown key"):
+        KeyRing((OLD,), "test 1").decrypt(sealed, PLACE)
 
 
 def test_only_values_of_an_older_secret_are_encrypted_again() -> None:
     ring = KeyRing((OLD, NEW), "test 1")
-    renewed = ring.renew(KeyRing((OLD,), "test 1").seal(b"a record", PLACE), PLACE)
+    renewed = ring.reencrypt(KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE), PLACE)
     assert renewed is not None
-    assert KeyRing((NEW,), "test 1").open(renewed, PLACE) == b"a record"
-    assert ring.renew(renewed, PLACE) is None
-    assert KeyRing((OLD,), "test 1").renew(renewed, PLACE) is None
-    assert ring.renew(b"", PLACE) is None
+    assert KeyRing((NEW,), "test 1").decrypt(renewed, PLACE) == b"a record"
+    assert ring.reencrypt(renewed, PLACE) is None
+    assert KeyRing((OLD,), "test 1").reencrypt(renewed, PLACE) is None
+    assert ring.reencrypt(b"", PLACE) is None
 
 
 def test_value_of_a_retired_secret_does_not_decrypt() -> None:
-    sealed = KeyRing((OLD,), "test 1").seal(b"a record", PLACE)
-    with pytest.raises(Unsealable, match="unknown key"):
-        KeyRing((NEW,), "test 1").open(sealed, PLACE)
+    sealed = KeyRing((OLD,), "test 1").encrypt(b"a record", PLACE)
+    with pytest.raises(DecryptionFailed, match="unknown key"):
+        KeyRing((NEW,), "test 1").decrypt(sealed, PLACE)
 
 
 def test_value_that_claims_another_key_does_not_decrypt() -> None:
     both = KeyRing((OLD, NEW), "test 1")
-    sealed, other = both.seal(b"a record", PLACE), KeyRing((OLD,), "test 1").seal(b"", PLACE)
-    with pytest.raises(Unsealable, match="not what was sealed"):
-        both.open(other[:4] + sealed[4:], PLACE)
+    sealed, other = both.encrypt(b"a record", PLACE), KeyRing((OLD,), "test 1").encrypt(b"", PLACE)
+    with pytest.raises(DecryptionFailed, match="not what was sealed"):
+        both.decrypt(other[:4] + sealed[4:], PLACE)
 
 
 def test_a_key_is_good_for_one_purpose_only() -> None:
-    sealed = KeyRing((NEW,), "test 1").seal(b"a record", PLACE)
-    with pytest.raises(Unsealable):
-        KeyRing((NEW,), "test 2").open(sealed, PLACE)
+    sealed = KeyRing((NEW,), "test 1").encrypt(b"a record", PLACE)
+    with pytest.raises(DecryptionFailed):
+        KeyRing((NEW,), "test 2").decrypt(sealed, PLACE)
 
 
 def test_the_same_secret_twice_is_one_key() -> None:
     ring = KeyRing((NEW, OLD, NEW), "test 1")
-    assert KeyRing((NEW,), "test 1").open(ring.seal(b"a record", PLACE), PLACE) == b"a record"
+    assert KeyRing((NEW,), "test 1").decrypt(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
 
 
 def test_secret_that_is_not_valid_unicode_encrypts_too() -> None:
     ring = KeyRing(("\ud800" * 40,), "test 1")
-    assert ring.open(ring.seal(b"a record", PLACE), PLACE) == b"a record"
+    assert ring.decrypt(ring.encrypt(b"a record", PLACE), PLACE) == b"a record"
 
 
 def test_decrypting_derives_no_key(monkeypatch: pytest.MonkeyPatch, ring: KeyRing) -> None:
-    sealed = ring.seal(b"a record", PLACE)
+    sealed = ring.encrypt(b"a record", PLACE)
     derived: list[bytes] = []
     monkeypatch.setattr(HKDF, "derive", lambda _, secret: derived.append(secret) or bytes(32))
-    assert ring.open(sealed, PLACE) == b"a record"
+    assert ring.decrypt(sealed, PLACE) == b"a record"
     assert derived == []
     assert encryption.HKDF is HKDF, "the count above must be that of the module's own derivation"

@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
 from sessions_core.parts.activity import Activity
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
@@ -287,13 +287,13 @@ def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pa
 
 def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
-    records, found = services.records, []
+    repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(records.open_standing(key.decode(), redis.get(key))))
+        found.append(repr(services.directory._values.decode(key.decode(), redis.get(key))))
     for member in (*services.directory.decided(), *services.directory.seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
-        found += [repr(msgspec.structs.replace(live.record, data={})) for live in records.living(member.account)]
+        found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]
         found += [repr(entry) for entry in services.part(Activity).log.iterate(member.account)]
     return found + [repr(entry) for entry in services.part(Activity).log.iterate(None)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 
 from .actors import Wallet, together
 from .constants import PATIENCE

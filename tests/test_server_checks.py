@@ -17,7 +17,7 @@ from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.parts.operations.server_checks import PROBE, refuse_unsafe_server
 from sessions_core.settings import Settings
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.storage.shared_secret import refuse_other_secret
 
@@ -29,14 +29,14 @@ PREFIX = "wallet:"
 
 def refusal(url: str, prefix: str = PREFIX) -> str:
     with pytest.raises(Misconfigured) as caught:
-        refuse_unsafe_server(Link(url, 1), prefix)
+        refuse_unsafe_server(RedisConnection(url, 1), prefix)
     return str(caught.value)
 
 
 def trouble(url: str) -> str | None:
     """What `/readyz` finds, once all servers have been looked at."""
     settings = Settings(secrets=(SECRET,), redis_url=url, public_origin="https://app.example.org")
-    readiness = Readiness(Link(url, 1), KeyRing((SECRET,), "test"), settings)
+    readiness = Readiness(RedisConnection(url, 1), KeyRing((SECRET,), "test"), settings)
     readiness._look_at_all()
     return readiness._elsewhere
 
@@ -59,7 +59,7 @@ def test_every_command_that_is_used_is_tried() -> None:
 
 def test_a_user_with_all_rights_may_start(server: Server, raw: Redis, caplog: pytest.LogCaptureFixture) -> None:
     url = with_rights(server, "~wallet:*", "&wallet:ended", "+@all")
-    refuse_unsafe_server(Link(url, 1), PREFIX)
+    refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
     assert caplog.records == []
     assert raw.keys() == []
     assert trouble(url) is None
@@ -92,7 +92,7 @@ def test_a_renamed_command_is_named(tmp_path: Path, command: str) -> None:
 
 def test_a_missing_channel_right_is_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     url = with_rights(server, "~*", "+@all")
-    refuse_unsafe_server(Link(url, 1), PREFIX)
+    refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
     assert "ACL SETUSER <user> &wallet:ended +publish" in caplog.text
     assert trouble(url) is None
 
@@ -131,7 +131,7 @@ def test_without_the_check_a_wrong_password_is_still_refused(
 
 
 def test_a_server_that_is_down_is_truthfully_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    refuse_unsafe_server(Link(f"redis://127.0.0.1:{free_port()}", 1), PREFIX)
+    refuse_unsafe_server(RedisConnection(f"redis://127.0.0.1:{free_port()}", 1), PREFIX)
     assert "does not answer" in caplog.text
     assert "can't be checked" in caplog.text
 
@@ -157,7 +157,7 @@ def test_the_way_out_and_its_risk_are_named(server: Server, raw: Redis, name: st
 
 
 def check(url: str, *secrets: str, prefix: str = PREFIX) -> None:
-    refuse_other_secret(Link(url, 1), KeyRing(secrets, "test"), prefix)
+    refuse_other_secret(RedisConnection(url, 1), KeyRing(secrets, "test"), prefix)
 
 
 def test_two_secrets_under_one_prefix_are_refused(server: Server) -> None:
@@ -206,4 +206,4 @@ def test_corrupted_secret_marker_raises_no_traceback(server: Server, raw: Redis,
 def test_a_full_redis_does_not_stop_the_start(server: Server, raw: Redis) -> None:
     raw.config_set("maxmemory", 1)
     check(server.url, SECRET)
-    refuse_unsafe_server(Link(server.url, 1), PREFIX)
+    refuse_unsafe_server(RedisConnection(server.url, 1), PREFIX)

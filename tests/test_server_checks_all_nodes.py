@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.parts.operations.server_checks import refuse_unsafe_server, trouble_anywhere
 from sessions_core.settings import Settings
-from sessions_core.storage import embedded
-from sessions_core.storage.connection import Link
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
 from .constants import SECRET
@@ -78,7 +78,7 @@ def cluster_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
         wait_until(lambda: all(b"cluster_state:ok" in info(name) for name in names))
         wait_until(lambda: clients["replica"].info("replication")["role"] == "slave")
         url = f"redis+cluster://127.0.0.1:{ports['second']}"
-        wait_until(lambda: len(Link(url, 2).target.open().get_nodes()) == 3)
+        wait_until(lambda: len(RedisConnection(url, 2).target.open().get_nodes()) == 3)
         yield Service(url, **clients)
 
 
@@ -115,19 +115,19 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 def refusal(service: Service) -> str:
     with pytest.raises(Misconfigured) as caught:
-        refuse_unsafe_server(Link(service.url, 2))
+        refuse_unsafe_server(RedisConnection(service.url, 2))
     return str(caught.value)
 
 
 def readiness(service: Service) -> Readiness:
     settings = Settings(secrets=(SECRET,), redis_url=service.url, public_origin="https://app.example.org")
-    return Readiness(Link(service.url, 2), KeyRing((SECRET,), "test"), settings)
+    return Readiness(RedisConnection(service.url, 2), KeyRing((SECRET,), "test"), settings)
 
 
 def test_service_with_only_safe_servers_starts(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    refuse_unsafe_server(Link(service.url, 2))
+    refuse_unsafe_server(RedisConnection(service.url, 2))
     assert caplog.records == []
-    assert trouble_anywhere(Link(service.url, 2), "wallet:", must_remember=True) is None
+    assert trouble_anywhere(RedisConnection(service.url, 2), "wallet:", must_remember=True) is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")])
@@ -137,7 +137,7 @@ def test_each_server_that_forgets_is_refused_by_name(service: Service, name: str
         port = client.connection_pool.connection_kwargs.get("port") or client.info("server")["tcp_port"]
         sentence = refusal(service)
         assert f"127.0.0.1:{port} has {name} {value}" in sentence
-        assert trouble_anywhere(Link(service.url, 2), "wallet:", must_remember=True) == "redis_forgets"
+        assert trouble_anywhere(RedisConnection(service.url, 2), "wallet:", must_remember=True) == "redis_forgets"
         client.config_set(name, SAFE[name])
 
 
@@ -160,14 +160,14 @@ def test_each_master_is_tried_for_rights(service: Service) -> None:
 
 
 def test_trying_rights_leaves_nothing_behind(service: Service) -> None:
-    refuse_unsafe_server(Link(service.url, 2))
+    refuse_unsafe_server(RedisConnection(service.url, 2))
     assert all(client.keys() == [] for client in service.clients.values())
 
 
 def test_a_wrong_password_of_a_service_is_refused(service: Service) -> None:
     wrong = service.url.replace("://", "://app:wrong@")
     with pytest.raises(Misconfigured, match="Redis refuses the user or the password"):
-        refuse_unsafe_server(Link(wrong, 2))
+        refuse_unsafe_server(RedisConnection(wrong, 2))
 
 
 def test_a_replica_that_is_gone_does_not_stop_the_start(
@@ -177,7 +177,7 @@ def test_a_replica_that_is_gone_does_not_stop_the_start(
     sentinel_service.calm()
     replica.execute_command("ACL", "SETUSER", "default", "-info")
     try:
-        refuse_unsafe_server(Link(sentinel_service.url, 2))
+        refuse_unsafe_server(RedisConnection(sentinel_service.url, 2))
         assert "does not let us ask INFO" in caplog.text
     finally:
         replica.execute_command("ACL", "SETUSER", "default", "+@all")
@@ -185,5 +185,5 @@ def test_a_replica_that_is_gone_does_not_stop_the_start(
 
 def test_no_service_at_all_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     for scheme, path in (("redis+cluster", ""), ("redis+sentinel", "/sessions")):
-        refuse_unsafe_server(Link(f"{scheme}://127.0.0.1:{free_port()}{path}", 1))
+        refuse_unsafe_server(RedisConnection(f"{scheme}://127.0.0.1:{free_port()}{path}", 1))
     assert caplog.text.count("were not checked") == 2

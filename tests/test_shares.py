@@ -255,8 +255,8 @@ def test_a_rotation_of_the_secret_keeps_every_wallet(
     both: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[services.settings.secrets[-1]]).extensions[
         "wallet_sessions"
     ]
-    assert both.janitor.sweep()["shares"] == 1
-    assert both.janitor.sweep()["shares"] == 0
+    assert both.shares.reencrypt() == 1
+    assert both.shares.reencrypt() == 0
     assert redis.get(key_of(redis)) != before
     assert left - 5 < lives(redis) <= left
     after: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
@@ -268,4 +268,4 @@ def test_a_sweep_leaves_a_share_alone_that_it_can_t_open(
 ) -> None:
     elsewhere: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
     with unchanged(redis):
-        assert elsewhere.janitor.sweep()["shares"] == 0
+        assert elsewhere.shares.reencrypt() == 0

@@ -17,7 +17,7 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.api import Api, signing_keys
 from sessions_core.parts.api.errors import TokenInvalid
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
@@ -104,7 +104,7 @@ def test_cached_key_list_always_holds_the_signing_key(
 
 
 def test_a_key_is_published_until_its_last_token_has_ended(
-    services: Services, start: Callable[..., Live], pass_time: TimeMachine, clock: Any
+    services: Services, start: Callable[..., LoadedSession], pass_time: TimeMachine, clock: Any
 ) -> None:
     keys = services.part(Api).signing_keys
     first = keys.signer().kid
@@ -177,7 +177,7 @@ def test_processes_that_make_the_next_key_at_once_agree(
 
 
 def test_a_key_of_one_process_is_good_at_another_at_once(
-    services: Services, another_process: Callable[..., Services], start: Callable[..., Live], redis: Redis
+    services: Services, another_process: Callable[..., Services], start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     """A process that has read its keys a second ago meets a token of a key that was made since."""
     other = another_process()
@@ -222,7 +222,7 @@ def test_a_flood_of_unknown_keys_costs_one_read_a_second(
 
 
 def test_flood_of_unknown_key_ids_costs_one_read_a_second(
-    services: Services, start: Callable[..., Live], redis: Redis, monotonic: Monotonic
+    services: Services, start: Callable[..., LoadedSession], redis: Redis, monotonic: Monotonic
 ) -> None:
     from .session_tokens import forge
 
@@ -284,7 +284,7 @@ def forget(*processes: Services) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "json", "moved"])
 def test_corrupted_signing_keys_are_replaced_and_announced(
-    services: Services, start: Callable[..., Live], redis: Redis, happened: list[events.Event], damage: str
+    services: Services, start: Callable[..., LoadedSession], redis: Redis, happened: list[events.Event], damage: str
 ) -> None:
     live = start()
     before = issue(services, live)
@@ -295,7 +295,7 @@ def test_corrupted_signing_keys_are_replaced_and_announced(
         "empty": b"",
         "garbage": b"\xff" * 300,
         "json": json.dumps([{"jwk": {"kty": "oct", "k": "AAAA", "kid": "mine"}, "created_at": 0}]).encode(),
-        "moved": keys_of(services.part(Api).signing_keys).seal(b"[]", b"another key"),
+        "moved": keys_of(services.part(Api).signing_keys).encrypt(b"[]", b"another key"),
     }[damage]
     redis.set(KEY, changed)
     forget(services)
@@ -310,33 +310,35 @@ def test_corrupted_signing_keys_are_replaced_and_announced(
     assert services.part(Api).tokens.open(after.text), "once replaced, they stay"
 
 
-def test_a_key_of_the_attacker_never_gets_in(services: Services, start: Callable[..., Live], redis: Redis) -> None:
+def test_a_key_of_the_attacker_never_gets_in(
+    services: Services, start: Callable[..., LoadedSession], redis: Redis
+) -> None:
     """Not even one that they got sealed as something else: each purpose has keys of its own."""
     issue(services, start())
     jwk = ECKey.generate_key("P-256", {"kid": "mine"}).as_dict(private=True)
     known = json.dumps([{"jwk": jwk, "created_at": 0}]).encode()
-    for ring in (keys_of(services.records), services.requests):
-        redis.set(KEY, ring.seal(known, KEY))
+    for ring in (keys_of(services.repository), services.requests):
+        redis.set(KEY, ring.encrypt(known, KEY))
         forget(services)
         assert services.part(Api).signing_keys.find("mine") is None
         assert "mine" not in ids(services.part(Api).signing_keys)
 
 
 def test_no_session_ends_for_a_key_that_is_lost(
-    services: Services, start: Callable[..., Live], store: Any, redis: Redis
+    services: Services, start: Callable[..., LoadedSession], store: Any, redis: Redis
 ) -> None:
     live = start()
     issue(services, live)
     redis.delete(KEY)
     forget(services)
-    assert isinstance(store.load(live.id, "never"), Live)
+    assert isinstance(store.load(live.id, "never"), LoadedSession)
 
 
 # -- Secrets -------------------------------------------------------------------------------------------------
 
 
 def test_secret_rotation_encrypts_the_same_signing_keys_again(
-    services: Services, another_process: Callable[..., Services], start: Callable[..., Live], redis: Redis
+    services: Services, another_process: Callable[..., Services], start: Callable[..., LoadedSession], redis: Redis
 ) -> None:
     """Then the old secret is needed no more."""
     token = issue(services, start())
@@ -355,7 +357,7 @@ def test_secret_rotation_encrypts_the_same_signing_keys_again(
 def test_unknown_secret_makes_new_signing_keys(
     services: Services,
     another_process: Callable[..., Services],
-    start: Callable[..., Live],
+    start: Callable[..., LoadedSession],
     happened: list[events.Event],
 ) -> None:
     """The event `session.unreadable` reports it and no request crashes."""
@@ -395,5 +397,5 @@ def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_ap
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "store_unavailable")
     assert "max-age" not in answer.headers.get("Cache-Control", "")
     server.start()
-    ask_again(link_of(services.records))
+    ask_again(link_of(services.repository))
     assert len(visitor.get("/.well-known/jwks.json").get_json()["keys"]) == 1

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events, public, signed_in
 from sessions_core.sessions.flask_session import SessionStore
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -209,7 +209,7 @@ WRITERS = ("/slow/set/a", "/slow/set/b", "/slow/renew", "/slow/read", "/slow/cle
 
 
 def test_a_session_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     revived = cookies = 0
     for number in range(300):
@@ -226,7 +226,7 @@ def test_a_session_revoked_during_a_request_stays_revoked(
 
 
 def test_a_session_revoked_while_requests_save_stays_revoked(
-    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     for number in range(100):
         live = sign_in()
@@ -242,7 +242,7 @@ def test_a_session_revoked_while_requests_save_stays_revoked(
 
 @pytest.mark.parametrize("everybody", [False, True])
 def test_account_revoked_during_a_request_stays_revoked(
-    app: Flask, services: Services, sign_in: Callable[..., Live], everybody: bool
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], everybody: bool
 ) -> None:
     for _ in range(40):
         live = sign_in()
@@ -289,14 +289,14 @@ def test_session_replaced_during_a_request_stays_replaced(app: Flask, redis: Red
 
 
 def test_session_data_is_dropped_when_the_session_was_revoked(
-    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     live = sign_in(wallet, data={"medical": "secret"})
 
     @app.before_request
     def revoked_meanwhile() -> None:
         if request.path.endswith("/keep-alive"):
-            services.records.revoke(live, "revoked")
+            services.repository.revoke(live, "revoked")
 
     @app.after_request
     def note(response: Response) -> Response:
@@ -312,7 +312,7 @@ def test_session_data_is_dropped_when_the_session_was_revoked(
 
 
 def test_sign_out_with_an_old_cookie_spares_the_newer_session(
-    app: Flask, sign_in: Callable[..., Live], wallet: Wallet
+    app: Flask, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     old = sign_in(wallet)
     new = sign_in(wallet, replacing=old)
@@ -337,14 +337,16 @@ def test_a_page_that_gives_out_a_cookie_is_kept_by_no_cache(app: Flask, visitor:
 
 
 def test_two_sign_ins_over_one_session_end_it_once(
-    app: Flask, services: Services, sign_in: Callable[..., Live], happened: list[events.Event]
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
         before = sign_in()
         happened.clear()
         barrier, started = threading.Barrier(2), []
 
-        def replace(before: Live = before, barrier: threading.Barrier = barrier, out: list[Live] = started) -> None:
+        def replace(
+            before: LoadedSession = before, barrier: threading.Barrier = barrier, out: list[LoadedSession] = started
+        ) -> None:
             barrier.wait()
             out.append(sign_in(replacing=before))
 
@@ -360,7 +362,7 @@ def test_two_sign_ins_over_one_session_end_it_once(
 
 
 def test_rotations_writes_and_reads_at_once_leave_one_session(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     for _ in range(60):
         redis.flushall()
@@ -377,7 +379,7 @@ def test_rotations_writes_and_reads_at_once_leave_one_session(
 
 
 def test_session_revoked_after_its_rotation_sets_no_cookie(
-    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, services: Services, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     """Both happen during one request."""
     for _ in range(20):
@@ -390,7 +392,7 @@ def test_session_revoked_after_its_rotation_sets_no_cookie(
 
 
 def test_concurrent_clears_end_the_session_once(
-    app: Flask, sign_in: Callable[..., Live], happened: list[events.Event]
+    app: Flask, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     for _ in range(30):
         live = sign_in()
@@ -404,14 +406,14 @@ def test_concurrent_clears_end_the_session_once(
         assert reason(app, live.id) == "signed_out"
 
 
-def test_concurrent_session_writes_are_all_kept(app: Flask, sign_in: Callable[..., Live]) -> None:
+def test_concurrent_session_writes_are_all_kept(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     person = client(app, sign_in().id)
     for round_ in range(15):
         InFlight(app, person.session_id, *(f"/slow/set/{round_}-{n}" for n in range(10))).loaded().finish()
     assert person.get("/data").get_json() == {f"{r}-{n}": "written late" for r in range(15) for n in range(10)}
 
 
-def test_rotation_keeps_what_another_request_wrote(app: Flask, sign_in: Callable[..., Live]) -> None:
+def test_rotation_keeps_what_another_request_wrote(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     person = client(app, sign_in(data={"a": "first", "gone": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/renew").loaded()
     person.get("/set/a/second")
@@ -422,7 +424,7 @@ def test_rotation_keeps_what_another_request_wrote(app: Flask, sign_in: Callable
     assert person.get("/data").get_json() == {"a": "second", "b": "new", "renewed": True}
 
 
-def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, sign_in: Callable[..., Live]) -> None:
+def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     person = client(app, sign_in(data={"old": 1}).id)
     flight = InFlight(app, person.session_id, "/slow/set/late").loaded()
     person.get("/pop/old")
@@ -434,7 +436,7 @@ def test_a_removal_and_a_write_at_the_same_time_both_hold(app: Flask, sign_in: C
 
 
 @pytest.fixture(params=["visitor", "signed in"])
-def person(request: pytest.FixtureRequest, app: Flask, sign_in: Callable[..., Live]) -> Visitor:
+def person(request: pytest.FixtureRequest, app: Flask, sign_in: Callable[..., LoadedSession]) -> Visitor:
     """Both are to work the same."""
     return Visitor(app) if request.param == "visitor" else client(app, sign_in().id)
 
@@ -464,7 +466,7 @@ def test_nested_changes_that_are_marked_are_kept(person: Visitor) -> None:
     ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
 )
 def test_a_value_that_changes_its_type_only_is_kept(
-    app: Flask, sign_in: Callable[..., Live], before: Any, after: Any
+    app: Flask, sign_in: Callable[..., LoadedSession], before: Any, after: Any
 ) -> None:
     @app.get("/change")
     @signed_in
@@ -477,7 +479,9 @@ def test_a_value_that_changes_its_type_only_is_kept(
     assert repr(person.get("/data").get_json()["value"]) == repr(after)
 
 
-def test_setting_an_equal_value_writes_nothing(app: Flask, redis: Redis, sign_in: Callable[..., Live]) -> None:
+def test_setting_an_equal_value_writes_nothing(
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
+) -> None:
     person = client(app, sign_in(data={"a": "1"}).id)
     redis.config_resetstat()
     person.get("/set/a/1")
@@ -494,7 +498,7 @@ def test_the_session_is_a_server_side_session_of_flask(app: Flask) -> None:
 
 
 def test_clearing_the_session_signs_out(
-    app: Flask, sign_in: Callable[..., Live], happened: list[events.Event]
+    app: Flask, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = sign_in(data={"a": 1})
     happened.clear()
@@ -532,7 +536,7 @@ def test_data_set_after_clear_starts_a_new_session(person: Visitor, app: Flask) 
 
 
 def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
-    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     @app.get("/renewed-form")
     @signed_in
@@ -626,7 +630,7 @@ def test_session_id_from_before_a_sign_in_is_void(app: Flask, wallet: Wallet) ->
 
 
 def test_a_signed_in_request_that_only_reads_is_one_command(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, sign_in(data={"a": 1}).id)
     before = {key: redis.dump(key) for key in redis.keys("*")}
@@ -640,7 +644,7 @@ def test_a_signed_in_request_that_only_reads_is_one_command(
 
 
 def test_a_signed_in_request_for_a_file_costs_redis_nothing(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, sign_in().id)
     redis.config_resetstat()
@@ -650,7 +654,7 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 
 
 def test_activity_is_written_at_most_once_a_minute(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     person = client(app, sign_in().id)
     written = []
@@ -665,7 +669,7 @@ def test_activity_is_written_at_most_once_a_minute(
 
 
 def test_passive_request_never_keeps_alive(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     person = client(app, live.id)
@@ -680,7 +684,7 @@ def test_passive_request_never_keeps_alive(
 
 
 def test_activity_keeps_alive_until_the_absolute_end_only(
-    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     person = client(app, live.id)
@@ -726,21 +730,25 @@ def test_a_cookie_that_can_not_be_a_session_never_reaches_redis(app: Flask, redi
 @pytest.mark.parametrize(
     "name", ["session", "__host-session", "__Host-Session", "__Secure-session", "__Host-session2"]
 )
-def test_a_cookie_of_another_name_is_not_looked_at(app: Flask, sign_in: Callable[..., Live], name: str) -> None:
+def test_a_cookie_of_another_name_is_not_looked_at(
+    app: Flask, sign_in: Callable[..., LoadedSession], name: str
+) -> None:
     response = app.test_client(use_cookies=False).get(
         "/api/auth/sessions/validate", base_url=ORIGIN, headers={"Cookie": f"{name}={sign_in().id}"}
     )
     assert response.get_json()["error"]["reason"] == "no_token"
 
 
-def test_a_session_is_found_among_other_cookies(app: Flask, sign_in: Callable[..., Live]) -> None:
+def test_a_session_is_found_among_other_cookies(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     response = app.test_client(use_cookies=False).get(
         "/private", base_url=ORIGIN, headers={"Cookie": f'a=1;{SESSION_COOKIE}={sign_in().id}; b="2=;"; c'}
     )
     assert response.status_code == 200
 
 
-def test_the_digest_that_redis_holds_is_no_session(app: Flask, redis: Redis, sign_in: Callable[..., Live]) -> None:
+def test_the_digest_that_redis_holds_is_no_session(
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession]
+) -> None:
     live = sign_in()
     [key] = redis.keys("*:session:*")
     digest = key.decode().rsplit(":", 1)[1]
@@ -768,7 +776,7 @@ def test_cookie_outlives_the_browser_only_if_remembered(visitor: Visitor, wallet
 
 
 def test_a_rotated_cookie_lives_as_long_as_its_session(
-    app: Flask, sign_in: Callable[..., Live], pass_time: TimeMachine
+    app: Flask, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     person = client(app, sign_in(remember=True).id)
     pass_time(10 * MINUTE)
@@ -830,7 +838,7 @@ def test_the_browser_cookie_of_visitors_has_every_protection(visitor: Visitor) -
 # -- Private answers are stored nowhere ------------------------------------------------------------------------
 
 
-def test_signed_in_pages_are_not_cached(app: Flask, sign_in: Callable[..., Live]) -> None:
+def test_signed_in_pages_are_not_cached(app: Flask, sign_in: Callable[..., LoadedSession]) -> None:
     @app.get("/cacheable")
     @public
     def cacheable() -> Response:
@@ -864,7 +872,7 @@ def test_dump_of_redis_signs_no_attacker_in(app: Flask, redis: Redis, visitor: V
 
 
 def test_a_tampered_record_signs_out_and_makes_an_event(
-    app: Flask, redis: Redis, sign_in: Callable[..., Live], happened: list[events.Event]
+    app: Flask, redis: Redis, sign_in: Callable[..., LoadedSession], happened: list[events.Event]
 ) -> None:
     live = sign_in()
     [key] = redis.keys("*:session:*")
@@ -876,7 +884,7 @@ def test_a_tampered_record_signs_out_and_makes_an_event(
 
 
 def test_secret_rotation_signs_no_user_out(
-    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], sign_in: Callable[..., Live]
+    app: Flask, make_app: Callable[..., Flask], overrides: dict[str, Any], sign_in: Callable[..., LoadedSession]
 ) -> None:
     person = client(app, sign_in(data={"a": 1}).id)
     new = ANOTHER

@@ -21,8 +21,9 @@ from flask import Flask
 
 from sessions_core.parts.api import Api
 from sessions_core.parts.api.errors import TokenExpired, TokenInvalid
+from sessions_core.parts.api.refresh_tokens import Family
 from sessions_core.parts.api.session_tokens import Claims, Tokens
-from sessions_core.sessions.repository import Family, Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 
@@ -41,12 +42,12 @@ def tokens(services: Services) -> Tokens:
 
 
 @pytest.fixture
-def live(start: Callable[..., Live]) -> Live:
-    return start(handle="sess_0123456789abcdef", family=FAMILY)
+def live(start: Callable[..., LoadedSession]) -> LoadedSession:
+    return start(handle="sess_0123456789abcdef", sections={"api": FAMILY})
 
 
 @pytest.fixture
-def token(services: Services, live: Live) -> str:
+def token(services: Services, live: LoadedSession) -> str:
     return issue(services, live).text
 
 
@@ -59,7 +60,7 @@ def refuse(tokens: Tokens, text: str) -> None:
 # -- What is in one ------------------------------------------------------------------------------------------
 
 
-def test_token_claims_follow_rfc_9068(services: Services, live: Live, clock: Clock) -> None:
+def test_token_claims_follow_rfc_9068(services: Services, live: LoadedSession, clock: Clock) -> None:
     before = int(clock())
     issued = issue(services, live)
     header, claims, signature = parts_of(issued.text)
@@ -90,12 +91,12 @@ def test_issued_token_opens(tokens: Tokens, token: str) -> None:
     assert msgspec.to_builtins(claims) == parts_of(token)[1]
 
 
-def test_each_token_is_unique(services: Services, live: Live) -> None:
+def test_each_token_is_unique(services: Services, live: LoadedSession) -> None:
     assert issue(services, live).text != issue(services, live).text
 
 
 def test_a_testnet_signature_gives_a_token_that_moves_no_money(
-    services: Services, start: Callable[..., Live]
+    services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     claims = services.part(Api).tokens.open(issue(services, start(SEPOLIA)).text)
     assert claims.network == "testnet"
@@ -104,14 +105,14 @@ def test_a_testnet_signature_gives_a_token_that_moves_no_money(
 
 
 def test_the_token_of_a_session_with_a_cookie_has_no_generation(
-    services: Services, start: Callable[..., Live]
+    services: Services, start: Callable[..., LoadedSession]
 ) -> None:
     assert services.part(Api).tokens.open(issue(services, start()).text).gen is None
 
 
 @pytest.mark.parametrize("seconds", [30, 300])
 def test_a_token_lives_as_long_as_the_setting_says(
-    make_app: Callable[..., Flask], start: Callable[..., Live], seconds: int
+    make_app: Callable[..., Flask], start: Callable[..., LoadedSession], seconds: int
 ) -> None:
     services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["wallet_sessions"]
     claims = services.part(Api).tokens.open(issue(services, start()).text)
@@ -119,19 +120,19 @@ def test_a_token_lives_as_long_as_the_setting_says(
 
 
 def test_a_token_never_outlives_the_absolute_end(
-    services: Services, store: Any, start: Callable[..., Live], pass_time: TimeMachine, clock: Clock
+    services: Services, store: Any, start: Callable[..., LoadedSession], pass_time: TimeMachine, clock: Clock
 ) -> None:
     live = start(idle=ABSOLUTE, absolute=ABSOLUTE)
     pass_time(ABSOLUTE - 100)
     late = store.load(live.id, "never")
     issued = issue(services, late)
-    left = (late.ends - late.now) / 1000
+    left = (late.absolute_expires_at - late.now) / 1000
     assert 90 < left <= 100
     assert left - 2 <= issued.expires_at - clock() <= left
 
 
 def test_clock_skew_against_redis_moves_no_expiry(
-    services: Services, start: Callable[..., Live], clock: Clock
+    services: Services, start: Callable[..., LoadedSession], clock: Clock
 ) -> None:
     for ahead in (-3600, 3600):
         clock.ahead = ahead
@@ -139,7 +140,7 @@ def test_clock_skew_against_redis_moves_no_expiry(
         assert 198 <= claims.exp - claims.iat <= 200
 
 
-def test_a_hundred_permissions_fit(services: Services, live: Live) -> None:
+def test_a_hundred_permissions_fit(services: Services, live: LoadedSession) -> None:
     permissions = [f"permission:number-{number:03d}-of-this-site" for number in range(100)]
     text = (
         services.part(Api)
@@ -340,13 +341,15 @@ def test_bits_that_belong_to_no_byte_are_refused(tokens: Tokens, token: str) -> 
     assert tried
 
 
-def test_the_standard_alphabet_is_refused(services: Services, tokens: Tokens, live: Live) -> None:
+def test_the_standard_alphabet_is_refused(services: Services, tokens: Tokens, live: LoadedSession) -> None:
     texts = (issue(services, live).text for _ in range(100))
     token = next(text for text in texts if "-" in text or "_" in text)
     refuse(tokens, token.replace("-", "+").replace("_", "/"))
 
 
-def test_other_s_value_of_a_token_signature_is_refused(services: Services, tokens: Tokens, live: Live) -> None:
+def test_other_s_value_of_a_token_signature_is_refused(
+    services: Services, tokens: Tokens, live: LoadedSession
+) -> None:
     for _ in range(8):  # half of all signatures come with the low one by themselves
         signed, _, signature = issue(services, live).text.rpartition(".")
         r, s = decode(signature)[:32], int.from_bytes(decode(signature)[32:])
@@ -468,7 +471,7 @@ def test_token_from_the_future_is_refused_beyond_clock_skew(
     refuse(tokens, forge(services, token, claims={"iat": now + 60, "exp": now + 360}))
 
 
-def test_token_expires_to_the_second(tokens: Tokens, services: Services, live: Live, clock: Clock) -> None:
+def test_token_expires_to_the_second(tokens: Tokens, services: Services, live: LoadedSession, clock: Clock) -> None:
     issued = issue(services, live)
     clock.ahead = issued.expires_at - clock() - 1  # by now a second before its end
     tokens.open(issued.text)
@@ -486,7 +489,7 @@ def test_an_expired_token_that_was_changed_is_no_token(tokens: Tokens, token: st
 
 
 def test_token_for_another_audience_is_refused(
-    make_app: Callable[..., Flask], services: Services, live: Live
+    make_app: Callable[..., Flask], services: Services, live: LoadedSession
 ) -> None:
     """In both directions."""
     others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions[

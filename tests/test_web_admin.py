@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.parts.roles.account_status import Standing
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -133,7 +133,7 @@ def test_admin_verifies_an_account_and_revokes_it_again(
     admin.confirm(boss, admin.submit(f"{path}/verify", **VERIFY))
     standing = standing_of(services, wallet)
     assert (standing.professional_id, standing.verification_level) == ("lic_7", "full")
-    assert abs(standing.verified_until - services.records.time() - 30 * 86_400_000) < 60_000
+    assert abs(standing.verified_until - services.repository.time() - 30 * 86_400_000) < 60_000
     [event] = [each for each in happened if isinstance(each, events.VerificationChanged)]
     assert (event.account, event.level, event.by) == (wallet.account(), "full", boss.account())
     person.sign_in(wallet, session_type="professional")
@@ -531,7 +531,7 @@ def test_a_long_list_of_sessions_comes_in_pages(make_app: Callable[..., Flask], 
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
     services: Services = app.extensions["wallet_sessions"]
     services.directory.appoint(parse(boss.account()), "admin")
-    started: list[Live] = [
+    started: list[LoadedSession] = [
         services.lifecycle.start(parse(wallet.account()), services.policy.standard) for _ in range(30)
     ]
     admin = Visitor(app)

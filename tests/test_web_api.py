@@ -397,7 +397,7 @@ def test_logout_needs_the_token_of_its_session(
 def test_failed_logout_is_reported(
     make_app: Callable[..., Flask], tmp_path: Path, wallet: Wallet, happened: list[events.Event]
 ) -> None:
-    from sessions_core.storage import embedded
+    from sessions_core.parts.development_redis import embedded
 
     server = embedded.start(tmp_path / "redis")
     visitor = Visitor(make_app(SESSIONS_CORE_REDIS_URL=server.url))

@@ -26,8 +26,8 @@ from redis import Redis
 from sessions_core import WalletSessions, errors, events
 from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity.activity_log import Entry
-from sessions_core.sessions.repository import Record
-from sessions_core.sessions.sweeper import Janitor
+from sessions_core.sessions.record import SessionRecord
+from sessions_core.sessions.sweeper import Sweeper
 from sessions_core.sign_in import accounts
 from sessions_core.web import cli
 from sessions_core.web.services import Services
@@ -106,9 +106,9 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
-    handle = f"sess_{len(list(services.janitor.every())):016d}"
-    record = Record(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
-    services.records.create(record, 1800, 43_200)
+    handle = f"sess_{len(list(services.sweeper.every())):016d}"
+    record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
+    services.repository.create(record, 1800, 43_200)
     return record.handle
 
 
@@ -171,7 +171,7 @@ def test_json_list_matches_the_json_service(app: Flask, flask: Shell, services: 
 
 
 def test_visitor_sessions_are_not_listed(flask: Shell, services: Services) -> None:
-    services.records.create(Record(data={"basket": 1}), 1800, 43_200)
+    services.repository.create(SessionRecord(data={"basket": 1}), 1800, 43_200)
     assert flask("sessions", "list", "--json").json == []
 
 
@@ -179,8 +179,8 @@ def test_a_session_that_scan_finds_twice_is_listed_once(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_session(services)
-    every = Janitor.every
-    monkeypatch.setattr(Janitor, "every", lambda self: [*every(self), *every(self)])
+    every = Sweeper.every
+    monkeypatch.setattr(Sweeper, "every", lambda self: [*every(self), *every(self)])
     assert len(flask("sessions", "list", "--json").json) == 1
 
 
@@ -258,7 +258,7 @@ def test_unknown_or_foreign_handle_is_not_found(flask: Shell, services: Services
     flask.refuses("not_found", "sessions", command, NOBODY)
     flask.refuses("not_found", "sessions", command, NOBODY, "--account", ALICE)
     flask.refuses("not_found", "sessions", command, handle, "--account", BOB)
-    assert len(list(services.janitor.every())) == 1
+    assert len(list(services.sweeper.every())) == 1
 
 
 def test_revoked_session_ends_and_its_user_sees_the_reason(
@@ -285,7 +285,7 @@ def test_revoking_as_json_says_whether_it_was_alive(flask: Shell, services: Serv
     option = ["--account", ALICE] if with_account else []
     answer = flask("sessions", "revoke", handle, "--json", *option).json
     assert answer == {"session_id": handle, "account": ALICE, "ended": True}
-    assert list(services.janitor.every()) == []
+    assert list(services.sweeper.every()) == []
 
 
 def test_a_session_that_is_missing_in_its_index_can_be_revoked(
@@ -294,37 +294,37 @@ def test_a_session_that_is_missing_in_its_index_can_be_revoked(
     handle = store_session(services)
     redis.delete(*redis.keys("*:index"))
     assert flask("sessions", "revoke", handle, "--json").json["ended"] is True
-    assert list(services.janitor.every()) == []
+    assert list(services.sweeper.every()) == []
 
 
 def test_session_that_rotates_during_the_search_is_found(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = store_session(services)
-    every, calls = Janitor.every, []
+    every, calls = Sweeper.every, []
 
-    def miss_it_once(self: Janitor) -> Any:
+    def miss_it_once(self: Sweeper) -> Any:
         calls.append(1)
         return [] if len(calls) == 1 else every(self)
 
-    monkeypatch.setattr(Janitor, "every", miss_it_once)
+    monkeypatch.setattr(Sweeper, "every", miss_it_once)
     assert flask("sessions", "revoke", handle).code == 0
 
 
 def test_session_that_rotates_after_the_search_is_revoked(
     flask: Shell, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records, find = services.records, cli._find
-    live = records.create(Record(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
+    repository, find = services.repository, cli._find
+    live = repository.create(SessionRecord(handle=NOBODY, account=ALICE, data={}), 1800, 43_200)
 
     def move(*arguments: Any) -> Any:
         found = find(*arguments)
-        assert records.rotate(live) is not None
+        assert repository.rotate(live) is not None
         return found
 
     monkeypatch.setattr(cli, "_find", move)
     assert flask("sessions", "revoke", NOBODY, "--json").json["ended"] is True
-    assert list(services.janitor.every()) == []
+    assert list(services.sweeper.every()) == []
 
 
 # -- All sessions ------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_unconfirmed_revoke_all_ends_nothing(flask: Shell, services: Services, w
         assert ran.code == 1
         assert ran.out.strip("\n") == ""
         assert "?" in ran.err
-    assert len(list(services.janitor.every())) == 1
+    assert len(list(services.sweeper.every())) == 1
 
 
 def test_confirmed_revoke_all_ends_them(flask: Shell, services: Services) -> None:
@@ -378,14 +378,14 @@ def test_confirmed_revoke_all_ends_them(flask: Shell, services: Services) -> Non
     assert f"Sign {ALICE} out everywhere?" in ran.err
     store_session(services)
     assert flask("sessions", "revoke-all", "--everybody", typed="y\n").code == 0
-    assert list(services.janitor.every()) == []
+    assert list(services.sweeper.every()) == []
 
 
 def test_revoke_all_needs_an_account_or_everybody_not_both(flask: Shell, services: Services) -> None:
     store_session(services)
     flask.refuses("bad_request", "sessions", "revoke-all", "--yes")
     flask.refuses("bad_request", "sessions", "revoke-all", ALICE, "--everybody", "--yes")
-    assert len(list(services.janitor.every())) == 1
+    assert len(list(services.sweeper.every())) == 1
 
 
 # -- Sweeping and events -----------------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: 
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.janitor.sweep(), "people", "standings"}
+    assert set(cli._FOUND) == {*services.sweeper.sweep(), "people", "standings"}
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(
@@ -537,7 +537,7 @@ def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> Non
 def test_verification_is_granted_and_revoked(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
     ran = flask("roles", "verify", ALICE, "lic_12345", "licensed", "--days", "30", "--json")
     until = services.directory.standing(accounts.parse(ALICE)).verified_until
-    assert abs(until - services.records.time() - 30 * 86_400_000) < 5000
+    assert abs(until - services.repository.time() - 30 * 86_400_000) < 5000
     assert ran.json == {
         "account": ALICE,
         "professional_id": "lic_12345",
@@ -951,9 +951,9 @@ def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], 
     assert {row["account"] for row in flask("sessions", "list", "--json").json} == {w.account() for w in wallets}
     handle = handle_of(visitors[0])
     assert flask("sessions", "show", handle, "--json").json["account"] == wallets[0].account()
-    for live in services.janitor.every():  # a hand in the database
-        link_of(services.records).call("HDEL", live.place.entries, live.place.digest)
-        link_of(services.records).call("PERSIST", live.place.record)
+    for live in services.sweeper.every():  # a hand in the database
+        link_of(services.repository).call("HDEL", live.keys.entries, live.keys.digest)
+        link_of(services.repository).call("PERSIST", live.keys.record)
     counts = flask("sessions", "sweep", "--json").json
     assert (counts["lost"], counts["clock"]) == (5, 5)
     assert set(flask("sessions", "sweep", "--json").json.values()) == {0}

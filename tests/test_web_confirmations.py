@@ -22,10 +22,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import Misconfigured, SessionType, ensure_fresh, events, fresh_required, signed_in
-from sessions_core.sessions.repository import Ended
+from sessions_core.parts.development_redis import embedded
+from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -740,8 +740,8 @@ def test_step_up_never_revives_a_revoked_session(
         outcomes[answer.status_code] = outcomes.get(answer.status_code, 0) + 1
         assert (answer.status_code == 200) == (len(shop.done) == before + 1)
         for session_id in (live.id, *session_cookies(answer)):
-            revived += not isinstance(services.records.load(session_id, "never"), Ended)
-        revived += len(services.records.living(wallet.account()))
+            revived += not isinstance(services.repository.load(session_id, "never"), EndedSession)
+        revived += len(services.repository.living(wallet.account()))
     assert revived == 0
     assert outcomes.keys() <= {200, 401}
     assert sum(outcomes.values()) == 200
@@ -928,7 +928,7 @@ def test_zero_seconds_ask_also_in_the_millisecond_of_the_sign_in(
 ) -> None:
     """And where our clock, which is Redis's as we last heard it, says that the signature is yet to come."""
     live = services.lifecycle.start(parse(wallet.account()), services.policy.standard)
-    monkeypatch.setattr(services.records, "now", lambda place: live.record.signed_at + age)
+    monkeypatch.setattr(services.repository, "now", lambda place: live.record.signed_at + age)
     visitor.session_id = live.id
     assert problem_of(visitor.send("POST", "/pay", json={"number": "7"})) == "None"
     assert shop.done == []
@@ -970,7 +970,7 @@ def test_only_the_last_actions_are_remembered(
     TimeMachine(app, redis, clock)(301)
     for number in range(12):
         assert person.confirm(wallet, person.submit(f"/do/{number}")).status_code == 200
-    [live] = app.extensions["wallet_sessions"].records.living(wallet.account())
+    [live] = app.extensions["wallet_sessions"].repository.living(wallet.account())
     assert set(live.record.confirmed) == {f"shop.{number}" for number in range(4, 12)}
     assert person.submit("/do/11").status_code == 200
     assert problem_of(person.submit("/do/3")) == "None"
@@ -1305,7 +1305,7 @@ def test_redis_lost_during_a_step_up_is_503(
     assert shop.done == []
     back = embedded.start(tmp_path / "redis")
     try:
-        ask_again(link_of(app.extensions["wallet_sessions"].records))
+        ask_again(link_of(app.extensions["wallet_sessions"].repository))
         assert (person.session_id, person.signed_in) == (before, True)
         monkeypatch.setattr(verifiers, "verify", verify)
         assert person.confirm(wallet, person.submit("/pay", number="7")).status_code == 200

@@ -16,7 +16,9 @@ from werkzeug.test import TestResponse
 
 from sessions_core import SessionType, events, fresh_required, public, signed_in
 from sessions_core.parts.contract_wallets import contracts
-from sessions_core.sessions.repository import Ended, Live, Proof, Record
+from sessions_core.parts.contract_wallets.proof import PROOF, ContractProof
+from sessions_core.parts.contract_wallets.rechecks import checked_at
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -107,19 +109,19 @@ def test_a_deployed_wallet_signs_in(
     assert visitor.get("/page").get_data(as_text=True) == "a page"
     live = live_of(services, visitor)
     assert live.record.account == str(parse(contract_wallet.account()))
-    proof = live.record.proof
-    assert proof is not None
+    proof = PROOF.of(live.record)
+    assert proof.message
     assert contract_wallet.address in proof.message.lower()
     assert "0x" + proof.signature.hex() == contract_wallet.sign(proof.message)
-    assert live.record.checked_at == live.record.created_at
+    assert checked_at(live) == live.record.created_at
     assert (node.methods, node.connections) == (["eth_chainId", "eth_call"], 1)
 
 
 def test_a_wallet_that_is_yet_to_be_deployed_signs_in(visitor: Visitor, evm: Anvil, services: Services) -> None:
     visitor.sign_in(ContractWallet(evm))
     assert visitor.get("/page").status_code == 200
-    proof = live_of(services, visitor).record.proof
-    assert proof is not None
+    proof = PROOF.of(live_of(services, visitor).record)
+    assert proof.message
     assert len(proof.signature) > 300
 
 
@@ -133,7 +135,7 @@ def test_a_key_asks_no_node_and_keeps_no_signature(
     challenge = visitor.challenge(wallet.account(CHAIN))
     assert visitor.attempt(wallet, challenge).status_code == 303
     record = live_of(services, visitor).record
-    assert (record.proof, record.checked_at) == (None, 0)
+    assert PROOF.of(record) == ContractProof()
     pass_time(20 * MINUTE)
     assert visitor.get("/page").status_code == 200
     assert node.calls == []
@@ -210,8 +212,8 @@ def test_longest_signature_fits_form_record_and_step_up(
     challenge = visitor.challenge(wallet.account(CHAIN))
     assert visitor.attempt(wallet, challenge).status_code == 303
     assert visitor.get("/page").status_code == 200
-    proof = live_of(services, visitor).record.proof
-    assert proof is not None
+    proof = PROOF.of(live_of(services, visitor).record)
+    assert proof.message
     assert len(proof.signature) == contracts.MAX_BYTES
     assert visitor.confirm(wallet, visitor.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
     assert done == ["7"]
@@ -229,7 +231,7 @@ def test_contract_is_rechecked_after_15_minutes_of_use(
         assert person.get("/page").status_code == 200
         assert node.asked == asked, minutes
     live = live_of(services, person)
-    assert live.now - live.record.checked_at < MINUTE * 1000
+    assert live.now - checked_at(live) < MINUTE * 1000
 
 
 # Everything that tells somebody that the session lives, and is no activity.
@@ -269,7 +271,7 @@ def test_poll_notices_a_removed_owner(
     response = person.json(path, method, headers=headers)
     if path != "/nowhere":  # that one says 404 to everybody
         assert error_of(response) == (401, "session_invalid", "wallet_revoked")
-    assert services.records.load(session_id, "never") == Ended("wallet_revoked")
+    assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
 
 
 def test_presented_token_notices_a_removed_owner(
@@ -317,7 +319,7 @@ def test_session_ends_when_the_wallet_rejects_its_signature(
     assert (response.status_code, response.headers["Location"]) == (303, "/sign-in?next=/page&reason=wallet_revoked")
     account = str(parse(contract_wallet.account()))
     assert happened == [events.SessionEnded(handle=handle, account=account, reason="wallet_revoked")]
-    assert services.records.load(session_id, "never") == Ended("wallet_revoked")
+    assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
     page = person.get(response.headers["Location"]).get_data(as_text=True)
     assert "Your wallet no longer accepts the signature" in page
@@ -437,7 +439,7 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     accepts = contracts.Contracts.accepts
-    moved: list[Live | None] = []
+    moved: list[LoadedSession | EndedSession] = []
 
     def slowly(*arguments: Any) -> bool:
         moved.append(services.lifecycle.rotate(live_of(services, person)))
@@ -447,16 +449,16 @@ def test_a_session_that_moved_to_a_new_id_meanwhile_ends_as_well(
     pass_time(15 * MINUTE)
     monkeypatch.setattr(contracts.Contracts, "accepts", slowly)
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
-    assert moved[0] is not None
-    assert services.records.load(moved[0].id, "never") == Ended("wallet_revoked")
+    assert isinstance(moved[0], LoadedSession)
+    assert services.repository.load(moved[0].id, "never") == EndedSession("wallet_revoked")
 
 
 def test_clock_set_back_does_not_postpone_the_recheck(
     person: Visitor, node: Relay, services: Services, pass_time: TimeMachine
 ) -> None:
     live = live_of(services, person)
-    live.record.checked_at = live.now + 3_600_000
-    services.records.save(live)
+    PROOF.put(live.record, msgspec.structs.replace(PROOF.of(live.record), checked_at=live.now + 3_600_000))
+    services.repository.save(live)
     person.get("/page")
     assert node.asked == 2
 
@@ -466,22 +468,23 @@ def test_the_proof_outlives_a_new_id_and_a_new_secret(
 ) -> None:
     before = live_of(services, person).record
     moved = services.lifecycle.rotate(live_of(services, person))
-    assert moved is not None
+    assert isinstance(moved, LoadedSession)
     rotated: Services = make_app(
         SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]
     ).extensions["wallet_sessions"]
-    assert rotated.janitor.sweep()["resealed"] == 1
-    after = rotated.records.load(moved.id, "never")
-    assert isinstance(after, Live)
-    assert (after.record.proof, after.record.checked_at) == (before.proof, before.checked_at)
+    assert rotated.sweeper.sweep()["resealed"] == 1
+    after = rotated.repository.load(moved.id, "never")
+    assert isinstance(after, LoadedSession)
+    assert PROOF.of(after.record) == PROOF.of(before)
+    assert PROOF.of(before).message
 
 
 def test_a_record_from_before_there_were_proofs_still_opens() -> None:
-    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(Record(data={}, proof=Proof("text", b"signature"))))
-    place = Record.__struct_fields__.index("proof")
-    assert whole[place : place + 2] == [["text", b"signature"], 0]
-    older = msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:place]), type=Record)
-    assert (older.proof, older.checked_at) == (None, 0)
+    assert PROOF.of(SessionRecord(data={})) == ContractProof()
+    older = msgspec.Raw(msgspec.msgpack.encode(["text", b"signature"]))
+    assert PROOF.of(SessionRecord(data={}, sections={PROOF.name: older})) == ContractProof(
+        message="text", signature=b"signature"
+    )
 
 
 def test_signing_out_needs_no_node(person: Visitor, node: Relay, pass_time: TimeMachine) -> None:
@@ -523,8 +526,9 @@ def test_contract_is_asked_once_in_a_request_that_is_due(
 ) -> None:
     pass_time(4 * MINUTE)
     live = live_of(services, person)
-    live.record.checked_at -= 3_600_000
-    services.records.save(live)
+    long_ago = checked_at(live) - 3_600_000
+    PROOF.put(live.record, msgspec.structs.replace(PROOF.of(live.record), checked_at=long_ago))
+    services.repository.save(live)
     assert person.get("/shop").status_code == 200
     assert node.asked == 2
 
@@ -536,9 +540,8 @@ def test_the_contract_signs_for_an_action(
     assert person.confirm(contract_wallet, person.submit("/invoices/7/pay")).get_data(as_text=True) == "paid"
     assert done == ["7"]
     live = live_of(services, person)
-    assert live.record.proof is not None
-    assert "Pay invoice 7." in live.record.proof.message
-    assert live.now - live.record.checked_at < MINUTE * 1000
+    assert "Pay invoice 7." in PROOF.of(live.record).message
+    assert live.now - checked_at(live) < MINUTE * 1000
 
 
 def test_step_up_by_a_new_key_replaces_the_checked_signature(

@@ -10,21 +10,24 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.sessions.repository import Live
+from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
+from .new_sessions import used_from
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -76,11 +79,11 @@ def told(person: Visitor) -> str | None:
 
 
 def test_device_list_starts_here_then_sorts_by_last_activity(
-    person: Visitor, sign_in: Callable[..., Live], pass_time: TimeMachine
+    person: Visitor, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     expected = []
     for minutes in range(4):
-        expected.append(sign_in(client=Client("203.0.113.7", "agent", f"Device {minutes}")).record.handle)
+        expected.append(sign_in(prepare=used_from(Client("203.0.113.7", "agent", f"Device {minutes}"))).record.handle)
         pass_time(60)
     expected = [handle_of(person), *reversed(expected)]
     assert handles(person.get("/sessions")) == expected
@@ -89,9 +92,9 @@ def test_device_list_starts_here_then_sorts_by_last_activity(
 
 
 def test_device_row_shows_only_recognisable_facts(
-    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
-    live = sign_in(wallet="MetaMask", client=Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux"))
+    live = sign_in(wallet="MetaMask", prepare=used_from(Client("203.0.113.7", "Mozilla/5.0 (…)", "Firefox on Linux")))
     row = listed(person)[1]
     assert {name: row[name] for name in row if not name.endswith(("_at", "activity"))} == {
         "session_id": live.record.handle,
@@ -117,7 +120,7 @@ def test_device_row_shows_only_recognisable_facts(
 
 
 def test_device_list_holds_only_sessions_of_this_account(
-    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     sign_in(Wallet())
     sign_in(wallet, "eip155:11155111")
@@ -125,7 +128,7 @@ def test_device_list_holds_only_sessions_of_this_account(
 
 
 def test_ended_sessions_are_not_listed(
-    person: Visitor, sign_in: Callable[..., Live], services: Services, pass_time: TimeMachine, redis: Redis
+    person: Visitor, sign_in: Callable[..., LoadedSession], services: Services, pass_time: TimeMachine, redis: Redis
 ) -> None:
     sign_in()
     pass_time(1000)
@@ -136,10 +139,10 @@ def test_ended_sessions_are_not_listed(
     assert handles(person.get("/sessions")) == [handle_of(person)]
     # A record that was put back from before the end, by somebody who can write to Redis.
     stale = sign_in()
-    key, kept = stale.place.record, redis.get(stale.place.record)
+    key, kept = stale.keys.record, redis.get(stale.keys.record)
     services.lifecycle.revoke_account(parse(stale.record.account))
     redis.set(key, kept, px=100_000)
-    assert [live.record.handle for live in services.records.living(stale.record.account)] == []
+    assert [live.record.handle for live in services.repository.living(stale.record.account)] == []
 
 
 def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_time: TimeMachine) -> None:
@@ -182,7 +185,9 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
-        services.lifecycle.start(parse(wallet.account()), services.policy.standard, wallet="MetaMask", client=client)
+        services.lifecycle.start(
+            parse(wallet.account()), services.policy.standard, wallet="MetaMask", prepare=used_from(client)
+        )
     person.sign_in(wallet)
     assert len(handles(person.get("/sessions"))) == 25
     assert len(listed(person)) == 1000
@@ -198,7 +203,7 @@ def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flas
 
 
 def test_no_page_or_answer_holds_any_part_of_a_session_id(
-    app: Flask, person: Visitor, other: Visitor, sign_in: Callable[..., Live]
+    app: Flask, person: Visitor, other: Visitor, sign_in: Callable[..., LoadedSession]
 ) -> None:
     ids = [person.session_id, other.session_id, *(sign_in().id for _ in range(3))]
     target = handle_of(other)
@@ -283,34 +288,39 @@ def test_a_form_without_a_name_takes_it_away(person: Visitor, other: Visitor, fi
 
 
 def test_a_name_changes_nothing_but_the_name(
-    app: Flask, services: Services, person: Visitor, sign_in: Callable[..., Live], redis: Redis
+    app: Flask, services: Services, person: Visitor, sign_in: Callable[..., LoadedSession], redis: Redis
 ) -> None:
-    live = services.records.load(sign_in(data={"basket": ["a"]}, remember=True).id, "never")
-    assert isinstance(live, Live)
-    ttl = redis.pttl(live.place.record)
+    live = services.repository.load(sign_in(data={"basket": ["a"]}, remember=True).id, "never")
+    assert isinstance(live, LoadedSession)
+    ttl = redis.pttl(live.keys.record)
     person.submit(f"/sessions/{live.record.handle}/name", label="Laptop")
-    found = services.records.load(live.id, "never")
-    assert isinstance(found, Live)
-    assert found.record.label == "Laptop"
-    found.record.label = ""
+    found = services.repository.load(live.id, "never")
+    assert isinstance(found, LoadedSession)
+    assert DEVICE.of(found.record).label == "Laptop"
+    DEVICE.put(found.record, msgspec.structs.replace(DEVICE.of(found.record), label=""))
+    DEVICE.put(live.record, DEVICE.of(live.record))
     assert found.record == live.record
-    assert (found.ends, found.idle) == (live.ends, live.idle)
+    assert (found.absolute_expires_at, found.idle_timeout_ms) == (live.absolute_expires_at, live.idle_timeout_ms)
     assert abs(found.active - live.active) < 1000  # written by Redis, and read by us, a moment apart
-    assert redis.pttl(live.place.record) <= ttl
+    assert redis.pttl(live.keys.record) <= ttl
 
 
 def test_naming_does_not_revive_a_session_that_just_ended(
-    services: Services, person: Visitor, sign_in: Callable[..., Live], monkeypatch: pytest.MonkeyPatch, redis: Redis
+    services: Services,
+    person: Visitor,
+    sign_in: Callable[..., LoadedSession],
+    monkeypatch: pytest.MonkeyPatch,
+    redis: Redis,
 ) -> None:
     live = sign_in()
-    find = services.records.find
+    find = services.repository.find
 
-    def and_then_end(account: str, handle: str) -> Live | None:
+    def and_then_end(account: str, handle: str) -> LoadedSession | None:
         found = find(account, handle)
         services.lifecycle.revoke(live, "revoked")
         return found
 
-    monkeypatch.setattr(services.records, "find", and_then_end)
+    monkeypatch.setattr(services.repository, "find", and_then_end)
     assert person.submit(f"/sessions/{live.record.handle}/name", label="Laptop").status_code == 303
     assert len(redis.keys("*:session:*")) == 1
     assert message(person.get("/sessions")) == "ended_already"
@@ -429,14 +439,14 @@ def test_failed_sign_out_keeps_the_cookie(
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")
-    knows = services.records.knows
+    knows = services.repository.knows
 
     def and_then_stop(*arguments: str) -> bool:
         known = knows(*arguments)
         server.stop()
         return known
 
-    monkeypatch.setattr(services.records, "knows", and_then_stop)
+    monkeypatch.setattr(services.repository, "knows", and_then_stop)
     if method == "form":
         answer = person.post(f"/sessions/{handle}/revoke", data={"csrf_token": token})
     else:
@@ -448,7 +458,7 @@ def test_failed_sign_out_keeps_the_cookie(
     assert "Clear-Site-Data" not in answer.headers
     back = embedded.start(tmp_path / "redis")
     try:
-        ask_again(link_of(services.records))
+        ask_again(link_of(services.repository))
         assert person.signed_in
     finally:
         back.stop()
@@ -523,7 +533,7 @@ def test_foreign_handle_ends_and_names_nothing(
 
 
 def test_the_same_address_on_another_network_is_another_account(
-    person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, redis: Redis
+    person: Visitor, sign_in: Callable[..., LoadedSession], wallet: Wallet, redis: Redis
 ) -> None:
     live = sign_in(wallet, "eip155:11155111")
     with unchanged(redis):
@@ -535,7 +545,12 @@ def test_the_same_address_on_another_network_is_another_account(
 
 
 def test_revoking_all_others_keeps_this_session(
-    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask,
+    person: Visitor,
+    sign_in: Callable[..., LoadedSession],
+    wallet: Wallet,
+    stranger: Visitor,
+    redis: Redis,
 ) -> None:
     others = [sign_in() for _ in range(3)]
     with unchanged(redis):
@@ -549,7 +564,12 @@ def test_revoking_all_others_keeps_this_session(
 
 
 def test_revoking_everywhere_ends_this_session_too(
-    app: Flask, person: Visitor, sign_in: Callable[..., Live], wallet: Wallet, stranger: Visitor, redis: Redis
+    app: Flask,
+    person: Visitor,
+    sign_in: Callable[..., LoadedSession],
+    wallet: Wallet,
+    stranger: Visitor,
+    redis: Redis,
 ) -> None:
     ids = [person.session_id, *(sign_in().id for _ in range(3))]
     with unchanged(redis):
@@ -568,7 +588,7 @@ def test_revoking_everywhere_ends_this_session_too(
 def test_the_json_service_ends_others_and_all(
     app: Flask,
     person: Visitor,
-    sign_in: Callable[..., Live],
+    sign_in: Callable[..., LoadedSession],
     wallet: Wallet,
     happened: list[events.Event],
     scope: str,
@@ -655,7 +675,7 @@ def test_a_sign_in_that_is_under_way_does_not_outlive_all_others(
 
     challenge = late.challenge(wallet.account())
     token = late.token()
-    before_it_is_stored(monkeypatch, services.records, click)
+    before_it_is_stored(monkeypatch, services.repository, click)
     form = challenge | {"csrf_token": token, "signature": wallet.sign(challenge["message"])}
     assert late.post("/sign-in", data=form).status_code == 303
     assert not late.signed_in
@@ -678,7 +698,7 @@ def test_concurrent_revocations_both_succeed_with_one_event(
 
 
 def test_concurrent_revocations_of_all_others_leave_one(
-    app: Flask, services: Services, sign_in: Callable[..., Live], wallet: Wallet
+    app: Flask, services: Services, sign_in: Callable[..., LoadedSession], wallet: Wallet
 ) -> None:
     for _ in range(10):
         both = [Visitor(app), Visitor(app)]

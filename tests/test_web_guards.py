@@ -28,6 +28,7 @@ from sessions_core import (
     sessionless,
     signed_in,
 )
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
 from sessions_core.sessions.user_agent import describe
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import Access, declared
@@ -36,6 +37,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
 from .answers import data_of
 from .constants import FIREFOX
+from .new_sessions import used_from
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -48,7 +50,7 @@ def view() -> str:
 
 
 def test_every_route_of_the_demo_declares_its_access(app: Flask) -> None:
-    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} - {"static"}
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} - {"static", "sessions.static"}
     assert len(endpoints) >= 10
     assert [endpoint for endpoint in endpoints if declared(app.view_functions[endpoint]) is None] == []
 
@@ -109,9 +111,11 @@ NAKED = [
 
 
 @pytest.mark.parametrize("naked", NAKED, ids=lambda naked: naked.__name__)
-def test_an_undeclared_route_stops_the_start_after_init_app(app: Flask, naked: Callable[[Flask], None]) -> None:
-    with pytest.raises(Misconfigured, match=r"does not say who may use it\. Put @public"):
-        naked(app)
+def test_undeclared_later_route_stops_the_first_request(app: Flask, naked: Callable[[Flask], None]) -> None:
+    naked(app)
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match=r"does not say who may use it\. Put @public"):
+            Visitor(app).get("/livez")
 
 
 @pytest.mark.parametrize("naked", NAKED, ids=lambda naked: naked.__name__)
@@ -128,7 +132,15 @@ def test_an_undeclared_route_stops_the_start_before_init_app(
 def test_undeclared_route_added_late_is_not_served(app: Flask, visitor: Visitor) -> None:
     app.add_url_rule("/naked", "late")
     app.view_functions["late"] = view
-    response = visitor.get("/naked")
+    with pytest.raises(Misconfigured, match="does not say who may use it"):
+        visitor.get("/naked")
+
+
+def test_view_put_in_after_the_first_request_answers_nobody(app: Flask, visitor: Visitor) -> None:
+    app.get("/late", endpoint="late")(public(view))
+    assert visitor.get("/late").status_code == 200
+    app.view_functions["late"] = view
+    response = visitor.get("/late")
     assert response.status_code == 500
     assert "seen" not in response.get_data(as_text=True)
 
@@ -800,7 +812,7 @@ def test_concurrent_requests_after_a_role_change_leave_one_id(
         answers = together(*(partial(tab.json, "/pay") for tab in tabs))
         assert {answer.status_code for answer in answers} <= {200, 401}
         [moved] = {tab.session_id for tab in tabs} - {live.id}
-        assert len(services.records.living(wallet.account())) == 1
+        assert len(services.repository.living(wallet.account())) == 1
         tabs[0].session_id = moved
         assert tabs[0].signed_in
         services.lifecycle.revoke_account(account)
@@ -826,7 +838,7 @@ def moves(happened: list[events.Event]) -> list[str]:
 @pytest.fixture
 def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
     live = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, False)
+        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, False))
     )
     visitor.session_id = live.id
     return visitor
@@ -879,8 +891,8 @@ def test_a_session_that_keeps_no_device_is_not_followed(
     pass_time(61)
     seen_from(visitor, "198.51.100.1")
     assert moves(happened) == []
-    [live] = services.records.living(wallet.account())
-    assert (live.record.ip, live.record.agent, live.record.device) == ("", "", "")
+    [live] = services.repository.living(wallet.account())
+    assert DEVICE.of(live.record) == Device()
 
 
 def test_shortened_address_in_the_same_network_is_no_move(
@@ -890,7 +902,7 @@ def test_shortened_address_in_the_same_network_is_no_move(
     services: Services = app.extensions["wallet_sessions"]
     visitor, pass_time = Visitor(app), TimeMachine(app, redis, clock)
     visitor.session_id = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, client=describe("203.0.113.7", FIREFOX, True)
+        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, True))
     ).id
     pass_time(61)
     seen_from(visitor, "203.0.113.99")

@@ -17,7 +17,7 @@ from sessions_core import current_account, current_person, events, public, requi
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.linked_wallets.linked_accounts import MOST
 from sessions_core.parts.linked_wallets.user import born_id
-from sessions_core.sessions.repository import Ended
+from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.messages import read
 from sessions_core.sign_in.verifiers import layouts
@@ -602,7 +602,7 @@ def test_sign_in_under_way_does_not_survive_an_unlink(
     linked(person, wallet, second)
     live = services.lifecycle.start(parse(second.account()), services.policy.standard)
     person.confirm(wallet, person.submit("/session/wallets/unlink", account=second.account()))
-    assert services.records.load(live.id, "never") == Ended("wallet_unlinked")
+    assert services.repository.load(live.id, "never") == EndedSession("wallet_unlinked")
     assert reason(app, live.id) == "wallet_unlinked"
 
 
@@ -814,7 +814,7 @@ def test_unlinking_is_in_the_activity_of_both_wallets(
 
 def test_session_page_shows_each_wallet_and_its_actions(person: Visitor, wallet: Wallet, second: Wallet) -> None:
     page = person.get("/session").get_data(as_text=True)
-    assert "Link another wallet" in page
+    assert "RedisConnection another wallet" in page
     for test_id in ("wallet-primary", "wallet-unlink", "wallet-prefer"):
         assert test_id not in page, "nothing to choose from"
     linked(person, wallet, second)
@@ -859,7 +859,7 @@ def test_dropped_secret_unlinks_wallets_and_keeps_sessions(
     during = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
     moved = Visitor(during)
     moved.session_id = person.session_id
-    during.extensions["wallet_sessions"].janitor.sweep()  # the sessions, and not the people
+    during.extensions["wallet_sessions"].sweeper.sweep()  # the sessions, and not the people
     after = make_app(SECRET_KEY=ANOTHER)
     later = Visitor(after)
     later.session_id = person.session_id
@@ -877,13 +877,13 @@ def test_a_request_of_a_linked_account_costs_no_more_round_trips(
     linked(person, wallet, second)
     person.get("/page")
     sent: list[Any] = []
-    call = link_of(services.records).call
+    call = link_of(services.repository).call
 
     def counted(*command: Any) -> Any:
         sent.append(command[0])
         return call(*command)
 
-    monkeypatch.setattr(link_of(services.records), "call", counted)
+    monkeypatch.setattr(link_of(services.repository), "call", counted)
     assert person.get("/page").get_data(as_text=True) == "a page"
     assert sent == ["MGET"]
     sent.clear()

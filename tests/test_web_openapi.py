@@ -21,7 +21,8 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sessions_core import errors
 from sessions_core.parts.api.openapi import document
 from sessions_core.parts.api.routes import RefreshRequest
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
+from sessions_core.sessions import end_reasons
 from sessions_core.web.guards import public, sessionless
 from sessions_core.web.operation import described, operation
 
@@ -164,7 +165,7 @@ def test_the_cookie_is_named_as_this_site_names_it(make_app: Callable[..., Flask
 
 def test_a_401_names_its_reasons_and_a_step_up_its_header(described_service: dict[str, Any]) -> None:
     told = operations(described_service)["DELETE /api/auth/sessions/{handle}"]
-    assert all(f"- `{reason}`: " in told["responses"]["401"]["description"] for reason in errors.ENDINGS)
+    assert all(f"- `{reason}`: " in told["responses"]["401"]["description"] for reason in end_reasons.meanings())
     assert "step_up_required" in told["responses"]["403"]["description"]
     assert [each["name"] for each in told["parameters"]] == ["handle", "Wallet-Confirmation"]
 

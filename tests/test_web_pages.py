@@ -18,11 +18,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from sessions_core import errors, events, public, signed_in
+from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.sessions import end_reasons
 from sessions_core.sign_in import verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
-from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from sessions_core.web.sign_in import display_name
 
@@ -35,6 +35,8 @@ from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
 from .stored import link_of
 from .time_machine import Clock, TimeMachine, ask_again
+
+REASONS = tuple(end_reasons.with_pages())
 
 
 def with_cookie(app: Flask, cookie: str, path: str = "/api/auth/sessions/validate", **headers: str) -> TestResponse:
@@ -1050,7 +1052,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     try:
         assert back.url == server.url
         services: Services = app.extensions["wallet_sessions"]
-        ask_again(link_of(services.records))
+        ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
         back.stop()
@@ -1065,7 +1067,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
         raise errors.StoreUnavailable("gone between the nonce and the record", retry_after=2)
 
     form = form_of(visitor, wallet)
-    monkeypatch.setattr(type(services.records), "create", fail)
+    monkeypatch.setattr(type(services.repository), "create", fail)
     before = snapshot(redis)
     response = visitor.post("/sign-in", data=form)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")

@@ -14,9 +14,10 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.sessions.repository import Live
+from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
@@ -95,8 +96,8 @@ def code(answer: TestResponse) -> str:
     return str(answer.get_json()["error"]["code"])
 
 
-def session_of(services: Services, member: Newcomer) -> Live:
-    [live] = services.records.living(member.account)
+def session_of(services: Services, member: Newcomer) -> LoadedSession:
+    [live] = services.repository.living(member.account)
     return live
 
 
@@ -112,7 +113,7 @@ def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer,
     assert (state["account"], state["network"], state["role"]) == (member.account, "testnet", "member")
     assert "test-only" in state["permissions"]
     assert "transact" not in state["permissions"]
-    assert session_of(services, member).record.pregenerated
+    assert TRIAL_WALLET.of(session_of(services, member).record).held
     assert 'data-testid="pregenerated"' in member.get("/session").get_data(as_text=True)
 
 
@@ -345,7 +346,7 @@ def test_exported_key_has_an_ordinary_session_elsewhere(newcomer: Newcomer, serv
     """The other browser holds no key share whose loss could end the session."""
     elsewhere, wallet = Visitor(app), exported(services, newcomer)
     elsewhere.attempt(wallet, elsewhere.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
     assert elsewhere.get(DELETE).status_code == 404
 
 
@@ -358,15 +359,15 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
         "csrf_token": newcomer.token(),
     }
     assert newcomer.post("/sign-in", data=form).status_code == 303
-    [live] = services.records.living(wallet.account())
-    assert not live.record.pregenerated
+    [live] = services.repository.living(wallet.account())
+    assert not TRIAL_WALLET.of(live.record).held
 
 
 def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
     services.shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
-    assert not session_of(services, newcomer).record.pregenerated
+    assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
 
 
 @pytest.mark.parametrize("path", [EXPORT, DELETE])
@@ -445,7 +446,7 @@ def test_deleting_needs_a_signature_and_leaves_nothing(
     assert not member.has(SESSION_COOKIE)
     assert not member.has(MARKER)
     assert shares(redis) == []
-    assert services.records.living(member.account) == []
+    assert services.repository.living(member.account) == []
     state = elsewhere.json("/api/auth/sessions/validate")
     assert state.get_json()["error"]["reason"] == "wallet_deleted"
     assert [event.name for event in happened[-2:]] == ["session.revoked_all", "wallet.deleted"]
@@ -556,7 +557,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert "Clear-Site-Data" not in answer.headers
     assert "data-deleted" not in member.get("/signed-out").get_data(as_text=True)
     assert not member.has(MARKER)
-    assert services.records.living(member.account) == []
+    assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
     assert "no longer holds your wallet" in member.get("/signed-out").get_data(as_text=True)
     member.enter()

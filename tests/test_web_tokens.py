@@ -15,7 +15,9 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
 from sessions_core.parts.api import Api
-from sessions_core.sessions.repository import Live, account_tag
+from sessions_core.parts.api.refresh_tokens import FAMILY
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
+from sessions_core.sessions.record import LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -112,8 +114,8 @@ def used(signed: ApiClient) -> ApiClient:
     return signed
 
 
-def live_of(services: Services, wallet: Wallet) -> Live:
-    [live] = services.records.living(str(parse(wallet.account())))
+def live_of(services: Services, wallet: Wallet) -> LoadedSession:
+    [live] = services.repository.living(str(parse(wallet.account())))
     return live
 
 
@@ -226,7 +228,7 @@ def test_a_bearer_that_is_no_signature_starts_nothing(
     body = {"message": text["message"], "challenge": text["challenge"]}
     answer = client.post(SESSIONS, bearer="", json=body, headers=headers)
     assert error_of(answer)[:2] == (400, code)
-    assert services.records.living(wallet.account()) == []
+    assert services.repository.living(wallet.account()) == []
 
 
 def test_the_signature_of_another_wallet_is_refused(
@@ -416,10 +418,10 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
     used: ApiClient, wallet: Wallet, services: Services, app: Flask
 ) -> None:
     answers = [used.get("/who"), used.get("/set/1"), used.get("/value"), used.post(KEEP_ALIVE), used.get("/")]
-    before = live_of(services, wallet).place.digest
+    before = live_of(services, wallet).keys.digest
     services.directory.appoint(parse(wallet.account()), "admin")
     answers.append(used.get("/who"))
-    assert live_of(services, wallet).place.digest != before, "the session has moved to another id"
+    assert live_of(services, wallet).keys.digest != before, "the session has moved to another id"
     answers += [used.get("/who"), used.get("/sign-in"), used.refresh() and used.get("/who")]
     answers.append(used.post(LOGOUT))
     for answer in answers:
@@ -513,11 +515,11 @@ def test_a_bearer_confirms_by_the_header_and_its_family_goes_on(
     first = used.refresh_token
     asked = used.post("/invoices/7/pay")
     assert error_of(asked) == (403, "step_up_required", "invoice.pay")
-    before = live_of(services, wallet).place.digest
+    before = live_of(services, wallet).keys.digest
     answer = used.post("/invoices/7/pay", headers=used.proof(wallet, asked))
     assert (answer.status_code, done) == (200, ["7"])
     assert session_cookies(answer) == []
-    assert live_of(services, wallet).place.digest != before
+    assert live_of(services, wallet).keys.digest != before
     assert used.get("/who").status_code == 200
     used.refresh()
     used.refresh()
@@ -787,7 +789,7 @@ def test_a_refresh_says_where_the_session_is_used_from(
         json={"refresh_token": used.refresh_token},
         environ_base={"REMOTE_ADDR": "203.0.113.9"},
     )
-    assert live_of(services, wallet).record.ip == "203.0.113.9"
+    assert DEVICE.of(live_of(services, wallet).record).ip == "203.0.113.9"
     assert [event.name for event in happened] == ["token.refreshed", "client.changed"]
 
 
@@ -841,8 +843,8 @@ def test_a_token_of_an_older_generation_is_no_sign_of_use(
     used.refresh()
     for bearer, expected in ((old, False), (used.access, True)):
         assert used.get("/poll", bearer=bearer).status_code == 200
-        family = live_of(services, wallet).record.family
-        assert family is not None
+        family = FAMILY.of(live_of(services, wallet).record)
+        assert family.id
         assert family.used is expected
 
 
@@ -985,7 +987,7 @@ def test_without_redis_everything_is_503_and_nothing_is_lost(
     ):
         assert error_of(answer)[:2] == (503, "sign_out_incomplete")
     server.start()
-    ask_again(link_of(services.records))
+    ask_again(link_of(services.repository))
     assert client.get(VALIDATE).status_code == 200
     client.refresh()
     assert client.post(SESSIONS, bearer=wallet.sign(text["message"]), json=body).status_code == 201
@@ -995,7 +997,7 @@ def test_tokens_tell_nothing_of_the_session_s_id(used: ApiClient, wallet: Wallet
     live = live_of(services, wallet)
     header, payload, _ = used.access.split(".")
     for piece in (decode(header), decode(payload), used.refresh_token.encode()):
-        assert live.place.digest.encode() not in piece
+        assert live.keys.digest.encode() not in piece
     assert account_tag(wallet.account()) in used.refresh_token
     assert ORIGIN.encode() in decode(payload)
 

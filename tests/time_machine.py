@@ -17,11 +17,13 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core.parts.api import Api
+from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
+from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.operations.readiness import Readiness
-from sessions_core.sessions.repository import Record
-from sessions_core.storage.connection import Link
+from sessions_core.sessions.record import SessionRecord
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
 
 from .stored import FIELDS, keys_of, rewrite
@@ -43,12 +45,12 @@ def read_long_ago(*signing_keys: SigningKeys, seconds: float = math.inf) -> None
         each._read_at -= seconds
 
 
-def ask_again(link: Link) -> None:
+def ask_again(link: RedisConnection) -> None:
     """Let the second pass in which Redis is not asked since it did not answer."""
     link._breaker._next_try = 0.0
 
 
-def use_clock(link: Link, clock: Callable[[], float]) -> None:
+def use_clock(link: RedisConnection, clock: Callable[[], float]) -> None:
     """Have another clock decide when a Redis that did not answer is asked again; it counts seconds."""
     link._breaker.clock = clock
 
@@ -62,8 +64,9 @@ def finish_looking(readiness: Readiness, seconds: float) -> str | None:
 class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
         services: Services = app.extensions["wallet_sessions"]
-        self._records = services.records
+        self._repository = services.repository
         self._signing_keys = services.part(Api).signing_keys
+        self._standings = services.directory._values
         self._redis = redis
         self._clock = clock
 
@@ -92,14 +95,15 @@ class TimeMachine:
                 self._redis.delete(key)
 
     def _age_record(self, key: str, milliseconds: int) -> None:
-        def age(record: Record, fields: list[bytes]) -> None:
+        def age(record: SessionRecord, fields: list[bytes]) -> None:
             record.created_at -= milliseconds
             record.signed_at -= milliseconds
             record.restarted_at -= milliseconds if record.restarted_at else 0
-            record.checked_at -= milliseconds if record.checked_at else 0
-            if record.family is not None:
-                moved_at = record.family.moved_at - milliseconds
-                record.family = msgspec.structs.replace(record.family, moved_at=moved_at)
+            proof, family = PROOF.of(record), FAMILY.of(record)
+            if proof.checked_at:
+                PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
+            if family.moved_at:
+                FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
             record.formers = tuple(
                 msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
             )
@@ -108,25 +112,25 @@ class TimeMachine:
             fields[active] = b"%013d" % (int(fields[active]) - milliseconds)
             fields[ends] = b"%d" % (int(fields[ends]) - milliseconds)
 
-        rewrite(self._redis, self._records, key, age)
+        rewrite(self._redis, self._repository, key, age)
 
     def _age_signing_keys(self, key: str, milliseconds: int) -> None:
         ring = keys_of(self._signing_keys)
-        keys = json.loads(ring.open(self._redis.get(key), key.encode()))
+        keys = json.loads(ring.decrypt(self._redis.get(key), key.encode()))
         older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
-        self._redis.set(key, ring.seal(json.dumps(older).encode(), key.encode()))
+        self._redis.set(key, ring.encrypt(json.dumps(older).encode(), key.encode()))
         read_long_ago(self._signing_keys)  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
-        standing = self._records.open_standing(key, self._redis.get(key))
+        standing = self._standings.decode(key, self._redis.get(key))
         older = msgspec.structs.replace(standing, verified_until=standing.verified_until - milliseconds)
-        self._redis.set(key, keys_of(self._records).seal(self._records._encode(older), key.encode()))
+        self._redis.set(key, self._standings.encode(key, older))
 
     def _age_news(self, key: str, milliseconds: int) -> None:
-        keys, stored = keys_of(self._records), self._redis.get(key)
+        keys, stored = keys_of(self._repository), self._redis.get(key)
         told = recent_sign_ins.since(keys, key, stored, "", 0)
         older = [msgspec.structs.replace(each, at=each.at - milliseconds) for each in told]
-        self._redis.set(key, b"|".join(recent_sign_ins.seal(keys, key, each) for each in older), keepttl=True)
+        self._redis.set(key, b"|".join(recent_sign_ins.encrypted(keys, key, each) for each in older), keepttl=True)
 
     def _age_index(self, key: str, milliseconds: int) -> None:
         for digest, entry in self._redis.hgetall(key).items():

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 
 from .servers import Server, free_port, running
 

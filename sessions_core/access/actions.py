@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import ConfirmationUnclear, Misconfigured
@@ -54,6 +54,8 @@ class Actions:
                     "quotes or < >, and name values as {number}: wallets show it as part of the text to sign."
                 )
 
+        self.translate: Callable[[str], str] = str
+
     def __contains__(self, name: str) -> bool:
         return name in self._actions
 
@@ -65,7 +67,7 @@ class Actions:
 
     def fields(self, name: str) -> list[str]:
         """Return the values that the sentence of an action names."""
-        return [field for _, field, _, _ in string.Formatter().parse(self._actions[name].sentence) if field]
+        return _fields(self._actions[name].sentence)
 
     def sentence(self, name: str, values: Mapping[str, str]) -> str:
         """Return the sentence of an action with the values of this request in it.
@@ -75,7 +77,7 @@ class Actions:
         that a wallet would not show as they are.
         """
         shown = self.named(name, values)
-        parts = list(string.Formatter().parse(self._actions[name].sentence))
+        parts = list(string.Formatter().parse(self._translated(name)))
         sentence = ""
         for number, (words, field, _, _) in enumerate(parts):
             sentence += words
@@ -90,6 +92,12 @@ class Actions:
             raise ConfirmationUnclear("the text would be too long to read", name)
         return sentence
 
+    def _translated(self, name: str) -> str:
+        """Return the sentence in the language of the request, if wallets can show it: in ASCII, with its values."""
+        sentence = self._actions[name].sentence
+        said = self.translate(sentence)
+        return said if _can_be_shown(said) and _fields(said) == _fields(sentence) else sentence
+
     def named(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """Return those of the values that the sentence of an action names; raise as above."""
         found = {field: values.get(field, "") for field in self.fields(name)}
@@ -100,6 +108,10 @@ class Actions:
             if _STRANGE.search(value) or "[" in value or "]" in value or value != " ".join(value.split()):
                 raise ConfirmationUnclear("can't be shown as it is", name, field)
         return found
+
+
+def _fields(sentence: str) -> list[str]:
+    return [field for _, field, _, _ in string.Formatter().parse(sentence) if field]
 
 
 def _can_be_shown(sentence: str) -> bool:

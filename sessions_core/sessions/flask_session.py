@@ -19,10 +19,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
@@ -32,14 +31,54 @@ from .. import events
 from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, StoreUnavailable
 from ..settings import Settings
 from . import cookies
-from .repository import CSRF_KEY, ROTATED, Ended, Live, Record, Records, Slide, account_tag, well_formed
+from .lifecycle import Lifecycle
+from .record import (
+    CSRF_KEY,
+    ROTATED,
+    EndedSession,
+    LoadedSession,
+    SessionRecord,
+    account_tag,
+    well_formed,
+)
+from .repository import Change, KeepAlive, SessionRepository
 from .session_data import same, to_stored
 
 logger = logging.getLogger(__name__)
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
-_MERGE_ATTEMPTS = 100  # each round at least one of the writers gets through
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The session was not looked at yet. `reason` is set for a cookie that can't be one of ours."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The session is being read, or could not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """No session came with the request, or it was left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The session of the cookie or token is no more: why, which id it had, and whether it ended while this request
+    ran.
+    """
+
+    session: EndedSession
+    id: str | None = None
+    during_request: bool = False
+
+
+State = Unread | Reading | Visitor | LoadedSession | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +99,18 @@ class TokenClaims:
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
     """`flask.session`: a dict of what views store, beside the record the server keeps.
 
-    `live` is the stored session, a visitor's included; `ended` says why the cookie's session is no more, and
-    `lost` that it ended while this request ran; `browser` is the pre-sign-in cookie that came with the request, and
-    challenges are bound to it. A client without cookies brings a `token` instead; `claims` is what it says if it is
-    good. `done` says that the request did what can't be taken back: it stays a success, even if what it leaves in
-    `flask.session` can't be stored.
+    `state` says what this request knows of its session: a stored one is a `LoadedSession`, a visitor's included.
+    `browser` is the pre-sign-in cookie that came with the request, and challenges are bound to it. A client without
+    cookies brings a `token` instead; `claims` is what it says if it is good. `done` says that the request did what
+    can't be taken back: it stays a success, even if what it leaves in `flask.session` can't be stored.
 
     The guard reads the session before each view. Code that runs earlier, or without the guard, has it read at the
     first look: a hook that asks for the account must never take a user for a visitor.
     """
 
-    live: Live | None = None
     read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
-    ended: str | None = None
-    ended_sid: str | None = None
-    ended_handle = ""
-    loading = loaded = False
-    lost = False
     saved = False  # the response has begun: what is changed now comes too late
-    cleared = False
+    cleared = False  # the view has signed out
     done = False
     revocation_pending = False  # sessions have ended, and too few replicas have confirmed it
     cookie_due = False
@@ -96,10 +128,57 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     ) -> None:
         super().__init__()
         self.on_update = type(self)._changed
+        self.state: State = Unread()
         self.sid: str | None = sid
         self.browser = browser
         self.token = token
         self._reader = reader
+
+    @classmethod
+    def of_client(cls, live: LoadedSession, token: str) -> WalletSession:
+        """Return the session of a client without cookies that proved itself by something else than this request's
+        cookie or bearer.
+        """
+        session = cls(sid=None, browser=None, token=token)
+        session.fill(live)
+        return session
+
+    @property
+    def live(self) -> LoadedSession | None:
+        """The stored session, a visitor's included."""
+        return self.state if isinstance(self.state, LoadedSession) else None
+
+    @property
+    def account_live(self) -> LoadedSession | None:
+        """The stored session if a user is signed in with it."""
+        return self.state if isinstance(self.state, LoadedSession) and self.state.record.account else None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the session was read."""
+        return not isinstance(self.state, (Unread, Reading))
+
+    @property
+    def ended(self) -> str | None:
+        """Why the session of the cookie or token is no more, if there was one."""
+        if isinstance(self.state, Gone):
+            return self.state.session.reason
+        return self.state.reason if isinstance(self.state, Unread) else None
+
+    @property
+    def ended_handle(self) -> str:
+        """What the session that ended was called, where that is known."""
+        return self.state.session.handle if isinstance(self.state, Gone) else ""
+
+    @property
+    def ended_id(self) -> str | None:
+        """The id in the cookie of the session that ended."""
+        return self.state.id if isinstance(self.state, Gone) else None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the session ended while this request ran."""
+        return isinstance(self.state, Gone) and self.state.during_request
 
     def _changed(self) -> None:
         self.modified = self.accessed = True
@@ -108,7 +187,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     def ensure_read(self) -> None:
         """Read the session from Redis unless that was tried already. May raise `StoreUnavailable`."""
-        if not self.loading and self._reader is not None:
+        if isinstance(self.state, Unread) and self._reader is not None:
             self._reader(self)
 
     def close(self) -> None:
@@ -121,11 +200,6 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         reader, self._reader = self._reader, None
         yield
         self._reader = reader
-
-    @property
-    def account_live(self) -> Live | None:
-        """The stored session if somebody is signed in with it."""
-        return self.live if self.live is not None and self.live.record.account else None
 
     def __getitem__(self, key: str) -> Any:
         self.ensure_read()
@@ -168,46 +242,51 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
             self.minted_browser = secrets.token_urlsafe(32)
         return self.browser or self.minted_browser or ""
 
-    def fill(self, live: Live) -> None:
+    def fill(self, live: LoadedSession) -> None:
         """Become what was read. Its id is another one if the browser came with one from before."""
         self.cookie_due = bool(self.sid) and live.id != self.sid
-        self.sid, self.live, self.read = live.id or self.sid, live, live.plaintext
+        self.sid, self.state, self.read = live.id or self.sid, live, live.plaintext
         dict.update(self, live.record.data)
 
-    def adopt(self, live: Live) -> None:
+    def adopt(self, live: LoadedSession) -> None:
         """Become this session: its data, its id, and its cookie with the response, whatever came instead of one."""
         dict.clear(self)
         dict.update(self, live.record.data)
-        self.sid, self.live, self.read, self.ended = live.id, live, live.plaintext, None
-        self.modified, self.cleared, self.lost, self.cookie_due = False, False, False, True
+        self.sid, self.state, self.read = live.id, live, live.plaintext
+        self.modified, self.cleared, self.cookie_due = False, False, True
         self.token = self.claims = self.token_refusal = None
 
-    def move(self, live: Live) -> None:
+    def move(self, found: LoadedSession | EndedSession) -> None:
         """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
-        changed is still saved.
+        changed is still saved. One that has ended is lost.
         """
-        if live.id != self.sid:
+        if isinstance(found, EndedSession):
+            self.lose(found)
+            return
+        if found.id != self.sid:
             # One that must not be told leaves the cookie alone: another answer has brought the browser its id.
-            self.sid, self.cookie_due = live.id or self.sid, bool(live.id)
-        self.live = live
-        if live.record.account:
-            dict.__setitem__(self, CSRF_KEY, live.record.data[CSRF_KEY])
+            self.sid, self.cookie_due = found.id or self.sid, bool(found.id)
+        self.state = found
+        if found.record.account:
+            dict.__setitem__(self, CSRF_KEY, found.record.data[CSRF_KEY])
 
     def refuse_token(self, refusal: NotSignedIn) -> None:
         """Note that the token of this request is not good."""
-        self.ended, self.token_refusal = refusal.code, refusal
+        self.state, self.token_refusal = Gone(EndedSession(refusal.code)), refusal
 
-    def lose(self, reason: str) -> None:
+    def lose(self, ended: EndedSession) -> None:
         """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
         dict.clear(self)
-        self.ended_sid = self.sid
-        self.live, self.sid, self.ended, self.lost, self.cookie_due = None, None, reason, True, False
+        self.state = Gone(ended, self.sid, during_request=True)
+        self.sid, self.cookie_due = None, False
         self.seed_csrf()  # a page with a form goes on as one for visitors, and has written nothing
 
     def release(self) -> None:
         """Stop being any session; the cookie is deleted with the response."""
         dict.clear(self)
-        self.live, self.sid = None, None
+        if not isinstance(self.state, Gone):
+            self.state = Visitor()
+        self.sid = None
         self.modified, self.cookie_due = False, True
 
     def clear(self) -> None:
@@ -244,23 +323,27 @@ for _name in (
 
 
 class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_session is untyped
-    """The session interface: cookies on one side, `Records` on the other."""
+    """The session interface: cookies on one side, `SessionRepository` on the other."""
 
     session_class = WalletSession
 
-    def __init__(self, app: Flask, records: Records, settings: Settings) -> None:
+    def __init__(self, app: Flask, repository: SessionRepository, lifecycle: Lifecycle, settings: Settings) -> None:
         # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
         ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
-        self.records = records
+        self.repository = repository
+        self.lifecycle = lifecycle
         # Reads a bearer token, and raises a `NotSignedIn` for one that is not good. `None`: no bearer is looked at.
         self.open_token: Callable[[str], TokenClaims | None] | None = None
         self.settings = settings
-        # What the account of a session may do by now, as `Record.privilege` has it; set by the services.
-        self.privilege: Callable[[Live], str | None] = lambda live: live.record.privilege
-        self.cookie_name = "__Host-session" if settings.cookie_secure else "session"
-        self.browser_cookie_name = "__Host-browser" if settings.cookie_secure else "browser"
-        self.ended_cookie_name = "__Host-ended" if settings.cookie_secure else "ended"
-        self.share_cookie_name = "__Host-share" if settings.cookie_secure else "share"
+        # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
+        self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
+        # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
+        host = "__Host-" if settings.cookie_secure else ""
+        own = "" if settings.cookie_name == "session" else f"{settings.cookie_name}-"
+        self.cookie_name = host + settings.cookie_name
+        self.browser_cookie_name = f"{host}{own}browser"
+        self.ended_cookie_name = f"{host}{own}ended"
+        self.share_cookie_name = f"{host}{own}share"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
@@ -275,50 +358,50 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
             token=None if sids or self.open_token is None else bearer(request),
-            reader=partial(self.load, slide="never"),
+            reader=partial(self.load, keep_alive="never"),
         )
         if sids and session.sid is None:
-            session.ended = "unknown"  # forged or planted, and refused as such where a session is demanded
+            session.state = Unread("unknown")  # forged or planted, and refused as such where a session is demanded
         return session
 
-    def load(self, session: WalletSession, slide: Slide, accept_presented: bool = False) -> None:
+    def load(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool = False) -> None:
         """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
 
         `accept_presented` is for routes that take a token which a browser made to present it to other services. May
         raise `StoreUnavailable`.
         """
         if session.loaded:
-            self._load_again(session, slide, accept_presented)
+            self._load_again(session, keep_alive, accept_presented)
             return
-        session.loading = True
+        planted, session.state = session.ended, Reading()
         if session.sid is not None:
-            found = self.records.load(session.sid, slide, session.browser)
-            if isinstance(found, Live) and self._outgrown(found):
-                found = Ended(ROTATED.reason, found.record.handle)
-            if isinstance(found, Ended):
-                session.ended, session.ended_sid, session.sid = found.reason, session.sid, None
-                session.ended_handle = found.handle
+            found = self.repository.load(session.sid, keep_alive, session.browser)
+            if isinstance(found, LoadedSession) and self._outgrown(found):
+                found = EndedSession(ROTATED.reason, found.record.handle)
+            if isinstance(found, EndedSession):
+                session.state, session.sid = Gone(found, session.sid), None
             else:
                 session.fill(found)
         elif session.token is not None:
-            self._load_bearer(session, session.token, slide, accept_presented)
+            self._load_bearer(session, session.token, keep_alive, accept_presented)
+        else:
+            session.state = Gone(EndedSession(planted)) if planted else Visitor()
         if session.account_live is None:
             session.seed_csrf()
-        session.loaded = True
 
-    def _load_again(self, session: WalletSession, slide: Slide, accept_presented: bool) -> None:
+    def _load_again(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool) -> None:
         # A hook has had it read before the guard knew what the route needs.
-        if session.live is not None and self.records.is_due(session.live, slide):
-            self._reload(session, slide)
+        if session.live is not None and self.repository.is_due(session.live, keep_alive):
+            session.move(self.repository.reload(session.live, keep_alive))
             if session.live is not None and session.token is None and self._outgrown(session.live):
-                session.lose(ROTATED.reason)
+                session.lose(ROTATED)
         elif session.token is not None and session.live is None and accept_presented:
-            session.ended = session.token_refusal = None
-            self._load_bearer(session, session.token, slide, accept_presented)
+            session.token_refusal = None
+            self._load_bearer(session, session.token, keep_alive, accept_presented)
         if session.account_live is None:
             session.seed_csrf()
 
-    def _outgrown(self, live: Live) -> bool:
+    def _outgrown(self, live: LoadedSession) -> bool:
         """Whether the rights of the account have changed since this id was made, and the browser's cookie did not
         come with it. The next request that brings both gets a new id.
 
@@ -333,7 +416,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
         return True
 
-    def _load_bearer(self, session: WalletSession, token: str, slide: Slide, accept_presented: bool) -> None:
+    def _load_bearer(self, session: WalletSession, token: str, keep_alive: KeepAlive, accept_presented: bool) -> None:
         assert self.open_token is not None  # noqa: S101  # else `open_session` took no token
         try:
             claims = self.open_token(token)
@@ -341,15 +424,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.refuse_token(refusal)
             return
         if claims is None:
-            return  # a bearer that no part knows is none of ours
+            session.state = Visitor()  # a bearer that no part knows is none of ours
+            return
         if claims.presented and not accept_presented:
             # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
             # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
             session.refuse_token(claims.refusal)
             return
-        found = self.records.load_handle(account_tag(claims.account), claims.handle, slide)
-        if isinstance(found, Ended):
-            session.ended, session.ended_handle = found.reason, claims.handle
+        found = self.repository.load_handle(account_tag(claims.account), claims.handle, keep_alive)
+        if isinstance(found, EndedSession):
+            session.state = Gone(EndedSession(found.reason, claims.handle))
         elif found.record.account != claims.account:
             session.refuse_token(claims.refusal)
         else:
@@ -397,61 +481,43 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             _replace(response, app.make_response(app.handle_user_exception(pending)))
             response.headers.extend(forget)
 
-    def regenerate(
-        self, session: WalletSession, change: Callable[[Record], None] | None = None, restart_seconds: int = 0
-    ) -> None:
+    def regenerate(self, session: WalletSession, change: Change | None = None, restart_seconds: int = 0) -> None:
         """Move the session to a new id; the old one is dead at once. May raise `StoreUnavailable`.
 
         `change` is made to the record in the same step; with `restart_seconds` both clocks start again, the absolute
         one with that length.
         """
         session.ensure_read()  # a hook may call this before the guard
-        for _ in range(_MERGE_ATTEMPTS):
-            if session.live is None:
-                return
-            if session.sid and not session.live.id:
-                # Another request has moved it, and this browser is not the one that may learn where to.
-                session.lose(ROTATED.reason)
-                return
-            moved = self.records.rotate(session.live, change, restart_seconds)
-            if moved is not None:
-                session.move(moved)
-                return
-            self._reload(session)
-            if change is not None and session.live is not None and not restart_seconds:
-                wanted = copy(session.live.record)
-                change(wanted)
-                if wanted == session.live.record:
-                    return  # of requests that came at once, another has done the same
-        raise StoreUnavailable("the record kept changing", retry_after=1)
+        if session.live is None:
+            return
+        if session.sid and not session.live.id:
+            # Another request has moved it, and this browser is not the one that may learn where to.
+            session.lose(ROTATED)
+        elif restart_seconds and change is not None:
+            session.move(self.lifecycle.extend(session.live, restart_seconds, change))
+        else:
+            session.move(self.lifecycle.rotate(session.live, change))
 
     def revoke_others(self, session: WalletSession) -> int:
         """End all other sessions of the account of this one; return how many there were. May raise
         `StoreUnavailable`, and `SessionEndedDuringRequest` if this one has ended: then the others live on.
         """
-        for _ in range(_MERGE_ATTEMPTS):
-            if session.live is None:
-                raise SessionEndedDuringRequest(reason=session.ended)
-            ended = self.records.revoke_others(session.live)
-            if ended is not None:
-                return ended
-            self._reload(session)
-        raise StoreUnavailable("the record kept changing", retry_after=1)
+        if session.live is None:
+            raise SessionEndedDuringRequest(reason=session.ended)
+        try:
+            live, ended = self.lifecycle.revoke_others(session.live)
+        except SessionEndedDuringRequest as error:
+            session.lose(EndedSession(error.reason or "unknown"))
+            raise
+        session.move(live)
+        return ended
 
-    def amend(self, session: WalletSession, change: Callable[[Record], None]) -> None:
+    def amend(self, session: WalletSession, change: Change) -> None:
         """Change what the server keeps beside `flask.session`, unless the session has ended. May raise
         `StoreUnavailable`.
         """
-        for _ in range(_MERGE_ATTEMPTS):
-            if session.live is None:
-                return
-            changed = replace(session.live, record=copy(session.live.record))
-            change(changed.record)
-            if self.records.save(changed) == "saved":
-                session.live = changed
-                return
-            self._reload(session)
-        raise StoreUnavailable("the record kept changing", retry_after=1)
+        if session.live is not None:
+            session.move(self.repository.change(session.live, change))
 
     def _write(self, session: WalletSession) -> None:
         if session.lost:
@@ -459,19 +525,19 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         signed_in = session.account_live is not None and not session.cleared
         data = {key: value for key, value in session.items() if key != CSRF_KEY or signed_in}
         if session.cleared and session.live is not None:
-            self.records.revoke(session.live, "signed_out")
+            self.lifecycle.revoke(session.live, "signed_out")
             session.release()
         if session.live is not None:
-            self._save(session, data)
+            self._save(session, session.live, data)
         elif data and session.token is None:  # without a cookie nobody could come back to it
-            record = Record(data=data)
-            session.live = self.records.create(record, self.settings.idle_seconds, self.settings.absolute_seconds)
-            session.sid, session.cookie_due = session.live.id, True
+            settings = self.settings
+            live = self.lifecycle.create(SessionRecord(data=data), settings.idle_seconds, settings.absolute_seconds)
+            session.state, session.sid, session.cookie_due = live, live.id, True
 
-    def _save(self, session: WalletSession, data: dict[str, Any]) -> None:
+    def _save(self, session: WalletSession, live: LoadedSession, data: dict[str, Any]) -> None:
         # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
         # lost.
-        before = self.records.decode(session.read).data
+        before = self.repository.decode(session.read).data
         data = {key: value for key, value in data.items() if key != CSRF_KEY}  # that goes with the id
         changed = {
             key: value for key, value in data.items() if key not in before or not same(key, before[key], value)
@@ -479,29 +545,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         removed = before.keys() - data.keys() - {CSRF_KEY}
         if not changed and not removed:
             return
-        for _ in range(_MERGE_ATTEMPTS):
-            if session.live is None:
-                return
-            live = replace(session.live, record=copy(session.live.record))
-            now = self.records.decode(live.plaintext).data  # the view may have changed its lists and dicts in place
-            live.record.data = {key: value for key, value in now.items() if key not in removed} | changed
+
+        def merge(record: SessionRecord) -> None:
+            now = record.data
+            record.data = {key: value for key, value in now.items() if key not in removed} | changed
             if _FLASHES in changed or _FLASHES in removed:
                 flashes = _merge_flashes(*(each.get(_FLASHES, []) for each in (before, data, now)))
-                live.record.data.pop(_FLASHES, None)
-                live.record.data |= {_FLASHES: flashes} if flashes else {}
-            if self.records.save(live) == "saved":
-                session.live = live
-                return
-            self._reload(session)
-        raise StoreUnavailable("the record kept changing", retry_after=1)
+                record.data.pop(_FLASHES, None)
+                record.data |= {_FLASHES: flashes} if flashes else {}
 
-    def _reload(self, session: WalletSession, slide: Slide = "never") -> None:
-        """Read the session of this request once more: another has changed, moved or ended it."""
-        found = self.records.again(cast(Live, session.live), slide)
-        if isinstance(found, Ended):
-            session.lose(found.reason)
-        else:
-            session.move(found)
+        session.move(self.repository.change(live, merge))
 
     # -- Cookies ---------------------------------------------------------------------------------------------
 
@@ -513,7 +566,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             return
         live = session.live
         # Without Max-Age the browser forgets the cookie when it closes.
-        age = (live.ends - live.now) // 1000 if live.record.remember else None
+        age = (live.absolute_expires_at - live.now) // 1000 if live.record.remember else None
         response.set_cookie(self.cookie_name, live.id, max_age=age, **self.cookie_attributes())
         if age is not None and session.browser is not None:
             # The session is handed over to the browser that has both: one must not outlive the other.

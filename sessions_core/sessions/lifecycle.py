@@ -1,33 +1,47 @@
-"""The life of a session: start, touch, renew, rotate, revoke.
+"""The life of a session: start, keep alive, rotate, extend, end.
 
-Each publishes what happened; rotating and revoking do so in `records`, since `flask.session` can do both as well.
+Whatever starts, moves or ends a session goes through here, and the events that say so are published here and nowhere
+else. The repository only stores.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ParamSpec
 
 from .. import events
 from ..access.policy import Narrowed, SessionType
-from ..errors import NotFound, StoreUnavailable
+from ..errors import NotFound, SessionEndedDuringRequest, StoreUnavailable
 from ..sign_in.accounts import Account, stored
-from .repository import CSRF_KEY, Ended, Family, Live, Proof, Record, Records, browser_digest
-from .user_agent import Client
+from ..storage.encrypted_value import attempts
+from .record import (
+    CSRF_KEY,
+    ROTATED,
+    TAG,
+    AccountValues,
+    EndedSession,
+    LoadedSession,
+    SessionRecord,
+    browser_digest,
+)
+from .repository import Change, Revocation, SessionRepository
 
 P = ParamSpec("P")
 
 
 class Lifecycle:
-    """Everything that changes whether, and until when, a session is alive.
+    """Everything that changes whether, until when, and under which id a session is alive.
 
     All methods raise `StoreUnavailable` when Redis does not answer; then nothing has changed, or what has is
     unreachable.
     """
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, repository: SessionRepository) -> None:
+        self._repository = repository
+
+    # -- Starting --------------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -37,27 +51,23 @@ class Lifecycle:
         wallet: str = "",
         remember: bool = False,
         data: dict[str, Any] | None = None,
-        replacing: Live | None = None,
+        replacing: LoadedSession | None = None,
         narrowed: Narrowed | None = None,
         privilege: str = "",
-        client: Client | None = None,
-        proof: Proof | None = None,
-        pregenerated: bool = False,
         browser: str | None = None,
-        family: Family | None = None,
-        prepare: Callable[[Record], None] | None = None,
-    ) -> Live:
+        account_values: AccountValues | None = None,
+        prepare: Change | None = None,
+    ) -> LoadedSession:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
         same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `client` where it is used from, `proof` what a contract accepted, `family` its refresh tokens;
-        `prepare` lets parts add to the record before it is stored; `browser` is that browser's cookie, `pregenerated`
-        says that the wallet lives there. The handle is random and unrelated to the id, so it can be shown and logged.
+        under, `browser` that browser's cookie, `account_values` what was read of the account just now. `prepare` lets
+        parts add to the record before it is stored. The handle is random and unrelated to the id, so it can be shown
+        and logged.
         """
-        client = client or Client()
-        record = Record(
+        record = SessionRecord(
             handle=session_type.handle_prefix + secrets.token_urlsafe(12),
             account=str(account),
             session_type=session_type.name,
@@ -66,20 +76,14 @@ class Lifecycle:
             data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
             privilege=privilege,
             narrowed=narrowed.permissions if narrowed else None,
-            device=client.device,
-            agent=client.agent,
-            ip=client.ip,
-            proof=proof,
-            pregenerated=pregenerated,
             browser=browser_digest(browser),
-            family=family,
         )
         if prepare is not None:
             prepare(record)
         absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
-        live = self._records.create(record, min(session_type.idle_seconds, absolute), absolute)
+        live = self.create(record, min(session_type.idle_seconds, absolute), absolute, account_values)
         if replacing is not None:
-            # After creating: if Redis fails in between, the person keeps the session they had, and nobody knows the
+            # After creating: if Redis fails in between, the user keeps the session they had, and nobody knows the
             # new id.
             self._replace(replacing, live)
         events.publish(
@@ -89,66 +93,151 @@ class Lifecycle:
             _publish_change(account, replacing.record.account)
         return live
 
-    def _replace(self, former: Live, live: Live) -> None:
+    def create(
+        self,
+        record: SessionRecord,
+        idle_seconds: int,
+        absolute_seconds: int,
+        account_values: AccountValues | None = None,
+    ) -> LoadedSession:
+        """Store a record as a new session, such as that of a visitor. The account's oldest sessions beyond the most
+        that it may have end.
+        """
+        live = self._repository.create(record, idle_seconds, absolute_seconds, account_values)
+        for handle in live.displaced:
+            events.publish(events.SessionEnded(handle=handle, account=record.account, reason="limit"))
+        return live
+
+    def _replace(self, former: LoadedSession, live: LoadedSession) -> None:
         if former.record.account:
             _twice(self.revoke, former, "replaced")
             return
         # What a visitor collected goes with them, and so does what another of their requests stores meanwhile.
-        while not _twice(self._records.revoke_visitor, former):
-            found = self._records.again(former)
-            if isinstance(found, Ended):
+        while not _twice(self._repository.revoke_visitor, former):
+            found = self._repository.reload(former)
+            if isinstance(found, EndedSession):
                 return
             former = found
             live.record.data = former.record.data | {CSRF_KEY: live.record.data[CSRF_KEY]}
-            self._records.save(live)
+            self._repository.save(live)
 
-    def touch(self, session_id: str) -> Live | Ended:
-        """Read a session because of activity: its idle clock starts again, written at most once a minute."""
-        return self._records.load(session_id, "due")
+    # -- Going on --------------------------------------------------------------------------------------------
 
-    def renew(self, live: Live) -> Live | Ended:
-        """Start the idle clock again because the person asked. The absolute end never moves."""
-        renewed = self._records.again(live, "now")
-        if isinstance(renewed, Live):
-            events.publish(events.SessionRenewed(handle=renewed.record.handle, account=renewed.record.account))
-        return renewed
+    def keep_alive(self, live: LoadedSession) -> LoadedSession | EndedSession:
+        """Start the idle clock again because the user asked. The absolute end never moves."""
+        kept = self._repository.reload(live, "now")
+        if isinstance(kept, LoadedSession):
+            events.publish(events.SessionRenewed(handle=kept.record.handle, account=kept.record.account))
+        return kept
 
-    def rotate(self, live: Live) -> Live | None:
-        """Move a session to a new id with a new CSRF secret; `None` if it ended or changed meanwhile."""
-        return self._records.rotate(live)
+    def rotate(self, live: LoadedSession, change: Change | None = None) -> LoadedSession | EndedSession:
+        """Move a session to a new id with a new CSRF secret; the former id is dead at once.
 
-    def revoke(self, live: Live, reason: str) -> bool:
-        """End a session for `reason`; no request in flight can bring it back. Return whether it was still alive."""
-        return self._records.revoke(live, reason)
-
-    def revoke_former(self, session_id: str, browser: str | None, reason: str) -> bool:
-        """End the session that had this id before it got a new one, for the browser that started it. Return whether
-        it has ended.
+        `change` is made to the record in the same step, and may be called more than once.
         """
-        return self._records.revoke_former(session_id, browser, reason)
+        return self._rotate(live, change, 0)
 
-    def revoke_handle(self, account: Account, handle: str, reason: str = "revoked") -> bool:
-        """End the session of an account that has this handle; what has ended already is ended.
+    def extend(self, live: LoadedSession, absolute_seconds: int, change: Change) -> LoadedSession | EndedSession:
+        """Start both clocks again, the absolute one with this length, under a new id: the wallet has signed."""
+        return self._rotate(live, change, absolute_seconds)
+
+    def _rotate(
+        self, live: LoadedSession, change: Change | None, restart_seconds: int
+    ) -> LoadedSession | EndedSession:
+        had_id = bool(live.id)
+        for _ in attempts("the record"):
+            if had_id and not live.id:
+                # Another request has moved it, and this browser is not the one that may learn where to.
+                return ROTATED
+            moved = self._repository.rotate(live, change, restart_seconds)
+            if moved is not None:
+                if live.record.account:
+                    events.publish(events.SessionRotated(handle=live.record.handle, account=live.record.account))
+                return moved
+            found = self._repository.reload(live)
+            if isinstance(found, EndedSession):
+                return found
+            live = found
+            if change is not None and not restart_seconds:
+                wanted = copy(live.record)
+                change(wanted)
+                if wanted == live.record:
+                    return live  # of requests that came at once, another has done the same
+        raise AssertionError  # `attempts` has raised
+
+    # -- Ending ----------------------------------------------------------------------------------------------
+
+    def revoke(self, live: LoadedSession, reason: str) -> bool:
+        """End a session for `reason`; no request in flight can bring it back. Return whether it was still alive."""
+        done = self._repository.revoke(live, reason)
+        return self._ended(done, live.record.handle, live.record.account or None, reason)
+
+    def revoke_handle(self, account: Account | str, handle: str, reason: str = "revoked") -> bool:
+        """End the session of an account that has this handle; what has ended already is ended. Return whether it was
+        still alive.
 
         Raises `NotFound` for a handle that is not this account's, be it another's or nobody's.
         """
-        alive = self._records.revoke_handle(str(account), handle, reason)
-        if alive is None:
+        done = self._repository.revoke_handle(str(account), handle, reason)
+        alive = self._ended(done, handle, str(account), reason)
+        if done.ended == -1:
             raise NotFound("no session of this account")
         return alive
 
-    def revoke_account(self, account: Account, reason: str = "everywhere") -> int:
+    def revoke_former(self, session_id: str, browser: str | None, reason: str) -> bool:
+        """End the session that had this id before, however long ago, for the browser that started it. Return whether
+        it has ended.
+        """
+        live = self._repository.load_id(session_id, "never")  # it may be about to change, and refused for that
+        if isinstance(live, EndedSession) and live == ROTATED:
+            live = self._repository.load_handle(session_id[:TAG], live.handle, "never")
+        if isinstance(live, LoadedSession) and live.record.started_by(browser):
+            self.revoke(live, reason)
+            return True
+        return isinstance(live, EndedSession)
+
+    def revoke_others(self, live: LoadedSession) -> tuple[LoadedSession, int]:
+        """End all other sessions of the account of this one, those being signed in right now included. Return this
+        one as it is by now, and how many there were.
+
+        Raises `SessionEndedDuringRequest` if this one has ended: then the others live on.
+        """
+        for _ in attempts("the record"):
+            done = self._repository.revoke_others(live)
+            self._confirm(done, live.record.account, "revoked")
+            if done.ended != -1:
+                events.publish(events.SessionsRevoked(account=live.record.account, scope="others"))
+                return live, done.ended
+            found = self._repository.reload(live)
+            if isinstance(found, EndedSession):
+                raise SessionEndedDuringRequest(reason=found.reason)
+            live = found
+        raise AssertionError  # `attempts` has raised
+
+    def revoke_account(self, account: Account | str, reason: str = "everywhere") -> int:
         """End every session of an account in one write, those being signed in right now included; return how many
         there were.
         """
-        ended = self._records.revoke_account(str(account), reason)
+        done = self._repository.revoke_account(str(account), reason)
+        self._confirm(done, str(account), reason)
         events.publish(events.SessionsRevoked(account=str(account), scope="all"))
-        return ended
+        return done.ended
 
     def revoke_everybody(self) -> None:
         """End every session there is in one write."""
-        self._records.revoke_everybody()
+        self._confirm(self._repository.revoke_everybody(), None, "revoked")
         events.publish(events.SessionsRevoked(account=None, scope="everybody"))
+
+    def _ended(self, done: Revocation, handle: str, account: str | None, reason: str) -> bool:
+        self._confirm(done, account, reason)
+        if done.ended == 1 and handle:
+            events.publish(events.SessionEnded(handle=handle, account=account, reason=reason))
+        return done.ended == 1
+
+    @staticmethod
+    def _confirm(done: Revocation, account: str | None, reason: str) -> None:
+        if not done.confirmed:
+            events.publish(events.RevocationUnconfirmed(account=account, reason=reason))
 
 
 def _twice(end: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> bool:

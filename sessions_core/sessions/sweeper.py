@@ -9,32 +9,33 @@ from collections.abc import Iterator
 
 from ..settings import LONGEST
 from ..storage import scripts
-from ..storage.connection import Link
+from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.replies import items, number
-from .repository import Ended, Live, Place, Records
+from .record import EndedSession, LoadedSession, SessionKeys
+from .repository import SessionRepository
 
 
-class Janitor:
+class Sweeper:
     """Lists and mends what is stored; raises `StoreUnavailable` when Redis does not answer."""
 
-    def __init__(self, link: Link, keys: KeyRing, records: Records) -> None:
-        self._link = link
+    def __init__(self, connection: RedisConnection, keys: KeyRing, repository: SessionRepository) -> None:
+        self._connection = connection
         self._keys = keys
-        self._records = records
+        self._repository = repository
 
-    def every(self) -> Iterator[Live]:
+    def every(self) -> Iterator[LoadedSession]:
         """Go through all living sessions of all accounts, without their ids.
 
         One that moves to a new id meanwhile may come twice, or not at all.
         """
-        for key in self._link.scan(self._records.pattern("session:*")):
-            place = self._records.place_at(key)
-            stored, epoch, site, *_ = self._records.read(place)
-            if stored is None or self._foreign(stored):
+        for key in self._connection.scan(self._repository.pattern("session:*")):
+            keys = self._repository.keys_at(key)
+            found = self._repository.read(keys)
+            if found.record is None or self._foreign(found.record):
                 continue
-            live = self._records.open("", place, stored, self._records.now(place))
-            if isinstance(live, Live) and self._records.ended_by_epoch(live, epoch, site) is None:
+            live = self._repository.decrypt("", keys, found.record, self._repository.now(keys))
+            if isinstance(live, LoadedSession) and self._repository.ended_by_epoch(live, found) is None:
                 yield live
 
     def count(self) -> int:
@@ -42,7 +43,7 @@ class Janitor:
 
         Nothing is opened: what an epoch has ended and no clock has removed yet counts too.
         """
-        return sum(1 for _ in self._link.scan(self._records.pattern("session:*")))
+        return sum(1 for _ in self._connection.scan(self._repository.pattern("session:*")))
 
     def sweep(self) -> dict[str, int]:
         """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
@@ -50,52 +51,60 @@ class Janitor:
         `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
         expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
         changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
-        records that an older secret had sealed; `entries`: of indexes, a day past their session; `shares`: of
-        pre-generated wallets, that an older secret had sealed: their keys would be lost with that secret.
+        records that an older secret had sealed; `entries`: of indexes, a day past their session.
         """
-        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries", "shares"), 0)
-        for key in self._link.scan(self._records.pattern("session:*")):
-            for wrong in self._mend(self._records.place_at(key)):
+        found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
+        for key in self._connection.scan(self._repository.pattern("session:*")):
+            for wrong in self._mend(self._repository.keys_at(key)):
                 found[wrong] += 1
-        for index in self._link.scan(self._records.pattern("index")):
-            found["entries"] += number(self._link.run(scripts.TIDY, (index,)))
-        for epoch in self._link.scan(self._records.pattern("epoch")):
-            self._link.run(scripts.BOUND, (epoch,), scripts.EPOCH_SECONDS * 1000)  # from before they had a clock
-        for share in self._link.scan(self._records.pattern("share")):
-            found["shares"] += self._reseal(share)
+        for index in self._connection.scan(self._repository.pattern("index")):
+            found["entries"] += number(self._connection.run(scripts.TIDY_INDEX, (index,)))
+        for epoch in self._connection.scan(self._repository.pattern("epoch")):
+            self._connection.run(
+                scripts.ENSURE_TTL, (epoch,), scripts.EPOCH_SECONDS * 1000
+            )  # from before they had a clock
         return found
 
-    def _mend(self, place: Place) -> Iterator[str]:
-        stored, epoch, site, *_ = self._records.read(place)
+    def _mend(self, keys: SessionKeys) -> Iterator[str]:
+        found = self._repository.read(keys)
+        stored = found.record
         if stored is None:
             return
         if self._foreign(stored):
             # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
-            self._link.run(scripts.BOUND, (place.record,), LONGEST * 1000)
+            self._connection.run(scripts.ENSURE_TTL, (keys.record,), LONGEST * 1000)
             yield "foreign"
             return
-        live = self._records.open("", place, stored, now=0)  # whether a clock has run out is for Redis to say
-        if isinstance(live, Ended):
-            self._link.call("DEL", place.record)
+        live = self._repository.decrypt("", keys, stored, now=0)  # whether a clock has run out is for Redis to say
+        if isinstance(live, EndedSession):
+            self._connection.call("DEL", keys.record)
             yield "unreadable"
             return
-        arguments = (live.revision, place.digest, live.record.handle, live.record.created_at, live.ends, live.idle)
-        reason = "revoked" if self._records.ended_by_epoch(live, epoch, site) == "revoked" else ""
-        keys = (place.record, place.entries, place.epoch)
-        wrong = [each.decode() for each in items(self._link.run(scripts.MEND, keys, *arguments, live.epoch, reason))]
+        arguments = (
+            live.revision,
+            keys.digest,
+            live.record.handle,
+            live.record.created_at,
+            live.absolute_expires_at,
+            live.idle_timeout_ms,
+        )
+        reason = "revoked" if self._repository.ended_by_epoch(live, found) == "revoked" else ""
+        three = (keys.record, keys.entries, keys.epoch)
+        wrong = [
+            each.decode()
+            for each in items(self._connection.run(scripts.REPAIR, three, *arguments, live.epoch, reason))
+        ]
         yield from wrong
-        if "dead" not in wrong and not self._keys.is_newest(_seal_of(stored)) and self._records.save(live) == "saved":
+        if (
+            "dead" not in wrong
+            and not self._keys.is_newest(_seal_of(stored))
+            and self._repository.save(live) == "saved"
+        ):
             yield "resealed"
-
-    def _reseal(self, key: str) -> int:
-        sealed = self._link.call("GET", key) or b""
-        newest = self._keys.renew(sealed, key.encode())
-        # What somebody changed is left to its clock.
-        return 0 if newest is None else number(self._link.run(scripts.SWAP, (key,), sealed, newest))
 
     def _foreign(self, stored: bytes) -> bool:
         seal = _seal_of(stored)
-        return bool(seal) and not self._keys.knows(seal)
+        return bool(seal) and not self._keys.is_ours(seal)
 
 
 def _seal_of(stored: bytes) -> bytes:

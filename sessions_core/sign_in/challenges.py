@@ -34,7 +34,7 @@ from ..errors import (
     UriMismatch,
     VersionUnsupported,
 )
-from ..sessions.repository import Records
+from ..sessions.repository import SessionRepository
 from ..settings import Settings
 from . import messages, verifiers
 from .accounts import Account, parse
@@ -74,12 +74,12 @@ class Challenges:
     def __init__(
         self,
         settings: Settings,
-        records: Records,
+        repository: SessionRepository,
         clock: Callable[[], float],
         otherwise: Callable[[], Iterable[VerifyOtherwise]] = tuple,
     ) -> None:
         self._settings = settings
-        self._records = records
+        self._repository = repository
         self._otherwise = otherwise
         self._clock = clock
         self._serializer = _serializer(settings.secrets)
@@ -170,7 +170,7 @@ class Challenges:
         claims = self._claims(challenge)
         try:
             account, text, _ = self._read(claims, message, "", binding, purpose)
-            if self._records.spent(text.nonce):
+            if self._repository.is_consumed(text.nonce):
                 raise ChallengeUsed("spent")
         except SignInRefused as error:
             error.account = claims["a"]
@@ -194,7 +194,7 @@ class Challenges:
         remaining = messages.seconds(text.expiration_time or text.issued_at) - now
         # New sign-ins are refused when Redis is full. A signature that ends sessions must still work.
         when_full = purpose == CONFIRM
-        if not self._records.spend(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
+        if not self._repository.consume_nonce(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         try:

@@ -6,7 +6,6 @@ master now.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
@@ -17,20 +16,14 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, TryAgainError
 
 from ..errors import StoreUnavailable
-from .cluster import Cluster
+from .cluster import Cluster, slot_of
 from .nodes import Breaker, Command, Node, new_connection
 from .redis_url import read
+from .replies import items, pairs
+from .scripts import Script
 from .sentinel import Master
 
 logger = logging.getLogger(__name__)
-
-
-class Script:
-    """A Lua script and the SHA-1 that Redis knows it by."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 # KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT
@@ -41,7 +34,7 @@ _MARK = Script("redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '',
 _FAILOVER = 3.0  # seconds that a revocation waits for a failover under way; a planned one takes one or two
 
 
-class Link:
+class RedisConnection:
     """Sends commands to the Redis, Valkey, Sentinel service or Cluster at `url`.
 
     `url` is one of those that `redis_url` reads. `timeout` is in seconds, for connecting and for each answer.
@@ -97,6 +90,47 @@ class Link:
             return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]) -> None:
+        """Run a script once for each pair of keys and arguments, in one round trip; on a Cluster in one for each.
+
+        Raises `StoreUnavailable` if one of them fails; the others were run all the same.
+        """
+        if self.is_cluster:
+            for keys, arguments in calls:
+                self.run(script, keys, *arguments)
+            return
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        answers = self._exchange(commands)
+        for answer, (keys, arguments) in zip(answers, calls, strict=True):
+            if isinstance(answer, NoScriptError):
+                self.run(script, keys, *arguments)
+            else:
+                self._first([answer])
+
+    def values(self, *keys: str) -> list[bytes | None]:
+        """Return the values of strings, in one round trip; on a Cluster in one for each slot. What is not there, or
+        of another type, is `None`.
+        """
+        if not self.is_cluster:
+            return items(self.call("MGET", *keys), len(keys)) if keys else []
+        slots: dict[int, list[str]] = {}
+        for key in keys:
+            slots.setdefault(slot_of(key), []).append(key)
+        found: dict[str, bytes | None] = {}
+        for together in slots.values():
+            found.update(zip(together, items(self.call("MGET", *together), len(together)), strict=True))
+        return [found[key] for key in keys]
+
+    def fields(self, key: str) -> Iterator[tuple[bytes, bytes]]:
+        """Return the fields and values of a hash."""
+        return pairs(self.call("HGETALL", key))
+
+    def reachable(self, *keys: str) -> tuple[str, ...]:
+        """Return the keys that a script may read beside those of its slot: all of them, but none on a Cluster, where
+        they are on other masters, or will be while the slot moves.
+        """
+        return () if self.is_cluster else keys
 
     def revoke(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> tuple[Any, bool]:
         """Run a script that ends sessions; return its answer, and whether that is confirmed.

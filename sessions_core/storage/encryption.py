@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 _ID, _NONCE = 4, 12
 
 
-class Unsealable(Exception):
+class DecryptionFailed(Exception):
     """The value was changed, moved to another place, or sealed with a key that is no longer in the ring."""
 
 
@@ -43,33 +43,33 @@ class KeyRing:
         """What the key is called that seals."""
         return self._newest.hex()
 
-    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
+    def encrypt(self, plaintext: bytes, associated: bytes) -> bytes:
         """Seal with the newest key."""
         nonce = os.urandom(_NONCE)
         return self._newest + nonce + self._keys[self._newest].encrypt(nonce, plaintext, associated)
 
-    def open(self, sealed: bytes, associated: bytes) -> bytes:
-        """Return the plaintext; raise `Unsealable` for anything that was not sealed for exactly this place."""
+    def decrypt(self, sealed: bytes, associated: bytes) -> bytes:
+        """Return the plaintext; raise `DecryptionFailed` for anything that was not sealed for exactly this place."""
         key = self._keys.get(sealed[:_ID]) if isinstance(sealed, bytes) else None
         if key is None:
-            raise Unsealable("sealed with an unknown key")
+            raise DecryptionFailed("sealed with an unknown key")
         try:
             return key.decrypt(sealed[_ID : _ID + _NONCE], sealed[_ID + _NONCE :], associated)
         except (InvalidTag, ValueError) as error:
-            raise Unsealable("not what was sealed") from error
+            raise DecryptionFailed("not what was sealed") from error
 
-    def renew(self, sealed: bytes, associated: bytes) -> bytes | None:
+    def reencrypt(self, sealed: bytes, associated: bytes) -> bytes | None:
         """Return a value sealed anew with the newest key; `None` if that sealed it, or if none of ours opens it:
         other processes may know its secret.
         """
         if self.is_newest(sealed):
             return None
         try:
-            return self.seal(self.open(sealed, associated), associated)
-        except Unsealable:
+            return self.encrypt(self.decrypt(sealed, associated), associated)
+        except DecryptionFailed:
             return None
 
-    def knows(self, sealed: bytes) -> bool:
+    def is_ours(self, sealed: bytes) -> bool:
         """Whether a key of the ring is named as the one that sealed this; another process may know more keys."""
         return sealed[:_ID] in self._keys
 

@@ -7,7 +7,7 @@ every secret that anything was sealed with.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import importlib.util
 import logging
 import os
 import secrets
@@ -63,6 +63,11 @@ def _write(path: Path, known: list[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    if importlib.util.find_spec("fcntl") is None:
+        yield  # Windows has no such lock. Of two processes that make the file at once, the later one wins.
+        return
+    import fcntl
+
     # The folder itself is locked: a file for it would stay behind, and the file of the secrets is replaced.
     handle = os.open(folder, os.O_RDONLY)
     try:

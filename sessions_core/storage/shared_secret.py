@@ -7,15 +7,15 @@ import logging
 
 from ..errors import Misconfigured, StoreUnavailable
 from . import scripts
-from .connection import Link
-from .encryption import KeyRing, Unsealable
+from .connection import RedisConnection
+from .encryption import DecryptionFailed, KeyRing
 
 logger = logging.getLogger(__name__)
 
 _SEALS = 4  # of secrets that are in use at once while one is being rotated
 
 
-def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
+def refuse_other_secret(connection: RedisConnection, keys: KeyRing, prefix: str) -> None:
     """Refuse to start beside an application that has another secret under the same prefix, such as staging beside
     production: they would end each other's sessions and replace each other's signing keys.
 
@@ -25,7 +25,7 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
     key = f"{prefix}secret"
     try:
         for _ in range(10):
-            stored = link.call("GET", key) or b""
+            stored = connection.call("GET", key) or b""
             seals = [base64.b64decode(each) for each in stored.split(b"|") if each]
             if seals and not any(_opens(keys, each, key) for each in seals):
                 raise Misconfigured(
@@ -35,8 +35,11 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
                 )
             if any(keys.is_newest(each) for each in seals):
                 return
-            newest = [keys.seal(b"secret", key.encode()), *seals][:_SEALS]
-            if link.run(scripts.SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest))) == 1:
+            newest = [keys.encrypt(b"secret", key.encode()), *seals][:_SEALS]
+            if (
+                connection.run(scripts.COMPARE_AND_SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest)))
+                == 1
+            ):
                 return
     except (StoreUnavailable, ValueError) as error:
         logger.warning("Whether others use this Redis with another secret was not checked: %s", error)
@@ -44,6 +47,6 @@ def refuse_other_secret(link: Link, keys: KeyRing, prefix: str) -> None:
 
 def _opens(keys: KeyRing, sealed: bytes, key: str) -> bool:
     try:
-        return keys.open(sealed, key.encode()) == b"secret"
-    except Unsealable:
+        return keys.decrypt(sealed, key.encode()) == b"secret"
+    except DecryptionFailed:
         return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Request
 
-from ..sessions.repository import Live
+from ..sessions.record import LoadedSession
 
 _CHECKS = "_sessions_checks"
 
@@ -31,7 +31,7 @@ class Checks:
     token: bool = False
     followed: bool = False
     access: Any = None
-    live: Live | None = None
+    live: LoadedSession | None = None
     fresh: dict[tuple[str, str], int] = field(default_factory=dict)
     signature: tuple[str, int] | None = None
 

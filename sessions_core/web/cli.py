@@ -33,7 +33,7 @@ from ..parts.devices.pages import HandleConverter, sessions_of
 from ..parts.roles.account_status import MEMBER
 from ..parts.roles.admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
 from ..parts.roles.roles import Member
-from ..sessions.repository import Live
+from ..sessions.record import LoadedSession
 from ..sign_in import accounts
 from ..sign_in.accounts import Account
 from ..storage import secret_file
@@ -126,7 +126,7 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
-    live.standing = services().directory.standing(live.record.account)
+    live.account_values = services().repository.account_values(live.record.account)
     view = SessionView(live, services())
     shown = _session(view) | {
         "role": view.role,
@@ -184,7 +184,11 @@ def sweep(force: bool, as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
     ours = services()
     refuse_unsafe_command(force)
-    found = ours.janitor.sweep() | {"people": ours.people.reseal(), "standings": ours.directory.reseal()}
+    found = ours.sweeper.sweep() | {
+        "people": ours.people.reencrypt(),
+        "shares": ours.shares.reencrypt(),
+        "standings": ours.directory.reencrypt(),
+    }
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     for clean in ours.hooks("sweep"):
         for name, (count, sentence) in clean().items():
@@ -201,7 +205,7 @@ def sweep(force: bool, as_json: bool) -> None:
 def list_roles(as_json: bool) -> None:
     """List the accounts with a role or a verification, and what they have."""
     ours = services()
-    now = ours.records.time()
+    now = ours.repository.time()
     shown = [_member(member, now) for member in ours.directory.decided()]
     shown.sort(key=lambda row: (row["role"], row["account"]))
     print_answer(shown if as_json else _role_table(shown), as_json)
@@ -329,15 +333,15 @@ def account_of(text: str) -> Account:
         raise AccountMalformed(f"That is not a CAIP-10 account such as eip155:1:0x…: {error.args[0]}.") from error
 
 
-def _find(handle: str, account: str | None) -> Live:
-    records, of_one = services().records, None if account is None else account_of(account)
+def _find(handle: str, account: str | None) -> LoadedSession:
+    repository, of_one = services().repository, None if account is None else account_of(account)
     _refuse_malformed(handle)
     live = None
     if of_one is not None:
-        live = records.find(str(of_one), handle)
+        live = repository.find_living(str(of_one), handle)
     else:
         # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in services().janitor.every())
+        every = (each for _ in range(2) for each in services().sweeper.every())
         live = next((each for each in every if each.record.account and each.record.handle == handle), None)
     if live is None:
         raise NotFound("There is no living session with this handle.")
@@ -366,7 +370,7 @@ def _refuse_malformed(handle: str) -> None:
 
 def _views() -> list[SessionView]:
     ours = services()
-    found = {live.record.handle: live for live in ours.janitor.every() if live.record.account}  # one may come twice
+    found = {live.record.handle: live for live in ours.sweeper.every() if live.record.account}  # one may come twice
     return sorted(
         (SessionView(live, ours) for live in found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),

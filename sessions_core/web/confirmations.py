@@ -36,10 +36,10 @@ from ..errors import (
     catalogue,
 )
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import Record
+from ..sessions.record import SessionRecord
 from ..sign_in import messages
 from ..sign_in.challenges import CONFIRM
-from ..storage.encryption import Unsealable
+from ..storage.encryption import DecryptionFailed
 from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
@@ -148,7 +148,7 @@ def redeem(
         events.publish(events.ConfirmationFailed(**failure))
         raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error
 
-    def confirm(record: Record) -> None:
+    def confirm(record: SessionRecord) -> None:
         times = record.confirmed | {pending.action: view.live.now}
         newest = sorted(times.items(), key=lambda item: item[1])[-_REMEMBERED:]
         record.confirmed = dict(newest)
@@ -163,7 +163,7 @@ def redeem(
 def to_token(ours: Services, pending: Pending) -> str:
     """Return the value that stands for a waiting request in an address; raise `BodyTooLarge` if none could."""
     packed = zlib.compress(msgspec.msgpack.encode((int(ours.clock()), pending)))
-    token = base64.urlsafe_b64encode(ours.requests.seal(packed, _PLACE)).decode().rstrip("=")
+    token = base64.urlsafe_b64encode(ours.requests.encrypt(packed, _PLACE)).decode().rstrip("=")
     if len(token) > _LONGEST_TOKEN:
         raise BodyTooLarge("too long to wait for a signature")
     return token
@@ -175,9 +175,9 @@ def from_token(ours: Services, current: WalletSession, token: str, *, signing: i
     `signing` is how many seconds the wallet had for it, after the time that there is to read the page.
     """
     try:
-        packed = ours.requests.open(_unpadded(token), _PLACE)
+        packed = ours.requests.decrypt(_unpadded(token), _PLACE)
         at, pending = msgspec.msgpack.decode(zlib.decompress(packed), type=tuple[int, Pending])
-    except (Unsealable, ValueError, zlib.error, msgspec.MsgspecError) as error:
+    except (DecryptionFailed, ValueError, zlib.error, msgspec.MsgspecError) as error:
         raise ConfirmationMalformed("not ours") from error
     if not -_CLOCK_SKEW <= ours.clock() - at <= _WAITING + signing:
         raise ConfirmationMalformed("too old")
@@ -228,7 +228,7 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
         return None
     own = _view(ours, current).person.accounts
     for account in (values["account"],) if values.get("account") else own:
-        live = ours.records.find(str(account), handle)
+        live = ours.repository.find_living(str(account), handle)
         if live is not None:
             return SessionView(live, ours)
     return None

@@ -13,7 +13,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from ..errors import CrossSiteRequest, CsrfFailed
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CONFIRMING_GRACE, CSRF_KEY, GRACE
+from ..sessions.record import CONFIRMING_GRACE, CSRF_KEY, GRACE
 from ..sessions.user_agent import read_address
 from ..settings import PREFIX, Settings
 

@@ -15,7 +15,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from ..sessions import cookies
-from ..storage.encryption import Unsealable
+from ..storage.encryption import DecryptionFailed
 from .services import services
 
 _PLACE = b"ended session"
@@ -34,7 +34,7 @@ class Ending(msgspec.Struct, array_like=True):
 def note(response: Response, reason: str, account: str = "") -> Response:
     """Note with a response why the session of this browser ended."""
     ours = services()
-    sealed = ours.requests.seal(msgspec.msgpack.encode(Ending(int(ours.clock()), reason, account)), _PLACE)
+    sealed = ours.requests.encrypt(msgspec.msgpack.encode(Ending(int(ours.clock()), reason, account)), _PLACE)
     value = base64.urlsafe_b64encode(sealed).decode()
     response.set_cookie(ours.store.ended_cookie_name, value, max_age=_SECONDS, **ours.store.cookie_attributes())
     return response
@@ -48,7 +48,7 @@ def noted() -> Ending | None:
     value = cookies.ours(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
     try:
         sealed = base64.b64decode(value, altchars=b"-_", validate=True)
-        found = msgspec.msgpack.decode(ours.requests.open(sealed, _PLACE), type=Ending)
-    except (Unsealable, binascii.Error, ValueError, msgspec.MsgspecError):
+        found = msgspec.msgpack.decode(ours.requests.decrypt(sealed, _PLACE), type=Ending)
+    except (DecryptionFailed, binascii.Error, ValueError, msgspec.MsgspecError):
         return None
     return found if ours.clock() - found.at <= _SECONDS else None

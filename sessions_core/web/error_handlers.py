@@ -61,7 +61,8 @@ def wants_json() -> bool:
     """
     headers, accepted = request.headers, request.accept_mimetypes
     named = set(accepted.values())
-    if request.path.startswith("/api/"):
+    # Ours, and those of an application that has its own service there.
+    if request.path.startswith(("/api/", f"{services().settings.url_prefix}/api/")):
         return "text/html" not in named  # a form in a browser without script names it
     if request.is_json or wallet_session().claims is not None:
         return True
@@ -116,7 +117,7 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, found_by: str) -> Response:
     """Return the JSON form of an error; the request id `found_by` finds it in the log."""
-    problem = Problem(code=error.code, message=error.message, request_id=found_by)
+    problem = Problem(code=error.code, message=services().translate(error.message), request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
     if error.cause is not None and services().settings.development:
@@ -143,8 +144,9 @@ def _back(error: errors.SessionsError) -> str | None:
     path = referrer.removeprefix(public_origin)
     if referrer.startswith(public_origin + "/") and csrf.is_safe_path(path):
         return path
-    if isinstance(error, errors.StoreUnavailable) and request.method == "GET" and csrf.is_safe_path(request.path):
-        return request.path
+    path = request.script_root + request.path
+    if isinstance(error, errors.StoreUnavailable) and request.method == "GET" and csrf.is_safe_path(path):
+        return path
     return None
 
 
@@ -229,5 +231,5 @@ def _wrong_host(_: SecurityError) -> ResponseReturnValue:
             host,
             settings.public_origin,
         )
-        return redirect(settings.public_origin + csrf.safe_path(request.path, "/"), 307)
+        return redirect(settings.public_origin + csrf.safe_path(request.script_root + request.path, "/"), 307)
     return answer(errors.HostUntrusted(host, cause=csrf.cause_of_host(request, settings)))

@@ -16,10 +16,9 @@ anything else runs, and not again when the view is called.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -40,9 +39,11 @@ from ..errors import (
     SessionInvalid,
     StoreUnavailable,
 )
+from ..parts.devices import recent_sign_ins
 from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import Record, Slide
+from ..sessions.record import SessionRecord
+from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
 from ..storage.redis_errors import trouble_of
 from . import confirmations, csrf, request_client
@@ -69,7 +70,7 @@ class Access:
 
     reads: bool = True
     demands: bool = False
-    slide: Slide = "due"
+    slide: KeepAlive = "due"
     csrf: bool = True
     accept_presented_token: bool = False
     permission: str | None = None
@@ -100,7 +101,7 @@ def signed_in(view: Any = None, *, slides: bool = True, accept_presented_token: 
     `accept_presented_token=True` is for routes that other services ask about a token: they also take one that a
     browser made to present it there.
     """
-    slide: Slide = "due" if slides else "never"
+    slide: KeepAlive = "due" if slides else "never"
     access = Access(demands=True, slide=slide, accept_presented_token=accept_presented_token)
     return _declare(access)(view) if view is not None else _declare(access)
 
@@ -167,7 +168,7 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
-        slide: Slide = "never" if "never" in (rights.slide, access.slide) else "due"
+        slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
         accept = rights.accept_presented_token or access.accept_presented_token
         return _guarded(view, replace(rights, slide=slide, accept_presented_token=accept))
 
@@ -257,81 +258,19 @@ def declared(view: Callable[..., Any] | None) -> Access | None:
     return getattr(view, _MARK, None)
 
 
-def demand_declarations(app: Flask) -> None:
-    """Make `app` refuse every route without a declaration, those it has already and those to come."""
-    add_url_rule = app.add_url_rule
+class Declarations:
+    """How the guard finds the declaration of a route whose view has none; `declarations` has the rules."""
 
-    def checked(
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        *args: Any,
-        **options: Any,
-    ) -> None:
-        add_url_rule(rule, endpoint, view_func, *args, **options)
-        _demand_declaration(app, str(endpoint or getattr(view_func, "__name__", "")))
+    KEY = "sessions_core_routes"
+    """Where an application keeps its own among its extensions."""
 
-    app.add_url_rule = checked  # type: ignore[method-assign]
-    for endpoint in app.view_functions:
-        _demand_declaration(app, endpoint)
+    def is_static(self, endpoint: str | None) -> bool:
+        """Whether this is Flask's own route for files."""
+        raise NotImplementedError
 
-
-def _demand_declaration(app: Flask, endpoint: str) -> None:
-    view = app.view_functions.get(endpoint)
-    if view is None or _is_static(app, endpoint):
-        return
-    if declared(view) is None:
-        raise Misconfigured(
-            f"The route {endpoint!r} does not say who may use it. "
-            "Put @public, @signed_in or @sessionless between its route and its function."
-        )
-    for handler, methods in _handlers(app, endpoint, view):
-        access = declared(handler)
-        if access is not None and access.fresh is not None:
-            _refuse_unfit_signature(app, endpoint, methods, *access.fresh)
-        if inspect.iscoroutinefunction(handler):
-            _demand_event_loop(app, endpoint)
-
-
-def _handlers(app: Flask, endpoint: str, view: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], set[str]]]:
-    """Yield the functions that answer a route, each with the methods that it does it for."""
-    rules = (rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint)
-    accepted = {method for rule in rules for method in rule.methods or ()}
-    yield view, accepted
-    view_class = getattr(view, "view_class", None)
-    for method in accepted if view_class is not None else ():
-        handler = getattr(view_class, method.lower(), None)
-        if handler is not None:
-            yield handler, {method}
-
-
-def _refuse_unfit_signature(app: Flask, endpoint: str, methods: set[str], seconds: int, action: str) -> None:
-    if action not in app.extensions[EXTENSION].actions:
-        raise Misconfigured(
-            f"The route {endpoint!r} asks for a signature for {action!r}, which has no sentence. "
-            f"Give it one: WalletSessions(app, actions={{{action!r}: 'What will be done.'}})."
-        )
-    if seconds == 0 and "GET" in methods:
-        raise Misconfigured(
-            f"The route {endpoint!r} asks for a new signature each time, and takes GET. {confirmations.NO_END} "
-            f"Write fresh_required(60, {action!r}), or take what it does by POST alone."
-        )
-
-
-def _demand_event_loop(app: Flask, endpoint: str) -> None:
-    own = "async_to_sync" in vars(app) or type(app).async_to_sync is not Flask.async_to_sync
-    if not own and importlib.util.find_spec("asgiref") is None:
-        raise Misconfigured(
-            f"The route {endpoint!r} is answered by an async function, and asgiref is missing: "
-            "run pip install 'flask[async]'."
-        )
-
-
-def _is_static(app: Flask, endpoint: str | None) -> bool:
-    # Flask's own route for files, and not a view of the application that is called `static`.
-    owner, _, name = (endpoint or "").rpartition(".")
-    scaffold = app.blueprints.get(owner) if owner else app
-    return name == "static" and scaffold is not None and scaffold.has_static_folder
+    def put_on_view(self, endpoint: str) -> Access | None:
+        """Make the view of a route check what is declared for it from outside; return that."""
+        raise NotImplementedError
 
 
 def guard() -> None:
@@ -355,12 +294,16 @@ def guard() -> None:
         checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
-    if access is None:
-        if _is_static(app, endpoint):
+    if access is None and endpoint is not None:
+        # A view that was put in its place after the first request, or one of Flask's own.
+        routes: Declarations = app.extensions[Declarations.KEY]
+        access = routes.put_on_view(endpoint)
+        if access is None and routes.is_static(endpoint):
             checks_of(request).guard = True
             return
-        if endpoint is not None:
+        if access is None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
+    if access is None:
         if isinstance(request.routing_exception, SecurityError):
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
         # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
@@ -444,7 +387,7 @@ def _is_prefetch(request: Request) -> bool:
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
-def amend_if_writable(ours: Services, current: WalletSession, change: Callable[[Record], None]) -> bool:
+def amend_if_writable(ours: Services, current: WalletSession, change: Change) -> bool:
     """Change the record of a session if Redis takes writes; return whether it did.
 
     For what a request notes on the way: requests that only read must not need a Redis that takes writes.
@@ -475,21 +418,16 @@ def follow(ours: Services, current: WalletSession) -> None:
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
-        def change(record: Record) -> None:
+        def change(record: SessionRecord) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.slid and record.device:
+    elif live.kept_alive and (device := recent_sign_ins.DEVICE.of(record)).device:
         seen = request_client.current()
-        changed = "ip" if seen.ip != record.ip else "device" if seen.agent != record.agent else ""
-        if changed:
-
-            def move(record: Record) -> None:
-                record.ip, record.agent, record.device = seen.ip, seen.agent, seen.device
-
-            if amend_if_writable(ours, current, move):
-                handle, account = record.handle, record.account
-                events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
+        changed = "ip" if seen.ip != device.ip else "device" if seen.agent != device.agent else ""
+        if changed and amend_if_writable(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
+            handle, account = record.handle, record.account
+            events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 

@@ -30,9 +30,8 @@ from ..errors import (
     family,
 )
 from ..sessions import user_agent
-from ..sessions.repository import Ended
 from ..sign_in import verifiers
-from . import confirmations, csrf, rate_limit
+from . import attempts, confirmations, csrf
 from .error_handlers import wants_json
 from .guards import ensure_permitted, public, refusal, session_view, signed_in, wallet_session
 from .operation import operation
@@ -85,7 +84,7 @@ class AccountRequest(msgspec.Struct):
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
     """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     ours, current = services(), wallet_session()
     if body.request is not None:
         view = session_view()
@@ -136,11 +135,10 @@ def keep_alive() -> SessionState | Response:
     """Start the idle clock again. A form without script is sent back to the page it came from."""
     ours, current = services(), wallet_session()
     assert current.live is not None  # noqa: S101  # signed_in saw to it
-    renewed = ours.lifecycle.renew(current.live)
-    if isinstance(renewed, Ended):
-        current.lose(renewed.reason)
-        raise refusal(current)
+    renewed = ours.lifecycle.keep_alive(current.live)
     current.move(renewed)
+    if current.live is None:
+        raise refusal(current)
     if not wants_json():
         return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
     return current_state()

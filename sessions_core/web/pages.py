@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from .. import errors
 from ..parts.trial_wallets import cookie
 from ..parts.wallet_apps import wallet_apps
+from ..sessions import end_reasons
 from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
@@ -22,13 +23,6 @@ from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
-
-REASONS = (
-    *("signed_out", "idle", "absolute", "revoked", "everywhere", "limit"),
-    *("wallet_changed", "wallet_revoked", "wallet_unlinked", "replaced", "rotated", "share_gone", "wallet_deleted"),
-    "unknown",
-)
-"""Those that people are told in words of their own."""
 
 # Where the connect panel starts again after a refusal; its own words for each state are in the template.
 _STATES = {
@@ -190,8 +184,8 @@ def end_session(reason: str = "signed_out") -> None:
         ours.lifecycle.revoke(current.account_live, reason)
     elif (
         current.ended == "rotated"
-        and current.ended_sid is not None
-        and not ours.lifecycle.revoke_former(current.ended_sid, current.browser, reason)
+        and current.ended_id is not None
+        and not ours.lifecycle.revoke_former(current.ended_id, current.browser, reason)
     ):
         raise refusal(current)
     current.release()
@@ -273,4 +267,4 @@ def _kind(name: str) -> dict[str, str | int]:
 
 
 def _known(reason: str | None) -> str | None:
-    return reason if reason in REASONS else None
+    return reason if reason in end_reasons.with_pages() else None

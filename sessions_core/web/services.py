@@ -12,23 +12,23 @@ from flask import Flask, current_app
 from .. import parts as folder
 from ..access.actions import Actions
 from ..access.policy import Policy
-from ..errors import ENDINGS, SessionsError
+from ..errors import SessionsError
 from ..part import MenuEntry, Part
 from ..parts.contract_wallets.contracts import Contracts
+from ..parts.devices.recent_sign_ins import RecentSignIns
 from ..parts.linked_wallets.linked_accounts import People
-from ..parts.linked_wallets.user import Pointer
 from ..parts.roles.account_status import MEMBER, Standing
 from ..parts.roles.roles import Directory
 from ..parts.trial_wallets.key_shares import Shares
 from ..sessions.flask_session import SessionStore, TokenClaims
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.repository import Live, Records
-from ..sessions.sweeper import Janitor
+from ..sessions.record import AccountValues, LoadedSession
+from ..sessions.repository import SessionRepository
+from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
 from ..sign_in.challenges import Challenges
-from ..sign_in.rate_limits import RateLimits
-from ..storage.connection import Link
+from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 
 logger = logging.getLogger(__name__)
@@ -43,23 +43,27 @@ class Services:
     """One object per application."""
 
     settings: Settings
-    link: Link
+    connection: RedisConnection
     keys: KeyRing
-    records: Records
+    repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
     challenges: Challenges
     contracts: Contracts
     directory: Directory
     people: People
-    janitor: Janitor
+    recent_sign_ins: RecentSignIns
+    sweeper: Sweeper
     shares: Shares
-    rate_limits: RateLimits
     policy: Policy
     actions: Actions
     requests: KeyRing
     clock: Callable[[], float]
     role_for: Callable[[Account], str] | None
+    user_for: Callable[[Account], Any] | None = None
+    """Returns the application's own user for an account (`users`)."""
+    translate: Callable[[str], str] = str
+    """Translates a sentence into the language of the request."""
     parts: dict[str, Part] = field(default_factory=dict)
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
@@ -85,10 +89,6 @@ class Services:
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
         return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
-
-    def end_reasons(self) -> dict[str, str]:
-        """Return why sessions end: each reason of the kernel and the loaded parts → what it means."""
-        return ENDINGS | {reason: said for each in self.parts.values() for reason, said in each.end_reasons.items()}
 
     def can_raise(self, error: type[SessionsError]) -> bool:
         """Whether an error is the kernel's, the application's, or of a part that is loaded."""
@@ -120,15 +120,16 @@ class Services:
             logger.exception("role_for failed; %s has no role until it works again", account)
             return ""
 
-    def privilege(self, live: Live) -> str | None:
+    def privilege(self, live: LoadedSession) -> str | None:
         """Return `privilege_of` the account of a session, as it was read with it."""
-        return self.privilege_of(live.record.account, live.standing, live.pointer, live.now)
+        return self.privilege_of(live.record.account, live.account_values, live.now)
 
-    def privilege_of(self, account: str, standing: Standing, pointer: Pointer, now: int) -> str | None:
+    def privilege_of(self, account: str, values: AccountValues, now: int) -> str | None:
         """Return role, verification and linked wallets as one word, or `None` if the role is not known: when it
         changes, so does the id of the session. Empty for an ordinary member without. `now` is in milliseconds since
         the epoch.
         """
+        standing, pointer = self.directory.standing_of(values), self.people.pointer_of(values)
         role = self.role(account, standing)
         if not role:
             return None

@@ -8,10 +8,11 @@ from functools import cached_property
 
 from ..access import policy
 from ..errors import AccountMalformed
-from ..parts.devices.recent_sign_ins import SignIn
+from ..parts.devices.recent_sign_ins import DEVICE, SignIn
 from ..parts.linked_wallets.user import Person
 from ..parts.roles.account_status import MEMBER, Standing
-from ..sessions.repository import Live
+from ..parts.trial_wallets.key_shares import TRIAL_WALLET
+from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from .schemas import SessionRow, SessionState, SignInElsewhere
 from .services import Services
@@ -23,7 +24,7 @@ _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), 
 class SessionView:
     """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
 
-    def __init__(self, live: Live, services: Services) -> None:
+    def __init__(self, live: LoadedSession, services: Services) -> None:
         self.live = live
         self._services = services
 
@@ -46,7 +47,7 @@ class SessionView:
     @cached_property
     def person(self) -> Person:
         """Who is behind the account, with all accounts that are linked; read when it is asked for."""
-        return self._services.people.of(self.account, self.live.pointer)
+        return self._services.people.of(self.account, self._services.people.pointer_of(self.live.account_values))
 
     @property
     def address(self) -> str:
@@ -91,7 +92,7 @@ class SessionView:
     @property
     def standing(self) -> Standing:
         """What administrators decided about the account, read with this request."""
-        return self.live.standing
+        return self._services.directory.standing_of(self.live.account_values)
 
     @property
     def verified(self) -> bool:
@@ -126,7 +127,7 @@ class SessionView:
         """Whether the wallet was made here, and half of its key is in the browser of this session. Not where such
         wallets are turned off: nothing signs with the half any more, and who exported the key signs with another.
         """
-        return self.live.record.pregenerated and self._services.settings.pregenerated_chain is not None
+        return TRIAL_WALLET.of(self.live.record).held and self._services.settings.pregenerated_chain is not None
 
     @cached_property
     def grounds(self) -> policy.Grounds:
@@ -165,22 +166,22 @@ class SessionView:
     @property
     def device(self) -> str:
         """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
-        return self.live.record.device
+        return DEVICE.of(self.live.record).device
 
     @property
     def label(self) -> str:
         """The person's own name for this session, or empty."""
-        return self.live.record.label
+        return DEVICE.of(self.live.record).label
 
     @property
     def agent(self) -> str:
         """The user agent the session was last used with."""
-        return self.live.record.agent
+        return DEVICE.of(self.live.record).agent
 
     @property
     def ip(self) -> str:
         """The address the session was last used from, shortened if the settings say so."""
-        return self.live.record.ip
+        return DEVICE.of(self.live.record).ip
 
     @property
     def signed_at(self) -> datetime:
@@ -216,17 +217,19 @@ class SessionView:
     @property
     def absolute_expires_at(self) -> datetime:
         """When the session ends in any case."""
-        return moment(self.live.ends)
+        return moment(self.live.absolute_expires_at)
 
     @property
     def idle_seconds(self) -> int:
         """The length of the idle clock."""
-        return self.live.idle // 1000
+        return self.live.idle_timeout_ms // 1000
 
     @property
     def absolute_seconds(self) -> int:
         """The length of the absolute clock."""
-        return (self.live.ends - (self.live.record.restarted_at or self.live.record.created_at)) // 1000
+        return (
+            self.live.absolute_expires_at - (self.live.record.restarted_at or self.live.record.created_at)
+        ) // 1000
 
     @property
     def warn_seconds(self) -> int:
@@ -245,8 +248,8 @@ class SessionView:
         """
         if not self.may(policy.OWN_SESSIONS).allowed:
             return ()
-        recognised = self.live.record.recognised
-        known = self._services.records.sign_ins_elsewhere(self.live)
+        recognised = DEVICE.of(self.live.record).recognised
+        known = self._services.recent_sign_ins.elsewhere(self.live)
         return tuple(SignInView(each) for each in known if each.handle not in recognised)
 
     def as_row(self, current: str) -> SessionRow:

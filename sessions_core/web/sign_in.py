@@ -9,12 +9,14 @@ from typing import Any
 
 from ..access import policy
 from ..errors import ChallengeUsed
+from ..parts.devices.recent_sign_ins import note_client
 from ..parts.trial_wallets import cookie
+from ..parts.trial_wallets.key_shares import TRIAL_WALLET, TrialWallet
 from ..sessions.flask_session import WalletSession
-from ..sessions.repository import CSRF_KEY, Live, Record
+from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
-from . import rate_limit, request_client
+from . import attempts, request_client
 from .guards import wallet_session
 from .services import services
 
@@ -37,8 +39,8 @@ def enter(
     wanted: Wanted,
     *,
     cookies: bool = True,
-    prepare: Callable[[Record], None] | None = None,
-) -> Live:
+    prepare: Callable[[SessionRecord], None] | None = None,
+) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
     With `cookies` the session is for this browser, and replaces the one that this browser had; without, it is for a
@@ -47,25 +49,30 @@ def enter(
     Raises `RateLimited`, `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`. Nothing has
     begun then, but the nonce may be spent.
     """
-    rate_limit.spend("sign_ins")
+    attempts.count("sign_ins")
     ours, current = services(), wallet_session()
     binding, purpose = (current.browser, SIGN_IN) if cookies else (None, API)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
-    standing, now = ours.directory.standing(account), ours.records.time()
-    pointer = ours.people.pointer(account)
-    session_type = ours.policy.choose(wanted.session_type, standing.verified(now))
+    values = ours.repository.account_values(str(account))
+    session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
-    def add_from_parts(record: Record) -> None:
+    # Not by the name that the page gave the wallet: any page can give any name.
+    held = cookies and cookie.names(account) and ours.shares.holds(account)
+
+    def add_from_parts(record: SessionRecord) -> None:
+        note_client(record, request_client.current())
+        if held:
+            TRIAL_WALLET.put(record, TrialWallet(held=True))
         for add in ours.hooks("on_sign_in"):
             add(signed, record, cookies)
         if prepare is not None:
             prepare(record)
 
-    live = ours.lifecycle.start(
+    return ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
@@ -73,16 +80,11 @@ def enter(
         data=_carried_over(current) if cookies else None,
         replacing=current.live if cookies else None,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege_of(str(account), standing, pointer, now) or "",
-        client=request_client.current(),
+        privilege=ours.privilege_of(str(account), values, values.now) or "",
         browser=current.browser if cookies else None,
+        account_values=values,
         prepare=add_from_parts,
-        # Not by the name that the page gave the wallet: any page can give any name.
-        pregenerated=cookies and cookie.names(account) and ours.shares.holds(account),
     )
-    # As with a session that is read: the answer, and a token, say who it is and what it may do.
-    live.standing, live.pointer = standing, pointer
-    return live
 
 
 def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
@@ -99,7 +101,8 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     """
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
-        ours.policy.choose(name, ours.directory.standing(found).verified(ours.records.time()))
+        values = ours.repository.account_values(str(found))
+        ours.policy.choose(name, ours.directory.standing_of(values).verified(values.now))
 
 
 def display_name(text: str) -> str:

@@ -18,6 +18,7 @@ from sessions_core.web import request_client
 from sessions_core.web.services import Services
 
 from ..constants import ALICE_ACCOUNT
+from ..new_sessions import used_from
 from ..servers import serving
 from . import accessibility
 from .families_in_page import FamilyWallet, Put
@@ -141,7 +142,7 @@ def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> 
                 account_of(wallet),
                 services.policy.standard,
                 wallet=str(wallet.info["name"]),
-                client=request_client.current(),
+                prepare=used_from(request_client.current()),
             ).id
 
     browser = Browser(driver, site.origin, start)
@@ -211,7 +212,10 @@ class Elsewhere:
         """Start a session with the same wallet in a browser that calls itself `agent`; return its handle."""
         with self.request(agent, ip):
             live = self._services.lifecycle.start(
-                account_of(wallet), self._services.policy.types[kind], wallet=name, client=request_client.current()
+                account_of(wallet),
+                self._services.policy.types[kind],
+                wallet=name,
+                prepare=used_from(request_client.current()),
             )
         return live.record.handle
 
@@ -221,7 +225,7 @@ class Elsewhere:
             self._services.lifecycle.revoke_handle(account_of(wallet), handle, "signed_out")
 
     def alive(self, wallet: WalletInPage, handle: str) -> bool:
-        return self._services.records.find(str(account_of(wallet)), handle) is not None
+        return self._services.repository.find_living(str(account_of(wallet)), handle) is not None
 
     def happen(self, *happened: events.Event, agent: str = FIREFOX, ip: str = "203.0.113.7") -> None:
         for event in happened:
@@ -241,7 +245,7 @@ def end(browser: Browser, app: Flask) -> Callable[[str], None]:
     def leave(reason: str) -> None:
         with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
             live = services.lifecycle.start(
-                account, services.policy.standard, wallet="MetaMask", client=request_client.current()
+                account, services.policy.standard, wallet="MetaMask", prepare=used_from(request_client.current())
             )
         services.lifecycle.revoke_handle(account, live.record.handle, reason)
         attributes = {"url": browser.origin, "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}

@@ -16,8 +16,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
+from sessions_core.sessions import end_reasons
 from sessions_core.sign_in.accounts import parse
-from sessions_core.web.pages import REASONS
 from sessions_core.web.services import Services
 from tests.servers import free_port
 from tests.time_machine import Clock, TimeMachine
@@ -116,7 +116,7 @@ def test_pages(
     picture("sign-out")
     browser.driver.find_element("css selector", "main form button").click()
     browser.arrive_at("/signed-out")
-    for reason in [*REASONS, "unknown"]:
+    for reason in [*end_reasons.with_pages(), "unknown"]:
         end(reason)
         browser.open("/signed-out")
         picture(f"signed-out-{reason}")

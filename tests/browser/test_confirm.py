@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import fresh_required
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
@@ -71,7 +71,7 @@ def panel(browser: Browser, wallet: WalletInPage, other: str, pass_time: TimeMac
 @pytest.fixture
 def alive(services: Services, wallet: WalletInPage) -> Alive:
     account = str(account_of(wallet))  # now: the wallet may go on to another
-    return lambda handle: services.records.find(account, handle) is not None
+    return lambda handle: services.repository.find_living(account, handle) is not None
 
 
 def session_cookie(browser: Browser) -> str:
@@ -702,9 +702,9 @@ def test_every_signed_out_code_ends_the_tab(session: Browser, interrupt: Interru
 
 def test_a_tab_that_asks_before_the_new_cookie_has_come_goes_on(session: Browser, services: Services) -> None:
     """The server hands the session over to the browser that started it."""
-    live = services.records.load(session_cookie(session), "never")
-    assert isinstance(live, Live)
-    moved = services.records.rotate(live)
+    live = services.repository.load(session_cookie(session), "never")
+    assert isinstance(live, LoadedSession)
+    moved = services.repository.rotate(live)
     assert moved is not None
     before = token(session)
     session.look_again()

@@ -539,7 +539,7 @@ def test_the_wallet_of_the_session_confirms(
     text = family_wallet.approve_sign()
     assert f"End the session {other}." in text
     assert "has ended" in browser.see("message").text
-    assert services.records.find(str(account_of(family_wallet)), other) is None
+    assert services.repository.find_living(str(account_of(family_wallet)), other) is None
 
 
 def test_declining_to_confirm_changes_nothing(
@@ -553,7 +553,7 @@ def test_declining_to_confirm_changes_nothing(
     panel.wait_for("signing")
     family_wallet.reject()
     panel.wait_for("rejected")
-    assert services.records.find(str(account_of(family_wallet)), other) is not None
+    assert services.repository.find_living(str(account_of(family_wallet)), other) is not None
 
 
 def test_another_account_in_the_wallet_confirms_nothing(

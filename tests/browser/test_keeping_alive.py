@@ -221,7 +221,7 @@ def test_a_true_message_still_closes_the_warning(
     watched.switch_to(watched.home)
     watched.see_no("timeout-dialog")
     assert "still signed in" in watched.see("session-line").text
-    assert services.records.living(str(account_of(wallet)))
+    assert services.repository.living(str(account_of(wallet)))
     let_pass(watched, 30)
     press_a_key(watched)
     assert KEEP_ALIVE not in asked(watched), "the other tab has reported it"

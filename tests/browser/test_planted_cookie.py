@@ -10,7 +10,7 @@ from flask import Flask
 from selenium.webdriver import Chrome
 
 from sessions_core import current_account, signed_in
-from sessions_core.sessions.repository import Live
+from sessions_core.sessions.record import LoadedSession
 
 from ..actors import SESSION_COOKIE
 from ..constants import BOB
@@ -37,7 +37,7 @@ class Victim:
         self.driver.get(f"{self.site}/livez")
         return self.sent[0]
 
-    def sign_in(self, live: Live) -> None:
+    def sign_in(self, live: LoadedSession) -> None:
         cookie = {"name": SESSION_COOKIE, "value": live.id, "url": self.site, "path": "/", "secure": True}
         assert self.driver.execute_cdp_cmd("Network.setCookie", cookie)["success"]
 
@@ -65,13 +65,13 @@ def overrides(overrides: dict[str, Any], behind_tls: Site) -> dict[str, Any]:
 
 
 @pytest.fixture
-def attacker(start: Callable[..., Live]) -> Live:
+def attacker(start: Callable[..., LoadedSession]) -> LoadedSession:
     """The attacker's own session, into which victims should be drawn."""
     return start(account=BOB)
 
 
 @pytest.fixture
-def victim(driver: Chrome, app: Flask, behind_tls: Site, attacker: Live) -> Iterator[Victim]:
+def victim(driver: Chrome, app: Flask, behind_tls: Site, attacker: LoadedSession) -> Iterator[Victim]:
     @app.get("/whoami")
     @signed_in
     def whoami() -> str:
@@ -106,7 +106,7 @@ def planted(victim: Victim, before: str) -> str:
 
 
 @pytest.mark.parametrize("before", STORED, ids=ascii)
-def test_look_alike_cookie_does_not_sign_in(victim: Victim, attacker: Live, before: str) -> None:
+def test_look_alike_cookie_does_not_sign_in(victim: Victim, attacker: LoadedSession, before: str) -> None:
     """Chromium sends the planted cookie to the site. The visitor does not act as the attacker."""
     assert f"{before}{SESSION_COOKIE}={attacker.id}" in planted(victim, before)
     assert victim.account is None
@@ -114,7 +114,7 @@ def test_look_alike_cookie_does_not_sign_in(victim: Victim, attacker: Live, befo
 
 @pytest.mark.parametrize("before", STORED, ids=ascii)
 def test_look_alike_cookie_does_not_sign_out(
-    victim: Victim, attacker: Live, start: Callable[..., Live], before: str
+    victim: Victim, attacker: LoadedSession, start: Callable[..., LoadedSession], before: str
 ) -> None:
     """Planted before and after the sign-in: the real cookie beside it counts."""
     mine = start()
@@ -128,7 +128,7 @@ def test_look_alike_cookie_does_not_sign_out(
 
 
 @pytest.mark.parametrize("before", REFUSED, ids=ascii)
-def test_sibling_host_can_not_plant_our_host_cookie(victim: Victim, attacker: Live, before: str) -> None:
+def test_sibling_host_can_not_plant_our_host_cookie(victim: Victim, attacker: LoadedSession, before: str) -> None:
     """What the server need not tell apart: no plant arrives under exactly our name."""
     assert attacker.id not in planted(victim, before)
     assert victim.account is None

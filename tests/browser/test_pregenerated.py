@@ -12,8 +12,8 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
+from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in.accounts import parse
-from sessions_core.storage import embedded
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
@@ -254,7 +254,7 @@ def test_session_ends_when_the_key_share_is_cleared(
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
     assert "This browser no longer holds your wallet" in browser.text
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
 
@@ -269,7 +269,7 @@ def test_removing_the_key_share_signs_out_every_tab(browser: Browser, trial: Tri
     for tab in (other, browser.home):
         browser.switch_to(tab)
         browser.arrive_at("/signed-out")
-    assert services.records.living(account) == []
+    assert services.repository.living(account) == []
 
 
 def test_opening_a_page_without_the_key_share_ends_the_session(browser: Browser, trial: Trial) -> None:

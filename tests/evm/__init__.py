@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
-from sessions_core.storage import embedded
+from sessions_core.parts.development_redis import embedded
 
 CHAIN = "eip155:31337"
 _BINARY = Path(__file__).parent / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"

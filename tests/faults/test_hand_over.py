@@ -236,7 +236,7 @@ def test_revocation_in_the_middle(table: Table, enter: Callable[[], Person], ser
         for session_id in (former, person.session_id):
             person.session_id = session_id
             found["revoked alive"] += person.send("GET", "/page").status != 401
-        found["revoked alive"] += len(services.records.living(str(person.account)))
+        found["revoked alive"] += len(services.repository.living(str(person.account)))
     table.line("revocation in the middle", found)
 
 

@@ -1,0 +1,1 @@
+"""Tests of the seam for parts, and of each part in its own folder."""

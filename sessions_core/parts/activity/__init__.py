@@ -43,7 +43,7 @@ class Activity(Part):
 
         settings = self.services.settings
         ring = KeyRing(settings.secrets, "sessions_core activity 1")
-        self.log = ActivityLog(self.services.link, ring, settings.redis_prefix, self.options)
+        self.log = ActivityLog(self.services.connection, ring, settings.redis_prefix, self.options)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages of a user's own activity, and those of the whole site where there are administrators."""

@@ -26,12 +26,13 @@ import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
-from ...sessions.repository import account_tag
+from ...sessions.record import account_tag
 from ...sessions.user_agent import Client
 from ...settings import DAY
-from ...storage.connection import Link, Script
-from ...storage.encryption import KeyRing, Unsealable
+from ...storage.connection import RedisConnection
+from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items, number
+from ...storage.scripts import Script
 from .options import ActivitySettings
 
 logger = logging.getLogger(__name__)
@@ -115,8 +116,10 @@ class _Position(NamedTuple):
 class ActivityLog:
     """Writes down what happened and reads it back; reading raises `StoreUnavailable` when Redis does not answer."""
 
-    def __init__(self, link: Link, keys: KeyRing, redis_prefix: str, options: ActivitySettings) -> None:
-        self._link = link
+    def __init__(
+        self, connection: RedisConnection, keys: KeyRing, redis_prefix: str, options: ActivitySettings
+    ) -> None:
+        self._connection = connection
         self._keys = keys
         self._prefix = redis_prefix
         self._seconds = options.activity_days * DAY
@@ -127,20 +130,22 @@ class ActivityLog:
 
     def note(self, event: events.Event, client: Client) -> None:
         """Write an event down, with where it came from. What can't be written is logged: it has happened all the
-        same, and nobody is turned away because it could not be noted. Two round trips; three for what happened
-        between two accounts, which both of them read.
+        same, and nobody is turned away because it could not be noted. One round trip; on a Cluster one for each
+        account and one for the site.
         """
         kind = event.kept
         most = self._most if kind == "activity" else max(1, self._most // 10)
         accounts = {getattr(event, "account", None), getattr(event, "other", None)} - {None, ""}
         fields = {name: _plain(value) for name, value in asdict(event).items()}
         entry = self._encode((event.name, fields, _plain(client.ip), _plain(client.device)))
+        writes = []
+        for account in accounts:
+            base = self._base(account)
+            needed = "activity" if kind == "refusals" else kind
+            writes.append(self._entry(entry, most, base + kind, base + needed, f"{base}spare", f"{base}activity"))
+        writes.append(self._entry(entry, most * 10, self._base(None) + kind))
         try:
-            for account in accounts:
-                base = self._base(account)
-                needed = "activity" if kind == "refusals" else kind
-                self._write(entry, most, base + kind, base + needed, f"{base}spare", f"{base}activity")
-            self._write(entry, most * 10, self._base(None) + kind)
+            self._connection.run_each(_WRITE, writes)
         except StoreUnavailable as error:
             logger.warning("%s could not be written down: %s", event.name, error)
 
@@ -164,9 +169,10 @@ class ActivityLog:
         # With the tag of the account's sessions, and so on their slot of a Cluster.
         return f"{self._prefix}{{{account_tag(account)}}}:" if account else self._prefix
 
-    def _write(self, entry: bytes, most: int, stream: str, *beside: str) -> None:
-        sealed = self._keys.seal(entry, stream.encode())
-        self._link.run(_WRITE, (stream, *beside), self._seconds, most, sealed, self._seconds_new)
+    def _entry(self, entry: bytes, most: int, stream: str, *beside: str) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+        # The keys and arguments of the script that writes an entry into a stream.
+        encrypted = self._keys.encrypt(entry, stream.encode())
+        return (stream, *beside), (self._seconds, most, encrypted, self._seconds_new)
 
     def _page(self, found: Iterator[Entry], limit: int) -> Page:
         entries: list[Entry] = []
@@ -183,7 +189,7 @@ class ActivityLog:
 
     def _newest_first(self, base: str, names: Collection[str], before: str) -> Iterator[Entry]:
         cursor = _position(before)
-        oldest = (number(self._link.run(_CLOCK, (f"{base}activity",))) - self._seconds) * 1000
+        oldest = (number(self._connection.run(_CLOCK, (f"{base}activity",))) - self._seconds) * 1000
         kinds = {_kept(name) for name in names} if names else _KINDS
         streams = [self._stream(base, kind, cursor, oldest) for kind in kinds]
         merged = heapq.merge(*streams, key=lambda found: found[0], reverse=True)
@@ -198,7 +204,7 @@ class ActivityLog:
             start = f"{'' if rank < cursor.kind else '('}{cursor.at}-{cursor.number}"
         told = False
         while True:
-            rows = items(self._link.call("XREVRANGE", key, start, oldest, "COUNT", _CHUNK))
+            rows = items(self._connection.call("XREVRANGE", key, start, oldest, "COUNT", _CHUNK))
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
                 position = _Position(at, number, rank)
@@ -214,8 +220,8 @@ class ActivityLog:
 
     def _open(self, key: str, position: _Position, sealed: bytes) -> Entry | None:
         try:
-            name, fields, ip, device = self._decode(self._keys.open(sealed, key.encode()))
-        except (Unsealable, msgspec.MsgspecError, ValueError):
+            name, fields, ip, device = self._decode(self._keys.decrypt(sealed, key.encode()))
+        except (DecryptionFailed, msgspec.MsgspecError, ValueError):
             # Not an event, as for a session's record: it would be noted here, and found again by the next reading.
             return None
         return Entry(str(position), position.at, name, fields, ip, device)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...part import Part
+from .end_reasons import REUSED, TOKEN
 from .errors import TokenExpired, TokenInvalid
 from .events import TokenRefreshed, TokenReused
 from .options import ApiSettings
@@ -26,10 +27,7 @@ class Api(Part):
     settings = ApiSettings
     errors = (TokenInvalid, TokenExpired)
     events = (TokenRefreshed, TokenReused)
-    end_reasons = {
-        "token_reused": "one of its refresh tokens came from two: a copy exists",
-        "token": "the token is not one of ours, or not for this use; or it has run out",
-    }
+    end_reasons = (REUSED, TOKEN)
     slots = {"activity_words": "sessions/_activity_api.html"}
     redis_keys = {"{signing}:keys": "string: the keys that sign session tokens as JWKs, oldest first, encrypted"}
     options: ApiSettings
@@ -47,11 +45,10 @@ class Api(Part):
         services, options = self.services, self.options
         ring = KeyRing(services.settings.secrets, "sessions_core signing keys 1")
         self.signing_keys = SigningKeys(
-            services.link, ring, services.records, services.settings.redis_prefix, options.token_seconds
+            services.connection, ring, services.repository, services.settings.redis_prefix, options.token_seconds
         )
         self.tokens = Tokens(services.settings, options, self.signing_keys, services.clock)
-        self.refresh = Refresh(services.records)
-        services.rate_limits.add("refreshes", "refreshes_per_address", options.refreshes_per_address)
+        self.refresh = Refresh(services.repository, services.lifecycle)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the routes for programs, and the documents that describe them."""
@@ -80,6 +77,6 @@ class Api(Part):
 
     def on_read(self, session: WalletSession) -> None:
         """Note that a client uses the token that came with its newest refresh token."""
-        from .refresh_tokens import note_use
+        from .refresh_tokens import note_use_of
 
-        note_use(self.services, session)
+        note_use_of(self.services, session)

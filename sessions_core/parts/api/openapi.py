@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, request
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from ... import errors
 from ...errors import SessionsError
+from ...sessions import end_reasons
 from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
@@ -48,7 +49,6 @@ class Document(msgspec.Struct):
     components: Json
 
 
-@documents.get("/.well-known/jwks.json")
 @sessionless
 @operation(errors.StoreUnavailable, bare=True)
 def jwks() -> PublicKeys | Response:
@@ -61,6 +61,10 @@ def jwks() -> PublicKeys | Response:
     return response
 
 
+# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
+documents.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{documents.name}.jwks", jwks))
+
+
 @documents.get("/api/openapi.json")
 @sessionless
 @operation(bare=True)
@@ -70,6 +74,10 @@ def openapi() -> Document | Response:
     kept: Document | None = app.extensions.get(_CACHE)
     if kept is None:  # the first request: from now on Flask takes no further routes
         kept = app.extensions[_CACHE] = document(app)
+    if request.script_root:  # another one behind each prefix of a proxy
+        kept = msgspec.structs.replace(
+            kept, servers=[{"url": services().settings.public_origin + request.script_root}]
+        )
     response = as_json(kept)
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
@@ -127,7 +135,7 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
     found["responses"][str(told.status)] = _answered(told, schema_of)
     ours: Services = app.extensions[EXTENSION]
     for status, refusals in _by_status(filter(ours.can_raise, _refusals(access, told, method))).items():
-        found["responses"][str(status)] = _refused(status, refusals, schema_of, ours.end_reasons())
+        found["responses"][str(status)] = _refused(status, refusals, schema_of)
     return found
 
 
@@ -249,14 +257,12 @@ def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[S
     return found
 
 
-def _refused(
-    status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json], end_reasons: dict[str, str]
-) -> Json:
+def _refused(status: int, refusals: list[type[SessionsError]], schema_of: dict[type, Json]) -> Json:
     said = [f"- `{each.code}`: {each.message}" for each in refusals]
     answer: Json = {}
     if status == errors.NotSignedIn.status:
         said += ["", "`reason` says why:", ""]
-        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.items()]
+        said += [f"- `{reason}`: {sentence}" for reason, sentence in end_reasons.meanings().items()]
         answer["headers"] = {
             "WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}},
         }

@@ -17,8 +17,6 @@ class ApiSettings:
     """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
     token_audience: str = ""
     """The `aud` of session tokens, which the services that take them compare; empty is the public origin."""
-    refreshes_per_address: str = "1200/minute"
-    """How many refreshes of tokens may come from one address."""
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may call this site with a session token. They never get to use its cookies."""
 

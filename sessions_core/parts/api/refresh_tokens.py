@@ -20,23 +20,55 @@ import hashlib
 import hmac
 import re
 import secrets
+from copy import copy
 from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from ... import events
-from ...errors import SessionExpired, SessionInvalid, StoreUnavailable
+from ...errors import SessionExpired, SessionInvalid
 from ...sessions.flask_session import WalletSession
-from ...sessions.repository import GRACE, ROTATED, Ended, Family, Live, Record, Records
+from ...sessions.lifecycle import Lifecycle
+from ...sessions.record import GRACE, ROTATED, EndedSession, LoadedSession, Section, SessionRecord
+from ...sessions.repository import SessionRepository
+from ...storage.encrypted_value import attempts
 from ...web.guards import amend_if_writable
 from ...web.services import Services
+from .end_reasons import REUSED
 from .errors import TokenInvalid
 from .events import TokenRefreshed, TokenReused
-from .session_tokens import SessionTokenClaims
 
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
-_ATTEMPTS = 100  # each round at least one of the writers gets through
+
+
+class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The refresh tokens of a session: hashes of the family's secret, of the newest token's and of the one before,
+    the key from which the next follows, when the newest was made (milliseconds since the epoch), and whether the
+    session token that came with it was used. Without an `id` the session has none.
+    """
+
+    id: bytes = b""
+    key: bytes = b""
+    current: bytes = b""
+    previous: bytes = b""
+    generation: int = 0
+    moved_at: int = 0
+    used: bool = False
+
+    def moved_on(self, used: bytes, current: bytes, now: int) -> Family:
+        """Return the family after one of its tokens was exchanged for a new one; `used` and `current` are hashes."""
+        return msgspec.structs.replace(
+            self,
+            current=current,
+            previous=used,
+            generation=self.generation + 1,
+            moved_at=now,
+            used=False,
+        )
+
+
+FAMILY = Section("api", Family)
 
 
 class _Parts(NamedTuple):
@@ -49,24 +81,25 @@ class _Parts(NamedTuple):
 class Refreshed(NamedTuple):
     """The session that goes on, and the token to use next."""
 
-    live: Live
+    live: LoadedSession
     token: str
 
 
 class Refresh:
     """Starts families and moves them on; raises `StoreUnavailable` when Redis does not answer."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, repository: SessionRepository, lifecycle: Lifecycle) -> None:
+        self._repository = repository
+        self._lifecycle = lifecycle
 
     def start(self) -> tuple[Family, str, str]:
         """Return a new family for a record that is about to be stored, and the two secrets of its first token."""
         family, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
         return Family(id=_hash(family), key=secrets.token_bytes(32), current=_hash(secret)), family, secret
 
-    def token(self, live: Live, family: str, secret: str) -> str:
+    def token(self, live: LoadedSession, family: str, secret: str) -> str:
         """Return the token that stands for these secrets of a session's family."""
-        return f"rt_{live.place.tag}{live.record.handle}.{family}.{secret}"
+        return f"rt_{live.keys.tag}{live.record.handle}.{family}.{secret}"
 
     def redeem(self, text: str) -> Refreshed:
         """Move the family of a token on, and start the idle clock of its session again.
@@ -75,7 +108,7 @@ class Refresh:
         session has ended; the latter with the reason `token_reused` if it ends for this very token.
         """
         parts = _parse(text)
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the family"):
             live, family = self._find(parts)
             presented = _hash(parts.secret)
             newest = hmac.compare_digest(presented, family.current)
@@ -86,17 +119,17 @@ class Refresh:
                 self._end(live)
             if newest or not in_time:
                 successor = _successor(family, family.generation + 1, parts.secret)
-                live.record.family = family.moved_on(presented, _hash(successor), live.now)
-                if self._records.save(live, when_full=True) != "saved":
+                FAMILY.put(live.record, family.moved_on(presented, _hash(successor), live.now))
+                if self._repository.save(live, when_full=True) != "saved":
                     continue  # another request was first, or the session has ended: look again
                 events.publish(TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
-            slid = self._records.slide(live)
-            if slid != ROTATED:  # or it has just moved to another id: look there
-                return Refreshed(_alive(slid), self.token(live, parts.family, successor))
-        raise StoreUnavailable("the family kept changing", retry_after=1)
+            kept = self._repository.keep_alive(live)
+            if kept != ROTATED:  # or it has just moved to another id: look there
+                return Refreshed(_alive(kept), self.token(live, parts.family, successor))
+        raise AssertionError  # `attempts` has raised
 
     def revoke(self, text: str, reason: str) -> None:
         """End the session of a token, be it the newest or not. What is no token of a living session has ended
@@ -106,45 +139,51 @@ class Refresh:
             live, _ = self._find(_parse(text))
         except (TokenInvalid, SessionExpired, SessionInvalid):
             return
-        self._records.revoke(live, reason)
+        self._lifecycle.revoke(live, reason)
 
-    def _find(self, parts: _Parts) -> tuple[Live, Family]:
-        found = _alive(self._records.load_handle(parts.tag, parts.handle, "never"))
-        family = found.record.family
-        if family is None or not hmac.compare_digest(_hash(parts.family), family.id):
+    def _find(self, parts: _Parts) -> tuple[LoadedSession, Family]:
+        found = _alive(self._repository.load_handle(parts.tag, parts.handle, "never"))
+        family = FAMILY.of(found.record)
+        if not family.id or not hmac.compare_digest(_hash(parts.family), family.id):
             raise TokenInvalid("of no family")
         return found, family
 
-    def _end(self, live: Live) -> NoReturn:
+    def _end(self, live: LoadedSession) -> NoReturn:
         # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
-        if self._records.revoke(live, "token_reused"):
+        if self._lifecycle.revoke(live, REUSED.name):
             events.publish(TokenReused(handle=live.record.handle, account=live.record.account))
-        raise SessionInvalid(reason="token_reused")
+        raise SessionInvalid(reason=REUSED.name)
 
 
-def note_use(services: Services, session: WalletSession) -> None:
+def note_use_of(services: Services, session: WalletSession) -> None:
     """Note that a client has used the session token that came with the newest refresh token.
 
     So the answer that both were in was not lost. One write for each refresh.
     """
+    from .session_tokens import SessionTokenClaims
+
     live, claims = session.account_live, session.claims
-    family = live.record.family if live is not None else None
-    if family is None or not isinstance(claims, SessionTokenClaims):
+    if live is None or not isinstance(claims, SessionTokenClaims):
         return
     generation = claims.payload.gen
-    if family.used or family.generation != generation:
-        return
-
-    def use(record: Record) -> None:
-        if record.family is not None and record.family.generation == generation:
-            record.family = msgspec.structs.replace(record.family, used=True)
-
-    # Without Redis's writes there is no refresh either: the next request notes it.
-    amend_if_writable(services, session, use)
+    if note_use(copy(live.record), generation):
+        # Without Redis's writes there is no refresh either: the next request notes it.
+        amend_if_writable(services, session, lambda record: note_use(record, generation))
 
 
-def _alive(found: Live | Ended) -> Live:
-    if isinstance(found, Ended):
+def note_use(record: SessionRecord, generation: int | None) -> bool:
+    """Note in a record that the session token of this generation was used; return False if that is known, or if the
+    family has moved on.
+    """
+    family = FAMILY.of(record)
+    if not family.id or family.used or family.generation != generation:
+        return False
+    FAMILY.put(record, msgspec.structs.replace(family, used=True))
+    return True
+
+
+def _alive(found: LoadedSession | EndedSession) -> LoadedSession:
+    if isinstance(found, EndedSession):
         raise (SessionExpired if found.reason in ("idle", "absolute") else SessionInvalid)(reason=found.reason)
     return found
 

@@ -24,8 +24,8 @@ from ...errors import (
     family,
 )
 from ...sessions.flask_session import WalletSession, bearer
-from ...sessions.repository import Live, Record
-from ...web import rate_limit
+from ...sessions.record import LoadedSession, SessionRecord
+from ...web import attempts
 from ...web.guards import follow, public, refusal, signed_in, wallet_session
 from ...web.json_routes import current_state, signed_out_answer
 from ...web.operation import operation
@@ -36,6 +36,7 @@ from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter
 from . import Api
 from .errors import TokenExpired, TokenInvalid
+from .refresh_tokens import FAMILY
 from .schemas import SessionToken, TokenSession
 from .session_tokens import SessionTokenClaims, Token
 
@@ -97,8 +98,8 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     refresh = services().part(Api).refresh
     family, *secrets = refresh.start()
 
-    def prepare(record: Record) -> None:
-        record.family = family
+    def prepare(record: SessionRecord) -> None:
+        FAMILY.put(record, family)
 
     live = enter(body.message, body.challenge, signature, wanted, cookies=False, prepare=prepare)
     return _with_tokens(live, refresh.token(live, *secrets))
@@ -109,12 +110,11 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
-    rate_limit.spend("refreshes")
+    attempts.count("refreshes")
     ours = services()
     live, token = ours.part(Api).refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.
-    session = WalletSession(sid=None, browser=None, token=token)
-    session.fill(live)
+    session = WalletSession.of_client(live, token)
     follow(ours, session)
     if session.live is None:
         raise refusal(session)
@@ -157,7 +157,7 @@ def _take_over_logout(state: BlueprintSetupState) -> None:
     state.app.view_functions["sessions_json.logout"] = logout
 
 
-def _with_tokens(live: Live, refresh_token: str) -> TokenSession:
+def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
     view = SessionView(live, services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
     return TokenSession(**state, **token, refresh_token=refresh_token)

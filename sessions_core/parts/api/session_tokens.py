@@ -22,11 +22,12 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from ...sessions.flask_session import TokenClaims
-from ...sessions.repository import Live
+from ...sessions.record import LoadedSession
 from ...settings import Settings
 from ...sign_in.curves import P256_ORDER
 from .errors import TokenExpired, TokenInvalid
 from .options import ApiSettings
+from .refresh_tokens import FAMILY
 from .signing_keys import SigningKeys
 
 # As much as a server takes in one header, so that a site may have a hundred permissions.
@@ -97,10 +98,12 @@ class Tokens:
         self._clock = clock
         self._registry = jws.JWSRegistry(algorithms=["ES256"])
 
-    def issue(self, live: Live, *, session_type: str, network: str, role: str, permissions: Iterable[str]) -> Token:
+    def issue(
+        self, live: LoadedSession, *, session_type: str, network: str, role: str, permissions: Iterable[str]
+    ) -> Token:
         """Return a token for a session; it never outlives the session's absolute end. Raises `StoreUnavailable`."""
         now = int(self._clock())
-        family, left = live.record.family, (live.ends - live.now) // 1000
+        family, left = FAMILY.of(live.record), (live.absolute_expires_at - live.now) // 1000
         claims = Claims(
             iss=self._issuer,
             aud=self._audience,
@@ -112,7 +115,7 @@ class Tokens:
             network=network,
             role=role,
             permissions=list(permissions),
-            gen=family.generation if family else None,
+            gen=family.generation if family.id else None,
             iat=now,
             exp=now + max(0, min(self._seconds, left)),
         )

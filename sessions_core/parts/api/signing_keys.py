@@ -16,12 +16,12 @@ import msgspec
 from joserfc.jwk import ECKey, KeyParameters
 
 from ... import events
-from ...errors import StoreUnavailable
-from ...sessions.repository import Records
+from ...sessions.repository import SessionRepository
 from ...settings import DAY, MINUTE
 from ...storage import scripts
-from ...storage.connection import Link
-from ...storage.encryption import KeyRing, Unsealable
+from ...storage.connection import RedisConnection
+from ...storage.encrypted_value import attempts
+from ...storage.encryption import DecryptionFailed, KeyRing
 
 AHEAD = 10 * MINUTE * 1000  # milliseconds between publishing a key and signing with it
 _TURN = 30 * DAY * 1000  # milliseconds after which a key gets a successor
@@ -40,10 +40,17 @@ class SigningKeys:
     `token_seconds` is how long tokens live that the keys sign.
     """
 
-    def __init__(self, link: Link, ring: KeyRing, records: Records, redis_prefix: str, token_seconds: int) -> None:
-        self._link = link
+    def __init__(
+        self,
+        connection: RedisConnection,
+        ring: KeyRing,
+        repository: SessionRepository,
+        redis_prefix: str,
+        token_seconds: int,
+    ) -> None:
+        self._connection = connection
         self._ring = ring
-        self._records = records
+        self._repository = repository
         self._name = f"{redis_prefix}{{signing}}:keys"
         self._tokens_live = token_seconds * 1000
         self._read_at = float("-inf")
@@ -77,25 +84,25 @@ class SigningKeys:
         self._read_at = time.monotonic()
 
     def _current(self) -> tuple[list[_Key], int]:
-        for _ in range(100):
-            stored = self._link.call("GET", self._name)
-            now = self._records.time()
+        for _ in attempts("the signing keys"):
+            stored = self._connection.call("GET", self._name)
+            now = self._repository.time()
             known = self._opened(stored)
             keys = self._turned(known, now)
             if keys == known and stored and self._ring.is_newest(stored):
                 return keys, now
-            sealed = self._ring.seal(msgspec.json.encode(keys), self._name.encode())
+            sealed = self._ring.encrypt(msgspec.json.encode(keys), self._name.encode())
             # Of two processes that make the next key at once, the later takes the earlier's.
-            if self._link.run(scripts.SWAP, (self._name,), stored or b"", sealed) == 1:
+            if self._connection.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", sealed) == 1:
                 return keys, now
-        raise StoreUnavailable("the signing keys kept changing", retry_after=1)
+        raise AssertionError  # `attempts` has raised
 
     def _opened(self, stored: bytes | None) -> list[_Key]:
         if not stored:
             return []
         try:
-            return msgspec.json.decode(self._ring.open(stored, self._name.encode()), type=list[_Key])
-        except (Unsealable, msgspec.MsgspecError):
+            return msgspec.json.decode(self._ring.decrypt(stored, self._name.encode()), type=list[_Key])
+        except (DecryptionFailed, msgspec.MsgspecError):
             # Changed by hand, or sealed with a retired secret. Tokens live for minutes: new keys cost their holders
             # one refresh, and nobody a session.
             events.publish(events.RecordUnreadable(key=self._name))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...part import Part
+from .proof import PROOF, REVOKED, ContractProof
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from ...errors import SignInRefused
     from ...sessions.flask_session import WalletSession
-    from ...sessions.repository import Record
+    from ...sessions.record import SessionRecord
     from ...sign_in.accounts import Account
     from ...sign_in.challenges import Signed
     from .contracts import Contracts
@@ -22,6 +23,7 @@ class ContractWallets(Part):
 
     needs = ("ethereum",)
     slots = {"activity_words": "sessions/_activity_contract_wallets.html"}
+    end_reasons = (REVOKED,)
     contracts: Contracts
 
     def setup(self, app: Flask) -> None:
@@ -34,15 +36,11 @@ class ContractWallets(Part):
         self, account: Account, message: str, signature: str, refusal: SignInRefused
     ) -> object | None:
         """Ask the contract at the account's address whether it accepts the signature."""
-        from ...sessions.repository import Proof
+        return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
-        return Proof(message, self.contracts.verify(account, message, signature, refusal))
-
-    def on_sign_in(self, signed: Signed, record: Record, cookies: bool) -> None:
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Keep what the contract accepted, so that it can be asked again."""
-        from ...sessions.repository import Proof
-
-        record.proof = signed.evidence if isinstance(signed.evidence, Proof) else None
+        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""

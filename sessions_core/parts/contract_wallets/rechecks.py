@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
+
 from ...errors import RpcUnavailable
 from ...sessions.flask_session import WalletSession
-from ...sessions.repository import Live, Record
+from ...sessions.record import EndedSession, LoadedSession, SessionRecord
 from ...sign_in.accounts import stored
 from ...web.services import Services
+from .proof import PROOF, REVOKED
 
-_REASON = "wallet_revoked"
 _TURN = 60  # seconds; longer than any question to a node, and when to try again one that could not be asked
 
 
@@ -26,9 +28,9 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
     """
     live = _of_contract(current)
     # A time in the future is none that a clock of today wrote.
-    if live is None or 0 <= live.now - live.record.checked_at < ours.settings.contract_check_seconds * 1000:
+    if live is None or 0 <= live.now - checked_at(live) < ours.settings.contract_check_seconds * 1000:
         return
-    if ours.records.spend(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
+    if ours.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
         with suppress(RpcUnavailable):  # it is in the log
             _ask(ours, current, live)
 
@@ -36,25 +38,29 @@ def check_when_due(ours: Services, current: WalletSession) -> None:
 def check(ours: Services, current: WalletSession) -> None:
     """Ask the contract now, and end the session if it no longer accepts the signature. May raise `RpcUnavailable`."""
     live = _of_contract(current)
-    if live is not None and live.record.checked_at != live.now:  # not twice in one request
+    if live is not None and checked_at(live) != live.now:  # not twice in one request
         _ask(ours, current, live)
 
 
-def _of_contract(current: WalletSession) -> Live | None:
+def _of_contract(current: WalletSession) -> LoadedSession | None:
     live = current.account_live
-    return live if live is not None and live.record.proof is not None else None
+    return live if live is not None and PROOF.of(live.record).message else None
 
 
-def _ask(ours: Services, current: WalletSession, live: Live) -> None:
-    proof = live.record.proof
-    assert proof is not None  # noqa: S101  # `_of_contract` saw to it
-    if ours.contracts.accepts(stored(live.record.account), *proof):
+def checked_at(live: LoadedSession) -> int:
+    """Return when the contract last accepted what its account signed, in milliseconds since the epoch."""
+    record = live.record
+    return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)
 
-        def note(record: Record) -> None:
-            record.checked_at = live.now
+
+def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:
+    proof = PROOF.of(live.record)
+    if ours.contracts.accepts(stored(live.record.account), proof.message, proof.signature):
+
+        def note(record: SessionRecord) -> None:
+            PROOF.put(record, msgspec.structs.replace(PROOF.of(record), checked_at=live.now))
 
         ours.store.amend(current, note)
         return
-    ours.lifecycle.revoke(live, _REASON)
-    current.lose(_REASON)
-    current.ended_handle = live.record.handle
+    ours.lifecycle.revoke(live, REVOKED.name)
+    current.lose(EndedSession(REVOKED.name, live.record.handle))

@@ -19,7 +19,8 @@ from werkzeug.wrappers import Response
 from ... import events
 from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
-from ...sessions.repository import Live, Record
+from ...sessions.record import EndedSession as Gone
+from ...sessions.record import LoadedSession, SessionRecord
 from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
 from ...web.guards import (
@@ -39,12 +40,11 @@ from ...web.schemas import EndedSession, EndedSessions, SessionList, SessionRow,
 from ...web.services import services
 from ...web.session_view import SessionView
 from ...web.sign_in import display_name
-from .recent_sign_ins import KEPT
+from .recent_sign_ins import DEVICE, KEPT
 
 logger = logging.getLogger(__name__)
 
 PER_PAGE = 25
-_ATTEMPTS = 100  # to name a session that other requests change; each round one of the writers gets through
 
 
 class HandleConverter(BaseConverter):
@@ -56,7 +56,7 @@ class HandleConverter(BaseConverter):
 def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
     """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
     ours = services()
-    views = [SessionView(live, ours) for account in accounts for live in ours.records.living(str(account))]
+    views = [SessionView(live, ours) for account in accounts for live in ours.repository.living(str(account))]
     return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 
@@ -89,12 +89,12 @@ def devices() -> ResponseReturnValue:
 @signed_in
 def revoke_one(handle: str) -> ResponseReturnValue:
     """End one session of this person; ending this one is signing out."""
-    found = services().records.find(str(_account_of(handle)), handle)
-    alive = _revoke(handle)
+    found = _find(handle)
+    alive = _revoke(found, handle)
     if session_view() is None:
         return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
-    if alive and found is not None:
-        flash(found.record.label or found.record.device, "ended")
+    if alive and isinstance(found, LoadedSession):
+        flash(_name_of(found), "ended")
     else:
         flash("", "ended_already")
     return redirect(url_for("sessions.devices"), 303)
@@ -108,7 +108,7 @@ def name_one(handle: str) -> ResponseReturnValue:
     if found is None:
         flash("", "ended_already")
     else:
-        flash(found.record.label or found.record.device, "named" if found.record.label else "unnamed")
+        flash(_name_of(found), "named" if DEVICE.of(found.record).label else "unnamed")
     return redirect(url_for("sessions.devices"), 303)
 
 
@@ -218,7 +218,7 @@ def extend_session() -> SessionState:
 @operation(NotFound, PermissionDenied, confirms=True)
 def delete_session(handle: str) -> EndedSession | Response:
     """End one session of this person. One that has ended already is fine; this one takes no signature."""
-    _revoke(handle)
+    _revoke(_find(handle), handle)
     ended = EndedSession(handle, True)
     return clear_browser(success(ended), "signed_out") if session_view() is None else ended
 
@@ -235,21 +235,25 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
     return clear_browser(success(EndedSessions(query.scope, _end_all())), "everywhere")
 
 
-def _name(handle: str, label: str) -> Live | None:
+def _name(handle: str, label: str) -> LoadedSession | None:
     """Name a session of this person and return it, or `None` if it has ended. Raises `NotFound` for another's, and
     `StoreUnavailable` if the record keeps changing.
     """
-    ours = services()
-    account = str(_account_of(handle))
-    for _ in range(_ATTEMPTS):
-        found = ours.records.find(account, handle)
-        if found is None:
-            return None
-        found.record.label = display_name(label)
-        if ours.records.save(found) == "saved":
-            events.publish(events.SessionNamed(handle=handle, account=account))
-            return found
-    raise StoreUnavailable("the record kept changing", retry_after=1)
+    found = _find(handle)
+
+    def name(record: SessionRecord) -> None:
+        DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
+
+    named = services().repository.change(found, name) if isinstance(found, LoadedSession) else found
+    if isinstance(named, Gone):
+        return None
+    events.publish(events.SessionNamed(handle=handle, account=named.record.account))
+    return named
+
+
+def _name_of(live: LoadedSession) -> str:
+    device = DEVICE.of(live.record)
+    return device.label or device.device
 
 
 def _ask(scope: str) -> str:
@@ -269,28 +273,29 @@ def _end_linked(reason: str) -> int:
     return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
 
 
-def _account_of(handle: str) -> Account:
-    """Return the account of this person that has, or lately had, a session with this handle."""
+def _find(handle: str) -> LoadedSession | Gone:
+    """Return the session of this person that has, or lately had, this handle; raise `NotFound` if there is none."""
     ours, view = services(), own_session()
-    if handle != view.handle:
-        ensure_permitted(OWN_SESSIONS)
-    for account in (view.account, *view.person.accounts):  # its own first: that is where most are found
-        if ours.records.knows(str(account), handle):
-            return account
+    if handle == view.handle:
+        return view.live
+    ensure_permitted(OWN_SESSIONS)
+    for account in dict.fromkeys((view.account, *view.person.accounts)):  # its own first: most are found there
+        found = ours.repository.find(str(account), handle)
+        if found is not None:
+            return found
     raise NotFound("no session of this person")
 
 
-def _revoke(handle: str) -> bool:
-    ours, view = services(), own_session()
-    account = _account_of(handle)  # before anybody is asked to sign for it
+def _revoke(found: LoadedSession | Gone, handle: str) -> bool:
+    lifecycle, view = services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        alive = ours.lifecycle.revoke_handle(account, handle)
+        alive = isinstance(found, LoadedSession) and lifecycle.revoke(found, "revoked")
         wallet_session().done = True
         _recognise(handle)
         return alive
     # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
-    alive = ours.lifecycle.revoke_handle(view.account, handle, "signed_out")
+    alive = lifecycle.revoke(view.live, "signed_out")
     wallet_session().release()
     return alive
 
@@ -309,10 +314,12 @@ def _recognise(*handles: str) -> None:
     view = session_view()
     told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
 
-    def note(record: Record) -> None:
+    def note(record: SessionRecord) -> None:
         # Twice what the news holds. Of one that is still there at most seven older ones were recognised later, and
         # seven newer ones: what goes here is gone there.
-        record.recognised = tuple(dict.fromkeys((*record.recognised, *told)))[-2 * KEPT :]
+        device = DEVICE.of(record)
+        recognised = tuple(dict.fromkeys((*device.recognised, *told)))[-2 * KEPT :]
+        DEVICE.put(record, msgspec.structs.replace(device, recognised=recognised))
 
     if not told:
         return

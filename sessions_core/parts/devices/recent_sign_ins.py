@@ -16,8 +16,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ...sessions.record import AccountKey, LoadedSession, Section, SessionRecord
+from ...sessions.user_agent import Client
 from ...settings import DAY
-from ...storage.encryption import KeyRing, Unsealable
+from ...storage.encryption import DecryptionFailed, KeyRing
 
 KEPT = 8
 SECONDS = DAY
@@ -36,13 +38,59 @@ class SignIn(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     at: int
 
 
+class Device(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """Where a session was last used from: a description, the user agent and the address, as far as that is kept.
+    `label` is its user's own name for it; `recognised` are the handles of sign-ins elsewhere that they know about.
+    """
+
+    device: str = ""
+    agent: str = ""
+    ip: str = ""
+    label: str = ""
+    recognised: tuple[str, ...] = ()
+
+
+DEVICE = Section("devices", Device)
+
+
+def note_client(record: SessionRecord, client: Client) -> None:
+    """Put into a record where its session is used from."""
+    before = DEVICE.of(record)
+    DEVICE.put(record, msgspec.structs.replace(before, device=client.device, agent=client.agent, ip=client.ip))
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 
-def seal(keys: KeyRing, key: str, sign_in: SignIn) -> bytes:
+def _entry(keys: KeyRing, key: str, record: SessionRecord) -> bytes:
+    device = DEVICE.of(record)
+    sign_in = SignIn(
+        handle=record.handle, device=device.device, ip=device.ip, wallet=record.wallet, at=record.created_at
+    )
+    return encrypted(keys, key, sign_in)
+
+
+SIGN_INS = AccountKey(name="news", entry=_entry, most=KEPT, seconds=SECONDS)
+
+
+class RecentSignIns:
+    """Reads the last sign-ins of accounts."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def elsewhere(self, live: LoadedSession) -> list[SignIn]:
+        """Return the sign-ins of this account in the last day that came after that of this session, newest first, as
+        they were read with it; at most `KEPT`.
+        """
+        key, stored = live.keys.account_key(SIGN_INS.name), live.account_values.get(SIGN_INS.name)
+        return since(self._keys, key, stored or b"", live.record.handle, live.now)
+
+
+def encrypted(keys: KeyRing, key: str, sign_in: SignIn) -> bytes:
     """Return a sign-in as it is stored under this key of Redis."""
-    return b64encode(keys.seal(_encode(sign_in), key.encode()))
+    return b64encode(keys.encrypt(_encode(sign_in), key.encode()))
 
 
 def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int) -> list[SignIn]:
@@ -64,6 +112,6 @@ def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int) -> list[Si
 def _opened(keys: KeyRing, key: str, stored: bytes) -> Iterator[SignIn]:
     for sealed in stored.split(b"|") if stored else ():
         try:
-            yield _decode(keys.open(b64decode(sealed, validate=True), key.encode()))
-        except (Unsealable, msgspec.MsgspecError, ValueError):
+            yield _decode(keys.decrypt(b64decode(sealed, validate=True), key.encode()))
+        except (DecryptionFailed, msgspec.MsgspecError, ValueError):
             continue  # no event, which each page of the day would repeat

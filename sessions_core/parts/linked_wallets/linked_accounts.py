@@ -28,20 +28,21 @@ from ...errors import (
     NotFound,
     StoreUnavailable,
 )
-from ...sessions.repository import Records, account_tag
+from ...sessions.lifecycle import Lifecycle
+from ...sessions.record import AccountValues, account_tag
+from ...sessions.repository import SessionRepository
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
-from ...storage import scripts
-from ...storage.connection import Link
-from ...storage.encryption import KeyRing, Unsealable
-from .user import Person, Pointer, Roll, born_id, new_id
+from ...storage.connection import RedisConnection
+from ...storage.encrypted_value import EncryptedValues, attempts, reencrypt
+from ...storage.encryption import KeyRing
+from .user import PERSON, UNLINKED, UNLINKED_REASON, Person, Pointer, Roll, born_id, derived_id, new_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
 """How many accounts a person may have; each is looked at when the person is."""
 
-_ATTEMPTS = 100  # each round at least one of the writers gets through
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
@@ -52,17 +53,35 @@ class People:
     `by` is the account whose session asks; it has signed for exactly this.
     """
 
-    def __init__(self, link: Link, keys: KeyRing, records: Records, settings: Settings) -> None:
-        self._link = link
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: KeyRing,
+        repository: SessionRepository,
+        lifecycle: Lifecycle,
+        settings: Settings,
+    ) -> None:
+        self._connection = connection
         self._keys = keys
-        self._records = records
+        self._repository = repository
+        self._lifecycle = lifecycle
         self._prefix = settings.redis_prefix
-        self._decode = msgspec.msgpack.Decoder(Roll).decode
+        # Accounts on a roll that can't be read are each alone until it can be read again: nobody is signed out, and
+        # nobody is taken for somebody else.
+        self._rolls = EncryptedValues(connection, keys, Roll, Roll())
+        # What can't be read leads to no person. Its account then goes by an id that it never had: its first one may
+        # be that of a person who unlinked it.
+        self._pointers = EncryptedValues(
+            connection, keys, Pointer, UNLINKED, lambda key, stored: Pointer(alone=derived_id(key.encode() + stored))
+        )
 
     def pointer(self, account: Account | str) -> Pointer:
         """Return the pointer of an account."""
-        key = self._pointer_key(str(account))
-        return self._records.open_pointer(key, self._link.call("GET", key))
+        return self._pointers.read(self._pointer_key(str(account)))
+
+    def pointer_of(self, values: AccountValues) -> Pointer:
+        """Return the pointer of an account whose values were read."""
+        return values.decoded(PERSON.name, self._pointers.decode)
 
     def of(self, account: Account, pointer: Pointer | None = None) -> Person:
         """Return the person behind an account; `pointer` is its own, if it has been read already.
@@ -71,8 +90,8 @@ class People:
         """
         pointer = self.pointer(account) if pointer is None else pointer
         if pointer.person:
-            _, _, roll = self._read(pointer.person)
-            if roll is not None and str(account) in roll.accounts:
+            roll = self._rolls.read(self._roll_key(pointer.person))
+            if str(account) in roll.accounts:
                 listed = self._pointing(pointer.person, roll.accounts)
                 # By the pointer that was given: the account was one of them when the request began.
                 accounts = [each for each in roll.accounts if each in listed or each == str(account)]
@@ -128,7 +147,7 @@ class People:
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             person = self.of(by)
             if account not in person.accounts:
                 if not self.knows(account, person):
@@ -140,11 +159,9 @@ class People:
                 raise AccountInUse(str(account))
             if self._strike(person.id, account, by):
                 break
-        else:
-            raise StoreUnavailable("the person kept changing", retry_after=1)
-        self._records.revoke_account(str(account), "wallet_unlinked")
+        self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
         if self._let_go(str(account), person.id):
-            self._announce(person.id, self._read(person.id)[2] or Roll())
+            self._announce(person.id, self._rolls.read(self._roll_key(person.id)))
             events.publish(events.WalletUnlinked(account=str(by), other=str(account), person=person.id))
 
     def prefer(self, account: Account, by: Account) -> bool:
@@ -152,18 +169,18 @@ class People:
 
         Raises `NotFound` for an account that is not this person's.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             person = self.of(by)
             if account not in person.accounts:
                 raise NotFound("no account of this person")
             if person.primary == account:
                 return False
-            key, sealed, roll = self._read(person.id)
-            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
-                continue
-            others = tuple(each for each in roll.accounts if each != str(account))
-            after = Roll(accounts=(str(account), *others), revision=roll.revision + 1)
-            if self._swap(key, sealed, after):
+            after = self._change_roll(
+                person.id,
+                lambda accounts: (str(account), *_without(accounts, account)) if str(account) in accounts else None,
+                by,
+            )
+            if after is not None:
                 self._announce(person.id, after)
                 events.publish(
                     events.PrimaryChanged(
@@ -171,20 +188,14 @@ class People:
                     )
                 )
                 return True
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+        raise AssertionError  # `attempts` has raised
 
-    def reseal(self) -> int:
-        """Seal with the newest secret whatever an older one had sealed; return how many values. Without this, people
-        would go with the secret that is dropped after a rotation.
+    def reencrypt(self) -> int:
+        """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
+        people would go with the secret that is dropped after a rotation.
         """
-        count = 0
-        for name in ("accounts", "person"):
-            for key in self._link.scan(self._records.pattern(name)):
-                sealed = self._link.call("GET", key) or b""
-                newest = self._keys.renew(sealed, key.encode())
-                if newest is not None:
-                    count += self._link.run(scripts.SWAP, (key,), sealed, newest)
-        return count
+        patterns = map(self._repository.pattern, ("accounts", PERSON.name))
+        return sum(reencrypt(self._connection, self._keys, pattern) for pattern in patterns)
 
     @contextmanager
     def _hold(self, *accounts: Account) -> Iterator[None]:
@@ -197,7 +208,7 @@ class People:
         try:
             for account in sorted(set(map(str, accounts))):
                 key = f"{self._prefix}linking:{account_tag(account)}"
-                while self._link.call("SET", key, 1, "NX", "EX", _HELD) is None:
+                while self._connection.call("SET", key, 1, "NX", "EX", _HELD) is None:
                     if time.monotonic() > began + _WAIT:
                         raise StoreUnavailable("an account is being linked or unlinked elsewhere", retry_after=_HELD)
                     time.sleep(0.01)
@@ -207,73 +218,68 @@ class People:
             for key, since in held:
                 if time.monotonic() < since + _HELD / 2:  # later, it may be somebody else's
                     with suppress(StoreUnavailable):
-                        self._link.call("DEL", key)
+                        self._connection.call("DEL", key)
 
     # -- The record of a person ------------------------------------------------------------------------------
 
     def _list(self, account: Account, by: Account) -> tuple[str, Roll]:
         """List an account in the record of a person, which is made if there is none; return both."""
-        for _ in range(_ATTEMPTS):
+        for _ in attempts("the person"):
             person = self.of(by)
             self.admit(account, person)
             if len(self.of(account).accounts) > 1:
                 raise AccountLinkedElsewhere(str(account))
             person_id = person.id
-            key, sealed, roll = self._read(person_id)
-            if roll is not None and str(by) not in roll.accounts:
+            roll = self._rolls.read(self._roll_key(person_id))
+            if roll.accounts and str(by) not in roll.accounts:
                 # Unlinked at this moment, or a pointer of before was put back: that person is somebody else's now.
-                person_id = new_id()
-                key, sealed, roll = self._read(person_id)
-            listed = roll.accounts if roll is not None else (str(by),)
-            if len(listed) >= MOST:  # lines that mean nothing make room
-                listed = tuple(map(str, person.accounts))
-            others = tuple(each for each in listed if each != str(account))
-            after = Roll(accounts=(*others, str(account)), revision=roll.revision + 1 if roll is not None else 1)
-            if self._swap(key, sealed, after):
+                person_id, roll = new_id(), Roll()
+
+            def add(accounts: tuple[str, ...], person: Person = person) -> tuple[str, ...]:
+                if len(accounts) >= MOST:  # lines that mean nothing make room
+                    accounts = tuple(map(str, person.accounts))
+                return (*_without(accounts or (str(by),), account), str(account))
+
+            after = self._change_roll(person_id, add, by if roll.accounts else None)
+            if after is not None:
                 return person_id, after
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+        raise AssertionError  # `attempts` has raised
 
     def _strike(self, person_id: str, account: Account, by: Account) -> bool:
         """Take an account off the record of a person; return False if it or `by` is not on it any more."""
-        for _ in range(_ATTEMPTS):
-            key, sealed, roll = self._read(person_id)
-            # Of two that unlink each other one stays, or the person would be nobody.
-            if roll is None or not {str(account), str(by)} <= set(roll.accounts):
-                return False
-            left = tuple(each for each in roll.accounts if each != str(account))
-            if self._swap(key, sealed, Roll(accounts=left, revision=roll.revision + 1)):
-                return True
-        raise StoreUnavailable("the person kept changing", retry_after=1)
+        # Of two that unlink each other one stays, or the person would be nobody.
+        after = self._change_roll(
+            person_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
+        )
+        return after is not None
 
-    def _read(self, person_id: str) -> tuple[str, bytes, Roll | None]:
-        key = f"{self._prefix}{{{person_id}}}:accounts"
-        sealed = self._link.call("GET", key) or b""
-        if not sealed:
-            return key, sealed, None
-        try:
-            return key, sealed, self._decode(self._keys.open(sealed, key.encode()))
-        except (Unsealable, msgspec.MsgspecError):
-            # Its accounts are each alone until it can be read again: nobody is signed out, and nobody is taken for
-            # somebody else.
-            events.publish(events.RecordUnreadable(key=key))
-            return key, sealed, None
+    def _change_roll(
+        self, person_id: str, change: Callable[[tuple[str, ...]], tuple[str, ...] | None], by: Account | None
+    ) -> Roll | None:
+        """Change the accounts of a person, as long as `by` is one of them; return the roll, or `None` if not."""
+
+        def changed(before: Roll) -> Roll | None:
+            accounts = change(before.accounts) if by is None or str(by) in before.accounts else None
+            return None if accounts is None else Roll(accounts=accounts, revision=before.revision + 1)
+
+        return self._rolls.change(self._roll_key(person_id), changed)[1]
+
+    def _roll_key(self, person_id: str) -> str:
+        return f"{self._prefix}{{{person_id}}}:accounts"
 
     # -- The pointer of an account ---------------------------------------------------------------------------
 
     def _pointer_key(self, account: str) -> str:
-        return self._records.place_of(account).pointer
+        return self._repository.account_keys(account).account_key(PERSON.name)
 
     def _pointing(self, person_id: str, accounts: Iterable[str]) -> set[str]:
         """Return those of the accounts whose pointer names this person."""
         keys = {account: self._pointer_key(account) for account in accounts}
-        if self._link.is_cluster:  # they are on as many slots
-            values = [self._link.call("GET", key) for key in keys.values()]
-        else:
-            values = self._link.call("MGET", *keys.values())
+        values = self._connection.values(*keys.values())
         return {
             account
-            for (account, key), sealed in zip(keys.items(), values, strict=True)
-            if self._records.open_pointer(key, sealed).person == person_id
+            for (account, key), stored in zip(keys.items(), values, strict=True)
+            if self._pointers.decode(key, stored).person == person_id
         }
 
     def _claim(self, account: str, person_id: str, revision: int) -> bool:
@@ -297,15 +303,7 @@ class People:
         return self._turn(account, let_go)
 
     def _turn(self, account: str, change: Callable[[Pointer], Pointer | None]) -> bool:
-        key = self._pointer_key(account)
-        for _ in range(_ATTEMPTS):
-            sealed = self._link.call("GET", key)
-            after = change(self._records.open_pointer(key, sealed))
-            if after is None:
-                return False
-            if self._swap(key, sealed or b"", after):
-                return True
-        raise StoreUnavailable("the pointer kept changing", retry_after=1)
+        return self._pointers.change(self._pointer_key(account), change)[1] is not None
 
     def _announce(self, person_id: str, roll: Roll) -> None:
         """Have all living sessions of a person go on under new ids: what they are sessions of has changed."""
@@ -323,6 +321,6 @@ class People:
             # The change itself is done, and saying otherwise would have it done twice.
             logger.warning("sessions of a person keep their ids: %s", error)
 
-    def _swap(self, key: str, before: bytes, after: Roll | Pointer) -> bool:
-        sealed = self._keys.seal(msgspec.msgpack.encode(after), key.encode())
-        return bool(self._link.run(scripts.SWAP, (key,), before, sealed) == 1)
+
+def _without(accounts: tuple[str, ...], account: Account) -> tuple[str, ...]:
+    return tuple(each for each in accounts if each != str(account))

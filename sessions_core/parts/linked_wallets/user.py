@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ...sessions.end_reasons import EndReason
+from ...sessions.record import AccountKey
 from ...sign_in.accounts import Account
 
 
@@ -32,6 +34,8 @@ class Pointer(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 UNLINKED = Pointer()
+PERSON = AccountKey(name="person")
+UNLINKED_REASON = EndReason("wallet_unlinked", "the account was unlinked from its person")
 
 
 class Roll(msgspec.Struct, array_like=True, frozen=True, kw_only=True):

@@ -46,11 +46,11 @@ class Operations(Part):
 
         services, settings = self.services, self.services.settings
         logs.set_up(app, settings.development)
-        metrics.expect(reason for part in services.parts.values() for reason in part.end_reasons)
-        services.link.observe = metrics.redis_seconds.observe
-        self.readiness = Readiness(services.link, services.keys, settings, self.options.redis_check)
-        self.session_count = SessionCount(services.link, services.janitor, settings)
-        self.servers = Servers(services.link, services.keys, settings)
+        metrics.begin()
+        services.connection.observe = metrics.redis_seconds.observe
+        self.readiness = Readiness(services.connection, services.keys, settings, self.options.redis_check)
+        self.session_count = SessionCount(services.connection, services.sweeper, settings)
+        self.servers = Servers(services.connection, services.keys, settings)
         if not settings.development:  # in development each secret has a Redis of its own
             self._check_redis()
             if not is_command():
@@ -59,10 +59,10 @@ class Operations(Part):
     def _check_redis(self) -> None:
         from .server_checks import refuse_unsafe_server, warn_of_lost_writes
 
-        link, settings, strict = self.services.link, self.services.settings, self.options.redis_check
-        refuse_unsafe_server(link, settings.redis_prefix, strict=strict)
-        if strict and link.is_sentinel and not settings.revocation_replicas:
-            warn_of_lost_writes(link)
+        connection, settings, strict = self.services.connection, self.services.settings, self.options.redis_check
+        refuse_unsafe_server(connection, settings.redis_prefix, strict=strict)
+        if strict and connection.is_sentinel and not settings.revocation_replicas:
+            warn_of_lost_writes(connection)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the routes that load balancers and Prometheus ask."""
@@ -74,7 +74,7 @@ class Operations(Part):
         """Let the health checks be asked by address."""
         from .health import AnyHost
 
-        return AnyHost(app, self.services.settings.domain, self.options.metrics_secret)
+        return AnyHost(app, self.services.settings, self.options.metrics_secret)
 
     def on_read(self, session: WalletSession) -> None:
         """Note now and then that this process runs, and which secrets it knows."""

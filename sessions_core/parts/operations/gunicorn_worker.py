@@ -24,6 +24,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from ...web import declarations
+
 # Headers and body together. Uploads that take longer need a proxy that buffers them, or a larger number.
 ARRIVAL_SECONDS = float(os.environ.get("REQUEST_ARRIVAL_SECONDS") or 10)
 HURRIED_SECONDS = min(2.0, ARRIVAL_SECONDS)
@@ -42,8 +44,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         self._lock = Lock()
 
     def load_wsgi(self) -> None:
-        """Load the application, and have its answers say when the connection will be closed."""
+        """Load the application, and have its answers say when the connection will be closed.
+
+        A worker whose application has routes without a declaration does not start, so a bad release takes no request.
+        """
         super().load_wsgi()
+        declarations.settle(self.wsgi)
         self.wsgi: Callable[..., Iterable[bytes]] = _closing(self.wsgi)
 
     def handle(self, conn: Any) -> Any:

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from ... import errors
+from ...settings import Settings
 from ...web import error_handlers
 from ...web.guards import sessionless
 from ...web.operation import operation
@@ -45,10 +46,11 @@ class AnyHost:
     read it.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], domain: str, metrics_secret: str | None) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, metrics_secret: str | None) -> None:
         self._app = app
-        self._domain = domain
-        self._paths = ("/livez", "/readyz", *(["/metrics"] if metrics_secret else []))
+        self._domain = settings.domain
+        paths = ("/livez", "/readyz", *(["/metrics"] if metrics_secret else []))
+        self._paths = tuple(settings.url_prefix + path for path in paths)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application as if these had been asked for at the site's own address."""

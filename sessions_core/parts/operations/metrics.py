@@ -8,7 +8,7 @@ a new time series, and no series may tell who somebody is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -17,20 +17,10 @@ from prometheus_client.registry import Collector
 
 from ... import events
 from ...errors import catalogue
+from ...sessions import end_reasons
 from ...sign_in.accounts import CHAINS
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-REASONS = {
-    "signed_out",
-    "revoked",
-    "replaced",
-    "limit",
-    "wallet_changed",
-    "wallet_revoked",
-    "wallet_unlinked",
-    "share_gone",
-}
-"""Why single sessions end; `expect` adds those of parts."""
 SCOPES = ("others", "all", "everybody")
 
 _OTHER = "other"
@@ -44,12 +34,11 @@ refusals = Counter("wallet_refusals", "Refused requests, sign-ins and confirmati
 redis_seconds = Histogram("wallet_redis_seconds", "How long Redis took, failures included.", buckets=_BUCKETS)
 
 
-def expect(reasons: Iterable[str]) -> None:
-    """Begin a series for each reason why sessions end: one that begins with its first event hides that event from
-    rate().
+def begin() -> None:
+    """Begin a series for each reason that is known by now: one that begins with its first event hides that event from
+    `rate()`.
     """
-    REASONS.update(reasons)
-    for reason in (*REASONS, *SCOPES):
+    for reason in (*end_reasons.counted(), *SCOPES):
         revocations.labels(reason)
 
 
@@ -63,7 +52,7 @@ def count(event: events.Event) -> None:
     elif isinstance(event, (events.RequestRefused, events.ConfirmationFailed)):
         refusals.labels(_code(event.code)).inc()
     elif isinstance(event, events.SessionEnded):
-        revocations.labels(event.reason if event.reason in REASONS else _OTHER).inc()
+        revocations.labels(event.reason if event.reason in end_reasons.counted() else _OTHER).inc()
     elif isinstance(event, events.SessionsRevoked):
         revocations.labels(event.scope if event.scope in SCOPES else _OTHER).inc()
 

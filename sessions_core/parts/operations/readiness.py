@@ -9,8 +9,8 @@ from concurrent.futures import Future
 
 from ...errors import StoreUnavailable
 from ...settings import Settings
-from ...storage.connection import Link
-from ...storage.encryption import KeyRing, Unsealable
+from ...storage.connection import RedisConnection
+from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.redis_errors import trouble_of
 from .server_checks import trouble_anywhere, trouble_now
 
@@ -50,8 +50,8 @@ class Readiness:
     server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
     """
 
-    def __init__(self, link: Link, keys: KeyRing, settings: Settings, strict: bool = True) -> None:
-        self._link = link
+    def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings, strict: bool = True) -> None:
+        self._connection = connection
         self._keys = keys
         self._prefix = settings.redis_prefix
         self._strict = strict
@@ -92,28 +92,28 @@ class Readiness:
 
     def _look(self, found: list[str | None]) -> str | None:
         try:
-            if self._link.is_cluster:  # every request reads it, whatever master its account is on
-                self._link.call("GET", f"{self._prefix}epoch")
-            for key in self._link.one_key_for_each_master(f"{self._prefix}ready:"):
+            if self._connection.is_cluster:  # every request reads it, whatever master its account is on
+                self._connection.call("GET", f"{self._prefix}epoch")
+            for key in self._connection.one_key_for_each_master(f"{self._prefix}ready:"):
                 found.append(self._look_at(key))
             if None not in found:
                 return found[0]
-            trouble = trouble_now(self._link, self._must_remember)
+            trouble = trouble_now(self._connection, self._must_remember)
         except StoreUnavailable as error:
             return trouble_of(error)
         return trouble or self._elsewhere or ("redis_partial" if any(found) else None)
 
     def _look_at(self, key: str) -> str | None:
         try:
-            self._link.call("SET", key, self._keys.seal(b"ready", key.encode()), "PX", _KEPT)
-            kept = self._link.call("GETDEL", key)
+            self._connection.call("SET", key, self._keys.encrypt(b"ready", key.encode()), "PX", _KEPT)
+            kept = self._connection.call("GETDEL", key)
         except StoreUnavailable as error:
             return trouble_of(error)
         if kept is None:
             return "redis_forgets"
         try:
-            self._keys.open(kept, key.encode())
-        except Unsealable:
+            self._keys.decrypt(kept, key.encode())
+        except DecryptionFailed:
             return "keys_unusable"
         return None
 
@@ -121,4 +121,4 @@ class Readiness:
         if time.monotonic() < self._last_look + _EVERY:
             return
         self._last_look = time.monotonic()
-        self._elsewhere = trouble_anywhere(self._link, self._prefix, self._must_remember, self._strict)
+        self._elsewhere = trouble_anywhere(self._connection, self._prefix, self._must_remember, self._strict)

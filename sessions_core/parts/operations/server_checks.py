@@ -24,8 +24,9 @@ from redis.exceptions import (
 )
 
 from ...errors import Misconfigured, StoreUnavailable
-from ...storage.connection import Link, Script
+from ...storage.connection import RedisConnection
 from ...storage.replies import items
+from ...storage.scripts import Script
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Server(NamedTuple):
     slots: frozenset[int] = frozenset()
 
 
-def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = True) -> None:
+def refuse_unsafe_server(connection: RedisConnection, prefix: str = "wallet:", strict: bool = True) -> None:
     """Refuse a production Redis that forgets, refuses us, or lacks a right: raise `Misconfigured` with what to do.
     Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
 
@@ -109,7 +110,7 @@ def refuse_unsafe_server(link: Link, prefix: str = "wallet:", strict: bool = Tru
     only logged: we start while Redis is down.
     """
     try:
-        for server in _servers(link):
+        for server in _servers(connection):
             _check(server, prefix, strict)
     except StoreUnavailable as error:
         _refuse_credentials(error)
@@ -175,14 +176,14 @@ def _refuse_missing_rights(server: Server, prefix: str, strict: bool) -> None:
         _refuse(f"{server.name} lacks what sessions need: {' '.join(missing)}", strict)
 
 
-def warn_of_lost_writes(link: Link) -> None:
+def warn_of_lost_writes(connection: RedisConnection) -> None:
     """Log what a failover can undo, if the master goes on alone when its replicas are cut off.
 
     Not refused: with one replica, `min-replicas-to-write` stops all writing whenever that replica is restarted, and
     which of the two is worse is the adopter's to decide.
     """
     try:
-        replication = bytes(link.call("INFO", "replication"))
+        replication = bytes(connection.call("INFO", "replication"))
     except StoreUnavailable:
         return  # `refuse_unsafe_server` has said so
     if b"min_slaves_good_slaves:" not in replication:  # only there if the setting is
@@ -193,14 +194,14 @@ def warn_of_lost_writes(link: Link) -> None:
         )
 
 
-def trouble_now(link: Link, must_remember: bool) -> str | None:
+def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
     """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
 
     After a failover it may be another server than the one that was checked at start. With `must_remember` its
     append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
     """
     try:
-        info = _info(link.call("INFO"))
+        info = _info(connection.call("INFO"))
     except StoreUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return None  # it may not be asked, which start-up has warned of
@@ -208,7 +209,9 @@ def trouble_now(link: Link, must_remember: bool) -> str | None:
     return _trouble(info, must_remember, master=True)
 
 
-def trouble_anywhere(link: Link, prefix: str, must_remember: bool, strict: bool = True) -> str | None:
+def trouble_anywhere(
+    connection: RedisConnection, prefix: str, must_remember: bool, strict: bool = True
+) -> str | None:
     """Return in one word what keeps one of all servers from holding sessions: forgetting, or a missing right, which
     is only logged unless `strict`.
 
@@ -216,7 +219,7 @@ def trouble_anywhere(link: Link, prefix: str, must_remember: bool, strict: bool 
     others.
     """
     try:
-        for server in _servers(link):
+        for server in _servers(connection):
             try:
                 trouble = _trouble(_info(server.ask("INFO")), must_remember, server.master)
             except StoreUnavailable:
@@ -249,20 +252,20 @@ def _lacks_rights(server: Server, prefix: str) -> bool:
 # -- All servers ---------------------------------------------------------------------------------------------------
 
 
-def _servers(link: Link) -> Iterator[Server]:
+def _servers(connection: RedisConnection) -> Iterator[Server]:
     """Go through all servers of the service. Raises `StoreUnavailable` if they can't be found."""
-    if link.target.kind == "server":
-        yield Server("Redis", link.call, True)
-    elif link.target.kind == "cluster":
-        yield from _of_cluster(link)
+    if connection.target.kind == "server":
+        yield Server("Redis", connection.call, True)
+    elif connection.target.kind == "cluster":
+        yield from _of_cluster(connection)
     else:
-        yield from _of_sentinel(link)
+        yield from _of_sentinel(connection)
 
 
-def _of_cluster(link: Link) -> Iterator[Server]:
+def _of_cluster(connection: RedisConnection) -> Iterator[Server]:
     # With connections of our own: requests go to masters only.
     try:
-        client = link.target.open()
+        client = connection.target.open()
     except (RedisError, RedisClusterException, OSError) as error:
         raise StoreUnavailable(str(error), retry_after=2) from error
     try:
@@ -274,8 +277,8 @@ def _of_cluster(link: Link) -> Iterator[Server]:
         client.close()
 
 
-def _of_sentinel(link: Link) -> Iterator[Server]:
-    pool = link.target.open().connection_pool
+def _of_sentinel(connection: RedisConnection) -> Iterator[Server]:
+    pool = connection.target.open().connection_pool
     sentinels, service = pool.sentinel_manager, pool.service_name
     options = {name: value for name, value in pool.connection_kwargs.items() if name != "connection_pool"}
     kind = SSLConnection if issubclass(pool.connection_class, SSLConnection) else Connection

@@ -18,7 +18,7 @@ from flask.cli import ScriptInfo
 
 from ...errors import BadRequest, StoreUnavailable
 from ...settings import DAY, MINUTE, Settings
-from ...storage.connection import Link
+from ...storage.connection import RedisConnection
 from ...storage.encryption import KeyRing
 from ...web.cli import second
 from ...web.session_view import moment
@@ -27,8 +27,8 @@ from ...web.session_view import moment
 class Servers:
     """The notes of all processes under one prefix, and that of this one."""
 
-    def __init__(self, link: Link, keys: KeyRing, settings: Settings) -> None:
-        self._link = link
+    def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings) -> None:
+        self._connection = connection
         self._keys = keys
         self._prefix = f"{settings.redis_prefix}server:"
         self._key = self._prefix + secrets.token_hex(8)
@@ -50,7 +50,7 @@ class Servers:
         self._due = now + MINUTE
         told = json.dumps({"keys": self._keys.ids, "at": int(time.time())})
         try:
-            self._link.call("SET", self._key, told, "EX", DAY)
+            self._connection.call("SET", self._key, told, "EX", DAY)
         except StoreUnavailable:
             return  # requests say so themselves
 
@@ -58,7 +58,7 @@ class Servers:
         """Take the note back. A worker that was forked leaves that of its parent alone."""
         if self._pid == os.getpid():
             try:
-                self._link.call("DEL", self._key)
+                self._connection.call("DEL", self._key)
             except StoreUnavailable:
                 return
 
@@ -67,7 +67,7 @@ class Servers:
 
         Raises `StoreUnavailable`.
         """
-        notes = (self._link.call("GET", key) for key in self._link.scan(f"{self._prefix}*"))
+        notes = (self._connection.call("GET", key) for key in self._connection.scan(f"{self._prefix}*"))
         told = [json.loads(note) for note in notes if note]
         return [each["at"] for each in told if self._keys.newest_id not in each["keys"]]
 

@@ -14,9 +14,9 @@ import threading
 import time
 
 from ...errors import StoreUnavailable
-from ...sessions.sweeper import Janitor
+from ...sessions.sweeper import Sweeper
 from ...settings import Settings
-from ...storage.connection import Link
+from ...storage.connection import RedisConnection
 
 _MINUTE, _LONGEST = 60_000, 600_000  # milliseconds
 _WAIT = 0.25  # seconds; ten thousand sessions are counted in less
@@ -25,9 +25,9 @@ _WAIT = 0.25  # seconds; ten thousand sessions are counted in less
 class SessionCount:
     """Counts sessions in the background."""
 
-    def __init__(self, link: Link, janitor: Janitor, settings: Settings) -> None:
-        self._link = link
-        self._janitor = janitor
+    def __init__(self, connection: RedisConnection, sweeper: Sweeper, settings: Settings) -> None:
+        self._connection = connection
+        self._sweeper = sweeper
         self._counted = f"{settings.redis_prefix}census"
         self._due = f"{settings.redis_prefix}census:due"
 
@@ -37,11 +37,11 @@ class SessionCount:
         The number is about a minute old at most, older if counting takes longer than half a second.
         """
         try:
-            if self._link.call("SET", self._due, 1, "NX", "PX", _LONGEST) is not None:
+            if self._connection.call("SET", self._due, 1, "NX", "PX", _LONGEST) is not None:
                 counting = threading.Thread(target=self._count, daemon=True)
                 counting.start()
                 counting.join(_WAIT)
-            found = self._link.call("GET", self._counted)
+            found = self._connection.call("GET", self._counted)
         except StoreUnavailable:
             return None
         return int(found) if found is not None and found.isdigit() else None
@@ -49,9 +49,9 @@ class SessionCount:
     def _count(self) -> None:
         began = time.monotonic()
         try:
-            number = self._janitor.count()
+            number = self._sweeper.count()
             took = int((time.monotonic() - began) * 1000)
-            self._link.call("SET", self._counted, number, "PX", max(_LONGEST, 200 * took))
-            self._link.call("PEXPIRE", self._due, max(_MINUTE, 100 * took))
+            self._connection.call("SET", self._counted, number, "PX", max(_LONGEST, 200 * took))
+            self._connection.call("PEXPIRE", self._due, max(_MINUTE, 100 * took))
         except StoreUnavailable:
             pass  # whoever asks hears that it is not known

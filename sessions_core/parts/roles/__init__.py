@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...access.actions import Action
 from ...part import Part
+from .account_status import STANDING
 
 
 class Roles(Part):
@@ -11,6 +12,7 @@ class Roles(Part):
 
     needs = ("devices",)
     slots = {"activity_words": "sessions/_activity_roles.html"}
+    account_keys = (STANDING,)
     actions = {
         "write:therapy_notes": Action("Write a therapy note."),
         "admin.open": Action("Open the administration of this site."),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from ...sessions.record import AccountKey
+
 MEMBER = "member"
 
 
@@ -27,3 +29,4 @@ class Standing(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 UNKNOWN = Standing()
+STANDING = AccountKey(name="standing")

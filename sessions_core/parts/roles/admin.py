@@ -44,7 +44,7 @@ def admin() -> ResponseReturnValue:
         seen=seen,
         looked_for=text,
         problem=problem if text else "",
-        now=ours.records.time(),
+        now=ours.repository.time(),
     )
 
 
@@ -60,7 +60,7 @@ def admin_account(account: str) -> ResponseReturnValue:
         "sessions/admin_account.html",
         account=found,
         standing=ours.directory.standing(found),
-        now=ours.records.time(),
+        now=ours.repository.time(),
         roles=tuple(ours.policy.roles),
         own=found == own_session().account,
         rows=rows[(page - 1) * PER_PAGE : page * PER_PAGE],
@@ -118,7 +118,7 @@ def admin_withdraw(account: str) -> ResponseReturnValue:
 def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
     """End one session of an account."""
     ours, found = services(), _account(account)
-    if not ours.records.knows(str(found), handle):
+    if ours.repository.find(str(found), handle) is None:
         raise NotFound("no session of this account")
     ensure_fresh(0, "admin.revoke")
     alive = ours.lifecycle.revoke_handle(found, handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...access.actions import Action
 from ...part import Part
+from .key_shares import DELETED, SHARE_GONE
 
 
 class TrialWallets(Part):
@@ -11,6 +12,7 @@ class TrialWallets(Part):
 
     needs = ("ethereum",)
     slots = {"activity_words": "sessions/_activity_trial_wallets.html"}
+    end_reasons = (SHARE_GONE, DELETED)
     actions = {
         "wallet.export": Action("Show the private key of this wallet in this browser."),
         "wallet.delete": Action("Delete this wallet: its key is lost for good."),

@@ -11,7 +11,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from ...sessions import cookies
-from ...sessions.repository import account_tag
+from ...sessions.record import account_tag
 from ...settings import DAY
 from ...sign_in.accounts import Account
 from ...web.services import services

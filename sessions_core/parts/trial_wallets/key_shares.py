@@ -16,14 +16,19 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from ... import events
 from ...errors import ShareMismatch, StoreUnavailable
-from ...sessions.repository import Records
+from ...sessions.end_reasons import EndReason
+from ...sessions.record import Section
+from ...sessions.repository import SessionRepository
 from ...settings import DAY, MINUTE, Settings
 from ...sign_in.accounts import Account, parse
 from ...sign_in.curves import SECP256K1_ORDER
-from ...storage.connection import Link
-from ...storage.encryption import KeyRing, Unsealable
+from ...storage.connection import RedisConnection
+from ...storage.encrypted_value import reencrypt
+from ...storage.encryption import DecryptionFailed, KeyRing
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -31,6 +36,19 @@ if TYPE_CHECKING:
 LENGTH = 32  # bytes of a share
 
 _UNUSED = 10 * MINUTE
+_KEY = "share"
+
+SHARE_GONE = EndReason("share_gone", "its browser no longer holds its half of a pre-generated wallet")
+DELETED = EndReason("wallet_deleted", "its pre-generated wallet was deleted", is_counted=False)
+
+
+class TrialWallet(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """Whether the wallet of a session was made here, and the browser that signed in holds its other half."""
+
+    held: bool = False
+
+
+TRIAL_WALLET = Section("trial_wallets", TrialWallet)
 
 
 class Made(NamedTuple):
@@ -46,10 +64,12 @@ class Shares:
     Neither a share nor a key is in an exception, an event or a log line.
     """
 
-    def __init__(self, link: Link, keys: KeyRing, records: Records, settings: Settings) -> None:
-        self._link = link
+    def __init__(
+        self, connection: RedisConnection, keys: KeyRing, repository: SessionRepository, settings: Settings
+    ) -> None:
+        self._connection = connection
         self._keys = keys
-        self._records = records
+        self._repository = repository
         self._chain = settings.pregenerated_chain
         self._kept = settings.pregenerated_days * DAY
 
@@ -60,8 +80,8 @@ class Shares:
         if signer is None:  # no number below the order of the curve; once in 2^128 times
             return self.create()
         account = parse(f"{self._chain}:{signer.address}")
-        key = self._records.place_of(str(account)).share
-        self._link.call("SET", key, self._keys.seal(ours, key.encode()), "EX", _UNUSED)
+        key = self._repository.account_keys(str(account)).account_key(_KEY)
+        self._connection.call("SET", key, self._keys.encrypt(ours, key.encode()), "EX", _UNUSED)
         return Made(account, theirs)
 
     def sign(self, account: Account, share: bytes, message: str) -> str:
@@ -77,13 +97,16 @@ class Shares:
 
         signature = bytes(signer.sign_message(encode_defunct(text=message)).signature)
         # After signing, and before the signature leaves: a share that was forgotten meanwhile has signed nothing.
-        if self._link.call("EXPIRE", self._records.place_of(str(account)).share, self._kept) != 1:
+        if (
+            self._connection.call("EXPIRE", self._repository.account_keys(str(account)).account_key(_KEY), self._kept)
+            != 1
+        ):
             raise _mismatch(account, "forgotten meanwhile")
         return f"0x{signature.hex()}"
 
     def holds(self, account: Account) -> bool:
         """Whether the server holds a share of this account's key."""
-        return bool(self._link.call("EXISTS", self._records.place_of(str(account)).share))
+        return bool(self._connection.call("EXISTS", self._repository.account_keys(str(account)).account_key(_KEY)))
 
     def reveal(self, account: Account) -> bytes:
         """Return the server's share, for the person to put their key together.
@@ -97,19 +120,25 @@ class Shares:
 
     def forget(self, account: Account) -> bool:
         """Delete the server's share: nobody can ever sign with that key here again. Return whether there was one."""
-        forgotten = bool(self._link.call("DEL", self._records.place_of(str(account)).share))
+        forgotten = bool(self._connection.call("DEL", self._repository.account_keys(str(account)).account_key(_KEY)))
         if forgotten:
             events.publish(events.WalletDeleted(account=str(account)))
         return forgotten
 
+    def reencrypt(self) -> int:
+        """Encrypt with the newest secret the shares that an older one had encrypted; return how many. Their keys
+        would be lost with that secret.
+        """
+        return reencrypt(self._connection, self._keys, self._repository.pattern(_KEY))
+
     def _read(self, account: Account) -> bytes | None:
-        key = self._records.place_of(str(account)).share
-        sealed = self._link.call("GET", key)
+        key = self._repository.account_keys(str(account)).account_key(_KEY)
+        sealed = self._connection.call("GET", key)
         if sealed is None:
             return None
         try:
-            return self._keys.open(sealed, key.encode())
-        except Unsealable as error:
+            return self._keys.decrypt(sealed, key.encode())
+        except DecryptionFailed as error:
             # Of a secret that this process lacks, or tampered with. Not a mismatch: people would take their wallet
             # for lost and throw away their share, which is good again once the secret is back.
             events.publish(events.RecordUnreadable(key=key))

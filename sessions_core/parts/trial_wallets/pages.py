@@ -27,7 +27,7 @@ from ...errors import (
 )
 from ...sign_in.accounts import Account
 from ...sign_in.challenges import CONFIRM, SIGN_IN
-from ...web import confirmations, rate_limit
+from ...web import attempts, confirmations
 from ...web.guards import ensure_fresh, public, refusal, requires, wallet_session
 from ...web.json_routes import api
 from ...web.operation import operation
@@ -36,6 +36,7 @@ from ...web.schemas import WalletGone, WalletMade, WalletSignature, success
 from ...web.services import Services, services
 from ...web.session_view import SessionView
 from . import cookie
+from .key_shares import DELETED
 
 _SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = "delete"
@@ -62,7 +63,7 @@ class SignRequest(msgspec.Struct):
 def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
     ours = _ours()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     account, share = ours.shares.create()
     return cookie.give(success(WalletMade(str(account), share.hex()), 201), account)
 
@@ -73,7 +74,7 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
     ours, current = _ours(), wallet_session()
-    rate_limit.spend("challenges")
+    attempts.count("challenges")
     if not _SHARE.fullmatch(body.share):
         raise BodyMalformed("a share is 64 lower-case hex digits")
     if body.request is None:
@@ -98,7 +99,7 @@ def delete_wallet() -> WalletGone | Response:
     """Delete the wallet of this session and end every session of its account."""
     account = _delete()
     answer = success(WalletGone(str(account), True))
-    return cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
+    return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
 @pages.get("/session/wallet/export")
@@ -133,14 +134,14 @@ def delete_wallet_post() -> ResponseReturnValue:
         return redirect(url_for("sessions.ask_to_delete_wallet"), 303)
     account = _delete()
     answer = redirect(url_for("sessions.signed_out"), 303)
-    return cookie.take(clear_browser(answer, "wallet_deleted", str(account)))
+    return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
 def _delete() -> Account:
     ours, account = services(), _view().account
     ensure_fresh(0, "wallet.delete")
     # The sessions first: if Redis fails in between, the person comes back with their half and deletes again.
-    ours.lifecycle.revoke_account(account, "wallet_deleted")
+    ours.lifecycle.revoke_account(account, DELETED.name)
     ours.shares.forget(account)
     wallet_session().release()
     return account

@@ -13,7 +13,6 @@ that there is never a second one on the directory, not even where the first can'
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -27,7 +26,14 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import Misconfigured
+from ...errors import Misconfigured
+
+try:
+    import fcntl
+except ImportError:  # Windows: `start` says so, and everything else of the package works there
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 _OLDEST = (6, 2)
 _KEEPER = """
@@ -96,8 +102,13 @@ class EmbeddedRedis:
 def start(directory: Path) -> EmbeddedRedis:
     """Start the server that keeps its data in `directory`, or join the one that runs there already.
 
-    Raises `Misconfigured` when no server binary is to be found, or it does not start.
+    Raises `Misconfigured` when no server binary is to be found, or it does not start, and on Windows.
     """
+    if not _HAS_LOCKS:
+        raise Misconfigured(
+            "The private Redis server of development needs Linux or macOS. Start Redis elsewhere (Docker, WSL), and "
+            'write app.config["SESSIONS_CORE_REDIS_URL"] = "redis://localhost:6379/0".'
+        )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     use = os.open(directory / "users", os.O_RDWR | os.O_CREAT, 0o600)
     try:

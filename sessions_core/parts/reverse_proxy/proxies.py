@@ -16,8 +16,9 @@ from urllib.request import parse_http_list
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..sessions.user_agent import read_address
-from ..settings import PREFIX, Settings
+from ...sessions.user_agent import read_address
+from ...settings import PREFIX, Settings
+from . import Options
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,15 @@ _FOR_MACHINES = ("/livez", "/readyz", "/metrics")  # asked from inside, past the
 
 
 class Proxies:
-    """The layer outside all others: it puts what trusted proxies say in the place of what the connection says."""
+    """Puts what trusted proxies say in the place of what the connection says."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, options: Options) -> None:
         self._app = app
-        self._hops = hops = settings.trusted_proxies
+        self._hops = hops = options.trusted_proxies
         self._development = settings.development
-        prefix = hops if settings.forwarded_prefix else 0
+        prefix = hops if options.forwarded_prefix else 0
         self._next = ProxyFix(self._called, x_for=hops, x_proto=hops, x_host=hops, x_prefix=prefix) if hops else None
+        self._for_machines = tuple(settings.url_prefix + path for path in _FOR_MACHINES)
         self._warned: set[str] = set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -60,7 +62,7 @@ class Proxies:
     def _warn(self, environ: dict[str, Any], given: str, *, known: bool, inside: bool) -> None:
         brought = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED")
         shown = ascii(given[:100])
-        if environ.get("PATH_INFO") in _FOR_MACHINES:
+        if environ.get("PATH_INFO") in self._for_machines:
             return
         if self._hops:
             count = len(parse_http_list(brought or ""))

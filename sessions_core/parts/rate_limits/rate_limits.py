@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -17,11 +18,13 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from ..errors import Misconfigured, RateLimited, StoreUnavailable
-from ..sessions.user_agent import read_address
-from ..settings import DAY, PREFIX, Settings
-from ..storage.connection import Link, Script
-from ..storage.replies import number
+from ...errors import Misconfigured, RateLimited, StoreUnavailable
+from ...sessions.user_agent import read_address
+from ...settings import DAY, PREFIX
+from ...storage.connection import RedisConnection
+from ...storage.replies import number
+from ...storage.scripts import Script
+from . import Options
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
 _COUNT = Script("""
@@ -39,9 +42,9 @@ class Counters(Storage):
 
     STORAGE_SCHEME = None
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, connection: RedisConnection, prefix: str) -> None:
         super().__init__()
-        self._link = link
+        self._connection = connection
         self._prefix = prefix
 
     @cached_property
@@ -56,28 +59,28 @@ class Counters(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a counter that lives for `expiry` seconds from its first count; return what it is then."""
         try:
-            return number(self._link.run(_COUNT, (self._prefix + key,), expiry, amount))
+            return number(self._connection.run(_COUNT, (self._prefix + key,), expiry, amount))
         except StoreUnavailable:
             return self._memory.incr(key, expiry, amount)
 
     def get(self, key: str) -> int:
         """Return what a counter is."""
         try:
-            return number(self._link.call("GET", self._prefix + key) or 0)
+            return number(self._connection.call("GET", self._prefix + key) or 0)
         except StoreUnavailable:
             return self._memory.get(key)
 
     def get_expiry(self, key: str) -> float:
         """Return when a counter begins anew, in seconds since the epoch."""
         try:
-            return time.time() + max(0, number(self._link.call("PTTL", self._prefix + key))) / 1000
+            return time.time() + max(0, number(self._connection.call("PTTL", self._prefix + key))) / 1000
         except StoreUnavailable:
             return self._memory.get_expiry(key)
 
     def clear(self, key: str) -> None:
         """Forget a counter."""
         try:
-            self._link.call("DEL", self._prefix + key)
+            self._connection.call("DEL", self._prefix + key)
         except StoreUnavailable:
             self._memory.clear(key)
 
@@ -96,32 +99,26 @@ class _Limits(NamedTuple):
 
 
 class RateLimits:
-    """Counts `challenges`, `sign_ins`, and what parts add."""
+    """Counts `challenges`, `sign_ins` and `refreshes`."""
 
-    def __init__(self, link: Link, settings: Settings) -> None:
-        self._strategy = FixedWindowRateLimiter(Counters(link, f"{settings.redis_prefix}limit:"))
+    def __init__(self, connection: RedisConnection, prefix: str, secrets: Sequence[str], options: Options) -> None:
+        self._strategy = FixedWindowRateLimiter(Counters(connection, f"{prefix}limit:"))
         # Not the newest: during a rotation, processes that know the same secrets in another order count together.
-        secret = min(settings.secrets).encode("utf-8", "surrogatepass")
+        secret = min(secrets).encode("utf-8", "surrogatepass")
         self._key = hashlib.sha256(b"rate limits" + secret).digest()
         self._limits = {
             "challenges": _Limits(
-                _parse("challenges_per_address", settings.challenges_per_address),
-                _parse("challenges_per_browser", settings.challenges_per_browser),
+                _parse("challenges_per_address", options.challenges_per_address),
+                _parse("challenges_per_browser", options.challenges_per_browser),
             ),
             "sign_ins": _Limits(
-                _parse("sign_ins_per_address", settings.sign_ins_per_address),
-                _parse("sign_ins_per_browser", settings.sign_ins_per_browser),
+                _parse("sign_ins_per_address", options.sign_ins_per_address),
+                _parse("sign_ins_per_browser", options.sign_ins_per_browser),
             ),
+            "refreshes": _Limits(_parse("refreshes_per_address", options.refreshes_per_address), []),
         }
 
-    def add(self, name: str, setting: str, per_address: str) -> None:
-        """Count something more, by address: at most what `per_address` says, the value of `setting`.
-
-        Raises `Misconfigured` for a text that is no limit.
-        """
-        self._limits[name] = _Limits(_parse(setting, per_address), [])
-
-    def spend(self, name: str, address: str, browser: str | None) -> None:
+    def hit(self, name: str, address: str, browser: str | None) -> None:
         """Count a request from an IP address and, if it brought one, a pre-sign-in cookie.
 
         Raises `RateLimited` with the seconds to wait. A round trip for each limit. What is refused lengthens nothing.
@@ -144,7 +141,7 @@ class RateLimits:
 def network_of(address: str) -> str:
     """Return what an address is counted as: an IPv4 address itself, of IPv6 the /64 that one customer has.
 
-    What is no address counts by its text, which the server or a trusted proxy wrote; `web.proxies` logs that.
+    What is no address counts by its text, which the server or a trusted proxy wrote.
     """
     found = read_address(address)
     if found is None:

@@ -1,0 +1,40 @@
+"""Behind reverse proxies: which of their headers count, and what they must be set to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+
+from ...errors import Misconfigured
+from ...part import Part
+from ...settings import PREFIX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Which proxies are believed."""
+
+    trusted_proxies: int = 0
+    """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+    forwarded_prefix: bool = False
+    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
+
+
+class ReverseProxy(Part):
+    """Takes address, scheme, host and path prefix from the headers of trusted proxies."""
+
+    settings = Options
+
+    def setup(self, app: Flask) -> None:
+        """Refuse a number of proxies that nobody has."""
+        if not 0 <= self.options.trusted_proxies <= 10:
+            raise Misconfigured(f"{PREFIX}TRUSTED_PROXIES must be between 0 and 10.")
+
+    def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the application behind the proxies."""
+        from .proxies import Proxies
+
+        return Proxies(app, self.services.settings, self.options)

@@ -1,0 +1,113 @@
+"""Two owners of one path or one blueprint name: refused at start, whichever was there first.
+
+Without this the route that was registered first wins without a word: the other page is dead, and a form on it may
+reach the wrong view.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Blueprint, Flask
+from werkzeug.routing import Rule
+
+from ..errors import Misconfigured
+from ..settings import PREFIX
+
+_PACKAGE = __name__.partition(".")[0]
+_VARIABLE = re.compile(r"<[^>]*>")
+
+
+def refuse_taken_name(app: Flask, blueprint: Blueprint, name: str | None = None) -> None:
+    """Refuse to register `blueprint` under a name that another one has; raise `Misconfigured`.
+
+    Only if one of the two is ours: about two of the application Flask has an error of its own.
+    """
+    name = name or blueprint.name
+    other = app.blueprints.get(name)
+    if other is None or other is blueprint or _is_ours(other) == _is_ours(blueprint):
+        return
+    theirs = other if _is_ours(blueprint) else blueprint
+    raise Misconfigured(
+        f"Two blueprints are called {name!r}: that of {theirs.import_name} and that of {_PACKAGE}. Register yours "
+        f'under another name: app.register_blueprint({theirs.name}, name="my_{name}").'
+    )
+
+
+def refuse_taken_paths(app: Flask) -> None:
+    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all."""
+    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+    taken = [(ours[_place(rule)], rule) for rule in _rules_of_others(app) if _place(rule) in ours]
+    if taken:
+        _refuse(app, taken)
+
+
+def watch(app: Flask) -> None:
+    """Refuse at once what is registered later under a path or a name of ours."""
+    add_url_rule, register_blueprint = app.add_url_rule, app.register_blueprint
+    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+
+    def add(
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        add_url_rule(rule, endpoint, view_func, *args, **options)
+        added = app.url_map.iter_rules(endpoint or getattr(view_func, "__name__", ""))
+        taken = [
+            (ours[_place(each)], each) for each in added if _place(each) in ours and not _has_our_rule(app, each)
+        ]
+        if taken:
+            _refuse(app, taken)
+
+    def register(blueprint: Blueprint, **options: Any) -> None:
+        refuse_taken_name(app, blueprint, options.get("name"))
+        register_blueprint(blueprint, **options)
+
+    app.add_url_rule = add  # type: ignore[method-assign]
+    app.register_blueprint = register  # type: ignore[method-assign,assignment]
+
+
+def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:
+    lines = [f"    {rule.rule}: {_owner(app, rule)}, and {_owner(app, our)}" for our, rule in taken]
+    fixed = all(our.rule.startswith("/.well-known/") for our, _ in taken)
+    move = "" if fixed else f'Move ours: app.config["{PREFIX}URL_PREFIX"] = "/account". Or give yours'
+    raise Misconfigured(
+        f"{'This path has' if len(taken) == 1 else 'These paths have'} two owners. {move or 'Give yours'} another "
+        "path.\n" + "\n".join(lines)
+    )
+
+
+def _owner(app: Flask, rule: Rule) -> str:
+    view = app.view_functions.get(rule.endpoint)
+    blueprint = _blueprint_of(app, rule)
+    if blueprint is not None:
+        return f"endpoint {rule.endpoint!r} of the blueprint {blueprint.name!r} ({blueprint.import_name})"
+    name = f"{getattr(view, '__module__', app.import_name)}.{getattr(view, '__qualname__', view)}"
+    return f"endpoint {rule.endpoint!r} (function {name})"
+
+
+def _rules_of_others(app: Flask) -> Iterator[Rule]:
+    return (rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule))
+
+
+def _blueprint_of(app: Flask, rule: Rule) -> Blueprint | None:
+    return app.blueprints.get(rule.endpoint.rpartition(".")[0])  # type: ignore[return-value]
+
+
+def _has_our_rule(app: Flask, rule: Rule) -> bool:
+    blueprint = _blueprint_of(app, rule)
+    return blueprint is not None and _is_ours(blueprint)
+
+
+def _is_ours(blueprint: Any) -> bool:
+    return str(blueprint.import_name).partition(".")[0] == _PACKAGE
+
+
+def _place(rule: Rule) -> tuple[str | None, str | None, str]:
+    # `/admin` and `/admin/` are one place to people, and `<id>` and `<int:number>` match the same addresses.
+    return rule.host, rule.subdomain, _VARIABLE.sub("<>", rule.rule).rstrip("/")

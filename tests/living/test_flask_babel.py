@@ -1,0 +1,102 @@
+"""Flask-Babel: errors and sentences to sign by `translate`, and those of pages by templates of the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from flask import Flask, request
+from flask_babel import Babel, gettext
+
+from sessions_core import errors, fresh_required
+
+from ..actors import ORIGIN, Visitor, Wallet
+
+GERMAN = {
+    errors.NotSignedIn.message: "Melde dich an und versuche es noch einmal.",
+    "There is no such page": "Diese Seite gibt es nicht",
+    "Go to the start page": "Zur Startseite",
+    "Pay invoice {number}.": "Rechnung {number} bezahlen.",
+    "Close the shop.": "Geschäft schließen.",
+    "Open {door}.": "Öffne {door}.",
+    "Sign out of this device?": "Von diesem Gerät abmelden?",
+}
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    messages = Catalog(locale="de")
+    for sentence, german in GERMAN.items():
+        messages.add(sentence, german)
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / "messages.mo").open("wb") as file:
+        write_mo(file, messages)
+    return tmp_path
+
+
+@pytest.fixture
+def app(assemble, catalogue: Path, tmp_path: Path) -> Flask:
+    def add(app: Flask) -> None:
+        app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(catalogue)
+        Babel(app, locale_selector=lambda: request.accept_languages.best_match(["en", "de"]))
+        (tmp_path / "sessions").mkdir()
+        (tmp_path / "sessions" / "sign_out.html").write_text("<h1>{{ _('Sign out of this device?') }}</h1>")
+        app.template_folder = str(tmp_path)
+        for action in ("invoice.pay", "shop.close", "door.open"):
+            view = fresh_required(0, action)(lambda **_: "done")
+            app.add_url_rule(f"/{action}/<number>/<door>", action, view, methods=["POST"])
+
+    actions = {"invoice.pay": "Pay invoice {number}.", "shop.close": "Close the shop.", "door.open": "Open {door}."}
+    made: Flask = assemble(add, translate=gettext, actions=actions)
+    return made
+
+
+@pytest.fixture
+def german(app: Flask) -> Visitor:
+    class German(Visitor):
+        def _headers(self, options):
+            return {"Accept-Language": "de"} | super()._headers(options)
+
+    return German(app)
+
+
+def test_sentences_of_errors_are_translated(app: Flask, german: Visitor) -> None:
+    said = german.json("/session").get_json()["error"]
+    assert (said["code"], said["message"]) == ("no_token", GERMAN[errors.NotSignedIn.message])
+    assert Visitor(app).json("/session").get_json()["error"]["message"] == errors.NotSignedIn.message
+
+
+def test_error_pages_are_translated(app: Flask, german: Visitor) -> None:
+    page = german.get("/nothing", headers={"Accept": "text/html"}).text
+    assert "<h1>Diese Seite gibt es nicht</h1>" in page
+    assert "Zur Startseite" in page
+    assert "There is no such page" in Visitor(app).get("/nothing", headers={"Accept": "text/html"}).text
+
+
+def test_sentence_to_sign_is_translated_in_ascii(german: Visitor) -> None:
+    """Wallets and EIP-4361 take no other characters: what they can't show stays as the application wrote it."""
+    german.sign_in(Wallet())
+    said = {}
+    for action in ("invoice.pay", "shop.close", "door.open"):
+        said[action] = german.waiting(german.submit(f"/{action}/7/a")).sentence
+    assert said == {"invoice.pay": "Rechnung 7 bezahlen.", "shop.close": "Close the shop.", "door.open": "Open a."}
+
+
+def test_translated_sentence_can_be_signed(german: Visitor) -> None:
+    wallet = Wallet()
+    german.sign_in(wallet)
+    address, form = german.signed_form(wallet, german.submit("/invoice.pay/7/a"))
+    assert german.post(address, data=form).text == "done"
+
+
+def test_template_of_the_app_wins_and_is_translated(german: Visitor) -> None:
+    german.sign_in(Wallet())
+    assert german.get("/sign-out").text == "<h1>Von diesem Gerät abmelden?</h1>"
+
+
+def test_page_of_ours_shows_in_every_language(app: Flask) -> None:
+    answer = app.test_client().get("/sign-in", base_url=ORIGIN, headers={"Accept-Language": "de"})
+    assert answer.status_code == 200

@@ -1,0 +1,197 @@
+"""The seam for parts: what start-up refuses, and how an application adds a part of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+
+from sessions_core import part, public
+from sessions_core.access.actions import Action
+from sessions_core.errors import BadRequest, Misconfigured
+from sessions_core.part import MenuEntry, Part
+from sessions_core.web.services import EXTENSION
+
+from ..actors import Visitor, Wallet
+
+MakeApp = Callable[..., Flask]
+
+
+@dataclass(frozen=True)
+class Options:
+    notes_limit: int = 10
+
+
+class Notes(Part):
+    name = "notes"
+
+
+def variant(**members: Any) -> type[Part]:
+    """Return a part of the application's own with these members."""
+    return type("Variant", (Part,), {"name": "variant", **members})
+
+
+def refused(make_app: MakeApp, *parts: str | type[Part]) -> str:
+    """Start an application with these parts beside Ethereum; return the sentence that refuses it."""
+    with pytest.raises(Misconfigured) as refusal:
+        make_app({"parts": ["ethereum", *parts]})
+    return str(refusal.value)
+
+
+# -- Which parts are loaded ------------------------------------------------------------------------------------------
+
+
+def test_every_folder_is_loaded_by_default(make_app: MakeApp) -> None:
+    assert sorted(make_app().extensions[EXTENSION].parts) == sorted(part.available())
+
+
+def test_setting_picks_fewer_parts(make_app: MakeApp) -> None:
+    app = make_app(SESSIONS_CORE_PARTS=["ethereum", "devices"])
+    assert list(app.extensions[EXTENSION].parts) == ["ethereum", "devices"]
+
+
+def test_constructor_wins_over_the_setting(make_app: MakeApp) -> None:
+    app = make_app({"parts": ["ethereum"]}, SESSIONS_CORE_PARTS=["ethereum", "devices"])
+    assert list(app.extensions[EXTENSION].parts) == ["ethereum"]
+
+
+def test_unknown_part_is_refused_with_the_list_of_parts(make_app: MakeApp) -> None:
+    sentence = refused(make_app, "blockchain")
+    assert "no part 'blockchain'" in sentence
+    assert ", ".join(part.available()) in sentence
+
+
+def test_part_without_the_part_it_needs_is_refused(make_app: MakeApp) -> None:
+    with pytest.raises(Misconfigured, match=r"'contract_wallets' needs the part 'ethereum'\. Add it to"):
+        make_app({"parts": ["contract_wallets"]})
+    assert "needs the part 'gone'. Restore its folder" in refused(make_app, variant(needs=("gone",)))
+
+
+def test_part_is_loaded_after_the_parts_it_needs(make_app: MakeApp) -> None:
+    app = make_app({"parts": ["contract_wallets", variant(needs=("notes",)), Notes, "ethereum"]})
+    loaded = list(app.extensions[EXTENSION].parts)
+    assert loaded.index("ethereum") < loaded.index("contract_wallets")
+    assert loaded.index("notes") < loaded.index("variant")
+
+
+def test_parts_that_need_each_other_are_refused(make_app: MakeApp) -> None:
+    one, other = variant(name="one", needs=("other",)), variant(name="other", needs=("one",))
+    assert "need each other" in refused(make_app, one, other)
+
+
+@pytest.mark.parametrize("wrong", [Part, dict, variant(name=""), variant(name="No Name"), 7], ids=repr)
+def test_class_that_is_no_part_is_refused(make_app: MakeApp, wrong: Any) -> None:
+    assert "is no part" in refused(make_app, wrong)
+
+
+def test_two_parts_of_one_name_are_refused(make_app: MakeApp) -> None:
+    assert "Two parts are called 'notes'" in refused(make_app, Notes, variant(name="notes"))
+
+
+# -- What parts claim ------------------------------------------------------------------------------------------------
+
+
+class NotesFull(BadRequest):
+    """No room for another note."""
+
+    code = "notes_full"
+
+
+@pytest.mark.parametrize(
+    ("claims", "named"),
+    [
+        ({"settings": Options}, "setting 'SESSIONS_CORE_NOTES_LIMIT'"),
+        ({"errors": (NotesFull,)}, "error code 'notes_full'"),
+        ({"actions": {"note.burn": Action("Burn the note.")}}, "action 'note.burn'"),
+        ({"end_reasons": {"burned": "its note was burned"}}, "end reason 'burned'"),
+        ({"redis_keys": {"{tag}:notes": "notes"}}, "Redis key '{tag}:notes'"),
+    ],
+    ids=["setting", "error code", "action", "end reason", "Redis key"],
+)
+def test_claim_of_two_parts_is_refused_with_both(make_app: MakeApp, claims: dict[str, Any], named: str) -> None:
+    sentence = refused(make_app, variant(name="first", **claims), variant(name="second", **claims))
+    assert f"The parts 'first' and 'second' both have the {named}" in sentence
+    assert "SESSIONS_CORE_PARTS" in sentence
+
+
+def test_missing_library_is_refused_with_its_install_command(make_app: MakeApp) -> None:
+    sentence = refused(make_app, variant(libraries={"no_such_library": "no-such-library>=1"}))
+    assert sentence == (
+        "The part 'variant' needs no_such_library: run pip install 'no-such-library>=1', or take 'variant' out of "
+        "SESSIONS_CORE_PARTS."
+    )
+
+
+def test_library_of_a_part_that_is_not_loaded_is_not_looked_for(make_app: MakeApp, monkeypatch: Any) -> None:
+    monkeypatch.setattr(part.importlib.util, "find_spec", lambda name: None if name == "nacl" else name)
+    make_app({"parts": ["ethereum"]})
+
+
+def test_part_whose_setup_fails_is_refused_by_name(make_app: MakeApp) -> None:
+    def setup(self: Part, app: Flask) -> None:
+        raise RuntimeError("no key for the printer")
+
+    sentence = refused(make_app, variant(setup=setup))
+    assert sentence.startswith("The part 'variant' could not be set up: RuntimeError('no key for the printer').")
+
+
+def test_setting_of_a_part_that_is_not_loaded_is_unknown(make_app: MakeApp) -> None:
+    with pytest.raises(Misconfigured, match="SESSIONS_CORE_NOTES_LIMIT is not a setting"):
+        make_app({"parts": ["ethereum"]}, SESSIONS_CORE_NOTES_LIMIT=5)
+
+
+def test_setting_of_a_part_has_the_type_of_its_field(make_app: MakeApp) -> None:
+    notes = variant(settings=Options)
+    app = make_app({"parts": ["ethereum", notes]}, SESSIONS_CORE_NOTES_LIMIT=5)
+    assert app.extensions[EXTENSION].parts["variant"].options == Options(notes_limit=5)
+    with pytest.raises(Misconfigured, match="SESSIONS_CORE_NOTES_LIMIT must be int"):
+        make_app({"parts": ["ethereum", notes]}, SESSIONS_CORE_NOTES_LIMIT="5")
+
+
+# -- A part of the application itself --------------------------------------------------------------------------------
+
+
+def notes_blueprint() -> Blueprint:
+    pages = Blueprint("sessions_notes", __name__, url_prefix="/notes")
+
+    @pages.get("")
+    @public
+    def index() -> str:
+        return "No notes."
+
+    return pages
+
+
+class Pages(Notes):
+    menu = (MenuEntry("Notes", "sessions_notes.index"),)
+
+    def blueprints(self) -> tuple[Blueprint, ...]:
+        return (notes_blueprint(),)
+
+
+def test_pages_of_a_part_are_served_and_in_the_menu(make_app: MakeApp) -> None:
+    visitor = Visitor(make_app({"parts": ["ethereum", Pages]}))
+    assert visitor.get("/notes").get_data(as_text=True) == "No notes."
+    visitor.sign_in(Wallet())
+    assert '<a class="site-nav__link" href="/notes"' in visitor.get("/session").get_data(as_text=True)
+
+
+def test_pages_of_a_part_can_be_moved(make_app: MakeApp) -> None:
+    app = make_app({"parts": ["ethereum", Pages]}, SESSIONS_CORE_URL_PREFIXES={"notes": "/papers"})
+    visitor = Visitor(app)
+    assert visitor.get("/papers").status_code == 200
+    assert visitor.get("/notes").status_code == 404
+
+
+@pytest.mark.parametrize("prefix", ["papers", "/papers/", "/a/../b", "/", "//evil.example", "/ä", "/a b"])
+def test_unsafe_prefix_of_a_part_is_refused(make_app: MakeApp, prefix: str) -> None:
+    with pytest.raises(Misconfigured, match="SESSIONS_CORE_URL_PREFIXES"):
+        make_app({"parts": ["ethereum", Pages]}, SESSIONS_CORE_URL_PREFIXES={"notes": prefix})
+
+
+def test_prefix_of_an_unknown_part_is_refused(make_app: MakeApp) -> None:
+    with pytest.raises(Misconfigured, match="'devices', which is not loaded"):
+        make_app({"parts": ["ethereum"]}, SESSIONS_CORE_URL_PREFIXES={"devices": "/machines"})
