@@ -57,9 +57,9 @@ SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
 # same instant can bring the session back.
 SESSIONS_CORE_REVOCATION_REPLICAS = _number("REVOCATION_REPLICAS", 0)
 
-# What every key begins with; "wallet:". Staging and production on one Redis need one each: start-up refuses two
-# secrets under one prefix.
-SESSIONS_CORE_REDIS_PREFIX = os.environ.get("REDIS_PREFIX") or "wallet:"
+# What every key begins with; "sessions_core:". Staging and production on one Redis need one each: start-up refuses
+# two secrets under one prefix.
+SESSIONS_CORE_REDIS_PREFIX = os.environ.get("REDIS_PREFIX") or "sessions_core:"
 
 # "0" starts on a Redis without append-only file, with eviction, or with missing rights; "1". After a restart revoked
 # sessions may live again, and under memory pressure sessions vanish: for a managed Redis that can't be changed.

@@ -106,7 +106,7 @@ def ours(url: str) -> tuple[Request, Request]:
     def home() -> str:
         return "hello" if session["csrf_token"] else "gone"
 
-    services: Any = app.extensions["wallet_sessions"]
+    services: Any = app.extensions["sessions_core"]
     account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
     live = services.lifecycle.start(account, services.policy.standard)
     api = services.part(Api)

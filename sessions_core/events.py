@@ -115,17 +115,6 @@ class FormerIdRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionNamed(Event):
-    """A person gave the session a name of their own, or took it away."""
-
-    name: ClassVar[str] = "session.named"
-    kind = "changes"
-    kept = "routine"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfirmed(Event):
     """The wallet signed again for exactly this action; both clocks of the session started again."""
 
@@ -235,112 +224,6 @@ class NetworkChanged(Event):
     kind = "sign_ins"
     account: str
     before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletLinked(Event):
-    """`other` is now one of the accounts of `person`, as `account` is, whose session asked; both have signed.
-
-    `before` is the id that `other` went by, and nobody does any more: what was stored under it is now the person's.
-    """
-
-    name: ClassVar[str] = "wallet.linked"
-    kind = "changes"
-    account: str
-    other: str
-    person: str
-    before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletUnlinked(Event):
-    """`other` is no account of `person` any more, and its sessions have ended; a session of `account` asked."""
-
-    name: ClassVar[str] = "wallet.unlinked"
-    kind = "changes"
-    account: str
-    other: str
-    person: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrimaryChanged(Event):
-    """`other` is now the primary account of `person`, where `before` was; a session of `account` asked."""
-
-    name: ClassVar[str] = "wallet.primary_changed"
-    kind = "changes"
-    account: str
-    other: str
-    person: str
-    before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkFailed(Event):
-    """A wallet was not linked; `other` is the one that was to be."""
-
-    name: ClassVar[str] = "link.failed"
-    kind = "refusals"
-    kept = "refusals"
-    handle: str
-    account: str
-    other: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientChanged(Event):
-    """A session that was used from one place goes on from another: `changed` names what differs, "ip" or "device"."""
-
-    name: ClassVar[str] = "client.changed"
-    kind = "changes"
-    handle: str
-    account: str
-    changed: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleChanged(Event):
-    """An administrator, or the command line (`by` is empty), gave an account another role."""
-
-    name: ClassVar[str] = "role.changed"
-    kind = "changes"
-    account: str
-    before: str
-    after: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationChanged(Event):
-    """An administrator verified a professional, or withdrew it (`level` is empty). Times are milliseconds."""
-
-    name: ClassVar[str] = "verification.changed"
-    kind = "changes"
-    times = ("until",)
-    account: str
-    level: str
-    until: int
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletExported(Event):
-    """The server's half of a pre-generated wallet's key went to its person: from then on the key may be anywhere."""
-
-    name: ClassVar[str] = "wallet.exported"
-    kind = "changes"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletDeleted(Event):
-    """The server's half of a pre-generated wallet's key was deleted: nobody can sign with it here any more."""
-
-    name: ClassVar[str] = "wallet.deleted"
-    kind = "changes"
-    account: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,17 +19,12 @@ from .access.actions import Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
 from .part import Part
-from .parts.contract_wallets.contracts import Contracts
-from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.internet_computer import canisters
-from .parts.linked_wallets.linked_accounts import People
-from .parts.roles.roles import Directory
-from .parts.trial_wallets.key_shares import Shares
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
 from .sessions.sweeper import Sweeper
 from .settings import PREFIX, Settings
+from .sign_in import verifiers
 from .sign_in.accounts import Account
 from .sign_in.challenges import Challenges
 from .storage import secret_file
@@ -51,7 +45,7 @@ from .web import (
 from .web.headers import SecurityHeaders, csp_nonce
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
-from .web.routes import api, devices, pages
+from .web.routes import api, pages
 from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -130,7 +124,6 @@ class WalletSessions:
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
         actions.translate = self._translate
-        _refuse_slow_signing(settings)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
@@ -140,9 +133,7 @@ class WalletSessions:
         lifecycle = Lifecycle(repository)
         store = SessionStore(app, repository, lifecycle, settings)
         sweeper = Sweeper(connection, keys, repository)
-        contracts = Contracts(settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, actions)
         services = Services(
             settings=settings,
             connection=connection,
@@ -151,12 +142,7 @@ class WalletSessions:
             store=store,
             lifecycle=lifecycle,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
-            contracts=contracts,
-            directory=Directory(connection, keys, repository, settings),
-            people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
-            shares=Shares(connection, keys, repository, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -167,7 +153,9 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
-        services.parts.update({each.name: each(services, options[each.name]) for each in parts})
+        for each in parts:
+            loaded = services.parts[each.name] = each(services, options[each.name])
+            policy.add_types(loaded.session_types(settings))
         for loaded in services.parts.values():
             _set_up(app, loaded)
         _configure(app, settings, store)
@@ -175,17 +163,18 @@ class WalletSessions:
         if not settings.development:
             secret = KeyRing(settings.secrets, "sessions_core secret 1")
             refuse_other_secret(connection, secret, settings.redis_prefix)
+        _demand_sentences(policy, actions)
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)
-        app.url_map.converters["session_handle"] = devices.HandleConverter
+        app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         for blueprint in (pages, api):
             _register(app, settings, blueprint)
         cli.register(app)
         for loaded in services.parts.values():
-            _register_part(app, services, loaded)
+            _load(app, services, loaded)
         collisions.refuse_taken_paths(app)
         collisions.watch(app)
         error_handlers.register(app)
@@ -224,7 +213,7 @@ def _set_up(app: Flask, part: Part) -> None:
         ) from error
 
 
-def _register_part(app: Flask, services: Services, part: Part) -> None:
+def _load(app: Flask, services: Services, part: Part) -> None:
     """Register what a part brings: its routes, its templates, its commands."""
     pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
     for blueprint in part.blueprints() or (pages,):
@@ -257,16 +246,6 @@ def _add_command(app: Flask, command: click.Command) -> None:
         app.cli.add_command(command)
 
 
-def _refuse_slow_signing(settings: Settings) -> None:
-    # Without coincurve the keys of trial wallets would sign in Python, whose time depends on the key.
-    serves_others = settings.pregenerated_chain is not None and not settings.development
-    if serves_others and importlib.util.find_spec("coincurve") is None:
-        raise Misconfigured(
-            "SESSIONS_CORE_PREGENERATED_WALLETS needs coincurve outside development: use Python 3.13 or earlier, or "
-            "run pip install coincurve, which needs a C compiler."
-        )
-
-
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
     for permission in (name for each in policy.types.values() for name in each.fresh):
         if permission not in actions:
@@ -286,14 +265,12 @@ def _listen(app: Flask) -> None:
             told: Any = guards.wallet_session() if has_request_context() else g
             told.revocation_pending = True
         ours: Services = app.extensions[EXTENSION]
-        if isinstance(event, events.SessionCreated):
-            ours.directory.saw(event.account)
         for tell in ours.hooks("on_event"):
             tell(event)
 
     # Held weakly, and by the application: it ends with that.
     events.happened.connect(hear, weak=True)
-    app.extensions["wallet_sessions_listener"] = hear
+    app.extensions["sessions_core_listener"] = hear
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
@@ -340,23 +317,24 @@ def _templates(app: Flask, services: Services) -> None:
         csrf.address_of,
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
+    app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals.update(
+        wallet_modules=assets.wallet_modules,
+        wallet_families=services.wallet_families,
+        wallet_family=services.wallet_family,
+    )
+    app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
-        "identity_url": settings.internet_identity_url if _believes_identity(settings) else "",
     }
     # Outside a request (an e-mail made by a command) nobody is signed in.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )
-
-
-def _believes_identity(settings: Settings) -> bool:
-    """Whether what Internet Identity signs would be accepted: nobody is sent there for nothing."""
-    return canisters.available() and f"icp:{canisters.network()}" in settings.chains
 
 
 def _development_redis(app: Flask, parts: Iterable[type[Part]]) -> str:

@@ -1,4 +1,4 @@
-"""What the kernel and the parts declare: errors, events, settings and end reasons."""
+"""What the kernel and the parts declare: errors, events and settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from sessions_core import errors, events, part
-from sessions_core.sessions import end_reasons as reasons
 from sessions_core.settings import Settings
 
 PARTS = part.choose(None)
@@ -20,16 +19,6 @@ def settings() -> dict[str, Field[Any]]:
     """Return every setting by its field's name."""
     classes = [Settings, *(each.settings for each in PARTS if each.settings is not None)]
     return {each.name: each for kind in classes for each in fields(kind)}
-
-
-def end_reasons() -> dict[str, str]:
-    """Return why sessions end: the reason → what it means."""
-    return reasons.meanings()
-
-
-def told_reasons() -> list[str]:
-    """Return the reasons that users are told in words of their own."""
-    return reasons.with_pages()
 
 
 def error_classes() -> list[type[errors.SessionsError]]:

@@ -8,5 +8,5 @@ from . import claims
 
 
 def event_types() -> list[type[Event]]:
-    """Return the classes of events of the kernel and the parts, without their base."""
+    """Return the classes of events, without their base."""
     return claims.event_classes()

@@ -18,17 +18,19 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
 from sessions_core.parts.activity.activity_log import ActivityLog, Entry, Page
 from sessions_core.parts.activity.options import ActivitySettings
+from sessions_core.parts.devices.events import ClientChanged, SessionNamed
+from sessions_core.parts.roles.events import RoleChanged
 from sessions_core.sessions.record import account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 
 from .activity import HERE, THERE, created, failed
 from .actors import together
 from .claims import event_classes
 from .clusters import Cluster
-from .constants import ALICE, BOB, ROOT, SECRET
+from .constants import ALICE, BOB, REDIS_PREFIX, ROOT, SECRET
 from .event_types import event_types
 from .servers import Listener, Server, commands_run, frozen, running
 from .stored import encoded_entry, link_of, sealed_entry
@@ -43,7 +45,7 @@ def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
 
 
 def key(kind: str, account: str | None = None) -> str:
-    return f"wallet:{{{account_tag(account)}}}:{kind}" if account else f"wallet:{kind}"
+    return f"{REDIS_PREFIX}{{{account_tag(account)}}}:{kind}" if account else f"{REDIS_PREFIX}{kind}"
 
 
 def names(page: Page | Iterator[Entry]) -> list[str]:
@@ -155,9 +157,9 @@ def test_one_address_on_two_networks_is_two_accounts(log: ActivityLog) -> None:
 def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: ActivityLog) -> None:
     for account in (None, ""):
         log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
-    log.note(events.RecordUnreadable(key="wallet:x"), HERE)
+    log.note(events.RecordUnreadable(key=f"{REDIS_PREFIX}x"), HERE)
     log.note(events.RequestRefused(code="not_found", endpoint=None), HERE)
-    assert sorted(redis.keys("*")) == [b"wallet:activity", b"wallet:refusals"]
+    assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}activity".encode(), f"{REDIS_PREFIX}refusals".encode()]
 
 
 def test_unknown_account_has_an_empty_page(log: ActivityLog) -> None:
@@ -200,7 +202,7 @@ def test_refusal_for_an_unknown_account_uses_no_memory_for_it(redis: Redis, log:
     """Only the site's stream of refusals grows."""
     for number in range(100):
         log.note(failed(f"eip155:1:0x{number:040x}"), HERE)
-    assert sorted(redis.keys("*")) == [b"wallet:refusals"]
+    assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}refusals".encode()]
 
 
 def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..., ActivityLog]) -> None:
@@ -218,10 +220,10 @@ def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make:
     """A flood of renewals and renamings evicts no other event."""
     log = make()
     log.note(created(), HERE)
-    log.note(events.ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
+    log.note(ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
     for _ in range(MOST * 6):
         log.note(renewed(), THERE)
-        log.note(events.SessionNamed(handle="sess_1", account=ALICE), THERE)
+        log.note(SessionNamed(handle="sess_1", account=ALICE), THERE)
     assert names(log.account(ALICE, limit=1000))[-2:] == ["client.changed", "session.created"]
     assert redis.xlen(key("routine", ALICE)) == MOST // 10
     assert redis.xlen(key("routine")) == MOST
@@ -457,7 +459,7 @@ def test_a_page_has_at_least_one_entry(log: ActivityLog, limit: int) -> None:
 
 def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_events=1000)
-    log.note(events.RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
+    log.note(RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
     for _ in range(410):
         log.note(created(), HERE)
     page = log.account(ALICE, names=["role.changed", "wallet.changed"])

@@ -20,15 +20,15 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .clusters import Cluster
-from .constants import SECRET
+from .constants import REDIS_PREFIX, SECRET
 from .servers import Server, commands_run, running
 
-DUE, COUNTED = "wallet:census:due", "wallet:census"
+DUE, COUNTED = f"{REDIS_PREFIX}census:due", f"{REDIS_PREFIX}census"
 
 
 @pytest.fixture
 def census(app: Flask) -> SessionCount:
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     return services.part(Operations).session_count
 
 
@@ -57,7 +57,7 @@ def test_every_stored_session_is_counted(census: SessionCount, start: Callable[.
 def test_other_keys_are_not_sessions(census: SessionCount, start: Callable[..., LoadedSession], redis: Redis) -> None:
     start()
     redis.set("other:{tag}:session:x", 1)
-    redis.set("wallet:nonce:session:", 1)
+    redis.set(f"{REDIS_PREFIX}nonce:session:", 1)
     assert census.latest() == 1
 
 

@@ -13,7 +13,8 @@ from .claims import error_classes
 
 
 def test_the_catalogue_holds_every_class_under_a_code_of_its_own() -> None:
-    assert sorted(catalogue().values(), key=id) == sorted(error_classes(), key=id)
+    ours = [each for each in catalogue().values() if each.__module__.startswith("sessions_core.")]
+    assert sorted(ours, key=id) == sorted(error_classes(), key=id)
     assert all(code == error.code for code, error in catalogue().items())
 
 

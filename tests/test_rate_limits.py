@@ -14,7 +14,7 @@ from sessions_core.parts.rate_limits.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, RedisConnection
 
 from .actors import together
-from .constants import ANOTHER, SECRET
+from .constants import ANOTHER, REDIS_PREFIX, SECRET
 from .servers import Listener, Server, commands_run, running
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -217,7 +217,7 @@ def test_redis_holds_no_address_and_no_cookie(link: RedisConnection, redis: Redi
     limits.hit("challenges", HERE, COOKIE)
     dump = b" ".join(key + b" " + (redis.get(key) or b"") for key in redis.scan_iter()).decode()
     assert len(redis.keys()) == 2
-    assert dump.count("wallet:limit:") == 2
+    assert dump.count(f"{REDIS_PREFIX}limit:") == 2
     assert HERE not in dump
     assert COOKIE[:8] not in dump
 

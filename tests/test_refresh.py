@@ -47,7 +47,7 @@ AFTER_GRACE = GRACE / 1000 + 1
 @pytest.fixture
 def services(make_app: Callable[..., Flask]) -> Services:
     # Loaded machines answer late, and a timeout would be no violation but an end of the round.
-    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["sessions_core"]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def pass_time(services: Services, redis: Redis, clock: Any, app_of: Flask) -> Ti
 def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
     """What the time machine takes: an application with these services."""
     app = make_app()
-    app.extensions["wallet_sessions"] = services
+    app.extensions["sessions_core"] = services
     return app
 
 
@@ -723,7 +723,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
-    services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
     refresh, link = services.part(Api).refresh, link_of(services.repository)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))

@@ -68,7 +68,7 @@ def test_the_account_is_on_the_first_testnet(made: Made) -> None:
 
 def test_without_a_testnet_it_is_on_the_first_chain_of_ethereum(make_app: Callable[..., Flask]) -> None:
     app = make_app(SESSIONS_CORE_CHAINS=["solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "eip155:10", "eip155:1"])
-    assert app.extensions["wallet_sessions"].shares.create().account.chain.id == "eip155:10"
+    assert app.extensions["sessions_core"].shares.create().account.chain.id == "eip155:10"
 
 
 def test_key_shares_differ_from_each_other_and_the_key(wallets: Shares) -> None:
@@ -241,7 +241,7 @@ def test_a_share_of_a_secret_that_is_missing_here_is_no_mismatch(
     make_app: Callable[..., Flask], made: Made, redis: Redis, happened: list[events.Event]
 ) -> None:
     """Or people would throw away a half that is good again once the secret is back."""
-    elsewhere: Shares = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].shares
+    elsewhere: Shares = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"].shares
     with unchanged(redis):
         assert type(refused(lambda: elsewhere.sign(made.account, made.share, TEXT))) is StoreUnavailable
     assert happened[-1].name == "session.unreadable"
@@ -253,19 +253,19 @@ def test_a_rotation_of_the_secret_keeps_every_wallet(
     services.shares.sign(made.account, made.share, TEXT)
     left, before = lives(redis), redis.get(key_of(redis))
     both: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[services.settings.secrets[-1]]).extensions[
-        "wallet_sessions"
+        "sessions_core"
     ]
     assert both.shares.reencrypt() == 1
     assert both.shares.reencrypt() == 0
     assert redis.get(key_of(redis)) != before
     assert left - 5 < lives(redis) <= left
-    after: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
+    after: Services = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"]
     verify(made.account, TEXT, after.shares.sign(made.account, made.share, TEXT), 0.0)
 
 
 def test_a_sweep_leaves_a_share_alone_that_it_can_t_open(
     make_app: Callable[..., Flask], made: Made, redis: Redis
 ) -> None:
-    elsewhere: Services = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"]
+    elsewhere: Services = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"]
     with unchanged(redis):
         assert elsewhere.shares.reencrypt() == 0

@@ -21,13 +21,13 @@ from sessions_core.sessions.record import LoadedSession
 from sessions_core.web.services import Services
 
 from .actors import Visitor, together
-from .constants import ANOTHER, DAY, MINUTE, SECRET
+from .constants import ANOTHER, DAY, MINUTE, REDIS_PREFIX, SECRET
 from .servers import Server, commands_run, running
 from .session_tokens import issue
 from .stored import keys_of, link_of
 from .time_machine import TimeMachine, ask_again, read_long_ago
 
-KEY = b"wallet:{signing}:keys"
+KEY = f"{REDIS_PREFIX}{{signing}}:keys".encode()
 
 
 class Monotonic:
@@ -55,7 +55,7 @@ def keys(services: Services) -> SigningKeys:
 @pytest.fixture
 def another_process(make_app: Callable[..., Flask]) -> Callable[..., Services]:
     """Another process of the same site: its own memory, the same Redis."""
-    return lambda **settings: make_app(**settings).extensions["wallet_sessions"]
+    return lambda **settings: make_app(**settings).extensions["sessions_core"]
 
 
 def ids(keys: SigningKeys) -> list[str]:
@@ -380,7 +380,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_app: Callable[..., Flask]) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     visitor = Visitor(app)
     known = visitor.get("/.well-known/jwks.json").get_json()
     server.stop()

@@ -12,6 +12,7 @@ from flask import Flask
 from sessions_core import errors, events
 from sessions_core.access import actions, policy
 from sessions_core.parts.activity.pages import KINDS
+from sessions_core.parts.roles.events import RoleChanged
 
 from .claims import event_classes
 
@@ -49,7 +50,7 @@ def test_an_event_of_the_application_goes_by_its_name_alone(app: Flask) -> None:
 
 
 def test_event_text_is_escaped(app: Flask) -> None:
-    said = sentence(app, events.RoleChanged, after="<script>", by="<b>")
+    said = sentence(app, RoleChanged, after="<script>", by="<b>")
     assert "&lt;script&gt;" in said
     assert "&lt;b&gt;" in said
 
@@ -77,7 +78,7 @@ def test_every_kind_of_the_filter_is_named(app: Flask) -> None:
 
 
 def test_every_permission_role_and_network_is_named(app: Flask) -> None:
-    rules = app.extensions["wallet_sessions"].policy
+    rules = app.extensions["sessions_core"].policy
     granted = {name for each in rules.types.values() for name in each.permissions}
     words = words_of(app, "_words")
     assert set(words.permission_words) == granted | {*policy.ALL_NETWORK_PERMISSIONS, *policy.OWN_RIGHTS}

@@ -114,7 +114,7 @@ def test_the_token_of_a_session_with_a_cookie_has_no_generation(
 def test_a_token_lives_as_long_as_the_setting_says(
     make_app: Callable[..., Flask], start: Callable[..., LoadedSession], seconds: int
 ) -> None:
-    services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["sessions_core"]
     claims = services.part(Api).tokens.open(issue(services, start()).text)
     assert claims.exp - claims.iat == seconds
 
@@ -492,9 +492,7 @@ def test_token_for_another_audience_is_refused(
     make_app: Callable[..., Flask], services: Services, live: LoadedSession
 ) -> None:
     """In both directions."""
-    others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions[
-        "wallet_sessions"
-    ]
+    others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions["sessions_core"]
     assert others.part(Api).tokens.open(issue(others, live).text).aud == "https://elsewhere.example"
     refuse(others.part(Api).tokens, issue(services, live).text)
     refuse(services.part(Api).tokens, issue(others, live).text)

@@ -141,7 +141,7 @@ def test_log_has_the_users_actions_and_no_secret(
 
 
 def test_in_development_an_event_is_a_line_that_people_read(readable: StringIO, app: Flask) -> None:
-    with app.test_request_context("/", environ_overrides={"wallet_sessions.request_id": "0123abcd"}):
+    with app.test_request_context("/", environ_overrides={"sessions_core.request_id": "0123abcd"}):
         events.publish(ENDED)
     expected = r"\d\d:\d\d:\d\d INFO    session\.ended handle=sess_1 reason=signed_out \[0123abcd\]\n"
     assert re.fullmatch(expected, readable.getvalue())

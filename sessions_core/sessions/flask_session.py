@@ -337,13 +337,16 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.settings = settings
         # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
+        self.cookie_name = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
+        self.browser_cookie_name = self.name_of("browser")
+        self.ended_cookie_name = self.name_of("ended")
+
+    def name_of(self, cookie: str) -> str:
+        """Return the name of another cookie than that of the session."""
         # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
-        host = "__Host-" if settings.cookie_secure else ""
-        own = "" if settings.cookie_name == "session" else f"{settings.cookie_name}-"
-        self.cookie_name = host + settings.cookie_name
-        self.browser_cookie_name = f"{host}{own}browser"
-        self.ended_cookie_name = f"{host}{own}ended"
-        self.share_cookie_name = f"{host}{own}share"
+        host = "__Host-" if self.settings.cookie_secure else ""
+        own = "" if self.settings.cookie_name == "session" else f"{self.settings.cookie_name}-"
+        return f"{host}{own}{cookie}"
 
     # -- Reading ---------------------------------------------------------------------------------------------
 

@@ -30,9 +30,9 @@ from ..errors import (
     ConfirmationMalformed,
     MediaTypeUnsupported,
     Misconfigured,
-    RpcUnavailable,
     SignInRefused,
     StepUpRequired,
+    VerificationUnavailable,
     catalogue,
 )
 from ..sessions.flask_session import WalletSession
@@ -43,7 +43,7 @@ from ..storage.encryption import DecryptionFailed
 from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
-from .session_view import SessionView
+from .session_view import SessionView, described
 
 HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
@@ -143,7 +143,7 @@ def redeem(
         signed = ours.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
-    except (RpcUnavailable, SignInRefused) as error:
+    except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
         raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error
@@ -226,11 +226,11 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
     handle = values.get("handle")
     if not handle:
         return None
-    own = _view(ours, current).person.accounts
+    own = _view(ours, current).user.accounts
     for account in (values["account"],) if values.get("account") else own:
         live = ours.repository.find_living(str(account), handle)
         if live is not None:
-            return SessionView(live, ours)
+            return described(live)
     return None
 
 

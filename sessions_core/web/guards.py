@@ -29,7 +29,6 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
-from .. import events
 from ..errors import (
     BodyTooLarge,
     Misconfigured,
@@ -39,14 +38,13 @@ from ..errors import (
     SessionInvalid,
     StoreUnavailable,
 )
-from ..parts.devices import recent_sign_ins
-from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
+from ..sign_in.user import User
 from ..storage.redis_errors import trouble_of
-from . import confirmations, csrf, request_client
+from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services
 from .session_view import SessionView
@@ -403,18 +401,17 @@ def amend_if_writable(ours: Services, current: WalletSession, change: Change) ->
 
 
 def follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session that is in use in step with its contract, its account and its place.
+    """Keep a session that is in use in step with its account and with what parts know of it.
 
-    What a contract no longer accepts ends here; `current` is nobody's then. After a change of role or verification it
-    goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
-    from is looked at as rarely as activity is written.
+    One that a part no longer accepts ends here; `current` is a visitor's then. After a change of privileges it goes
+    on under a new id: one that an attacker learned before must not be worth more than it was.
     """
     _call(ours.hooks("check_session"), current, False)
     live = current.account_live
     if live is None:
         return
     record = live.record
-    privilege = ours.privilege(live)
+    privilege = ours.privileges(record.account, live.account_values)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
@@ -422,12 +419,6 @@ def follow(ours: Services, current: WalletSession) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.kept_alive and (device := recent_sign_ins.DEVICE.of(record)).device:
-        seen = request_client.current()
-        changed = "ip" if seen.ip != device.ip else "device" if seen.agent != device.agent else ""
-        if changed and amend_if_writable(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
-            handle, account = record.handle, record.account
-            events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 
@@ -519,12 +510,13 @@ def _current_account() -> Account | None:
     return view.account if view is not None else None
 
 
-def _current_person() -> Person | None:
+def _current_user() -> User | None:
     view = session_view()
-    return view.person if view is not None else None
+    return view.user if view is not None else None
 
 
 # All are false for visitors: `if current_account:` asks whether somebody is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
-current_person = cast(Person, LocalProxy(_current_person))
+# Not `current_user`: Flask-Login exports that name, and applications use both.
+current_wallet_user = cast(User, LocalProxy(_current_user))

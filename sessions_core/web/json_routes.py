@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from flask import Blueprint, redirect, request, url_for
@@ -13,7 +13,6 @@ from flask_wtf.csrf import generate_csrf
 from msgspec import Meta
 from werkzeug.wrappers import Response
 
-from ..access.policy import OWN_WALLETS
 from ..errors import (
     AccountKeyless,
     AccountMalformed,
@@ -21,22 +20,20 @@ from ..errors import (
     ChainUnsupported,
     ConfirmationMalformed,
     CsrfFailed,
-    KeyMalformed,
-    LinkRefused,
     NotSignedIn,
     PermissionDenied,
     RateLimited,
     SignOutIncomplete,
     family,
 )
-from ..sessions import user_agent
 from ..sign_in import verifiers
+from ..sign_in.challenges import SIGN_IN
 from . import attempts, confirmations, csrf
 from .error_handlers import wants_json
-from .guards import ensure_permitted, public, refusal, session_view, signed_in, wallet_session
+from .guards import public, refusal, session_view, signed_in, wallet_session
 from .operation import operation
 from .pages import clear_browser, end_session
-from .schemas import AccountFound, Challenge, SessionState, SignedOut, success
+from .schemas import Challenge, SessionState, SignedOut, success
 from .services import services
 from .session_view import SessionView, iso
 from .sign_in import refuse_type
@@ -54,22 +51,15 @@ _Account = Annotated[
 
 
 class ChallengeRequest(msgspec.Struct):
-    """An account to sign in with, or with `purpose` "link" to link to the one of this session; or the `request` of a
-    403 `step_up_required` to confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    """An account to sign in with, or to sign for another `purpose`; or the `request` of a 403 `step_up_required` to
+    confirm. With the `session_type` that the sign-in will ask for, one that the account may
     not have is refused before anything is signed.
     """
 
     account: _Account | None = None
-    purpose: Literal["sign-in", "link"] = "sign-in"
+    purpose: _Word = SIGN_IN
     request: str | None = None
     session_type: _Word = ""
-
-
-class AccountRequest(msgspec.Struct):
-    """A chain (CAIP-2), and a public key in the encoding of that chain."""
-
-    chain: Annotated[str, Meta(examples=["icp:737ba355e855bd4b61279056603e0550"])]
-    public_key: str
 
 
 @api.post("/challenges")
@@ -78,7 +68,6 @@ class AccountRequest(msgspec.Struct):
     RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
-    *family(LinkRefused),
     PermissionDenied,
     status=201,
 )
@@ -92,32 +81,16 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
             raise refusal(current)
         pending = confirmations.from_token(ours, current, body.request)
         issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
-    elif body.account is not None and body.purpose == "link":
-        view = session_view()
-        if view is None:
-            raise refusal(current)
-        ensure_permitted(OWN_WALLETS)
-        statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
-        issued = ours.challenges.issue_link(body.account, statement, view.handle)
-        ours.people.admit(issued.account, view.person)
-    elif body.account is not None:
+    elif body.account is not None and body.purpose == SIGN_IN:
         issued = ours.challenges.issue(body.account, current.browser)
         refuse_type(body.session_type, lambda: issued.account)
+    elif body.account is not None:
+        issued = ours.challenge_for(body.purpose, body.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
     expires_at = iso(datetime.fromtimestamp(issued.expires_at, UTC))
     return Challenge(str(issued.account), issued.message, issued.challenge, expires_at)
-
-
-@api.post("/accounts")
-@public(slides=False, csrf=False)
-@operation(ChainUnsupported, KeyMalformed)
-def find_account(body: AccountRequest) -> AccountFound:
-    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
-    if body.chain not in services().settings.chains:
-        raise ChainUnsupported(body.chain)
-    return AccountFound(str(verifiers.account_of_key(body.chain, body.public_key)))
 
 
 @api.get("/sessions/validate")
@@ -173,8 +146,11 @@ def current_state() -> SessionState:
 @cache
 def _warm_up(namespace: str) -> None:
     # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    of_parts = services().hooks("warm")
+
     def warm() -> None:
         verifiers.warm(namespace)
-        user_agent.warm()
+        for each in of_parts:
+            each()
 
     threading.Thread(target=warm, daemon=True).start()

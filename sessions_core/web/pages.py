@@ -11,7 +11,6 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from .. import errors
-from ..parts.trial_wallets import cookie
 from ..parts.wallet_apps import wallet_apps
 from ..sessions import end_reasons
 from ..sign_in import messages
@@ -23,30 +22,6 @@ from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
-
-# Where the connect panel starts again after a refusal; its own words for each state are in the template.
-_STATES = {
-    "signature_mismatch": "bad_signature",
-    "signature_malformed": "signature_unreadable",
-    "contract_wallet_unsupported": "contract_wallet",
-    "contract_wallet_missing": "contract_missing",
-    "contract_wallet_refused": "contract_refused",
-    "contract_wallet_silent": "contract_silent",
-    "rpc_unavailable": "network_unreachable",
-    "delegation_expired": "delegation_expired",
-    "delegation_restricted": "delegation_restricted",
-    "canister_signature_unsupported": "identity_unsupported",
-    "challenge_expired": "nonce_expired",
-    "challenge_used": "nonce_expired",
-    "domain_mismatch": "domain_mismatch",
-    "uri_mismatch": "domain_mismatch",
-    "chain_unsupported": "wrong_network",
-    "rate_limited": "rate_limited",
-    "store_unavailable": "server_unreachable",
-    "account_linked": "account_linked",
-    "account_linked_elsewhere": "account_linked_elsewhere",
-    "accounts_too_many": "accounts_too_many",
-}
 
 
 @pages.get("/sign-in")
@@ -104,7 +79,12 @@ def sign_in_post() -> ResponseReturnValue:
     )
     try:
         live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
-    except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
+    except (
+        errors.SignInRefused,
+        errors.RateLimited,
+        errors.VerificationUnavailable,
+        errors.StoreUnavailable,
+    ) as error:
         error_handlers.note(error)
         return _refused(error)
     wallet_session().adopt(live)
@@ -115,7 +95,7 @@ def sign_in_post() -> ResponseReturnValue:
 @signed_in
 def status() -> ResponseReturnValue:
     """Show who is signed in, what the session may do, and both its clocks."""
-    return render_template("sessions/status.html", pregenerated_days=services().settings.pregenerated_days)
+    return render_template("sessions/status.html")
 
 
 @pages.get("/sign-out")
@@ -130,17 +110,9 @@ def sign_out() -> ResponseReturnValue:
 @pages.post("/sign-out", endpoint="sign_out_post")
 @public(csrf=False)
 def sign_out_post() -> ResponseReturnValue:
-    """Revoke on the server, then clear the browser. Signing out twice is fine.
-
-    A page that no longer finds its wallet's half in the browser gives the reason `share_gone`.
-    """
-    reason = "share_gone" if request.form.get("reason") == "share_gone" else "signed_out"
-    view = session_view()
-    # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
-    gone = reason == "share_gone" and view is not None and cookie.names(view.account)
-    end_session(reason)
-    answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), reason)
-    return cookie.take(answer) if gone else answer
+    """Revoke on the server, then clear the browser. Signing out twice is fine."""
+    end_session()
+    return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
 
 
 @pages.get("/signed-out")
@@ -159,9 +131,8 @@ def signed_out() -> ResponseReturnValue:
     return render_template(
         "sessions/signed_out.html",
         reason=reason,
-        deleted=noted.account if noted and reason == "wallet_deleted" else "",
+        noted_account=noted.account if noted else "",
         next=csrf.safe_path(request.args.get("next"), ""),
-        holds_half=cookie.present() and ours.settings.pregenerated_chain is not None,
         **_kind(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
     )
 
@@ -195,8 +166,8 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
     """Take our cookies of a session from the browser, and note why the session ended (`ending.note`).
 
     Nothing else: `Clear-Site-Data` would reach what the application stored, cookies of other applications below the
-    same domain, and the half of a wallet's key, and emptying a full cache holds the answer up for a second. The page
-    that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
+    same domain, and what parts keep in the browser; and emptying a full cache holds the answer up for a second. The
+    page that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
     """
     store = services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
@@ -211,7 +182,7 @@ def own_session() -> SessionView:
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
-    response = make_response(_sign_in_page(state_after(error), request.form, error=error))
+    response = make_response(_sign_in_page(error.panel_state, request.form, error=error))
     response.status_code = error.status
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -232,14 +203,8 @@ def _sign_in_page(
         remember=request.form.get("remember") == "1",
         statement=services().settings.statement,
         **accepted(),
-        pregenerated=services().settings.pregenerated_chain is not None,
         **_kind(fields.get("session_type", "")),
     )
-
-
-def state_after(error: errors.SessionsError) -> str:
-    """Return where the connect panel starts again after a refusal."""
-    return _STATES.get(error.code, "nonce_failed")
 
 
 def accepted() -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Activity(Part):
     uses = ("devices", "roles")
     settings = ActivitySettings
     menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
-    slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_activity_admin_link.html"}
+    slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
     redis_keys = {
         "{account}:activity": "stream: what an account did, and what was done to it",
         "{account}:routine": "stream: what a session may do without end, such as staying alive",

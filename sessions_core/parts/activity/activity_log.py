@@ -20,20 +20,22 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
 from ...sessions.record import account_tag
-from ...sessions.user_agent import Client
 from ...settings import DAY
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.replies import items, number
+from ...storage.replies import items, number, pairs
 from ...storage.scripts import Script
 from .options import ActivitySettings
+
+if TYPE_CHECKING:
+    from ...web.request_client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +210,7 @@ class ActivityLog:
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
                 position = _Position(at, number, rank)
-                entry = self._open(key, position, _first(row))
+                entry = self._open(key, position, next(pairs(row))[1])
                 if entry is not None:
                     yield position, entry
                 elif not told:
@@ -230,12 +232,6 @@ class ActivityLog:
 def _kept(name: str) -> str:
     event = events.class_of(name)
     return event.kept if event is not None else "activity"
-
-
-def _first(row: Any) -> bytes:
-    # Field and value in turns; redis-py has made a dict of them for a Cluster.
-    value: bytes = next(iter(row.values())) if isinstance(row, dict) else row[1]
-    return value
 
 
 def _position(cursor: str) -> _Position | None:

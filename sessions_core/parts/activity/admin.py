@@ -6,28 +6,25 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from ...web.guards import fresh_required, requires
+from ..roles import OPEN
 from .pages import add_downloads, as_csv, as_json, log, page_of_entries
 
-# Of the part `roles`: what its own pages ask for, and where they are.
-_OPEN = (15 * 60, "admin.open")
-OVERVIEW, ACCOUNT_PAGE = "sessions.admin", "sessions.admin_account"
 
-
-@fresh_required(*_OPEN)
+@fresh_required(*OPEN)
 @requires(role="admin")
 def activity() -> ResponseReturnValue:
     """Show what happened on the site, newest first."""
-    return page_of_entries("sessions/admin_activity.html", log().site, overview=OVERVIEW, account_page=ACCOUNT_PAGE)
+    return page_of_entries("sessions/admin_activity.html", log().site, account_page="sessions_roles.admin_account")
 
 
-@fresh_required(*_OPEN)
+@fresh_required(*OPEN)
 @requires(role="admin")
 def activity_csv() -> ResponseReturnValue:
     """Download all that is kept of the site, as CSV."""
     return as_csv(log().iterate(None), "site-activity")
 
 
-@fresh_required(*_OPEN)
+@fresh_required(*OPEN)
 @requires(role="admin")
 def activity_json() -> ResponseReturnValue:
     """Download all that is kept of the site, as JSON."""

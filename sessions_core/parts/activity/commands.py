@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from ...events import class_of, names_of
-from ...web.cli import Commands, account_of, json_option, print_answer, second
+from ...web.cli import Commands, answer, json_option, parse_account, second
 from ...web.session_view import iso, moment
 from .activity_log import Entry
 from .pages import KINDS, as_row, log
@@ -23,13 +23,13 @@ sessions = Commands("sessions")
 def list_events(account: str | None, limit: int, kind: str | None, as_json: bool) -> None:
     """List what happened, newest first: to a CAIP-10 ACCOUNT, or on the whole site."""
     names = names_of(kind) if kind else ()
-    of_one = None if account is None else str(account_of(account))
+    of_one = None if account is None else str(parse_account(account))
     page = log().site(names, limit=limit) if of_one is None else log().account(of_one, names, limit=limit)
     if as_json:
-        print_answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
+        answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
     else:
         lines = [line for entry in page.entries for line in _lines(entry, of_one)]
-        print_answer(lines or ["Nothing has happened."], as_json)
+        answer(lines or ["Nothing has happened."], as_json)
 
 
 def _lines(entry: Entry, account: str | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
@@ -36,9 +36,7 @@ activity_pages = Blueprint("sessions_activity", __name__, url_prefix="/activity"
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
     account = str(own_session().account)
-    # Where the part is loaded that ends all sessions of an account.
-    everywhere = url_for("sessions.everywhere") if "devices" in services().parts else None
-    return page_of_entries("sessions/activity.html", partial(log().account, account), everywhere=everywhere)
+    return page_of_entries("sessions/activity.html", partial(log().account, account))
 
 
 @requires(OWN_SESSIONS)

@@ -15,16 +15,16 @@ from ...errors import (
     CsrfFailed,
     PermissionDenied,
     RateLimited,
-    RpcUnavailable,
     SessionExpired,
     SessionInvalid,
     SignatureMalformed,
     SignInRefused,
     SignOutIncomplete,
+    VerificationUnavailable,
     family,
 )
 from ...sessions.flask_session import WalletSession, bearer
-from ...sessions.record import LoadedSession, SessionRecord
+from ...sessions.record import LoadedSession
 from ...web import attempts
 from ...web.guards import follow, public, refusal, signed_in, wallet_session
 from ...web.json_routes import current_state, signed_out_answer
@@ -76,7 +76,9 @@ class LogoutRequest(msgspec.Struct):
 
 @json_routes.post("/sessions")
 @public(slides=False, csrf=False)
-@operation(RateLimited, *family(SignInRefused), PermissionDenied, RpcUnavailable, status=201, by_signature=True)
+@operation(
+    RateLimited, *family(SignInRefused), PermissionDenied, VerificationUnavailable, status=201, by_signature=True
+)
 def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
@@ -96,12 +98,8 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
         current.adopt(enter(body.message, body.challenge, signature, wanted))
         return current_state()
     refresh = services().part(Api).refresh
-    family, *secrets = refresh.start()
-
-    def prepare(record: SessionRecord) -> None:
-        FAMILY.put(record, family)
-
-    live = enter(body.message, body.challenge, signature, wanted, cookies=False, prepare=prepare)
+    tokens, *secrets = refresh.start()
+    live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, refresh.token(live, *secrets))
 
 
@@ -160,7 +158,7 @@ def _take_over_logout(state: BlueprintSetupState) -> None:
 def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
     view = SessionView(live, services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
-    return TokenSession(**state, **token, refresh_token=refresh_token)
+    return services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
 
 
 def _token(view: SessionView) -> SessionToken:

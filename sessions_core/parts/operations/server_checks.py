@@ -101,7 +101,7 @@ class Server(NamedTuple):
     slots: frozenset[int] = frozenset()
 
 
-def refuse_unsafe_server(connection: RedisConnection, prefix: str = "wallet:", strict: bool = True) -> None:
+def refuse_unsafe_server(connection: RedisConnection, prefix: str = "sessions_core:", strict: bool = True) -> None:
     """Refuse a production Redis that forgets, refuses us, or lacks a right: raise `Misconfigured` with what to do.
     Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
 

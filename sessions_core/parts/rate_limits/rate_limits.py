@@ -19,8 +19,8 @@ from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from ...errors import Misconfigured, RateLimited, StoreUnavailable
-from ...sessions.user_agent import read_address
 from ...settings import DAY, PREFIX
+from ...sign_in.addresses import read_address
 from ...storage.connection import RedisConnection
 from ...storage.replies import number
 from ...storage.scripts import Script

@@ -16,8 +16,8 @@ from urllib.request import parse_http_list
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ...sessions.user_agent import read_address
 from ...settings import PREFIX, Settings
+from ...sign_in.addresses import read_address
 from . import Options
 
 logger = logging.getLogger(__name__)
