@@ -9,7 +9,7 @@ from config import PORT, SESSIONS_CORE_PUBLIC_ORIGIN
 
 # Where the processes leave their numbers for each other, so that /metrics is right whoever answers. Named before the
 # application is imported, which is when the library looks; one that is given is left to who gave it.
-_METRICS, _OURS = "PROMETHEUS_MULTIPROC_DIR", "wallet-sessions-metrics-"
+_METRICS, _OURS = "PROMETHEUS_MULTIPROC_DIR", "sessions-core-metrics-"
 if _METRICS not in os.environ:  # a reload keeps what was counted
     os.environ[_METRICS] = tempfile.mkdtemp(prefix=_OURS)
 

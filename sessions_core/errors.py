@@ -26,8 +26,12 @@ class SessionsError(Exception):
     status = 500
     title = "Something went wrong"
     message = "An error on our side stopped this request. Try again in a moment."
+    suspicious = False
+    """Whether only a client that makes things up meets it: then it is reported, though no session came along."""
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
+    panel_state = "nonce_failed"
+    """Where the connect panel starts again after this refusal; its words are in `sessions/_connect.html`."""
 
     def __init__(
         self,
@@ -124,6 +128,7 @@ class RateLimited(SessionsError):
     """Too many requests; `retry_after` says how long to wait."""
 
     code = "rate_limited"
+    panel_state = "rate_limited"
     status = 429
     title = "Too many attempts"
     message = "There were too many requests from your network. Wait a little, then try again."
@@ -198,26 +203,6 @@ class SessionEndedDuringRequest(SessionInvalid):
         "Your session ended while we were working on this. What you sent may have been done, but nothing more was "
         "kept in your session. Sign in again and check before you repeat it."
     )
-
-
-class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
-
-    code = "token_invalid"
-    message = "This token can't be used here. Sign in again to get one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
-
-
-class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
-
-    code = "token_expired"
-    message = "This session token has run out. Use the refresh token to get a new one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
 
 
 class PermissionDenied(SessionsError):
@@ -306,6 +291,7 @@ class ChainUnsupported(SignInRefused):
     """A well-formed account on a network this site does not accept."""
 
     code = "chain_unsupported"
+    panel_state = "wrong_network"
     message = "This site does not accept that network. Switch the network in your wallet and try again."
 
 
@@ -327,6 +313,7 @@ class DomainMismatch(SignInRefused):
     """The text is for another site: a sign-in being relayed by a phishing page."""
 
     code = "domain_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text is for another site. Check the address bar before you sign again."
 
 
@@ -334,6 +321,7 @@ class UriMismatch(SignInRefused):
     """The text names this domain but another URI."""
 
     code = "uri_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text names another address. Start again and sign the new request."
 
 
@@ -362,6 +350,7 @@ class ChallengeExpired(SignInRefused):
     """More than the allowed time passed between the challenge and the signature."""
 
     code = "challenge_expired"
+    panel_state = "nonce_expired"
     message = "The sign-in request has expired. Start again; it takes one click."
 
 
@@ -376,20 +365,15 @@ class ChallengeUsed(SignInRefused):
     """The nonce was already spent: a replay, or a form that was sent twice."""
 
     code = "challenge_used"
+    panel_state = "nonce_expired"
     message = "That sign-in request was already used. Start again and sign the new request."
-
-
-class KeyMalformed(SignInRefused):
-    """Not a public key in the one encoding that accounts of its chain have."""
-
-    code = "key_malformed"
-    message = "Your wallet's answer holds no key of an account on that network. Try again, or use another wallet."
 
 
 class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 
     code = "signature_malformed"
+    panel_state = "signature_unreadable"
     message = "Your wallet's answer is not a valid signature. Try again, or use another wallet."
 
 
@@ -397,150 +381,28 @@ class SignatureMismatch(SignInRefused):
     """A signature, but not by this account over this text."""
 
     code = "signature_mismatch"
+    panel_state = "bad_signature"
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
-
-
-class DelegationExpired(SignInRefused):
-    """The wallet let the page's key sign, but no longer does (Internet Computer)."""
-
-    code = "delegation_expired"
-    message = "What your wallet allowed this page to sign has expired. Connect the wallet again."
-
-
-class DelegationRestricted(SignInRefused):
-    """The wallet let the page's key act for certain canisters or calls only, which signing in is none of."""
-
-    code = "delegation_restricted"
-    message = "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
-
-
-class CanisterSignatureUnsupported(SignInRefused):
-    """Signed by a canister, as Internet Identity does; this package checks signatures of keys alone."""
-
-    code = "canister_signature_unsupported"
-    message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
-
-
-class ContractWalletUnsupported(SignInRefused):
-    """A signature that no key can have made, and its network has no RPC URL."""
-
-    code = "contract_wallet_unsupported"
-    message = (
-        "That looks like the signature of a smart-contract wallet, which we can't check on that network. "
-        "Switch the network in your wallet, or use an account with a key of its own."
-    )
-
-
-class ContractWalletMissing(SignInRefused):
-    """A signature that no key can have made, and no contract at the account on its network."""
-
-    code = "contract_wallet_missing"
-    message = (
-        "That looks like the signature of a smart-contract wallet, but at that address there is none on that "
-        "network. Switch to the network that your wallet is set up on."
-    )
-
-
-class ContractWalletRefused(SignInRefused):
-    """The account is a contract, and it does not accept the signature."""
-
-    code = "contract_wallet_refused"
-    message = (
-        "The account is a smart contract, and it does not accept that signature. Check that enough of its owners "
-        "have signed, and which account is active in your wallet."
-    )
-
-
-class ContractWalletSilent(SignInRefused):
-    """The account is a contract that returns nothing when it is asked: most often it has no `isValidSignature`
-    (ERC-1271), as a Safe without a fallback handler.
-    """
-
-    code = "contract_wallet_silent"
-    message = (
-        "The account is a smart contract that gives no answer about signatures (ERC-1271). A Safe needs its fallback "
-        "handler for that. Set it up, or use another account."
-    )
-
-
-class ShareMismatch(SignInRefused):
-    """The two shares of a pre-generated wallet do not make its key, or the server's is gone."""
-
-    code = "share_mismatch"
-    message = (
-        "This browser's half of the wallet has no other half here any more. "
-        "Sign in with another wallet, or make a new one."
-    )
-
-
-# -- Linking wallets ---------------------------------------------------------------------------------------
-
-
-class LinkRefused(SessionsError):
-    """Which accounts are one person stays as it is."""
-
-    code = "link_refused"
-    status = 409
-    title = "Your wallets stay as they are"
-    message = "Your wallets could not be changed like that. Open your session's page and start again."
-
-
-class AccountLinked(LinkRefused):
-    """The account is this person's already."""
-
-    code = "account_linked"
-    title = "That wallet is yours already"
-    message = "That account is among your wallets already. Choose another one to link."
-
-
-class AccountLinkedElsewhere(LinkRefused):
-    """The account is linked with others of another person; said only to who has signed as that account."""
-
-    code = "account_linked_elsewhere"
-    title = "That wallet is linked elsewhere"
-    message = "That account is linked with other wallets. Sign in with one of those and unlink it there first."
-
-
-class AccountsTooMany(LinkRefused):
-    """The person has as many accounts as there can be."""
-
-    code = "accounts_too_many"
-    title = "You have linked as many wallets as you can"
-    message = "You have linked as many wallets as one person can. Unlink one that you no longer use, then try again."
-
-
-class AccountLast(LinkRefused):
-    """The person's only account can't be unlinked: nobody would be left."""
-
-    code = "account_last"
-    title = "That is your only wallet"
-    message = "Your only wallet can't be unlinked. Link another one first."
-
-
-class AccountInUse(LinkRefused):
-    """The account that signed this session can't be unlinked from within it."""
-
-    code = "account_in_use"
-    title = "You are signed in with that wallet"
-    message = "You are using that wallet right now. Sign in with another of your wallets and unlink it there."
 
 
 # -- What the service depends on ---------------------------------------------------------------------------
 
 
-class RpcUnavailable(SessionsError):
-    """Only the account's network can tell whether a signature is good, and its node did not answer, or not usably."""
+class VerificationUnavailable(SessionsError):
+    """Whether a signature is good can't be decided right now: what has to be asked about it does not answer."""
 
-    code = "rpc_unavailable"
+    code = "verification_unavailable"
+    panel_state = "network_unreachable"
     status = 503
-    title = "Your wallet's network is out of reach"
-    message = "Only your wallet's network can check that signature, and we can't reach it. Try again in a moment."
+    title = "That signature can't be checked right now"
+    message = "What we have to ask about that signature does not answer. Try again in a moment."
 
 
 class StoreUnavailable(SessionsError):
     """Redis did not answer in time, refused, or is being spared by the circuit breaker."""
 
     code = "store_unavailable"
+    panel_state = "server_unreachable"
     status = 503
     title = "Sessions are out of reach for a moment"
     message = (
@@ -571,15 +433,6 @@ class RevocationPending(SessionsError):
     )
 
 
-class NotReady(SessionsError):
-    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
-
-    code = "not_ready"
-    status = 503
-    title = "Not ready"
-    message = "This server can't take requests right now. Try again in a few seconds, or another server."
-
-
 def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
     """Yield a class and all that refine it."""
     yield root
@@ -588,5 +441,5 @@ def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:
 
 
 def catalogue() -> dict[str, type[SessionsError]]:
-    """Return every public error class by its code; the closed set that `docs/errors.md` lists."""
+    """Return every public error class by its code, those of parts included; `docs/errors.md` lists them."""
     return {error.code: error for error in family(SessionsError)}

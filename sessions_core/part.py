@@ -19,26 +19,29 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
+from msgspec import Struct
 
 from . import parts as folder
 from .access.actions import Action
 from .errors import Misconfigured, SessionsError
 from .sessions import end_reasons
-from .settings import PREFIX, Settings
+from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
-    from .access.policy import SessionType
+    from .access.policy import AccountStatus, SessionType
     from .errors import SignInRefused
     from .events import Event
     from .sessions.end_reasons import EndReason
-    from .sessions.flask_session import WalletSession
-    from .sessions.record import AccountKey, LoadedSession, SessionRecord
+    from .sessions.flask_session import TokenClaims, WalletSession
+    from .sessions.record import AccountKey, AccountValues, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
-    from .sign_in.challenges import Signed
+    from .sign_in.challenges import Challenge, Signed
+    from .sign_in.user import User
     from .sign_in.verifiers import Verifier
     from .web.services import Services
+    from .web.session_view import SessionView
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -68,26 +71,63 @@ class Part:
     """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Parts that this one works with where they are loaded, and does without where they are not. They are loaded
+    before it."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
-    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration."""
+    """A frozen dataclass; each field is a setting `SESSIONS_CORE_<FIELD>` of the configuration.
+
+    Its method `refuse_unsafe(settings)`, if it has one, raises `Misconfigured` for what the site must not start with.
+    """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
+    events: ClassVar[tuple[type[Event], ...]] = ()
+    """The events that the part publishes, each with a name of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
     end_reasons: ClassVar[tuple[EndReason, ...]] = ()
     """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
+    wallet_modules: ClassVar[Mapping[str, str]] = {}
+    """Modules that talk to wallets in the browser: family → file in the part's `static`. A family is the CAIP-2
+    namespace of its accounts, or a word of the part's own."""
     account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
+    purposes: ClassVar[Mapping[str, tuple[type[SessionsError], ...]]] = {}
+    """What a text from `POST /api/auth/challenges` can be for, besides signing in: the purpose → the errors with
+    which `issue_challenge` may refuse it."""
+    state: ClassVar[type[Struct] | None] = None
+    """Fields that the part adds to what the JSON service says of a session; `session_state` has their values."""
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates to include in the kernel's pages: slot → template. `docs/parts.md` lists the slots."""
+    """Templates for the kernel's pages: slot → template. They find their part by `parts["<name>"]`. Some are included
+    where the page leaves room:
+
+    - `skip_links`: before all else in the body of `base.html`, for users who are signed in
+    - `status_notices`: in `status.html`, above the panels
+    - `account_facts`: in `status.html`, rows of the list about the account
+    - `account_links`: in `status.html`, items of the list of links
+    - `admin`: links above the administration; a slot of the part that has these pages
+    - `activity_words`: sets `action_words`, `ended_words` and `refusal_words`, and has a macro `sentence(name, f)`:
+      what an activity log says about the part's actions, end reasons, errors and events; a slot of the part with the
+      log
+    - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
+    - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
+    - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
+    - `status`: panels of the status page
+    - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its
+      element
+    - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
+    - `wallet_choices`, `wallet_families`: rows below the wallets of the sign-in panel, and names of their scripts
+    - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
+    """
 
     def __init__(self, services: Services, options: Any = None) -> None:
         self.services = services
@@ -119,16 +159,75 @@ class Part:
         """Return the WSGI application with the part's own layer around it."""
         return app
 
+    def wallet_families(self, linking: bool) -> Sequence[str]:
+        """Return families that the connect panel offers beside those of the chains that the site accepts. `linking`
+        says whether the panel links another account, and signs nobody in.
+        """
+        return ()
+
+    def wallet_family(self, session: SessionView) -> str | None:
+        """Return the family of the wallet that signs for a session, if it is not that of the account's namespace."""
+        return None
+
     def warm(self) -> None:
         """Import what is slow to import, before a user waits for it."""
 
     # -- With each request ---------------------------------------------------------------------------------------
 
-    def privileges(self, session: LoadedSession) -> str:
-        """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
-        new id.
+    def read_token(self, token: str) -> TokenClaims | None:
+        """Return which session a bearer token (RFC 6750) stands for, or `None` if the token is not one of this part.
+
+        Raises a `NotSignedIn` for a token of this part that is not good. Without a part that reads tokens, the kernel
+        ignores the header `Authorization`.
+        """
+        return None
+
+    def allow_origin(self, request: Request, origin: str) -> bool:
+        """Return whether pages of another origin may send this request, which changes something.
+
+        Raises a `CrossSiteRequest` that says more than the kernel's own refusal would.
+        """
+        return False
+
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
+        """Return role and verification of an account (CAIP-10), or `None` if the part knows nothing of it.
+
+        The first part that answers decides; `role_for` of the application has the last word about the role.
+        """
+        return None
+
+    def user(self, account: Account, values: AccountValues) -> User | None:
+        """Return the user behind an account, or `None` if the part knows of none. The first part that answers
+        decides; without an answer the account is a user by itself.
+        """
+        return None
+
+    def privileges(self, account: str, values: AccountValues) -> str:
+        """Return a fingerprint of the rights that the account (CAIP-10) has by this part, apart from its role. When
+        it changes, the session gets a new id.
         """
         return ""
+
+    def describe_session(self, session: LoadedSession) -> SessionView | None:
+        """Return what pages and commands may show of a session, with what the part knows of it; `None` if that is no
+        more than the kernel knows. The first part that answers decides.
+        """
+        return None
+
+    def describe_agent(self, agent: str) -> str:
+        """Return what to call the device with this User-Agent header."""
+        return ""
+
+    def session_state(self, view: SessionView) -> Mapping[str, Any]:
+        """Return the values of the fields of `state` for a session."""
+        return {}
+
+    def signing_words(self, session: SessionView) -> str | None:
+        """Return the template that says how the account of a session signs, if no wallet shows its user the text.
+
+        It has the names of `sessions/_signing_words.html`.
+        """
+        return None
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""
@@ -166,7 +265,16 @@ class Part:
     def on_event(self, event: Event) -> None:
         """Hear of every event of this application's requests and commands."""
 
+    def issue_challenge(self, purpose: str, account: str) -> Challenge:
+        """Write the text that an account (CAIP-10) signs for one of the part's `purposes`."""
+        raise NotImplementedError
+
     # -- Maintenance -------------------------------------------------------------------------------------------
+
+    def check_command(self) -> None:
+        """Raise a `BadRequest` if a command that encrypts with this process's secret must not run now. The user's
+        `--force` leaves this out.
+        """
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.
@@ -214,6 +322,29 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
     return ordered
 
 
+def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings) -> Any:
+    """Return the part's own settings, read from a Flask configuration; `None` if it has none.
+
+    Raises `Misconfigured` for wrong types and every unsafe value.
+    """
+    if part.settings is None:
+        return None
+    options = part.settings(**read(part.settings, config))
+    if hasattr(options, "refuse_unsafe"):
+        options.refuse_unsafe(settings)
+    return options
+
+
+def settings_of(part: type[Part]) -> tuple[str, ...]:
+    """Return the names of a part's settings, in lower case and without prefix."""
+    return () if part.settings is None else tuple(each.name for each in fields(part.settings))
+
+
+def owner_of(setting: str) -> str | None:
+    """Return the part, among all whose folder exists, that has a setting of this name."""
+    return next((name for name in available() if setting in settings_of(_class_of(name))), None)
+
+
 def _own(part: Any) -> type[Part]:
     if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
         raise Misconfigured(
@@ -259,7 +390,8 @@ def _in_order(classes: Mapping[str, type[Part]]) -> Iterator[type[Part]]:
         if name in path:
             raise Misconfigured(f"The parts {' and '.join(sorted({*path}))} need each other. Merge them.")
         if name not in done:
-            for needed in classes[name].needs:
+            used = (each for each in classes[name].uses if each in classes)
+            for needed in (*classes[name].needs, *used):
                 yield from visit(needed, (*path, name))
             done[name] = classes[name]
             yield classes[name]
@@ -282,10 +414,13 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
 
 
 def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
-    yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
+    yield "setting", (f"{PREFIX}{name.upper()}" for name in settings_of(part))
     yield "error code", {each.code for each in part.errors}
+    yield "event", {each.name for each in part.events}
     yield "action", part.actions
     yield "end reason", (each.name for each in part.end_reasons)
     yield "account key", (each.name for each in part.account_keys)
+    yield "purpose of challenges", part.purposes
+    yield "field of a session's state", part.state.__struct_fields__ if part.state is not None else ()
     yield "Redis key", part.redis_keys
     yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

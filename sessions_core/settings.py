@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from types import MappingProxyType
@@ -22,13 +22,12 @@ from .sign_in.messages import STATEMENT_CHARACTER
 PREFIX = "SESSIONS_CORE_"
 MINUTE, DAY = 60, 86_400
 SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
-KINDS = ("", "anonymous_", "professional_")  # of session, as the settings of their clocks begin
+KINDS = ("", "anonymous_")  # of session, as the settings of their clocks begin
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
-_FRAGMENT = re.compile(r"[A-Za-z0-9._~/?=&-]*", re.ASCII)
 # What secrets say that were copied from an example, in letters alone. Long enough never to occur by chance.
 _PLACEHOLDERS = (
     *("changeme", "changethis", "changeit", "pleasechange", "replaceme", "replacethis", "replacewith", "placeholder"),
@@ -65,30 +64,14 @@ class Settings:
     chains: tuple[str, ...] = field(default_factory=default_chains)
     """CAIP-2 ids that may sign in, each of a part that is loaded; by default those that the parts name."""
 
-    rpc_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For each CAIP-2 id the https:// URL of a node to ask about contract wallets; without one they can't sign in."""
-    rpc_timeout_ms: int = 3000
-    """How long one question to a node may take in all, in milliseconds."""
-    contract_check_seconds: int = 15 * MINUTE
-    """How often a contract is asked whether it still accepts the signature of a session that is in use."""
-
-    pregenerated_wallets: bool | None = None
-    """Whether people may try the site with a wallet that is made for them; None: in development only."""
-    pregenerated_days: int = 30
-    """How many days such a wallet is kept without being used."""
-    internet_identity_url: str = "https://id.ai/#authorize"
-    """The page of Internet Identity that sign-in opens in a window; empty does not offer it."""
-
     redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
-    redis_prefix: str = "wallet:"
+    redis_prefix: str = "sessions_core:"
     """What every key begins with."""
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""
     revocation_replicas: int = 0
     """How many replicas must confirm that sessions have ended before an answer says so (WAIT); 0 asks none."""
-    redis_check: bool = True
-    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right."""
 
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
@@ -98,10 +81,6 @@ class Settings:
     """The same for an anonymous session: without activity."""
     anonymous_absolute_seconds: int = 4 * 60 * MINUTE
     """The same for an anonymous session: in any case."""
-    professional_idle_seconds: int = 15 * MINUTE
-    """The same for a professional session: without activity."""
-    professional_absolute_seconds: int = DAY
-    """The same for a professional session: in any case."""
     sessions_per_account: int = 20
     """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
@@ -116,22 +95,11 @@ class Settings:
     """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
     """How large a body may be, forms apart, while its request waits for a signature. Larger ones get 413."""
-    token_seconds: int = 5 * MINUTE
-    """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
-    token_audience: str = ""
-    """The `aud` of session tokens, which the services that take them compare; empty is the public origin."""
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
-    activity_days: int = 30
-    """How long activity is kept, in days; three for an account that has not come back on another day."""
-    activity_events: int = 1000
-    """How many events are kept of an account; the site keeps ten times as many."""
-
-    metrics_secret: str | None = field(default=None, repr=False)
-    """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     url_prefix: str = ""
     """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
@@ -141,8 +109,6 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
-    allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may call this site with a session token. They never get to use its cookies."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -186,15 +152,8 @@ class Settings:
         """Whether people reach the site over https."""
         return self.public_origin.startswith("https://")
 
-    @property
-    def pregenerated_chain(self) -> str | None:
-        """The chain of the wallets that are made for people, a testnet if there is one; `None` if none are made."""
-        wanted = self.development if self.pregenerated_wallets is None else self.pregenerated_wallets
-        ours = [chain for chain in self.chains if chain.startswith("eip155:")] if wanted else []
-        return next((chain for chain in ours if CHAINS[chain].network == "testnet"), ours[0] if ours else None)
-
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
-        if self.public_origin != _canonical(self.public_origin):
+        if self.public_origin != canonical_origin(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
             raise Misconfigured(
                 f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case "
@@ -232,14 +191,7 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
-        if self.metrics_secret is not None and not _is_random(self.metrics_secret):
-            raise Misconfigured(
-                f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
-            )
-        self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
-        self._refuse_unsafe_nodes()
-        self._refuse_unsafe_identity()
         self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
@@ -264,16 +216,6 @@ class Settings:
                 'a letter and without __Host- or __Secure-, such as "shop": the cookie is then called __Host-shop.'
             )
 
-    def _refuse_unsafe_origins(self) -> None:
-        for origin in self.allowed_origins:
-            local = self.development and urlsplit(origin).hostname in LOOPBACK
-            if origin != _canonical(origin) or not (local or origin.startswith("https://")):
-                raise Misconfigured(
-                    f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
-                    'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
-                    "in everybody; http:// is for this machine in development only."
-                )
-
     def _refuse_unknown_chains(self) -> None:
         if not self.chains:
             raise Misconfigured(f'{PREFIX}CHAINS is empty. Name at least one chain, such as ("eip155:1",).')
@@ -283,38 +225,10 @@ class Settings:
                     f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
                     "Add it there with its name and network, or remove it here."
                 )
-        if self.pregenerated_wallets and self.pregenerated_chain is None:
-            raise Misconfigured(
-                f"{PREFIX}PREGENERATED_WALLETS = True needs a chain of Ethereum in {PREFIX}CHAINS, "
-                'such as "eip155:11155111". Add one, or remove it.'
-            )
-
-    def _refuse_unsafe_nodes(self) -> None:
-        # The sentences leave the URL out: it may hold a key, and they end up in logs.
-        for chain_id, url in self.rpc_urls.items():
-            if not chain_id.startswith("eip155:") or chain_id not in self.chains:
-                raise Misconfigured(
-                    f"{PREFIX}RPC_URLS names {chain_id!r}. It takes eip155 chains that {PREFIX}CHAINS has: "
-                    "add it there, or remove it here."
-                )
-            if not _is_safe_url(url, plain=self.development):
-                raise Misconfigured(
-                    f"{PREFIX}RPC_URLS has no good URL for {chain_id}. Write it like https://rpc.example.org/key, in "
-                    "ASCII, without user and fragment; http:// is for this machine in development only."
-                )
-
-    def _refuse_unsafe_identity(self) -> None:
-        url, _, fragment = self.internet_identity_url.partition("#")
-        safe = _is_safe_url(url, plain=self.development) and _FRAGMENT.fullmatch(fragment)
-        if self.internet_identity_url and not safe:
-            raise Misconfigured(
-                f"{PREFIX}INTERNET_IDENTITY_URL must be like https://id.ai/#authorize: the page that sign-in opens. "
-                '"" does not offer it; http:// is for this machine in development only.'
-            )
 
     def _refuse_unsafe_report_url(self) -> None:
         url = self.csp_report_url
-        safe = _PATH.fullmatch(url) or _is_safe_url(url, plain=self.development)
+        safe = _PATH.fullmatch(url) or is_safe_url(url, plain=self.development)
         # A semicolon or a comma would end the directive, or the header.
         if url and (not safe or set(url) & set(";,")):
             raise Misconfigured(
@@ -323,40 +237,38 @@ class Settings:
             )
 
     def _refuse_unsafe_clocks(self) -> None:
-        for name in (f"{kind}{clock}" for kind in KINDS for clock in ("idle_seconds", "absolute_seconds")):
-            if not SHORTEST <= getattr(self, name) <= LONGEST:
-                raise Misconfigured(
-                    f"{PREFIX}{name.upper()} = {getattr(self, name)} is outside "
-                    f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
-                )
-        for kind in KINDS:
-            self._refuse_unsafe_pair(f"{kind}idle_seconds", f"{kind}absolute_seconds")
+        refuse_unsafe_clocks(self, KINDS, self)
         for name, least, most in (
             ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
-            # A contract wallet of several owners needs all of their signatures in that time.
+            # A wallet of several owners needs the signatures of all of them in that time.
             ("challenge_seconds", 30, DAY),
             ("confirm_seconds", 30, DAY),
             ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
-            ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
-            ("activity_days", 1, 365),
-            # No session outlives its wallet, which is used when it starts and whenever its clocks start again.
-            ("pregenerated_days", -(-max(getattr(self, f"{kind}absolute_seconds") for kind in KINDS) // DAY), 365),
-            ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("revocation_replicas", 0, 10),
-            ("rpc_timeout_ms", 100, 10_000),
-            ("contract_check_seconds", MINUTE, DAY),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+            refuse_outside(self, name, least, most)
 
-    def _refuse_unsafe_pair(self, idle: str, absolute: str) -> None:
-        if getattr(self, idle) > getattr(self, absolute):
+
+def refuse_unsafe_clocks(options: Any, kinds: Iterable[str], settings: Settings) -> None:
+    """Refuse the two clocks of kinds of sessions that are too short, too long, or over before their warning.
+
+    `options` has the fields `<kind>idle_seconds` and `<kind>absolute_seconds`. Raises `Misconfigured`.
+    """
+    for name in (f"{kind}{clock}" for kind in kinds for clock in ("idle_seconds", "absolute_seconds")):
+        if not SHORTEST <= getattr(options, name) <= LONGEST:
+            raise Misconfigured(
+                f"{PREFIX}{name.upper()} = {getattr(options, name)} is outside "
+                f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
+            )
+    for kind in kinds:
+        idle, absolute = f"{kind}idle_seconds", f"{kind}absolute_seconds"
+        if getattr(options, idle) > getattr(options, absolute):
             raise Misconfigured(f"{PREFIX}{idle.upper()} must not be longer than {PREFIX}{absolute.upper()}.")
         for warning, clock in (("warn_seconds", idle), ("absolute_warn_seconds", absolute)):
-            if not 20 <= getattr(self, warning) < getattr(self, clock):
+            if not 20 <= getattr(settings, warning) < getattr(options, clock):
                 raise Misconfigured(
                     f"{PREFIX}{warning.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
                     "people need 20 seconds to react (WCAG 2.2.1)."
@@ -373,7 +285,13 @@ def read(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(key, config[key], hints[name]) for name, key in keys if key in config}
 
 
-def _canonical(origin: str) -> str | None:
+def refuse_outside(settings: object, name: str, least: int, most: int) -> None:
+    """Raise `Misconfigured` if a number of the settings is not between its limits."""
+    if not least <= getattr(settings, name) <= most:
+        raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
+
+
+def canonical_origin(origin: str) -> str | None:
     """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
     try:
         parts = urlsplit(origin)
@@ -386,7 +304,7 @@ def _canonical(origin: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
-def _is_safe_url(url: str, plain: bool) -> bool:
+def is_safe_url(url: str, plain: bool) -> bool:
     """Whether a URL without fragment is one to rely on; over plain http only if `plain`, and only on this machine."""
     try:
         parts = urlsplit(url)
@@ -406,7 +324,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if hint == Mapping[str, str]:
         if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
             return MappingProxyType(dict(value))
-        raise Misconfigured(f'{key} must be a mapping such as {{"eip155:1": "https://rpc.example.org/key"}}.')
+        raise Misconfigured(f'{key} must be a mapping such as {{"name": "value"}}, of strings to strings.')
     if hint in _STRINGS and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if hint == _STRINGS[1] and value is None:
@@ -428,7 +346,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _secret(name: str, secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    if not isinstance(text, str) or not _is_random(text):
+    if not isinstance(text, str) or not is_random(text):
         raise Misconfigured(
             f"{name} must have at least 32 random characters, and be no placeholder: "
             "who guesses it can make sessions. Make one with: openssl rand -base64 32"
@@ -436,7 +354,7 @@ def _secret(name: str, secret: Any) -> str:
     return text
 
 
-def _is_random(text: str) -> bool:
+def is_random(text: str) -> bool:
     """Whether a secret can be base64, hex or a long passphrase. A closer look would refuse some of those."""
     if len(text) < 32 or len(set(text)) < 8:
         return False

@@ -30,9 +30,10 @@ from sessions_core.web.services import Services
 from . import clusters
 from .actors import ORIGIN, Visitor, Wallet
 from .clusters import Cluster, Sentinels
-from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, ROOT, SECRET
+from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, REDIS_PREFIX, ROOT, SECRET
 from .evm import Anvil
 from .evm.nodes import Relay
+from .parts.leaving_out import without_settings
 from .processes import Running
 from .servers import Server, free_port, hearing_signals, running
 from .stored import link_of
@@ -50,7 +51,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def redis_url(redis_server: str) -> str:
     """The Redis of all tests, which does not know what secret the last of them had in production."""
     with Redis.from_url(redis_server) as client:
-        client.delete("wallet:secret")
+        client.delete(f"{REDIS_PREFIX}secret")
     return redis_server
 
 
@@ -164,7 +165,9 @@ def make_app(
     made: list[Flask] = []
 
     def make(seams: dict[str, Any] | None = None, **settings: Any) -> Flask:
-        app = create_app(overrides | settings, **({"clock": clock} | (seams or {})))
+        parts = (seams or {}).get("parts", settings.get("SESSIONS_CORE_PARTS"))
+        config = without_settings(overrides, parts) | settings
+        app = create_app(config, **({"clock": clock} | (seams or {})))
         app.jinja_env.bytecode_cache = compiled_templates
         made.append(app)
         return app
@@ -172,7 +175,7 @@ def make_app(
     yield make
     for app in made:
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
-        link_of(app.extensions["wallet_sessions"].repository).close()
+        link_of(app.extensions["sessions_core"].repository).close()
 
 
 @pytest.fixture
@@ -182,7 +185,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 @pytest.fixture
 def services(app: Flask) -> Services:
-    return app.extensions["wallet_sessions"]
+    return app.extensions["sessions_core"]
 
 
 @pytest.fixture
@@ -191,7 +194,7 @@ def rotated(make_app: Callable[..., Flask], overrides: dict[str, Any]) -> Callab
 
     def rotated(fallbacks: tuple[str, ...] = (overrides["SECRET_KEY"],)) -> Services:
         app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=list(fallbacks))
-        found: Services = app.extensions["wallet_sessions"]
+        found: Services = app.extensions["sessions_core"]
         return found
 
     return rotated

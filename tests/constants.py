@@ -38,3 +38,6 @@ BROWSER = "b" * 43
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 VALIDATE, KEEP_ALIVE = "/api/auth/sessions/validate", "/api/auth/sessions/keep-alive"
+
+REDIS_PREFIX = "sessions_core:"
+"""What every key of ours begins with in Redis, as SESSIONS_CORE_REDIS_PREFIX is by default."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sessions_core import events
 from sessions_core.events import Event
+
+from . import claims
 
 
 def event_types() -> list[type[Event]]:
     """Return the classes of events, without their base."""
-    return [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)][1:]
+    return claims.event_classes()

@@ -12,6 +12,7 @@ from flask import Flask
 
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member, Sentinels, wait_until
+from .constants import REDIS_PREFIX
 from .stored import link_of
 
 
@@ -64,7 +65,7 @@ class Accounts:
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.cluster = cluster
         self.app = app
-        self.link = link_of(app.extensions["wallet_sessions"].repository)
+        self.link = link_of(app.extensions["sessions_core"].repository)
         self.by_master: dict[int, Visitor] = {}
         while len(self.by_master) < 3:
             person, wallet = Visitor(app), Wallet()
@@ -72,4 +73,4 @@ class Accounts:
             self.by_master.setdefault(self.master_of(person).port, person)
 
     def master_of(self, person: Visitor) -> Member:
-        return self.cluster.owner(f"wallet:{{{person.session_id[:12]}}}:epoch")
+        return self.cluster.owner(f"{REDIS_PREFIX}{{{person.session_id[:12]}}}:epoch")

@@ -9,8 +9,10 @@ from redis import Redis
 
 from sessions_core import events
 
+from .constants import REDIS_PREFIX
+
 # What a refusal enters: the record of what happened, and how often this network asked.
-_ENTERED, _COUNTERS = (b"activity", b"refusals"), b"wallet:limit:"
+_ENTERED, _COUNTERS = (b"activity", b"refusals"), f"{REDIS_PREFIX}limit:".encode()
 
 
 def snapshot(redis: Redis) -> dict[bytes, bytes | None]:
@@ -26,7 +28,7 @@ def unchanged(redis: Redis, *, spent: int = 0) -> Iterator[None]:
     clocks = {key: redis.pttl(key) for key in before}
     yield
     after = snapshot(redis)
-    burnt = {key for key in after.keys() - before.keys() if key.startswith(b"wallet:nonce:")}
+    burnt = {key for key in after.keys() - before.keys() if key.startswith(f"{REDIS_PREFIX}nonce:".encode())}
     assert len(burnt) == spent
     now = {key: value for key, value in after.items() if key not in burnt}
     changed = {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}

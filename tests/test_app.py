@@ -15,10 +15,15 @@ from flask import Flask
 
 import config
 from sessions_core.errors import Misconfigured
-from sessions_core.settings import PREFIX, Settings
+from sessions_core.part import read_options
+from sessions_core.parts.contract_wallets import ContractWallets
+from sessions_core.parts.reverse_proxy import ReverseProxy
+from sessions_core.settings import PREFIX
 
+from . import claims
 from .actors import Visitor, Wallet
 from .constants import ROOT, SECRET
+from .part_settings import settings_of
 
 
 def test_front_page_greets_visitors_and_signed_in_users(visitor: Visitor, wallet: Wallet) -> None:
@@ -58,7 +63,7 @@ def test_without_an_environment_it_is_for_this_machine(monkeypatch: pytest.Monke
     assert found["SESSIONS_CORE_DEVELOPMENT"] is True
     assert found["SESSIONS_CORE_PUBLIC_ORIGIN"] == "http://localhost:5000"
     assert (found["SECRET_KEY"], found["SESSIONS_CORE_REDIS_URL"], found["SECRET_KEY_FALLBACKS"]) == (None, None, [])
-    Settings.from_config(found | {"SECRET_KEY": SECRET})
+    settings_of(found | {"SECRET_KEY": SECRET}, claims.PARTS)
 
 
 def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +77,13 @@ def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) ->
         "TRUSTED_PROXIES": "1",
         "COOKIE_SAMESITE": "Strict",
     }
-    found = Settings.from_config(settings_by(environment, monkeypatch))
-    assert (found.development, found.secure_origin, found.trusted_proxies) == (False, True, 1)
+    config_py = settings_by(environment, monkeypatch)
+    found = settings_of(config_py, claims.PARTS)
+    assert (found.development, found.secure_origin) == (False, True)
+    assert read_options(ReverseProxy, config_py, found).trusted_proxies == 1
     assert found.secrets == ("Zk3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa", SECRET)
     assert (found.idle_seconds, found.cookie_samesite) == (600, "Strict")
-    assert found.rpc_urls == {
+    assert read_options(ContractWallets, config_py, found).rpc_urls == {
         "eip155:1": "https://rpc.example.org/v3/key?a=b",
         "eip155:8453": "https://base.example.org",
     }
@@ -88,7 +95,7 @@ def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) ->
 def test_nodes_that_are_not_named_by_their_chain_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     found = settings_by({"RPC_URLS": value}, monkeypatch) | {"SECRET_KEY": SECRET}
     with pytest.raises(Misconfigured, match="SESSIONS_CORE_RPC_URLS"):
-        Settings.from_config(found)
+        read_options(ContractWallets, found, settings_of(found, claims.PARTS))
 
 
 @pytest.mark.parametrize("value", ["0", "true", "yes", "", "on"])
@@ -103,10 +110,10 @@ def test_the_port_moves_the_origin_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_config_py_setting_is_known_and_commented() -> None:
     text = (ROOT / "config.py").read_text()
-    blocks = re.findall(r"((?:^#.*\n)*)^([A-Z_]+) = ", text, re.MULTILINE)
+    blocks = re.findall(r"((?:^#.*\n)*)^(?:if .*:\n +)?([A-Z_]+) = ", text, re.MULTILINE)
     assert len(blocks) >= 10
     assert [name for comment, name in blocks if not comment] == []
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
+    known = {f"{PREFIX}{name.upper()}" for name in claims.settings()}
     assert {name for _, name in blocks} - {"PORT", "SECRET_KEY", "SECRET_KEY_FALLBACKS"} <= known
 
 

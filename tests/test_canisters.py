@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from sessions_core.errors import (
-    CanisterSignatureUnsupported,
-    DelegationExpired,
     SignatureMalformed,
     SignatureMismatch,
     SignInRefused,
 )
 from sessions_core.parts.internet_computer import canisters, principals, verifier
+from sessions_core.parts.internet_computer.errors import CanisterSignatureUnsupported, DelegationExpired
 from sessions_core.sign_in.accounts import Account
 from sessions_core.sign_in.verifiers import verify
 

@@ -14,11 +14,7 @@ from redis import Redis
 from sessions_core.errors import (
     AccountKeyless,
     AccountMalformed,
-    CanisterSignatureUnsupported,
     ChainUnsupported,
-    DelegationExpired,
-    DelegationRestricted,
-    KeyMalformed,
     MessageChanged,
     MessageMalformed,
     SessionsError,
@@ -27,6 +23,13 @@ from sessions_core.errors import (
     SignInRefused,
 )
 from sessions_core.parts.internet_computer import canisters
+from sessions_core.parts.internet_computer.errors import (
+    CanisterSignatureUnsupported,
+    DelegationExpired,
+    DelegationRestricted,
+    KeyMalformed,
+)
+from sessions_core.parts.internet_computer.verifier import account_of_key
 from sessions_core.settings import Settings
 from sessions_core.sign_in import accounts, messages, verifiers
 from sessions_core.sign_in.accounts import Account
@@ -141,7 +144,7 @@ def test_every_chain_has_the_origin_in_its_text(
     assert development.startswith(f"{scheme}localhost:5000 wants you to sign in with your ")
     assert f"\nURI: {ORIGIN}/\n" in development
     production = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
-    services: Services = production.extensions["wallet_sessions"]
+    services: Services = production.extensions["sessions_core"]
     issued = services.challenges.issue(signer.account(), BROWSER)
     assert issued.message.startswith("app.example.org wants you to sign in with your ")
     services.challenges.redeem(issued.message, issued.challenge, signer.sign(issued.message), BROWSER)
@@ -150,7 +153,7 @@ def test_every_chain_has_the_origin_in_its_text(
 @pytest.mark.parametrize("namespace", SIGNERS)
 def test_a_chain_that_is_not_enabled_gets_no_challenge(make_app: Callable[..., Flask], namespace: str) -> None:
     others = tuple(chain for chain, _ in NETWORKS if not chain.startswith(namespace))
-    services: Services = make_app(SESSIONS_CORE_CHAINS=others).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_CHAINS=others).extensions["sessions_core"]
     refused(ChainUnsupported, lambda: services.challenges.issue(SIGNERS[namespace]().account(), BROWSER))
 
 
@@ -347,7 +350,7 @@ def test_page_explains_a_refused_delegation(
 )
 def test_only_keys_of_the_internet_computer_are_looked_up(chain: str, key: str, error: type[SignInRefused]) -> None:
     with pytest.raises(error):
-        verifiers.account_of_key(chain, key)
+        account_of_key(chain, key)
 
 
 # -- Garbage -------------------------------------------------------------------------------------------------

@@ -13,24 +13,21 @@ from typing import Any
 
 import pytest
 
-from sessions_core.errors import (
+from sessions_core.errors import SignatureMalformed, SignatureMismatch, SignInRefused
+from sessions_core.parts.contract_wallets import contracts as contracts_module
+from sessions_core.parts.contract_wallets.contracts import Contracts
+from sessions_core.parts.contract_wallets.errors import (
     ContractWalletMissing,
     ContractWalletRefused,
     ContractWalletSilent,
     ContractWalletUnsupported,
     RpcUnavailable,
-    SignatureMalformed,
-    SignatureMismatch,
-    SignInRefused,
 )
-from sessions_core.parts.contract_wallets import contracts as contracts_module
-from sessions_core.parts.contract_wallets.contracts import Contracts
-from sessions_core.settings import Settings
+from sessions_core.parts.contract_wallets.options import ContractWalletSettings
 from sessions_core.sign_in import accounts, verifiers
 from sessions_core.sign_in.accounts import Account
 
 from .actors import Wallet, together
-from .constants import SECRET
 from .evm import CHAIN, FACTORY, Anvil
 from .evm.assembly import assemble
 from .evm.contracts import (
@@ -56,15 +53,9 @@ NOBODY = "0x" + "00" * 19 + "42"
 REFUSAL = SignatureMismatch("signed by another key")
 
 
-def settings(url: str | None, chain: str = CHAIN, **others: Any) -> Settings:
-    config = {
-        "SECRET_KEY": SECRET,
-        "SESSIONS_CORE_DEVELOPMENT": True,
-        "SESSIONS_CORE_CHAINS": (chain,),
-        "SESSIONS_CORE_RPC_URLS": {chain: url} if url else {},
-        "SESSIONS_CORE_RPC_TIMEOUT_MS": 10_000,  # a busy machine may be slow
-    }
-    return Settings.from_config(config | others)
+def settings(url: str | None, chain: str = CHAIN, rpc_timeout_ms: int = 10_000) -> ContractWalletSettings:
+    # Ten seconds, since a busy machine may be slow.
+    return ContractWalletSettings(rpc_urls={chain: url} if url else {}, rpc_timeout_ms=rpc_timeout_ms)
 
 
 @pytest.fixture(scope="module")
@@ -556,7 +547,7 @@ def test_an_error_of_the_node_is_never_the_wallet_s_no() -> None:
 def test_a_node_that_hangs_has_the_time_of_the_settings(caplog: pytest.LogCaptureFixture) -> None:
     with Stranger(lambda connection, call: None) as node:
         start = time.monotonic()
-        unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=200)
+        unavailable(node.url + "s3cret", rpc_timeout_ms=200)
         assert 0.4 <= time.monotonic() - start < 20  # two questions, each of at most 0.2 s; without a limit, never
     assert caplog.text.count(f"The contract at {account(NOBODY)} could not be asked") == 2
     assert "TimeoutError" in caplog.text
@@ -584,7 +575,7 @@ def without_to(connection: socket.socket, call: Call) -> None:
 )
 def test_log_names_the_setting_to_change(caplog: pytest.LogCaptureFixture, speak: Speak, advice: str) -> None:
     with Stranger(speak) as node:
-        unavailable(node.url + "s3cret", SESSIONS_CORE_RPC_TIMEOUT_MS=500)
+        unavailable(node.url + "s3cret", rpc_timeout_ms=500)
     assert caplog.text.count(advice) == 2
     assert "s3cret" not in caplog.text
 

@@ -14,14 +14,16 @@ import pytest
 from sessions_core.errors import (
     AccountKeyless,
     AccountMalformed,
-    CanisterSignatureUnsupported,
-    DelegationExpired,
-    DelegationRestricted,
     SignatureMalformed,
     SignatureMismatch,
     SignInRefused,
 )
 from sessions_core.parts.internet_computer import canisters, principals, verifier
+from sessions_core.parts.internet_computer.errors import (
+    CanisterSignatureUnsupported,
+    DelegationExpired,
+    DelegationRestricted,
+)
 from sessions_core.sign_in import accounts, curves
 from sessions_core.sign_in.accounts import Account
 

@@ -35,7 +35,7 @@ from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Wallet
 from .changed_texts import ANOTHER_ADDRESS, CHANGES
-from .constants import BROWSER, SECRET
+from .constants import BROWSER, REDIS_PREFIX, SECRET
 from .snapshot import unchanged
 from .time_machine import Clock
 
@@ -77,7 +77,7 @@ def test_the_server_writes_the_whole_text(issued: Challenge, wallet: Wallet, clo
 
 def test_an_https_origin_is_written_without_a_scheme(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_DEVELOPMENT=False, SESSIONS_CORE_PUBLIC_ORIGIN="https://app.example.org")
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     issued = services.challenges.issue(wallet.account(), BROWSER)
     assert issued.message.startswith("app.example.org wants you to sign in with your Ethereum account:\n0x")
     assert "\nURI: https://app.example.org/\n" in issued.message
@@ -209,7 +209,7 @@ def test_nonce_is_consumed_before_any_elliptic_curve_work(
     challenges: Challenges, issued: Challenge, wallet: Wallet, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(verifiers, "verify", lambda *_: seen.append(redis.exists(f"wallet:nonce:{nonce}")))
+    monkeypatch.setattr(verifiers, "verify", lambda *_: seen.append(redis.exists(f"{REDIS_PREFIX}nonce:{nonce}")))
     nonce = messages.read(issued.message).nonce
     challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
     assert seen == [1]
@@ -343,7 +343,7 @@ def test_consumed_nonce_outlives_its_challenge(
 ) -> None:
     clock.ahead += 299
     challenges.redeem(issued.message, issued.challenge, wallet.sign(issued.message), BROWSER)
-    (key,) = redis.keys("wallet:nonce:*")
+    (key,) = redis.keys(f"{REDIS_PREFIX}nonce:*")
     assert 30 < redis.ttl(key) <= 400
 
 
@@ -465,13 +465,13 @@ def test_too_long_signature_consumes_no_nonce(challenges: Challenges, issued: Ch
 def test_a_challenge_signed_with_a_former_secret_is_still_good(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis
 ) -> None:
-    old: Services = make_app().extensions["wallet_sessions"]
+    old: Services = make_app().extensions["sessions_core"]
     issued = old.challenges.issue(wallet.account(), BROWSER)
     signature = wallet.sign(issued.message)
     rotated: Services = make_app(
         SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[SECRET]
-    ).extensions["wallet_sessions"]
-    forgetful: Services = make_app(SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw").extensions["wallet_sessions"]
+    ).extensions["sessions_core"]
+    forgetful: Services = make_app(SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw").extensions["sessions_core"]
     refused(
         ChallengeMalformed,
         lambda: forgetful.challenges.redeem(issued.message, issued.challenge, signature, BROWSER),
@@ -482,9 +482,9 @@ def test_a_challenge_signed_with_a_former_secret_is_still_good(
 def test_a_chain_that_was_disabled_meanwhile_is_refused(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis
 ) -> None:
-    before: Services = make_app().extensions["wallet_sessions"]
+    before: Services = make_app().extensions["sessions_core"]
     issued = before.challenges.issue(wallet.account("eip155:10"), BROWSER)
-    after: Services = make_app(SESSIONS_CORE_CHAINS=("eip155:1",)).extensions["wallet_sessions"]
+    after: Services = make_app(SESSIONS_CORE_CHAINS=("eip155:1",)).extensions["sessions_core"]
     with unchanged(redis):
         refused(
             ChainUnsupported,
@@ -494,7 +494,7 @@ def test_a_chain_that_was_disabled_meanwhile_is_refused(
 
 def test_without_redis_nothing_is_proven(make_app: Callable[..., Flask], wallet: Wallet, tmp_path: Any) -> None:
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=f"unix://{tmp_path}/nobody.sock").extensions[
-        "wallet_sessions"
+        "sessions_core"
     ]
     issued = services.challenges.issue(wallet.account(), BROWSER)
     refused(

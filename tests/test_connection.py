@@ -529,7 +529,7 @@ class Site:
         self.server = server
         self.raw = server.client()
         self.now = Time()
-        self.services: Services = app.extensions["wallet_sessions"]
+        self.services: Services = app.extensions["sessions_core"]
         self.repository: SessionRepository = self.services.repository
         use_clock(link_of(self.repository), self.now)
         self.during: Callable[[], object] = lambda: None
@@ -806,7 +806,7 @@ def test_forgotten_scripts_and_closed_connections_go_unnoticed(site: Site) -> No
 @pytest.fixture
 def other_app(other_url: str, make_app: Callable[..., Flask]) -> Flask:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
-    refuse_unsafe_server(link_of(app.extensions["wallet_sessions"].repository))
+    refuse_unsafe_server(link_of(app.extensions["sessions_core"].repository))
 
     @app.get("/note")
     @signed_in
@@ -848,7 +848,7 @@ def test_revocations_reach_cluster_and_sentinel(other_app: Flask, everybody: boo
     wallet = Wallet()
     mine.sign_in(wallet)
     yours.sign_in(Wallet())
-    services: Services = other_app.extensions["wallet_sessions"]
+    services: Services = other_app.extensions["sessions_core"]
     if everybody:
         services.lifecycle.revoke_everybody()
     else:

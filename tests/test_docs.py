@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sessions_core import errors, events
+from sessions_core import errors
 from sessions_core.sessions import end_reasons
-from sessions_core.settings import PREFIX, Settings
+from sessions_core.settings import PREFIX
 
+from . import claims
 from .constants import ROOT
 from .documented import table
 
@@ -33,7 +34,7 @@ def test_errors_md_lists_the_reasons_of_csrf_failed() -> None:
 
 
 def test_settings_md_lists_exactly_the_settings() -> None:
-    fields = Settings.__dataclass_fields__
+    fields = claims.settings()
     rows = table("docs/settings.md", "setting")
     ours = {f"{PREFIX}{name.upper()}" for name in fields if name != "secrets"}
     assert set(rows) == ours | {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
@@ -45,11 +46,7 @@ def test_settings_md_lists_exactly_the_settings() -> None:
 
 def test_events_md_names_every_event() -> None:
     text = (ROOT / "docs" / "events.md").read_text()
-    known = {
-        each.name
-        for each in vars(events).values()
-        if isinstance(each, type) and issubclass(each, events.Event) and each is not events.Event
-    }
+    known = {each.name for each in claims.event_classes()}
     assert {name for name in known if f"`{name}`" not in text} == set()
     assert set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", text, re.MULTILINE)) == known
 

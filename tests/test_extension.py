@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import stat
@@ -38,7 +39,7 @@ def test_the_extension_may_be_made_before_the_application(redis_url: str, redis:
     app = bare(tmp_path, SECRET_KEY=SECRET, SESSIONS_CORE_DEVELOPMENT=True, SESSIONS_CORE_REDIS_URL=redis_url)
     extension.init_app(app)
     assert isinstance(app.session_interface, SessionStore)
-    assert isinstance(app.extensions["wallet_sessions"], Services)
+    assert isinstance(app.extensions["sessions_core"], Services)
 
 
 def test_one_extension_serves_two_apps_that_share_nothing(redis_url: str, redis: Redis, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_one_extension_serves_two_apps_that_share_nothing(redis_url: str, redis:
             SESSIONS_CORE_REDIS_PREFIX=prefix,
         )
         extension.init_app(app)
-        apps.append(app.extensions["wallet_sessions"])
+        apps.append(app.extensions["sessions_core"])
     assert apps[0] is not apps[1]
     assert [services.settings.redis_prefix for services in apps] == ["one:", "two:"]
 
@@ -101,9 +102,8 @@ def test_trial_wallets_of_others_are_not_signed_for_in_python(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
 ) -> None:
     """On Python 3.14 coincurve has no wheel. Signing in Python takes a time that depends on the key."""
-    from sessions_core import extension
 
-    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
     monkeypatch.setattr(Ethereum, "libraries", {})
     config = {"SECRET_KEY": SECRET, "SESSIONS_CORE_REDIS_URL": redis_url}
     config |= {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}

@@ -20,7 +20,7 @@ from sessions_core.storage.connection import RedisConnection, Script
 from . import clusters
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member, Sentinels, wait_until
-from .constants import PRODUCTION, ROOT
+from .constants import PRODUCTION, REDIS_PREFIX, ROOT
 from .failovers import Accounts, sign_outs_during
 from .servers import free_port
 from .time_machine import finish_looking
@@ -124,7 +124,7 @@ def accounts(shaken: Cluster, make_app: Callable[..., Flask]) -> Accounts:
 def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
     """With one circuit breaker for all, a third of the accounts would take the others with them."""
     cluster, app = accounts.cluster, accounts.app
-    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    lost = next(each for each in cluster.masters() if each is not cluster.owner(f"{REDIS_PREFIX}epoch"))
     unlucky = accounts.by_master[lost.port]
     lucky = [person for port, person in accounts.by_master.items() if port != lost.port]
     cluster.replica_of(lost).crash()
@@ -142,7 +142,7 @@ def test_a_lost_master_costs_only_its_own_accounts(accounts: Accounts) -> None:
 def test_lost_master_of_the_global_epoch_is_not_ready(accounts: Accounts) -> None:
     """Every request reads the global epoch: without its master no account can be served."""
     cluster = accounts.cluster
-    lost = cluster.owner("wallet:epoch")
+    lost = cluster.owner(f"{REDIS_PREFIX}epoch")
     cluster.replica_of(lost).crash()
     lost.crash()
     assert [person.get("/session").status_code for person in accounts.by_master.values()] == [503] * 3
@@ -153,19 +153,19 @@ def test_lost_master_of_the_global_epoch_is_not_ready(accounts: Accounts) -> Non
 def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
     """A master that hangs takes longer than the answer may: those that did answer decide."""
     cluster = accounts.cluster
-    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    lost = next(each for each in cluster.masters() if each is not cluster.owner(f"{REDIS_PREFIX}epoch"))
     replica = cluster.replica_of(lost)
     with lost.frozen(), replica.frozen():
         assert accounts.by_master[lost.port].get("/session").status_code == 503
         answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
         assert answer.get_json()["data"]["trouble"] == "redis_partial"
-    finish_looking(accounts.app.extensions["wallet_sessions"].readiness, 10)  # its thread has connections
+    finish_looking(accounts.app.extensions["sessions_core"].readiness, 10)  # its thread has connections
 
 
 def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:
     """A process that was idle meanwhile has connections to a master that is dead."""
     cluster = accounts.cluster
-    lost = next(each for each in cluster.masters() if each is not cluster.owner("wallet:epoch"))
+    lost = next(each for each in cluster.masters() if each is not cluster.owner(f"{REDIS_PREFIX}epoch"))
     person = accounts.by_master[lost.port]
     heir = cluster.replica_of(lost)
     lost.crash()

@@ -22,7 +22,7 @@ from sessions_core.storage.connection import Script
 from sessions_core.web.services import Services
 
 from .actors import together
-from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, REDIS_PREFIX
 from .stored import change, key_of, link_of
 from .time_machine import TimeMachine
 
@@ -207,7 +207,7 @@ def test_sweep_deletes_and_reports_a_corrupted_record(
     live = start()
     key = key_of(redis, live)
     change(redis, live, "sealed", lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1]))
-    redis.set(b"wallet:{AAAAAAAAAAAA}:session:" + b"0" * 64, b"no record at all")
+    redis.set(f"{REDIS_PREFIX}{{AAAAAAAAAAAA}}:session:".encode() + b"0" * 64, b"no record at all")
     happened.clear()
     assert sweeper.sweep() == NOTHING | {"unreadable": 2}
     assert redis.keys("*:session:*") == []
@@ -226,7 +226,7 @@ def test_sweep_with_another_secret_ends_no_session(
     lives = [start(), start(account=BOB), start(account="")]
     redis.persist(key_of(redis, lives[2]))
     before, ends = kept(redis), clocks(redis)
-    stranger: Sweeper = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].sweeper
+    stranger: Sweeper = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"].sweeper
     happened.clear()
     assert stranger.sweep() == NOTHING | {"foreign": 3}
     assert list(stranger.every()) == []
@@ -290,12 +290,12 @@ def test_sweep_encrypts_records_with_the_newest_secret(
     pass_time(10 * MINUTE)
     ends = clocks(redis)
     rotated: Services = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]).extensions[
-        "wallet_sessions"
+        "sessions_core"
     ]
     assert rotated.sweeper.sweep() == NOTHING | {"resealed": 3}
     assert rotated.sweeper.sweep() == NOTHING
     assert clocks(redis) == pytest.approx(ends, abs=0.1)
-    retired: SessionRepository = make_app(SECRET_KEY=ANOTHER).extensions["wallet_sessions"].repository
+    retired: SessionRepository = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"].repository
     for live in lives:
         found = retired.load(live.id, "never")
         assert isinstance(found, LoadedSession)
@@ -308,7 +308,7 @@ def test_sweep_encrypts_records_with_the_newest_secret(
 
 def test_prefix_may_hold_redis_wildcard_characters(make_app: Callable[..., Flask], redis: Redis) -> None:
     odd, plain = (
-        make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["wallet_sessions"] for prefix in ("a[b]*?\\:", "ab:")
+        make_app(SESSIONS_CORE_REDIS_PREFIX=prefix).extensions["sessions_core"] for prefix in ("a[b]*?\\:", "ab:")
     )
     for ours in (odd, plain):
         ours.repository.create(SessionRecord(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
@@ -376,7 +376,7 @@ def test_a_sweep_never_harms_a_live_session_that_is_in_use(
     sweeper, mender = store, sweeper
     if secret == "rotated":
         app = make_app(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]])
-        ours: Services = app.extensions["wallet_sessions"]
+        ours: Services = app.extensions["sessions_core"]
         sweeper, mender = ours.repository, ours.sweeper
 
     def write(session_id: str, steps: int = 6) -> str:

@@ -345,7 +345,7 @@ def test_the_same_address_on_another_chain_is_another_account(
 def test_two_apps_on_one_redis_with_two_prefixes_are_separate(
     make_app: Callable[..., Flask], sign_in: Callable[..., LoadedSession], repository: SessionRepository
 ) -> None:
-    other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["wallet_sessions"]
+    other: Services = make_app(SESSIONS_CORE_REDIS_PREFIX="other:").extensions["sessions_core"]
     live = sign_in()
     assert other.repository.load(live.id, "due") == EndedSession("unknown")
     other.lifecycle.revoke_account(ALICE)

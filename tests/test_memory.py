@@ -22,7 +22,7 @@ def test_throwaway_wallet_leaves_what_the_docs_state(app: Flask, redis: Redis) -
     """It signs in, ends all its sessions, and never comes back."""
     visitor, wallet = Visitor(app), Wallet()
     visitor.sign_in(wallet)
-    app.extensions["wallet_sessions"].repository.revoke_account(wallet.account())
+    app.extensions["sessions_core"].repository.revoke_account(wallet.account())
     said = re.search(r"leaves less than (\d+) kB, most of it for (\d+) days", OPERATIONS)
     assert said
     kilobytes, days = map(int, said.groups())

@@ -109,7 +109,7 @@ def test_how_many_live_is_left_out_while_it_is_not_known() -> None:
 
 
 def test_the_latency_of_redis_is_observed(app: Flask) -> None:
-    link = link_of(app.extensions["wallet_sessions"].repository)
+    link = link_of(app.extensions["sessions_core"].repository)
     assert grown(lambda: link.call("PING"), "wallet_redis_seconds_count") == 1
 
 

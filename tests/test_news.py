@@ -16,14 +16,15 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
-from .constants import ALICE, ANOTHER, BOB, DAY, VALIDATE
+from .constants import ALICE, ANOTHER, BOB, DAY, REDIS_PREFIX, VALIDATE
 from .new_sessions import used_from
+from .part_services import recent_sign_ins_of
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -107,7 +108,7 @@ def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     def told(live: LoadedSession) -> list[str]:
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        return [each.handle for each in services.recent_sign_ins.elsewhere(found)]
+        return [each.handle for each in recent_sign_ins_of(services).elsewhere(found)]
 
     return told
 
@@ -124,7 +125,7 @@ def test_other_sessions_are_told_of_each_sign_in(
     assert told(third) == []
     found = services.repository.load(second.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.recent_sign_ins.elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
@@ -146,7 +147,7 @@ def test_sign_in_without_stored_details_is_told_without_them(
     begin(wallet="", prepare=used_from(None))
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.recent_sign_ins.elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
@@ -168,7 +169,9 @@ def test_sign_in_is_never_told_to_another_account(
     begin(ALICE)
     assert told(theirs) == []
     assert len(told(mine)) == 1
-    redis.copy(f"wallet:{{{account_tag(ALICE)}}}:news", f"wallet:{{{account_tag(BOB)}}}:news", replace=True)
+    redis.copy(
+        f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", f"{REDIS_PREFIX}{{{account_tag(BOB)}}}:news", replace=True
+    )
     assert told(theirs) == [], "not even when somebody carries it there"
 
 
@@ -178,7 +181,7 @@ def test_visitor_session_is_no_recent_sign_in(redis: Redis, start: Callable[...,
 
 
 def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis: Redis) -> None:
-    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["sessions_core"]
     account = parse(ALICE)
     for _ in range(50):
         redis.flushall()
@@ -186,14 +189,14 @@ def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
         found = services.repository.load(first.id, "never")
         assert isinstance(found, LoadedSession)
-        known = services.recent_sign_ins.elsewhere(found)
+        known = recent_sign_ins_of(services).elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
             loaded = services.repository.load(live.id, "never")
             assert isinstance(loaded, LoadedSession)
-            pairs += len(services.recent_sign_ins.elsewhere(loaded))
+            pairs += len(recent_sign_ins_of(services).elsewhere(loaded))
         assert pairs == 6
 
 
@@ -223,7 +226,7 @@ def test_recent_sign_ins_expire_in_redis_after_a_day(
 
 def test_redis_shows_nothing_of_a_sign_in(begin: Callable[..., LoadedSession], redis: Redis) -> None:
     live = begin()
-    value = redis.get(f"wallet:{{{account_tag(ALICE)}}}:news") or b""
+    value = redis.get(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news") or b""
     stored = value + b"".join(recent_sign_ins.b64decode(each) for each in value.split(b"|"))
     for secret in (live.record.handle, "203.0.113.7", "Firefox", "MetaMask"):
         assert secret.encode() not in stored
@@ -234,7 +237,7 @@ def test_corrupted_recent_sign_ins_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis, value: bytes
 ) -> None:
     live = begin()
-    redis.set(f"wallet:{{{account_tag(ALICE)}}}:news", value)
+    redis.set(f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news", value)
     assert told(live) == []
     other = begin()
     assert told(live) == [other.record.handle]
@@ -244,7 +247,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
     begin: Callable[..., LoadedSession], told: Callable[[LoadedSession], list[str]], redis: Redis
 ) -> None:
     live = begin()
-    key = f"wallet:{{{account_tag(ALICE)}}}:news"
+    key = f"{REDIS_PREFIX}{{{account_tag(ALICE)}}}:news"
     redis.delete(key)
     redis.hset(key, "a", "b")
     assert told(live) == []
@@ -255,7 +258,7 @@ def test_recent_sign_ins_of_another_type_block_no_sign_in(
 def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     """And no sign-in is stored without being told: both are one step."""
     with running(Server(tmp_path / "redis")) as server:
-        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
+        services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
         live = services.lifecycle.start(parse(ALICE), services.policy.standard)
         with server.client() as client:
             client.config_set("maxmemory", "1")
@@ -264,7 +267,7 @@ def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Pa
             client.config_set("maxmemory", "0")
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        assert services.recent_sign_ins.elsewhere(found) == []
+        assert recent_sign_ins_of(services).elsewhere(found) == []
         assert len(services.repository.living(ALICE)) == 1
 
 
@@ -299,12 +302,12 @@ def test_secret_rotation_keeps_recent_sign_ins(
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:
     app = make_app(SESSIONS_CORE_REDIS_URL=other_url, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     live = services.lifecycle.start(parse(ALICE), services.policy.standard)
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in services.recent_sign_ins.elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in recent_sign_ins_of(services).elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------
@@ -364,7 +367,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
     make_app: Callable[..., Flask], wallet: Wallet, redis: Redis, clock: Any
 ) -> None:
     app = make_app(SESSIONS_CORE_ABSOLUTE_SECONDS=7 * DAY, SESSIONS_CORE_IDLE_SECONDS=2 * DAY)
-    person, services = Visitor(app), app.extensions["wallet_sessions"]
+    person, services = Visitor(app), app.extensions["sessions_core"]
     person.sign_in(wallet)
     pass_time = TimeMachine(app, redis, clock)
     services.lifecycle.start(parse(wallet.account()), services.policy.standard, prepare=used_from(PLACE))
@@ -597,7 +600,7 @@ def test_without_redis_the_page_is_503_without_a_notice(
 ) -> None:
     with running(Server(tmp_path / "redis")) as server:
         app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-        person, services = Visitor(app), app.extensions["wallet_sessions"]
+        person, services = Visitor(app), app.extensions["sessions_core"]
         person.sign_in(wallet)
         live = services.lifecycle.start(parse(wallet.account()), services.policy.standard)
         token = person.token("/session")

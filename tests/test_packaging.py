@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,33 +20,102 @@ from .constants import ROOT
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+_SIGN_IN = """
+import re, sys
+sys.path.append({root!r})  # for the actors only; sessions_core comes from elsewhere
+import app, sessions_core
+from tests.actors import Visitor, Wallet
+assert sessions_core.__file__.startswith({folder!r}), sessions_core.__file__
+visitor, wallet = Visitor(app.app), Wallet()
+assert visitor.get("/").status_code == 303
+page = visitor.get("/sign-in").get_data(as_text=True)
+files = set(re.findall('(?:src|href)="(/[^"?#]*[.](?:js|css|svg))', page))
+assert len(files) > 3, page
+for file in files:
+    with visitor.get(file) as answer:
+        assert answer.status_code == 200, file
+visitor.sign_in(wallet)
+assert visitor.get("/").get_data(as_text=True) == "Hello " + wallet.address
+assert visitor.get("/session").status_code == 200
+assert visitor.sign_out().status_code == 303
+assert visitor.get("/").status_code == 303
+print("signed in and out")
+"""
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy so that the checkout stays as it is."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE", "app.py", "config.py"):
         shutil.copy(ROOT / name, source)
-    for name in ("sessions_core", "tests", "templates", "static", "examples", "benchmarks"):
+    for name in ("sessions_core", "tests", "templates", "examples", "benchmarks"):
         ignore = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--wheel-dir", str(target), str(source)], check=True, capture_output=True)
     (built,) = target.glob("*.whl")
-    return zipfile.ZipFile(built)
+    return built
 
 
-def test_the_wheel_holds_exactly_the_package_and_the_demo(wheel: zipfile.ZipFile) -> None:
-    with wheel:
-        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "sessions_core").rglob("*.py")}
-    assert names == modules | {"app.py", "config.py", "sessions_core/py.typed"}
-    assert all("LICENSE" not in name for name in names)
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site-packages of an empty environment into which the wheel was installed."""
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place, with_pip=False)
+    (python,) = place.glob("bin/python")
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    (packages,) = place.glob("lib/python*/site-packages")
+    return packages
 
 
-def test_every_folder_with_modules_is_a_listed_package() -> None:
-    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "sessions_core").rglob("*.py")}
-    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(".".join(folder.parts) for folder in folders)
-    assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        names = {name for name in opened.namelist() if ".dist-info/" not in name}
+    files = {path for path in (ROOT / "sessions_core").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert names == {str(path.relative_to(ROOT)) for path in files}
+    assert {path.suffix for path in files} >= {".py", ".html", ".js", ".css", ".lua", ".typed"}
+
+
+def test_wheel_is_named_like_the_import(wheel: Path) -> None:
+    assert wheel.name.startswith("sessions_core-")
+    assert PROJECT["project"]["name"] == "sessions-core"
+
+
+def test_installing_adds_one_top_level_name(installed: Path) -> None:
+    names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert names == {"sessions_core"}
+
+
+@pytest.mark.parametrize("way", ["copied", "installed"])
+def test_minimal_app_signs_a_wallet_in_and_out(tmp_path: Path, way: str, request: pytest.FixtureRequest) -> None:
+    """As README promises: one copied folder, or the wheel, beside twelve lines."""
+    shutil.copy(ROOT / "examples/minimal/app.py", tmp_path)
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    if way == "copied":
+        place = tmp_path
+        shutil.copytree(
+            ROOT / "sessions_core", tmp_path / "sessions_core", ignore=shutil.ignore_patterns("__pycache__")
+        )
+    else:
+        place = request.getfixturevalue("installed")
+        environ["PYTHONPATH"] = str(place)
+    run = subprocess.run(
+        [sys.executable, "-c", _SIGN_IN.format(root=str(ROOT), folder=str(place))],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.stdout == "signed in and out\n", run.stderr
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / "sessions_core").rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
 def requirement(text: str) -> str:

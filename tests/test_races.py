@@ -33,7 +33,7 @@ ROUNDS = 200
 def services(make_app: Callable[..., Flask]) -> Services:
     # Loaded machines answer late, and a timeout would be no violation but an end of the round.
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=200, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    return app.extensions["wallet_sessions"]
+    return app.extensions["sessions_core"]
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_concurrent_rotation_and_revocation_end_the_session(
 
 
 def test_concurrent_sign_ins_respect_the_session_limit(make_app: Callable[..., Flask]) -> None:
-    services: Services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"]
+    services: Services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["sessions_core"]
     for number in range(50):
         account = account_of(number)
         started = together(*[lambda account=account: services.lifecycle.start(account, services.policy.standard)] * 6)

@@ -9,12 +9,12 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured, RateLimited
-from sessions_core.parts.rate_limits import Options
+from sessions_core.parts.rate_limits.options import RateLimitSettings
 from sessions_core.parts.rate_limits.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, RedisConnection
 
 from .actors import together
-from .constants import ANOTHER, SECRET
+from .constants import ANOTHER, REDIS_PREFIX, SECRET
 from .servers import Listener, Server, commands_run, running
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -23,7 +23,7 @@ COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 def of(link: RedisConnection, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, "wallet:", secrets, Options(**(none | limits)))
+    return RateLimits(link, REDIS_PREFIX, secrets, RateLimitSettings(**(none | limits)))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_redis_holds_no_address_and_no_cookie(link: RedisConnection, redis: Redi
     limits.hit("challenges", HERE, COOKIE)
     dump = b" ".join(key + b" " + (redis.get(key) or b"") for key in redis.scan_iter()).decode()
     assert len(redis.keys()) == 2
-    assert dump.count("wallet:limit:") == 2
+    assert dump.count(f"{REDIS_PREFIX}limit:") == 2
     assert HERE not in dump
     assert COOKIE[:8] not in dump
 

@@ -136,7 +136,7 @@ def test_prefix_keeps_staging_and_production_apart(
     there.sign_in(wallet)
     here.sign_in(wallet)
     assert {key.split(b":")[0] for key in redis.keys("*")} == {b"wallet", b"staging"}
-    staging.extensions["wallet_sessions"].lifecycle.revoke_everybody()
+    staging.extensions["sessions_core"].lifecycle.revoke_everybody()
     staging.test_cli_runner().invoke(args=["sessions", "sweep"])
     assert (there.signed_in, here.signed_in) == (True, False)
 

@@ -25,7 +25,7 @@ from sessions_core.storage import scripts
 from sessions_core.storage.connection import Script
 
 from .actors import together
-from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE
+from .constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, REDIS_PREFIX
 from .stored import FIELDS, change, everything, key_of, link_of, replace_sealed
 from .time_machine import TimeMachine
 
@@ -849,12 +849,12 @@ def test_secret_rotation_keeps_sessions_until_it_is_retired(
     live = start(data={"a": 1})
     old, new = overrides["SECRET_KEY"], ANOTHER
     rotated: SessionRepository = (
-        make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["wallet_sessions"].repository
+        make_app(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]).extensions["sessions_core"].repository
     )
     found = rotated.load(live.id, "never")
     assert isinstance(found, LoadedSession)
     assert found.record.data == {"a": 1}
-    retired: SessionRepository = make_app(SECRET_KEY=new).extensions["wallet_sessions"].repository
+    retired: SessionRepository = make_app(SECRET_KEY=new).extensions["sessions_core"].repository
     assert retired.load(live.id, "never") == EndedSession("unknown")
     assert rotated.save(found) == "saved"  # sealed with the new key from now on
     assert isinstance(retired.load(live.id, "never"), LoadedSession)
@@ -870,7 +870,7 @@ def test_consumed_nonce_is_forgotten_when_its_time_is_over(
     redis: Redis, store: SessionRepository, pass_time: TimeMachine
 ) -> None:
     assert store.consume_nonce("a nonce", 60)
-    assert 0 < redis.ttl("wallet:nonce:a nonce") <= 60
+    assert 0 < redis.ttl(f"{REDIS_PREFIX}nonce:a nonce") <= 60
     pass_time(59)
     assert not store.consume_nonce("a nonce", 60)
     pass_time(2)
@@ -884,7 +884,7 @@ def test_nonce_without_lifetime_is_still_consumed(store: SessionRepository, seco
 
 
 def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app: Callable[..., Flask]) -> None:
-    store: SessionRepository = make_app(SESSIONS_CORE_REDIS_PREFIX="mine:").extensions["wallet_sessions"].repository
+    store: SessionRepository = make_app(SESSIONS_CORE_REDIS_PREFIX="mine:").extensions["sessions_core"].repository
     live = store.create(SessionRecord(handle="sess_1", account=ALICE, data={}), IDLE, ABSOLUTE)
     store.consume_nonce("a nonce", 60)
     keys = redis.keys("*")
@@ -902,7 +902,7 @@ def test_every_key_has_the_prefix_and_every_record_an_end(redis: Redis, make_app
 def test_sign_in_over_the_limit_ends_the_oldest_session(
     make_app: Callable[..., Flask], redis: Redis, happened: list[events.Event]
 ) -> None:
-    services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["wallet_sessions"]
+    services = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=3).extensions["sessions_core"]
     store, lifecycle = services.repository, services.lifecycle
     lives = [
         lifecycle.create(SessionRecord(handle=f"sess_{n}", account=ALICE, data={}), IDLE, ABSOLUTE + n)

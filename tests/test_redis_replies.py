@@ -16,7 +16,8 @@ from sessions_core.storage.replies import items, number
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
-from .constants import ALICE
+from .constants import ALICE, REDIS_PREFIX
+from .part_services import roles_of
 from .servers import Listener
 from .stored import link_of, site_epoch_of
 
@@ -31,8 +32,8 @@ JUNK = {
 
 @pytest.mark.parametrize("reply", [None, b"", b"OK", b"1.5", [], [1], {}, "1"])
 def test_reply_that_is_no_number_is_unavailable(reply: Any) -> None:
-    with pytest.raises(StoreUnavailable, match="wallet:epoch holds no number"):
-        number(reply, "wallet:epoch")
+    with pytest.raises(StoreUnavailable, match=f"{REDIS_PREFIX}epoch holds no number"):
+        number(reply, f"{REDIS_PREFIX}epoch")
     assert (number(b"12"), number(12)) == (12, 12)
 
 
@@ -138,14 +139,14 @@ def test_a_redis_that_answers_anything_is_unavailable(
             assert person.get(path).status_code == 503, path
         # Nothing is what Redis answers to a nonce that was spent.
         assert Visitor(strange).attempt(Wallet()).status_code == (400 if reply == b"$-1\r\n" else 503)
-        link_of(strange.extensions["wallet_sessions"].repository).close()
+        link_of(strange.extensions["sessions_core"].repository).close()
 
 
 @pytest.mark.parametrize("name", ["decided", "seen", "names"])
 def test_lists_of_another_type_are_no_traceback(
     redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str
 ) -> None:
-    services.directory.appoint(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
-    redis.set(f"wallet:{{directory}}:{name}", "junk")
+    roles_of(services).assign(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
+    redis.set(f"{REDIS_PREFIX}{{directory}}:{name}", "junk")
     assert person.get("/admin").status_code in (200, 303, 503)
     assert Visitor(person.app).attempt(wallet).status_code == 303, "a list that lacks one is no reason to refuse"

@@ -17,7 +17,7 @@ from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
-from .constants import ROOT
+from .constants import REDIS_PREFIX, ROOT
 from .servers import Server, with_rights
 
 ALL = ("~*", "+@all")
@@ -83,7 +83,7 @@ def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, w
     """The record is gone, which is what counts: tidying up its index may fail."""
     person = Visitor(app)
     session_id = person.sign_in(wallet)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     live = services.repository.load(session_id, "never")
     assert not isinstance(live, EndedSession)
     raw.set(live.keys.entries, "no hash")
@@ -93,7 +93,7 @@ def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, w
 
 
 def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Redis, wallet: Wallet) -> None:
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     raw.set(services.repository.account_keys(wallet.account()).entries, "no hash")
     assert Visitor(app).attempt(wallet).status_code == 503
     assert raw.keys("*:session:*") == []
@@ -106,7 +106,7 @@ def test_the_documented_rights_suffice(
     [line] = re.findall(r"^ACL SETUSER app .*$", text, re.MULTILINE)
     raw.execute_command(*line.replace(">password", ">secret").split())
     url = server.url.replace("unix://", "unix://app:secret@")
-    refuse_unsafe_server(RedisConnection(url, 1), "wallet:")
+    refuse_unsafe_server(RedisConnection(url, 1), REDIS_PREFIX)
     app = make_app(SESSIONS_CORE_REDIS_URL=url)
     person, other = Visitor(app), Visitor(app)
     other.sign_in(wallet)
@@ -114,7 +114,7 @@ def test_the_documented_rights_suffice(
     paths = ("/session", "/sessions", "/activity", "/readyz")
     assert [person.get(path).status_code for path in paths] == [200] * 4
     assert person.submit("/sessions/others").status_code == 303
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     assert services.sweeper.sweep()["dead"] == 0
     assert person.sign_out().status_code == 303
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []

@@ -21,7 +21,10 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
+from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable
+from sessions_core.parts.api import Api
+from sessions_core.parts.api.errors import TokenInvalid
+from sessions_core.parts.api.events import TokenReused
 from sessions_core.parts.api.refresh_tokens import FAMILY, GRACE, Refresh, Refreshed
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.repository import SessionRepository
@@ -44,7 +47,7 @@ AFTER_GRACE = GRACE / 1000 + 1
 @pytest.fixture
 def services(make_app: Callable[..., Flask]) -> Services:
     # Loaded machines answer late, and a timeout would be no violation but an end of the round.
-    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["wallet_sessions"]
+    return make_app(SESSIONS_CORE_REDIS_TIMEOUT_MS=5000).extensions["sessions_core"]
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def pass_time(services: Services, redis: Redis, clock: Any, app_of: Flask) -> Ti
 def app_of(services: Services, make_app: Callable[..., Flask]) -> Flask:
     """What the time machine takes: an application with these services."""
     app = make_app()
-    app.extensions["wallet_sessions"] = services
+    app.extensions["sessions_core"] = services
     return app
 
 
@@ -67,7 +70,7 @@ def repository(services: Services) -> SessionRepository:
 
 @pytest.fixture
 def refresh(services: Services) -> Refresh:
-    return services.refresh
+    return services.part(Api).refresh
 
 
 @pytest.fixture
@@ -75,9 +78,9 @@ def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
     """Sign in without cookies; return the session and its first refresh token."""
 
     def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
-        family, *secrets = services.refresh.start()
+        family, *secrets = services.part(Api).refresh.start()
         live = services.lifecycle.start(parse(account), services.policy.standard, prepare=with_family(family))
-        return live, services.refresh.token(live, *secrets)
+        return live, services.part(Api).refresh.token(live, *secrets)
 
     return enter
 
@@ -427,7 +430,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
     happened.clear()
     assert outcome(refresh, token) == "session_invalid: token_reused"
     assert names(happened) == {"token.reused": 1, "session.ended": 1}
-    [reused] = [event for event in happened if isinstance(event, events.TokenReused)]
+    [reused] = [event for event in happened if isinstance(event, TokenReused)]
     assert (reused.handle, reused.account) == (live.record.handle, ALICE)
     assert outcome(refresh, newest) == "session_invalid: token_reused"
     assert names(happened)["token.reused"] == 1, "told once"
@@ -720,8 +723,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
-    services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["wallet_sessions"]
-    refresh, link = services.refresh, link_of(services.repository)
+    services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
+    refresh, link = services.part(Api).refresh, link_of(services.repository)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))
     token = refresh.token(live, *secrets)

@@ -16,6 +16,7 @@ from sessions_core.storage.connection import Script
 
 from .actors import Visitor, Wallet
 from .clusters import Cluster, Member
+from .constants import REDIS_PREFIX
 from .stored import link_of
 
 TWO = Script("return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}")
@@ -47,7 +48,7 @@ class Site:
 
     def __init__(self, cluster: Cluster, app: Flask) -> None:
         self.app = app
-        self.link = link_of(app.extensions["wallet_sessions"].repository)
+        self.link = link_of(app.extensions["sessions_core"].repository)
 
         @app.get("/note")
         @signed_in
@@ -120,7 +121,7 @@ def test_redirections_never_trip_a_breaker(site: Site) -> None:
     tag = site.person.session_id[:12]
     for _ in range(4):
         with pytest.raises(StoreUnavailable, match=r"(?i)tryagain|multiple keys"):
-            site.link.run(TWO, (f"wallet:{{{tag}}}:index", f"wallet:{{{tag}}}:absent"))
+            site.link.run(TWO, (f"{REDIS_PREFIX}{{{tag}}}:index", f"{REDIS_PREFIX}{{{tag}}}:absent"))
     server: Any = site.link.service
     assert [node.breaker.failing for node in server.nodes()] == [False] * 3
     assert statuses(site.person) == {200: 5}

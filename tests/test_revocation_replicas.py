@@ -30,7 +30,7 @@ class Site:
             SESSIONS_CORE_REVOCATION_REPLICAS=1,
             SESSIONS_CORE_REDIS_TIMEOUT_MS=timeout,
         )
-        self.services: Services = self.app.extensions["wallet_sessions"]
+        self.services: Services = self.app.extensions["sessions_core"]
 
         @self.app.get("/leave")
         @signed_in

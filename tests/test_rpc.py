@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sessions_core.errors import RpcUnavailable
 from sessions_core.parts.contract_wallets import rpc
+from sessions_core.parts.contract_wallets.errors import RpcUnavailable
 from sessions_core.parts.contract_wallets.rpc import Node
 
 from .evm.nodes import Call, Speak, Stranger, http, result, says, tells

@@ -8,8 +8,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sessions_core.storage import encryption
 from sessions_core.storage.encryption import DecryptionFailed, KeyRing
 
+from .constants import REDIS_PREFIX
+
 OLD, NEW = "an old secret of thirty-two letters or more", "a new secret of thirty-two letters or more"
-PLACE = b"wallet:{tag}:session:abc|1|2|3"
+PLACE = f"{REDIS_PREFIX}{{tag}}:session:abc|1|2|3".encode()
 
 
 @pytest.fixture

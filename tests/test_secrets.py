@@ -15,6 +15,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
@@ -23,6 +24,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
 from .constants import SECRET
 from .logs import everything_logged
+from .part_services import roles_of
 from .time_machine import Clock, TimeMachine
 
 
@@ -242,7 +244,7 @@ class Confirmer(Recorder):
 
 def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pass_time: TimeMachine) -> None:
     """Sign for things, in time and late, rightly and wrongly, and use what a signature opens."""
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     person.sign_in(wallet)
     person.confirm(wallet, person.submit("/note", text=NOTE))
     person.confirm(Wallet(), person.submit("/note", text=NOTE))
@@ -288,20 +290,20 @@ def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
     repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(services.directory._values.decode(key.decode(), redis.get(key))))
-    for member in (*services.directory.decided(), *services.directory.seen()):
+        found.append(repr(roles_of(services)._values.decode(key.decode(), redis.get(key))))
+    for member in (*roles_of(services).decided(), *roles_of(services).seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
         found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]
-        found += [repr(entry) for entry in services.audit.iterate(member.account)]
-    return found + [repr(entry) for entry in services.audit.iterate(None)]
+        found += [repr(entry) for entry in services.part(Activity).log.iterate(member.account)]
+    return found + [repr(entry) for entry in services.part(Activity).log.iterate(None)]
 
 
 def test_step_up_leaks_no_secret(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
     """No log, event, Redis value or address holds one."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     with everything_logged() as logged:
         confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
@@ -342,7 +344,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock
 ) -> None:
     """No other answer holds the signed proof or a field of the form."""
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     person = Confirmer(clinic)
     confirm_everything(person, wallet, services, TimeMachine(clinic, redis, clock))
     assert len(person.answers) > 60
@@ -362,7 +364,7 @@ def test_confirmed_fields_appear_only_in_the_returning_form(
 def test_no_full_address_is_kept_where_the_settings_shorten_it(
     clinic: Flask, wallet: Wallet, redis: Redis, clock: Clock, happened: list[events.Event]
 ) -> None:
-    services: Services = clinic.extensions["wallet_sessions"]
+    services: Services = clinic.extensions["sessions_core"]
     people = Confirmer(clinic), Confirmer(clinic, "2001:db8:85a3:1234:5678:8a2e:370:7334")
     with everything_logged() as logged:
         for person in people:

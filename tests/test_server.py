@@ -66,7 +66,7 @@ def test_metrics_of_two_workers_match_the_requests(
 ) -> None:
     server = start_server(GUNICORN, "Ready:")
     server.wait_for_workers()
-    (folder,) = server.temporary.glob("wallet-sessions-metrics-*")
+    (folder,) = server.temporary.glob("sessions-core-metrics-*")
 
     def workers_that_counted() -> int:
         created = 0

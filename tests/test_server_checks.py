@@ -15,15 +15,16 @@ from redis import Redis
 import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
-from sessions_core.parts.operations.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
+from sessions_core.parts.operations.server_checks import PROBE, refuse_unsafe_server
+from sessions_core.parts.operations.shared_secret import refuse_other_secret
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
-from .constants import ANOTHER, PRODUCTION, SECRET
+from .constants import ANOTHER, PRODUCTION, REDIS_PREFIX, SECRET
 from .servers import Server, free_port, running, with_rights
 
-PREFIX = "wallet:"
+PREFIX = REDIS_PREFIX
 
 
 def refusal(url: str, prefix: str = PREFIX) -> str:
@@ -57,7 +58,7 @@ def test_every_command_that_is_used_is_tried() -> None:
 
 
 def test_a_user_with_all_rights_may_start(server: Server, raw: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    url = with_rights(server, "~wallet:*", "&wallet:ended", "+@all")
+    url = with_rights(server, f"~{REDIS_PREFIX}*", f"&{REDIS_PREFIX}ended", "+@all")
     refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
     assert caplog.records == []
     assert raw.keys() == []
@@ -78,7 +79,7 @@ def test_scripts_that_are_forbidden_are_named(server: Server) -> None:
 
 def test_keys_that_are_forbidden_are_named(server: Server) -> None:
     url = with_rights(server, "~other:*", "&*", "+@all")
-    assert "ACL SETUSER <user> ~wallet:*" in refusal(url)
+    assert f"ACL SETUSER <user> ~{REDIS_PREFIX}*" in refusal(url)
     assert trouble(url) == "redis_refuses"
 
 
@@ -92,7 +93,7 @@ def test_a_renamed_command_is_named(tmp_path: Path, command: str) -> None:
 def test_a_missing_channel_right_is_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     url = with_rights(server, "~*", "+@all")
     refuse_unsafe_server(RedisConnection(url, 1), PREFIX)
-    assert "ACL SETUSER <user> &wallet:ended +publish" in caplog.text
+    assert f"ACL SETUSER <user> &{REDIS_PREFIX}ended +publish" in caplog.text
     assert trouble(url) is None
 
 
@@ -161,7 +162,9 @@ def check(url: str, *secrets: str, prefix: str = PREFIX) -> None:
 
 def test_two_secrets_under_one_prefix_are_refused(server: Server) -> None:
     check(server.url, SECRET)
-    with pytest.raises(Misconfigured, match=r"SESSIONS_CORE_REDIS_PREFIX.*SECRET_KEY_FALLBACKS.*DEL wallet:secret"):
+    with pytest.raises(
+        Misconfigured, match=rf"SESSIONS_CORE_REDIS_PREFIX.*SECRET_KEY_FALLBACKS.*DEL {REDIS_PREFIX}secret"
+    ):
         check(server.url, ANOTHER)
     check(server.url, ANOTHER, prefix="staging:")
     check(server.url, SECRET)
@@ -182,7 +185,7 @@ def test_rotating_the_secret_is_never_refused(server: Server) -> None:
 
 def test_a_secret_that_was_replaced_starts_once_told_so(server: Server, raw: Redis) -> None:
     check(server.url, SECRET)
-    raw.delete("wallet:secret")
+    raw.delete(f"{REDIS_PREFIX}secret")
     check(server.url, ANOTHER)
 
 
@@ -197,7 +200,7 @@ def test_two_applications_with_two_secrets_do_not_start(server: Server, make_app
 
 @pytest.mark.parametrize("value", [b"junk", b"|||", b"!!!|???"])
 def test_corrupted_secret_marker_raises_no_traceback(server: Server, raw: Redis, value: bytes) -> None:
-    raw.set("wallet:secret", value)
+    raw.set(f"{REDIS_PREFIX}secret", value)
     with contextlib.suppress(Misconfigured):
         check(server.url, SECRET)
 

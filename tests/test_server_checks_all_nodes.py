@@ -18,7 +18,7 @@ from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 
-from .constants import SECRET
+from .constants import REDIS_PREFIX, SECRET
 from .servers import Server, free_port, running
 
 SAFE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
@@ -127,7 +127,7 @@ def readiness(service: Service) -> Readiness:
 def test_service_with_only_safe_servers_starts(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     refuse_unsafe_server(RedisConnection(service.url, 2))
     assert caplog.records == []
-    assert trouble_anywhere(RedisConnection(service.url, 2), "wallet:", must_remember=True) is None
+    assert trouble_anywhere(RedisConnection(service.url, 2), REDIS_PREFIX, must_remember=True) is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")])
@@ -137,7 +137,7 @@ def test_each_server_that_forgets_is_refused_by_name(service: Service, name: str
         port = client.connection_pool.connection_kwargs.get("port") or client.info("server")["tcp_port"]
         sentence = refusal(service)
         assert f"127.0.0.1:{port} has {name} {value}" in sentence
-        assert trouble_anywhere(RedisConnection(service.url, 2), "wallet:", must_remember=True) == "redis_forgets"
+        assert trouble_anywhere(RedisConnection(service.url, 2), REDIS_PREFIX, must_remember=True) == "redis_forgets"
         client.config_set(name, SAFE[name])
 
 

@@ -12,8 +12,11 @@ from uuid import UUID
 
 import pytest
 
+import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.settings import DAY, PREFIX, Settings, _secret
+
+from .constants import REDIS_PREFIX
 
 SECRET = "kq3V8hT1mZ0xW5sY7bN2cR4dF6gJ9pLa"
 PRODUCTION = {
@@ -57,7 +60,7 @@ def test_minimal_production_settings_have_documented_defaults() -> None:
     assert (found.idle_seconds, found.absolute_seconds) == (1800, 43_200)
     assert (found.warn_seconds, found.absolute_warn_seconds, found.challenge_seconds) == (120, 300, 300)
     assert (found.cookie_secure, found.cookie_samesite, found.trusted_proxies) == (True, "Lax", 0)
-    assert (found.development, found.redis_timeout_ms, found.redis_check) == (False, 250, True)
+    assert (found.development, found.redis_timeout_ms) == (False, 250)
     assert "eip155:1" in found.chains
     assert (found.domain, found.host, found.secure_origin) == ("app.example.org", "app.example.org", True)
 
@@ -66,29 +69,6 @@ def test_the_smallest_development_configuration_is_accepted() -> None:
     found = settings(DEVELOPMENT)
     assert (found.public_origin, found.domain, found.host) == ("http://localhost:5000", "localhost:5000", "localhost")
     assert (found.redis_url, found.secure_origin) == (None, False)
-
-
-def test_trial_wallets_are_off_in_production_by_default() -> None:
-    """In development they are on if an Ethereum chain is accepted."""
-    assert settings().pregenerated_chain is None
-    assert settings(DEVELOPMENT).pregenerated_chain == "eip155:11155111"
-    assert settings(PREGENERATED_WALLETS=True).pregenerated_chain == "eip155:11155111"
-    assert settings(DEVELOPMENT, PREGENERATED_WALLETS=False).pregenerated_chain is None
-    assert (
-        settings(PREGENERATED_WALLETS=True, CHAINS=["stacks:1", "eip155:10", "eip155:1"]).pregenerated_chain
-        == "eip155:10"
-    )
-    assert settings(DEVELOPMENT, CHAINS=["stacks:1"]).pregenerated_chain is None
-    assert "needs a chain of Ethereum" in refusal(PREGENERATED_WALLETS=True, CHAINS=["stacks:1"])
-    for wrong in (1, 0, "1", ""):
-        assert "PREGENERATED_WALLETS must be" in refusal(PREGENERATED_WALLETS=wrong)
-
-
-def test_trial_wallet_is_kept_as_long_as_the_longest_session() -> None:
-    assert settings(PREGENERATED_DAYS=1).pregenerated_days == 1
-    assert "between 2 and 365" in refusal(PREGENERATED_DAYS=1, ABSOLUTE_SECONDS=DAY + 1)
-    assert "between 30 and 365" in refusal(PREGENERATED_DAYS=29, PROFESSIONAL_ABSOLUTE_SECONDS=30 * DAY)
-    assert "PREGENERATED_DAYS" in refusal(PREGENERATED_DAYS=366)
 
 
 def test_settings_are_frozen_and_ignore_other_flask_keys() -> None:
@@ -220,8 +200,6 @@ def test_a_warning_that_leaves_no_time_to_react_is_refused(name: str, clock: str
         ("CONFIRM_SECONDS", 30, DAY),
         ("REDIS_TIMEOUT_MS", 10, 10_000),
         ("TRUSTED_PROXIES", 0, 10),
-        ("RPC_TIMEOUT_MS", 100, 10_000),
-        ("CONTRACT_CHECK_SECONDS", 60, DAY),
     ],
 )
 def test_numbers_outside_their_range_are_refused(name: str, least: int, most: int) -> None:
@@ -392,14 +370,6 @@ def test_samesite_is_lax_or_strict(value: str) -> None:
     assert settings(COOKIE_SAMESITE="Strict").cookie_samesite == "Strict"
 
 
-@pytest.mark.parametrize("secret", ["5a1c9e07d3b8f2645a1c9e07d3b8f26", "a" * 64, "x"])
-def test_the_secret_of_the_numbers_is_random_or_none(secret: str) -> None:
-    for base in (PRODUCTION, DEVELOPMENT):
-        assert "METRICS_SECRET must have at least 32 random characters" in refusal(base, METRICS_SECRET=secret)
-    assert settings(METRICS_SECRET="5a1c9e07d3b8f264e0917b3d6c25fa48").metrics_secret
-    assert settings(METRICS_SECRET="").metrics_secret is None
-
-
 @pytest.mark.parametrize("weakening", [{"SESSION_COOKIE_HTTPONLY": False}, {"SESSION_COOKIE_SAMESITE": "None"}])
 def test_flasks_own_settings_can_not_weaken_the_cookie(weakening: dict[str, Any]) -> None:
     assert "would weaken the session cookie" in refusal(**weakening)
@@ -420,87 +390,6 @@ def test_at_least_one_known_chain_may_sign_in() -> None:
         assert "accounts.CHAINS" in sentence
 
 
-# -- Nodes --------------------------------------------------------------------------------------------------------
-
-NODE = "https://rpc.example.org/v3/k3y-of-the-node?a=b%2C"
-
-
-def test_rpc_urls_are_read_only_and_keyed_by_chain() -> None:
-    given = {"eip155:1": NODE, "eip155:8453": "https://192.0.2.1:8545"}
-    found = settings(RPC_URLS=given)
-    given.clear()
-    assert dict(found.rpc_urls) == {"eip155:1": NODE, "eip155:8453": "https://192.0.2.1:8545"}
-    with pytest.raises(TypeError):
-        found.rpc_urls["eip155:1"] = "https://evil.example"  # type: ignore[index]
-    assert dict(settings().rpc_urls) == {}
-
-
-@pytest.mark.parametrize("value", [None, NODE, [NODE], [("eip155:1", NODE)], {1: NODE}, {"eip155:1": NODE.encode()}])
-def test_malformed_rpc_urls_are_refused_without_echo(value: Any) -> None:
-    """The URLs may hold a secret key."""
-    sentence = refusal(RPC_URLS=value)
-    assert sentence.startswith("SESSIONS_CORE_RPC_URLS must be a mapping such as {")
-    assert "k3y" not in sentence
-
-
-@pytest.mark.parametrize("chain", ["eip155:5", "eip155:100", "1", "", "eip155:1 ", "EIP155:1", "solana:mainnet"])
-def test_a_node_is_for_a_chain_that_may_sign_in(chain: str) -> None:
-    sentence = refusal(RPC_URLS={chain: NODE})
-    assert sentence.startswith(f"SESSIONS_CORE_RPC_URLS names {chain!r}.")
-    assert "k3y" not in sentence
-
-
-UNSAFE_NODES = [
-    "",
-    "https://",
-    "https:///k3y",
-    "https://:8545/k3y",
-    "rpc.example.org/k3y",
-    "//rpc.example.org/k3y",
-    "http://rpc.example.org/k3y",
-    "http://192.0.2.1/k3y",
-    "http://127.0.0.1.evil.example/k3y",
-    "http://localhost.evil.example/k3y",
-    "ws://127.0.0.1/k3y",
-    "wss://rpc.example.org/k3y",
-    "ftp://rpc.example.org/k3y",
-    "file:///k3y",
-    "HTTPS://rpc.example.org/k3y",
-    "https://user@rpc.example.org/k3y",
-    "https://user:k3y@rpc.example.org",
-    "https://rpc.example.org@evil.example/k3y",
-    "https://rpc.example.org/k3y#part",
-    "https://rpc.example.org:0/k3y",
-    "https://rpc.example.org:65536/k3y",
-    "https://rpc.example.org:x/k3y",
-    "https://[::1/k3y",
-    "https://rpc.exämple.org/k3y",
-    "https://rpc.example.org/k3y ",
-    " https://rpc.example.org/k3y",
-    "https://rpc.example.org/k3y\n",
-    "https://rpc.example.org/k3y\r\nX: y",
-    "https://rpc.example.org/k 3y",
-    "https://rpc.example.org/\tk3y",
-    "https://rpc.example.org\\k3y",
-    "https://rpc.example.org/k3y\0",
-    'https://rpc.example.org/"k3y"',
-]
-
-
-@pytest.mark.parametrize("url", UNSAFE_NODES, ids=ascii)
-@pytest.mark.parametrize("base", [PRODUCTION, DEVELOPMENT], ids=["production", "development"])
-def test_an_unsafe_url_of_a_node_is_refused_without_repeating_it(base: dict[str, Any], url: str) -> None:
-    sentence = refusal(base, RPC_URLS={"eip155:1": url})
-    assert sentence.startswith("SESSIONS_CORE_RPC_URLS has no good URL for eip155:1. Write it like https://")
-    assert "k3y" not in sentence
-
-
-def test_plain_http_is_for_a_node_on_this_machine_in_development() -> None:
-    for url in ("http://127.0.0.1:8545", "http://localhost:8545/", "http://[::1]:8545/k3y"):
-        assert settings(DEVELOPMENT, RPC_URLS={"eip155:1": url}).rpc_urls["eip155:1"] == url
-        assert "has no good URL for eip155:1" in refusal(RPC_URLS={"eip155:1": url})
-
-
 @pytest.mark.parametrize(
     "statement",
     ["", "Grüße", "two\nlines", "two\r\nlines", "a\ttab", 'a "quote"', "<b>", "a" * 201, "100%", "NUL\0", "“quotes”"],
@@ -511,47 +400,6 @@ def test_a_statement_that_wallets_would_not_recognise_is_refused(statement: str)
 
 def test_a_statement_of_200_characters_is_accepted() -> None:
     assert settings(STATEMENT="a" * 200).statement == "a" * 200
-
-
-# -- Internet Identity -------------------------------------------------------------------------------------------
-
-
-def test_internet_identity_url_has_a_default() -> None:
-    """It can be set to another page or left out."""
-    assert settings().internet_identity_url == "https://id.ai/#authorize"
-    for url in ("", "https://identity.example.org", "https://identity.example.org:8443/authorize?x=1#a=b"):
-        assert settings(INTERNET_IDENTITY_URL=url).internet_identity_url == url
-    local = "http://localhost:4943/?canisterId=rdmx6-jaaaa-aaaaa-aaadq-cai#authorize"
-    assert settings(DEVELOPMENT, INTERNET_IDENTITY_URL=local).internet_identity_url == local
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://id.ai/#authorize",
-        "http://localhost:4943/",
-        "id.ai",
-        "//id.ai/",
-        "#authorize",
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "https://",
-        "https://me@id.ai/",
-        "https://id.ai:0/",
-        "https://id.ai:x/",
-        "https://id.ai/ x",
-        "https://id.ai/\n#authorize",
-        "https://id.ai/#a b",
-        'https://id.ai/#"><script>',
-        "https://id.ai/#a#b",
-    ],
-)
-def test_a_page_of_internet_identity_that_is_not_safe_is_refused(url: str) -> None:
-    assert "SESSIONS_CORE_INTERNET_IDENTITY_URL must be like" in refusal(INTERNET_IDENTITY_URL=url)
-
-
-def test_internet_identity_url_must_not_be_remote_plain_http() -> None:
-    assert "must be like" in refusal(DEVELOPMENT, INTERNET_IDENTITY_URL="http://id.ai/#authorize")
 
 
 @pytest.mark.parametrize(
@@ -575,3 +423,7 @@ def test_a_report_url_that_would_change_the_header_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["", "/csp", "/csp/reports?site=1", "https://reports.example.org/csp"])
 def test_a_report_url_may_be_a_path_or_https(url: str) -> None:
     assert settings(CSP_REPORT_URL=url).csp_report_url == url
+
+
+def test_default_prefix_is_the_name_of_the_package() -> None:
+    assert Settings(secrets=(SECRET,)).redis_prefix == REDIS_PREFIX == f"{sessions_core.__name__}:"

@@ -11,11 +11,12 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.operations import Operations
+from sessions_core.parts.operations.server_processes import Servers
 from sessions_core.settings import DAY, MINUTE
-from sessions_core.storage.server_processes import Servers
 
 from .actors import Visitor, Wallet
-from .constants import ALICE, ANOTHER, PATIENCE, PRODUCTION, SECRET
+from .constants import ALICE, ANOTHER, PATIENCE, PRODUCTION, REDIS_PREFIX, SECRET
 from .processes import BIN, Running
 from .snapshot import snapshot
 
@@ -74,7 +75,7 @@ def test_server_that_was_told_of_the_secret_lets_it_pass(make_app: Make) -> None
 
 
 def test_note_gives_no_secret_away(server: Flask, redis: Redis) -> None:
-    (key,) = redis.keys("wallet:server:*")
+    (key,) = redis.keys(f"{REDIS_PREFIX}server:*")
     note = redis.get(key)
     assert SECRET.encode() not in note
     assert len(note) < 100
@@ -84,8 +85,8 @@ def test_note_gives_no_secret_away(server: Flask, redis: Redis) -> None:
 def test_request_refreshes_the_server_note_once_a_minute(
     server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (key,) = redis.keys("wallet:server:*")
-    servers: Servers = server.extensions["wallet_sessions"].servers
+    (key,) = redis.keys(f"{REDIS_PREFIX}server:*")
+    servers: Servers = server.extensions["sessions_core"].part(Operations).servers
     visit = lambda: server.test_client().get("/", base_url="https://localhost").status_code  # noqa: E731
     redis.delete(key)
     assert visit() == 200
@@ -116,14 +117,14 @@ def test_process_that_ends_is_forgotten(
         )
 
     app = start_server(["env", *(f"{k}={v}" for k, v in environment.items()), str(BIN / "gunicorn")], "Ready:")
-    assert len(redis.keys("wallet:server:*")) == 1
+    assert len(redis.keys(f"{REDIS_PREFIX}server:*")) == 1
     assert sweep().returncode == 0
-    assert len(redis.keys("wallet:server:*")) == 1, "the shell has noted itself as a server"
+    assert len(redis.keys(f"{REDIS_PREFIX}server:*")) == 1, "the shell has noted itself as a server"
     rotated = {"SESSION_SECRET": ANOTHER, "SESSION_SECRET_FALLBACKS": secret}
     refused = sweep(**rotated)
     assert refused.returncode == 1
     assert "does not know the secret of this shell" in refused.stderr
     app.process.terminate()
     app.process.wait(PATIENCE)
-    assert redis.keys("wallet:server:*") == []
+    assert redis.keys(f"{REDIS_PREFIX}server:*") == []
     assert sweep(**rotated).returncode == 0

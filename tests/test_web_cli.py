@@ -24,6 +24,7 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import WalletSessions, errors, events
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sessions.sweeper import Sweeper
@@ -34,6 +35,7 @@ from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
+from .part_services import roles_of
 from .servers import Server, running
 from .stored import link_of
 from .time_machine import TimeMachine
@@ -100,7 +102,7 @@ def reason_of(visitor: Visitor) -> str:
 
 def noted(services: Services, account: str | None = None) -> list[Entry]:
     """What the audit kept, newest first."""
-    return list(services.audit.iterate(account))
+    return list(services.part(Activity).log.iterate(account))
 
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
@@ -212,7 +214,7 @@ def test_session_show_prints_role_and_permissions(
 ) -> None:
     visitor = Visitor(app)
     visitor.sign_in(wallet)
-    services.directory.appoint(accounts.parse(wallet.account()), "restricted")
+    roles_of(services).assign(accounts.parse(wallet.account()), "restricted")
     handle = handle_of(visitor)
     shown = flask("sessions", "show", handle, "--json").json
     assert flask("sessions", "show", handle, "--account", wallet.account(), "--json").json == shown
@@ -452,7 +454,7 @@ def test_wrong_option_is_refused_with_the_right_ones(flask: Shell, wrong: list[s
 
 
 def test_app_events_are_shown_with_any_content(flask: Shell, services: Services) -> None:
-    from sessions_core.sessions.user_agent import Client
+    from sessions_core.web.request_client import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Odd(events.Event):
@@ -461,7 +463,7 @@ def test_app_events_are_shown_with_any_content(flask: Shell, services: Services)
         until: str
         many: tuple[int, ...] = (1, 2)
 
-    services.audit.note(Odd(account=ALICE, until=HOSTILE), Client(HOSTILE, HOSTILE, HOSTILE))
+    services.part(Activity).log.note(Odd(account=ALICE, until=HOSTILE), Client(HOSTILE, HOSTILE, HOSTILE))
     for whom in ([], [ALICE]):
         for options in ([], ["--json"]):
             assert "odd." in flask("sessions", "events", *whom, *options).out
@@ -535,7 +537,7 @@ def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> Non
 
 def test_verification_is_granted_and_revoked(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
     ran = flask("roles", "verify", ALICE, "lic_12345", "licensed", "--days", "30", "--json")
-    until = services.directory.standing(accounts.parse(ALICE)).verified_until
+    until = roles_of(services).status(accounts.parse(ALICE)).verified_until
     assert abs(until - services.repository.time() - 30 * 86_400_000) < 5000
     assert ran.json == {
         "account": ALICE,
@@ -616,18 +618,18 @@ def test_shell_with_another_secret_asks_before_overwriting(
 ) -> None:
     """If the secret is lost, the operator can decide again after confirming."""
     alice = accounts.parse(ALICE)
-    services.directory.appoint(alice, "restricted")
-    services.directory.verify(alice, "lic_1", "licensed", 30)
-    before = services.directory.standing(alice)
+    roles_of(services).assign(alice, "restricted")
+    roles_of(services).verify(alice, "lic_1", "licensed", 30)
+    before = roles_of(services).status(alice)
     stranger = Shell(make_app(SECRET_KEY=ANOTHER))
     for typed in ("", "n\n"):
         ran = stranger("roles", *command, typed=typed)
         assert (ran.code, ran.out.strip()) == (1, "")
         assert "a secret that is not known here" in ran.err
-    assert services.directory.standing(alice) == before
-    assert [member.standing for member in services.directory.decided()] == [before]
+    assert roles_of(services).status(alice) == before
+    assert [member.status for member in roles_of(services).decided()] == [before]
     assert stranger("roles", *command, typed="y\n").code == 0, "where the secret is lost it can be decided again"
-    assert services.directory.standing(alice) != before
+    assert roles_of(services).status(alice) != before
 
 
 # -- What is refused ---------------------------------------------------------------------------------------------
@@ -902,7 +904,7 @@ def test_configured_fallbacks_come_before_those_of_the_file(
 ) -> None:
     Shell(in_development())("keys", "rotate")
     app = in_development(SECRET_KEY_FALLBACKS=[SECRET])
-    secrets = app.extensions["wallet_sessions"].settings.secrets
+    secrets = app.extensions["sessions_core"].settings.secrets
     assert secrets[0] == SECRET
     assert len(secrets) == 3
     assert secrets[-1] == app.config["SECRET_KEY"]
@@ -942,7 +944,7 @@ def elsewhere(other_url: str, make_app: Callable[..., Flask]) -> Callable[..., F
 
 def test_commands_work_on_cluster_and_sentinel(elsewhere: Callable[..., Flask], plain: str) -> None:
     app = elsewhere(SECRET_KEY=plain)
-    flask, services = Shell(app), app.extensions["wallet_sessions"]
+    flask, services = Shell(app), app.extensions["sessions_core"]
     wallets = [Wallet() for _ in range(5)]
     visitors = [Visitor(app) for _ in wallets]
     for visitor, wallet in zip(visitors, wallets, strict=True):

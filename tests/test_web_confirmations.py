@@ -32,6 +32,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_browsers_send, as_header, together
 from .answers import code_of, code_on_page, data_of
 from .constants import SECRET
+from .part_services import roles_of
 from .shop import ACTIONS, ODD_FIELDS, Shop
 from .snapshot import unchanged
 from .stored import link_of
@@ -937,7 +938,7 @@ def test_zero_seconds_ask_also_in_the_millisecond_of_the_sign_in(
 def test_a_permission_that_wants_fresh_signatures_asks_for_one(
     shop: Shop, services: Services, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
-    services.directory.verify(parse(wallet.account()), "lic_7", "full", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_7", "full", 30)
     visitor.sign_in(wallet, session_type="professional")
     assert visitor.submit("/notes", text="first").status_code == 200
     pass_time(301)
@@ -970,7 +971,7 @@ def test_only_the_last_actions_are_remembered(
     TimeMachine(app, redis, clock)(301)
     for number in range(12):
         assert person.confirm(wallet, person.submit(f"/do/{number}")).status_code == 200
-    [live] = app.extensions["wallet_sessions"].repository.living(wallet.account())
+    [live] = app.extensions["sessions_core"].repository.living(wallet.account())
     assert set(live.record.confirmed) == {f"shop.{number}" for number in range(4, 12)}
     assert person.submit("/do/11").status_code == 200
     assert problem_of(person.submit("/do/3")) == "None"
@@ -1071,7 +1072,7 @@ def test_waiting_token_survives_a_secret_change(make_app: Callable[..., Flask], 
     after.session_id = person.session_id
     assert after.json("/api/auth/challenges", "POST", json={"request": token}).status_code == 201
     retired = make_app({"actions": ACTIONS}, SECRET_KEY=new)
-    services: Services = retired.extensions["wallet_sessions"]
+    services: Services = retired.extensions["sessions_core"]
     with retired.test_request_context(), pytest.raises(confirmations.ConfirmationMalformed):
         confirmations.from_token(services, None, token)  # type: ignore[arg-type]
 
@@ -1305,7 +1306,7 @@ def test_redis_lost_during_a_step_up_is_503(
     assert shop.done == []
     back = embedded.start(tmp_path / "redis")
     try:
-        ask_again(link_of(app.extensions["wallet_sessions"].repository))
+        ask_again(link_of(app.extensions["sessions_core"].repository))
         assert (person.session_id, person.signed_in) == (before, True)
         monkeypatch.setattr(verifiers, "verify", verify)
         assert person.confirm(wallet, person.submit("/pay", number="7")).status_code == 200

@@ -471,7 +471,7 @@ def test_the_proof_outlives_a_new_id_and_a_new_secret(
     assert isinstance(moved, LoadedSession)
     rotated: Services = make_app(
         SECRET_KEY="b2VhZ3Vlc3Mgd2hhdCBpdCBpcyBub3QgdGhpcw", SECRET_KEY_FALLBACKS=[overrides["SECRET_KEY"]]
-    ).extensions["wallet_sessions"]
+    ).extensions["sessions_core"]
     assert rotated.sweeper.sweep()["resealed"] == 1
     after = rotated.repository.load(moved.id, "never")
     assert isinstance(after, LoadedSession)

@@ -243,7 +243,7 @@ def test_a_helper_sees_that_its_session_is_over(app: Flask, visitor: Visitor, wa
     @app.post("/things")
     @signed_in
     def things() -> str:
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         services.lifecycle.revoke_account(parse(wallet.account()))
         session["a"] = 1
         services.store.amend(session, lambda record: None)

@@ -18,17 +18,19 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sessions.repository import Revocation
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
 from .new_sessions import used_from
+from .part_services import roles_of
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -155,7 +157,7 @@ def test_a_script_that_asks_for_the_list_is_no_activity(person: Visitor, pass_ti
 
 def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     started = {
         services.lifecycle.start(parse(wallet.account()), services.policy.standard).record.handle for _ in range(59)
@@ -182,7 +184,7 @@ def test_pages_of_devices_show_each_session_once(make_app: Callable[..., Flask],
 def test_thousand_sessions_take_a_tenth_of_a_second(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     """Of our own time: on a busy machine others have theirs in between."""
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=1000, SESSIONS_CORE_REDIS_TIMEOUT_MS=5000)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     client = Client("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "Firefox on Linux")
     person = Visitor(app)
     for _ in range(999):
@@ -237,7 +239,7 @@ def test_a_session_gets_a_name_and_loses_it(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
     assert message(person.get("/sessions")) == "named"
     assert listed(person)[1]["label"] == "Laptop at home"
-    assert happened == [events.SessionNamed(handle=handle, account=wallet.account())]
+    assert happened == [SessionNamed(handle=handle, account=wallet.account())]
     person.submit(f"/sessions/{handle}/name", label="")
     assert message(person.get("/sessions")) == "unnamed"
     assert listed(person)[1]["label"] == ""
@@ -436,7 +438,7 @@ def test_failed_sign_out_keeps_the_cookie(
     """A cookie deleted while the session lives would leave the session to an attacker with a copy of it."""
     server = embedded.start(tmp_path / "redis")
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")
@@ -792,7 +794,7 @@ def test_visitors_see_and_end_nothing(app: Flask, person: Visitor, redis: Redis)
 def test_a_restricted_person_still_sees_and_ends_their_sessions(
     services: Services, person: Visitor, other: Visitor, wallet: Wallet
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     assert len(listed(person)) == 2
     assert person.send("DELETE", f"/api/auth/sessions/{handle_of(other)}").status_code == 200
     assert not other.signed_in

@@ -15,7 +15,7 @@ from sessions_core import events
 from sessions_core.parts.operations import metrics, readiness
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet
-from .constants import PRODUCTION, ROOT, SECRET
+from .constants import PRODUCTION, REDIS_PREFIX, ROOT, SECRET
 from .metric_samples import grown, read
 from .servers import Listener, Server, commands_run
 
@@ -82,7 +82,10 @@ def test_a_refusal_is_in_the_log_and_among_the_numbers(
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     server.stop()
     assert grown(lambda: ask(app, "/readyz"), "wallet_refusals_total", code="not_ready") == 1
-    assert events.RequestRefused(code="not_ready", endpoint="sessions.readyz", reason="redis_unreachable") in happened
+    assert (
+        events.RequestRefused(code="not_ready", endpoint="sessions_operations.readyz", reason="redis_unreachable")
+        in happened
+    )
     assert "redis_unreachable" in caplog.text
 
 
@@ -93,7 +96,7 @@ def test_machines_leave_no_trace_and_get_no_cookie(app: Flask, redis: Redis, pat
     assert answer.mimetype in ("application/json", "text/plain")
     assert answer.headers.getlist("Set-Cookie") == []
     assert answer.headers["Cache-Control"] == "no-store"
-    assert {key.decode() for key in redis.scan_iter()} <= {"wallet:census", "wallet:census:due"}
+    assert {key.decode() for key in redis.scan_iter()} <= {f"{REDIS_PREFIX}census", f"{REDIS_PREFIX}census:due"}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -150,7 +153,7 @@ def test_metrics_secret_is_required_when_set(
 
 def test_metrics_match_the_users_actions(app: Flask, wallet: Wallet, redis: Redis) -> None:
     def numbers() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        redis.delete("wallet:census:due")
+        redis.delete(f"{REDIS_PREFIX}census:due")
         return read(ask(app, "/metrics").get_data())
 
     def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:

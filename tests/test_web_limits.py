@@ -15,6 +15,7 @@ from sessions_core import events
 from sessions_core.settings import PREFIX, Settings
 
 from .actors import BROWSER_COOKIE, ApiClient, Visitor, Wallet
+from .constants import REDIS_PREFIX
 from .servers import Server, commands_run, running
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -124,8 +125,8 @@ def test_too_many_sign_ins_show_the_wait_and_consume_no_nonce(
     visitor = at(strict, HERE)
     challenge = visitor.challenge(wallet.account())
     assert [visitor.attempt(wallet, challenge, signature="0x").status_code for _ in range(2)] == [400, 400]
-    redis.delete(*redis.scan_iter("wallet:nonce:*"))
-    for key in redis.scan_iter("wallet:limit:*/sign_ins/*"):
+    redis.delete(*redis.scan_iter(f"{REDIS_PREFIX}nonce:*"))
+    for key in redis.scan_iter(f"{REDIS_PREFIX}limit:*/sign_ins/*"):
         redis.pexpire(key, 30_000)
     before = set(redis.scan_iter())
     happened.clear()
@@ -139,7 +140,7 @@ def test_too_many_sign_ins_show_the_wait_and_consume_no_nonce(
     assert 'value="/session?a=b"' in page
     assert set(redis.scan_iter()) == before
     assert happened == [events.RequestRefused(code="rate_limited", endpoint="sessions.sign_in_post")]
-    for key in redis.scan_iter("wallet:limit:*"):
+    for key in redis.scan_iter(f"{REDIS_PREFIX}limit:*"):
         redis.delete(key)  # a minute later
     assert visitor.attempt(wallet, challenge).status_code == 303
 

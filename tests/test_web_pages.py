@@ -30,6 +30,7 @@ from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet, han
 from .answers import code_on_page as code_of
 from .answers import data_of
 from .changed_texts import CHANGES
+from .constants import REDIS_PREFIX
 from .ethereum_signatures import other_encodings
 from .hostile import CROSS_SITE, HOSTILE_NEXT
 from .snapshot import refused, snapshot, unchanged
@@ -162,7 +163,7 @@ def test_the_pre_sign_in_cookie_has_every_flag_and_comes_once(visitor: Visitor) 
 def test_a_page_that_only_reads_sets_no_cookie(visitor: Visitor, wallet: Wallet) -> None:
     assert visitor.get("/").headers.getlist("Set-Cookie") == []
     visitor.sign_in(wallet)
-    for path in ("/", "/session", "/sign-out", "/nothing", "/sessions_core/static/clock.js"):
+    for path in ("/", "/session", "/sign-out", "/nothing", "/sessions_core/static/lib/clock.js"):
         with visitor.get(path) as response:
             assert response.headers.getlist("Set-Cookie") == []
 
@@ -260,7 +261,7 @@ def test_one_nonce_mints_one_session_under_a_race(app: Flask, visitor: Visitor, 
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [303] + [400] * 19
-    assert len(redis.keys("wallet:*:session:*")) == 1
+    assert len(redis.keys(f"{REDIS_PREFIX}*:session:*")) == 1
     assert sum(racer.client.get_cookie(SESSION_COOKIE) is not None for racer in racers) == 1
 
 
@@ -639,7 +640,7 @@ def test_nul_bytes_anywhere_are_refused_and_change_nothing(
             assert visitor.post("/sign-in", data=form | {field: form[field] + "\0"}).status_code == 400
     with refused(redis, happened, "signature_malformed", spent=1):
         assert visitor.post("/sign-in", data=form | {"signature": form["signature"][:-1] + "\0"}).status_code == 400
-    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/sessions_core/static/clock.js%00"):
+    for path in ("/%00", "/sign-in%00", "/session%00", "/static/%00", "/sessions_core/static/lib/clock.js%00"):
         assert visitor.get(path).status_code == 404
     assert visitor.get("/sign-in?next=%00&reason=%00&wallet=%00").status_code == 200
 
@@ -927,7 +928,7 @@ def test_a_made_up_note_counts_for_nothing(visitor: Visitor, value: str) -> None
     visitor.client.set_cookie("__Host-ended", value, domain="localhost", secure=True)
     page = visitor.get("/signed-out").get_data(as_text=True)
     assert told(page) == "unknown"
-    assert "data-deleted" not in page
+    assert "<share-forget" not in page
 
 
 def test_signed_in_user_is_redirected_from_the_sign_out_page(visitor: Visitor, wallet: Wallet, redis: Redis) -> None:
@@ -1051,7 +1052,7 @@ def test_sessions_go_on_without_a_restart_when_redis_is_back(
     back = embedded.start(tmp_path / "redis")
     try:
         assert back.url == server.url
-        services: Services = app.extensions["wallet_sessions"]
+        services: Services = app.extensions["sessions_core"]
         ask_again(link_of(services.repository))
         assert visitor.get("/session").status_code == 200
     finally:
@@ -1073,7 +1074,7 @@ def test_half_failed_sign_in_leaves_no_session_and_no_cookie(
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert response.headers.getlist("Set-Cookie") == []
     burnt = snapshot(redis).keys() - before.keys()
-    assert [key.startswith(b"wallet:nonce:") for key in burnt] == [True]
+    assert [key.startswith(f"{REDIS_PREFIX}nonce:".encode()) for key in burnt] == [True]
 
 
 def test_a_view_that_redirects_is_left_alone(app: Flask, visitor: Visitor, wallet: Wallet) -> None:

@@ -13,7 +13,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -34,11 +34,13 @@ from ..errors import (
     UriMismatch,
     VersionUnsupported,
 )
-from ..settings import Settings
 from . import messages, verifiers
 from .accounts import Account, parse
 
-SIGN_IN, API, CONFIRM, LINK = "sign-in", "api", "confirm", "link"
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
 
 _ALPHABET = string.ascii_letters + string.digits
 _NONCE_LENGTH = 22  # 131 bits
@@ -115,14 +117,14 @@ class Challenges:
         """
         return self._write(account, CONFIRM, binding, statement, self._settings.confirm_seconds)
 
-    def issue_link(self, account_text: str, statement: str, binding: str) -> Challenge:
-        """Write the text with which another account agrees to be linked to the one that is signed in.
+    def issue_for(self, purpose: str, account_text: str, statement: str, binding: str) -> Challenge:
+        """Write the text with which an account agrees to what `statement` says, for a purpose of a part.
 
-        `statement` names that one; `binding` stands for its session. The text outlives the confirmation by the
-        session's own account, which comes after it. Raises `AccountMalformed` or `ChainUnsupported`.
+        `binding` stands for the session that asks. The text outlives the confirmation by the account of that session,
+        which comes after it. Raises `AccountMalformed` or `ChainUnsupported`.
         """
         lifetime = self._settings.challenge_seconds + self._settings.confirm_seconds
-        return self._write(parse(account_text), LINK, binding, statement, lifetime)
+        return self._write(parse(account_text), purpose, binding, statement, lifetime)
 
     def _write(self, account: Account, purpose: str, binding: str | None, statement: str, lifetime: int) -> Challenge:
         self._accept_chain(account)
@@ -156,8 +158,9 @@ class Challenges:
         """Spend a challenge and return who signed it.
 
         `binding` is what it was issued for: the pre-sign-in cookie, the session and request to confirm, or the
-        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or `RpcUnavailable` if its
-        network has to be asked and can't be. Once the nonce is spent it stays spent, whatever the signature is.
+        session whose account to link to. Raises a `SignInRefused` that says what is wrong, or
+        `VerificationUnavailable` if that can't be decided now. Once the nonce is spent it stays spent, whatever the
+        signature is.
         """
         self._refuse_oversized(message, challenge)
         if len(signature) > verifiers.max_signature():

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ..errors import ChainUnsupported, MessageMalformed, SignatureMalformed, SignatureMismatch, SignInRefused
 from . import accounts
-from .accounts import Account, Chain, parse
+from .accounts import Account, Chain
 from .messages import Layout
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ class Verifier:
 
     namespace: ClassVar[str]
     """The CAIP-2 namespace, such as `eip155`."""
+    name: ClassVar[str] = ""
+    """What users call these chains, such as "Ethereum"; empty: as the texts call the kind of account."""
     chains: ClassVar[tuple[Chain, ...]]
     """The chains that a site may accept."""
     layout: ClassVar[Layout]
@@ -37,13 +39,6 @@ class Verifier:
         Raises `AccountMalformed` for what is no address, `AccountKeyless` for one that no single key signs for.
         """
         raise NotImplementedError
-
-    def address_of_key(self, reference: str, key: str) -> str:
-        """Return the address of a public key, for chains whose addresses browsers can't work out.
-
-        `key` is DER in lower-case hex. Raises `ChainUnsupported` where browsers can, `KeyMalformed` for no key.
-        """
-        raise ChainUnsupported(f"{self.namespace}:{reference}")
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:
         """Return if `account` signed `message`; raise a `SignInRefused` that says what is wrong if not.
@@ -80,21 +75,18 @@ def verifier(namespace: str) -> Verifier:
         raise ChainUnsupported(namespace) from None
 
 
+def name_of(namespace: str) -> str:
+    """Return what users call the chains of a CAIP-2 namespace."""
+    found = verifier(namespace)
+    return found.name or found.layout.account_kind
+
+
 def namespace_of(account_kind: str) -> str:
     """Return the namespace whose texts say "your <account_kind> account", or raise `MessageMalformed`."""
     for chain in _VERIFIERS.values():
         if chain.layout.account_kind == account_kind:
             return chain.namespace
     raise MessageMalformed("unknown kind of account", account_kind)
-
-
-def account_of_key(chain_id: str, key: str) -> Account:
-    """Return the account of a public key on a chain (CAIP-2) whose addresses are hashes that browsers can't make.
-
-    `key` is DER in lower-case hex. Raises `ChainUnsupported` for every other chain, and what `address_of_key` does.
-    """
-    namespace, _, reference = chain_id.partition(":")
-    return parse(f"{chain_id}:{verifier(namespace).address_of_key(reference, key)}")
 
 
 def refuse_oversized(account: Account, signature: str) -> None:

@@ -7,47 +7,38 @@ reach the wrong view.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
+from flask.sansio.blueprints import Blueprint
 from werkzeug.routing import Rule
 
 from ..errors import Misconfigured
 from ..settings import PREFIX
+from .services import EXTENSION, Services
 
 _PACKAGE = __name__.partition(".")[0]
 _VARIABLE = re.compile(r"<[^>]*>")
 
 
-def refuse_taken_name(app: Flask, blueprint: Blueprint, name: str | None = None) -> None:
-    """Refuse to register `blueprint` under a name that another one has; raise `Misconfigured`.
-
-    Only if one of the two is ours: about two of the application Flask has an error of its own.
-    """
-    name = name or blueprint.name
-    other = app.blueprints.get(name)
-    if other is None or other is blueprint or _is_ours(other) == _is_ours(blueprint):
-        return
-    theirs = other if _is_ours(blueprint) else blueprint
-    raise Misconfigured(
-        f"Two blueprints are called {name!r}: that of {theirs.import_name} and that of {_PACKAGE}. Register yours "
-        f'under another name: app.register_blueprint({theirs.name}, name="my_{name}").'
-    )
-
-
-def refuse_taken_paths(app: Flask) -> None:
-    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all."""
-    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
-    taken = [(ours[_place(rule)], rule) for rule in _rules_of_others(app) if _place(rule) in ours]
-    if taken:
-        _refuse(app, taken)
+def refuse_taken_name(app: Flask, blueprint: Blueprint) -> None:
+    """Refuse to register a blueprint of ours under a name that another one has; raise `Misconfigured`."""
+    other = app.blueprints.get(blueprint.name)
+    if other is not None and other is not blueprint:
+        _refuse_name(blueprint.name, other)
 
 
 def watch(app: Flask) -> None:
-    """Refuse at once what is registered later under a path or a name of ours."""
+    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all.
+
+    From now on each path and each name is refused as soon as it is registered.
+    """
     add_url_rule, register_blueprint = app.add_url_rule, app.register_blueprint
     ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in ours]
+    if others:
+        _refuse(app, [(ours[_place(rule)], rule) for rule in others])
 
     def add(
         rule: str,
@@ -65,11 +56,26 @@ def watch(app: Flask) -> None:
             _refuse(app, taken)
 
     def register(blueprint: Blueprint, **options: Any) -> None:
-        refuse_taken_name(app, blueprint, options.get("name"))
+        name = options.get("name", blueprint.name)
+        if name in _names(app) and app.blueprints.get(name) is not blueprint:
+            _refuse_name(name, blueprint)
         register_blueprint(blueprint, **options)
 
     app.add_url_rule = add  # type: ignore[method-assign]
-    app.register_blueprint = register  # type: ignore[method-assign,assignment]
+    app.register_blueprint = register  # type: ignore[method-assign]
+
+
+def _refuse_name(name: str, theirs: Any) -> None:
+    raise Misconfigured(
+        f"Two blueprints are called {name!r}: that of {theirs.import_name} and that of {_PACKAGE}. Register yours "
+        f'under another name: app.register_blueprint({theirs.name}, name="my_{name}").'
+    )
+
+
+def _names(app: Flask) -> set[str]:
+    """Return the names of our blueprints, those of parts included."""
+    ours: Services = app.extensions[EXTENSION]
+    return ours.blueprints
 
 
 def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:
@@ -91,21 +97,12 @@ def _owner(app: Flask, rule: Rule) -> str:
     return f"endpoint {rule.endpoint!r} (function {name})"
 
 
-def _rules_of_others(app: Flask) -> Iterator[Rule]:
-    return (rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule))
-
-
 def _blueprint_of(app: Flask, rule: Rule) -> Blueprint | None:
-    return app.blueprints.get(rule.endpoint.rpartition(".")[0])  # type: ignore[return-value]
+    return app.blueprints.get(rule.endpoint.rpartition(".")[0])
 
 
 def _has_our_rule(app: Flask, rule: Rule) -> bool:
-    blueprint = _blueprint_of(app, rule)
-    return blueprint is not None and _is_ours(blueprint)
-
-
-def _is_ours(blueprint: Any) -> bool:
-    return str(blueprint.import_name).partition(".")[0] == _PACKAGE
+    return rule.endpoint.rpartition(".")[0] in _names(app)
 
 
 def _place(rule: Rule) -> tuple[str | None, str | None, str]:

@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from flask import Request, render_template
+from flask import Request, current_app, render_template, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException
 
 from .. import events
+from ..access.actions import Action
 from ..errors import (
     BadRequest,
     BodyMalformed,
@@ -30,9 +31,9 @@ from ..errors import (
     ConfirmationMalformed,
     MediaTypeUnsupported,
     Misconfigured,
-    RpcUnavailable,
     SignInRefused,
     StepUpRequired,
+    VerificationUnavailable,
     catalogue,
 )
 from ..sessions.flask_session import WalletSession
@@ -43,7 +44,7 @@ from ..storage.encryption import DecryptionFailed
 from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
-from .session_view import SessionView
+from .session_view import SessionView, described
 
 HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
@@ -143,7 +144,7 @@ def redeem(
         signed = ours.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
-    except (RpcUnavailable, SignInRefused) as error:
+    except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
         raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error
@@ -195,9 +196,19 @@ def page(ours: Services, current: WalletSession, token: str, problem: str = "") 
         pending=pending,
         token=token,
         problem=catalogue().get(problem),
+        action=ours.actions[pending.action] if pending.action in ours.actions else Action(pending.sentence),
+        back=_back(ours, pending),
         about=_about(ours, current, pending.values),
         seconds=ours.settings.confirm_seconds,
     )
+
+
+def _back(ours: Services, pending: Pending) -> str:
+    """Return the address of the page where the action begins. What that takes is among the values of the action."""
+    endpoint = ours.actions[pending.action].back if pending.action in ours.actions else Action("").back
+    taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
+    return url_for(endpoint, **values)
 
 
 def proof(request: Request) -> tuple[str, str, str]:
@@ -226,11 +237,11 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
     handle = values.get("handle")
     if not handle:
         return None
-    own = _view(ours, current).person.accounts
+    own = _view(ours, current).user.accounts
     for account in (values["account"],) if values.get("account") else own:
         live = ours.repository.find_living(str(account), handle)
         if live is not None:
-            return SessionView(live, ours)
+            return described(live)
     return None
 
 

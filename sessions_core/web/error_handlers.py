@@ -40,9 +40,6 @@ _BY_STATUS: dict[int, type[errors.SessionsError]] = {
 
 _LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
-# A sign-out that fails must not read like one that worked.
-_SIGN_OUTS = ("sessions.sign_out_post", "sessions_json.logout")
-
 
 def register(app: Flask) -> None:
     """Answer our own refusals, and the application's errors where it has no handler of its own."""
@@ -78,7 +75,7 @@ def wants_json() -> bool:
 
 def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
-    if isinstance(error, errors.StoreUnavailable) and request.endpoint in _SIGN_OUTS:
+    if isinstance(error, errors.StoreUnavailable) and request.endpoint in services().sign_outs:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
     found_by = note(error)
     if not wants_json():
@@ -103,9 +100,7 @@ def note(error: errors.SessionsError) -> str:
     elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif (
-        error.reason == "unknown"
-        or isinstance(error, errors.TokenInvalid)
-        or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
+        error.reason == "unknown" or error.suspicious or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
     ):
         refused = events.RequestRefused(
             code=error.code, endpoint=request.endpoint, reason=error.reason, cause=error.cause

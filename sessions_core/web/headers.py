@@ -14,7 +14,7 @@ from flask import request
 
 from ..settings import Settings
 
-_NONCE = "wallet_sessions.csp_nonce"
+_NONCE = "sessions_core.csp_nonce"
 
 _CSP = "; ".join(
     (

@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from .. import errors
-from ..parts.api.signing_keys import AHEAD
-from ..parts.trial_wallets import cookie
-from ..parts.wallet_apps import wallet_apps
 from ..sessions import end_reasons
 from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
-from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
-from .operation import operation
-from .schemas import PublicKey, PublicKeys, as_json
+from .guards import public, refusal, session_view, signed_in, wallet_session
 from .services import services
 from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
-
-# Where the connect panel starts again after a refusal; its own words for each state are in the template.
-_STATES = {
-    "signature_mismatch": "bad_signature",
-    "signature_malformed": "signature_unreadable",
-    "contract_wallet_unsupported": "contract_wallet",
-    "contract_wallet_missing": "contract_missing",
-    "contract_wallet_refused": "contract_refused",
-    "contract_wallet_silent": "contract_silent",
-    "rpc_unavailable": "network_unreachable",
-    "delegation_expired": "delegation_expired",
-    "delegation_restricted": "delegation_restricted",
-    "canister_signature_unsupported": "identity_unsupported",
-    "challenge_expired": "nonce_expired",
-    "challenge_used": "nonce_expired",
-    "domain_mismatch": "domain_mismatch",
-    "uri_mismatch": "domain_mismatch",
-    "chain_unsupported": "wrong_network",
-    "rate_limited": "rate_limited",
-    "store_unavailable": "server_unreachable",
-    "account_linked": "account_linked",
-    "account_linked_elsewhere": "account_linked_elsewhere",
-    "accounts_too_many": "accounts_too_many",
-}
 
 
 @pages.get("/sign-in")
@@ -69,29 +38,6 @@ def sign_in() -> ResponseReturnValue:
     return _sign_in_page(state, request.args, reason=reason)
 
 
-@pages.get("/sign-in/phone")
-@public
-def phone() -> ResponseReturnValue:
-    """Show the way to the sign-in page inside a wallet's app on a phone, as a code and as a link."""
-    args, settings = request.args, services().settings
-    apps = accepted()["wallet_apps"]
-    app = next((each for each in apps if each.id == args.get("app")), apps[0] if apps else None)
-    fields = {"next": csrf.safe_path(args.get("next"), ""), **_kind(args.get("session_type", ""))}
-    # The ordinary kind needs no naming, and a short link makes a code that is easy to scan.
-    kind = fields["session_type"] if args.get("session_type") else None
-    target = url_for("sessions.sign_in", next=fields["next"] or None, session_type=kind)
-    link = app.link(settings.public_origin + target) if app else ""
-    return render_template(
-        "sessions/phone.html",
-        apps=apps,
-        app=app,
-        link=link,
-        code=Markup(wallet_apps.qr_code(link) or ""),  # noqa: S704  # made of numbers, not of the text
-        unreachable=urlsplit(settings.public_origin).hostname in ("localhost", "127.0.0.1", "::1"),
-        **fields,
-    )
-
-
 @pages.post("/sign-in")
 @public
 def sign_in_post() -> ResponseReturnValue:
@@ -107,7 +53,12 @@ def sign_in_post() -> ResponseReturnValue:
     )
     try:
         live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
-    except (errors.SignInRefused, errors.RateLimited, errors.RpcUnavailable, errors.StoreUnavailable) as error:
+    except (
+        errors.SignInRefused,
+        errors.RateLimited,
+        errors.VerificationUnavailable,
+        errors.StoreUnavailable,
+    ) as error:
         error_handlers.note(error)
         return _refused(error)
     wallet_session().adopt(live)
@@ -118,7 +69,7 @@ def sign_in_post() -> ResponseReturnValue:
 @signed_in
 def status() -> ResponseReturnValue:
     """Show who is signed in, what the session may do, and both its clocks."""
-    return render_template("sessions/status.html", pregenerated_days=services().settings.pregenerated_days)
+    return render_template("sessions/status.html")
 
 
 @pages.get("/sign-out")
@@ -133,17 +84,9 @@ def sign_out() -> ResponseReturnValue:
 @pages.post("/sign-out", endpoint="sign_out_post")
 @public(csrf=False)
 def sign_out_post() -> ResponseReturnValue:
-    """Revoke on the server, then clear the browser. Signing out twice is fine.
-
-    A page that no longer finds its wallet's half in the browser gives the reason `share_gone`.
-    """
-    reason = "share_gone" if request.form.get("reason") == "share_gone" else "signed_out"
-    view = session_view()
-    # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
-    gone = reason == "share_gone" and view is not None and cookie.names(view.account)
-    end_session(reason)
-    answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), reason)
-    return cookie.take(answer) if gone else answer
+    """Revoke on the server, then clear the browser. Signing out twice is fine."""
+    end_session()
+    return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
 
 
 @pages.get("/signed-out")
@@ -162,38 +105,22 @@ def signed_out() -> ResponseReturnValue:
     return render_template(
         "sessions/signed_out.html",
         reason=reason,
-        deleted=noted.account if noted and reason == "wallet_deleted" else "",
+        noted_account=noted.account if noted else "",
         next=csrf.safe_path(request.args.get("next"), ""),
-        holds_half=cookie.present() and ours.settings.pregenerated_chain is not None,
-        **_kind(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
+        **kind_of(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
     )
-
-
-@sessionless
-@operation(errors.StoreUnavailable, bare=True)
-def jwks() -> PublicKeys | Response:
-    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
-    signing with it, they may be kept.
-    """
-    response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
-    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
-    return response
-
-
-# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
-pages.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{pages.name}.jwks", jwks))
 
 
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`; `TokenExpired` and `TokenInvalid` for a bearer that does not say
-    which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That session
-    may well live.
+    Raises rather than pretend: `StoreUnavailable`; the refusal of a bearer token that is not good, and so does not
+    say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
+    session may well live.
     """
     ours, current = services(), wallet_session()
-    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
-        raise refusal(current)
+    if current.token_refusal is not None:
+        raise current.token_refusal
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
@@ -213,8 +140,8 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
     """Take our cookies of a session from the browser, and note why the session ended (`ending.note`).
 
     Nothing else: `Clear-Site-Data` would reach what the application stored, cookies of other applications below the
-    same domain, and the half of a wallet's key, and emptying a full cache holds the answer up for a second. The page
-    that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
+    same domain, and what parts keep in the browser; and emptying a full cache holds the answer up for a second. The
+    page that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
     """
     store = services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
@@ -229,7 +156,7 @@ def own_session() -> SessionView:
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
-    response = make_response(_sign_in_page(state_after(error), request.form, error=error))
+    response = make_response(_sign_in_page(error.panel_state, request.form, error=error))
     response.status_code = error.status
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -250,21 +177,15 @@ def _sign_in_page(
         remember=request.form.get("remember") == "1",
         statement=services().settings.statement,
         **accepted(),
-        pregenerated=services().settings.pregenerated_chain is not None,
-        **_kind(fields.get("session_type", "")),
+        **kind_of(fields.get("session_type", "")),
     )
 
 
-def state_after(error: errors.SessionsError) -> str:
-    """Return where the connect panel starts again after a refusal."""
-    return _STATES.get(error.code, "nonce_failed")
-
-
 def accepted() -> dict[str, Any]:
-    """Return what the connect panel has to know: chains to sign for, families of wallets, apps on phones."""
+    """Return what the connect panel has to know: chains to sign for, and families of wallets."""
     chains = [chain(each) for each in services().settings.chains]
     families = list(dict.fromkeys(each.namespace for each in chains))
-    return {"chains": chains, "families": families, "wallet_apps": wallet_apps.apps(families)}
+    return {"chains": chains, "families": families}
 
 
 def _duration(form: Any) -> int | None:
@@ -272,8 +193,11 @@ def _duration(form: Any) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _kind(name: str) -> dict[str, str | int]:
-    # What the page tells about; what a sign-in gets is decided when it is signed.
+def kind_of(name: str) -> dict[str, str | int]:
+    """Return what a page tells about a type of sessions: of that name, or the standard one.
+
+    What a sign-in gets is decided when it is signed.
+    """
     rules = services().policy
     chosen = rules.types.get(name, rules.standard)
     chosen = chosen if chosen.by_wallet else rules.standard

@@ -12,7 +12,7 @@ from flask.globals import request_ctx
 
 HEADER = "X-Request-ID"
 
-_KEY = "wallet_sessions.request_id"
+_KEY = "sessions_core.request_id"
 # What proxies make: UUIDs, hex, and little else. It goes into logs, a header and a page, so nothing else is taken.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 

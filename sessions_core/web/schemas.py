@@ -5,6 +5,7 @@ The views return these, and `openapi` describes them, so that neither can say wh
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -37,52 +38,15 @@ class Challenge(Struct):
     expires_at: Time
 
 
-class AccountFound(Struct):
-    """The account of a public key."""
-
-    account: AccountId
-
-
-class WalletMade(Struct):
-    """A new wallet, and the half of its key that only the person's browser keeps."""
-
-    account: AccountId
-    share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-
-class WalletSignature(Struct):
-    """What the wallet signed, as a verifier of its chain takes it."""
-
-    signature: str
-
-
-class WalletGone(Struct):
-    """The wallet that signs no more."""
-
-    account: AccountId
-    deleted: Literal[True]
-
-
-class SignInElsewhere(Struct):
-    """A sign-in to the account after that of this session. What is not known of it is empty."""
-
-    session_id: Handle
-    device: str
-    ip: str
-    wallet: str
-    created_at: Time
-
-
 class SessionState(Struct, kw_only=True):
     """What a session is and may do, and until when it lives. `expires_at` is the end without further activity.
 
-    `csrf_token` is for cookie sessions alone. The last two are of types that take a verification: `null` once it has
-    lapsed.
+    `csrf_token` is for cookie sessions alone.
     """
 
     valid: Literal[True]
     session_id: Handle
-    user_id: Annotated[str, Meta(description="The person: the same for all linked accounts.")]
+    user_id: Annotated[str, Meta(description="The user: the same for all accounts that are theirs.")]
     account: AccountId
     accounts: list[AccountId]
     session_type: str
@@ -96,105 +60,13 @@ class SessionState(Struct, kw_only=True):
     absolute_expires_at: Time
     warn_seconds: Seconds
     absolute_warn_seconds: Seconds
-    sign_ins_elsewhere: list[SignInElsewhere]
     csrf_token: str | UnsetType = UNSET
-    professional_id: str | UnsetType | None = UNSET
-    verification_level: str | UnsetType | None = UNSET
-
-
-class SessionToken(Struct, kw_only=True):
-    """A JWT (RFC 9068) to send as the bearer."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-
-
-class TokenSession(SessionState, kw_only=True):
-    """A session of a client without cookies: its state, its token, and the refresh token for the next one."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-    refresh_token: Annotated[str, Meta(description="Good for one use.")]
-
-
-class SessionRow(Struct, kw_only=True):
-    """One session in the list of an account's."""
-
-    session_id: Handle
-    current: bool
-    session_type: str
-    account: AccountId
-    network: Literal["mainnet", "testnet", "unsupported"]
-    wallet: str
-    label: str
-    device: str
-    user_agent: str
-    ip: str
-    created_at: Time
-    last_activity: Time
-    expires_at: Time
-    absolute_expires_at: Time
-
-
-class SessionList(Struct):
-    """The living sessions of an account: the one that asks first, then by last activity."""
-
-    sessions: list[SessionRow]
-
-
-class EndedSession(Struct):
-    """The session that lives no longer."""
-
-    session_id: Handle
-    ended: Literal[True]
-
-
-class EndedSessions(Struct):
-    """How many sessions ended."""
-
-    scope: Literal["others", "all"]
-    ended: Annotated[int, Meta(ge=0)]
 
 
 class SignedOut(Struct):
     """The session of this cookie or token lives no longer, if there was one."""
 
     signed_out: Literal[True]
-
-
-class Alive(Struct):
-    """The process answers."""
-
-    alive: Literal[True]
-
-
-class Ready(Struct):
-    """The process can take requests. `trouble` says what is wrong all the same: "redis_partial" is that the sessions
-    of part of the accounts are out of reach.
-    """
-
-    ready: Literal[True]
-    trouble: str | UnsetType = UNSET
-
-
-class PublicKey(Struct):
-    """One of the keys that sign session tokens (RFC 7517)."""
-
-    kid: str
-    kty: Literal["EC"]
-    crv: Literal["P-256"]
-    x: str
-    y: str
-    alg: Literal["ES256"]
-    use: Literal["sig"]
-
-
-class PublicKeys(Struct):
-    """The keys that sign session tokens, oldest first (RFC 7517)."""
-
-    keys: list[PublicKey]
 
 
 class Problem(Struct, kw_only=True):
@@ -220,6 +92,14 @@ class Failure(Struct):
 
     success: Literal[False]
     error: Problem
+
+
+@cache
+def extended(base: type[Struct], additions: tuple[type[Struct], ...]) -> type[Struct]:
+    """Return a Struct with the fields of `base`, and those that parts add to it (`Part.state`)."""
+    added = (each for struct in additions for each in msgspec.structs.fields(struct))
+    new = [(each.name, each.type, msgspec.field(default=each.default)) for each in added]
+    return msgspec.defstruct(base.__name__, new, bases=(base,), namespace={"__doc__": base.__doc__}, kw_only=True)
 
 
 class _Success(Struct):

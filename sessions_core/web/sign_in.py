@@ -37,9 +37,8 @@ def enter(
 
     With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
     called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
-    the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `RpcUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce
-    may be spent.
+    the one that this browser had. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
+    `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
     """
     attempts.count("sign_ins")
     ours, current = services(), wallet_session()
@@ -49,7 +48,7 @@ def enter(
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
     values = ours.repository.account_values(str(account))
-    session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
+    session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
     def prepare(record: SessionRecord) -> None:
@@ -66,7 +65,7 @@ def enter(
         data=None if client else _carried_over(current),
         replacing=None if client else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege_of(str(account), values, values.now) or "",
+        privilege=ours.privileges(str(account), values) or "",
         browser=None if client else current.browser,
         account_values=values,
         prepare=prepare,
@@ -88,7 +87,7 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
         values = ours.repository.account_values(str(found))
-        ours.policy.choose(name, ours.directory.standing_of(values).verified(values.now))
+        ours.policy.choose(name, ours.account_status(str(found), values).verified)
 
 
 def display_name(text: str) -> str:

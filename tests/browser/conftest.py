@@ -133,7 +133,7 @@ def overrides(overrides: dict[str, Any], site: Site) -> dict[str, Any]:
 def browser(driver: Chrome, app: Flask, site: Site, interrupt: Interruption) -> Iterator[Browser]:
     """Chromium with no past, at the application of this test."""
     site.app, site.renamed = app, False
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
 
     def start(wallet: WalletInPage) -> str:
         agent = driver.execute_script("return navigator.userAgent")
@@ -198,7 +198,7 @@ class Elsewhere:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._services: Services = app.extensions["wallet_sessions"]
+        self._services: Services = app.extensions["sessions_core"]
 
     def sign_in(
         self,
@@ -239,7 +239,7 @@ class Elsewhere:
 @pytest.fixture
 def end(browser: Browser, app: Flask) -> Callable[[str], None]:
     """Leave the browser with the cookie of a session that ended for a reason."""
-    services: Services = app.extensions["wallet_sessions"]
+    services: Services = app.extensions["sessions_core"]
     account = ALICE_ACCOUNT
 
     def leave(reason: str) -> None:

@@ -9,6 +9,7 @@ from redis import Redis
 
 from sessions_core.web.services import Services
 
+from ..constants import REDIS_PREFIX
 from .pages import Browser, ConnectPanel
 from .wallet_in_page import WalletInPage
 
@@ -27,7 +28,7 @@ def test_one_sign_in_too_many_counts_down_and_then_signs_in(
     panel = ConnectPanel(browser)
     panel.connect(wallet)
     services.rate_limits.spend("sign_ins", ADDRESS, None)  # somebody else in this house
-    (counter,) = redis.scan_iter("wallet:limit:*/sign_ins/*")
+    (counter,) = redis.scan_iter(f"{REDIS_PREFIX}limit:*/sign_ins/*")
     redis.pexpire(counter, 4000)
     panel.sign()
     wallet.approve_sign()

@@ -694,7 +694,7 @@ def test_a_store_that_is_gone_refuses_and_recovers(
     def gone(*_: Any, **__: Any) -> Any:
         raise errors.StoreUnavailable("test", retry_after=1)
 
-    challenges = type(app.extensions["wallet_sessions"].challenges)
+    challenges = type(app.extensions["sessions_core"].challenges)
     panel.connect(wallet)
     panel.sign()
     with monkeypatch.context() as patch:

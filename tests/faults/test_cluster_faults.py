@@ -14,6 +14,7 @@ from flask import Flask
 from .. import clusters
 from ..actors import Visitor, Wallet
 from ..clusters import Cluster, Member
+from ..constants import REDIS_PREFIX
 from ..failovers import Accounts
 from . import table
 
@@ -74,7 +75,7 @@ def test_a_lost_master_costs_only_its_own_accounts(
     shaken: Cluster, make_app: Callable[..., Flask], everything: bool
 ) -> None:
     accounts = Accounts(shaken, make_app(SESSIONS_CORE_REDIS_URL=shaken.url))
-    lost = next(each for each in shaken.masters() if each is not shaken.owner("wallet:epoch"))
+    lost = next(each for each in shaken.masters() if each is not shaken.owner(f"{REDIS_PREFIX}epoch"))
     replica = shaken.replica_of(lost)
     with Traffic(accounts) as traffic:
         if everything:

@@ -123,7 +123,7 @@ def app(redis: Redis, redis_url: str) -> Flask:
 
 @pytest.fixture
 def services(app: Flask) -> Services:
-    found: Services = app.extensions["wallet_sessions"]
+    found: Services = app.extensions["sessions_core"]
     return found
 
 
@@ -249,7 +249,7 @@ def relay(redis_url: str, tmp_path: Path) -> Iterator[RedisRelay]:
 def test_late_redis(table: Table, relay: RedisRelay, services: Services, enter: Callable[[], Person]) -> None:
     """Redis has moved the session, and its answer comes too late: 503, and the next request goes on."""
     slow = make(SESSIONS_CORE_REDIS_URL=f"unix://{relay.path}", SESSIONS_CORE_REDIS_TIMEOUT_MS=400)
-    by_relay: Services = slow.extensions["wallet_sessions"]
+    by_relay: Services = slow.extensions["sessions_core"]
     warm = Person(slow, by_relay)
     warm.change_role()
     assert warm.send("GET", "/page").status == 200

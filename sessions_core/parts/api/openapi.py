@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flask import Flask, current_app, request
+from flask import Blueprint, Flask, current_app, request
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
@@ -22,17 +22,22 @@ from ...errors import SessionsError
 from ...sessions import end_reasons
 from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
+from ...web.json_routes import ChallengeRequest
 from ...web.operation import Operation, described, operation
-from ...web.pages import pages
-from ...web.schemas import Failure, as_json
+from ...web.schemas import Failure, SessionState, as_json
 from ...web.services import EXTENSION, Services, services
+from . import Api
+from .schemas import PublicKey, PublicKeys
+from .signing_keys import AHEAD
 
-_CACHE = "wallet_sessions_openapi"
+_CACHE = "sessions_core_openapi"
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
 _JSON = "application/json"
 
 Json = dict[str, Any]
+
+documents = Blueprint("sessions_api", __name__, template_folder="templates")
 
 
 class Document(msgspec.Struct):
@@ -45,7 +50,23 @@ class Document(msgspec.Struct):
     components: Json
 
 
-@pages.get("/api/openapi.json")
+@sessionless
+@operation(errors.StoreUnavailable, bare=True)
+def jwks() -> PublicKeys | Response:
+    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
+    signing with it, they may be kept.
+    """
+    keys = services().part(Api).signing_keys.public()
+    response = as_json(PublicKeys([PublicKey(**key) for key in keys]))
+    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
+    return response
+
+
+# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
+documents.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{documents.name}.jwks", jwks))
+
+
+@documents.get("/api/openapi.json")
 @sessionless
 @operation(bare=True)
 def openapi() -> Document | Response:
@@ -73,7 +94,8 @@ def document(app: Flask) -> Document:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
     models: list[type] = [Failure, *dict.fromkeys(each for _, _, told in routes for each in _models(told))]
-    refs, schemas = msgspec.json.schema_components(models, ref_template=_REF)
+    answered = [ours.extended(each) if issubclass(each, SessionState) else each for each in models]
+    refs, schemas = msgspec.json.schema_components(answered, ref_template=_REF)
     schema_of: dict[type, Json] = dict(zip(models, refs, strict=True))
     for schema in schemas.values():
         if "description" in schema:
@@ -113,7 +135,9 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    for status, refusals in _by_status(_refusals(access, told, method)).items():
+    ours: Services = app.extensions[EXTENSION]
+    every = [*_refusals(access, told, method), *(_of_purposes(ours) if told.body is ChallengeRequest else ())]
+    for status, refusals in _by_status(filter(ours.can_raise, every)).items():
         found["responses"][str(status)] = _refused(status, refusals, schema_of)
     return found
 
@@ -208,6 +232,8 @@ def _answered(told: Operation, schema_of: dict[type, Json]) -> Json:
 def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[SessionsError]]:
     """Yield what a route may be refused for: by its view, by the guard, and by what they depend on."""
     yield from told.refusals
+    for each in {errors.SignInRefused, errors.VerificationUnavailable} & set(told.refusals):
+        yield from errors.family(each)  # with those of parts, which may have been imported after the view
     yield from (errors.HostUntrusted, SessionsError)
     if access.reads:
         yield errors.StoreUnavailable
@@ -222,11 +248,18 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.PermissionDenied
     if told.confirms or access.fresh is not None:
         yield from (errors.StepUpRequired, errors.ConfirmationMalformed, errors.ConfirmationUnclear)
-        yield from (errors.RpcUnavailable, errors.BodyMalformed)
+        yield from (*errors.family(errors.VerificationUnavailable), errors.BodyMalformed)
     if told.query is not None:
         yield errors.BadRequest
     if told.body is not None:
         yield from (errors.BodyMalformed, errors.MediaTypeUnsupported)
+
+
+def _of_purposes(ours: Services) -> Iterator[type[SessionsError]]:
+    """Yield what texts for the purposes of parts may be refused for."""
+    for part in ours.parts.values():
+        for refusals in part.purposes.values():
+            yield from refusals
 
 
 def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[SessionsError]]]:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...part import Part
+from .errors import (
+    ContractWalletMissing,
+    ContractWalletRefused,
+    ContractWalletSilent,
+    ContractWalletUnsupported,
+    RpcUnavailable,
+)
+from .options import ContractWalletSettings
 from .proof import PROOF, REVOKED, ContractProof
 
 if TYPE_CHECKING:
@@ -16,20 +24,39 @@ if TYPE_CHECKING:
     from ...sign_in.accounts import Account
     from ...sign_in.challenges import Signed
     from .contracts import Contracts
+    from .rechecks import Rechecks
 
 
 class ContractWallets(Part):
     """Sign-in by smart-contract wallets on EVM chains."""
 
     needs = ("ethereum",)
+    libraries = {"Crypto": "pycryptodome>=3.20"}
+    settings = ContractWalletSettings
+    errors = (
+        ContractWalletMissing,
+        ContractWalletRefused,
+        ContractWalletSilent,
+        ContractWalletUnsupported,
+        RpcUnavailable,
+    )
+    slots = {
+        "activity_words": "sessions/_activity_contract_wallets.html",
+        "endings": "sessions/_contract_wallet_endings.html",
+        "problems": "sessions/_contract_wallet_problems.html",
+    }
+    options: ContractWalletSettings
     end_reasons = (REVOKED,)
     contracts: Contracts
+    rechecks: Rechecks
 
     def setup(self, app: Flask) -> None:
         """Make the client that asks nodes about contracts."""
         from .contracts import Contracts
+        from .rechecks import Rechecks
 
-        self.contracts = Contracts(self.services.settings)
+        self.contracts = Contracts(self.options)
+        self.rechecks = Rechecks(self.services, self.contracts, self.options.contract_check_seconds)
 
     def verify_otherwise(
         self, account: Account, message: str, signature: str, refusal: SignInRefused
@@ -43,6 +70,7 @@ class ContractWallets(Part):
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""
-        from . import rechecks
-
-        (rechecks.check if thorough else rechecks.check_when_due)(self.services, session)
+        if thorough:
+            self.rechecks.check(session)
+        else:
+            self.rechecks.check_when_due(session)

@@ -18,17 +18,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import (
+from ...errors import SignatureMalformed, SignInRefused
+from ...sign_in.accounts import Account
+from .errors import (
     ContractWalletMissing,
     ContractWalletRefused,
     ContractWalletSilent,
     ContractWalletUnsupported,
     RpcUnavailable,
-    SignatureMalformed,
-    SignInRefused,
 )
-from ...settings import Settings
-from ...sign_in.accounts import Account
+from .options import ContractWalletSettings
 from .rpc import NODE_ERROR, Node, unavailable
 
 logger = logging.getLogger(__name__)
@@ -89,9 +88,9 @@ _NO_PROGRAMS = "the node does not run programs"
 class Contracts:
     """Asks contracts, for one application."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._urls = settings.rpc_urls
-        self._seconds = settings.rpc_timeout_ms / 1000
+    def __init__(self, options: ContractWalletSettings) -> None:
+        self._urls = options.rpc_urls
+        self._seconds = options.rpc_timeout_ms / 1000
         self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def verify(self, account: Account, message: str, signature: str, refusal: SignInRefused) -> bytes:

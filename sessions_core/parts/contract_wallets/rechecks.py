@@ -11,39 +11,62 @@ from contextlib import suppress
 
 import msgspec
 
-from ...errors import RpcUnavailable
 from ...sessions.flask_session import WalletSession
 from ...sessions.record import EndedSession, LoadedSession, SessionRecord
 from ...sign_in.accounts import stored
 from ...web.services import Services
+from .contracts import Contracts
+from .errors import RpcUnavailable
 from .proof import PROOF, REVOKED
 
 _TURN = 60  # seconds; longer than any question to a node, and when to try again one that could not be asked
 
 
-def check_when_due(ours: Services, current: WalletSession) -> None:
-    """Ask the contract if that was long enough ago, and end the session if it no longer accepts the signature.
+class Rechecks:
+    """Asks contracts again; `seconds` is how often, while a session is in use."""
 
-    One request at a time does so, the others go on. Nobody is signed out for a node that can't be reached.
-    """
-    live = _of_contract(current)
-    # A time in the future is none that a clock of today wrote.
-    if live is None or 0 <= live.now - checked_at(live) < ours.settings.contract_check_seconds * 1000:
-        return
-    if ours.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
-        with suppress(RpcUnavailable):  # it is in the log
-            _ask(ours, current, live)
+    def __init__(self, services: Services, contracts: Contracts, seconds: int) -> None:
+        self._services = services
+        self._contracts = contracts
+        self._seconds = seconds
+
+    def check_when_due(self, session: WalletSession) -> None:
+        """Ask the contract if that was long enough ago, and end the session if it no longer accepts the signature.
+
+        One request at a time does so, the others go on. Nobody is signed out for a node that can't be reached.
+        """
+        live = _of_contract(session)
+        # A time in the future is none that a clock of today wrote.
+        if live is None or 0 <= live.now - checked_at(live) < self._seconds * 1000:
+            return
+        if self._services.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon
+            with suppress(RpcUnavailable):  # it is in the log
+                self._ask(session, live)
+
+    def check(self, session: WalletSession) -> None:
+        """Ask the contract now, and end the session if it no longer accepts the signature.
+
+        May raise `RpcUnavailable`.
+        """
+        live = _of_contract(session)
+        if live is not None and checked_at(live) != live.now:  # not twice in one request
+            self._ask(session, live)
+
+    def _ask(self, session: WalletSession, live: LoadedSession) -> None:
+        proof = PROOF.of(live.record)
+        if self._contracts.accepts(stored(live.record.account), proof.message, proof.signature):
+
+            def note(record: SessionRecord) -> None:
+                PROOF.put(record, msgspec.structs.replace(PROOF.of(record), checked_at=live.now))
+
+            self._services.store.amend(session, note)
+            return
+        self._services.lifecycle.revoke(live, REVOKED.name)
+        session.lose(EndedSession(REVOKED.name, live.record.handle))
 
 
-def check(ours: Services, current: WalletSession) -> None:
-    """Ask the contract now, and end the session if it no longer accepts the signature. May raise `RpcUnavailable`."""
-    live = _of_contract(current)
-    if live is not None and checked_at(live) != live.now:  # not twice in one request
-        _ask(ours, current, live)
-
-
-def _of_contract(current: WalletSession) -> LoadedSession | None:
-    live = current.account_live
+def _of_contract(session: WalletSession) -> LoadedSession | None:
+    live = session.account_live
     return live if live is not None and PROOF.of(live.record).message else None
 
 
@@ -51,16 +74,3 @@ def checked_at(live: LoadedSession) -> int:
     """Return when the contract last accepted what its account signed, in milliseconds since the epoch."""
     record = live.record
     return PROOF.of(record).checked_at or max(record.signed_at, *record.confirmed.values(), 0)
-
-
-def _ask(ours: Services, current: WalletSession, live: LoadedSession) -> None:
-    proof = PROOF.of(live.record)
-    if ours.contracts.accepts(stored(live.record.account), proof.message, proof.signature):
-
-        def note(record: SessionRecord) -> None:
-            PROOF.put(record, msgspec.structs.replace(PROOF.of(record), checked_at=live.now))
-
-        ours.store.amend(current, note)
-        return
-    ours.lifecycle.revoke(live, REVOKED.name)
-    current.lose(EndedSession(REVOKED.name, live.record.handle))

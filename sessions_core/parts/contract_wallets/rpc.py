@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...errors import RpcUnavailable
+from .errors import RpcUnavailable
 
 _MOST = 64 * 1024  # bytes of all answers together, their headers included
 _MOST_ANSWER = 16 * 1024

@@ -181,7 +181,7 @@ def _socket_directory(directory: Path) -> Path:
     # A socket's path may have about 100 bytes, a checkout's may have more. The name in the shared temporary directory
     # can be guessed, so the folder must be ours alone, or anybody on this machine could serve us sessions.
     name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    place = _SOCKETS / f"wallet-sessions-{os.getuid()}-{name}"
+    place = _SOCKETS / f"sessions-core-{os.getuid()}-{name}"
     with contextlib.suppress(FileExistsError):
         place.mkdir(mode=0o700)
     status = place.lstat()

@@ -25,21 +25,13 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from ...errors import (
-    AccountKeyless,
-    AccountMalformed,
-    CanisterSignatureUnsupported,
-    DelegationExpired,
-    DelegationRestricted,
-    KeyMalformed,
-    SignatureMalformed,
-    SignatureMismatch,
-)
-from ...sign_in.accounts import Account, Chain
+from ...errors import AccountKeyless, AccountMalformed, ChainUnsupported, SignatureMalformed, SignatureMismatch
+from ...sign_in.accounts import Account, Chain, parse
 from ...sign_in.curves import ed25519
 from ...sign_in.messages import Layout
 from ...sign_in.verifiers import Verifier
 from . import canisters, ecdsa
+from .errors import CanisterSignatureUnsupported, DelegationExpired, DelegationRestricted, KeyMalformed
 from .principals import read_principal, write_principal
 
 _SEPARATOR = b"\x0fsiwic-challenge"
@@ -93,6 +85,7 @@ class InternetComputer(Verifier):
     """Verifies signatures of self-authenticating principals, made by their key or by one it delegated to."""
 
     namespace = "icp"
+    name = "Internet Computer"
     chains = (Chain("icp:737ba355e855bd4b61279056603e0550", "Internet Computer", "mainnet"),)
     layout = Layout(account_kind="ICP")
     # 20 delegations, the most that the Internet Computer takes, are 8,077 characters with keys on P-256.
@@ -132,23 +125,28 @@ class InternetComputer(Verifier):
             key.demand(_DELEGATION_SEPARATOR + _hash(link.delegation), link.signature)
         keys[-1].demand(_SEPARATOR + message.encode(), proof.signature)
 
-    def address_of_key(self, reference: str, key: str) -> str:
-        """Return the principal of a public key: DER in lower-case hex, of a wallet's own or of a canister's key.
-
-        Browsers can't: they have no SHA-224. Raises `KeyMalformed`, and `CanisterSignatureUnsupported` where `verify`
-        would.
-        """
-        if not _HEX.fullmatch(key):
-            raise KeyMalformed("not hex of a length that keys have")
-        try:
-            return _principal(_first_key(key, reference))
-        except SignatureMalformed as error:
-            raise KeyMalformed(*error.args) from error
-
     def warm(self) -> None:
         """Import the curves."""
         for library in ("cryptography.hazmat.primitives.asymmetric.ec", "nacl.signing"):
             importlib.import_module(library)
+
+
+def account_of_key(chain_id: str, key: str) -> Account:
+    """Return the account of a public key on a chain (CAIP-2): `key` is DER in lower-case hex, of a wallet's own or of
+    a canister's key. Browsers can't work it out: they have no SHA-224.
+
+    Raises `ChainUnsupported` for a chain of another kind, `KeyMalformed`, and `CanisterSignatureUnsupported` where
+    `InternetComputer.verify` would.
+    """
+    namespace, _, reference = chain_id.partition(":")
+    if namespace != InternetComputer.namespace:
+        raise ChainUnsupported(chain_id)
+    if not _HEX.fullmatch(key):
+        raise KeyMalformed("not hex of a length that keys have")
+    try:
+        return parse(f"{chain_id}:{_principal(_first_key(key, reference))}")
+    except SignatureMalformed as error:
+        raise KeyMalformed(*error.args) from error
 
 
 def _proof(signature: str) -> _Proof:

@@ -30,6 +30,7 @@ class Stacks(Verifier):
     """Verifies signatures of accounts that one key holds."""
 
     namespace = "stacks"
+    name = "Stacks"
     chains = (
         Chain("stacks:1", "Stacks Mainnet", "mainnet"),
         Chain("stacks:2147483648", "Stacks Testnet", "testnet"),

@@ -1,16 +1,18 @@
-"""Wallets for people who have none: make one, sign with it, export it, delete it.
+"""Wallets for visitors who have none: make one, sign with it, export it, delete it.
 
-Signing takes the person's half of the key and the server's. A stolen half is no oracle that signs anything: the
+Signing takes the user's half of the key and the server's. A stolen half is no oracle that signs anything: the
 server puts the key together only for a text that it wrote itself, for this browser or session, and that is unused.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Annotated, Literal
 
 import msgspec
-from flask import flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from msgspec import Meta
 from werkzeug.wrappers import Response
 
 from ... import events
@@ -28,19 +30,22 @@ from ...errors import (
 from ...sign_in.accounts import Account
 from ...sign_in.challenges import CONFIRM, SIGN_IN
 from ...web import attempts, confirmations
-from ...web.guards import ensure_fresh, public, refusal, requires, wallet_session
+from ...web.guards import ensure_fresh, public, refusal, requires, session_view, wallet_session
 from ...web.operation import operation
-from ...web.pages import clear_browser, own_session, pages
-from ...web.schemas import WalletGone, WalletMade, WalletSignature, success
-from ...web.services import Services, services
+from ...web.pages import clear_browser, end_session, own_session
+from ...web.schemas import AccountId, success
+from ...web.services import services
 from ...web.session_view import SessionView
-from ..api.routes import api
-from . import cookie
-from .key_shares import DELETED
+from . import TrialWallets, cookie
+from .end_reasons import DELETED, SHARE_GONE
+from .events import WalletExported
 
-_SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
+pages = Blueprint("sessions_trial_wallets", __name__, template_folder="templates", url_prefix="/session/wallet")
+api = Blueprint("sessions_trial_wallets_json", __name__, url_prefix="/api/auth")
+
+_KEY_SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = "delete"
-"""What people type before a wallet is deleted: it asks nobody before it signs, so two stray clicks would do."""
+"""What users type before a wallet is deleted: it asks nobody before it signs, so two stray clicks would do."""
 
 
 class Nothing(msgspec.Struct):
@@ -57,15 +62,35 @@ class SignRequest(msgspec.Struct):
     request: str | None = None
 
 
+class WalletMade(msgspec.Struct):
+    """A new wallet, and the half of its key that only the user's browser keeps."""
+
+    account: AccountId
+    share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class WalletSignature(msgspec.Struct):
+    """What the wallet signed, as a verifier of its chain takes it."""
+
+    signature: str
+
+
+class WalletGone(msgspec.Struct):
+    """The wallet that signs no more."""
+
+    account: AccountId
+    deleted: Literal[True]
+
+
 @api.post("/wallets")
 @public(slides=False)
 @operation(NotFound, RateLimited, status=201)
 def create_wallet(body: Nothing) -> WalletMade | Response:
-    """Make a wallet and give its person's half away; it is forgotten in ten minutes unless it signs."""
-    ours = _ours()
+    """Make a wallet and give its user's half away; it is forgotten in ten minutes unless it signs."""
+    part = _part()
     attempts.count("challenges")
-    account, share = ours.shares.create()
-    return cookie.give(success(WalletMade(str(account), share.hex()), 201), account)
+    account, key_share = part.key_shares.create()
+    return cookie.give(success(WalletMade(str(account), key_share.hex()), 201), account)
 
 
 @api.post("/wallets/sign")
@@ -73,10 +98,10 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 @operation(NotFound, RateLimited, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
-    ours, current = _ours(), wallet_session()
+    part, ours, current = _part(), services(), wallet_session()
     attempts.count("challenges")
-    if not _SHARE.fullmatch(body.share):
-        raise BodyMalformed("a share is 64 lower-case hex digits")
+    if not _KEY_SHARE.fullmatch(body.share):
+        raise BodyMalformed("a key share is 64 lower-case hex digits")
     if body.request is None:
         if current.browser is None:
             raise ChallengeForeign("no cookie of a browser")
@@ -88,7 +113,7 @@ def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     account = ours.challenges.check(body.message, body.challenge, binding, purpose)
     if str(account) != body.account:
         raise ChallengeForeign("of another account")
-    signature = ours.shares.sign(account, bytes.fromhex(body.share), body.message)
+    signature = part.key_shares.sign(account, bytes.fromhex(body.share), body.message)
     return cookie.give(success(WalletSignature(signature)), account)
 
 
@@ -102,27 +127,26 @@ def delete_wallet() -> WalletGone | Response:
     return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
-@pages.get("/session/wallet/export")
+@pages.get("/export")
 @requires(OWN_WALLETS)
 def export_wallet() -> ResponseReturnValue:
     """Hand out the server's half; the browser puts the key together, so that it never travels whole."""
     view = _view()
     ensure_fresh(300, "wallet.export")
-    share = services().shares.reveal(view.account)
-    events.publish(events.WalletExported(handle=view.handle, account=str(view.account)))
-    return render_template("sessions/wallet_export.html", share=share.hex())
+    key_share = _part().key_shares.reveal(view.account)
+    events.publish(WalletExported(handle=view.handle, account=str(view.account)))
+    return render_template("sessions/wallet_export.html", key_share=key_share.hex())
 
 
-@pages.get("/session/wallet/delete")
+@pages.get("/delete")
 @requires(OWN_WALLETS)
 def ask_to_delete_wallet() -> ResponseReturnValue:
     """Say what is lost, and ask."""
     _view()
-    days = services().settings.pregenerated_days
-    return render_template("sessions/wallet_delete.html", pregenerated_days=days, word=_WORD)
+    return render_template("sessions/wallet_delete.html", word=_WORD)
 
 
-@pages.post("/session/wallet/delete", endpoint="delete_wallet_post")
+@pages.post("/delete", endpoint="delete_wallet_post")
 @requires(OWN_WALLETS)
 def delete_wallet_post() -> ResponseReturnValue:
     """Delete the wallet and end every session of its account, if the word was typed. The page that follows deletes
@@ -131,33 +155,44 @@ def delete_wallet_post() -> ResponseReturnValue:
     _view()
     if request.form.get("word", "").strip().casefold() != _WORD:
         flash("word", "invalid")
-        return redirect(url_for("sessions.ask_to_delete_wallet"), 303)
+        return redirect(url_for("sessions_trial_wallets.ask_to_delete_wallet"), 303)
     account = _delete()
     answer = redirect(url_for("sessions.signed_out"), 303)
     return cookie.take(clear_browser(answer, DELETED.name, str(account)))
 
 
+@pages.post("/gone")
+@public(csrf=False)
+def gone() -> ResponseReturnValue:
+    """Sign out, since the page no longer finds this browser's half of the key. It says so with the next page."""
+    view = session_view()
+    # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
+    forget = view is not None and cookie.names(view.account)
+    end_session(SHARE_GONE.name)
+    answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), SHARE_GONE.name)
+    return cookie.take(answer) if forget else answer
+
+
 def _delete() -> Account:
     ours, account = services(), _view().account
     ensure_fresh(0, "wallet.delete")
-    # The sessions first: if Redis fails in between, the person comes back with their half and deletes again.
+    # The sessions first: if Redis fails in between, the user comes back with their half and deletes again.
     ours.lifecycle.revoke_account(account, DELETED.name)
-    ours.shares.forget(account)
+    _part().key_shares.forget(account)
     wallet_session().release()
     return account
 
 
-def _ours() -> Services:
-    ours = services()
-    if ours.settings.pregenerated_chain is None:
+def _part() -> TrialWallets:
+    part = services().part(TrialWallets)
+    if part.chain is None:
         raise NotFound("no wallets are made here")
-    return ours
+    return part
 
 
 def _view() -> SessionView:
-    """Return the session of this request, if its wallet is a pre-generated one; raise `NotFound` if not."""
-    _ours()
+    """Return the session of this request, if its wallet is a trial wallet; raise `NotFound` if not."""
     view = own_session()
-    if not view.pregenerated:
+    if not _part().is_used_by(view):
         raise NotFound("the wallet of this session was not made here")
     return view
