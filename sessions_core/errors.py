@@ -26,8 +26,12 @@ class SessionsError(Exception):
     status = 500
     title = "Something went wrong"
     message = "An error on our side stopped this request. Try again in a moment."
+    suspicious = False
+    """Whether only a client that makes things up meets it: then it is reported, though no session came along."""
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
+    panel_state = "nonce_failed"
+    """Where the connect panel starts again after this refusal; its words are in `sessions/_connect.html`."""
 
     def __init__(
         self,
@@ -124,6 +128,7 @@ class RateLimited(SessionsError):
     """Too many requests; `retry_after` says how long to wait."""
 
     code = "rate_limited"
+    panel_state = "rate_limited"
     status = 429
     title = "Too many attempts"
     message = "There were too many requests from your network. Wait a little, then try again."
@@ -198,26 +203,6 @@ class SessionEndedDuringRequest(SessionInvalid):
         "Your session ended while we were working on this. What you sent may have been done, but nothing more was "
         "kept in your session. Sign in again and check before you repeat it."
     )
-
-
-class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
-
-    code = "token_invalid"
-    message = "This token can't be used here. Sign in again to get one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
-
-
-class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
-
-    code = "token_expired"
-    message = "This session token has run out. Use the refresh token to get a new one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
 
 
 class PermissionDenied(SessionsError):
@@ -306,6 +291,7 @@ class ChainUnsupported(SignInRefused):
     """A well-formed account on a network this site does not accept."""
 
     code = "chain_unsupported"
+    panel_state = "wrong_network"
     message = "This site does not accept that network. Switch the network in your wallet and try again."
 
 
@@ -327,6 +313,7 @@ class DomainMismatch(SignInRefused):
     """The text is for another site: a sign-in being relayed by a phishing page."""
 
     code = "domain_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text is for another site. Check the address bar before you sign again."
 
 
@@ -334,6 +321,7 @@ class UriMismatch(SignInRefused):
     """The text names this domain but another URI."""
 
     code = "uri_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text names another address. Start again and sign the new request."
 
 
@@ -362,6 +350,7 @@ class ChallengeExpired(SignInRefused):
     """More than the allowed time passed between the challenge and the signature."""
 
     code = "challenge_expired"
+    panel_state = "nonce_expired"
     message = "The sign-in request has expired. Start again; it takes one click."
 
 
@@ -376,6 +365,7 @@ class ChallengeUsed(SignInRefused):
     """The nonce was already spent: a replay, or a form that was sent twice."""
 
     code = "challenge_used"
+    panel_state = "nonce_expired"
     message = "That sign-in request was already used. Start again and sign the new request."
 
 
@@ -383,6 +373,7 @@ class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 
     code = "signature_malformed"
+    panel_state = "signature_unreadable"
     message = "Your wallet's answer is not a valid signature. Try again, or use another wallet."
 
 
@@ -390,6 +381,7 @@ class SignatureMismatch(SignInRefused):
     """A signature, but not by this account over this text."""
 
     code = "signature_mismatch"
+    panel_state = "bad_signature"
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
 
 
@@ -400,6 +392,7 @@ class VerificationUnavailable(SessionsError):
     """Whether a signature is good can't be decided right now: what has to be asked about it does not answer."""
 
     code = "verification_unavailable"
+    panel_state = "network_unreachable"
     status = 503
     title = "That signature can't be checked right now"
     message = "What we have to ask about that signature does not answer. Try again in a moment."
@@ -409,6 +402,7 @@ class StoreUnavailable(SessionsError):
     """Redis did not answer in time, refused, or is being spared by the circuit breaker."""
 
     code = "store_unavailable"
+    panel_state = "server_unreachable"
     status = 503
     title = "Sessions are out of reach for a moment"
     message = (
@@ -437,15 +431,6 @@ class RevocationPending(SessionsError):
         "What you ended has ended, but the copies of our session store have not confirmed it yet. If a server fails "
         "now, it could come back. Do it again in a few seconds to be sure."
     )
-
-
-class NotReady(SessionsError):
-    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
-
-    code = "not_ready"
-    status = 503
-    title = "Not ready"
-    message = "This server can't take requests right now. Try again in a few seconds, or another server."
 
 
 def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:

@@ -490,7 +490,7 @@ def test_a_script_deletes_the_wallet_with_the_proof_in_a_header(member: Newcomer
     proof = {"message": text["message"], "challenge": text["challenge"], "signature": signature}
     answer = member.send("DELETE", WALLETS, headers={"Wallet-Confirmation": as_header(proof)})
     assert answer.get_json()["data"] == {"account": member.account, "deleted": True}
-    assert f'data-deleted="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
+    assert f'<share-forget data-account="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
     assert shares(redis) == []
 
 
@@ -558,7 +558,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert answer.headers["Location"] == "/signed-out"
     # What the page could not see is not destroyed for that; the server's half goes by its own clock.
     assert "Clear-Site-Data" not in answer.headers
-    assert "data-deleted" not in member.get("/signed-out").get_data(as_text=True)
+    assert "<share-forget" not in member.get("/signed-out").get_data(as_text=True)
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
@@ -619,7 +619,8 @@ def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Ne
     visitor = Newcomer(off)
     visitor.session_id = member.session_id
     page = visitor.get(visitor.submit("/session/extend").headers["Location"]).get_data(as_text=True)
-    assert " data-own" not in page
+    assert '"eip155": "' in page
+    assert '"pregenerated": "' not in page
     assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 

@@ -207,7 +207,8 @@ def _back(ours: Services, pending: Pending) -> str:
     """Return the address of the page where the action begins. What that takes is among the values of the action."""
     endpoint = ours.actions[pending.action].back if pending.action in ours.actions else Action("").back
     taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
-    return url_for(endpoint, **{name: value for name, value in pending.values.items() if name in taken})
+    values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
+    return url_for(endpoint, **values)
 
 
 def proof(request: Request) -> tuple[str, str, str]:

@@ -56,7 +56,9 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
 
     def said(moment: str) -> str:
         return str(
-            browser.module("times", "module.dayAndTime(new Date(given[0]), new Date(2026, 0, 31), 'en')", moment)
+            browser.module(
+                "times", "module.timeOfDay(new Date(given[0]), new Date(2026, 0, 31), 'en', 'date')", moment
+            )
         )
 
     assert said("2026-01-31T14:05:00") == "14:05"

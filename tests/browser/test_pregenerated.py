@@ -363,7 +363,7 @@ class TestOff:
         trial.panel.wait_for("no_wallet")
         assert not browser.all("try-without-wallet")
         refused = browser.driver.execute_async_script(
-            "const done = arguments[0]; import('/sessions_core/static/http.js').then(({ request }) =>"
+            "const done = arguments[0]; import('/sessions_core/static/lib/http.js').then(({ request }) =>"
             "request('/api/auth/wallets', { method: 'POST', json: {},"
             " csrf: document.querySelector('[name=csrf_token]').value }))"
             ".then(() => done('made'), (error) => done([error.status, error.code]))"

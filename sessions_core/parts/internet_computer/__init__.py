@@ -23,7 +23,9 @@ class InternetComputer(Part):
     settings = InternetComputerSettings
     errors = (KeyMalformed, DelegationExpired, DelegationRestricted, CanisterSignatureUnsupported)
     verifiers = (Verifier(),)
+    wallet_modules = {"icp": "icp.js"}
     slots = {
+        "activity_words": "sessions/_activity_internet_computer.html",
         "problems": "sessions/_internet_computer_problems.html",
         "wallet_attributes": "sessions/_internet_computer_attributes.html",
     }

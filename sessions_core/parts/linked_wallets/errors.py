@@ -18,6 +18,7 @@ class AccountLinked(LinkRefused):
     """The account is this user's already."""
 
     code = "account_linked"
+    panel_state = "account_linked"
     title = "That wallet is yours already"
     message = "That account is among your wallets already. Choose another one to link."
 
@@ -26,6 +27,7 @@ class AccountLinkedElsewhere(LinkRefused):
     """The account is linked with others of another user; said only to a client that has signed as that account."""
 
     code = "account_linked_elsewhere"
+    panel_state = "account_linked_elsewhere"
     title = "That wallet is linked elsewhere"
     message = "That account is linked with other wallets. Sign in with one of those and unlink it there first."
 
@@ -34,6 +36,7 @@ class AccountsTooMany(LinkRefused):
     """The user has as many accounts as there can be."""
 
     code = "accounts_too_many"
+    panel_state = "accounts_too_many"
     title = "You have linked as many wallets as you can"
     message = "You have linked as many wallets as one person can. Unlink one that you no longer use, then try again."
 

@@ -15,11 +15,11 @@ from ...errors import BadRequest, NotFound, SignatureMismatch, SignInRefused, Ve
 from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
 from ...web.guards import ensure_fresh, requires
-from ...web.pages import accepted, own_session, state_after
+from ...web.pages import accepted, own_session
 from ...web.services import services
 from ...web.sign_in import display_name
 from . import LINK, LinkedWallets
-from .errors import AccountInUse, AccountLast, AccountLinked, AccountLinkedElsewhere, AccountsTooMany, LinkRefused
+from .errors import AccountInUse, AccountLast, LinkRefused
 from .events import LinkFailed
 from .linked_accounts import AccountLinking
 
@@ -89,18 +89,13 @@ def prefer_wallet() -> ResponseReturnValue:
 def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
     page = render_template(
         "sessions/link.html",
-        state=_state_after(error) if error else "idle",
+        state=error.panel_state if error else "idle",
         error=error,
         wallet=display_name(request.form.get("wallet", "")),
         statement=services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
         **accepted(),
     )
     return page, error.status if error else 200
-
-
-def _state_after(error: LinkRefused | VerificationUnavailable | SignInRefused) -> str:
-    own_words = isinstance(error, (AccountLinked, AccountLinkedElsewhere, AccountsTooMany))  # in the panel
-    return error.code if own_words else state_after(error)
 
 
 def _linked() -> AccountLinking:
