@@ -29,7 +29,6 @@ OPEN = (15 * 60, "admin.open")
 """What opening the administration takes: the age of the signature in seconds, and its action."""
 
 _START, _ACCOUNT = "sessions_roles.admin", "sessions_roles.admin_account"
-
 _WORDS = "sessions/_roles_action_words.html"
 
 
