@@ -19,8 +19,8 @@ from .errors import Misconfigured, SessionsError
 from .extension import WalletSessions
 from .web.guards import (
     current_account,
-    current_person,
     current_session,
+    current_wallet_user,
     ensure_fresh,
     fresh_required,
     public,
@@ -31,6 +31,9 @@ from .web.guards import (
 from .web.operation import operation
 from .web.users import current_user
 
+current_person = current_wallet_user
+"""The name that `current_wallet_user` had before; it goes with the next release."""
+
 __all__ = [
     "Misconfigured",
     "SessionType",
@@ -40,6 +43,7 @@ __all__ = [
     "current_person",
     "current_session",
     "current_user",
+    "current_wallet_user",
     "ensure_fresh",
     "events",
     "fresh_required",

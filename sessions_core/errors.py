@@ -28,6 +28,8 @@ class SessionsError(Exception):
     message = "An error on our side stopped this request. Try again in a moment."
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
+    panel_state = "nonce_failed"
+    """Where the connect panel starts again after this refusal; its words are in `sessions/_connect.html`."""
 
     def __init__(
         self,
@@ -124,6 +126,7 @@ class RateLimited(SessionsError):
     """Too many requests; `retry_after` says how long to wait."""
 
     code = "rate_limited"
+    panel_state = "rate_limited"
     status = 429
     title = "Too many attempts"
     message = "There were too many requests from your network. Wait a little, then try again."
@@ -306,6 +309,7 @@ class ChainUnsupported(SignInRefused):
     """A well-formed account on a network this site does not accept."""
 
     code = "chain_unsupported"
+    panel_state = "wrong_network"
     message = "This site does not accept that network. Switch the network in your wallet and try again."
 
 
@@ -327,6 +331,7 @@ class DomainMismatch(SignInRefused):
     """The text is for another site: a sign-in being relayed by a phishing page."""
 
     code = "domain_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text is for another site. Check the address bar before you sign again."
 
 
@@ -334,6 +339,7 @@ class UriMismatch(SignInRefused):
     """The text names this domain but another URI."""
 
     code = "uri_mismatch"
+    panel_state = "domain_mismatch"
     message = "The signed text names another address. Start again and sign the new request."
 
 
@@ -362,6 +368,7 @@ class ChallengeExpired(SignInRefused):
     """More than the allowed time passed between the challenge and the signature."""
 
     code = "challenge_expired"
+    panel_state = "nonce_expired"
     message = "The sign-in request has expired. Start again; it takes one click."
 
 
@@ -376,6 +383,7 @@ class ChallengeUsed(SignInRefused):
     """The nonce was already spent: a replay, or a form that was sent twice."""
 
     code = "challenge_used"
+    panel_state = "nonce_expired"
     message = "That sign-in request was already used. Start again and sign the new request."
 
 
@@ -383,6 +391,7 @@ class SignatureMalformed(SignInRefused):
     """Not the one canonical encoding of a signature (length, hex, v, range, low s)."""
 
     code = "signature_malformed"
+    panel_state = "signature_unreadable"
     message = "Your wallet's answer is not a valid signature. Try again, or use another wallet."
 
 
@@ -390,59 +399,8 @@ class SignatureMismatch(SignInRefused):
     """A signature, but not by this account over this text."""
 
     code = "signature_mismatch"
+    panel_state = "bad_signature"
     message = "The signature is not from that account. Check which account is active in your wallet and try again."
-
-
-# -- Linking wallets ---------------------------------------------------------------------------------------
-
-
-class LinkRefused(SessionsError):
-    """Which accounts are one person stays as it is."""
-
-    code = "link_refused"
-    status = 409
-    title = "Your wallets stay as they are"
-    message = "Your wallets could not be changed like that. Open your session's page and start again."
-
-
-class AccountLinked(LinkRefused):
-    """The account is this person's already."""
-
-    code = "account_linked"
-    title = "That wallet is yours already"
-    message = "That account is among your wallets already. Choose another one to link."
-
-
-class AccountLinkedElsewhere(LinkRefused):
-    """The account is linked with others of another person; said only to who has signed as that account."""
-
-    code = "account_linked_elsewhere"
-    title = "That wallet is linked elsewhere"
-    message = "That account is linked with other wallets. Sign in with one of those and unlink it there first."
-
-
-class AccountsTooMany(LinkRefused):
-    """The person has as many accounts as there can be."""
-
-    code = "accounts_too_many"
-    title = "You have linked as many wallets as you can"
-    message = "You have linked as many wallets as one person can. Unlink one that you no longer use, then try again."
-
-
-class AccountLast(LinkRefused):
-    """The person's only account can't be unlinked: nobody would be left."""
-
-    code = "account_last"
-    title = "That is your only wallet"
-    message = "Your only wallet can't be unlinked. Link another one first."
-
-
-class AccountInUse(LinkRefused):
-    """The account that signed this session can't be unlinked from within it."""
-
-    code = "account_in_use"
-    title = "You are signed in with that wallet"
-    message = "You are using that wallet right now. Sign in with another of your wallets and unlink it there."
 
 
 # -- What the service depends on ---------------------------------------------------------------------------
@@ -452,6 +410,7 @@ class VerificationUnavailable(SessionsError):
     """Whether a signature is good can't be decided right now: what has to be asked about it does not answer."""
 
     code = "verification_unavailable"
+    panel_state = "network_unreachable"
     status = 503
     title = "That signature can't be checked right now"
     message = "What we have to ask about that signature does not answer. Try again in a moment."
@@ -461,6 +420,7 @@ class StoreUnavailable(SessionsError):
     """Redis did not answer in time, refused, or is being spared by the circuit breaker."""
 
     code = "store_unavailable"
+    panel_state = "server_unreachable"
     status = 503
     title = "Sessions are out of reach for a moment"
     message = (

@@ -102,15 +102,6 @@ class TokenReused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionNamed(Event):
-    """A person gave the session a name of their own, or took it away."""
-
-    name: ClassVar[str] = "session.named"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfirmed(Event):
     """The wallet signed again for exactly this action; both clocks of the session started again."""
 
@@ -208,84 +199,6 @@ class NetworkChanged(Event):
     name: ClassVar[str] = "network.changed"
     account: str
     before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletLinked(Event):
-    """`other` is now one of the accounts of `person`, as `account` is, whose session asked; both have signed.
-
-    `before` is the id that `other` went by, and nobody does any more: what was stored under it is now the person's.
-    """
-
-    name: ClassVar[str] = "wallet.linked"
-    account: str
-    other: str
-    person: str
-    before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletUnlinked(Event):
-    """`other` is no account of `person` any more, and its sessions have ended; a session of `account` asked."""
-
-    name: ClassVar[str] = "wallet.unlinked"
-    account: str
-    other: str
-    person: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrimaryChanged(Event):
-    """`other` is now the primary account of `person`, where `before` was; a session of `account` asked."""
-
-    name: ClassVar[str] = "wallet.primary_changed"
-    account: str
-    other: str
-    person: str
-    before: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkFailed(Event):
-    """A wallet was not linked; `other` is the one that was to be."""
-
-    name: ClassVar[str] = "link.failed"
-    handle: str
-    account: str
-    other: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientChanged(Event):
-    """A session that was used from one place goes on from another: `changed` names what differs, "ip" or "device"."""
-
-    name: ClassVar[str] = "client.changed"
-    handle: str
-    account: str
-    changed: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleChanged(Event):
-    """An administrator, or the command line (`by` is empty), gave an account another role."""
-
-    name: ClassVar[str] = "role.changed"
-    account: str
-    before: str
-    after: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationChanged(Event):
-    """An administrator verified a professional, or withdrew it (`level` is empty). Times are milliseconds."""
-
-    name: ClassVar[str] = "verification.changed"
-    account: str
-    level: str
-    until: int
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

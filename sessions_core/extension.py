@@ -24,13 +24,10 @@ from .parts.activity.activity_log import Audit
 from .parts.api.refresh_tokens import Refresh
 from .parts.api.session_tokens import Tokens
 from .parts.api.signing_keys import SigningKeys
-from .parts.devices.recent_sign_ins import RecentSignIns
-from .parts.linked_wallets.linked_accounts import People
 from .parts.operations import metrics
 from .parts.operations.health import AnyHost
 from .parts.operations.readiness import Readiness
 from .parts.operations.session_count import Census
-from .parts.roles.roles import Directory
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
@@ -42,7 +39,6 @@ from .sign_in.challenges import Challenges
 from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
-from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
 from .storage.server_processes import Servers
 from .web import (
     assets,
@@ -61,7 +57,7 @@ from .web.headers import SecurityHeaders, csp_nonce
 from .web.other_origins import OtherOrigins
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
-from .web.routes import api, devices, pages
+from .web.routes import api, pages
 from .web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -138,8 +134,8 @@ class WalletSessions:
         parts = part.choose(self._parts if self._parts is not None else app.config.get(f"{PREFIX}PARTS"))
         settings = _settings(app, parts)
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
-        actions = Actions(self._actions, {name: action for each in parts for name, action in each.actions.items()})
-        actions.translate = self._translate
+        of_parts = {name: action for each in parts for name, action in each.actions.items()}
+        actions = Actions(self._actions, of_parts, self._translate)
         logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(
@@ -148,13 +144,6 @@ class WalletSessions:
             observe=metrics.redis_seconds.observe,
             replicas=settings.revocation_replicas,
         )
-        if not settings.development:
-            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(
-                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
-            )
-            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(connection)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         repository = SessionRepository(
             connection, keys, settings, [key for each in parts for key in each.account_keys]
@@ -169,7 +158,6 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        _demand_sentences(policy, actions)
         servers = Servers(connection, keys, settings)
         if not settings.development and not _is_command():  # in development each secret has a Redis of its own
             servers.start()
@@ -184,9 +172,6 @@ class WalletSessions:
             refresh=Refresh(repository, lifecycle),
             signing_keys=signing_keys,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
-            directory=Directory(connection, keys, repository, settings),
-            people=People(connection, keys, repository, lifecycle, settings),
-            recent_sign_ins=RecentSignIns(keys),
             sweeper=sweeper,
             audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
             servers=servers,
@@ -202,26 +187,24 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
+        _set_up(app, services, {each: options[each.name] for each in parts})
+        _demand_sentences(policy, actions)
         _keep_what_happens(app)
         metrics.begin()
         events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
-        app.url_map.converters["session_handle"] = devices.HandleConverter
+        app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        for blueprint in (pages, api):
-            _register(app, settings, blueprint)
         cli.register(app)
-        for each in parts:
-            _load(app, services, each, options[each.name])
-        collisions.refuse_taken_paths(app)
-        collisions.watch(app)
+        _add_routes(app, services)
+        users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
         answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
         layers = RequestIds(answers)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        app.wsgi_app = declarations.Settled(layers, routes, lambda: users.connect_flask_login(app))  # type: ignore[method-assign]
+        app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod
     def check_routes(app: Flask) -> None:
@@ -233,31 +216,47 @@ class WalletSessions:
 
 
 def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
-    of_parts = {each.name for part in parts if part.settings is not None for each in fields(part.settings)}
+    loaded = {name for each in parts for name in part.settings_of(each)}
+    known = loaded | {each.name for each in fields(Settings)}
+    for key in app.config:
+        name = key.removeprefix(PREFIX).lower()
+        owner = part.owner_of(name) if key.startswith(PREFIX) and name not in known else None
+        if owner is not None:
+            raise Misconfigured(
+                f"{key} is a setting of the part {owner!r}, which is not loaded. Remove it, or add {owner!r} to "
+                f"{PREFIX}PARTS."
+            )
     # What this application's parts bring, even if another application in this process has more of them.
-    chains = [chain for part in parts for verifier in part.verifiers for chain in verifier.chains]
+    chains = [chain for each in parts for verifier in each.verifiers for chain in verifier.chains]
     default = [each.id for each in chains if each.default]
-    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
+    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
 
 
-def _load(app: Flask, services: Services, part: type[Part], options: Any) -> None:
-    """Make the part's instance for this application, and register what it brings."""
-    loaded = services.parts[part.name] = part(services, options)
-    try:
-        loaded.setup(app)
-    except Misconfigured:
-        raise
-    except Exception as error:
-        raise Misconfigured(
-            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
-            f"{PREFIX}PARTS."
-        ) from error
-    pages = Blueprint(f"sessions_{part.name}", part.__module__, template_folder="templates")
-    for blueprint in loaded.blueprints() or (pages,):
+def _set_up(app: Flask, services: Services, options: Mapping[type[Part], Any]) -> None:
+    """Make the instances of parts for this application, then set up each: it may look at what the others bring."""
+    for kind, own in options.items():
+        part = services.parts[kind.name] = kind(services, own)
+        services.policy.add_types(part.session_types(services.settings))
+    for part in services.parts.values():
+        try:
+            part.setup(app)
+        except Misconfigured:
+            raise
+        except Exception as error:
+            raise Misconfigured(
+                f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+                f"{PREFIX}PARTS."
+            ) from error
+
+
+def _load(app: Flask, services: Services, part: Part) -> None:
+    """Register what a part brings: its routes, its templates, its commands."""
+    pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
+    for blueprint in part.blueprints() or (pages,):
         moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
-    for command in loaded.commands():
+    for command in part.commands():
         _add_command(app, command)
 
 
@@ -265,6 +264,14 @@ def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]])
     for name in settings.url_prefixes:
         if name not in {each.name for each in parts}:
             raise Misconfigured(f"{PREFIX}URL_PREFIXES moves the part {name!r}, which is not loaded. Remove it.")
+
+
+def _add_routes(app: Flask, services: Services) -> None:
+    for blueprint in (pages, api):
+        _register(app, services.settings, blueprint)
+    for loaded in services.parts.values():
+        _load(app, services, loaded)
+    collisions.watch(app)
 
 
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
@@ -313,8 +320,6 @@ def _keep_what_happens(app: Flask) -> None:
             return
         ours: Services = app.extensions[EXTENSION]
         ours.audit.note(event, request_client.current())
-        if isinstance(event, events.SessionCreated):
-            ours.directory.saw(event.account)
         for hear in ours.hooks("on_event"):
             hear(event)
 
@@ -370,6 +375,11 @@ def _templates(app: Flask, services: Services) -> None:
     app.jinja_env.filters["family_name"] = verifiers.name_of
     app.jinja_env.filters["translated"] = services.translate
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
+    app.jinja_env.globals.update(
+        wallet_modules=assets.wallet_modules,
+        wallet_families=services.wallet_families,
+        wallet_family=services.wallet_family,
+    )
     app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,

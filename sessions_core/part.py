@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from flask import Blueprint, Flask
+from msgspec import Struct
 
 from . import parts as folder
 from .access.actions import Action
@@ -29,14 +30,15 @@ from .settings import PREFIX, Settings, read
 from .sign_in import verifiers
 
 if TYPE_CHECKING:
-    from .access.policy import SessionType
+    from .access.policy import AccountStatus, SessionType
     from .errors import SignInRefused
     from .events import Event
     from .sessions.end_reasons import EndReason
     from .sessions.flask_session import WalletSession
-    from .sessions.record import AccountKey, LoadedSession, SessionRecord
+    from .sessions.record import AccountKey, AccountValues, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
-    from .sign_in.challenges import Signed
+    from .sign_in.challenges import Challenge, Signed
+    from .sign_in.user import User
     from .sign_in.verifiers import Verifier
     from .web.services import Services
     from .web.session_view import SessionView
@@ -69,6 +71,8 @@ class Part:
     """The name of the folder, which the loader sets; a part of the application's own says its name itself."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Parts that this one works with where they are loaded, and does without where they are not."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
@@ -84,15 +88,29 @@ class Part:
     """Why the part ends sessions, beside the kernel's reasons (`sessions.end_reasons`)."""
     verifiers: ClassVar[tuple[Verifier, ...]] = ()
     """Kinds of accounts that can sign in (`sign_in.verifiers`)."""
+    wallet_modules: ClassVar[Mapping[str, str]] = {}
+    """Modules that talk to wallets in the browser: family → file in the part's `static`. A family is the CAIP-2
+    namespace of its accounts, or a word of the part's own."""
     account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
     """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
+    purposes: ClassVar[Mapping[str, tuple[type[SessionsError], ...]]] = {}
+    """What a text from `POST /api/auth/challenges` can be for, besides signing in: the purpose → the errors with
+    which `issue_challenge` may refuse it."""
+    state: ClassVar[type[Struct] | None] = None
+    """Fields that the part adds to what the JSON service says of a session; `session_state` has their values."""
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
-    """Templates for the kernel's pages: slot → template. Some are included where the page leaves room:
+    """Templates for the kernel's pages: slot → template. They find their part by `parts["<name>"]`. Some are included
+    where the page leaves room:
 
+    - `skip_links`: before all else in the body of `base.html`, for users who are signed in
+    - `status_notices`: in `status.html`, above the panels
+    - `account_facts`: in `status.html`, rows of the list about the account
+    - `account_links`: in `status.html`, items of the list of links
+    - `admin`: links above the administration; a slot of the part that has these pages
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
     - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
@@ -135,16 +153,53 @@ class Part:
         """Return the WSGI application with the part's own layer around it."""
         return app
 
+    def wallet_families(self, linking: bool) -> Sequence[str]:
+        """Return families that the connect panel offers beside those of the chains that the site accepts. `linking`
+        says whether the panel links another account, and signs nobody in.
+        """
+        return ()
+
+    def wallet_family(self, session: SessionView) -> str | None:
+        """Return the family of the wallet that signs for a session, if it is not that of the account's namespace."""
+        return None
+
     def warm(self) -> None:
         """Import what is slow to import, before a user waits for it."""
 
     # -- With each request ---------------------------------------------------------------------------------------
 
-    def privileges(self, session: LoadedSession) -> str:
-        """Return a fingerprint of the rights that the account has by this part. When it changes, the session gets a
-        new id.
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
+        """Return role and verification of an account (CAIP-10), or `None` if the part knows nothing of it.
+
+        The first part that answers decides; `role_for` of the application has the last word about the role.
+        """
+        return None
+
+    def user(self, account: Account, values: AccountValues) -> User | None:
+        """Return the user behind an account, or `None` if the part knows of none. The first part that answers
+        decides; without an answer the account is a user by itself.
+        """
+        return None
+
+    def privileges(self, account: str, values: AccountValues) -> str:
+        """Return a fingerprint of the rights that the account (CAIP-10) has by this part, apart from its role. When
+        it changes, the session gets a new id.
         """
         return ""
+
+    def describe_session(self, session: LoadedSession) -> SessionView | None:
+        """Return what pages and commands may show of a session, with what the part knows of it; `None` if that is no
+        more than the kernel knows. The first part that answers decides.
+        """
+        return None
+
+    def describe_agent(self, agent: str) -> str:
+        """Return what to call the device with this User-Agent header."""
+        return ""
+
+    def session_state(self, view: SessionView) -> Mapping[str, Any]:
+        """Return the values of the fields of `state` for a session."""
+        return {}
 
     def signing_words(self, session: SessionView) -> str | None:
         """Return the template that says how the account of a session signs, if no wallet shows its user the text.
@@ -188,6 +243,10 @@ class Part:
 
     def on_event(self, event: Event) -> None:
         """Hear of every event of this application's requests and commands."""
+
+    def issue_challenge(self, purpose: str, account: str) -> Challenge:
+        """Write the text that an account (CAIP-10) signs for one of the part's `purposes`."""
+        raise NotImplementedError
 
     # -- Maintenance -------------------------------------------------------------------------------------------
 
@@ -248,6 +307,16 @@ def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings
     if hasattr(options, "refuse_unsafe"):
         options.refuse_unsafe(settings)
     return options
+
+
+def settings_of(part: type[Part]) -> tuple[str, ...]:
+    """Return the names of a part's settings, in lower case and without prefix."""
+    return () if part.settings is None else tuple(each.name for each in fields(part.settings))
+
+
+def owner_of(setting: str) -> str | None:
+    """Return the part, among all whose folder exists, that has a setting of this name."""
+    return next((name for name in available() if setting in settings_of(_class_of(name))), None)
 
 
 def _own(part: Any) -> type[Part]:
@@ -318,10 +387,12 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
 
 
 def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
-    yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
+    yield "setting", (f"{PREFIX}{name.upper()}" for name in settings_of(part))
     yield "error code", {each.code for each in part.errors}
     yield "action", part.actions
     yield "end reason", (each.name for each in part.end_reasons)
     yield "account key", (each.name for each in part.account_keys)
+    yield "purpose of challenges", part.purposes
+    yield "field of a session's state", part.state.__struct_fields__ if part.state is not None else ()
     yield "Redis key", part.redis_keys
     yield "CAIP-2 namespace", (each.namespace for each in part.verifiers)

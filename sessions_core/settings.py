@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from .sign_in.messages import STATEMENT_CHARACTER
 PREFIX = "SESSIONS_CORE_"
 MINUTE, DAY = 60, 86_400
 SHORTEST, LONGEST = 2 * MINUTE, 30 * DAY
-KINDS = ("", "anonymous_", "professional_")  # of session, as the settings of their clocks begin
+KINDS = ("", "anonymous_")  # of session, as the settings of their clocks begin
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
@@ -83,10 +83,6 @@ class Settings:
     """The same for an anonymous session: without activity."""
     anonymous_absolute_seconds: int = 4 * 60 * MINUTE
     """The same for an anonymous session: in any case."""
-    professional_idle_seconds: int = 15 * MINUTE
-    """The same for a professional session: without activity."""
-    professional_absolute_seconds: int = DAY
-    """The same for a professional session: in any case."""
     sessions_per_account: int = 20
     """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
@@ -271,14 +267,7 @@ class Settings:
             )
 
     def _refuse_unsafe_clocks(self) -> None:
-        for name in (f"{kind}{clock}" for kind in KINDS for clock in ("idle_seconds", "absolute_seconds")):
-            if not SHORTEST <= getattr(self, name) <= LONGEST:
-                raise Misconfigured(
-                    f"{PREFIX}{name.upper()} = {getattr(self, name)} is outside "
-                    f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
-                )
-        for kind in KINDS:
-            self._refuse_unsafe_pair(f"{kind}idle_seconds", f"{kind}absolute_seconds")
+        refuse_unsafe_clocks(self, KINDS, self)
         for name, least, most in (
             ("sessions_per_account", 1, 1000),
             ("slide_seconds", 1, self.idle_seconds // 2),
@@ -295,11 +284,24 @@ class Settings:
         ):
             refuse_outside(self, name, least, most)
 
-    def _refuse_unsafe_pair(self, idle: str, absolute: str) -> None:
-        if getattr(self, idle) > getattr(self, absolute):
+
+def refuse_unsafe_clocks(options: Any, kinds: Iterable[str], settings: Settings) -> None:
+    """Refuse the two clocks of kinds of sessions that are too short, too long, or over before their warning.
+
+    `options` has the fields `<kind>idle_seconds` and `<kind>absolute_seconds`. Raises `Misconfigured`.
+    """
+    for name in (f"{kind}{clock}" for kind in kinds for clock in ("idle_seconds", "absolute_seconds")):
+        if not SHORTEST <= getattr(options, name) <= LONGEST:
+            raise Misconfigured(
+                f"{PREFIX}{name.upper()} = {getattr(options, name)} is outside "
+                f"{SHORTEST} (2 minutes) to {LONGEST} (30 days)."
+            )
+    for kind in kinds:
+        idle, absolute = f"{kind}idle_seconds", f"{kind}absolute_seconds"
+        if getattr(options, idle) > getattr(options, absolute):
             raise Misconfigured(f"{PREFIX}{idle.upper()} must not be longer than {PREFIX}{absolute.upper()}.")
         for warning, clock in (("warn_seconds", idle), ("absolute_warn_seconds", absolute)):
-            if not 20 <= getattr(self, warning) < getattr(self, clock):
+            if not 20 <= getattr(settings, warning) < getattr(options, clock):
                 raise Misconfigured(
                     f"{PREFIX}{warning.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
                     "people need 20 seconds to react (WCAG 2.2.1)."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessions_core import events
-from sessions_core.sessions.user_agent import Client
+from sessions_core.web.request_client import Client
 
 from .constants import ALICE
 

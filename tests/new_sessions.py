@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sessions_core.parts.api.refresh_tokens import FAMILY, Family
 from sessions_core.parts.devices.recent_sign_ins import note_client
 from sessions_core.sessions.record import SessionRecord
-from sessions_core.sessions.user_agent import Client
+from sessions_core.web.request_client import Client
 
 
 def used_from(client: Client | None) -> Callable[[SessionRecord], None]:

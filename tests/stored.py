@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core.parts.activity.activity_log import Audit
 from sessions_core.parts.api.signing_keys import SigningKeys
-from sessions_core.parts.linked_wallets.linked_accounts import People
+from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
 from sessions_core.sessions.repository import SessionRepository, associated_data
 from sessions_core.sessions.session_data import to_stored
@@ -27,7 +27,7 @@ from .actors import Visitor
 # -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def link_of(part: SessionRepository | People | Audit) -> RedisConnection:
+def link_of(part: SessionRepository | AccountLinking | Audit) -> RedisConnection:
     """Return the connection to Redis that a part of the application uses."""
     return part._connection
 

@@ -8,13 +8,12 @@ import pytest
 
 from sessions_core import Misconfigured, part
 from sessions_core.access.actions import ACTIONS, Actions
-from sessions_core.access.policy import Policy
 from sessions_core.errors import ConfirmationUnclear
-from sessions_core.settings import Settings
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet
+from .test_policy import policy_of
 
 ALL = {**ACTIONS, **{name: action for each in part.choose(None) for name, action in each.actions.items()}}
 OURS = Actions(of_parts=ALL)
@@ -56,7 +55,7 @@ def test_each_action_has_its_own_sentence() -> None:
 
 def test_every_fresh_permission_has_a_sentence() -> None:
     """Permissions of the built-in session types that need a signature each time are actions."""
-    types = Policy(Settings(secrets=("unused",))).types.values()
+    types = policy_of().types.values()
     assert {permission for each in types for permission in each.fresh} <= ALL.keys()
 
 

@@ -17,11 +17,13 @@ from sessions_core import events
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
 from sessions_core.parts.activity.activity_log import REFUSALS, ROUTINE, Audit, Entry, Page
+from sessions_core.parts.devices.events import ClientChanged, SessionNamed
+from sessions_core.parts.roles.events import RoleChanged
 from sessions_core.sessions.record import account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.settings import DAY, Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 
 from .activity import HERE, THERE, created, failed
 from .actors import together
@@ -209,10 +211,10 @@ def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make:
     """A flood of renewals and renamings evicts no other event."""
     log = make()
     log.note(created(), HERE)
-    log.note(events.ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
+    log.note(ClientChanged(handle="sess_1", account=ALICE, changed="ip"), THERE)
     for _ in range(MOST * 6):
         log.note(renewed(), THERE)
-        log.note(events.SessionNamed(handle="sess_1", account=ALICE), THERE)
+        log.note(SessionNamed(handle="sess_1", account=ALICE), THERE)
     assert names(log.account(ALICE, limit=1000))[-2:] == ["client.changed", "session.created"]
     assert redis.xlen(key("routine", ALICE)) == MOST // 10
     assert redis.xlen(key("routine")) == MOST
@@ -448,7 +450,7 @@ def test_a_page_has_at_least_one_entry(log: Audit, limit: int) -> None:
 
 def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
     log = make(activity_events=1000)
-    log.note(events.RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
+    log.note(RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
     for _ in range(410):
         log.note(created(), HERE)
     page = log.account(ALICE, names=["role.changed", "wallet.changed"])

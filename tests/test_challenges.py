@@ -307,7 +307,7 @@ def test_challenge_is_valid_only_for_its_own_purpose(challenges: Challenges, wal
     written = {
         SIGN_IN: challenges.issue(wallet.account(), BROWSER),
         CONFIRM: challenges.issue_confirmation(parse(wallet.account()), "Do this.", BROWSER),
-        LINK: challenges.issue_link(wallet.account(), "RedisConnection this.", BROWSER),
+        LINK: challenges.issue_link(wallet.account(), "Link this.", BROWSER),
     }
     for purpose, issued in written.items():
         signature = wallet.sign(issued.message)

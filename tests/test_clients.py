@@ -10,13 +10,17 @@ import time
 
 import pytest
 
-from sessions_core.sessions import user_agent
-from sessions_core.sessions.user_agent import Client, describe
+from sessions_core.parts.devices import user_agent
+from sessions_core.web.request_client import Client, client_of
 
 GECKO, WEBKIT = "Mozilla/5.0 ({}) Gecko/20100101 {}", "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {}"
 LINUX, WINDOWS, MAC = "X11; Linux x86_64", "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7"
 IPHONE, ANDROID = "iPhone; CPU iPhone OS 17_5 like Mac OS X", "Linux; Android 10; K"
 CHROME, SAFARI = "Chrome/126.0.0.0 Safari/537.36", "Version/17.5 Mobile/15E148 Safari/604.1"
+
+
+def describe(ip: str, agent: str, shorten: bool) -> Client:
+    return client_of(ip, agent, shorten, [user_agent.describe])
 
 
 def device(agent: str) -> str:
@@ -186,10 +190,10 @@ def test_a_flood_of_agents_does_not_fill_memory() -> None:
 
 def test_user_agent_library_is_loaded_lazily_or_by_warm() -> None:
     script = (
-        "import sys; from sessions_core.sessions import user_agent as clients\n"
+        "import sys; from sessions_core.parts.devices import user_agent as clients\n"
         "assert 'ua_parser' not in sys.modules; clients.warm(); assert 'ua_parser' in sys.modules\n"
         "import time; start = time.process_time()\n"
-        "clients.describe('', 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', False); "
+        "clients.describe('Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'); "
         "print(time.process_time() - start)"
     )
     took = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout

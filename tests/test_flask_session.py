@@ -128,7 +128,7 @@ def test_hook_that_marks_the_session_breaks_no_file(make_app: Callable[..., Flas
         session.modified = True
 
     visitor = Visitor(app)
-    for path in ("/sessions_core/static/clock.js", "/livez", "/readyz", "/sign-in"):
+    for path in ("/sessions_core/static/lib/clock.js", "/livez", "/readyz", "/sign-in"):
         with visitor.get(path) as answer:
             assert answer.status_code == 200
 

@@ -15,6 +15,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of, together
+from .part_services import roles_of
 from .time_machine import TimeMachine
 
 
@@ -57,7 +58,7 @@ def rotate(services: Services, wallet: Wallet) -> Callable[[Visitor], str]:
 
     def rotate(person: Visitor) -> str:
         former = person.session_id
-        services.directory.appoint(parse(wallet.account()), roles.pop(0))
+        roles_of(services).assign(parse(wallet.account()), roles.pop(0))
         assert person.get("/page").status_code == 200
         assert person.session_id != former, "the id did not change"
         person.session_id = former
@@ -110,7 +111,7 @@ def test_parallel_requests_after_a_role_change_all_succeed(
     app: Flask, person: Visitor, services: Services, wallet: Wallet
 ) -> None:
     for role in ["admin", "member"] * 5:
-        services.directory.appoint(parse(wallet.account()), role)
+        roles_of(services).assign(parse(wallet.account()), role)
         browser = person.client.get_cookie(BROWSER_COOKIE)
         assert browser
         tabs = [thief_with(app, person.session_id, browser.value) for _ in range(8)]
@@ -174,7 +175,7 @@ def test_write_under_way_while_the_id_changes_is_kept(
     thread = threading.Thread(target=writer.get, args=("/slow/set/late",))
     thread.start()
     assert app.extensions["arrived"].acquire(timeout=20)
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     assert person.get("/set/early").status_code == 200
     app.extensions["gate"].set()
     thread.join()
@@ -191,7 +192,7 @@ def test_write_of_a_browser_without_its_cookie_is_kept(
     thread = threading.Thread(target=lambda: answers.append(writer.get("/slow/set/late")))
     thread.start()
     assert app.extensions["arrived"].acquire(timeout=20)
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     assert person.get("/page").status_code == 200
     app.extensions["gate"].set()
     thread.join()
@@ -302,7 +303,7 @@ def test_json_client_repeats_the_refused_request_unchanged(
     person.sign_in(wallet)
     headers = {"X-CSRFToken": person.token("/session")}
     services: Services = app.extensions["sessions_core"]
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     answer = person.json("/pay", "POST", json={}, headers=headers)
     assert answer.get_json()["error"]["code"] == "step_up_required"
     proof = person.proof(wallet, answer)
@@ -317,7 +318,7 @@ def test_name_given_while_the_id_changes_is_kept(
     """The name is written to a record that another request rotates at the same moment, by its handle."""
     handle = handle_of(person)
     for number, role in enumerate(["admin", "member"] * 10):
-        services.directory.appoint(parse(wallet.account()), role)
+        roles_of(services).assign(parse(wallet.account()), role)
         browser = person.client.get_cookie(BROWSER_COOKIE)
         assert browser
         tab = thief_with(app, person.session_id, browser.value)

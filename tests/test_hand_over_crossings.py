@@ -19,6 +19,7 @@ from sessions_core.web.services import Services
 
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of
 from .faults.relay import RedisRelay
+from .part_services import roles_of
 from .stored import end_of, link_of
 from .time_machine import TimeMachine
 
@@ -90,7 +91,7 @@ def with_views(app: Flask) -> Flask:
 
 @pytest.fixture
 def appoint(services: Services, wallet: Wallet) -> Callable[[str], None]:
-    return lambda role: services.directory.appoint(parse(wallet.account()), role)
+    return lambda role: roles_of(services).assign(parse(wallet.account()), role)
 
 
 def tab_of(app: Flask, person: Visitor, *, browser: bool = True) -> Visitor:

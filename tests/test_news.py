@@ -16,14 +16,15 @@ from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
 from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet, together
 from .constants import ALICE, ANOTHER, BOB, DAY, REDIS_PREFIX, VALIDATE
 from .new_sessions import used_from
+from .part_services import recent_sign_ins_of
 from .servers import Server, commands_run, running
 from .snapshot import unchanged
 from .time_machine import TimeMachine
@@ -107,7 +108,7 @@ def told(services: Services) -> Callable[[LoadedSession], list[str]]:
     def told(live: LoadedSession) -> list[str]:
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        return [each.handle for each in services.recent_sign_ins.elsewhere(found)]
+        return [each.handle for each in recent_sign_ins_of(services).elsewhere(found)]
 
     return told
 
@@ -124,7 +125,7 @@ def test_other_sessions_are_told_of_each_sign_in(
     assert told(third) == []
     found = services.repository.load(second.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.recent_sign_ins.elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("Firefox on Linux", "203.0.113.7", "MetaMask")
     assert sign_in.at == third.record.created_at
 
@@ -146,7 +147,7 @@ def test_sign_in_without_stored_details_is_told_without_them(
     begin(wallet="", prepare=used_from(None))
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    [sign_in] = services.recent_sign_ins.elsewhere(found)
+    [sign_in] = recent_sign_ins_of(services).elsewhere(found)
     assert (sign_in.device, sign_in.ip, sign_in.wallet) == ("", "", "")
 
 
@@ -188,14 +189,14 @@ def test_concurrent_sign_ins_are_both_told(make_app: Callable[..., Flask], redis
         started = together(*[lambda: services.lifecycle.start(account, services.policy.standard)] * 4)
         found = services.repository.load(first.id, "never")
         assert isinstance(found, LoadedSession)
-        known = services.recent_sign_ins.elsewhere(found)
+        known = recent_sign_ins_of(services).elsewhere(found)
         assert {each.handle for each in known} == {live.record.handle for live in started}
         # Of any two of these at least one was told of the other.
         pairs = 0
         for live in started:
             loaded = services.repository.load(live.id, "never")
             assert isinstance(loaded, LoadedSession)
-            pairs += len(services.recent_sign_ins.elsewhere(loaded))
+            pairs += len(recent_sign_ins_of(services).elsewhere(loaded))
         assert pairs == 6
 
 
@@ -266,7 +267,7 @@ def test_failed_sign_in_is_not_told(make_app: Callable[..., Flask], tmp_path: Pa
             client.config_set("maxmemory", "0")
         found = services.repository.load(live.id, "never")
         assert isinstance(found, LoadedSession)
-        assert services.recent_sign_ins.elsewhere(found) == []
+        assert recent_sign_ins_of(services).elsewhere(found) == []
         assert len(services.repository.living(ALICE)) == 1
 
 
@@ -306,7 +307,7 @@ def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Fl
     other = services.lifecycle.start(parse(ALICE), services.policy.standard)
     found = services.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in services.recent_sign_ins.elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in recent_sign_ins_of(services).elsewhere(found)] == [other.record.handle]
 
 
 # -- What people see -----------------------------------------------------------------------------------------------

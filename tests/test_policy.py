@@ -21,12 +21,23 @@ from sessions_core.access.policy import (
     narrow,
 )
 from sessions_core.errors import PermissionDenied
+from sessions_core.parts.roles import Roles
+from sessions_core.parts.roles.options import RoleSettings
 from sessions_core.settings import Settings
 
 from .actors import Visitor, Wallet
 
 SETTINGS = Settings(secrets=("unused",))
-POLICY = Policy(SETTINGS)
+
+
+def policy_of(settings: Settings = SETTINGS, options: RoleSettings | None = None) -> Policy:
+    """Return the policy with the kernel's types, and that of the part roles."""
+    policy = Policy(settings)
+    policy.add_types(Roles(None, options or RoleSettings()).session_types(settings))  # type: ignore[arg-type]
+    return policy
+
+
+POLICY = policy_of()
 STANDARD, ANONYMOUS, PROFESSIONAL = (POLICY.types[name] for name in ("standard", "anonymous", "professional"))
 ORDINARY = ("read:profile", "write:messages", "join:groups", "book:sessions")
 EXPERT = ("read:all_profiles", "write:therapy_notes", "manage:sessions", "access:professional_tools")
@@ -69,10 +80,9 @@ def test_every_type_takes_its_clocks_from_the_settings() -> None:
         absolute_seconds=1200,
         anonymous_idle_seconds=601,
         anonymous_absolute_seconds=1201,
-        professional_idle_seconds=602,
-        professional_absolute_seconds=1202,
     )
-    clocks = [(each.idle_seconds, each.absolute_seconds) for each in Policy(settings).types.values()]
+    policy = policy_of(settings, RoleSettings(professional_idle_seconds=602, professional_absolute_seconds=1202))
+    clocks = [(each.idle_seconds, each.absolute_seconds) for each in policy.types.values()]
     assert clocks == [(600, 1200), (601, 1201), (602, 1202)]
 
 
@@ -252,6 +262,18 @@ def test_an_application_adds_a_type_in_a_few_lines(make_app: Callable[..., Flask
     assert visitor.json("/messages").get_json()["error"]["missing"] == "write:messages"
     data = visitor.json("/api/auth/sessions/validate").get_json()["data"]
     assert (data["session_type"], data["permissions"]) == ("kiosk", ["transact", "sign", "read:profile"])
+
+
+def test_type_of_the_app_wins_over_that_of_a_part() -> None:
+    own = replace(KIOSK, name="professional")
+    policy = Policy(SETTINGS, types=[own])
+    policy.add_types([PROFESSIONAL])
+    assert policy.types["professional"] is own
+
+
+def test_unsafe_type_of_a_part_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="kiosk"):
+        Policy(SETTINGS).add_types([replace(KIOSK, idle_seconds=1)])
 
 
 @pytest.mark.parametrize(

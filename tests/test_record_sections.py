@@ -19,7 +19,7 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
-from .constants import ABSOLUTE, ALICE, BOB, IDLE
+from .constants import ABSOLUTE, ALICE, BOB, IDLE, REDIS_PREFIX
 from .stored import keys_of, link_of, replace_sealed
 
 
@@ -128,7 +128,7 @@ def test_the_kernel_alone_works_with_its_own_keys(redis: Redis, services: Servic
     assert isinstance(moved, LoadedSession)
     assert [each.record.handle for each in store.living(ALICE)] == [record.handle]
     assert lifecycle.revoke(moved, "signed_out")
-    names = {key.decode().rpartition("}:")[2].partition(":")[0] for key in redis.keys("wallet:{*")}
+    names = {key.decode().rpartition("}:")[2].partition(":")[0] for key in redis.keys(f"{REDIS_PREFIX}{{*")}
     assert names == {"index"}
 
 
@@ -171,7 +171,7 @@ def test_account_list_gets_an_entry_with_each_new_session(redis: Redis, services
 def round_trips(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often something was sent to Redis, by the first command of each time."""
     sent: list[str] = []
-    server = link_of(services.repository)._server
+    server = link_of(services.repository).service
     exchange = server.exchange
 
     def counted(commands: list[tuple[str, ...]]) -> list[object]:

@@ -17,6 +17,7 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
 from .constants import ALICE, REDIS_PREFIX
+from .part_services import roles_of
 from .servers import Listener
 from .stored import link_of, site_epoch_of
 
@@ -145,7 +146,7 @@ def test_a_redis_that_answers_anything_is_unavailable(
 def test_lists_of_another_type_are_no_traceback(
     redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str
 ) -> None:
-    services.directory.appoint(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
+    roles_of(services).assign(services.repository.load(person.session_id, "never").record.account, "admin")  # type: ignore[union-attr, arg-type]
     redis.set(f"{REDIS_PREFIX}{{directory}}:{name}", "junk")
     assert person.get("/admin").status_code in (200, 303, 503)
     assert Visitor(person.app).attempt(wallet).status_code == 303, "a list that lacks one is no reason to refuse"

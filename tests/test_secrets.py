@@ -23,6 +23,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
 from .constants import SECRET
 from .logs import everything_logged
+from .part_services import roles_of
 from .time_machine import Clock, TimeMachine
 
 
@@ -242,7 +243,7 @@ class Confirmer(Recorder):
 
 def confirm_everything(person: Confirmer, wallet: Wallet, services: Services, pass_time: TimeMachine) -> None:
     """Sign for things, in time and late, rightly and wrongly, and use what a signature opens."""
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     person.sign_in(wallet)
     person.confirm(wallet, person.submit("/note", text=NOTE))
     person.confirm(Wallet(), person.submit("/note", text=NOTE))
@@ -288,8 +289,8 @@ def opened(services: Services, redis: Redis) -> list[str]:
     """Everything that is sealed in Redis, opened: records, standings, both directories, and all that happened."""
     repository, found = services.repository, []
     for key in redis.keys("*:standing"):
-        found.append(repr(services.directory._values.decode(key.decode(), redis.get(key))))
-    for member in (*services.directory.decided(), *services.directory.seen()):
+        found.append(repr(roles_of(services)._values.decode(key.decode(), redis.get(key))))
+    for member in (*roles_of(services).decided(), *roles_of(services).seen()):
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
         found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]

@@ -10,15 +10,16 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events, requires
-from sessions_core.parts.roles.account_status import MEMBER, UNKNOWN, Standing
+from sessions_core.parts.roles.account_status import MEMBER, UNKNOWN, StoredStatus
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .part_services import roles_of
 
 
 def test_account_without_a_decision_is_unverified_member() -> None:
-    assert UNKNOWN == Standing() == Standing(role=MEMBER)
+    assert UNKNOWN == StoredStatus() == StoredStatus(role=MEMBER)
     assert (UNKNOWN.role, UNKNOWN.professional_id, UNKNOWN.verification_level) == ("member", "", "")
     assert not UNKNOWN.verified(0)
 
@@ -35,12 +36,12 @@ def test_account_without_a_decision_is_unverified_member() -> None:
     ],
 )
 def test_a_verification_holds_until_its_end_and_not_at_it(level: str, until: int, now: int, verified: bool) -> None:
-    standing = Standing(verification_level=level, verified_until=until, professional_id="lic_7")
+    standing = StoredStatus(verification_level=level, verified_until=until, professional_id="lic_7")
     assert standing.verified(now) is verified
 
 
 def test_professional_id_alone_is_no_verification() -> None:
-    assert not Standing(professional_id="lic_7", verified_until=10**15).verified(0)
+    assert not StoredStatus(professional_id="lic_7", verified_until=10**15).verified(0)
 
 
 def test_account_status_is_immutable() -> None:
@@ -60,7 +61,7 @@ def test_account_status_is_immutable() -> None:
 )
 def test_malformed_account_status_is_refused(stored: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        msgspec.msgpack.decode(stored, type=Standing)
+        msgspec.msgpack.decode(stored, type=StoredStatus)
 
 
 # -- In Redis: what can't be opened gives nobody a role --------------------------------------------------------------
@@ -79,7 +80,7 @@ def office(app: Flask) -> Flask:
         lambda sealed: sealed[:-1],
         lambda sealed: b"",
         lambda sealed: b"admin",
-        lambda sealed: msgspec.msgpack.encode(Standing(role="admin")),
+        lambda sealed: msgspec.msgpack.encode(StoredStatus(role="admin")),
         lambda sealed: b"\x00" * len(sealed),
     ],
 )
@@ -92,7 +93,7 @@ def test_corrupted_account_status_gives_no_role(
     happened: list[events.Event],
     tamper: Callable[[bytes], bytes],
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     visitor.sign_in(wallet)
     assert visitor.get("/office").get_data(as_text=True) == "seen"
     [key] = redis.keys("*:standing")
@@ -105,9 +106,9 @@ def test_corrupted_account_status_gives_no_role(
 def test_account_status_copied_from_another_account_is_void(
     office: Flask, services: Services, visitor: Visitor, wallet: Wallet, redis: Redis
 ) -> None:
-    services.directory.appoint(parse(Wallet().account()), "admin")
+    roles_of(services).assign(parse(Wallet().account()), "admin")
     [admins] = redis.keys("*:standing")
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     [own] = set(redis.keys("*:standing")) - {admins}
     visitor.sign_in(wallet)
     redis.set(own, redis.get(admins))

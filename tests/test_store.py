@@ -558,7 +558,8 @@ def test_form_of_before_a_rotation_is_accepted_for_20_seconds(
 
 def test_visitor_stores_nothing_but_rate_limit_counters(app: Flask, redis: Redis, visitor: Visitor) -> None:
     redis.config_resetstat()
-    for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", "/sessions_core/static/clock.js"):
+    script = "/sessions_core/static/lib/clock.js"
+    for path in ("/", "/sign-in", "/signed-out", "/data", "/passive", "/nowhere", script):
         visitor.get(path).close()
     visitor.json("/api/auth/sessions/validate")
     assert commands_run(redis) == {}
@@ -648,7 +649,7 @@ def test_a_signed_in_request_for_a_file_costs_redis_nothing(
 ) -> None:
     person = client(app, sign_in().id)
     redis.config_resetstat()
-    with person.get("/sessions_core/static/clock.js") as response:
+    with person.get("/sessions_core/static/lib/clock.js") as response:
         assert response.status_code == 200
     assert commands_run(redis) == {}
 
@@ -675,7 +676,7 @@ def test_passive_request_never_keeps_alive(
     person = client(app, live.id)
     pass_time(IDLE - 30)
     redis.config_resetstat()
-    for path in ("/passive", "/api/auth/sessions/validate", "/nowhere", "/sessions_core/static/clock.js"):
+    for path in ("/passive", "/api/auth/sessions/validate", "/nowhere", "/sessions_core/static/lib/clock.js"):
         person.get(path).close()
         person.json("/api/auth/challenges", "POST", json={"account": Wallet().account()})
     assert "pexpire" not in commands_run(redis)

@@ -12,6 +12,7 @@ from flask import Flask
 from sessions_core import events
 from sessions_core.access import actions, policy
 from sessions_core.parts.activity.pages import KINDS
+from sessions_core.parts.roles.events import RoleChanged
 
 from . import claims
 
@@ -53,7 +54,7 @@ def test_an_event_of_the_application_goes_by_its_name_alone(app: Flask) -> None:
 
 
 def test_event_text_is_escaped(app: Flask) -> None:
-    said = sentence(app, events.RoleChanged, after="<script>", by="<b>")
+    said = sentence(app, RoleChanged, after="<script>", by="<b>")
     assert "&lt;script&gt;" in said
     assert "&lt;b&gt;" in said
 

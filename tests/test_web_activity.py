@@ -18,12 +18,14 @@ from werkzeug.test import TestResponse
 from sessions_core import events
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.parts.activity.pages import COLUMNS, KINDS, as_csv, as_json
-from sessions_core.sessions.user_agent import Client
+from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.sign_in.accounts import parse
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
 from .constants import FIREFOX
+from .part_services import roles_of
 from .snapshot import unchanged
 from .time_machine import TimeMachine
 
@@ -114,7 +116,7 @@ def test_visitors_read_nothing(app: Flask, person: Visitor, redis: Redis) -> Non
 
 
 def test_a_restricted_person_still_reads_their_own(person: Visitor, services: Services, wallet: Wallet) -> None:
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     assert rows(person.get("/activity"))[-1] == "session.created"
 
 
@@ -144,7 +146,7 @@ def test_a_filter_shows_its_kind_and_no_other(
     account = wallet.account()
     for event in (
         events.SessionEnded(handle="sess_x", account=account, reason="revoked"),
-        events.SessionNamed(handle="sess_x", account=account),
+        SessionNamed(handle="sess_x", account=account),
         events.SignInFailed(code="signature_mismatch", account=account),
         events.WalletChanged(account=account, before=account),
     ):

@@ -13,13 +13,15 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.parts.roles.account_status import Standing
+from sessions_core.parts.roles.account_status import StoredStatus
+from sessions_core.parts.roles.events import RoleChanged, VerificationChanged
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of
 from .answers import code_of
+from .part_services import roles_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -34,7 +36,7 @@ def boss() -> Wallet:
 @pytest.fixture
 def admin(app: Flask, services: Services, boss: Wallet) -> Visitor:
     """An administrator who has just signed in."""
-    services.directory.appoint(parse(boss.account()), "admin")
+    roles_of(services).assign(parse(boss.account()), "admin")
     admin = Visitor(app)
     admin.sign_in(boss)
     return admin
@@ -64,8 +66,8 @@ def changes(account: str, handle: str) -> Iterator[tuple[str, dict[str, str], st
     yield "/admin/everybody", {}, "Sign everybody out of this site."
 
 
-def standing_of(services: Services, wallet: Wallet) -> Standing:
-    return services.directory.standing(parse(wallet.account()))
+def standing_of(services: Services, wallet: Wallet) -> StoredStatus:
+    return roles_of(services).status(parse(wallet.account()))
 
 
 # -- What an administrator does --------------------------------------------------------------------------------------
@@ -75,7 +77,7 @@ def test_admin_page_lists_recent_accounts_and_account_status(
     app: Flask, admin: Visitor, person: Visitor, boss: Wallet, wallet: Wallet, services: Services
 ) -> None:
     """No page holds any part of a session id."""
-    services.directory.verify(parse(wallet.account()), "lic_7", "full", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_7", "full", 30)
     page = admin.get("/admin").get_data(as_text=True)
     assert boss.account() in page
     assert wallet.account() in page
@@ -113,9 +115,7 @@ def test_role_changes_need_a_signature_each(
         answer = admin.confirm(boss, asked)
         assert (answer.status_code, answer.headers["Location"]) == (303, f"/admin/accounts/{wallet.account()}")
         assert standing_of(services, wallet).role == role
-        assert happened[-1] == events.RoleChanged(
-            account=wallet.account(), before=before, after=role, by=boss.account()
-        )
+        assert happened[-1] == RoleChanged(account=wallet.account(), before=before, after=role, by=boss.account())
         assert person.json("/api/auth/sessions/validate").get_json()["data"]["role"] == role
 
 
@@ -134,11 +134,11 @@ def test_admin_verifies_an_account_and_revokes_it_again(
     standing = standing_of(services, wallet)
     assert (standing.professional_id, standing.verification_level) == ("lic_7", "full")
     assert abs(standing.verified_until - services.repository.time() - 30 * 86_400_000) < 60_000
-    [event] = [each for each in happened if isinstance(each, events.VerificationChanged)]
+    [event] = [each for each in happened if isinstance(each, VerificationChanged)]
     assert (event.account, event.level, event.by) == (wallet.account(), "full", boss.account())
     person.sign_in(wallet, session_type="professional")
     admin.confirm(boss, admin.submit(f"{path}/withdraw"))
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
     assert person.attempt(wallet, session_type="professional").headers["Location"].startswith("/unauthorized")
 
 
@@ -259,7 +259,7 @@ def test_a_signature_for_one_role_gives_no_other(
     proof = admin.proof(boss, admin.send("POST", f"{target}/role", data=signed))
     with unchanged(redis):
         assert admin.send("POST", f"{target}/role", data=sent, headers=proof).status_code in (400, 403)
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
 
 
 def test_form_with_two_roles_is_refused(admin: Visitor, wallet: Wallet, redis: Redis, target: str) -> None:
@@ -285,11 +285,11 @@ def test_another_administrator_s_signature_does_not_count(
     app: Flask, admin: Visitor, boss: Wallet, redis: Redis, services: Services, target: str, wallet: Wallet
 ) -> None:
     second = Wallet()
-    services.directory.appoint(parse(second.account()), "admin")
+    roles_of(services).assign(parse(second.account()), "admin")
     asked = admin.submit(f"{target}/role", role="admin")
     with unchanged(redis, spent=1):
         assert "problem=signature_mismatch" in admin.confirm(second, asked).headers["Location"]
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
 
 
 def test_admin_pages_need_a_signature_every_15_minutes(
@@ -332,7 +332,7 @@ def test_non_admin_is_refused_before_any_signature(
     app: Flask, admin: Visitor, person: Visitor, wallet: Wallet, services: Services, redis: Redis, role: str
 ) -> None:
     mallory = Wallet()
-    services.directory.appoint(parse(mallory.account()), role)
+    roles_of(services).assign(parse(mallory.account()), role)
     curious = Visitor(app)
     curious.sign_in(mallory)
     with unchanged(redis):
@@ -389,7 +389,7 @@ def test_dismissed_admin_is_refused_at_once(
     ]
     pages = [admin.get(path) for path in readings(wallet.account())]
     assert {page.status_code for page in pages} == {200}
-    services.directory.dismiss(parse(boss.account()))
+    roles_of(services).remove(parse(boss.account()))
     admin.get("/session")  # the id changes with the role, once
     with unchanged(redis):
         for path, form, proof in signed:
@@ -398,7 +398,7 @@ def test_dismissed_admin_is_refused_at_once(
         for method, path, form in everything(wallet.account(), handle):
             assert code_of(admin.send(method, path, data=form)) == "permission_denied"
     assert person.signed_in
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
 
 
 def test_dismissed_admin_can_not_use_an_earlier_signature(
@@ -407,10 +407,10 @@ def test_dismissed_admin_can_not_use_an_earlier_signature(
     """This is the first request after the dismissal."""
     path = f"/admin/accounts/{wallet.account()}/role"
     target, form = admin.signed_form(boss, admin.submit(path, role="admin"))
-    services.directory.dismiss(parse(boss.account()))
+    roles_of(services).remove(parse(boss.account()))
     answer = admin.post(target, data=form)
     assert answer.headers["Location"].startswith("/unauthorized?role=admin")
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
 
 
 def test_each_change_needs_the_token_and_this_site(
@@ -481,7 +481,7 @@ def test_unknown_role_is_refused_before_signing(
 ) -> None:
     answer = admin.submit(f"{target}/role", role=role)
     assert (answer.status_code, answer.headers["Location"]) == (303, target)
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
     assert 'data-message="invalid" data-field="role"' in admin.get(target).get_data(as_text=True)
 
 
@@ -502,7 +502,7 @@ def test_invalid_verification_is_refused_before_signing(
 ) -> None:
     answer = admin.submit(f"{target}/verify", **VERIFY | {field: value})
     assert (answer.status_code, answer.headers["Location"]) == (303, target)
-    assert standing_of(services, wallet) == Standing()
+    assert standing_of(services, wallet) == StoredStatus()
     assert f'data-message="invalid" data-field="{field}"' in admin.get(target).get_data(as_text=True)
 
 
@@ -530,7 +530,7 @@ def test_revoking_a_session_that_just_ended_succeeds(
 def test_a_long_list_of_sessions_comes_in_pages(make_app: Callable[..., Flask], boss: Wallet, wallet: Wallet) -> None:
     app = make_app(SESSIONS_CORE_SESSIONS_PER_ACCOUNT=100)
     services: Services = app.extensions["sessions_core"]
-    services.directory.appoint(parse(boss.account()), "admin")
+    roles_of(services).assign(parse(boss.account()), "admin")
     started: list[LoadedSession] = [
         services.lifecycle.start(parse(wallet.account()), services.policy.standard) for _ in range(30)
     ]

@@ -22,6 +22,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet
 from .canister_signatures import MAINNET_KEY, canister_key
 from .constants import KEEP_ALIVE, VALIDATE
+from .part_services import roles_of
 from .signers import ICP, IcpSigner
 from .snapshot import refused, snapshot, unchanged
 from .time_machine import TimeMachine
@@ -249,7 +250,7 @@ def test_validate_shows_verification_only_while_it_lasts(
     visitor: Visitor, wallet: Wallet, services: Services
 ) -> None:
     account = parse(wallet.account())
-    services.directory.verify(account, "lic_2041_77", "licensed", 30)
+    roles_of(services).verify(account, "lic_2041_77", "licensed", 30)
     visitor.sign_in(wallet)
     assert not {"professional_id", "verification_level"} & visitor.json(VALIDATE).get_json()["data"].keys()
     visitor.sign_in(wallet, session_type="professional")
@@ -259,7 +260,7 @@ def test_validate_shows_verification_only_while_it_lasts(
         return data["session_type"], data["professional_id"], data["verification_level"]
 
     assert who() == ("professional", "lic_2041_77", "licensed")
-    services.directory.withdraw(account)
+    roles_of(services).revoke_verification(account)
     assert who() == ("professional", None, None)
 
 

@@ -15,6 +15,7 @@ from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
 from .declared import ACTIONS, CHANGE, ask, calling, commands, helper, plain, wrapping
+from .part_services import roles_of
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_new_role_changes_the_id_once(
     again = requires(role="admin")(helper)
     app.post("/things")(signed_in(lambda: again() and again()))
     visitor.sign_in(wallet)
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     happened.clear()
     assert ask(visitor, "/things", "POST") == (200, "done")
     assert [event.name for event in happened if event.name == "session.rotated"] == ["session.rotated"]
@@ -65,7 +66,7 @@ def test_a_helper_does_not_change_the_id_in_a_poll(
     again = signed_in(helper)
     app.get("/poll")(signed_in(slides=False)(calling(again)))
     before = visitor.sign_in(wallet)
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     assert visitor.get("/poll").get_data(as_text=True) == "done"
     assert visitor.session_id == before
 
@@ -146,7 +147,7 @@ def test_a_permission_keeps_its_signature_beside_another(
 ) -> None:
     """The older one that the route asked for took its place."""
     app.post("/notes")(requires("write:therapy_notes")(fresh_required(86_400, "thing.tell")(helper)))
-    services.directory.verify(parse(wallet.account()), "lic_7", "full", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_7", "full", 30)
     visitor.sign_in(wallet, session_type="professional")
     assert ask(visitor, "/notes", "POST") == (200, "done")
     pass_time(301)

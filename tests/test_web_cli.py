@@ -34,6 +34,7 @@ from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
 from .constants import ALICE, ANOTHER, BOB, ROOT, SECRET
+from .part_services import roles_of
 from .servers import Server, running
 from .stored import link_of
 from .time_machine import TimeMachine
@@ -212,7 +213,7 @@ def test_session_show_prints_role_and_permissions(
 ) -> None:
     visitor = Visitor(app)
     visitor.sign_in(wallet)
-    services.directory.appoint(accounts.parse(wallet.account()), "restricted")
+    roles_of(services).assign(accounts.parse(wallet.account()), "restricted")
     handle = handle_of(visitor)
     shown = flask("sessions", "show", handle, "--json").json
     assert flask("sessions", "show", handle, "--account", wallet.account(), "--json").json == shown
@@ -452,7 +453,7 @@ def test_wrong_option_is_refused_with_the_right_ones(flask: Shell, wrong: list[s
 
 
 def test_app_events_are_shown_with_any_content(flask: Shell, services: Services) -> None:
-    from sessions_core.sessions.user_agent import Client
+    from sessions_core.web.request_client import Client
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Odd(events.Event):
@@ -535,7 +536,7 @@ def test_role_list_uses_the_apps_role_for(make_app: Callable[..., Flask]) -> Non
 
 def test_verification_is_granted_and_revoked(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
     ran = flask("roles", "verify", ALICE, "lic_12345", "licensed", "--days", "30", "--json")
-    until = services.directory.standing(accounts.parse(ALICE)).verified_until
+    until = roles_of(services).status(accounts.parse(ALICE)).verified_until
     assert abs(until - services.repository.time() - 30 * 86_400_000) < 5000
     assert ran.json == {
         "account": ALICE,
@@ -616,18 +617,18 @@ def test_shell_with_another_secret_asks_before_overwriting(
 ) -> None:
     """If the secret is lost, the operator can decide again after confirming."""
     alice = accounts.parse(ALICE)
-    services.directory.appoint(alice, "restricted")
-    services.directory.verify(alice, "lic_1", "licensed", 30)
-    before = services.directory.standing(alice)
+    roles_of(services).assign(alice, "restricted")
+    roles_of(services).verify(alice, "lic_1", "licensed", 30)
+    before = roles_of(services).status(alice)
     stranger = Shell(make_app(SECRET_KEY=ANOTHER))
     for typed in ("", "n\n"):
         ran = stranger("roles", *command, typed=typed)
         assert (ran.code, ran.out.strip()) == (1, "")
         assert "a secret that is not known here" in ran.err
-    assert services.directory.standing(alice) == before
-    assert [member.standing for member in services.directory.decided()] == [before]
+    assert roles_of(services).status(alice) == before
+    assert [member.status for member in roles_of(services).decided()] == [before]
     assert stranger("roles", *command, typed="y\n").code == 0, "where the secret is lost it can be decided again"
-    assert services.directory.standing(alice) != before
+    assert roles_of(services).status(alice) != before
 
 
 # -- What is refused ---------------------------------------------------------------------------------------------

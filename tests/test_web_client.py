@@ -10,8 +10,7 @@ import pytest
 from flask import Flask, g
 
 from sessions_core import public
-from sessions_core.sessions.user_agent import Client
-from sessions_core.web.request_client import COMMAND_LINE, current
+from sessions_core.web.request_client import COMMAND_LINE, Client, current
 
 from .constants import FIREFOX
 
@@ -76,11 +75,11 @@ def test_outside_of_a_request_it_is_the_command_line(app: Flask) -> None:
 def test_within_a_request_it_is_described_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     described: list[str] = []
 
-    def describe(ip: str, agent: str, shorten: bool) -> Client:
+    def client_of(ip: str, agent: str, shorten: bool, describe: object) -> Client:
         described.append(ip)
         return Client(ip)
 
-    monkeypatch.setattr("sessions_core.web.request_client.describe", describe)
+    monkeypatch.setattr("sessions_core.web.request_client.client_of", client_of)
     with app.test_request_context(environ_overrides={"REMOTE_ADDR": "203.0.113.7"}):
         assert current() is current()
     assert described == ["203.0.113.7"]

@@ -32,6 +32,7 @@ from sessions_core.web.services import Services
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, as_browsers_send, as_header, together
 from .answers import code_of, code_on_page, data_of
 from .constants import SECRET
+from .part_services import roles_of
 from .shop import ACTIONS, ODD_FIELDS, Shop
 from .snapshot import unchanged
 from .stored import link_of
@@ -937,7 +938,7 @@ def test_zero_seconds_ask_also_in_the_millisecond_of_the_sign_in(
 def test_a_permission_that_wants_fresh_signatures_asks_for_one(
     shop: Shop, services: Services, visitor: Visitor, wallet: Wallet, pass_time: TimeMachine
 ) -> None:
-    services.directory.verify(parse(wallet.account()), "lic_7", "full", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_7", "full", 30)
     visitor.sign_in(wallet, session_type="professional")
     assert visitor.submit("/notes", text="first").status_code == 200
     pass_time(301)

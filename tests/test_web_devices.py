@@ -18,16 +18,18 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
-from sessions_core.sessions.user_agent import Client
 from sessions_core.sign_in.accounts import parse
+from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, handle_of, together
 from .answers import code_of, session_cookies
 from .devices import handles, listed, message, reason
 from .new_sessions import used_from
+from .part_services import roles_of
 from .servers import commands_run
 from .snapshot import refused, unchanged
 from .stored import before_it_is_stored, link_of
@@ -236,7 +238,7 @@ def test_a_session_gets_a_name_and_loses_it(
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sessions")
     assert message(person.get("/sessions")) == "named"
     assert listed(person)[1]["label"] == "Laptop at home"
-    assert happened == [events.SessionNamed(handle=handle, account=wallet.account())]
+    assert happened == [SessionNamed(handle=handle, account=wallet.account())]
     person.submit(f"/sessions/{handle}/name", label="")
     assert message(person.get("/sessions")) == "unnamed"
     assert listed(person)[1]["label"] == ""
@@ -792,7 +794,7 @@ def test_visitors_see_and_end_nothing(app: Flask, person: Visitor, redis: Redis)
 def test_a_restricted_person_still_sees_and_ends_their_sessions(
     services: Services, person: Visitor, other: Visitor, wallet: Wallet
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     assert len(listed(person)) == 2
     assert person.send("DELETE", f"/api/auth/sessions/{handle_of(other)}").status_code == 200
     assert not other.signed_in

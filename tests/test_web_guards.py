@@ -28,16 +28,19 @@ from sessions_core import (
     sessionless,
     signed_in,
 )
+from sessions_core.parts.devices.events import ClientChanged
 from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
-from sessions_core.sessions.user_agent import describe
+from sessions_core.parts.devices.user_agent import describe
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.guards import Access, declared
+from sessions_core.web.request_client import client_of
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, SESSION_COOKIE, Visitor, Wallet, together
 from .answers import data_of
 from .constants import FIREFOX
 from .new_sessions import used_from
+from .part_services import roles_of
 from .snapshot import refused, unchanged
 from .time_machine import Clock, TimeMachine
 
@@ -50,7 +53,8 @@ def view() -> str:
 
 
 def test_every_route_of_the_demo_declares_its_access(app: Flask) -> None:
-    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} - {"static", "sessions.static"}
+    rules = {rule.endpoint for rule in app.url_map.iter_rules()}
+    endpoints = {endpoint for endpoint in rules if endpoint.rpartition(".")[2] != "static"}
     assert len(endpoints) >= 10
     assert [endpoint for endpoint in endpoints if declared(app.view_functions[endpoint]) is None] == []
 
@@ -149,7 +153,7 @@ def test_static_files_need_no_declaration(app: Flask, visitor: Visitor) -> None:
     """Neither those of the app nor those of blueprints."""
     shop = Blueprint("shop", __name__, static_folder="browser", static_url_path="/shop-files")
     app.register_blueprint(shop)
-    for path in ("/sessions_core/static/clock.js", "/shop-files/injected_wallet.js"):
+    for path in ("/sessions_core/static/lib/clock.js", "/shop-files/injected_wallet.js"):
         with visitor.get(path) as response:
             assert response.status_code == 200
 
@@ -562,9 +566,9 @@ def test_the_token_is_demanded_before_rights_are_explained(desk: Flask, visitor:
 def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visitor: Visitor, wallet: Wallet) -> None:
     account = parse(wallet.account())
     visitor.sign_in(wallet)
-    services.directory.verify(account, "lic_7", "full", 30)
+    roles_of(services).verify(account, "lic_7", "full", 30)
     assert lacks(visitor, "/all") == ("admin", "role")
-    services.directory.appoint(account, "admin")
+    roles_of(services).assign(account, "admin")
     assert lacks(visitor, "/all") == ("professional", "session_type")
     visitor.sign_in(wallet, session_type="professional", permissions="write:therapy_notes")
     assert lacks(visitor, "/all") == ("admin", "narrowed")
@@ -572,7 +576,7 @@ def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visi
     assert lacks(visitor, "/all") == ("read:all_profiles", "narrowed")
     visitor.sign_in(wallet, session_type="professional")
     assert lacks(visitor, "/all") is None
-    services.directory.dismiss(account)
+    roles_of(services).remove(account)
     assert lacks(visitor, "/all") == ("admin", "role")
 
 
@@ -687,7 +691,7 @@ def test_given_role_changes_the_id_of_each_living_session(
     before = [person.sign_in(wallet) for person in people]
     handles = [data_of(person)["session_id"] for person in people]
     old_token = people[0].token("/session")
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     happened.clear()
     for person in people:
         assert lacks(person, "/office") is None
@@ -708,11 +712,11 @@ def test_a_role_that_is_taken_is_gone_with_the_very_next_request(
     desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     account = parse(wallet.account())
-    services.directory.appoint(account, "admin")
+    roles_of(services).assign(account, "admin")
     before = visitor.sign_in(wallet)
     assert lacks(visitor, "/office") is None
     assert visitor.session_id == before, "it was signed in with that role"
-    services.directory.appoint(account, "restricted")
+    roles_of(services).assign(account, "restricted")
     happened.clear()
     assert lacks(visitor, "/office") == ("admin", "role")
     assert lacks(visitor, "/pay") == ("transact", "role")
@@ -747,7 +751,7 @@ def test_expired_verification_ends_with_the_next_request(
     pass_time: TimeMachine,
     happened: list[events.Event],
 ) -> None:
-    services.directory.verify(parse(wallet.account()), "lic_7", "full", 1)
+    roles_of(services).verify(parse(wallet.account()), "lic_7", "full", 1)
     pass_time(86_400 - 600)
     before = visitor.sign_in(wallet, session_type="professional")
     pass_time(590)
@@ -768,11 +772,11 @@ def test_revoked_verification_ends_with_the_next_request(
     desk: Flask, services: Services, visitor: Visitor, wallet: Wallet, happened: list[events.Event]
 ) -> None:
     account = parse(wallet.account())
-    services.directory.verify(account, "lic_7", "full", 1)
+    roles_of(services).verify(account, "lic_7", "full", 1)
     before = visitor.sign_in(wallet, session_type="professional")
     assert lacks(visitor, "/notes") is None
     assert data_of(visitor)["professional_id"] == "lic_7"
-    services.directory.withdraw(account)
+    roles_of(services).revoke_verification(account)
     happened.clear()
     assert lacks(visitor, "/notes") == ("read:all_profiles", "verification")
     assert len(rotated(happened)) == 1
@@ -786,7 +790,7 @@ def test_a_poll_never_changes_the_id_and_still_tells_the_truth(
     """Several tabs poll at once: each but one would be left with a dead cookie."""
     before = visitor.sign_in(wallet)
     token = visitor.token("/session")
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     pass_time(100)
     with unchanged(redis):
         assert data_of(visitor)["role"] == "admin"
@@ -803,7 +807,7 @@ def test_concurrent_requests_after_a_role_change_leave_one_id(
     desk: Flask, services: Services, wallet: Wallet, redis: Redis
 ) -> None:
     account = parse(wallet.account())
-    services.directory.appoint(account, "admin")
+    roles_of(services).assign(account, "admin")
     for _ in range(10):
         live = services.lifecycle.start(account, services.policy.standard)  # as an ordinary member
         tabs = [Visitor(desk) for _ in range(4)]
@@ -832,13 +836,15 @@ def seen_from(visitor: Visitor, ip: str, agent: str = FIREFOX, path: str = "/ses
 
 
 def moves(happened: list[events.Event]) -> list[str]:
-    return [event.changed for event in happened if isinstance(event, events.ClientChanged)]
+    return [event.changed for event in happened if isinstance(event, ClientChanged)]
 
 
 @pytest.fixture
 def traveller(services: Services, visitor: Visitor, wallet: Wallet) -> Visitor:
     live = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, False))
+        parse(wallet.account()),
+        services.policy.standard,
+        prepare=used_from(client_of("203.0.113.7", FIREFOX, False, [describe])),
     )
     visitor.session_id = live.id
     return visitor
@@ -853,7 +859,7 @@ def test_session_used_from_elsewhere_announces_the_change(
     pass_time(61)
     seen_from(traveller, "198.51.100.1")
     handle = data_of(traveller)["session_id"]
-    assert happened[-1:] == [events.ClientChanged(handle=handle, account=wallet.account(), changed="ip")]
+    assert happened[-1:] == [ClientChanged(handle=handle, account=wallet.account(), changed="ip")]
     pass_time(61)
     seen_from(traveller, "198.51.100.1", SAFARI)
     pass_time(61)
@@ -902,7 +908,9 @@ def test_shortened_address_in_the_same_network_is_no_move(
     services: Services = app.extensions["sessions_core"]
     visitor, pass_time = Visitor(app), TimeMachine(app, redis, clock)
     visitor.session_id = services.lifecycle.start(
-        parse(wallet.account()), services.policy.standard, prepare=used_from(describe("203.0.113.7", FIREFOX, True))
+        parse(wallet.account()),
+        services.policy.standard,
+        prepare=used_from(client_of("203.0.113.7", FIREFOX, True, [describe])),
     ).id
     pass_time(61)
     seen_from(visitor, "203.0.113.99")

@@ -133,14 +133,14 @@ def test_503_has_the_headers(make_app: Callable[..., Flask], tmp_path: Path) -> 
 
 def test_files_and_304_have_them_and_may_be_kept(site: Flask) -> None:
     visitor = Visitor(site)
-    with visitor.get("/sessions_core/static/clock.js") as response:
+    with visitor.get("/sessions_core/static/lib/clock.js") as response:
         assert response.status_code == 200
         demand_headers(response, private=False)
         tag = response.headers["ETag"]
-    with visitor.get("/sessions_core/static/clock.js", headers={"If-None-Match": tag}) as again:
+    with visitor.get("/sessions_core/static/lib/clock.js", headers={"If-None-Match": tag}) as again:
         assert again.status_code == 304
         demand_headers(again, private=False)
-    with visitor.get("/sessions_core/static/clock.js", headers={"Range": "bytes=999999-"}) as beyond:
+    with visitor.get("/sessions_core/static/lib/clock.js", headers={"Range": "bytes=999999-"}) as beyond:
         assert beyond.status_code == 416
         demand_headers(beyond)
 

@@ -13,19 +13,21 @@ from redis import Redis
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sessions_core import current_account, current_person, events, public, requires, signed_in
+from sessions_core import current_account, current_wallet_user, events, public, requires, signed_in
 from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.linked_wallets.events import LinkFailed, PrimaryChanged, WalletLinked, WalletUnlinked
 from sessions_core.parts.linked_wallets.linked_accounts import MOST
-from sessions_core.parts.linked_wallets.user import born_id
 from sessions_core.sessions.record import EndedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.messages import read
+from sessions_core.sign_in.user import derived_user_id
 from sessions_core.sign_in.verifiers import layouts
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, as_browsers_send, handle_of, together
 from .constants import ALICE, ANOTHER
 from .devices import handles, listed, message, reason
+from .part_services import linked_accounts_of, roles_of
 from .signers import SolanaSigner, StacksSigner
 from .snapshot import unchanged
 from .stored import link_of
@@ -39,12 +41,12 @@ def app(make_app: Callable[..., Flask]) -> Flask:
     @app.get("/who")
     @public
     def who() -> dict[str, Any]:
-        if not current_person:
+        if not current_wallet_user:
             return {}
         return {
-            "id": current_person.id,
-            "primary": str(current_person.primary),
-            "accounts": [str(account) for account in current_person.accounts],
+            "id": current_wallet_user.id,
+            "primary": str(current_wallet_user.primary),
+            "accounts": [str(account) for account in current_wallet_user.accounts],
             "account": str(current_account),
         }
 
@@ -141,7 +143,7 @@ def test_both_wallets_sign_a_text_that_names_the_other(
 ) -> None:
     before = who(person)
     assert before == {
-        "id": born_id(wallet.account()),
+        "id": derived_user_id(wallet.account()),
         "primary": wallet.account(),
         "accounts": [wallet.account()],
         "account": wallet.account(),
@@ -155,8 +157,8 @@ def test_both_wallets_sign_a_text_that_names_the_other(
     answer = person.confirm(wallet, waiting)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/session")
     assert [event.name for event in happened] == ["session.rotated", "session.confirmed", "wallet.linked"]
-    assert happened[-1] == events.WalletLinked(
-        account=wallet.account(), other=second.account(), person=before["id"], before=born_id(second.account())
+    assert happened[-1] == WalletLinked(
+        account=wallet.account(), other=second.account(), user=before["id"], before=derived_user_id(second.account())
     )
     assert who(person) == before | {"accounts": [wallet.account(), second.account()]}
     assert message(person.get("/session")) == "linked"
@@ -245,7 +247,7 @@ def test_only_the_account_that_signed_can_be_linked(
     answer = link(person, wallet, second, account=harmless.account())
     assert (answer.status_code, code_of(answer)) == (400, "bad_signature")
     assert len(who(person)["accounts"]) == 1
-    assert happened[-1] == events.LinkFailed(
+    assert happened[-1] == LinkFailed(
         handle=handle_of(person), account=wallet.account(), other=harmless.account(), code="signature_mismatch"
     )
 
@@ -422,7 +424,7 @@ def test_account_limit_is_checked_before_signing(
 ) -> None:
     form = signed(person, second)
     for _ in range(MOST - 1):
-        services.people.link(parse(Wallet().account()), by=parse(wallet.account()))
+        linked_accounts_of(services).link(parse(Wallet().account()), by=parse(wallet.account()))
     person.get("/session")
     with unchanged(redis):
         answer = asked(person, second.account())
@@ -554,7 +556,7 @@ def test_unlinking_needs_a_signature_and_ends_its_sessions(
     happened.clear()
     answer = person.confirm(wallet, waiting)
     assert answer.headers["Location"] == "/session"
-    assert happened[-1] == events.WalletUnlinked(account=wallet.account(), other=second.account(), person=before)
+    assert happened[-1] == WalletUnlinked(account=wallet.account(), other=second.account(), user=before)
     assert message(person.get("/session")) == "unlinked"
     assert who(person) == {
         "id": before,
@@ -566,7 +568,7 @@ def test_unlinking_needs_a_signature_and_ends_its_sessions(
     page = other.get("/sign-in?next=/page&reason=wallet_unlinked").get_data(as_text=True)
     assert "This wallet was unlinked" in page
     other.sign_in(second)
-    assert who(other)["id"] not in (before, born_id(second.account()))
+    assert who(other)["id"] not in (before, derived_user_id(second.account()))
 
 
 def test_wallet_in_use_and_only_wallet_can_not_be_unlinked(
@@ -593,7 +595,7 @@ def test_a_wallet_that_was_lost_is_unlinked_from_another(
     assert answer.status_code == 303
     assert not person.signed_in
     assert who(other)["accounts"] == [second.account()]
-    assert who(other)["id"] == born_id(wallet.account()), "the person stays the same one"
+    assert who(other)["id"] == derived_user_id(wallet.account()), "the person stays the same one"
 
 
 def test_sign_in_under_way_does_not_survive_an_unlink(
@@ -618,7 +620,7 @@ def test_changing_the_primary_needs_a_signature_that_names_it(
         waiting = person.submit("/session/wallets/primary", account=second.account())
     assert f" {second.account()} " in person.waiting(waiting).sentence
     person.confirm(wallet, waiting)
-    assert isinstance(happened[-1], events.PrimaryChanged)
+    assert isinstance(happened[-1], PrimaryChanged)
     assert who(person)["primary"] == second.account()
     assert message(person.get("/session")) == "primary"
 
@@ -629,7 +631,7 @@ def test_changing_the_primary_needs_a_signature_that_names_it(
 def test_a_role_stays_with_its_account(
     app: Flask, person: Visitor, wallet: Wallet, second: Wallet, services: Services
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     linked(person, wallet, second)
     other = elsewhere(app, second)
     assert person.get("/editors").status_code == 200
@@ -637,7 +639,7 @@ def test_a_role_stays_with_its_account(
     state = state_of(other)
     assert state["role"] == "member"
     third = Wallet()
-    services.directory.appoint(parse(third.account()), "restricted")
+    roles_of(services).assign(parse(third.account()), "restricted")
     linked(person, wallet, third)
     restricted = elsewhere(app, third)
     permissions = [state_of(each)["permissions"] for each in (restricted, other)]
@@ -814,7 +816,7 @@ def test_unlinking_is_in_the_activity_of_both_wallets(
 
 def test_session_page_shows_each_wallet_and_its_actions(person: Visitor, wallet: Wallet, second: Wallet) -> None:
     page = person.get("/session").get_data(as_text=True)
-    assert "RedisConnection another wallet" in page
+    assert "Link another wallet" in page
     for test_id in ("wallet-primary", "wallet-unlink", "wallet-prefer"):
         assert test_id not in page, "nothing to choose from"
     linked(person, wallet, second)
@@ -837,7 +839,7 @@ def test_interrupted_link_is_503_and_can_be_retried(
         raise StoreUnavailable("gone", retry_after=1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(services.people, "_claim", gone)
+        patch.setattr(linked_accounts_of(services), "_claim", gone)
         answer = link(person, wallet, second)
     assert (answer.status_code, code_of(answer)) == (503, "store_unavailable")
     assert person.signed_in

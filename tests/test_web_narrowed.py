@@ -15,6 +15,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import ApiClient, Visitor, Wallet, handle_of
+from .part_services import roles_of
 from .snapshot import unchanged
 from .time_machine import TimeMachine
 
@@ -22,7 +23,7 @@ from .time_machine import TimeMachine
 @pytest.fixture
 def site(app: Flask, services: Services, wallet: Wallet) -> Flask:
     """A site whose administrator is the wallet of the test."""
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     app.get("/office", endpoint="office")(requires(role="admin")(lambda: "office"))
     app.get("/role", endpoint="role")(public(lambda: repr(current_session.role)))
     app.get("/profile", endpoint="profile")(requires("read:profile")(lambda: "profile"))
@@ -140,7 +141,7 @@ def test_a_narrowed_session_has_no_role(site: Flask, services: Services, visitor
     assert (data["role"], data["permissions"]) == ("", ["read:profile"])
     client = ApiClient(site)
     assert client.sign_in(wallet, permissions=["role:admin"])["role"] == "admin"
-    services.directory.dismiss(parse(wallet.account()))
+    roles_of(services).remove(parse(wallet.account()))
     assert visitor.get("/role").get_data(as_text=True) == "'member'", "everybody's"
 
 
@@ -154,7 +155,7 @@ def test_a_name_grants_no_role(app: Flask, wallet: Wallet) -> None:
 
 def test_a_restricting_role_goes_on_restricting(app: Flask, services: Services, wallet: Wallet) -> None:
     """The role that a narrowed session does not have still takes away."""
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     client = ApiClient(app)
     data = client.sign_in(wallet, permissions=["read:profile", "write:messages", "transact"])
     assert (data["role"], data["permissions"]) == ("", ["read:profile"])

@@ -25,6 +25,7 @@ from sessions_core.web.services import Services
 from .actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, as_header
 from .constants import PRODUCTION
 from .logs import everything_logged
+from .part_services import linked_accounts_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -489,7 +490,7 @@ def test_a_script_deletes_the_wallet_with_the_proof_in_a_header(member: Newcomer
     proof = {"message": text["message"], "challenge": text["challenge"], "signature": signature}
     answer = member.send("DELETE", WALLETS, headers={"Wallet-Confirmation": as_header(proof)})
     assert answer.get_json()["data"] == {"account": member.account, "deleted": True}
-    assert f'data-deleted="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
+    assert f'<share-forget data-account="{member.account}"' in member.get("/signed-out").get_data(as_text=True)
     assert shares(redis) == []
 
 
@@ -544,7 +545,7 @@ def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
 def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
     lost = "what you did here, and what it holds"
     assert lost in member.get(DELETE).get_data(as_text=True)
-    services.people.link(parse(Wallet().account()), by=parse(member.account))
+    linked_accounts_of(services).link(parse(Wallet().account()), by=parse(member.account))
     page = member.get(DELETE).get_data(as_text=True)
     assert lost not in page
     assert "you stay the same person with your other wallets" in page
@@ -557,7 +558,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert answer.headers["Location"] == "/signed-out"
     # What the page could not see is not destroyed for that; the server's half goes by its own clock.
     assert "Clear-Site-Data" not in answer.headers
-    assert "data-deleted" not in member.get("/signed-out").get_data(as_text=True)
+    assert "<share-forget" not in member.get("/signed-out").get_data(as_text=True)
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
@@ -618,7 +619,8 @@ def test_exported_key_confirms_when_trial_wallets_are_off(off: Flask, member: Ne
     visitor = Newcomer(off)
     visitor.session_id = member.session_id
     page = visitor.get(visitor.submit("/session/extend").headers["Location"]).get_data(as_text=True)
-    assert " data-own" not in page
+    assert '"eip155": "' in page
+    assert '"pregenerated": "' not in page
     assert EXPORT not in visitor.get("/session").get_data(as_text=True)
 
 

@@ -25,7 +25,7 @@ def ids(response: TestResponse) -> list[str]:
     return response.headers.getlist("X-Request-ID")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/livez", "/static/sessions/http.js", "/nowhere", "/session"])
+@pytest.mark.parametrize("path", ["/sign-in", "/livez", "/static/sessions/lib/http.js", "/nowhere", "/session"])
 def test_every_answer_has_its_own_request_id(app: Flask, path: str) -> None:
     with ask(app, path) as one, ask(app, path) as another:  # closes the file
         (first,), (second,) = ids(one), ids(another)

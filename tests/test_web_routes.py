@@ -345,3 +345,23 @@ def test_default_keeps_csrf_on(bare: Bare) -> None:
 def test_unknown_default_is_refused(bare: Bare, default: Any) -> None:
     with pytest.raises(Misconfigured, match=r"is no default\. Write undeclared='signed_in'"):
         WalletSessions(bare(), undeclared=default)
+
+
+def test_our_gunicorn_worker_does_not_start_with_them(tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "app.py").write_text(_COMMAND)
+    environ = os.environ | {"FLASK_SESSIONS_CORE_DEVELOPMENT": "true", "FLASK_SESSIONS_CORE_REDIS_URL": redis_url}
+    environ |= {"PYTHONPATH": str(Path(__file__).parent.parent), "FLASK_SECRET_KEY": os.urandom(32).hex()}
+    worker = "sessions_core.parts.operations.gunicorn_worker.Worker"
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--bind",
+        f"unix:{tmp_path}/socket",
+        "--worker-class",
+        worker,
+        "app:app",
+    ]
+    run = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode != 0
+    assert '"last": signed_in,  # GET /last' in run.stderr

@@ -16,6 +16,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet, handle_of
+from .part_services import roles_of
 from .snapshot import refused, unchanged
 from .time_machine import TimeMachine
 
@@ -103,7 +104,7 @@ def test_the_page_without_a_waiting_request_has_nothing_to_ask(
 def test_the_signature_for_a_page_needs_the_token_and_this_site(
     person: Visitor, wallet: Wallet, redis: Redis, pass_time: TimeMachine, services: Services
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     pass_time(901)
     target, form = person.signed_form(wallet, person.get("/admin"))
     assert target == "/confirm"
@@ -178,7 +179,7 @@ def test_json_names_the_missing_role_in_the_envelope(person: Visitor) -> None:
 
 
 def test_user_with_a_new_role_may_continue(person: Visitor, wallet: Wallet, services: Services) -> None:
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     page = person.get("/unauthorized?role=admin&next=/admin").get_data(as_text=True)
     assert state(page) == ("had", "role", "admin")
     assert attribute(page, "unauthorized-next", "href") == "/admin"
@@ -192,7 +193,7 @@ def test_next_never_leads_to_another_site(person: Visitor, wallet: Wallet, servi
         page = person.get("/unauthorized", query_string={"role": "admin", "next": target}).get_data(as_text=True)
         assert state(page)[0] == state_
         assert attribute(page, link, "href") in (None, "/session")
-        services.directory.appoint(parse(wallet.account()), "admin")
+        roles_of(services).assign(parse(wallet.account()), "admin")
 
 
 def test_reason_comes_from_the_session_not_the_address(app: Flask, visitor: Visitor, wallet: Wallet) -> None:

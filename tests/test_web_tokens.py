@@ -26,6 +26,7 @@ from .constants import MINUTE, REDIS_PREFIX
 from .evm import CHAIN, Anvil
 from .evm.contracts import ContractWallet
 from .evm.nodes import Relay
+from .part_services import linked_accounts_of, roles_of
 from .servers import Server, commands_run, running
 from .session_tokens import decode, forge, parts_of
 from .snapshot import refused, unchanged
@@ -178,7 +179,7 @@ def test_a_type_is_refused_before_the_wallet_is_asked(
     assert ask("standard").status_code == ask("").status_code == 201
     with refused(redis, happened, "account_malformed"):
         assert ask("professional", account="nobody").status_code == 400
-    services.directory.verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
     assert ask("professional").status_code == 201
 
 
@@ -187,9 +188,9 @@ def test_a_type_that_was_lost_meanwhile_is_refused_too(
 ) -> None:
     """The challenge was for one that the account could have; what it can have is decided when it signs in."""
     account = parse(wallet.account())
-    services.directory.verify(account, "lic_2041_77", "licensed", 30)
+    roles_of(services).verify(account, "lic_2041_77", "licensed", 30)
     text = client.challenge(account=wallet.account(), session_type="professional")
-    services.directory.withdraw(account)
+    roles_of(services).revoke_verification(account)
     sent = {"message": text["message"], "challenge": text["challenge"], "session_type": "professional"}
     answer = client.post("/api/auth/sessions", bearer=wallet.sign(text["message"]), json=sent)
     assert error_of(answer) == (403, "permission_denied", "verification")
@@ -197,7 +198,7 @@ def test_a_type_that_was_lost_meanwhile_is_refused_too(
 
 def test_tokens_omit_permissions_that_need_a_signature(client: ApiClient, wallet: Wallet, services: Services) -> None:
     """Another service can't ask for a signature, so it must not take the token for one."""
-    services.directory.verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
+    roles_of(services).verify(parse(wallet.account()), "lic_2041_77", "licensed", 30)
     data = client.sign_in(wallet, session_type="professional")
     assert data["session_id"].startswith("prof_")
     assert (data["professional_id"], data["verification_level"]) == ("lic_2041_77", "licensed")
@@ -418,7 +419,7 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
 ) -> None:
     answers = [used.get("/who"), used.get("/set/1"), used.get("/value"), used.post(KEEP_ALIVE), used.get("/")]
     before = live_of(services, wallet).keys.digest
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     answers.append(used.get("/who"))
     assert live_of(services, wallet).keys.digest != before, "the session has moved to another id"
     answers += [used.get("/who"), used.get("/sign-in"), used.refresh() and used.get("/who")]
@@ -431,7 +432,7 @@ def test_a_bearer_s_answer_never_sets_a_session_cookie(
 def test_session_data_is_kept_for_bearers_as_for_cookies(used: ApiClient, wallet: Wallet, services: Services) -> None:
     assert used.get("/set/42").get_json() == {"value": "42"}
     assert used.get("/value").get_json() == {"value": "42"}
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     assert used.get("/value").get_json() == {"value": "42"}
     assert session_cookies(used.get("/clear")) == []
     assert error_of(used.get("/who")) == (401, "session_invalid", "signed_out")
@@ -733,7 +734,7 @@ def test_a_token_that_was_shown_does_nothing_else_here(
 def test_validating_a_token_does_not_rotate_the_session(
     shown: str, client: ApiClient, person: Visitor, wallet: Wallet, services: Services
 ) -> None:
-    services.directory.appoint(parse(wallet.account()), "admin")
+    roles_of(services).assign(parse(wallet.account()), "admin")
     before = person.session_id
     assert client.get(VALIDATE, bearer=shown).get_json()["data"]["role"] == "admin"
     assert person.session_id == before
@@ -768,7 +769,7 @@ def test_a_refresh_answers_two_new_tokens_and_the_session(used: ApiClient) -> No
 
 
 def test_a_refresh_decides_permissions_anew(used: ApiClient, wallet: Wallet, services: Services) -> None:
-    services.directory.appoint(parse(wallet.account()), "restricted")
+    roles_of(services).assign(parse(wallet.account()), "restricted")
     data = used.refresh()
     assert data["role"] == parts_of(used.access)[1]["role"] == "restricted"
     assert parts_of(used.access)[1]["permissions"] == ["read:profile"]
@@ -1006,7 +1007,7 @@ def test_linked_accounts_share_a_user_id_in_the_api(
     client.sign_in(wallet)
     other.sign_in(linked)
     with app.app_context():
-        person = services.people.link(parse(linked.account()), by=parse(wallet.account()))
+        person = linked_accounts_of(services).link(parse(linked.account()), by=parse(wallet.account()))
     for each in (client, other):
         data = each.get("/api/auth/sessions/validate").get_json()["data"]
         assert data["user_id"] == person.id

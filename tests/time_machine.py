@@ -25,6 +25,7 @@ from sessions_core.sessions.record import SessionRecord
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
 
+from .part_services import roles_of
 from .stored import FIELDS, keys_of, rewrite
 
 
@@ -65,7 +66,7 @@ class TimeMachine:
         services: Services = app.extensions["sessions_core"]
         self._repository = services.repository
         self._signing_keys = services.signing_keys
-        self._standings = services.directory._values
+        self._standings = roles_of(services)._values
         self._redis = redis
         self._clock = clock
 

@@ -44,7 +44,13 @@ _AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
 class Actions:
     """All actions: the kernel's, those of parts, and the application's own, `{"invoice.pay": "Pay {number}."}`."""
 
-    def __init__(self, own: Mapping[str, str] | None = None, of_parts: Mapping[str, Action] | None = None) -> None:
+    def __init__(
+        self,
+        own: Mapping[str, str] | None = None,
+        of_parts: Mapping[str, Action] | None = None,
+        translate: Callable[[str], str] = str,
+    ) -> None:
+        self._translate = translate
         given = {name: Action(sentence) for name, sentence in (own or {}).items()}
         self._actions = {**ACTIONS, **(of_parts or {}), **given}
         for name, sentence in ((name, action.sentence) for name, action in self._actions.items()):
@@ -53,8 +59,6 @@ class Actions:
                     f"The sentence of the action {name!r} must be one line of at most 200 ASCII characters without "
                     "quotes or < >, and name values as {number}: wallets show it as part of the text to sign."
                 )
-
-        self.translate: Callable[[str], str] = str
 
     def __contains__(self, name: str) -> bool:
         return name in self._actions
@@ -95,7 +99,7 @@ class Actions:
     def _translated(self, name: str) -> str:
         """Return the sentence in the language of the request, if wallets can show it: in ASCII, with its values."""
         sentence = self._actions[name].sentence
-        said = self.translate(sentence)
+        said = self._translate(sentence)
         return said if _can_be_shown(said) and _fields(said) == _fields(sentence) else sentence
 
     def named(self, name: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -36,11 +36,23 @@ OWN_RIGHTS = (OWN_SESSIONS, OWN_WALLETS)
 
 # What a role leaves of that; `None` is everything. A role takes away, and opens routes that ask for it by name
 # (`@requires(role="admin")`). One that is not in the table leaves nothing: a misspelt role must not be a free pass.
+MEMBER = "member"
 ROLES: dict[str, tuple[str, ...] | None] = {
-    "member": None,
+    MEMBER: None,
     "admin": None,
     "restricted": ("read:profile", "read:public_content", "test-only"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What this site has decided about an account: its role, and whether it is verified now.
+
+    An account that nothing was decided about is an ordinary member.
+    """
+
+    role: str = MEMBER
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class SessionType:
 
 
 def session_types(settings: Settings) -> tuple[SessionType, ...]:
-    """Return the types there are; the first is what a sign-in gets that asks for none."""
+    """Return the kernel's types; the first is what a sign-in gets that asks for none. Parts add theirs."""
     return (
         SessionType(
             "standard",
@@ -80,15 +92,6 @@ def session_types(settings: Settings) -> tuple[SessionType, ...]:
             # It takes a proof that does not name the account; a wallet's signature would.
             by_wallet=False,
         ),
-        SessionType(
-            "professional",
-            "prof_",
-            settings.professional_idle_seconds,
-            settings.professional_absolute_seconds,
-            ("read:all_profiles", "write:therapy_notes", "manage:sessions", "access:professional_tools"),
-            verified=True,
-            fresh=("write:therapy_notes",),
-        ),
     )
 
 
@@ -96,7 +99,7 @@ def session_types(settings: Settings) -> tuple[SessionType, ...]:
 class Grounds:
     """What permissions are decided on, gathered anew for each request.
 
-    `verified` says whether the account is a verified professional now; `narrowed` is what the client wanted to be
+    `verified` says whether the account is verified now; `narrowed` is what the client wanted to be
     held to, or `None` for all.
     """
 
@@ -153,9 +156,16 @@ class Policy:
     ) -> None:
         self.types = {each.name: each for each in (*session_types(settings), *types)}
         self.roles = {**ROLES, **(roles or {})}
+        self._settings = settings
         self._permissions_for = permissions_for or self.permissions_for
         for each in self.types.values():
             _refuse_unsafe(each, settings)
+
+    def add_types(self, types: Iterable[SessionType]) -> None:
+        """Add the types of a part; one that the application has replaced stays the application's."""
+        for each in types:
+            _refuse_unsafe(each, self._settings)
+            self.types.setdefault(each.name, each)
 
     @property
     def standard(self) -> SessionType:

@@ -6,6 +6,7 @@ and over HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from flask import abort, send_from_directory, url_for
@@ -27,6 +28,18 @@ def send(path: str) -> ResponseReturnValue:
     if place[0] != "static" and part not in services().parts:
         abort(404)
     return send_from_directory(_PACKAGE, path)
+
+
+def wallet_modules(families: Iterable[str]) -> dict[str, str]:
+    """Return the URL of the browser module of each family of wallets that a part has one for; a page loads these and
+    no others.
+    """
+    modules = {
+        family: f"parts/{part.name}/static/{file}"
+        for part in services().parts.values()
+        for family, file in part.wallet_modules.items()
+    }
+    return {family: url(modules[family]) for family in families if family in modules}
 
 
 def url(path: str) -> str:

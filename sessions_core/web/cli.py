@@ -1,7 +1,6 @@
-"""The command line: sessions, roles, and the rotation of the secret.
+"""The command line: sessions, and the rotation of the secret. Parts add commands (`Part.commands`).
 
     flask sessions list | show | revoke | revoke-all | sweep | events
-    flask roles list | grant | revoke | verify | withdraw
     flask keys rotate
 
 Results go to standard output, as text or with `--json` as one JSON value; whatever is refused to standard error, as
@@ -24,24 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from flask import Flask, current_app, g
 from flask.cli import AppGroup
 
-from .. import events
 from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
 from ..parts.activity.activity_log import Entry
 from ..parts.activity.pages import KINDS, as_row
-from ..parts.devices.pages import HandleConverter, sessions_of
-from ..parts.roles.account_status import MEMBER
-from ..parts.roles.admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
-from ..parts.roles.roles import Member
 from ..sessions.record import LoadedSession
 from ..sign_in import accounts
 from ..sign_in.accounts import Account
 from ..storage import secret_file
 from .services import services
-from .session_view import SessionView, iso, moment
+from .session_view import HandleConverter, SessionView, described, iso, moment, sessions_of
 
 KEYFILE = "sessions_core_keyfile"
 """Where an application keeps the path of the secret that it made for itself, if it did."""
@@ -56,8 +49,6 @@ _FOUND = {
     "foreign": "sealed with a secret that is not known here: left to their clock",
     "resealed": "sealed with an older secret: sealed anew",
     "entries": "memories of sessions that ended more than a day ago: deleted",
-    "people": "linked wallets sealed with an older secret: sealed anew",
-    "standings": "roles and accounts sealed with an older secret: sealed anew",
 }
 _ROTATED = """\
 The former secret is kept, so nobody is signed out. Next:
@@ -94,16 +85,17 @@ class Commands(AppGroup):
 
 
 sessions = Commands("sessions", help="Look at sessions, end them, put right what a crash left behind.")
-roles = Commands("roles", help="Give and take roles and verifications.")
 keys = Commands("keys", help="Rotate the secret.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-_force = click.option("--force", is_flag=True, help="Even if a server process does not know the secret used here.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+force_option = click.option(
+    "--force", is_flag=True, help="Even if a server process does not know the secret used here."
+)
 _of_account = click.option("--account", help="The CAIP-10 account that the session is of; finds it without a search.")
 
 
 def register(app: Flask) -> None:
     """Give the application its commands."""
-    for group in (sessions, roles, keys):
+    for group in (sessions, keys):
         app.cli.add_command(group)
 
 
@@ -112,207 +104,120 @@ def register(app: Flask) -> None:
 
 @sessions.command("list")
 @click.argument("account", required=False)
-@_json
+@json_option
 def list_sessions(account: str | None, as_json: bool) -> None:
     """List the living sessions, of a CAIP-10 ACCOUNT or of all."""
-    views = _views() if account is None else sessions_of(str(_account(account)))
-    _answer([_session(view) for view in views] if as_json else _session_table(views), as_json)
+    views = _views() if account is None else sessions_of(str(parse_account(account)))
+    answer([_session(view) for view in views] if as_json else _session_table(views), as_json)
 
 
 @sessions.command("show")
 @click.argument("handle")
 @_of_account
-@_json
+@json_option
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
     live.account_values = services().repository.account_values(live.record.account)
-    view = SessionView(live, services())
+    view = described(live)
     shown = _session(view) | {
         "role": view.role,
         "permissions": [decision.permission for decision in view.permissions if decision.allowed],
         "signed_at": iso(view.signed_at),
         "remember": view.remember,
     }
-    _answer(shown if as_json else _pairs(shown), as_json)
+    answer(shown if as_json else _pairs(shown), as_json)
 
 
 @sessions.command("revoke")
 @click.argument("handle")
 @_of_account
-@_json
+@json_option
 def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
     """End one session."""
     if account is None:
         live = _find(handle, None)
         owner, alive = accounts.stored(live.record.account), services().lifecycle.revoke(live, "revoked")
     else:
-        owner = _account(account)
+        owner = parse_account(account)
         alive = _revoke_handle(owner, handle)
     _demand_confirmation()
     said = f"{handle} has ended." if alive else f"{handle} had ended already."
-    _answer({"session_id": handle, "account": str(owner), "ended": alive} if as_json else [said], as_json)
+    answer({"session_id": handle, "account": str(owner), "ended": alive} if as_json else [said], as_json)
 
 
 @sessions.command("revoke-all")
 @click.argument("account", required=False)
 @click.option("--everybody", is_flag=True, help="Every session of every account.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@_json
+@json_option
 def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
     """End every session of a CAIP-10 ACCOUNT or of everybody, those being signed in right now included."""
     if everybody == (account is not None):
         raise BadRequest("Name an account, or say --everybody.")
     if account is None:
-        _confirm("Sign everybody out?", yes)
+        confirm("Sign everybody out?", yes)
         services().lifecycle.revoke_everybody()
         _demand_confirmation()
-        _answer({"scope": "everybody"} if as_json else ["Everybody is signed out."], as_json)
+        answer({"scope": "everybody"} if as_json else ["Everybody is signed out."], as_json)
         return
-    found = _account(account)
-    _confirm(f"Sign {found} out everywhere?", yes)
+    found = parse_account(account)
+    confirm(f"Sign {found} out everywhere?", yes)
     ended = services().lifecycle.revoke_account(found, "revoked")
     _demand_confirmation()
     shown = {"scope": "all", "account": str(found), "ended": ended}
-    _answer(shown if as_json else [f"{found} is signed out everywhere. Sessions that ended: {ended}."], as_json)
+    answer(shown if as_json else [f"{found} is signed out everywhere. Sessions that ended: {ended}."], as_json)
 
 
 @sessions.command("sweep")
-@_force
-@_json
+@force_option
+@json_option
 def sweep(force: bool, as_json: bool) -> None:
     """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
     ours = services()
-    _refuse_unknown_secret(force)
-    found = ours.sweeper.sweep() | {
-        "people": ours.people.reencrypt(),
-        "standings": ours.directory.reencrypt(),
-    }
+    refuse_unknown_secret(force)
+    found = ours.sweeper.sweep()
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     for clean in ours.hooks("sweep"):
         for name, (count, sentence) in clean().items():
             found[name] = count
             rows.append((str(count), name, sentence))
-    _answer(found if as_json else _table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
+    answer(found if as_json else table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 
 
 @sessions.command("events")
 @click.argument("account", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at most.")
 @click.option("--kind", type=click.Choice(tuple(KINDS)), help="Only events of this kind.")
-@_json
+@json_option
 def list_events(account: str | None, limit: int, kind: str | None, as_json: bool) -> None:
     """List what happened, newest first: to a CAIP-10 ACCOUNT, or on the whole site."""
     audit, names = services().audit, KINDS.get(kind or "", ())
-    of_one = None if account is None else str(_account(account))
+    of_one = None if account is None else str(parse_account(account))
     page = audit.site(names, limit=limit) if of_one is None else audit.account(of_one, names, limit=limit)
     if as_json:
-        _answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
+        answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
     else:
         lines = [line for entry in page.entries for line in _event(entry, of_one)]
-        _answer(lines or ["Nothing has happened."], as_json)
-
-
-# -- Roles -------------------------------------------------------------------------------------------------------
-
-
-@roles.command("list")
-@_json
-def list_roles(as_json: bool) -> None:
-    """List the accounts with a role or a verification, and what they have."""
-    ours = services()
-    now = ours.repository.time()
-    shown = [_member(member, now) for member in ours.directory.decided()]
-    shown.sort(key=lambda row: (row["role"], row["account"]))
-    _answer(shown if as_json else _role_table(shown), as_json)
-
-
-@roles.command("grant")
-@click.argument("account")
-@click.argument("role")
-@_force
-@_json
-def grant_role(account: str, role: str, force: bool, as_json: bool) -> None:
-    """Give a CAIP-10 ACCOUNT a ROLE. It holds for this account on this network, from the next request on."""
-    _give(_account(account), role, force, as_json)
-
-
-@roles.command("revoke")
-@click.argument("account")
-@_force
-@_json
-def revoke_role(account: str, force: bool, as_json: bool) -> None:
-    """Make a CAIP-10 ACCOUNT an ordinary member again."""
-    _give(_account(account), MEMBER, force, as_json)
-
-
-@roles.command("verify")
-@click.argument("account")
-@click.argument("professional_id")
-@click.argument("level")
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How long it holds.")
-@_force
-@_json
-def verify(account: str, professional_id: str, level: str, days: int, force: bool, as_json: bool) -> None:
-    """Verify a CAIP-10 ACCOUNT as a professional, such as lic_12345 with the level licensed."""
-    ours, found = services(), _account(account)
-    if not PROFESSIONAL_ID.fullmatch(professional_id):
-        raise BadRequest("A professional id is lic_ and 1 to 40 letters, digits, underscores and hyphens.")
-    if not LEVEL.fullmatch(level):
-        raise BadRequest("A level is 1 to 32 lower-case letters, digits, underscores and hyphens.")
-    _refuse_unknown_secret(force)
-    _confirm_replacing(found)
-    standing = ours.directory.verify(found, professional_id, level, days)
-    until = moment(standing.verified_until)
-    shown = {"account": str(found), "professional_id": professional_id, "verification_level": level}
-    shown |= {"verified_until": iso(until)}
-    _answer(shown if as_json else [f"{found} is verified until {_minute(until)}."], as_json)
-
-
-@roles.command("withdraw")
-@click.argument("account")
-@_force
-@_json
-def withdraw(account: str, force: bool, as_json: bool) -> None:
-    """Take the verification of a CAIP-10 ACCOUNT away."""
-    found = _account(account)
-    _refuse_unknown_secret(force)
-    _confirm_replacing(found)
-    changed = services().directory.withdraw(found)
-    said = f"{found} is {'not verified any more' if changed else 'not verified, and was not before'}."
-    _answer({"account": str(found), "changed": changed} if as_json else [said], as_json)
-
-
-def _give(account: Account, role: str, force: bool, as_json: bool) -> None:
-    ours = services()
-    if ours.role_for is not None:
-        # Also when one is taken away: whoever does that must not believe that it is gone.
-        raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
-    if role not in ours.policy.roles:
-        raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
-    _refuse_unknown_secret(force)
-    _confirm_replacing(account)
-    changed = ours.directory.appoint(account, role)
-    said = f"{account} is {role} {'now' if changed else 'already'}."
-    _answer({"account": str(account), "role": role, "changed": changed} if as_json else [said], as_json)
+        answer(lines or ["Nothing has happened."], as_json)
 
 
 # -- Keys --------------------------------------------------------------------------------------------------------
 
 
 @keys.command("rotate")
-@_json
+@json_option
 def rotate(as_json: bool) -> None:
     """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
     path = current_app.extensions.get(KEYFILE)
     if path is None:
         lines = _in_environment()
         place = f"take it out of {list(lines)[1]}"
-        _answer(lines if as_json else [f"{name}={shlex.quote(value)}" for name, value in lines.items()], as_json)
+        answer(lines if as_json else [f"{name}={shlex.quote(value)}" for name, value in lines.items()], as_json)
     else:
         count, place = _in_file(path), f"delete every line but the last in {path}"
         said = f"{path} holds {count} secrets now, the newest last."
-        _answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
+        answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
     if not as_json:
         for line in _ROTATED.format(place=place).splitlines():
             _say(line, err=True)  # so that what is to be kept can go into a file
@@ -341,7 +246,8 @@ def _in_file(path: Path) -> int:
 # -- What a command is about -------------------------------------------------------------------------------------
 
 
-def _account(text: str) -> Account:
+def parse_account(text: str) -> Account:
+    """Return the account that an argument names; raise `AccountMalformed` with a sentence for the terminal."""
     try:
         return accounts.parse(text)
     except AccountMalformed as error:
@@ -349,7 +255,7 @@ def _account(text: str) -> Account:
 
 
 def _find(handle: str, account: str | None) -> LoadedSession:
-    repository, of_one = services().repository, None if account is None else _account(account)
+    repository, of_one = services().repository, None if account is None else parse_account(account)
     _refuse_malformed(handle)
     live = None
     if of_one is not None:
@@ -387,17 +293,19 @@ def _views() -> list[SessionView]:
     ours = services()
     found = {live.record.handle: live for live in ours.sweeper.every() if live.record.account}  # one may come twice
     return sorted(
-        (SessionView(live, ours) for live in found.values()),
+        map(described, found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),
     )
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
+    """Ask before the command goes on, unless the answer is `yes` already."""
     if not yes:
         click.confirm(question, abort=True, err=True)
 
 
-def _refuse_unknown_secret(force: bool) -> None:
+def refuse_unknown_secret(force: bool) -> None:
+    """Refuse to encrypt with a secret that a server process does not know, unless forced."""
     # What is sealed here would be unreadable there: people would be signed out, and roles be gone.
     unaware = [] if force else services().servers.unaware()
     if unaware:
@@ -409,19 +317,11 @@ def _refuse_unknown_secret(force: bool) -> None:
         )
 
 
-def _confirm_replacing(account: Account) -> None:
-    # A shell with a secret of before would take a verification away without a word, or lift a restriction.
-    known = services().directory.knows(account)
-    _confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
-
-
 # -- How it is shown ---------------------------------------------------------------------------------------------
 
 
 def _session(view: SessionView) -> dict[str, Any]:
-    row: dict[str, Any] = msgspec.to_builtins(view.as_row(""))
-    del row["current"]  # nobody asks with a session of their own
-    return row
+    return view.as_row()
 
 
 def _session_table(views: Sequence[SessionView]) -> Iterable[str]:
@@ -429,52 +329,23 @@ def _session_table(views: Sequence[SessionView]) -> Iterable[str]:
         return ["There is no living session."]
     heading = ("  HANDLE", "TYPE", "DEVICE", "IP", "SIGNED IN", "ACTIVE", "EXPIRES")
     rows = [_session_row(view) for view in views]
-    first, *lines = _table([heading, *rows], flexible=2)
+    first, *lines = table([heading, *rows], flexible=2)
     owners = [view.live.record.account for view in views]
     grouped = groupby(zip(owners, lines, strict=True), key=lambda each: each[0])
     return [first, *(line for owner, group in grouped for line in (owner, *(each[1] for each in group)))]
 
 
 def _session_row(view: SessionView) -> tuple[str, ...]:
-    live = view.live
+    live, row = view.live, view.as_row()
     return (
         f"  {view.handle}",
         view.type,
-        view.device,
-        view.ip,
+        row.get("device", ""),
+        row.get("ip", ""),
         f"{_length(live.now - live.record.created_at)} ago",
         f"{_length(live.now - live.active)} ago",
         f"in {_length(live.idle_expires_at - live.now)}",
     )
-
-
-def _member(member: Member, now: int) -> dict[str, Any]:
-    standing = member.standing
-    return {
-        "account": member.account,
-        "role": services().role(member.account, standing),
-        "professional_id": standing.professional_id,
-        "verification_level": standing.verification_level,
-        "verified": standing.verified(now),
-        "verified_until": iso(moment(standing.verified_until)) if standing.verified_until else None,
-        "last_sign_in": iso(moment(member.seen_at)) if member.seen_at else None,
-    }
-
-
-def _role_table(rows: list[dict[str, Any]]) -> Iterable[str]:
-    if not rows:
-        return ["No account has a role or a verification."]
-    cells = [
-        (
-            row["account"],
-            row["role"],
-            row["professional_id"],
-            row["verification_level"],
-            (row["verified_until"] or "")[:10] + ("" if row["verified"] or not row["verified_until"] else " (past)"),
-        )
-        for row in rows
-    ]
-    return _table([("ACCOUNT", "ROLE", "PROFESSIONAL", "LEVEL", "UNTIL"), *cells], flexible=2)
 
 
 def _event(entry: Entry, account: str | None) -> Iterator[str]:
@@ -482,7 +353,7 @@ def _event(entry: Entry, account: str | None) -> Iterator[str]:
     whose = fields.pop("account", None) or ""
     times = f" ({entry.count} times)" if entry.count > 1 else ""
     yield f"{_second(moment(entry.at))}  {entry.name + times:20}  {whose if account is None else ''}".rstrip()
-    if entry.name == events.VerificationChanged.name and fields["until"]:
+    if entry.name == "verification.changed" and fields["until"]:
         fields["until"] = iso(moment(fields["until"]))
     details = [f"{name}={value}" for name, value in fields.items() if value]
     yield "    " + "; ".join([", ".join(filter(None, (entry.device, entry.ip))), *details])
@@ -495,7 +366,7 @@ def _pairs(shown: dict[str, Any]) -> Iterator[str]:
         yield f"{name:{longest}}  {text}".rstrip()
 
 
-def _table(rows: Sequence[tuple[str, ...]], flexible: int) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]], flexible: int) -> list[str]:
     """Return the lines of a table; if it is too wide, the column `flexible` is cut."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     spare = _WIDTH - sum(widths) - 2 * (len(widths) - 1)
@@ -515,7 +386,8 @@ def _length(milliseconds: int) -> str:
     return f"{seconds}s"
 
 
-def _minute(time: datetime) -> str:
+def minute(time: datetime) -> str:
+    """Return a time for the terminal, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -523,7 +395,8 @@ def _second(time: datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _answer(value: Any, as_json: bool) -> None:
+def answer(value: Any, as_json: bool) -> None:
+    """Print one JSON value, or lines of text."""
     if as_json:
         # In ASCII; the one control character that JSON leaves as it is goes as well.
         click.echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))

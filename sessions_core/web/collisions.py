@@ -7,10 +7,11 @@ reach the wrong view.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
+from flask.sansio.blueprints import Blueprint
 from werkzeug.routing import Rule
 
 from ..errors import Misconfigured
@@ -28,18 +29,16 @@ def refuse_taken_name(app: Flask, blueprint: Blueprint) -> None:
         _refuse_name(blueprint.name, other)
 
 
-def refuse_taken_paths(app: Flask) -> None:
-    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all."""
-    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
-    taken = [(ours[_place(rule)], rule) for rule in _rules_of_others(app) if _place(rule) in ours]
-    if taken:
-        _refuse(app, taken)
-
-
 def watch(app: Flask) -> None:
-    """Refuse at once what is registered later under a path or a name of ours."""
+    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all.
+
+    From now on each path and each name is refused as soon as it is registered.
+    """
     add_url_rule, register_blueprint = app.add_url_rule, app.register_blueprint
     ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in ours]
+    if others:
+        _refuse(app, [(ours[_place(rule)], rule) for rule in others])
 
     def add(
         rule: str,
@@ -63,10 +62,10 @@ def watch(app: Flask) -> None:
         register_blueprint(blueprint, **options)
 
     app.add_url_rule = add  # type: ignore[method-assign]
-    app.register_blueprint = register  # type: ignore[method-assign,assignment]
+    app.register_blueprint = register  # type: ignore[method-assign]
 
 
-def _refuse_name(name: str, theirs: Blueprint) -> None:
+def _refuse_name(name: str, theirs: Any) -> None:
     raise Misconfigured(
         f"Two blueprints are called {name!r}: that of {theirs.import_name} and that of {_PACKAGE}. Register yours "
         f'under another name: app.register_blueprint({theirs.name}, name="my_{name}").'
@@ -98,12 +97,8 @@ def _owner(app: Flask, rule: Rule) -> str:
     return f"endpoint {rule.endpoint!r} (function {name})"
 
 
-def _rules_of_others(app: Flask) -> Iterator[Rule]:
-    return (rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule))
-
-
 def _blueprint_of(app: Flask, rule: Rule) -> Blueprint | None:
-    return app.blueprints.get(rule.endpoint.rpartition(".")[0])  # type: ignore[return-value]
+    return app.blueprints.get(rule.endpoint.rpartition(".")[0])
 
 
 def _has_our_rule(app: Flask, rule: Rule) -> bool:

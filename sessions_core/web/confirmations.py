@@ -44,7 +44,7 @@ from ..storage.encryption import DecryptionFailed
 from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
-from .session_view import SessionView
+from .session_view import SessionView, described
 
 HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
@@ -207,7 +207,8 @@ def _back(ours: Services, pending: Pending) -> str:
     """Return the address of the page where the action begins. What that takes is among the values of the action."""
     endpoint = ours.actions[pending.action].back if pending.action in ours.actions else Action("").back
     taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
-    return url_for(endpoint, **{name: value for name, value in pending.values.items() if name in taken})
+    values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
+    return url_for(endpoint, **values)
 
 
 def proof(request: Request) -> tuple[str, str, str]:
@@ -236,11 +237,11 @@ def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) ->
     handle = values.get("handle")
     if not handle:
         return None
-    own = _view(ours, current).person.accounts
+    own = _view(ours, current).user.accounts
     for account in (values["account"],) if values.get("account") else own:
         live = ours.repository.find_living(str(account), handle)
         if live is not None:
-            return SessionView(live, ours)
+            return described(live)
     return None
 
 

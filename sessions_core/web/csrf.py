@@ -14,8 +14,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from ..errors import CrossSiteRequest, CsrfFailed
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import CONFIRMING_GRACE, CSRF_KEY, GRACE
-from ..sessions.user_agent import read_address
 from ..settings import PREFIX, Settings
+from ..sign_in.addresses import read_address
 
 CONFIRMATION_HEADER = "Wallet-Confirmation"
 """Where a client of the JSON service puts the proof that confirms a request (see `confirmations`)."""

@@ -55,7 +55,7 @@ class RouteDeclarations(Declarations):
                 "leave it out to have start-up list the routes without a declaration."
             )
         self._default = _DEFAULTS[undeclared] if undeclared else None
-        self.settled = False
+        self._settled = False
 
     # -- What a route is declared as ------------------------------------------------------------------------------
 
@@ -138,17 +138,17 @@ class RouteDeclarations(Declarations):
         Before the first request: Flask takes no further routes after that. Views are not replaced any earlier, since
         Flask refuses a second rule for an endpoint whose view has changed.
         """
-        if self.settled:
+        if self._settled:
             return
         self.check()
         self._refuse_unused_patterns()
         for endpoint in self._endpoints():
             self.put_on_view(endpoint)
-        self.settled = True
+        self._settled = True
 
     def reopen(self) -> None:
         """Have `settle` look again: a route was added."""
-        self.settled = False
+        self._settled = False
 
     def put_on_view(self, endpoint: str) -> Access | None:
         """Make the view of a route check what is declared for it from outside; return that."""
@@ -242,23 +242,15 @@ class Settled:
     """The outermost WSGI layer: no request is answered before all routes are checked.
 
     If one is refused the exception goes to the server, and nothing is answered at all: health checks fail as well.
-    `then` is called once after that: the application is complete, and takes its first request.
     """
 
-    def __init__(
-        self, app: Callable[..., Iterable[bytes]], routes: RouteDeclarations, then: Callable[[], None]
-    ) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], routes: RouteDeclarations) -> None:
         self._app = app
         self._routes = routes
-        self._then = then
-        self._ready = False
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application."""
-        if not self._ready or not self._routes.settled:
-            self._routes.settle()
-            self._then()
-            self._ready = True
+        self._routes.settle()
         return self._app(environ, start_response)
 
 

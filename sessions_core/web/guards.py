@@ -19,7 +19,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -30,7 +29,6 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import SecurityError
 from werkzeug.local import LocalProxy
 
-from .. import events
 from ..errors import (
     BodyTooLarge,
     Misconfigured,
@@ -42,15 +40,13 @@ from ..errors import (
     TokenExpired,
     TokenInvalid,
 )
-from ..parts.api import refresh_tokens
-from ..parts.devices import recent_sign_ins
-from ..parts.linked_wallets.user import Person
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
-from ..storage.server_checks import trouble_of
-from . import confirmations, csrf, request_client
+from ..sign_in.user import User
+from ..storage.replies import trouble_of
+from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services
 from .session_view import SessionView
@@ -333,7 +329,6 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     if first or route:  # a hook may have had it read before the guard knew what the route needs
         ours.store.load(current, slide, access.shown)
         ours.servers.note()
-        _note_use(ours, current)
         _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
@@ -388,19 +383,11 @@ def _is_prefetch(request: Request) -> bool:
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
-def _note_use(ours: Services, current: WalletSession) -> None:
-    """Note that somebody has used the session token that came with the newest refresh token (see `refresh`): the
-    answer that both were in was not lost. One write for each refresh.
+def amend_if_writable(ours: Services, current: WalletSession, change: Change) -> bool:
+    """Change the record of a session if Redis takes writes; return whether it did.
+
+    For what a request notes on the way: requests that only read must not need a Redis that takes writes.
     """
-    live, claims = current.account_live, current.claims
-    if live is None or claims is None or not refresh_tokens.note_use(copy(live.record), claims.gen):
-        return
-    # Without Redis's writes there is no refresh either: the next request notes it.
-    _try_to_amend(ours, current, lambda record: refresh_tokens.note_use(record, claims.gen))
-
-
-def _try_to_amend(ours: Services, current: WalletSession, change: Change) -> bool:
-    """Change the record if Redis takes writes; return whether it did. Requests that only read must not need it."""
     try:
         ours.store.amend(current, change)
     except StoreUnavailable as error:
@@ -412,18 +399,17 @@ def _try_to_amend(ours: Services, current: WalletSession, change: Change) -> boo
 
 
 def follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session that is in use in step with its contract, its account and its place.
+    """Keep a session that is in use in step with its account and with what parts know of it.
 
-    What a contract no longer accepts ends here; `current` is nobody's then. After a change of role or verification it
-    goes on under a new id: one that somebody else learned before must not be worth more than it was. Where it is used
-    from is looked at as rarely as activity is written.
+    One that a part no longer accepts ends here; `current` is a visitor's then. After a change of privileges it goes
+    on under a new id: one that an attacker learned before must not be worth more than it was.
     """
     _call(ours.hooks("check_session"), current, False)
     live = current.account_live
     if live is None:
         return
     record = live.record
-    privilege = ours.privilege(live)
+    privilege = ours.privileges(record.account, live.account_values)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
@@ -431,12 +417,6 @@ def follow(ours: Services, current: WalletSession) -> None:
             record.privilege = known
 
         ours.store.regenerate(current, change)
-    elif live.kept_alive and (device := recent_sign_ins.DEVICE.of(record)).device:
-        seen = request_client.current()
-        changed = "ip" if seen.ip != device.ip else "device" if seen.agent != device.agent else ""
-        if changed and _try_to_amend(ours, current, lambda record: recent_sign_ins.note_client(record, seen)):
-            handle, account = record.handle, record.account
-            events.publish(events.ClientChanged(handle=handle, account=account, changed=changed))
     _call(ours.hooks("on_use"), current)
 
 
@@ -530,12 +510,13 @@ def _current_account() -> Account | None:
     return view.account if view is not None else None
 
 
-def _current_person() -> Person | None:
+def _current_user() -> User | None:
     view = session_view()
-    return view.person if view is not None else None
+    return view.user if view is not None else None
 
 
 # All are false for visitors: `if current_account:` asks whether somebody is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
-current_person = cast(Person, LocalProxy(_current_person))
+# Not `current_user`: Flask-Login exports that name, and applications use both.
+current_wallet_user = cast(User, LocalProxy(_current_user))

@@ -23,22 +23,6 @@ from .sign_in import Wanted, display_name, enter
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
 
-# Where the connect panel starts again after a refusal; its own words for each state are in the template.
-_STATES = {
-    "signature_mismatch": "bad_signature",
-    "signature_malformed": "signature_unreadable",
-    "challenge_expired": "nonce_expired",
-    "challenge_used": "nonce_expired",
-    "domain_mismatch": "domain_mismatch",
-    "uri_mismatch": "domain_mismatch",
-    "chain_unsupported": "wrong_network",
-    "rate_limited": "rate_limited",
-    "store_unavailable": "server_unreachable",
-    "account_linked": "account_linked",
-    "account_linked_elsewhere": "account_linked_elsewhere",
-    "accounts_too_many": "accounts_too_many",
-}
-
 
 @pages.get("/sign-in")
 @public
@@ -190,7 +174,7 @@ def own_session() -> SessionView:
 
 
 def _refused(error: errors.SessionsError) -> ResponseReturnValue:
-    response = make_response(_sign_in_page(state_after(error), request.form, error=error))
+    response = make_response(_sign_in_page(error.panel_state, request.form, error=error))
     response.status_code = error.status
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -213,12 +197,6 @@ def _sign_in_page(
         **accepted(),
         **kind_of(fields.get("session_type", "")),
     )
-
-
-def state_after(error: errors.SessionsError) -> str:
-    """Return where the connect panel starts again after a refusal."""
-    state: str | None = getattr(error, "panel_state", None)  # of a part
-    return state or _STATES.get(error.code, "nonce_failed")
 
 
 def accepted() -> dict[str, Any]:

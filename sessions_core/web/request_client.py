@@ -1,12 +1,35 @@
-"""Where the request that is being handled came from."""
+"""Where the request that is being handled came from.
+
+All of it is what the client says of itself, or what a proxy says of it: for people to read, never for a decision
+about access.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from flask import Request, g, has_request_context
 from flask.globals import request_ctx
 
-from ..sessions.user_agent import Client, describe
+from ..sign_in.addresses import shown_address
 from .services import services
+
+_LONGEST_AGENT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The address, the user agent and the device of a request, as they are stored and shown.
+
+    `ip` is an address or, where the settings shorten it, its network; empty if there is none. `agent` has at most 300
+    characters, all of them visible. `device` is what a part makes of the agent (`Part.describe_agent`), else empty.
+    """
+
+    ip: str = ""
+    agent: str = ""
+    device: str = ""
+
 
 COMMAND_LINE = Client(device="Command line")
 
@@ -20,7 +43,18 @@ def current() -> Client:
     # One application context around several requests, as in a test or a task, gives them all one `g`: nobody may be
     # noted as somebody else for that.
     if kept is None or kept[0] is not request:
-        agent = request.headers.get("User-Agent", "")
-        client = describe(request.remote_addr or "", agent, services().settings.shorten_ip)
+        ours, agent = services(), request.headers.get("User-Agent", "")
+        describe = ours.hooks("describe_agent")
+        client = client_of(request.remote_addr or "", agent, ours.settings.shorten_ip, describe)
         kept = g.sessions_core_client = (request, client)
     return kept[1]
+
+
+def client_of(ip: str, agent: str, shorten: bool, describe: Iterable[Callable[[str], str]] = ()) -> Client:
+    """Return the client with this address and User-Agent header; what can't be read is left empty.
+
+    `shorten` keeps only the network of the address; `describe` says what to call the device of an agent.
+    """
+    # Cut first: whatever comes after costs the same however long the header was.
+    visible = "".join(each for each in agent[:_LONGEST_AGENT] if each.isprintable()).strip()
+    return Client(shown_address(ip, shorten), visible, "".join(each(visible) for each in describe))

@@ -5,6 +5,7 @@ The views return these, and `openapi` describes them, so that neither can say wh
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -37,26 +38,15 @@ class Challenge(Struct):
     expires_at: Time
 
 
-class SignInElsewhere(Struct):
-    """A sign-in to the account after that of this session. What is not known of it is empty."""
-
-    session_id: Handle
-    device: str
-    ip: str
-    wallet: str
-    created_at: Time
-
-
 class SessionState(Struct, kw_only=True):
     """What a session is and may do, and until when it lives. `expires_at` is the end without further activity.
 
-    `csrf_token` is for cookie sessions alone. The last two are of types that take a verification: `null` once it has
-    lapsed.
+    `csrf_token` is for cookie sessions alone.
     """
 
     valid: Literal[True]
     session_id: Handle
-    user_id: Annotated[str, Meta(description="The person: the same for all linked accounts.")]
+    user_id: Annotated[str, Meta(description="The user: the same for all accounts that are theirs.")]
     account: AccountId
     accounts: list[AccountId]
     session_type: str
@@ -70,10 +60,7 @@ class SessionState(Struct, kw_only=True):
     absolute_expires_at: Time
     warn_seconds: Seconds
     absolute_warn_seconds: Seconds
-    sign_ins_elsewhere: list[SignInElsewhere]
     csrf_token: str | UnsetType = UNSET
-    professional_id: str | UnsetType | None = UNSET
-    verification_level: str | UnsetType | None = UNSET
 
 
 class SessionToken(Struct, kw_only=True):
@@ -91,45 +78,6 @@ class TokenSession(SessionState, kw_only=True):
     token_type: Literal["Bearer"]
     token_expires_at: Time
     refresh_token: Annotated[str, Meta(description="Good for one use.")]
-
-
-class SessionRow(Struct, kw_only=True):
-    """One session in the list of an account's."""
-
-    session_id: Handle
-    current: bool
-    session_type: str
-    account: AccountId
-    network: Literal["mainnet", "testnet", "unsupported"]
-    wallet: str
-    label: str
-    device: str
-    user_agent: str
-    ip: str
-    created_at: Time
-    last_activity: Time
-    expires_at: Time
-    absolute_expires_at: Time
-
-
-class SessionList(Struct):
-    """The living sessions of an account: the one that asks first, then by last activity."""
-
-    sessions: list[SessionRow]
-
-
-class EndedSession(Struct):
-    """The session that lives no longer."""
-
-    session_id: Handle
-    ended: Literal[True]
-
-
-class EndedSessions(Struct):
-    """How many sessions ended."""
-
-    scope: Literal["others", "all"]
-    ended: Annotated[int, Meta(ge=0)]
 
 
 class SignedOut(Struct):
@@ -194,6 +142,14 @@ class Failure(Struct):
 
     success: Literal[False]
     error: Problem
+
+
+@cache
+def extended(base: type[Struct], additions: tuple[type[Struct], ...]) -> type[Struct]:
+    """Return a Struct with the fields of `base`, and those that parts add to it (`Part.state`)."""
+    added = (each for struct in additions for each in msgspec.structs.fields(struct))
+    new = [(each.name, each.type, msgspec.field(default=each.default)) for each in added]
+    return msgspec.defstruct(base.__name__, new, bases=(base,), namespace={"__doc__": base.__doc__}, kw_only=True)
 
 
 class _Success(Struct):

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app
 
+from .. import parts as folder
 from ..access.actions import Actions
-from ..access.policy import Policy
-from ..errors import SessionsError
-from ..part import MenuEntry, Part, folder
+from ..access.policy import MEMBER, AccountStatus, Policy
+from ..errors import BodyMalformed, SessionsError
+from ..part import MenuEntry, Part
 from ..parts.activity.activity_log import Audit
 from ..parts.api.refresh_tokens import Refresh
 from ..parts.api.session_tokens import Tokens
 from ..parts.api.signing_keys import SigningKeys
-from ..parts.devices.recent_sign_ins import RecentSignIns
-from ..parts.linked_wallets.linked_accounts import People
 from ..parts.operations.readiness import Readiness
 from ..parts.operations.session_count import Census
-from ..parts.roles.account_status import MEMBER, Standing
-from ..parts.roles.roles import Directory
 from ..sessions.flask_session import SessionStore
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.record import AccountValues, LoadedSession
+from ..sessions.record import AccountValues
 from ..sessions.repository import SessionRepository
 from ..sessions.sweeper import Sweeper
 from ..settings import Settings
 from ..sign_in.accounts import Account, stored
-from ..sign_in.challenges import Challenges
+from ..sign_in.challenges import Challenge, Challenges
+from ..sign_in.user import User, derived_user_id
 from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
 from ..storage.server_processes import Servers
+from . import schemas
 
 if TYPE_CHECKING:
     from .session_view import SessionView
@@ -41,8 +40,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXTENSION = "sessions_core"
+_OWN_PAGE = MenuEntry("Session", "sessions.status", order=10)
 
 P = TypeVar("P", bound=Part)
+S = TypeVar("S", bound=schemas.SessionState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,6 @@ class Services:
     refresh: Refresh
     signing_keys: SigningKeys
     challenges: Challenges
-    directory: Directory
-    people: People
-    recent_sign_ins: RecentSignIns
     sweeper: Sweeper
     audit: Audit
     servers: Servers
@@ -105,9 +103,19 @@ class Services:
         found = (words(session) for words in self.hooks("signing_words")) if session is not None else ()
         return next((each for each in found if each is not None), "sessions/_signing_words.html")
 
+    def wallet_families(self, linking: bool) -> list[str]:
+        """Return the families that parts offer on the connect panel beside those of the accepted chains."""
+        return [family for offer in self.hooks("wallet_families") for family in offer(linking)]
+
+    def wallet_family(self, session: SessionView) -> str:
+        """Return the family of the wallet that signs for a session."""
+        found = (name(session) for name in self.hooks("wallet_family"))
+        return next((family for family in found if family), session.chain.namespace)
+
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""
-        return sorted((entry for each in self.parts.values() for entry in each.menu), key=lambda entry: entry.order)
+        entries = (entry for each in self.parts.values() for entry in each.menu)
+        return sorted((_OWN_PAGE, *entries), key=lambda entry: entry.order)
 
     def can_raise(self, error: type[SessionsError]) -> bool:
         """Whether an error is the kernel's, the application's, or of a part that is loaded."""
@@ -117,39 +125,58 @@ class Services:
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""
         app.extensions[EXTENSION] = self
-        self.store.privilege = self.privilege
+        self.store.privilege = lambda live: self.privileges(live.record.account, live.account_values)
 
-    def role(self, account: str, standing: Standing) -> str:
-        """Return the role of an account (CAIP-10): from the application's `role_for`, or from the directory.
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus:
+        """Return role and verification of an account (CAIP-10), decided anew for each request.
 
-        If `role_for` fails the role is empty, which permits nothing: people stay signed in, and can sign out.
+        The role comes from the application's `role_for`, else from a part. If `role_for` fails the role is empty,
+        which permits nothing: users stay signed in, and can sign out.
         """
+        found = (answer(account, values) for answer in self.hooks("account_status"))
+        status = next((each for each in found if each is not None), AccountStatus())
         if self.role_for is None:
-            return standing.role
+            return status
         try:
-            return self.role_for(stored(account))
+            return replace(status, role=self.role_for(stored(account)))
         except SessionsError:
             raise
         except Exception:
             logger.exception("role_for failed; %s has no role until it works again", account)
-            return ""
+            return replace(status, role="")
 
-    def privilege(self, live: LoadedSession) -> str | None:
-        """Return `privilege_of` the account of a session, as it was read with it."""
-        return self.privilege_of(live.record.account, live.account_values, live.now)
+    def user(self, account: Account, values: AccountValues) -> User:
+        """Return the user behind an account: by itself the account alone, unless a part knows more."""
+        found = (answer(account, values) for answer in self.hooks("user"))
+        return next((each for each in found if each is not None), None) or User(
+            derived_user_id(str(account)), (account,)
+        )
 
-    def privilege_of(self, account: str, values: AccountValues, now: int) -> str | None:
-        """Return role, verification and linked wallets as one word, or `None` if the role is not known: when it
-        changes, so does the id of the session. Empty for an ordinary member without. `now` is in milliseconds since
-        the epoch.
+    def privileges(self, account: str, values: AccountValues) -> str | None:
+        """Return a fingerprint of the account's privileges. When it changes, the session id is rotated.
+
+        `None` if the role lookup failed; empty for an ordinary member.
         """
-        standing, pointer = self.directory.standing_of(values), self.people.pointer_of(values)
-        role = self.role(account, standing)
+        role = self.account_status(account, values).role
         if not role:
             return None
-        level = standing.verification_level if standing.verified(now) else ""
-        word = "" if (role, level) == (MEMBER, "") else f"{role}|{level}"
-        return f"{word}|{pointer.person}.{pointer.revision}" if pointer.person else word
+        words = ["" if role == MEMBER else role, *(each(account, values) for each in self.hooks("privileges"))]
+        return "|".join(filter(None, words))
+
+    def extended(self, base: type[S]) -> type[S]:
+        """Return the Struct of a session's state with what the parts of this application add to it."""
+        additions = tuple(each.state for each in self.parts.values() if each.state is not None)
+        return cast(type[S], schemas.extended(base, additions))
+
+    def challenge_for(self, purpose: str, account: str) -> Challenge:
+        """Return the text that an account (CAIP-10) signs for a purpose of a part.
+
+        Raises `BodyMalformed` for a purpose that no part has.
+        """
+        for each in self.parts.values():
+            if purpose in each.purposes:
+                return each.issue_challenge(purpose, account)
+        raise BodyMalformed("no such purpose")
 
 
 def services() -> Services:

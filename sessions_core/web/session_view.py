@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
+
+from werkzeug.routing import BaseConverter
 
 from ..access import policy
 from ..errors import AccountMalformed
-from ..parts.devices.recent_sign_ins import DEVICE, SignIn
-from ..parts.linked_wallets.user import Person
-from ..parts.roles.account_status import MEMBER, Standing
 from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
-from .schemas import SessionRow, SessionState, SignInElsewhere
-from .services import Services
+from ..sign_in.user import User
+from .schemas import SessionState
+from .services import Services, services
 
 # With quotation marks of its own, a name could end ours.
 _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
@@ -26,6 +27,11 @@ class SessionView:
     def __init__(self, live: LoadedSession, services: Services) -> None:
         self.live = live
         self._services = services
+
+    @property
+    def name(self) -> str:
+        """What pages call the session."""
+        return f"{self.type} session"
 
     @property
     def handle(self) -> str:
@@ -44,9 +50,9 @@ class SessionView:
         return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
 
     @cached_property
-    def person(self) -> Person:
-        """Who is behind the account, with all accounts that are linked; read when it is asked for."""
-        return self._services.people.of(self.account, self._services.people.pointer_of(self.live.account_values))
+    def user(self) -> User:
+        """The user behind the account, with all their accounts; looked up when it is asked for."""
+        return self._services.user(self.account, self.live.account_values)
 
     @property
     def address(self) -> str:
@@ -88,25 +94,20 @@ class SessionView:
         """The session type, as the policy has it now."""
         return self._services.policy.type_of(self.type)
 
-    @property
-    def standing(self) -> Standing:
-        """What administrators decided about the account, read with this request."""
-        return self._services.directory.standing_of(self.live.account_values)
+    @cached_property
+    def account_status(self) -> policy.AccountStatus:
+        """Role and verification of the account, decided anew for each request."""
+        return self._services.account_status(self.live.record.account, self.live.account_values)
 
     @property
     def verified(self) -> bool:
-        """Whether the account is a verified professional now."""
-        return self.standing.verified(self.live.now)
+        """Whether the account is verified now."""
+        return self.account_status.verified
 
     @property
-    def verified_until(self) -> datetime:
-        """Until when the verification holds."""
-        return moment(self.standing.verified_until)
-
-    @cached_property
     def account_role(self) -> str:
-        """The role of the account, asked anew on each request."""
-        return self._services.role(self.live.record.account, self.standing)
+        """The role of the account."""
+        return self.account_status.role
 
     @property
     def role(self) -> str:
@@ -114,7 +115,7 @@ class SessionView:
         its client asked for the role by name; `member` is everybody's.
         """
         narrowed, role = self.live.record.narrowed, self.account_role
-        return role if narrowed is None or role == MEMBER or policy.role_right(role) in narrowed else ""
+        return role if narrowed is None or role == policy.MEMBER or policy.role_right(role) in narrowed else ""
 
     @property
     def wallet(self) -> str:
@@ -156,26 +157,6 @@ class SessionView:
         return seconds > 0 and age <= seconds * 1000
 
     @property
-    def device(self) -> str:
-        """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
-        return DEVICE.of(self.live.record).device
-
-    @property
-    def label(self) -> str:
-        """The person's own name for this session, or empty."""
-        return DEVICE.of(self.live.record).label
-
-    @property
-    def agent(self) -> str:
-        """The user agent the session was last used with."""
-        return DEVICE.of(self.live.record).agent
-
-    @property
-    def ip(self) -> str:
-        """The address the session was last used from, shortened if the settings say so."""
-        return DEVICE.of(self.live.record).ip
-
-    @property
     def signed_at(self) -> datetime:
         """When the wallet last signed for this session."""
         record = self.live.record
@@ -193,7 +174,7 @@ class SessionView:
 
     @property
     def created_at(self) -> datetime:
-        """When the person signed in."""
+        """When the user signed in."""
         return moment(self.live.record.created_at)
 
     @property
@@ -233,44 +214,31 @@ class SessionView:
         """How long before the absolute end to warn."""
         return self._services.settings.absolute_warn_seconds
 
-    @cached_property
-    def sign_ins_elsewhere(self) -> tuple[SignInView, ...]:
-        """The sign-ins to this account in the last day, since that of this session, that its person has not said they
-        know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
-        """
-        if not self.may(policy.OWN_SESSIONS).allowed:
-            return ()
-        recognised = DEVICE.of(self.live.record).recognised
-        known = self._services.recent_sign_ins.elsewhere(self.live)
-        return tuple(SignInView(each) for each in known if each.handle not in recognised)
-
-    def as_row(self, current: str) -> SessionRow:
-        """Return what the list of sessions says of one; `current` is the handle of the one that asks."""
-        return SessionRow(
-            session_id=self.handle,
-            current=self.handle == current,
-            session_type=self.type,
-            account=str(self.account),
-            network=self.network,
-            wallet=self.wallet,
-            label=self.label,
-            device=self.device,
-            user_agent=self.agent,
-            ip=self.ip,
-            created_at=iso(self.created_at),
-            last_activity=iso(self.last_active),
-            expires_at=iso(self.idle_expires_at),
-            absolute_expires_at=iso(self.absolute_expires_at),
-        )
+    def as_row(self) -> dict[str, Any]:
+        """Return what lists say of the session, as JSON has it."""
+        return {
+            "session_id": self.handle,
+            "session_type": self.type,
+            "account": str(self.account),
+            "network": self.network,
+            "wallet": self.wallet,
+            "created_at": iso(self.created_at),
+            "last_activity": iso(self.last_active),
+            "expires_at": iso(self.idle_expires_at),
+            "absolute_expires_at": iso(self.absolute_expires_at),
+        }
 
     def as_state(self) -> SessionState:
         """Return what `validate` and `keep-alive` answer, without what belongs to a cookie."""
-        state = SessionState(
+        of_parts = {
+            name: value for state in self._services.hooks("session_state") for name, value in state(self).items()
+        }
+        return self._services.extended(SessionState)(
             valid=True,
             session_id=self.handle,
-            user_id=self.person.id,
+            user_id=self.user.id,
             account=str(self.account),
-            accounts=[str(account) for account in self.person.accounts],
+            accounts=[str(account) for account in self.user.accounts],
             session_type=self.type,
             network=self.network,
             role=self.role,
@@ -282,27 +250,27 @@ class SessionView:
             absolute_expires_at=iso(self.absolute_expires_at),
             warn_seconds=self.warn_seconds,
             absolute_warn_seconds=self.absolute_warn_seconds,
-            sign_ins_elsewhere=[each.as_answer() for each in self.sign_ins_elsewhere],
+            **of_parts,
         )
-        if self.session_type.verified:
-            state.professional_id = self.standing.professional_id if self.verified else None
-            state.verification_level = self.standing.verification_level if self.verified else None
-        return state
 
 
-class SignInView:
-    """A sign-in to the account from elsewhere. What is not known of it is empty."""
+class HandleConverter(BaseConverter):
+    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
 
-    def __init__(self, sign_in: SignIn) -> None:
-        self.handle = sign_in.handle
-        self.device = sign_in.device
-        self.ip = sign_in.ip
-        self.wallet = sign_in.wallet
-        self.at = moment(sign_in.at)
+    regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
 
-    def as_answer(self) -> SignInElsewhere:
-        """Return what `validate` says of it."""
-        return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
+
+def described(live: LoadedSession) -> SessionView:
+    """Return what may be shown of a session, with what parts know of it."""
+    ours = services()
+    found = (describe(live) for describe in ours.hooks("describe_session"))
+    return next((each for each in found if each is not None), None) or SessionView(live, ours)
+
+
+def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
+    """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
+    views = [described(live) for account in accounts for live in services().repository.living(str(account))]
+    return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 
 def iso(moment: datetime) -> str:

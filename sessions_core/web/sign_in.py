@@ -9,13 +9,12 @@ from typing import Any
 
 from ..access import policy
 from ..errors import ChallengeUsed
-from ..parts.api.refresh_tokens import FAMILY, Family
-from ..parts.devices.recent_sign_ins import note_client
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import CSRF_KEY, LoadedSession, SessionRecord
+from ..sessions.repository import Change
 from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
-from . import attempts, request_client
+from . import attempts
 from .guards import wallet_session
 from .services import services
 
@@ -32,43 +31,42 @@ class Wanted:
 
 
 def enter(
-    message: str, challenge: str, signature: str, wanted: Wanted, family: Family | None = None
+    message: str, challenge: str, signature: str, wanted: Wanted, client: Change | None = None
 ) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
-    With a `family` of refresh tokens the session is for a client without cookies, and so is the challenge that it
-    takes. Without, it is for this browser, and replaces the one that this browser had. Raises `RateLimited`,
-    `SignInRefused`, `PermissionDenied`, `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but
-    the nonce may be spent.
+    With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
+    called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
+    the one that this browser had. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
+    `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
     """
     attempts.count("sign_ins")
     ours, current = services(), wallet_session()
-    binding, purpose = (None, API) if family else (current.browser, SIGN_IN)
+    binding, purpose = (None, API) if client else (current.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
     refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
     values = ours.repository.account_values(str(account))
-    session_type = ours.policy.choose(wanted.session_type, ours.directory.standing_of(values).verified(values.now))
+    session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
     permissions = list(wanted.permissions) if wanted.permissions is not None else None
 
     def prepare(record: SessionRecord) -> None:
-        note_client(record, request_client.current())
-        if family is not None:
-            FAMILY.put(record, family)
+        if client is not None:
+            client(record)
         for add in ours.hooks("on_sign_in"):
-            add(signed, record, family is None)
+            add(signed, record, client is None)
 
     return ours.lifecycle.start(
         account,
         session_type,
         wallet=display_name(wanted.wallet),
         remember=wanted.remember,
-        data=None if family else _carried_over(current),
-        replacing=None if family else current.live,
+        data=None if client else _carried_over(current),
+        replacing=None if client else current.live,
         narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privilege_of(str(account), values, values.now) or "",
-        browser=None if family else current.browser,
+        privilege=ours.privileges(str(account), values) or "",
+        browser=None if client else current.browser,
         account_values=values,
         prepare=prepare,
     )
@@ -89,7 +87,7 @@ def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
     ours = services()
     if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
         values = ours.repository.account_values(str(found))
-        ours.policy.choose(name, ours.directory.standing_of(values).verified(values.now))
+        ours.policy.choose(name, ours.account_status(str(found), values).verified)
 
 
 def display_name(text: str) -> str:

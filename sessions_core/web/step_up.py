@@ -1,15 +1,20 @@
-"""The pages around a refusal that the person can do something about: `/confirm` and `/unauthorized`."""
+"""The pages around a refusal that the user can do something about: `/confirm` and `/unauthorized`; and extending a
+session, which is a step-up and nothing else.
+"""
 
 from __future__ import annotations
 
-from flask import redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..errors import ConfirmationMalformed
+from ..parts.api.routes import api, current_state
 from . import confirmations, csrf
 from . import unauthorized as denial
-from .guards import public, signed_in, wallet_session
+from .guards import fresh_required, public, signed_in, wallet_session
+from .operation import operation
 from .pages import pages
+from .schemas import SessionState
 from .services import services
 
 
@@ -32,6 +37,22 @@ def confirm_post() -> ResponseReturnValue:
         raise ConfirmationMalformed("a form is sent to its own address")
     confirmations.redeem(ours, current, pending, *confirmations.proof(request))
     return redirect(csrf.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
+
+
+@pages.post("/session/extend")
+@fresh_required(0, "session.extend")
+def extend() -> ResponseReturnValue:
+    """Start both clocks again; the signature that let this request in has done it."""
+    flash("", "extended")
+    return redirect(url_for("sessions.status"), 303)
+
+
+@api.post("/sessions/extend")
+@fresh_required(0, "session.extend")
+@operation()
+def extend_session() -> SessionState:
+    """Start both clocks again. The signature that lets this request in does it."""
+    return current_state()
 
 
 @pages.get("/unauthorized")

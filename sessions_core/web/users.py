@@ -10,9 +10,10 @@ application's own loaders know. `current_account` needs none of this.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Flask, Request, g
+from flask import Flask, appcontext_pushed, g
 from werkzeug.local import LocalProxy
 
 from ..errors import Misconfigured
@@ -22,7 +23,7 @@ from .services import EXTENSION, Services, services
 logger = logging.getLogger(__name__)
 
 _KEPT = "sessions_core_user"
-_CONNECTED = "sessions_core_login_manager"
+_FOLLOWS = "__sessions_follows__"  # the mark of a loader that asks for the user of the wallet session first
 
 
 def find_user() -> Any:
@@ -46,37 +47,43 @@ def find_user() -> Any:
 current_user = cast(Any, LocalProxy(find_user))
 
 
-def connect_flask_login(app: Flask) -> None:
+def follow_with_flask_login(app: Flask) -> None:
     """Have Flask-Login find the user of the wallet session, if the application uses Flask-Login and `user_for`.
 
     The application's own loaders are asked when no wallet is signed in, so both ways to sign in work side by side.
+    Done with each application context, before a request or a handler of Socket.IO can ask: the `LoginManager` and its
+    loaders may come later than `WalletSessions`.
     """
-    manager = getattr(app, "login_manager", None)
+
+    def follow(sender: Flask, **_: Any) -> None:
+        manager = getattr(sender, "login_manager", None)
+        if manager is not None and not hasattr(manager._request_callback, _FOLLOWS):
+            _switch_off_session_protection(sender, manager)
+            manager.request_loader(_following(manager._request_callback))
+        if manager is not None and not hasattr(manager._user_callback, _FOLLOWS):
+            manager.user_loader(_following(manager._user_callback))
+
     ours: Services = app.extensions[EXTENSION]
-    if manager is None or ours.user_for is None or app.extensions.get(_CONNECTED) is manager:
-        return
-    _switch_off_session_protection(app, manager)
-    by_id, by_request = manager._user_callback, manager._request_callback
+    if ours.user_for is not None:
+        app.extensions[_KEPT] = follow  # the signal holds it weakly
+        appcontext_pushed.connect(follow, app, weak=True)
 
-    def load_by_id(user_id: str) -> Any:
-        return find_user() if session_view() is not None else by_id(user_id) if by_id is not None else None
 
-    def load_by_request(request: Request) -> Any:
+def _following(loader: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    def load(given: Any) -> Any:
         if session_view() is not None:
             return find_user()
-        return by_request(request) if by_request is not None else None
+        return loader(given) if loader is not None else None
 
-    manager.user_loader(load_by_id)
-    manager.request_loader(load_by_request)
-    app.extensions[_CONNECTED] = manager
+    setattr(load, _FOLLOWS, True)
+    return load
 
 
 def _switch_off_session_protection(app: Flask, manager: Any) -> None:
-    # It compares what only `login_user` stores, so for a wallet session it would mark each one as suspicious: "basic"
-    # writes to the session of every visitor, "strong" makes everybody anonymous.
+    # It compares what only `login_user` stores, so it would suspect each wallet session: "basic" writes to the
+    # session of every visitor, "strong" makes everybody anonymous.
     if "strong" in (app.config.get("SESSION_PROTECTION"), manager.session_protection):
-        raise Misconfigured(
-            'SESSION_PROTECTION = "strong" of Flask-Login makes current_user anonymous for wallet sessions. Remove '
-            "it: a session here is revoked on the server, and changes its id with every right."
+        logger.warning(
+            'SESSION_PROTECTION = "strong" is set and has no effect: it would make the users of wallets anonymous.'
         )
     app.config["SESSION_PROTECTION"] = None

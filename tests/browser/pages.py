@@ -19,6 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from ..constants import PATIENCE
 from .wallet_in_page import WalletInPage
 
+ROOT = Path(__file__).parents[2]
+MODULES = sorted("/" + path.relative_to(ROOT).as_posix() for path in ROOT.glob("sessions_core/**/static/**/*.js"))
 SETTLED = """
     const [button] = arguments;
     return !button.closest("[data-deliberate]") || (document.documentElement.dataset.settling === undefined
@@ -185,10 +187,11 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def module(self, name: str, expression: str, *arguments: Any) -> Any:
-        """Evaluate an expression with a plain module of the site as `module`."""
+        """Evaluate an expression with a plain module of the site, named as `http` or `lib/http`, as `module`."""
+        [url] = [each for each in MODULES if each.endswith(f"/{name}.js")]
         answer = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1], given = Array.from(arguments).slice(0, -1);"
-            f"import('/sessions_core/static/{name}.js').then(async (module) => ({{ value: await ({expression}) }}))"
+            f"import('{url}').then(async (module) => ({{ value: await ({expression}) }}))"
             ".catch((error) => ({ error: String(error) })).then(done)",
             *arguments,
         )

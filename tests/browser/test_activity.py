@@ -14,6 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core import events
+from sessions_core.parts.devices.events import SessionNamed
+from sessions_core.parts.roles.events import RoleChanged
 from sessions_core.web.services import Services
 
 from ..time_machine import TimeMachine
@@ -121,7 +123,7 @@ def test_an_event_without_a_sentence_goes_by_its_name(session: Browser, account:
 def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     elsewhere.happen(
-        events.RoleChanged(account=account, before=hostile, after="W" * 120, by=hostile),
+        RoleChanged(account=account, before=hostile, after="W" * 120, by=hostile),
         agent=f"{hostile} \N{RIGHT-TO-LEFT OVERRIDE}" + "W" * 300,
     )
     session.look(width=320)
@@ -149,7 +151,7 @@ def test_times_are_those_of_the_reader_with_their_day(
 def test_a_filter_leaves_one_kind(session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.end(wallet, elsewhere.sign_in(wallet))
     elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
-    elsewhere.happen(events.SessionNamed(handle="sess_1", account=account))
+    elsewhere.happen(SessionNamed(handle="sess_1", account=account))
     open_log(session)
     assert [each.text for each in session.all("activity-filter")] == [
         "All", "Sign-ins", "Endings", "Changes", "Refused",

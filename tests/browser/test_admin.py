@@ -12,6 +12,7 @@ from selenium.webdriver.support.ui import Select
 
 from sessions_core.web.services import Services
 
+from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .conftest import Elsewhere, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
@@ -30,7 +31,7 @@ def member(make_wallet: MakeWallet, elsewhere: Elsewhere) -> WalletInPage:
 @pytest.fixture
 def admin(browser: Browser, wallet: WalletInPage, services: Services) -> Browser:
     """A browser whose person administers the site, at its first page."""
-    services.directory.appoint(account_of(wallet), "admin")
+    roles_of(services).assign(account_of(wallet), "admin")
     browser.sign_in(wallet, next="/admin")
     browser.arrive_at("/admin")
     return browser
@@ -135,11 +136,11 @@ def test_from_the_first_page_to_a_role_that_holds(
     Select(admin.driver.find_element(By.ID, "role")).select_by_value("admin")
     admin.click("admin-role-save")
     panel.arrive("admin.role")
-    assert services.directory.standing(account_of(member)).role == "member"
+    assert roles_of(services).status(account_of(member)).role == "member"
     assert panel.sentence == f"Give the role admin to {account_of(member)}."
     assert f"\nGive the role admin to {account_of(member)}.\n" in panel.confirm(wallet)
     assert flash(admin) == "This account now has the role “admin”."
-    assert services.directory.standing(account_of(member)).role == "admin"
+    assert roles_of(services).status(account_of(member)).role == "admin"
     # And the new administrator can come in.
     admin.forget_everything()
     member.install()
@@ -177,7 +178,7 @@ def test_a_form_that_changes_it_all_the_same_is_refused_in_words(
     assert "Nobody changes their own role" in admin.see("error").text
     admin.follow("retry")
     admin.see("admin-account")
-    assert services.directory.standing(account_of(wallet)).role == "admin"
+    assert roles_of(services).status(account_of(wallet)).role == "admin"
 
 
 def test_declining_in_the_wallet_assigns_no_role(
@@ -192,7 +193,7 @@ def test_declining_in_the_wallet_assigns_no_role(
     panel.wait_for("rejected")
     admin.follow("confirm-cancel")
     admin.see("admin-account")
-    assert services.directory.standing(account_of(member)).role == "member"
+    assert roles_of(services).status(account_of(member)).role == "member"
 
 
 # -- Verification ------------------------------------------------------------------------------------------------
@@ -236,27 +237,27 @@ def test_rejected_field_explains_what_it_accepts(
     assert admin.focused.get_attribute("aria-invalid") == "true"
     described = str(admin.focused.get_attribute("aria-describedby")).split()
     assert [admin.driver.find_element(By.ID, each).is_displayed() for each in described] == [True, True]
-    assert services.directory.standing(account_of(member)).verification_level == ""
+    assert roles_of(services).status(account_of(member)).verification_level == ""
 
 
 def test_verification_is_revoked(
     admin: Browser, panel: ConfirmPanel, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
-    services.directory.verify(account_of(member), "lic_1", "licensed", 10)
+    roles_of(services).verify(account_of(member), "lic_1", "licensed", 10)
     open_account(admin, member)
     admin.click("admin-withdraw")
     assert f"\nWithdraw the verification of {account_of(member)}.\n" in confirm(panel, "admin.withdraw", wallet)
     assert "no longer verified" in flash(admin)
     assert admin.see("admin-verification").get_attribute("data-state") == "none"
-    assert not services.directory.standing(account_of(member)).verification_level
+    assert not roles_of(services).status(account_of(member)).verification_level
 
 
 def test_a_verification_that_has_run_out_is_shown_as_lapsed(
     browser: Browser, wallet: WalletInPage, member: WalletInPage, services: Services, pass_time: TimeMachine
 ) -> None:
-    services.directory.verify(account_of(member), "lic_1", "licensed", 1)
+    roles_of(services).verify(account_of(member), "lic_1", "licensed", 1)
     pass_time(86_401)
-    services.directory.appoint(account_of(wallet), "admin")
+    roles_of(services).assign(account_of(wallet), "admin")
     browser.sign_in(wallet, next="/admin")
     assert "Lapsed" in row_of(browser, member).text
     open_account(browser, member)
@@ -309,7 +310,7 @@ def test_admin_revokes_all_sessions_of_the_site(
 def test_site_activity_names_the_accounts(
     admin: Browser, wallet: WalletInPage, member: WalletInPage, services: Services
 ) -> None:
-    services.directory.appoint(account_of(member), "restricted", by=str(account_of(wallet)))
+    roles_of(services).assign(account_of(member), "restricted", by=str(account_of(wallet)))
     admin.click("admin-activity")
     admin.arrive_at("/admin/activity")
     assert f"{member.address[:6]}…{member.address[-4:]}" in admin.text
@@ -336,7 +337,7 @@ def test_member_is_told_the_missing_role_and_stays_signed_in(
     assert browser.see("unauthorized-account").text == str(account_of(wallet))
     browser.wait_for_session("active")
     # Once an administrator has given it, the same page leads on.
-    services.directory.appoint(account_of(wallet), "admin")
+    roles_of(services).assign(account_of(wallet), "admin")
     browser.driver.refresh()
     assert missing(browser) == ("had", "admin")
     browser.click("unauthorized-next")
@@ -376,7 +377,7 @@ def test_unverified_account_is_refused_before_signing(browser: Browser, wallet: 
 def test_verified_account_starts_a_session_of_that_type(
     browser: Browser, wallet: WalletInPage, services: Services
 ) -> None:
-    services.directory.verify(account_of(wallet), "lic_1", "licensed", 10)
+    roles_of(services).verify(account_of(wallet), "lic_1", "licensed", 10)
     browser.sign_in(wallet)
     browser.open("/unauthorized", session_type="professional", next="/session")
     assert missing(browser) == ("missing", "professional")
@@ -412,7 +413,7 @@ def test_each_admin_page_passes_axe(
     services: Services,
     check: Callable[[str], None],
 ) -> None:
-    services.directory.verify(account_of(member), "lic_1", "licensed", 10)
+    roles_of(services).verify(account_of(member), "lic_1", "licensed", 10)
     for path in (
         "/admin",
         "/admin?account=nobody",

@@ -13,6 +13,7 @@ from sessions_core.web import pages
 from sessions_core.web.services import Services
 from sessions_core.web.services import services as services_of_app
 
+from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .conftest import Hold, account_of
@@ -245,8 +246,8 @@ def test_page_of_a_professional_session_passes_axe(
     browser: Browser, wallet: WalletInPage, app: Flask, services: Services, check: Callable[[str], None]
 ) -> None:
     with app.app_context():
-        services.directory.appoint(account_of(wallet), "admin")
-        services.directory.verify(account_of(wallet), "lic_1234", "licensed", 30)
+        roles_of(services).assign(account_of(wallet), "admin")
+        roles_of(services).verify(account_of(wallet), "lic_1234", "licensed", 30)
     browser.sign_in(wallet)
     browser.see("professional-offer")
     check("verified")

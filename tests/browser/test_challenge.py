@@ -29,13 +29,14 @@ Issued At: 2026-01-01T00:00:00Z
 Expiration Time: 2026-01-01T00:05:00Z
 Request ID: 0123abcd"""
 CHECK = (
-    "(() => { try { return module.check(given[0], { account: given[1], statement: given[2],"
-    " origin: given[3] }) } catch (error) { return error.wrong ?? String(error) } })()"
+    "(async () => { const { chainWord } = given[4] ? await import(given[4]) : {};"
+    " try { return module.check(given[0], { account: given[1], statement: given[2], origin: given[3], chainWord }) }"
+    " catch (error) { return error.wrong ?? String(error) } })()"
 )
 
 
-def check(page: Browser, text: str, account: str = f"eip155:10:{ADDRESS.lower()}") -> Any:
-    return page.module("challenge", CHECK, text, account, STATEMENT, "http://localhost:5000")
+def check(page: Browser, text: str, account: str = f"eip155:10:{ADDRESS.lower()}", family: str = "") -> Any:
+    return page.module("challenge", CHECK, text, account, STATEMENT, "http://localhost:5000", family)
 
 
 def test_the_server_s_own_text_passes(page: Browser) -> None:
@@ -49,9 +50,9 @@ KEY = "7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv"
 
 def test_solana_texts_name_the_cluster(page: Browser) -> None:
     text = TEXT.replace("http://", "", 1).replace("Ethereum", "Solana").replace(ADDRESS, KEY)
-    account = f"solana:{SOLANA}:{KEY}"
-    assert check(page, text.replace("ID: 10", "ID: mainnet"), account)["address"] == KEY
-    assert check(page, text.replace("ID: 10", "ID: devnet"), account) == "Chain ID"
+    account, family = f"solana:{SOLANA}:{KEY}", "/sessions_core/parts/solana/static/solana.js"
+    assert check(page, text.replace("ID: 10", "ID: mainnet"), account, family)["address"] == KEY
+    assert check(page, text.replace("ID: 10", "ID: devnet"), account, family) == "Chain ID"
 
 
 CHANGES = [

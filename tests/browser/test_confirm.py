@@ -15,6 +15,7 @@ from sessions_core.sessions.record import LoadedSession
 from sessions_core.web import confirmations
 from sessions_core.web.services import Services
 
+from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .clocks_in_page import LATER, WATCH, asked
@@ -160,7 +161,7 @@ def test_a_wallet_that_lost_its_connection_is_connected_first(panel: ConfirmPane
 def test_a_page_that_waits_is_opened_after_the_signature(
     browser: Browser, wallet: WalletInPage, services: Services, pass_time: TimeMachine
 ) -> None:
-    services.directory.appoint(account_of(wallet), "admin")
+    roles_of(services).assign(account_of(wallet), "admin")
     browser.sign_in(wallet)
     pass_time(901)
     browser.open("/admin")

@@ -34,7 +34,7 @@ FORBIDDEN = {
     "WebAssembly": ("new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))", "CompileError"),
     "innerHTML": ("document.body.innerHTML = '<b>x</b>'", "TypeError"),
     "document.write": ("document.write('x')", "TypeError"),
-    "a worker": ("new Worker('/sessions_core/static/clock.js')", "TypeError"),
+    "a worker": ("new Worker('/sessions_core/static/lib/clock.js')", "TypeError"),
 }
 NOTE = """
     window.violations = [];

@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from sessions_core.web.services import Services
 from sessions_core.web.session_view import ago
 
+from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .clocks_in_page import WATCH, asked
@@ -55,7 +56,9 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
 
     def said(moment: str) -> str:
         return str(
-            browser.module("times", "module.dayAndTime(new Date(given[0]), new Date(2026, 0, 31), 'en')", moment)
+            browser.module(
+                "times", "module.timeOfDay(new Date(given[0]), new Date(2026, 0, 31), 'en', 'date')", moment
+            )
         )
 
     assert said("2026-01-31T14:05:00") == "14:05"
@@ -456,7 +459,7 @@ def test_only_admins_see_the_link_to_the_admin_pages(
 ) -> None:
     assert session.shown("nav-admin") is None
     with app.app_context():
-        services.directory.appoint(account_of(wallet), "admin")
+        roles_of(services).assign(account_of(wallet), "admin")
     session.open("/session")
     assert session.see("nav-admin")
 
@@ -466,7 +469,7 @@ def test_account_navigation_fits_on_every_screen(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask, width: int
 ) -> None:
     with app.app_context():
-        services.directory.appoint(account_of(wallet), "admin")
+        roles_of(services).assign(account_of(wallet), "admin")
     session.look(width=width)
     session.open("/session")
     links = session.driver.find_elements(By.CSS_SELECTOR, ".site-nav__link")

@@ -169,7 +169,7 @@ def test_a_picture_that_does_not_come_in_time_stays_a_letter(browser: Browser, h
     with browser.before_scripts(SOON):
         browser.open("/sign-in")
     left: Any = browser.module(
-        "wallet-icon",
+        "icons",
         "new Promise((resolve) => { const tile = document.createElement('span'); document.body.append(tile);"
         " module.drawPicture(tile, '/static/late.png'); const before = tile.children.length;"
         " new MutationObserver(() => resolve([before, tile.children.length, tile.dataset.picture ?? null]))"

@@ -9,6 +9,7 @@ from selenium.webdriver.common.by import By
 
 from sessions_core.web.services import Services
 
+from ..part_services import linked_accounts_of
 from .conftest import Elsewhere, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel, ConnectPanel
 from .wallet_in_page import MakeWallet, WalletInPage
@@ -79,7 +80,7 @@ def test_two_wallets_sign_and_belong_to_one_user(
     assert "is now one of your wallets" in browser.see("message").text
     assert browser.focused.get_attribute("data-testid") == "message"
     assert wallets(browser) == [own, new]
-    assert services.people.of(account_of(other)).accounts == (account_of(wallet), account_of(other))
+    assert linked_accounts_of(services).user(account_of(other)).accounts == (account_of(wallet), account_of(other))
 
     press(browser, new, "wallet-prefer")
     assert new in confirm(browser, wallet, "wallet.primary")
@@ -128,7 +129,7 @@ def test_wallet_of_another_user_is_refused_after_both_sign(
         make_wallet("Their Wallet", rdns="org.example.their"),
         make_wallet("Third", rdns="org.example.third"),
     )
-    services.people.link(account_of(other), by=account_of(owner))
+    linked_accounts_of(services).link(account_of(other), by=account_of(owner))
     offer(panel, other)
     confirm(browser, wallet, "wallet.link")
     panel.wait_for("account_linked_elsewhere")

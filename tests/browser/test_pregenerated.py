@@ -17,6 +17,7 @@ from sessions_core.parts.trial_wallets import TrialWallets
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
+from ..part_services import linked_accounts_of
 from ..time_machine import TimeMachine
 from .conftest import account_of
 from .pages import Browser, ConfirmPanel
@@ -362,7 +363,7 @@ class TestOff:
         trial.panel.wait_for("no_wallet")
         assert not browser.all("try-without-wallet")
         refused = browser.driver.execute_async_script(
-            "const done = arguments[0]; import('/sessions_core/static/http.js').then(({ request }) =>"
+            "const done = arguments[0]; import('/sessions_core/static/lib/http.js').then(({ request }) =>"
             "request('/api/auth/wallets', { method: 'POST', json: {},"
             " csrf: document.querySelector('[name=csrf_token]').value }))"
             ".then(() => done('made'), (error) => done([error.status, error.code]))"
@@ -420,12 +421,12 @@ def test_own_wallet_claims_the_trial_wallet_of_the_same_user(
     ConfirmPanel(browser).arrive("wallet.link")
     trial.confirm()
     browser.arrive_at("/session")
-    person = services.people.of(tried)
+    person = linked_accounts_of(services).user(tried)
     assert person.accounts == (tried, account_of(wallet))
 
     browser.sign_in(wallet, again="1")
     browser.open("/session")
-    assert services.people.of(account_of(wallet)).id == person.id
+    assert linked_accounts_of(services).user(account_of(wallet)).id == person.id
     assert [row.get_attribute("data-account") for row in browser.all("wallet")] == [
         str(tried),
         str(account_of(wallet)),

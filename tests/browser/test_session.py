@@ -17,6 +17,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 from sessions_core.web.session_view import iso
 
+from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Hold, Interruption, account_of
@@ -110,7 +111,7 @@ def test_restricting_role_is_explained_with_its_limits(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     with app.app_context():
-        services.directory.appoint(account_of(wallet), "restricted")
+        roles_of(services).assign(account_of(wallet), "restricted")
     session.open("/session")
     assert session.see("session-role").text.startswith("restricted\nReads only")
     assert granted(session)["transact"] == ("Send transactions", "Not allowed. Your role does not include it.")
@@ -122,7 +123,7 @@ def test_a_verified_professional_is_offered_a_session_of_its_own(
     session: Browser, wallet: WalletInPage, services: Services, app: Flask
 ) -> None:
     with app.app_context():
-        services.directory.verify(account_of(wallet), "lic_1234", "licensed", 30)
+        roles_of(services).verify(account_of(wallet), "lic_1234", "licensed", 30)
     session.open("/session")
     assert "You are verified as a professional" in session.see("professional-offer").text
     assert session.shown("session-professional") is None
@@ -135,7 +136,7 @@ def test_a_verified_professional_is_offered_a_session_of_its_own(
     assert session.shown("professional-offer") is None
     assert granted(session)["write:therapy_notes"] == ("Write therapy notes", "Allowed")
     with app.app_context():
-        services.directory.withdraw(account_of(wallet))
+        roles_of(services).revoke_verification(account_of(wallet))
     session.open("/session")
     assert "Not verified any more" in session.see("session-professional").text
     assert granted(session)["write:therapy_notes"][1].endswith("does not hold any more.")

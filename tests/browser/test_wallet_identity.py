@@ -215,7 +215,7 @@ def test_identical_solana_rows_are_told_apart(panel: ConnectPanel, phantoms: lis
 def used(browser: Browser) -> None:
     """The wallet of `io.fox` was signed in with before."""
     browser.open("/livez")
-    browser.module("wallet-choices", "module.use({ family: 'eip155', name: 'Fox', rdns: 'io.fox' })")
+    browser.module("choices", "module.rememberWallet({ family: 'eip155', name: 'Fox', rdns: 'io.fox' })")
 
 
 def test_last_used_belongs_to_the_domain_not_the_name(panel: ConnectPanel, make_wallet: MakeWallet) -> None:

@@ -35,4 +35,4 @@ def assemble(request: pytest.FixtureRequest, redis: Redis, overrides: dict[str, 
 
     yield assemble
     for app in made:
-        app.extensions[EXTENSION].records._link.close()
+        app.extensions[EXTENSION].connection.close()

@@ -35,6 +35,10 @@ def add(app: Flask) -> None:
     manager = LoginManager(app)
     manager.user_loader(User)
     manager.login_view = "login"
+    add_routes(app)
+
+
+def add_routes(app: Flask) -> None:
     app.add_url_rule("/name", "name", public(name))
     app.add_url_rule("/members", "members", public(login_required(name)))
     app.add_url_rule("/ours", "ours", public(lambda: getattr(sessions_core.current_user, "id", "visitor")))
@@ -128,10 +132,33 @@ def test_sessionless_route_has_no_user(assemble) -> None:
     assert visitor.get("/health").text == "anonymous"
 
 
-def test_strong_protection_is_refused(assemble) -> None:
+def test_strong_protection_makes_nobody_anonymous(assemble, caplog: pytest.LogCaptureFixture) -> None:
     app = assemble(add, {"SESSION_PROTECTION": "strong"}, user_for=user_for)
-    with pytest.raises(Misconfigured, match=r"SESSION_PROTECTION = \"strong\".*Remove it"):
-        Visitor(app).get("/name")
+    visitor, wallet = Visitor(app), Wallet()
+    visitor.sign_in(wallet)
+    assert visitor.get("/name").text == f"user of {wallet.account()}"
+    assert 'SESSION_PROTECTION = "strong" is set and has no effect' in caplog.text
+
+
+def test_loaders_that_come_later_are_asked(assemble) -> None:
+    """Even if something had an application context before, such as `db.create_all()`."""
+
+    def late(app: Flask) -> None:
+        manager = LoginManager(app)
+        with app.app_context():
+            pass
+        add_routes(app)
+        manager.user_loader(User)
+        manager.request_loader(lambda request: User("by header") if "X-Key" in request.headers else None)
+
+    app = assemble(late, user_for=user_for)
+    visitor, wallet = Visitor(app), Wallet()
+    assert visitor.get("/name", headers={"X-Key": "1"}).text == "by header"
+    visitor.get("/login")
+    assert visitor.get("/name").text == "somebody with a password"
+    visitor.sign_in(wallet)
+    for headers in ({}, {"X-Key": "1"}):
+        assert visitor.get("/name", headers=headers).text == f"user of {wallet.account()}"
 
 
 def test_without_user_for_flask_login_is_left_alone(assemble) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, session
+from flask_login import LoginManager, UserMixin, current_user
 from flask_socketio import SocketIO
 
 from sessions_core import Misconfigured, current_account, signed_in
@@ -96,3 +97,24 @@ def test_pages_work_beside_the_socket(assemble) -> None:
     chat = Chat(manage_session=False)
     app = assemble(chat.add)
     assert app.test_client().get("/session", base_url=ORIGIN).headers["Location"] == "/sign-in?next=/session"
+
+
+def test_flask_login_knows_the_user_in_a_handler(assemble) -> None:
+    """The first event of a process may come before its first request."""
+    chat = Chat(manage_session=False)
+
+    def add(app: Flask) -> None:
+        LoginManager(app).user_loader(lambda user_id: None)
+        chat.add(app)
+        chat.socketio.on_event("user", lambda: getattr(current_user, "id", "anonymous"))
+
+    def user_for(account: Any) -> UserMixin:
+        user = UserMixin()
+        user.id = f"user of {account}"
+        return user
+
+    app = assemble(add, user_for=user_for)
+    visitor, wallet = Visitor(app), Wallet()
+    assert chat.client(visitor).emit("user", callback=True) == "anonymous"
+    visitor.sign_in(wallet)
+    assert chat.client(visitor).emit("user", callback=True) == f"user of {wallet.account()}"

@@ -20,35 +20,32 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ... import events
 from ...errors import StoreUnavailable
 from ...sessions.record import account_tag
-from ...sessions.user_agent import Client
 from ...settings import DAY, Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.replies import items, number
+from ...storage.replies import items, number, pairs
 from ...storage.scripts import Script
+
+if TYPE_CHECKING:
+    from ...web.request_client import Client
 
 logger = logging.getLogger(__name__)
 
 REFUSALS = frozenset(
-    event.name
-    for event in (
-        events.SignInFailed,
-        events.ConfirmationFailed,
-        events.LinkFailed,
-        events.ChallengeReplayed,
-        events.FormerIdRefused,
-        events.RequestRefused,
+    (
+        *(events.SignInFailed.name, events.ConfirmationFailed.name, events.ChallengeReplayed.name),
+        *(events.FormerIdRefused.name, events.RequestRefused.name, "link.failed"),
     )
 )
 
-ROUTINE = frozenset(event.name for event in (events.SessionRenewed, events.SessionNamed, events.TokenRefreshed))
+ROUTINE = frozenset((events.SessionRenewed.name, events.TokenRefreshed.name, "session.named"))
 
 _KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)
@@ -219,7 +216,7 @@ class Audit:
             for stream_id, row in rows:
                 at, number = map(int, stream_id.split(b"-"))
                 position = _Position(at, number, rank)
-                entry = self._open(key, position, _first(row))
+                entry = self._open(key, position, next(pairs(row))[1])
                 if entry is not None:
                     yield position, entry
                 elif not told:
@@ -240,12 +237,6 @@ class Audit:
 
 def _kind(name: str) -> str:
     return "refusals" if name in REFUSALS else "routine" if name in ROUTINE else "activity"
-
-
-def _first(row: Any) -> bytes:
-    # Field and value in turns; redis-py has made a dict of them for a Cluster.
-    value: bytes = next(iter(row.values())) if isinstance(row, dict) else row[1]
-    return value
 
 
 def _position(cursor: str) -> _Position | None:

@@ -24,8 +24,9 @@ from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
 from ...web.operation import Operation, described, operation
 from ...web.pages import pages
-from ...web.schemas import Failure, as_json
+from ...web.schemas import Failure, SessionState, as_json
 from ...web.services import EXTENSION, Services, services
+from .routes import ChallengeRequest
 
 _CACHE = "sessions_core_openapi"
 _REF = "#/components/schemas/{name}"
@@ -73,7 +74,8 @@ def document(app: Flask) -> Document:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
     models: list[type] = [Failure, *dict.fromkeys(each for _, _, told in routes for each in _models(told))]
-    refs, schemas = msgspec.json.schema_components(models, ref_template=_REF)
+    answered = [ours.extended(each) if issubclass(each, SessionState) else each for each in models]
+    refs, schemas = msgspec.json.schema_components(answered, ref_template=_REF)
     schema_of: dict[type, Json] = dict(zip(models, refs, strict=True))
     for schema in schemas.values():
         if "description" in schema:
@@ -114,7 +116,8 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
     ours: Services = app.extensions[EXTENSION]
-    for status, refusals in _by_status(filter(ours.can_raise, _refusals(access, told, method))).items():
+    every = [*_refusals(access, told, method), *(_of_purposes(ours) if told.body is ChallengeRequest else ())]
+    for status, refusals in _by_status(filter(ours.can_raise, every)).items():
         found["responses"][str(status)] = _refused(status, refusals, schema_of)
     return found
 
@@ -230,6 +233,13 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield errors.BadRequest
     if told.body is not None:
         yield from (errors.BodyMalformed, errors.MediaTypeUnsupported)
+
+
+def _of_purposes(ours: Services) -> Iterator[type[SessionsError]]:
+    """Yield what texts for the purposes of parts may be refused for."""
+    for part in ours.parts.values():
+        for refusals in part.purposes.values():
+            yield from refusals
 
 
 def _by_status(refusals: Iterable[type[SessionsError]]) -> dict[int, list[type[SessionsError]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from flask import Blueprint, redirect, request, url_for
@@ -13,7 +13,6 @@ from flask_wtf.csrf import generate_csrf
 from msgspec import Meta
 from werkzeug.wrappers import Response
 
-from ...access.policy import OWN_WALLETS
 from ...errors import (
     AccountKeyless,
     AccountMalformed,
@@ -21,7 +20,6 @@ from ...errors import (
     ChainUnsupported,
     ConfirmationMalformed,
     CsrfFailed,
-    LinkRefused,
     NotSignedIn,
     PermissionDenied,
     RateLimited,
@@ -35,19 +33,20 @@ from ...errors import (
     VerificationUnavailable,
     family,
 )
-from ...sessions import user_agent
 from ...sessions.flask_session import WalletSession, bearer
 from ...sessions.record import LoadedSession
 from ...sign_in import verifiers
+from ...sign_in.challenges import SIGN_IN
 from ...web import attempts, confirmations, csrf
 from ...web.error_handlers import wants_json
-from ...web.guards import ensure_permitted, follow, public, refusal, session_view, signed_in, wallet_session
+from ...web.guards import follow, public, refusal, session_view, signed_in, wallet_session
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
 from ...web.schemas import Challenge, SessionState, SessionToken, SignedOut, TokenSession, success
 from ...web.services import services
 from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter, refuse_type
+from .refresh_tokens import FAMILY
 from .session_tokens import Token
 
 api = Blueprint("sessions_json", __name__, url_prefix="/api/auth")
@@ -67,13 +66,13 @@ _Account = Annotated[
 
 
 class ChallengeRequest(msgspec.Struct):
-    """An account to sign in with, or with `purpose` "link" to link to the one of this session; or the `request` of a
-    403 `step_up_required` to confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    """An account to sign in with, or to sign for another `purpose`; or the `request` of a 403 `step_up_required` to
+    confirm. With the `session_type` that the sign-in will ask for, one that the account may
     not have is refused before anything is signed.
     """
 
     account: _Account | None = None
-    purpose: Literal["sign-in", "link"] = "sign-in"
+    purpose: _Word = SIGN_IN
     request: str | None = None
     session_type: _Word = ""
 
@@ -110,7 +109,6 @@ class LogoutRequest(msgspec.Struct):
     RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
     *family(NotSignedIn),
-    *family(LinkRefused),
     PermissionDenied,
     status=201,
 )
@@ -124,17 +122,11 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
             raise refusal(current)
         pending = confirmations.from_token(ours, current, body.request)
         issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
-    elif body.account is not None and body.purpose == "link":
-        view = session_view()
-        if view is None:
-            raise refusal(current)
-        ensure_permitted(OWN_WALLETS)
-        statement = ours.actions.sentence("wallet.join", {"account": str(view.account)})
-        issued = ours.challenges.issue_link(body.account, statement, view.handle)
-        ours.people.admit(issued.account, view.person)
-    elif body.account is not None:
+    elif body.account is not None and body.purpose == SIGN_IN:
         issued = ours.challenges.issue(body.account, current.browser)
         refuse_type(body.session_type, lambda: issued.account)
+    elif body.account is not None:
+        issued = ours.challenge_for(body.purpose, body.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
@@ -166,7 +158,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
         current.adopt(enter(body.message, body.challenge, signature, wanted))
         return current_state()
     tokens, *secrets = ours.refresh.start()
-    live = enter(body.message, body.challenge, signature, wanted, tokens)
+    live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, ours.refresh.token(live, *secrets))
 
 
@@ -244,7 +236,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
 def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
     view = SessionView(live, services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
-    return TokenSession(**state, **token, refresh_token=refresh_token)
+    return services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
 
 
 def _token(view: SessionView) -> SessionToken:
@@ -282,8 +274,11 @@ def current_state() -> SessionState:
 @cache
 def _warm_up(namespace: str) -> None:
     # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    of_parts = services().hooks("warm")
+
     def warm() -> None:
         verifiers.warm(namespace)
-        user_agent.warm()
+        for each in of_parts:
+            each()
 
     threading.Thread(target=warm, daemon=True).start()

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from ...access.actions import Action
-from ...part import Part
-from .recent_sign_ins import SIGN_INS
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-_LIST = "sessions.devices"
+from ...access.actions import Action
+from ...access.policy import OWN_SESSIONS
+from ...part import MenuEntry, Part
+from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns, note_client
+from .schemas import State
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Flask
+
+    from ...sessions.flask_session import WalletSession
+    from ...sessions.record import LoadedSession, SessionRecord
+    from ...sign_in.challenges import Signed
+    from ...web.session_view import SessionView
+    from .views import SignInView
+
+_LIST = "sessions_devices.devices"
+
 _WORDS = "sessions/_devices_action_words.html"
 
 
 class Devices(Part):
     """The list of a user's sessions: name them, end them, hear of new ones."""
 
+    libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS,)
     actions = {
         "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
@@ -23,4 +39,71 @@ class Devices(Part):
             "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
         ),
     }
-    slots = {"confirm_facts": "sessions/_devices_confirm_facts.html"}
+    redis_keys = {"{tag}:news": "the account's latest sign-ins, encrypted one by one, for its other sessions"}
+    state = State
+    menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
+    slots = {
+        "confirm_facts": "sessions/_devices_confirm_facts.html",
+        "skip_links": "sessions/_elsewhere_skip_link.html",
+        "banner": "sessions/_elsewhere.html",
+        "account_links": "sessions/_devices_link.html",
+    }
+
+    recent_sign_ins: RecentSignIns
+
+    def setup(self, app: Flask) -> None:
+        """Make what tells sessions of each other's sign-ins."""
+        self.recent_sign_ins = RecentSignIns(self.services.keys)
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the pages and the JSON service."""
+        from . import pages
+
+        return pages.pages, pages.api
+
+    def warm(self) -> None:
+        """Compile the patterns of user agents."""
+        from . import user_agent
+
+        user_agent.warm()
+
+    def describe_agent(self, agent: str) -> str:
+        """Return browser and system, such as "Firefox on Linux"."""
+        from . import user_agent
+
+        return user_agent.describe(agent)
+
+    def describe_session(self, session: LoadedSession) -> SessionView:
+        """Return the session with where it was last used from."""
+        from .views import DeviceView
+
+        return DeviceView(session, self.services)
+
+    def elsewhere(self, view: SessionView) -> tuple[SignInView, ...]:
+        """Return the sign-ins to the account in the last day, since that of this session, that its user has not said
+        they know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
+        """
+        from .views import SignInView
+
+        if not view.may(OWN_SESSIONS).allowed:
+            return ()
+        recognised = DEVICE.of(view.live.record).recognised
+        known = self.recent_sign_ins.elsewhere(view.live)
+        return tuple(SignInView(each) for each in known if each.handle not in recognised)
+
+    def session_state(self, view: SessionView) -> Mapping[str, Any]:
+        """Return the sign-ins elsewhere."""
+        return {"sign_ins_elsewhere": [each.as_answer() for each in self.elsewhere(view)]}
+
+    def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
+        """Keep where the user signed in."""
+        from ...web import request_client
+
+        if not record.created_at:  # else the session goes on, and a change of place is an event (`on_use`)
+            note_client(record, request_client.current())
+
+    def on_use(self, session: WalletSession) -> None:
+        """Note that a session goes on from elsewhere."""
+        from . import clients
+
+        clients.follow(self.services, session)

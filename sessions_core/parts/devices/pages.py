@@ -1,8 +1,8 @@
-"""Where a person is signed in: the list, a name for each, and ending one, all others, or all. As pages and as JSON.
-Who was told of a sign-in elsewhere says here that it was theirs.
+"""Where a user is signed in: the list, a name for each session, and ending one, all others, or all. As pages and as
+JSON. Users who were told of a sign-in elsewhere say here that it was theirs.
 
-Linked accounts are one person. A session is named by its handle; one that is not this person's answers like one that
-never was.
+The list has the sessions of all accounts of the user. A session is named by its handle; one that is not this user's
+answers like one that never was.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import logging
 from typing import Annotated, Literal
 
 import msgspec
-from flask import flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
 from ... import events
@@ -21,7 +20,6 @@ from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
 from ...sessions.record import EndedSession as Gone
 from ...sessions.record import LoadedSession, SessionRecord
-from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
 from ...web.guards import (
     ensure_fresh,
@@ -34,30 +32,24 @@ from ...web.guards import (
     wallet_session,
 )
 from ...web.operation import operation
-from ...web.pages import clear_browser, own_session, pages
-from ...web.schemas import EndedSession, EndedSessions, SessionList, SessionRow, SessionState, success
+from ...web.pages import clear_browser, own_session
+from ...web.schemas import SessionState, success
 from ...web.services import services
-from ...web.session_view import SessionView
+from ...web.session_view import sessions_of
 from ...web.sign_in import display_name
-from ..api.routes import api, current_state
+from ..api.routes import current_state
+from . import Devices
+from .events import SessionNamed
 from .recent_sign_ins import DEVICE, KEPT
+from .schemas import EndedSession, EndedSessions, SessionList, SessionRow
+from .views import DeviceView
 
 logger = logging.getLogger(__name__)
 
+pages = Blueprint("sessions_devices", __name__, template_folder="templates", url_prefix="/sessions")
+api = Blueprint("sessions_devices_json", __name__, url_prefix="/api/auth")
+
 PER_PAGE = 25
-
-
-class HandleConverter(BaseConverter):
-    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
-
-    regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
-
-
-def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
-    """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
-    ours = services()
-    views = [SessionView(live, ours) for account in accounts for live in ours.repository.living(str(account))]
-    return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 
 def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
@@ -68,12 +60,12 @@ def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
     return min(max(1, number), count), count
 
 
-@pages.get("/sessions")
+@pages.get("")
 @requires(OWN_SESSIONS)
 def devices() -> ResponseReturnValue:
-    """List the sessions of this person."""
+    """List the sessions of this user."""
     view = own_session()
-    rows = sessions_of(*view.person.accounts, current=view.handle)
+    rows = sessions_of(*view.user.accounts, current=view.handle)
     page, count = page_of(len(rows))
     return render_template(
         "sessions/devices.html",
@@ -85,81 +77,73 @@ def devices() -> ResponseReturnValue:
     )
 
 
-@pages.post("/sessions/<session_handle:handle>/revoke")
+@pages.post("/<session_handle:handle>/revoke")
 @signed_in
 def revoke_one(handle: str) -> ResponseReturnValue:
-    """End one session of this person; ending this one is signing out."""
-    found = _find(handle)
-    alive = _revoke(found, handle)
+    """End one session of this user; ending this one is signing out."""
+    account, found = _find(handle)
+    alive = _revoke(account, found, handle)
     if session_view() is None:
         return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
     if alive and isinstance(found, LoadedSession):
         flash(_name_of(found), "ended")
     else:
         flash("", "ended_already")
-    return redirect(url_for("sessions.devices"), 303)
+    return redirect(url_for("sessions_devices.devices"), 303)
 
 
-@pages.post("/sessions/<session_handle:handle>/name")
+@pages.post("/<session_handle:handle>/name")
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
-    """Give a session of this person a name of one's own; an empty one takes it away."""
+    """Give a session of this user a name of one's own; an empty one takes it away."""
     found = _name(handle, request.form.get("label", ""))
     if found is None:
         flash("", "ended_already")
     else:
         flash(_name_of(found), "named" if DEVICE.of(found.record).label else "unnamed")
-    return redirect(url_for("sessions.devices"), 303)
+    return redirect(url_for("sessions_devices.devices"), 303)
 
 
-@pages.post("/sessions/<session_handle:handle>/recognise")
+@pages.post("/<session_handle:handle>/recognise")
 @signed_in
 def recognise_one(handle: str) -> ResponseReturnValue:
-    """Note that the person knows of a sign-in, so that this session no longer tells them. One at a time: who has said
-    so of their own is still told of another's. One that this session is not told of is fine, too.
+    """Note that the user knows of a sign-in, so that this session no longer tells of it. One at a time: users who
+    have said so of their own are still told of a stranger's. One that this session is not told of is fine, too.
     """
     _recognise(handle)
     return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
 
 
-@pages.get("/sessions/others")
+@pages.get("/others")
 @requires(OWN_SESSIONS)
 def others() -> ResponseReturnValue:
     """Ask whether to end all other sessions."""
     return _ask("others")
 
 
-@pages.post("/sessions/others", endpoint="others_post")
+@pages.post("/others", endpoint="others_post")
 @fresh_required(300, "session.revoke_others")
 @requires(OWN_SESSIONS)
 def others_post() -> ResponseReturnValue:
-    """End all other sessions of this person, those being signed in right now included."""
+    """End all other sessions of this user, those being signed in right now included."""
     flash(str(_revoke_others()), "ended_others")
-    return redirect(url_for("sessions.devices"), 303)
+    return redirect(url_for("sessions_devices.devices"), 303)
 
 
-@pages.get("/sessions/everywhere")
+@pages.get("/everywhere")
 @requires(OWN_SESSIONS)
 def everywhere() -> ResponseReturnValue:
     """Ask whether to end all sessions, this one too."""
     return _ask("everywhere")
 
 
-@pages.post("/sessions/everywhere", endpoint="everywhere_post")
+@pages.post("/everywhere", endpoint="everywhere_post")
 @fresh_required(300, "session.revoke_all")
 @requires(OWN_SESSIONS)
 def everywhere_post() -> ResponseReturnValue:
-    """End all sessions of this person, this one too."""
+    """End all sessions of this user, this one too."""
     _end_all()
     return clear_browser(redirect(url_for("sessions.signed_out"), 303), "everywhere")
-
-
-@pages.post("/session/extend")
-@fresh_required(0, "session.extend")
-def extend() -> ResponseReturnValue:
-    """Start both clocks again; the signature that let this request in has done it."""
-    flash("", "extended")
-    return redirect(url_for("sessions.status"), 303)
 
 
 class Scope(msgspec.Struct):
@@ -173,14 +157,14 @@ class Scope(msgspec.Struct):
 @requires(OWN_SESSIONS)
 @operation()
 def list_sessions() -> SessionList:
-    """List the sessions of this person. Asking is no activity."""
+    """List the sessions of this user. Asking is no activity."""
     view = own_session()
-    rows = sessions_of(*view.person.accounts, current=view.handle)
-    return SessionList([row.as_row(view.handle) for row in rows])
+    rows = sessions_of(*view.user.accounts, current=view.handle)
+    return SessionList([SessionRow(current=row.handle == view.handle, **row.as_row()) for row in rows])
 
 
 class NameRequest(msgspec.Struct):
-    """The person's own name for a session; an empty one takes it away."""
+    """The user's own name for a session; an empty one takes it away."""
 
     label: Annotated[str, msgspec.Meta(max_length=400)]
 
@@ -189,27 +173,19 @@ class NameRequest(msgspec.Struct):
 @signed_in
 @operation(NotFound, PermissionDenied)
 def name_session(handle: str, body: NameRequest) -> SessionRow:
-    """Give a session of this person a name of one's own: one line, at most 40 characters of it."""
+    """Give a session of this user a name of one's own: one line, at most 40 characters of it."""
     found = _name(handle, body.label)
     if found is None:
         raise NotFound("that session has ended")
-    return SessionView(found, services()).as_row(own_session().handle)
+    return DeviceView(found, services()).as_answer(own_session().handle)
 
 
 @api.post("/sessions/<session_handle:handle>/recognise")
 @signed_in
 @operation(NotFound)
 def recognise_session(handle: str) -> SessionState:
-    """Note that the person knows of a sign-in, so that this session no longer tells of it."""
+    """Note that the user knows of a sign-in, so that this session no longer tells of it."""
     _recognise(handle)
-    return current_state()
-
-
-@api.post("/sessions/extend")
-@fresh_required(0, "session.extend")
-@operation()
-def extend_session() -> SessionState:
-    """Start both clocks again. The signature that lets this request in does it."""
     return current_state()
 
 
@@ -217,8 +193,8 @@ def extend_session() -> SessionState:
 @signed_in
 @operation(NotFound, PermissionDenied, confirms=True)
 def delete_session(handle: str) -> EndedSession | Response:
-    """End one session of this person. One that has ended already is fine; this one takes no signature."""
-    _revoke(_find(handle), handle)
+    """End one session of this user. One that has ended already is fine; this one takes no signature."""
+    _revoke(*_find(handle), handle)
     ended = EndedSession(handle, True)
     return clear_browser(success(ended), "signed_out") if session_view() is None else ended
 
@@ -236,10 +212,10 @@ def delete_sessions(query: Scope) -> EndedSessions | Response:
 
 
 def _name(handle: str, label: str) -> LoadedSession | None:
-    """Name a session of this person and return it, or `None` if it has ended. Raises `NotFound` for another's, and
+    """Name a session of this user and return it, or `None` if it has ended. Raises `NotFound` for another's, and
     `StoreUnavailable` if the record keeps changing.
     """
-    found = _find(handle)
+    _, found = _find(handle)
 
     def name(record: SessionRecord) -> None:
         DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
@@ -247,7 +223,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
     named = services().repository.change(found, name) if isinstance(found, LoadedSession) else found
     if isinstance(named, Gone):
         return None
-    events.publish(events.SessionNamed(handle=handle, account=named.record.account))
+    events.publish(SessionNamed(handle=handle, account=named.record.account))
     return named
 
 
@@ -257,7 +233,7 @@ def _name_of(live: LoadedSession) -> str:
 
 
 def _ask(scope: str) -> str:
-    count = len(sessions_of(*own_session().person.accounts))
+    count = len(sessions_of(*own_session().user.accounts))
     return render_template("sessions/end.html", scope=scope, others=count - 1)
 
 
@@ -270,31 +246,34 @@ def _end_all() -> int:
 def _end_linked(reason: str) -> int:
     # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
     view, lifecycle = own_session(), services().lifecycle
-    return sum(lifecycle.revoke_account(each, reason) for each in view.person.accounts if each != view.account)
+    return sum(lifecycle.revoke_account(each, reason) for each in view.user.accounts if each != view.account)
 
 
-def _find(handle: str) -> LoadedSession | Gone:
-    """Return the session of this person that has, or lately had, this handle; raise `NotFound` if there is none."""
+def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
+    """Return the session of this user that has, or lately had, this handle, with its account; raise `NotFound` if
+    there is none.
+    """
     ours, view = services(), own_session()
     if handle == view.handle:
-        return view.live
+        return view.account, view.live
     ensure_permitted(OWN_SESSIONS)
-    for account in dict.fromkeys((view.account, *view.person.accounts)):  # its own first: most are found there
+    for account in dict.fromkeys((view.account, *view.user.accounts)):  # its own first: most are found there
         found = ours.repository.find(str(account), handle)
         if found is not None:
-            return found
-    raise NotFound("no session of this person")
+            return account, found
+    raise NotFound("no session of this user")
 
 
-def _revoke(found: LoadedSession | Gone, handle: str) -> bool:
+def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
     lifecycle, view = services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        alive = isinstance(found, LoadedSession) and lifecycle.revoke(found, "revoked")
+        # One that has ended is ended once more: that confirms what too few replicas had confirmed.
+        alive = lifecycle.revoke_handle(account, handle)
         wallet_session().done = True
         _recognise(handle)
         return alive
-    # Signing out never needs a signature. The cookie goes last: if Redis fails, the person is still signed in.
+    # Signing out never needs a signature. The cookie goes last: if Redis fails, the user is still signed in.
     alive = lifecycle.revoke(view.live, "signed_out")
     wallet_session().release()
     return alive
@@ -305,14 +284,16 @@ def _revoke_others() -> int:
     wallet_session().done = True
     view = session_view()
     if view is not None:
-        _recognise(*(each.handle for each in view.sign_ins_elsewhere))
+        _recognise(*(each.handle for each in services().part(Devices).elsewhere(view)))
     return ended
 
 
 def _recognise(*handles: str) -> None:
     # After what was done about them: one that is still alive must go on being told of.
     view = session_view()
-    told = [each.handle for each in view.sign_ins_elsewhere if each.handle in handles] if view else []
+    told = (
+        [each.handle for each in services().part(Devices).elsewhere(view) if each.handle in handles] if view else []
+    )
 
     def note(record: SessionRecord) -> None:
         # Twice what the news holds. Of one that is still there at most seven older ones were recognised later, and

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 import msgspec
 
 from ...sessions.record import AccountKey, LoadedSession, Section, SessionRecord
-from ...sessions.user_agent import Client
 from ...settings import DAY
 from ...storage.encryption import DecryptionFailed, KeyRing
+from ...web.request_client import Client
 
 KEPT = 8
 SECONDS = DAY

@@ -17,3 +17,4 @@ class Ethereum(Part):
 
     libraries = {"eth_account": "eth-account>=0.13.4", "Crypto": "pycryptodome>=3.20", **_COINCURVE}
     verifiers = (Eip155(),)
+    wallet_modules = {"eip155": "eip155.js"}

@@ -23,6 +23,7 @@ class InternetComputer(Part):
     settings = InternetComputerSettings
     errors = (KeyMalformed, DelegationExpired, DelegationRestricted, CanisterSignatureUnsupported)
     verifiers = (Verifier(),)
+    wallet_modules = {"icp": "icp.js"}
     slots = {
         "problems": "sessions/_internet_computer_problems.html",
         "wallet_attributes": "sessions/_internet_computer_attributes.html",

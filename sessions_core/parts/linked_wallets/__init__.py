@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from ...access.actions import Action
+from ...access.policy import OWN_WALLETS
+from ...errors import family
 from ...part import Part
-from .user import PERSON, UNLINKED_REASON
+from .errors import LinkRefused
+from .user import LINK_KEY, UNLINKED_REASON
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Flask
+
+    from ...sessions.record import AccountValues
+    from ...sign_in.accounts import Account
+    from ...sign_in.challenges import Challenge
+    from ...sign_in.user import User
+    from .linked_accounts import AccountLinking
+
+LINK = "link"
+"""The purpose of the text with which another wallet agrees to be linked."""
 
 _WORDS = "sessions/_linked_wallets_action_words.html"
 
@@ -12,8 +30,9 @@ _WORDS = "sessions/_linked_wallets_action_words.html"
 class LinkedWallets(Part):
     """Several accounts of one user."""
 
-    account_keys = (PERSON,)
+    account_keys = (LINK_KEY,)
     end_reasons = (UNLINKED_REASON,)
+    errors = tuple(family(LinkRefused))
     actions = {
         "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
         "wallet.link": Action(
@@ -22,3 +41,54 @@ class LinkedWallets(Part):
         "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
         "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
     }
+    redis_keys = {
+        "{tag}:person": "the user that an account is linked to, encrypted",
+        "{usr_…}:accounts": "the accounts of a user, the primary one first, encrypted",
+        "linking:<tag>": "there while an account is being linked or unlinked, for ten seconds at most",
+    }
+    purposes = {LINK: tuple(family(LinkRefused))}
+    slots = {"status": "sessions/_wallets.html", "endings": "sessions/_linked_wallets_endings.html"}
+    linked_accounts: AccountLinking
+
+    def setup(self, app: Flask) -> None:
+        """Make what reads and changes which accounts are linked."""
+        from .linked_accounts import AccountLinking
+
+        ours = self.services
+        self.linked_accounts = AccountLinking(
+            ours.connection, ours.keys, ours.repository, ours.lifecycle, ours.settings
+        )
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the pages."""
+        from . import pages
+
+        return (pages.pages,)
+
+    def user(self, account: Account, values: AccountValues) -> User:
+        """Return the user with all accounts that are linked with this one."""
+        return self.linked_accounts.user(account, self.linked_accounts.link_in(values))
+
+    def privileges(self, account: str, values: AccountValues) -> str:
+        """Return which user the account is linked to, and how often that user's accounts have changed."""
+        link = self.linked_accounts.link_in(values)
+        return f"{link.user}.{link.revision}" if link.user else ""
+
+    def issue_challenge(self, purpose: str, account: str) -> Challenge:
+        """Write the text with which another account agrees to be linked to that of this session."""
+        from ...web.guards import ensure_permitted, refusal, session_view, wallet_session
+
+        view = session_view()
+        if view is None:
+            raise refusal(wallet_session())
+        ensure_permitted(OWN_WALLETS)
+        statement = self.services.actions.sentence("wallet.join", {"account": str(view.account)})
+        issued = self.services.challenges.issue_for(LINK, account, statement, view.handle)
+        self.linked_accounts.check_can_link(issued.account, view.user)
+        return issued
+
+    def sweep(self) -> Mapping[str, tuple[int, str]]:
+        """Encrypt links with the newest secret: users would fall apart with an older one that is dropped."""
+        return {
+            "people": (self.linked_accounts.reencrypt(), "linked wallets sealed with an older secret: sealed anew")
+        }

@@ -1,11 +1,11 @@
-"""Which accounts are one person: link, unlink, choose the primary one.
+"""Which accounts are one user: link, unlink, choose the primary one.
 
-    {usr_…}:accounts   string  sealed: the accounts of a person, the primary one first
-    {tag}:person       string  sealed: the person that an account points to; read with each request of its sessions
+    {usr_…}:accounts   string  sealed: the accounts of a user, the primary one first
+    {tag}:person       string  sealed: the user that an account points to; read with each request of its sessions
     linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
-An account belongs to a person if both say so. To link, it is listed first and pointed last; to unlink, it is struck
-off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a pointer, that
+An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck
+off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a link, that
 means nothing.
 """
 
@@ -19,35 +19,30 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from ... import events
-from ...errors import (
-    AccountInUse,
-    AccountLast,
-    AccountLinked,
-    AccountLinkedElsewhere,
-    AccountsTooMany,
-    NotFound,
-    StoreUnavailable,
-)
+from ...errors import NotFound, StoreUnavailable
 from ...sessions.lifecycle import Lifecycle
 from ...sessions.record import AccountValues, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import Settings
 from ...sign_in.accounts import Account, stored
+from ...sign_in.user import User, derived_user_id, user_id_of
 from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues, attempts, reencrypt
 from ...storage.encryption import KeyRing
-from .user import PERSON, UNLINKED, UNLINKED_REASON, Person, Pointer, Roll, born_id, derived_id, new_id
+from .errors import AccountInUse, AccountLast, AccountLinked, AccountLinkedElsewhere, AccountsTooMany
+from .events import PrimaryChanged, WalletLinked, WalletUnlinked
+from .user import LINK_KEY, UNLINKED, UNLINKED_REASON, AccountLink, LinkedAccounts, new_user_id
 
 logger = logging.getLogger(__name__)
 
 MOST = 8
-"""How many accounts a person may have; each is looked at when the person is."""
+"""How many accounts a user may have; each is looked at when the user is."""
 
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
 _WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
 
 
-class People:
+class AccountLinking:
     """Reads and changes who is linked with whom. All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account whose session asks; it has signed for exactly this.
@@ -66,126 +61,128 @@ class People:
         self._repository = repository
         self._lifecycle = lifecycle
         self._prefix = settings.redis_prefix
-        # Accounts on a roll that can't be read are each alone until it can be read again: nobody is signed out, and
-        # nobody is taken for somebody else.
-        self._rolls = EncryptedValues(connection, keys, Roll, Roll())
-        # What can't be read leads to no person. Its account then goes by an id that it never had: its first one may
-        # be that of a person who unlinked it.
-        self._pointers = EncryptedValues(
-            connection, keys, Pointer, UNLINKED, lambda key, stored: Pointer(alone=derived_id(key.encode() + stored))
+        # Accounts in a list that can't be read are each alone until it can be read again: no user is signed out, and
+        # none is taken for another.
+        self._linked = EncryptedValues(connection, keys, LinkedAccounts, LinkedAccounts())
+        # What can't be read leads to no user. Its account then goes by an id that it never had: its first one may
+        # be that of a user who unlinked it.
+        self._links = EncryptedValues(
+            connection,
+            keys,
+            AccountLink,
+            UNLINKED,
+            lambda key, stored: AccountLink(alone=user_id_of(key.encode() + stored)),
         )
 
-    def pointer(self, account: Account | str) -> Pointer:
-        """Return the pointer of an account."""
-        return self._pointers.read(self._pointer_key(str(account)))
+    def account_link(self, account: Account | str) -> AccountLink:
+        """Return the link of an account."""
+        return self._links.read(self._link_key(str(account)))
 
-    def pointer_of(self, values: AccountValues) -> Pointer:
-        """Return the pointer of an account whose values were read."""
-        return values.decoded(PERSON.name, self._pointers.decode)
+    def link_in(self, values: AccountValues) -> AccountLink:
+        """Return the link of an account whose values were read."""
+        return values.decoded(LINK_KEY.name, self._links.decode)
 
-    def of(self, account: Account, pointer: Pointer | None = None) -> Person:
-        """Return the person behind an account; `pointer` is its own, if it has been read already.
+    def user(self, account: Account, link: AccountLink | None = None) -> User:
+        """Return the user behind an account; `link` is its own, if it has been read already.
 
         Two round trips for an account that is linked, none for one that never was.
         """
-        pointer = self.pointer(account) if pointer is None else pointer
-        if pointer.person:
-            roll = self._rolls.read(self._roll_key(pointer.person))
-            if str(account) in roll.accounts:
-                listed = self._pointing(pointer.person, roll.accounts)
-                # By the pointer that was given: the account was one of them when the request began.
-                accounts = [each for each in roll.accounts if each in listed or each == str(account)]
-                return Person(pointer.person, tuple(map(stored, accounts)))
-        return Person(pointer.alone or born_id(str(account)), (account,))
+        link = self.account_link(account) if link is None else link
+        if link.user:
+            linked = self._linked.read(self._linked_key(link.user))
+            if str(account) in linked.accounts:
+                listed = self._linked_to(link.user, linked.accounts)
+                # By the link that was given: the account was one of them when the request began.
+                accounts = [each for each in linked.accounts if each in listed or each == str(account)]
+                return User(link.user, tuple(map(stored, accounts)))
+        return User(link.alone or derived_user_id(str(account)), (account,))
 
-    def admit(self, account: Account, person: Person) -> None:
-        """Refuse an account that can't become one more of this person's; what may be said of others comes later.
+    def check_can_link(self, account: Account, user: User) -> None:
+        """Refuse an account that can't become one more of this user's; what may be said of others comes later.
 
         Raises `AccountLinked` or `AccountsTooMany`.
         """
-        if account in person.accounts:
+        if account in user.accounts:
             raise AccountLinked(str(account))
-        if len(person.accounts) >= MOST:
-            raise AccountsTooMany(len(person.accounts))
+        if len(user.accounts) >= MOST:
+            raise AccountsTooMany(len(user.accounts))
 
-    def knows(self, account: Account, person: Person) -> bool:
-        """Whether an account is this person's, or was and is left pointing here by an unlinking cut short."""
-        return account in person.accounts or self.pointer(account).person == person.id
+    def knows(self, account: Account, user: User) -> bool:
+        """Whether an account is this user's, or was and is left pointing here by an unlinking cut short."""
+        return account in user.accounts or self.account_link(account).user == user.id
 
-    def link(self, account: Account, by: Account) -> Person:
-        """Make an account one more of the person behind `by`; both have signed. Return that person.
+    def link(self, account: Account, by: Account) -> User:
+        """Make an account one more of the user behind `by`; both have signed. Return that user.
 
-        An account that is alone is taken with the id it had, which nobody has any more. Raises what `admit` raises,
-        or `AccountLinkedElsewhere` for one that belongs to somebody together with others.
+        The joining account's previous user id is retired. Raises what `check_can_link` raises, or
+        `AccountLinkedElsewhere` for one that is linked with others of another user.
         """
-        with self._hold(account, by):
+        with self._lock(account, by):
             return self._link_held(account, by)
 
-    def _link_held(self, account: Account, by: Account) -> Person:
-        before = self.of(account)
-        person_id, roll = self._list(account, by)
-        # The account that asks first: a person is made of it, and the other one comes to them. The last of these
+    def _link_held(self, account: Account, by: Account) -> User:
+        before = self.user(account)
+        user_id, linked = self._add(account, by)
+        # The account that asks first: a user is made of it, and the other one comes to them. The last of these
         # writes links the two.
         for each in (by, account):
-            if not self._claim(str(each), person_id, roll.revision):
-                self._strike(person_id, account, by)
+            if not self._link_to(str(each), user_id, linked.revision):
+                self._remove(user_id, account, by)
                 raise AccountLinkedElsewhere(str(each))
-        person = self.of(account)
-        if person.id != person_id or by not in person.accounts:
+        user = self.user(account)
+        if user.id != user_id or by not in user.accounts:
             raise StoreUnavailable("linked or unlinked from elsewhere at the same moment", retry_after=1)
-        self._announce(person_id, roll)
-        events.publish(events.WalletLinked(account=str(by), other=str(account), person=person.id, before=before.id))
-        return person
+        self._announce(user_id, linked)
+        events.publish(WalletLinked(account=str(by), other=str(account), user=user.id, before=before.id))
+        return user
 
     def unlink(self, account: Account, by: Account) -> None:
-        """Take an account from the person behind `by`, and end all its sessions.
+        """Take an account from the user behind `by`, and end all its sessions.
 
         It goes on alone, under an id that nobody has had. Raises `NotFound` for an account that is not this
-        person's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
+        user's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
         """
-        with self._hold(account, by):
+        with self._lock(account, by):
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
         for _ in attempts("the person"):
-            person = self.of(by)
-            if account not in person.accounts:
-                if not self.knows(account, person):
+            user = self.user(by)
+            if account not in user.accounts:
+                if not self.knows(account, user):
                     raise NotFound("no account of this person")
                 break  # a crash had cut an unlinking short, and this one completes it
-            if len(person.accounts) == 1:
+            if len(user.accounts) == 1:
                 raise AccountLast(str(account))
             if account == by:
                 raise AccountInUse(str(account))
-            if self._strike(person.id, account, by):
+            if self._remove(user.id, account, by):
                 break
         self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
-        if self._let_go(str(account), person.id):
-            self._announce(person.id, self._rolls.read(self._roll_key(person.id)))
-            events.publish(events.WalletUnlinked(account=str(by), other=str(account), person=person.id))
+        if self._release(str(account), user.id):
+            self._announce(user.id, self._linked.read(self._linked_key(user.id)))
+            events.publish(WalletUnlinked(account=str(by), other=str(account), user=user.id))
 
-    def prefer(self, account: Account, by: Account) -> bool:
-        """Make an account the primary one of the person behind `by`; return whether that changed anything.
+    def set_primary(self, account: Account, by: Account) -> bool:
+        """Make an account the primary one of the user behind `by`; return whether that changed anything.
 
-        Raises `NotFound` for an account that is not this person's.
+        Raises `NotFound` for an account that is not this user's.
         """
         for _ in attempts("the person"):
-            person = self.of(by)
-            if account not in person.accounts:
+            user = self.user(by)
+            if account not in user.accounts:
                 raise NotFound("no account of this person")
-            if person.primary == account:
+            if user.primary == account:
                 return False
-            after = self._change_roll(
-                person.id,
+            after = self._change_linked(
+                user.id,
                 lambda accounts: (str(account), *_without(accounts, account)) if str(account) in accounts else None,
                 by,
             )
             if after is not None:
-                self._announce(person.id, after)
+                self._announce(user.id, after)
                 events.publish(
-                    events.PrimaryChanged(
-                        account=str(by), other=str(account), person=person.id, before=str(person.primary)
-                    )
+                    PrimaryChanged(account=str(by), other=str(account), user=user.id, before=str(user.primary))
                 )
                 return True
         raise AssertionError  # `attempts` has raised
@@ -194,11 +191,11 @@ class People:
         """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
         people would go with the secret that is dropped after a rotation.
         """
-        patterns = map(self._repository.pattern, ("accounts", PERSON.name))
+        patterns = map(self._repository.pattern, ("accounts", LINK_KEY.name))
         return sum(reencrypt(self._connection, self._keys, pattern) for pattern in patterns)
 
     @contextmanager
-    def _hold(self, *accounts: Account) -> Iterator[None]:
+    def _lock(self, *accounts: Account) -> Iterator[None]:
         """Let nobody else link or unlink these accounts meanwhile; wait for those who are at it.
 
         Without this, two people who link each other at once would each point the other's account to themselves. All
@@ -220,106 +217,106 @@ class People:
                     with suppress(StoreUnavailable):
                         self._connection.call("DEL", key)
 
-    # -- The record of a person ------------------------------------------------------------------------------
+    # -- The record of a user ------------------------------------------------------------------------------
 
-    def _list(self, account: Account, by: Account) -> tuple[str, Roll]:
-        """List an account in the record of a person, which is made if there is none; return both."""
+    def _add(self, account: Account, by: Account) -> tuple[str, LinkedAccounts]:
+        """List an account in the record of a user, which is made if there is none; return both."""
         for _ in attempts("the person"):
-            person = self.of(by)
-            self.admit(account, person)
-            if len(self.of(account).accounts) > 1:
+            user = self.user(by)
+            self.check_can_link(account, user)
+            if len(self.user(account).accounts) > 1:
                 raise AccountLinkedElsewhere(str(account))
-            person_id = person.id
-            roll = self._rolls.read(self._roll_key(person_id))
-            if roll.accounts and str(by) not in roll.accounts:
-                # Unlinked at this moment, or a pointer of before was put back: that person is somebody else's now.
-                person_id, roll = new_id(), Roll()
+            user_id = user.id
+            linked = self._linked.read(self._linked_key(user_id))
+            if linked.accounts and str(by) not in linked.accounts:
+                # Unlinked at this moment, or a link of before was put back: that user is somebody else's now.
+                user_id, linked = new_user_id(), LinkedAccounts()
 
-            def add(accounts: tuple[str, ...], person: Person = person) -> tuple[str, ...]:
+            def add(accounts: tuple[str, ...], user: User = user) -> tuple[str, ...]:
                 if len(accounts) >= MOST:  # lines that mean nothing make room
-                    accounts = tuple(map(str, person.accounts))
+                    accounts = tuple(map(str, user.accounts))
                 return (*_without(accounts or (str(by),), account), str(account))
 
-            after = self._change_roll(person_id, add, by if roll.accounts else None)
+            after = self._change_linked(user_id, add, by if linked.accounts else None)
             if after is not None:
-                return person_id, after
+                return user_id, after
         raise AssertionError  # `attempts` has raised
 
-    def _strike(self, person_id: str, account: Account, by: Account) -> bool:
-        """Take an account off the record of a person; return False if it or `by` is not on it any more."""
-        # Of two that unlink each other one stays, or the person would be nobody.
-        after = self._change_roll(
-            person_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
+    def _remove(self, user_id: str, account: Account, by: Account) -> bool:
+        """Take an account off the record of a user; return False if it or `by` is not on it any more."""
+        # Of two that unlink each other one stays, or the user would be nobody.
+        after = self._change_linked(
+            user_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
         )
         return after is not None
 
-    def _change_roll(
-        self, person_id: str, change: Callable[[tuple[str, ...]], tuple[str, ...] | None], by: Account | None
-    ) -> Roll | None:
-        """Change the accounts of a person, as long as `by` is one of them; return the roll, or `None` if not."""
+    def _change_linked(
+        self, user_id: str, change: Callable[[tuple[str, ...]], tuple[str, ...] | None], by: Account | None
+    ) -> LinkedAccounts | None:
+        """Change the accounts of a user, as long as `by` is one of them; return the linked, or `None` if not."""
 
-        def changed(before: Roll) -> Roll | None:
+        def changed(before: LinkedAccounts) -> LinkedAccounts | None:
             accounts = change(before.accounts) if by is None or str(by) in before.accounts else None
-            return None if accounts is None else Roll(accounts=accounts, revision=before.revision + 1)
+            return None if accounts is None else LinkedAccounts(accounts=accounts, revision=before.revision + 1)
 
-        return self._rolls.change(self._roll_key(person_id), changed)[1]
+        return self._linked.change(self._linked_key(user_id), changed)[1]
 
-    def _roll_key(self, person_id: str) -> str:
-        return f"{self._prefix}{{{person_id}}}:accounts"
+    def _linked_key(self, user_id: str) -> str:
+        return f"{self._prefix}{{{user_id}}}:accounts"
 
-    # -- The pointer of an account ---------------------------------------------------------------------------
+    # -- The link of an account ---------------------------------------------------------------------------
 
-    def _pointer_key(self, account: str) -> str:
-        return self._repository.account_keys(account).account_key(PERSON.name)
+    def _link_key(self, account: str) -> str:
+        return self._repository.account_keys(account).account_key(LINK_KEY.name)
 
-    def _pointing(self, person_id: str, accounts: Iterable[str]) -> set[str]:
-        """Return those of the accounts whose pointer names this person."""
-        keys = {account: self._pointer_key(account) for account in accounts}
+    def _linked_to(self, user_id: str, accounts: Iterable[str]) -> set[str]:
+        """Return those of the accounts whose link names this user."""
+        keys = {account: self._link_key(account) for account in accounts}
         values = self._connection.values(*keys.values())
         return {
             account
             for (account, key), stored in zip(keys.items(), values, strict=True)
-            if self._pointers.decode(key, stored).person == person_id
+            if self._links.decode(key, stored).user == user_id
         }
 
-    def _claim(self, account: str, person_id: str, revision: int) -> bool:
-        """Point an account to a person; return False if it is linked with others of somebody else."""
+    def _link_to(self, account: str, user_id: str, revision: int) -> bool:
+        """Point an account to a user; return False if it is linked with others of somebody else."""
 
-        def claim(before: Pointer) -> Pointer | None:
-            if before.person == person_id:
+        def claim(before: AccountLink) -> AccountLink | None:
+            if before.user == user_id:
                 return msgspec.structs.replace(before, revision=revision)
-            if len(self.of(stored(account), before).accounts) > 1:
+            if len(self.user(stored(account), before).accounts) > 1:
                 return None
-            return Pointer(person=person_id, alone=new_id(), revision=revision)
+            return AccountLink(user=user_id, alone=new_user_id(), revision=revision)
 
-        return self._turn(account, claim)
+        return self._change_link(account, claim)
 
-    def _let_go(self, account: str, person_id: str) -> bool:
-        """Point an account to nobody; return False if it no longer points to this person."""
+    def _release(self, account: str, user_id: str) -> bool:
+        """Point an account to nobody; return False if it no longer points to this user."""
 
-        def let_go(before: Pointer) -> Pointer | None:
-            return Pointer(alone=before.alone) if before.person == person_id else None
+        def let_go(before: AccountLink) -> AccountLink | None:
+            return AccountLink(alone=before.alone) if before.user == user_id else None
 
-        return self._turn(account, let_go)
+        return self._change_link(account, let_go)
 
-    def _turn(self, account: str, change: Callable[[Pointer], Pointer | None]) -> bool:
-        return self._pointers.change(self._pointer_key(account), change)[1] is not None
+    def _change_link(self, account: str, change: Callable[[AccountLink], AccountLink | None]) -> bool:
+        return self._links.change(self._link_key(account), change)[1] is not None
 
-    def _announce(self, person_id: str, roll: Roll) -> None:
-        """Have all living sessions of a person go on under new ids: what they are sessions of has changed."""
+    def _announce(self, user_id: str, linked: LinkedAccounts) -> None:
+        """Have all living sessions of a user go on under new ids: what they are sessions of has changed."""
         try:
-            for account in roll.accounts:
-                self._turn(
+            for account in linked.accounts:
+                self._change_link(
                     account,
                     lambda before: (
-                        msgspec.structs.replace(before, revision=roll.revision)
-                        if before.person == person_id and before.revision < roll.revision
+                        msgspec.structs.replace(before, revision=linked.revision)
+                        if before.user == user_id and before.revision < linked.revision
                         else None
                     ),
                 )
         except StoreUnavailable as error:
             # The change itself is done, and saying otherwise would have it done twice.
-            logger.warning("sessions of a person keep their ids: %s", error)
+            logger.warning("sessions of a user keep their ids: %s", error)
 
 
 def _without(accounts: tuple[str, ...], account: Account) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Linking wallets: which accounts are one person, shown on `/session` and changed here.
+"""Linking wallets: which accounts are one user's, shown on `/session` and changed here.
 
 Both sides sign: the other wallet a text that names the account it is linked to, and the account of the session one
 that names the other. So neither a stolen cookie nor an unlocked screen brings a wallet in, or takes one away.
@@ -6,38 +6,34 @@ that names the other. So neither a stolen cookie nor an unlocked screen brings a
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ... import events
 from ...access.policy import OWN_WALLETS
-from ...errors import (
-    AccountInUse,
-    AccountLast,
-    BadRequest,
-    LinkRefused,
-    NotFound,
-    SignatureMismatch,
-    SignInRefused,
-    VerificationUnavailable,
-)
+from ...errors import BadRequest, NotFound, SignatureMismatch, SignInRefused, VerificationUnavailable
 from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
-from ...sign_in.challenges import LINK
 from ...web.guards import ensure_fresh, requires
-from ...web.pages import accepted, own_session, pages, state_after
+from ...web.pages import accepted, own_session
 from ...web.services import services
 from ...web.sign_in import display_name
+from . import LINK, LinkedWallets
+from .errors import AccountInUse, AccountLast, LinkRefused
+from .events import LinkFailed
+from .linked_accounts import AccountLinking
+
+pages = Blueprint("sessions_linked_wallets", __name__, template_folder="templates", url_prefix="/session/wallets")
 
 
-@pages.get("/session/wallets/link")
+@pages.get("/link")
 @requires(OWN_WALLETS)
 def link() -> ResponseReturnValue:
     """Show the panel that connects another wallet."""
     return _page()
 
 
-@pages.post("/session/wallets")
+@pages.post("")
 @requires(OWN_WALLETS)
 def link_wallet() -> ResponseReturnValue:
     """Link the account that has signed, once the account of this session has signed as well."""
@@ -45,49 +41,47 @@ def link_wallet() -> ResponseReturnValue:
     account = _account(form.get("account", ""))
     message = messages.from_form(form.get("message", ""))
     try:
-        ours.people.admit(account, view.person)  # before anybody is asked to sign for it
+        _linked().check_can_link(account, view.user)  # before anybody is asked to sign for it
         ensure_fresh(0, "wallet.link")
         signed = ours.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), view.handle, LINK
         )
         if signed.account != account:  # not the one that this session's account has just signed for
             raise SignatureMismatch("another account signed")
-        ours.people.link(account, by=view.account)
+        _linked().link(account, by=view.account)
     except (LinkRefused, VerificationUnavailable, SignInRefused) as error:
-        events.publish(
-            events.LinkFailed(handle=view.handle, account=str(view.account), other=str(account), code=error.code)
-        )
+        events.publish(LinkFailed(handle=view.handle, account=str(view.account), other=str(account), code=error.code))
         return _page(error)
     flash(str(account), "linked")
     return redirect(url_for("sessions.status"), 303)
 
 
-@pages.post("/session/wallets/unlink")
+@pages.post("/unlink")
 @requires(OWN_WALLETS)
 def unlink_wallet() -> ResponseReturnValue:
-    """Take an account from this person, and end its sessions."""
-    ours, view = services(), own_session()
+    """Take an account from this user, and end its sessions."""
+    view = own_session()
     account = _account(request.form.get("account", ""))
     if account == view.account:
-        raise AccountInUse(str(account)) if len(view.person.accounts) > 1 else AccountLast(str(account))
-    if not ours.people.knows(account, view.person):
-        raise NotFound("no account of this person")  # before anybody is asked to sign for it
+        raise AccountInUse(str(account)) if len(view.user.accounts) > 1 else AccountLast(str(account))
+    if not _linked().knows(account, view.user):
+        raise NotFound("no account of this user")  # before anybody is asked to sign for it
     ensure_fresh(0, "wallet.unlink")
-    ours.people.unlink(account, by=view.account)
+    _linked().unlink(account, by=view.account)
     flash(str(account), "unlinked")
     return redirect(url_for("sessions.status"), 303)
 
 
-@pages.post("/session/wallets/primary")
+@pages.post("/primary")
 @requires(OWN_WALLETS)
 def prefer_wallet() -> ResponseReturnValue:
-    """Make an account the primary one of this person."""
-    ours, view = services(), own_session()
+    """Make an account the primary one of this user."""
+    view = own_session()
     account = _account(request.form.get("account", ""))
-    if account not in view.person.accounts:
-        raise NotFound("no account of this person")
+    if account not in view.user.accounts:
+        raise NotFound("no account of this user")
     ensure_fresh(0, "wallet.primary")
-    ours.people.prefer(account, by=view.account)
+    _linked().set_primary(account, by=view.account)
     flash(str(account), "primary")
     return redirect(url_for("sessions.status"), 303)
 
@@ -95,13 +89,17 @@ def prefer_wallet() -> ResponseReturnValue:
 def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = None) -> ResponseReturnValue:
     page = render_template(
         "sessions/link.html",
-        state=state_after(error) if error else "idle",
+        state=error.panel_state if error else "idle",
         error=error,
         wallet=display_name(request.form.get("wallet", "")),
         statement=services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
         **accepted(),
     )
     return page, error.status if error else 200
+
+
+def _linked() -> AccountLinking:
+    return services().part(LinkedWallets).linked_accounts
 
 
 def _account(text: str) -> Account:

@@ -11,7 +11,8 @@ from ...errors import StoreUnavailable
 from ...settings import Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.server_checks import trouble_anywhere, trouble_now, trouble_of
+from ...storage.replies import trouble_of
+from .server_checks import trouble_anywhere, trouble_now
 
 TROUBLES = {
     "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
@@ -91,8 +92,9 @@ class Readiness:
 
     def _look(self, found: list[str | None]) -> str | None:
         try:
-            if self._connection.is_cluster:  # every request reads it, whatever master its account is on
-                self._connection.call("GET", f"{self._prefix}epoch")
+            epoch = f"{self._prefix}epoch"
+            if not self._connection.reachable(epoch):  # every request reads it, whatever master its account is on
+                self._connection.call("GET", epoch)
             for key in self._connection.one_key_for_each_master(f"{self._prefix}ready:"):
                 found.append(self._look_at(key))
             if None not in found:

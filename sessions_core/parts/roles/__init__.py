@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from ...access.actions import Action
-from ...part import Part
-from .account_status import STANDING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-_ACCOUNT = "sessions.admin_account"
+from ...access.actions import Action
+from ...access.policy import AccountStatus, SessionType
+from ...events import SessionCreated
+from ...part import MenuEntry, Part
+from .account_status import STATUS_KEY
+from .options import RoleSettings
+from .schemas import State
+
+if TYPE_CHECKING:
+    import click
+    from flask import Blueprint, Flask
+
+    from ...events import Event
+    from ...sessions.record import AccountValues
+    from ...settings import Settings
+    from ...web.session_view import SessionView
+    from .account_status import StoredStatus
+    from .roles import AccountRoles
+
+OPEN = (15 * 60, "admin.open")
+"""What opening the administration takes: the age of the signature in seconds, and its action."""
+
+_START, _ACCOUNT = "sessions_roles.admin", "sessions_roles.admin_account"
+
 _WORDS = "sessions/_roles_action_words.html"
 
 
 class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
 
-    needs = ("devices",)
-    account_keys = (STANDING,)
+    needs = ("devices",)  # for the table of an account's sessions
+    settings = RoleSettings
+    account_keys = (STATUS_KEY,)
     actions = {
         "write:therapy_notes": Action("Write a therapy note.", _WORDS),
         "admin.open": Action("Open the administration of this site.", _WORDS),
@@ -25,5 +48,87 @@ class Roles(Part):
         "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT),
         "admin.revoke": Action("End the session {handle} of {account}.", _WORDS, _ACCOUNT),
         "admin.revoke_account": Action("End every session of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, "sessions.admin"),
+        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START),
     }
+    redis_keys = {
+        "{tag}:standing": "role and verification of an account, encrypted",
+        "{directory}:decided": "the accounts with a role or a verification, encrypted",
+        "{directory}:seen": "the latest sign-ins of accounts, by time",
+        "{directory}:names": "the accounts in that list, encrypted",
+    }
+    state = State
+    menu = (
+        MenuEntry("Admin", _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
+    )
+    slots = {
+        "status_notices": "sessions/_professional_offer.html",
+        "account_facts": "sessions/_professional_fact.html",
+    }
+    options: RoleSettings
+    roles: AccountRoles
+
+    def setup(self, app: Flask) -> None:
+        """Make what reads and changes roles and verifications."""
+        from .roles import AccountRoles
+
+        ours = self.services
+        self.roles = AccountRoles(ours.connection, ours.keys, ours.repository, ours.settings)
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the administration pages."""
+        from . import admin
+
+        return (admin.pages,)
+
+    def commands(self) -> Sequence[click.Command]:
+        """Return `flask roles`."""
+        from . import commands
+
+        return (commands.roles,)
+
+    def session_types(self, settings: Settings) -> Sequence[SessionType]:
+        """Return the type for verified professionals."""
+        return (
+            SessionType(
+                "professional",
+                "prof_",
+                self.options.professional_idle_seconds,
+                self.options.professional_absolute_seconds,
+                ("read:all_profiles", "write:therapy_notes", "manage:sessions", "access:professional_tools"),
+                verified=True,
+                fresh=("write:therapy_notes",),
+            ),
+        )
+
+    def stored_status(self, values: AccountValues) -> StoredStatus:
+        """Return what administrators decided about an account, as it was read with the account's session."""
+        return self.roles.status_of(values)
+
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus:
+        """Return role and verification as administrators decided them."""
+        stored = self.stored_status(values)
+        return AccountStatus(stored.role, stored.verified(values.now))
+
+    def privileges(self, account: str, values: AccountValues) -> str:
+        """Return the level of a verification that holds."""
+        stored = self.stored_status(values)
+        return f"level:{stored.verification_level}" if stored.verified(values.now) else ""
+
+    def session_state(self, view: SessionView) -> Mapping[str, Any]:
+        """Return the verification, for sessions of a type that takes one: `None` once it has lapsed."""
+        if not view.session_type.verified:
+            return {}
+        stored = self.stored_status(view.live.account_values) if view.verified else None
+        return {
+            "professional_id": stored.professional_id if stored else None,
+            "verification_level": stored.verification_level if stored else None,
+        }
+
+    def on_event(self, event: Event) -> None:
+        """Keep the latest sign-ins for administrators."""
+        if isinstance(event, SessionCreated):
+            self.roles.note_sign_in(event.account)
+
+    def sweep(self) -> Mapping[str, tuple[int, str]]:
+        """Encrypt roles with the newest secret: they would be gone with an older one that is dropped."""
+        return {"standings": (self.roles.reencrypt(), "roles and accounts sealed with an older secret: sealed anew")}

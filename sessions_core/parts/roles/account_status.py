@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+from ...access.policy import MEMBER
 from ...sessions.record import AccountKey
 
-MEMBER = "member"
 
-
-class Standing(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """The standing of one account; an account nobody has decided about has the default one.
+class StoredStatus(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """Role and verification of one account, as they are stored; an account without has the default.
 
     `verified_until` is in milliseconds since the epoch, by Redis's clock.
     """
@@ -28,5 +27,5 @@ class Standing(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
         return bool(self.verification_level) and now < self.verified_until
 
 
-UNKNOWN = Standing()
-STANDING = AccountKey(name="standing")
+UNKNOWN = StoredStatus()
+STATUS_KEY = AccountKey(name="standing")

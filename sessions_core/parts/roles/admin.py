@@ -1,4 +1,4 @@
-"""Administration: accounts, roles, verification, sessions, and what happened on the site.
+"""Administration: accounts, roles, verification, sessions.
 
 Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes a signature of its
 own that names it. So neither a stolen cookie nor an unlocked screen changes anybody's rights.
@@ -8,40 +8,43 @@ from __future__ import annotations
 
 import re
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...errors import AccountMalformed, BadRequest, NotFound, PermissionDenied
 from ...sign_in import accounts
 from ...sign_in.accounts import Account
 from ...web.guards import ensure_fresh, fresh_required, requires, wallet_session
-from ...web.pages import clear_browser, own_session, pages
+from ...web.pages import clear_browser, own_session
 from ...web.services import services
-from ..activity.pages import as_csv, as_json, page_of_entries
-from ..devices.pages import PER_PAGE, page_of, sessions_of
+from ...web.session_view import sessions_of
+from ..devices.pages import PER_PAGE, page_of
+from . import OPEN, Roles
+from .roles import AccountRoles
 
-_OPEN = (15 * 60, "admin.open")
+pages = Blueprint("sessions_roles", __name__, template_folder="templates", url_prefix="/admin")
+
 PROFESSIONAL_ID = re.compile(r"lic_[A-Za-z0-9_-]{1,40}", re.ASCII)
 LEVEL = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
 MOST_DAYS = 3650
 
 
-@pages.get("/admin")
-@fresh_required(*_OPEN)
+@pages.get("")
+@fresh_required(*OPEN)
 @requires(role="admin")
 def admin() -> ResponseReturnValue:
-    """Show who has a standing, who signed in lately, and where to look up any account."""
+    """Show which accounts have a role or a verification, which signed in lately, and where to look up any account."""
     ours = services()
     text = request.args.get("account", "").strip()
     if text:
         try:
-            return redirect(url_for("sessions.admin_account", account=str(accounts.parse(text))), 303)
+            return redirect(url_for("sessions_roles.admin_account", account=str(accounts.parse(text))), 303)
         except AccountMalformed as error:
             problem = error.message
-    seen = ours.directory.seen(limit=PER_PAGE)
+    seen = _roles().seen(limit=PER_PAGE)
     return render_template(
         "sessions/admin.html",
-        decided=ours.directory.decided(),
+        decided=_roles().decided(),
         seen=seen,
         looked_for=text,
         problem=problem if text else "",
@@ -49,8 +52,8 @@ def admin() -> ResponseReturnValue:
     )
 
 
-@pages.get("/admin/accounts/<account>")
-@fresh_required(*_OPEN)
+@pages.get("/accounts/<account>")
+@fresh_required(*OPEN)
 @requires(role="admin")
 def admin_account(account: str) -> ResponseReturnValue:
     """Show one account: its role, its verification, its sessions."""
@@ -60,7 +63,7 @@ def admin_account(account: str) -> ResponseReturnValue:
     return render_template(
         "sessions/admin_account.html",
         account=found,
-        standing=ours.directory.standing(found),
+        status=_roles().status(found),
         now=ours.repository.time(),
         roles=tuple(ours.policy.roles),
         own=found == own_session().account,
@@ -71,7 +74,7 @@ def admin_account(account: str) -> ResponseReturnValue:
     )
 
 
-@pages.post("/admin/accounts/<account>/role")
+@pages.post("/accounts/<account>/role")
 @requires(role="admin")
 def admin_role(account: str) -> ResponseReturnValue:
     """Give an account a role."""
@@ -80,16 +83,16 @@ def admin_role(account: str) -> ResponseReturnValue:
         return _again(found, "role")
     _refuse_own(found)
     ensure_fresh(0, "admin.role")
-    changed = ours.directory.appoint(found, role, by=str(own_session().account))
+    changed = _roles().assign(found, role, by=str(own_session().account))
     flash(role, "role_given" if changed else "role_kept")
     return _to(found)
 
 
-@pages.post("/admin/accounts/<account>/verify")
+@pages.post("/accounts/<account>/verify")
 @requires(role="admin")
 def admin_verify(account: str) -> ResponseReturnValue:
     """Verify an account as a professional for a number of days."""
-    ours, found, form = services(), _account(account), request.form
+    found, form = _account(account), request.form
     professional_id, level, days = form.get("professional_id", ""), form.get("level", ""), form.get("days", "")
     if not PROFESSIONAL_ID.fullmatch(professional_id):
         return _again(found, "professional_id")
@@ -98,23 +101,23 @@ def admin_verify(account: str) -> ResponseReturnValue:
     if not re.fullmatch(r"[1-9][0-9]{0,3}", days, re.ASCII) or int(days) > MOST_DAYS:
         return _again(found, "days")
     ensure_fresh(0, "admin.verify")
-    ours.directory.verify(found, professional_id, level, int(days), by=str(own_session().account))
+    _roles().verify(found, professional_id, level, int(days), by=str(own_session().account))
     flash(level, "verified")
     return _to(found)
 
 
-@pages.post("/admin/accounts/<account>/withdraw")
+@pages.post("/accounts/<account>/withdraw")
 @requires(role="admin")
 def admin_withdraw(account: str) -> ResponseReturnValue:
     """Take the verification of an account away."""
     found = _account(account)
     ensure_fresh(0, "admin.withdraw")
-    services().directory.withdraw(found, by=str(own_session().account))
+    _roles().revoke_verification(found, by=str(own_session().account))
     flash("", "withdrawn")
     return _to(found)
 
 
-@pages.post("/admin/accounts/<account>/sessions/<session_handle:handle>/revoke")
+@pages.post("/accounts/<account>/sessions/<session_handle:handle>/revoke")
 @requires(role="admin")
 def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
     """End one session of an account."""
@@ -128,7 +131,7 @@ def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
     return _to(found)
 
 
-@pages.post("/admin/accounts/<account>/revoke")
+@pages.post("/accounts/<account>/revoke")
 @requires(role="admin")
 def admin_revoke_account(account: str) -> ResponseReturnValue:
     """End all sessions of an account."""
@@ -142,45 +145,25 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
     return _to(found)
 
 
-@pages.get("/admin/everybody")
-@fresh_required(*_OPEN)
+@pages.get("/everybody")
+@fresh_required(*OPEN)
 @requires(role="admin")
 def admin_everybody() -> ResponseReturnValue:
     """Ask whether to sign everybody out."""
     return render_template("sessions/admin_everybody.html")
 
 
-@pages.post("/admin/everybody", endpoint="admin_everybody_post")
+@pages.post("/everybody", endpoint="admin_everybody_post")
 @fresh_required(0, "admin.revoke_everybody")
 @requires(role="admin")
 def admin_everybody_post() -> ResponseReturnValue:
-    """Sign everybody out, whoever asked for it included."""
+    """Sign everybody out, the administrator who asked for it included."""
     services().lifecycle.revoke_everybody()
     return _signed_out()
 
 
-@pages.get("/admin/activity")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity() -> ResponseReturnValue:
-    """Show what happened on the site, newest first."""
-    return page_of_entries("sessions/admin_activity.html", services().audit.site)
-
-
-@pages.get("/admin/activity.csv")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity_csv() -> ResponseReturnValue:
-    """Download all that is kept of the site, as CSV."""
-    return as_csv(services().audit.iterate(None), "site-activity")
-
-
-@pages.get("/admin/activity.json")
-@fresh_required(*_OPEN)
-@requires(role="admin")
-def admin_activity_json() -> ResponseReturnValue:
-    """Download all that is kept of the site, as JSON."""
-    return as_json(services().audit.iterate(None), "site-activity")
+def _roles() -> AccountRoles:
+    return services().part(Roles).roles
 
 
 def _account(text: str) -> Account:
@@ -206,7 +189,7 @@ def _again(account: Account, field: str) -> ResponseReturnValue:
 
 
 def _to(account: Account) -> ResponseReturnValue:
-    return redirect(url_for("sessions.admin_account", account=str(account)), 303)
+    return redirect(url_for("sessions_roles.admin_account", account=str(account)), 303)
 
 
 def _signed_out() -> ResponseReturnValue:

@@ -1,7 +1,7 @@
 """Who has which role, who is verified, and who signed in lately: what administrators see and change.
 
     {tag}:standing        string  sealed: role and verification of one account; read with each request of its sessions
-    {directory}:decided   hash    tag -> sealed account, of all accounts whose standing somebody decided
+    {directory}:decided   hash    tag -> sealed account, of all accounts with a role or a verification
     {directory}:seen      zset    tag by the time of the last sign-in, and
     {directory}:names     hash    tag -> sealed account; both hold the latest ten thousand
 
@@ -27,7 +27,8 @@ from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items
-from .account_status import MEMBER, STANDING, UNKNOWN, Standing
+from .account_status import STATUS_KEY, UNKNOWN, StoredStatus
+from .events import RoleChanged, VerificationChanged
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +41,14 @@ class Member:
     """An account as administrators see it; `seen_at` is its last sign-in in milliseconds since the epoch, or 0."""
 
     account: str
-    standing: Standing
+    status: StoredStatus
     seen_at: int
 
 
-class Directory:
-    """Reads and changes standings. All methods raise `StoreUnavailable` when Redis does not answer.
+class AccountRoles:
+    """Reads and changes role and verification of accounts.
+
+    All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account that decides, or empty for the command line; it ends up in the event.
     """
@@ -56,65 +59,61 @@ class Directory:
         self._connection = connection
         self._keys = keys
         self._repository = repository
-        self._values = EncryptedValues(connection, keys, Standing, UNKNOWN)
+        self._values = EncryptedValues(connection, keys, StoredStatus, UNKNOWN)
         base = f"{settings.redis_prefix}{{directory}}:"
         self._decided, self._seen, self._names = f"{base}decided", f"{base}seen", f"{base}names"
 
-    def standing(self, account: Account | str) -> Standing:
-        """Return the standing of an account."""
+    def status(self, account: Account | str) -> StoredStatus:
+        """Return role and verification of an account."""
         return self._values.read(self._key(account))
 
-    def standing_of(self, values: AccountValues) -> Standing:
-        """Return the standing of an account whose values were read; what can't be decrypted gives nobody a role."""
-        return values.decoded(STANDING.name, self._values.decode)
+    def status_of(self, values: AccountValues) -> StoredStatus:
+        """Return role and verification of an account whose values were read; none if that can't be decrypted."""
+        return values.decoded(STATUS_KEY.name, self._values.decode)
 
     def knows(self, account: Account) -> bool:
-        """Whether a secret of ours sealed the standing of an account; True also if it has none."""
+        """Whether a secret of ours encrypted what is kept of an account; True also if nothing is."""
         stored = self._connection.call("GET", self._key(account))
         return stored is None or self._keys.is_ours(stored)
 
-    def appoint(self, account: Account, role: str, by: str = "") -> bool:
+    def assign(self, account: Account, role: str, by: str = "") -> bool:
         """Give an account a role; return whether that changed anything."""
         before, after = self._change(account, role=role)
         if before.role == after.role:
             return False
-        events.publish(events.RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
+        events.publish(RoleChanged(account=str(account), before=before.role, after=after.role, by=by))
         return True
 
-    def dismiss(self, account: Account, by: str = "") -> bool:
-        """Make an account an ordinary member again; return whether that changed anything."""
-        return self.appoint(account, MEMBER, by)
-
-    def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> Standing:
-        """Verify an account as a professional for `days` from now; return its standing."""
+    def verify(self, account: Account, professional_id: str, level: str, days: int, by: str = "") -> StoredStatus:
+        """Verify an account as a professional for `days` from now; return what it has now."""
         until = self._repository.time() + days * DAY * 1000
         _, after = self._change(
             account, professional_id=professional_id, verification_level=level, verified_until=until
         )
-        events.publish(events.VerificationChanged(account=str(account), level=level, until=until, by=by))
+        events.publish(VerificationChanged(account=str(account), level=level, until=until, by=by))
         return after
 
-    def withdraw(self, account: Account, by: str = "") -> bool:
+    def revoke_verification(self, account: Account, by: str = "") -> bool:
         """Take the verification of an account away; return whether it had one."""
         before, _ = self._change(account, professional_id="", verification_level="", verified_until=0)
         if not before.verification_level:
             return False
-        events.publish(events.VerificationChanged(account=str(account), level="", until=0, by=by))
+        events.publish(VerificationChanged(account=str(account), level="", until=0, by=by))
         return True
 
-    def saw(self, account: str) -> None:
+    def note_sign_in(self, account: str) -> None:
         """Note that an account signed in. A list that lacks one is no reason to refuse the sign-in."""
         tag = account_tag(account)
         try:
             self._connection.run(_NOTE_SIGN_IN, (self._seen, self._names), tag, self._sealed(account), _MOST_SEEN)
         except StoreUnavailable as error:
-            logger.warning("the directory could not note a sign-in: %s", error)
+            logger.warning("a sign-in could not be noted for administrators: %s", error)
 
     def decided(self) -> list[Member]:
-        """Return every account whose standing is not the ordinary one."""
+        """Return every account with a role or a verification."""
         values = (sealed for _, sealed in self._connection.fields(self._decided))
         members = [self._member(account) for account in map(self._opened, values) if account]
-        return [each for each in members if each.standing != Standing()]
+        return [each for each in members if each.status != StoredStatus()]
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
         """Return the accounts that signed in last, newest first."""
@@ -135,27 +134,27 @@ class Directory:
                         scripts.COMPARE_AND_SWAP_FIELD, (key,), tag, sealed, self._sealed(account)
                     )
                 if account and key == self._decided:
-                    count += self._reseal(account)
+                    count += self._reencrypt(account)
         return count
 
     def _member(self, account: str) -> Member:
         score = self._connection.call("ZSCORE", self._seen, account_tag(account))
-        return Member(account, self.standing(account), int(float(score or 0)))
+        return Member(account, self.status(account), int(float(score or 0)))
 
-    def _change(self, account: Account, **fields: str | int) -> tuple[Standing, Standing]:
+    def _change(self, account: Account, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         text = str(account)
-        # In the list first: a standing that no list shows could not be found to be taken away.
+        # In the list first: a role that no list shows could not be found to be taken away.
         self._connection.call("HSET", self._decided, account_tag(text), self._sealed(text))
         return self._replace(text, **fields)
 
-    def _replace(self, account: str, **fields: str | int) -> tuple[Standing, Standing]:
+    def _replace(self, account: str, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         # Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
         before, after = self._values.change(
             self._key(account), lambda before: msgspec.structs.replace(before, **fields)
         )
         return before, after or before
 
-    def _reseal(self, account: str) -> bool:
+    def _reencrypt(self, account: str) -> bool:
         stored = self._connection.call("GET", self._key(account))
         if stored is None or self._keys.is_newest(stored) or not self._keys.is_ours(stored):
             return False  # one that we can't open would be replaced by the ordinary one
@@ -163,7 +162,7 @@ class Directory:
         return True
 
     def _key(self, account: Account | str) -> str:
-        return self._repository.account_keys(str(account)).account_key(STANDING.name)
+        return self._repository.account_keys(str(account)).account_key(STATUS_KEY.name)
 
     def _sealed(self, account: str) -> bytes:
         return self._keys.encrypt(account.encode(), self._decided.encode())
@@ -172,5 +171,5 @@ class Directory:
         try:
             return self._keys.decrypt(sealed or b"", self._decided.encode()).decode()
         except DecryptionFailed:
-            logger.warning("an entry of the directory can't be opened")
+            logger.warning("an entry of the list of accounts can't be opened")
             return ""

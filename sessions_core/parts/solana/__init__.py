@@ -11,3 +11,4 @@ class Solana(Part):
 
     libraries = {"nacl": "pynacl>=1.6.2"}  # CVE-2025-69277 before that
     verifiers = (Verifier(),)
+    wallet_modules = {"solana": "solana.js"}

@@ -11,3 +11,4 @@ class Stacks(Part):
 
     libraries = {"eth_keys": "eth-account>=0.13.4", "Crypto": "pycryptodome>=3.20"}
     verifiers = (Verifier(),)
+    wallet_modules = {"stacks": "stacks.js"}

@@ -33,6 +33,7 @@ class TrialWallets(Part):
         "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS),
         "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS),
     }
+    wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
     slots = {
         "banner": "sessions/_trial_wallet_watch.html",
@@ -40,11 +41,11 @@ class TrialWallets(Part):
         "head": "sessions/_trial_wallet_head.html",
         "problems": "sessions/_trial_wallet_problems.html",
         "signed_out": "sessions/_trial_wallet_stays.html",
-        "signed_out_attributes": "sessions/_trial_wallet_deleted.html",
+        "signed_out_end": "sessions/_trial_wallet_deleted.html",
+        "signed_out_head": "sessions/_trial_wallet_deleted_head.html",
         "status": "sessions/_trial_wallet.html",
         "wallet_attributes": "sessions/_trial_wallet_attributes.html",
         "wallet_choices": "sessions/_trial_wallet_offer.html",
-        "wallet_families": "sessions/_trial_wallet_family.html",
     }
     options: TrialWalletSettings
     key_shares: KeyShares
@@ -78,6 +79,14 @@ class TrialWallets(Part):
         # Not by the name that the page gave the wallet: any page can give any name.
         if is_new and cookies and cookie.names(signed.account) and self.key_shares.holds(signed.account):
             TRIAL_WALLET.put(record, TrialWallet(held=True))
+
+    def wallet_families(self, linking: bool) -> Sequence[str]:
+        """Offer a trial wallet to visitors who sign in."""
+        return () if self.chain is None or linking else ("pregenerated",)
+
+    def wallet_family(self, session: SessionView) -> str | None:
+        """Return the family of trial wallets for a session that has one."""
+        return "pregenerated" if self.is_used_by(session) else None
 
     def signing_words(self, session: SessionView) -> str | None:
         """The two key shares sign as soon as the button is pressed, and show nobody a text."""

@@ -1,0 +1,63 @@
+"""What pages, the JSON service and commands see of a session and of the sign-ins elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...web.session_view import SessionView, iso, moment
+from .recent_sign_ins import DEVICE, SignIn
+from .schemas import SessionRow, SignInElsewhere
+from .user_agent import UNKNOWN
+
+
+class DeviceView(SessionView):
+    """A session, and where it was last used from."""
+
+    @property
+    def name(self) -> str:
+        """The user's own name for the session, else what it is used with."""
+        return self.label or self.device or UNKNOWN
+
+    @property
+    def label(self) -> str:
+        """The user's own name for the session, or empty."""
+        return DEVICE.of(self.live.record).label
+
+    @property
+    def device(self) -> str:
+        """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
+        return DEVICE.of(self.live.record).device
+
+    @property
+    def agent(self) -> str:
+        """The user agent the session was last used with."""
+        return DEVICE.of(self.live.record).agent
+
+    @property
+    def ip(self) -> str:
+        """The address the session was last used from, shortened if the settings say so."""
+        return DEVICE.of(self.live.record).ip
+
+    def as_row(self) -> dict[str, Any]:
+        """Return what lists say of the session, as JSON has it."""
+        known = {"label": self.label, "device": self.device, "user_agent": self.agent, "ip": self.ip}
+        return super().as_row() | known
+
+    def as_answer(self, current: str) -> SessionRow:
+        """Return what the JSON service says of the session; `current` is the handle of the one that asks."""
+        return SessionRow(current=self.handle == current, **self.as_row())
+
+
+class SignInView:
+    """A sign-in to the account from elsewhere. What is not known of it is empty."""
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self.handle = sign_in.handle
+        self.device = sign_in.device
+        self.ip = sign_in.ip
+        self.wallet = sign_in.wallet
+        self.at = moment(sign_in.at)
+
+    def as_answer(self) -> SignInElsewhere:
+        """Return what `validate` says of it."""
+        return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))

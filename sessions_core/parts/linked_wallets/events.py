@@ -1,0 +1,54 @@
+"""What happens with a user's accounts, as events for `sessions_core.events.happened`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLinked(Event):
+    """`other` is now one of the accounts of `user`, as `account` is, whose session asked; both have signed.
+
+    `before` is the id that `other` went by, and nobody does any more: what was stored under it is now the user's.
+    """
+
+    name: ClassVar[str] = "wallet.linked"
+    account: str
+    other: str
+    user: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletUnlinked(Event):
+    """`other` is no account of `user` any more, and its sessions have ended; a session of `account` asked."""
+
+    name: ClassVar[str] = "wallet.unlinked"
+    account: str
+    other: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimaryChanged(Event):
+    """`other` is now the primary account of `user`, where `before` was; a session of `account` asked."""
+
+    name: ClassVar[str] = "wallet.primary_changed"
+    account: str
+    other: str
+    user: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFailed(Event):
+    """A wallet was not linked; `other` is the one that was to be."""
+
+    name: ClassVar[str] = "link.failed"
+    handle: str
+    account: str
+    other: str
+    code: str
