@@ -41,6 +41,9 @@ class ContractWallets(Part):
         RpcUnavailable,
     )
     slots = {
+        "panel_states": "sessions/_contract_wallet_states.html",
+        "panel_troubles": "sessions/_contract_wallet_troubles.html",
+        "signature_hints": "sessions/_contract_wallet_hint.html",
         "endings": "sessions/_contract_wallet_endings.html",
         "problems": "sessions/_contract_wallet_problems.html",
     }

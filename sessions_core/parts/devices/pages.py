@@ -20,6 +20,7 @@ from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
 from ...sessions.record import EndedSession as Gone
 from ...sessions.record import LoadedSession, SessionRecord
+from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
 from ...web.guards import (
     ensure_fresh,
@@ -31,13 +32,13 @@ from ...web.guards import (
     signed_in,
     wallet_session,
 )
+from ...web.json_routes import current_state
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session
 from ...web.schemas import SessionState, success
 from ...web.services import services
 from ...web.session_view import sessions_of
 from ...web.sign_in import display_name
-from ..api.routes import current_state
 from . import Devices
 from .events import SessionNamed
 from .recent_sign_ins import DEVICE, KEPT

@@ -36,6 +36,9 @@ class TrialWallets(Part):
     wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
     slots = {
+        "panel_states": "sessions/_trial_wallet_states.html",
+        "signing_steps": "sessions/_trial_wallet_steps.html",
+        "wallet_troubles": "sessions/_trial_wallet_troubles.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",
