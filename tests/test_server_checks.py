@@ -15,7 +15,8 @@ from redis import Redis
 import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
-from sessions_core.parts.operations.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
+from sessions_core.parts.operations.server_checks import PROBE, refuse_unsafe_server
+from sessions_core.parts.operations.shared_secret import refuse_other_secret
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing

@@ -15,6 +15,7 @@ from sessions_core.parts.activity.pages import KINDS
 from sessions_core.parts.roles.events import RoleChanged
 
 from . import claims
+from .claims import event_classes
 
 SAMPLES: dict[str, Any] = {
     "account": "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F",
@@ -24,11 +25,7 @@ SAMPLES: dict[str, Any] = {
 
 # Those of other tests aside: their applications bring events of their own.
 # Nor is what is about Redis in the activity of an account.
-OURS = [
-    each
-    for each in events.Event.__subclasses__()
-    if each.__module__ == events.__name__ and each.name != events.RevocationUnconfirmed.name
-]
+OURS = [each for each in event_classes() if each.name != events.RevocationUnconfirmed.name]
 
 
 def words_of(app: Flask, name: str) -> ModuleType:

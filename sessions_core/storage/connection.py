@@ -46,7 +46,7 @@ class RedisConnection:
         replicas: int = 0,
     ) -> None:
         self._breaker = breaker or Breaker()
-        self._observe = observe
+        self.observe = observe
         self._timeout = timeout
         self._replicas = replicas
         # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
@@ -180,9 +180,9 @@ class RedisConnection:
         try:
             found = step(*arguments)
         except (RedisError, RedisClusterException, OSError) as error:
-            self._observe(time.perf_counter() - began)
+            self.observe(time.perf_counter() - began)
             raise StoreUnavailable(str(error), retry_after=2) from error
-        self._observe(time.perf_counter() - began)
+        self.observe(time.perf_counter() - began)
         return found
 
     @staticmethod

@@ -9,14 +9,11 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from .. import errors
-from ..parts.api.signing_keys import AHEAD
 from ..sessions import end_reasons
 from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
-from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
-from .operation import operation
-from .schemas import PublicKey, PublicKeys, as_json
+from .guards import public, refusal, session_view, signed_in, wallet_session
 from .services import services
 from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
@@ -114,31 +111,16 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
-@sessionless
-@operation(errors.StoreUnavailable, bare=True)
-def jwks() -> PublicKeys | Response:
-    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
-    signing with it, they may be kept.
-    """
-    response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
-    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
-    return response
-
-
-# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
-pages.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{pages.name}.jwks", jwks))
-
-
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`; `TokenExpired` and `TokenInvalid` for a bearer that does not say
-    which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That session
-    may well live.
+    Raises rather than pretend: `StoreUnavailable`; the refusal of a bearer token that is not good, and so does not
+    say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
+    session may well live.
     """
     ours, current = services(), wallet_session()
-    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
-        raise refusal(current)
+    if current.token_refusal is not None:
+        raise current.token_refusal
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.

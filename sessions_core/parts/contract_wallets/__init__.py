@@ -41,6 +41,7 @@ class ContractWallets(Part):
         RpcUnavailable,
     )
     slots = {
+        "activity_words": "sessions/_activity_contract_wallets.html",
         "panel_states": "sessions/_contract_wallet_states.html",
         "panel_troubles": "sessions/_contract_wallet_troubles.html",
         "signature_hints": "sessions/_contract_wallet_hint.html",

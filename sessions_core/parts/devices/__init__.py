@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...access.actions import Action
 from ...access.policy import OWN_SESSIONS
 from ...part import MenuEntry, Part
+from .events import ClientChanged, SessionNamed
 from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns, note_client
 from .schemas import State
 
@@ -42,8 +43,10 @@ class Devices(Part):
     redis_keys = {"{tag}:news": "the account's latest sign-ins, encrypted one by one, for its other sessions"}
     state = State
     menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
+    events = (SessionNamed, ClientChanged)
     slots = {
         "confirm_facts": "sessions/_devices_confirm_facts.html",
+        "activity_words": "sessions/_activity_devices.html",
         "skip_links": "sessions/_elsewhere_skip_link.html",
         "banner": "sessions/_elsewhere.html",
         "account_links": "sessions/_devices_link.html",

@@ -10,6 +10,7 @@ from ...access.policy import OWN_WALLETS
 from ...errors import family
 from ...part import Part
 from .errors import LinkRefused
+from .events import LinkFailed, PrimaryChanged, WalletLinked, WalletUnlinked
 from .user import LINK_KEY, UNLINKED_REASON
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ class LinkedWallets(Part):
         "linking:<tag>": "there while an account is being linked or unlinked, for ten seconds at most",
     }
     purposes = {LINK: tuple(family(LinkRefused))}
-    slots = {"status": "sessions/_wallets.html", "endings": "sessions/_linked_wallets_endings.html"}
+    events = (WalletLinked, WalletUnlinked, PrimaryChanged, LinkFailed)
+    slots = {
+        "activity_words": "sessions/_activity_linked_wallets.html",
+        "status": "sessions/_wallets.html",
+        "endings": "sessions/_linked_wallets_endings.html",
+    }
     linked_accounts: AccountLinking
 
     def setup(self, app: Flask) -> None:

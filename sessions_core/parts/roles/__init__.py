@@ -10,6 +10,7 @@ from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
 from .account_status import STATUS_KEY
+from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
 from .schemas import State
 
@@ -60,7 +61,9 @@ class Roles(Part):
     menu = (
         MenuEntry("Admin", _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
     )
+    events = (RoleChanged, VerificationChanged)
     slots = {
+        "activity_words": "sessions/_activity_roles.html",
         "status_notices": "sessions/_professional_offer.html",
         "account_facts": "sessions/_professional_fact.html",
     }
