@@ -39,6 +39,9 @@ class TrialWallets(Part):
     events = (WalletExported, WalletDeleted)
     slots = {
         "activity_words": "sessions/_activity_trial_wallets.html",
+        "panel_states": "sessions/_trial_wallet_states.html",
+        "signing_steps": "sessions/_trial_wallet_steps.html",
+        "wallet_troubles": "sessions/_trial_wallet_troubles.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",
