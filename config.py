@@ -1,5 +1,5 @@
 """Every setting of the demo, read from the environment. Each line says the unit, the default, and what breaks without
-it.
+it. Settings of parts are set only if the environment has them, so that this file can stay when a part is deleted.
 
 Outside development set SESSION_SECRET, PUBLIC_ORIGIN and REDIS_URL; start-up refuses what is unsafe and says how to
 fix it.
@@ -37,18 +37,6 @@ SECRET_KEY = os.environ.get("SESSION_SECRET")
 # Former secrets, oldest first, separated by commas; none. Sessions sealed with them stay alive after a rotation.
 SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACKS", "").split(",") if part]
 
-# Nodes to ask about contract wallets, "eip155:1=https://…,eip155:8453=https://…"; none. A comma in a URL is %2C.
-# Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
-SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
-
-# "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
-# The server takes part in each of their signatures, so whoever has it while they sign has their key.
-SESSIONS_CORE_PREGENERATED_WALLETS = {"1": True, "0": False}.get(os.environ.get("PREGENERATED_WALLETS", ""))
-
-# The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
-# People go there to prove who they are: with a wrong one nobody can.
-SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ.get("INTERNET_IDENTITY_URL", "https://id.ai/#authorize")
-
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
 # nobody can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
@@ -83,11 +71,31 @@ SESSIONS_CORE_COOKIE_SAMESITE = os.environ.get("COOKIE_SAMESITE", "Lax")
 # "0" in development for browsers that refuse Secure cookies on http://localhost (Safari); "1". Refused elsewhere.
 SESSIONS_CORE_COOKIE_SECURE = os.environ.get("COOKIE_SECURE", "1") == "1"
 
-# Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
-SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
-
-# What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
-SESSIONS_CORE_METRICS_SECRET = os.environ.get("METRICS_SECRET")
-
 # Where browsers report what the Content-Security-Policy blocked, an https:// URL or a path; nowhere.
 SESSIONS_CORE_CSP_REPORT_URL = os.environ.get("CSP_REPORT_URL", "")
+
+
+# -- Settings of parts: set only if the environment has them, so that the folder of a part can be deleted. -----------
+
+# Nodes to ask about contract wallets, "eip155:1=https://…,eip155:8453=https://…"; none. A comma in a URL is %2C.
+# Without one a contract wallet of that network can't sign in; a node's owner can sign in as any account of it.
+if "RPC_URLS" in os.environ:
+    SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
+
+# "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
+# The server takes part in each of their signatures, so whoever has it while they sign has their key.
+if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
+    SESSIONS_CORE_PREGENERATED_WALLETS = os.environ["PREGENERATED_WALLETS"] == "1"
+
+# The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
+# People go there to prove who they are: with a wrong one nobody can.
+if "INTERNET_IDENTITY_URL" in os.environ:
+    SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
+
+# Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
+if "TRUSTED_PROXIES" in os.environ:
+    SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
+
+# What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
+if os.environ.get("METRICS_SECRET"):
+    SESSIONS_CORE_METRICS_SECRET = os.environ["METRICS_SECRET"]

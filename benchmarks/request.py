@@ -21,6 +21,7 @@ from redis import Redis
 from werkzeug.test import EnvironBuilder
 
 from sessions_core import WalletSessions, signed_in
+from sessions_core.parts.api import Api
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import accounts
@@ -108,11 +109,12 @@ def ours(url: str) -> tuple[Request, Request]:
     services: Any = app.extensions["sessions_core"]
     account = accounts.parse("eip155:1:0x52908400098527886E0F7030069857D2E4169EE7")
     live = services.lifecycle.start(account, services.policy.standard)
-    family, *_ = services.refresh.start()
+    api = services.part(Api)
+    family, *_ = api.refresh.start()
     bearer = services.lifecycle.start(
         account, services.policy.standard, prepare=lambda record: FAMILY.put(record, family)
     )
-    token = services.tokens.issue(
+    token = api.tokens.issue(
         bearer, session_type="standard", network="mainnet", role="member", permissions=["transact", "sign"]
     )
     return (

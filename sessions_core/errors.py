@@ -26,6 +26,8 @@ class SessionsError(Exception):
     status = 500
     title = "Something went wrong"
     message = "An error on our side stopped this request. Try again in a moment."
+    suspicious = False
+    """Whether only a client that makes things up meets it: then it is reported, though no session came along."""
     said = ""
     """What the application said when it aborted, for the page to show in place of its own words."""
     panel_state = "nonce_failed"
@@ -201,26 +203,6 @@ class SessionEndedDuringRequest(SessionInvalid):
         "Your session ended while we were working on this. What you sent may have been done, but nothing more was "
         "kept in your session. Sign in again and check before you repeat it."
     )
-
-
-class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
-
-    code = "token_invalid"
-    message = "This token can't be used here. Sign in again to get one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
-
-
-class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
-
-    code = "token_expired"
-    message = "This session token has run out. Use the refresh token to get a new one."
-
-    def __init__(self, *evidence: object, **refinement: Any) -> None:
-        super().__init__(*evidence, **({"reason": "token"} | refinement))
 
 
 class PermissionDenied(SessionsError):
@@ -449,15 +431,6 @@ class RevocationPending(SessionsError):
         "What you ended has ended, but the copies of our session store have not confirmed it yet. If a server fails "
         "now, it could come back. Do it again in a few seconds to be sure."
     )
-
-
-class NotReady(SessionsError):
-    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
-
-    code = "not_ready"
-    status = 503
-    title = "Not ready"
-    message = "This server can't take requests right now. Try again in a few seconds, or another server."
 
 
 def family(root: type[SessionsError]) -> Iterator[type[SessionsError]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from blinker import ANY, Signal
 
@@ -39,9 +39,34 @@ happened = Happened()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened; `name` is what logs and clients call it."""
+    """Something that happened; `name` is what logs and clients call it.
+
+    `kind` and `kept` are for a log that people read: under which filter it lists the event, and how it bounds its
+    number. What a session may do without end is "routine", what anybody may cause without end in the name of an
+    account is "refusals". `times` are the fields that hold milliseconds since the epoch.
+    """
 
     name: ClassVar[str]
+    kind: ClassVar[Literal["", "sign_ins", "ends", "changes", "refusals"]] = ""
+    kept: ClassVar[Literal["activity", "routine", "refusals"]] = "activity"
+    times: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            _classes[cls.name] = cls
+
+
+_classes: dict[str, type[Event]] = {}
+
+
+def class_of(name: str) -> type[Event] | None:
+    """Return the class of the events with this name, or `None` for a name that nothing here has."""
+    return _classes.get(name)
+
+
+def names_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the events of a kind."""
+    return tuple(name for name, each in _classes.items() if each.kind == kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +74,7 @@ class SessionCreated(Event):
     """An account signed in."""
 
     name: ClassVar[str] = "session.created"
+    kind = "sign_ins"
     handle: str
     account: str
     session_type: str
@@ -59,6 +85,8 @@ class SessionRenewed(Event):
     """A person asked to stay signed in; the idle clock starts again."""
 
     name: ClassVar[str] = "session.renewed"
+    kind = "changes"
+    kept = "routine"
     handle: str
     account: str
 
@@ -68,6 +96,7 @@ class SessionRotated(Event):
     """The session goes on under a new id; the old id is dead."""
 
     name: ClassVar[str] = "session.rotated"
+    kind = "changes"
     handle: str
     account: str
 
@@ -79,24 +108,8 @@ class FormerIdRefused(Event):
     """
 
     name: ClassVar[str] = "session.former_id_refused"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRefreshed(Event):
-    """A client without cookies exchanged its refresh token for the next."""
-
-    name: ClassVar[str] = "token.refreshed"
-    handle: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenReused(Event):
-    """A refresh token came back that somebody had exchanged before: stolen, so its session ends."""
-
-    name: ClassVar[str] = "token.reused"
+    kind = "refusals"
+    kept = "refusals"
     handle: str
     account: str
 
@@ -106,6 +119,7 @@ class SessionConfirmed(Event):
     """The wallet signed again for exactly this action; both clocks of the session started again."""
 
     name: ClassVar[str] = "session.confirmed"
+    kind = "changes"
     handle: str
     account: str
     action: str
@@ -120,6 +134,7 @@ class SessionEnded(Event):
     """
 
     name: ClassVar[str] = "session.ended"
+    kind = "ends"
     handle: str
     account: str | None
     reason: str
@@ -132,6 +147,7 @@ class SessionsRevoked(Event):
     """
 
     name: ClassVar[str] = "session.revoked_all"
+    kind = "ends"
     account: str | None
     scope: str
 
@@ -152,6 +168,7 @@ class RecordUnreadable(Event):
     """A stored record could not be opened: tampered with, of another key, or of another format."""
 
     name: ClassVar[str] = "session.unreadable"
+    kind = "refusals"
     key: str
 
 
@@ -160,6 +177,8 @@ class SignInFailed(Event):
     """A sign-in was refused; `account` is the one that the challenge was for, if the challenge is ours."""
 
     name: ClassVar[str] = "signin.failed"
+    kind = "refusals"
+    kept = "refusals"
     code: str
     account: str | None
 
@@ -169,6 +188,8 @@ class ConfirmationFailed(Event):
     """A signature that should have confirmed an action was refused; nothing was done."""
 
     name: ClassVar[str] = "confirmation.failed"
+    kind = "refusals"
+    kept = "refusals"
     handle: str
     account: str
     action: str
@@ -180,6 +201,8 @@ class ChallengeReplayed(Event):
     """A challenge that was spent came again: a form that was sent twice, or somebody who replays."""
 
     name: ClassVar[str] = "challenge.replayed"
+    kind = "refusals"
+    kept = "refusals"
     account: str | None
 
 
@@ -188,6 +211,7 @@ class WalletChanged(Event):
     """Another account signed in where `before` was; nothing of its session was carried over."""
 
     name: ClassVar[str] = "wallet.changed"
+    kind = "sign_ins"
     account: str
     before: str
 
@@ -197,6 +221,7 @@ class NetworkChanged(Event):
     """The same address signed in for another network; permissions follow the new signature."""
 
     name: ClassVar[str] = "network.changed"
+    kind = "sign_ins"
     account: str
     before: str
 
@@ -208,6 +233,8 @@ class RequestRefused(Event):
     """
 
     name: ClassVar[str] = "request.refused"
+    kind = "refusals"
+    kept = "refusals"
     code: str
     endpoint: str | None
     reason: str | None = None

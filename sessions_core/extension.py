@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
-from flask.cli import ScriptInfo
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
@@ -20,14 +19,6 @@ from .access.actions import Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
 from .part import Part
-from .parts.activity.activity_log import Audit
-from .parts.api.refresh_tokens import Refresh
-from .parts.api.session_tokens import Tokens
-from .parts.api.signing_keys import SigningKeys
-from .parts.operations import metrics
-from .parts.operations.health import AnyHost
-from .parts.operations.readiness import Readiness
-from .parts.operations.session_count import Census
 from .sessions.flask_session import SessionStore
 from .sessions.lifecycle import Lifecycle
 from .sessions.repository import SessionRepository
@@ -39,8 +30,6 @@ from .sign_in.challenges import Challenges
 from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
-from .storage.server_checks import refuse_other_secret, refuse_unsafe_server, warn_of_lost_writes
-from .storage.server_processes import Servers
 from .web import (
     assets,
     cli,
@@ -49,13 +38,10 @@ from .web import (
     declarations,
     error_handlers,
     guards,
-    logs,
-    request_client,
     session_view,
     users,
 )
 from .web.headers import SecurityHeaders, csp_nonce
-from .web.other_origins import OtherOrigins
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, pages
@@ -137,38 +123,16 @@ class WalletSessions:
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         of_parts = {name: action for each in parts for name, action in each.actions.items()}
         actions = Actions(self._actions, of_parts, self._translate)
-        logs.set_up(app, settings)
         url = settings.redis_url or _development_redis(app, parts)
-        connection = RedisConnection(
-            url,
-            settings.redis_timeout_ms / 1000,
-            observe=metrics.redis_seconds.observe,
-            replicas=settings.revocation_replicas,
-        )
-        if not settings.development:
-            refuse_unsafe_server(connection, settings.redis_prefix, strict=settings.redis_check)
-            refuse_other_secret(
-                connection, KeyRing(settings.secrets, "sessions_core secret 1"), settings.redis_prefix
-            )
-            if settings.redis_check and connection.is_sentinel and not settings.revocation_replicas:
-                warn_of_lost_writes(connection)
+        connection = RedisConnection(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
         repository = SessionRepository(
             connection, keys, settings, [key for each in parts for key in each.account_keys]
         )
         lifecycle = Lifecycle(repository)
-        signing_keys = SigningKeys(
-            connection, KeyRing(settings.secrets, "sessions_core signing keys 1"), repository, settings
-        )
-        tokens = Tokens(settings, signing_keys, self._clock)
-        store = SessionStore(app, repository, lifecycle, settings, tokens.open)
+        store = SessionStore(app, repository, lifecycle, settings)
         sweeper = Sweeper(connection, keys, repository)
-        _configure(app, settings, store)
-        _csrf(app, settings)
         policy = Policy(settings, **self._policy)
-        servers = Servers(connection, keys, settings)
-        if not settings.development and not _is_command():  # in development each secret has a Redis of its own
-            servers.start()
         services = Services(
             settings=settings,
             connection=connection,
@@ -176,15 +140,8 @@ class WalletSessions:
             repository=repository,
             store=store,
             lifecycle=lifecycle,
-            tokens=tokens,
-            refresh=Refresh(repository, lifecycle),
-            signing_keys=signing_keys,
             challenges=Challenges(settings, repository, self._clock, lambda: services.hooks("verify_otherwise")),
             sweeper=sweeper,
-            audit=Audit(connection, KeyRing(settings.secrets, "sessions_core activity 1"), settings),
-            servers=servers,
-            census=Census(connection, sweeper, settings),
-            readiness=Readiness(connection, keys, settings),
             policy=policy,
             actions=actions,
             requests=KeyRing(settings.secrets, "sessions_core waiting request 1"),
@@ -195,15 +152,13 @@ class WalletSessions:
         )
         services.install(app)
         _refuse_prefixes_of_nothing(settings, parts)
-        for each in parts:
-            loaded = services.parts[each.name] = each(services, options[each.name])
-            policy.add_types(loaded.session_types(settings))
-        for loaded in services.parts.values():
-            _set_up(app, loaded)
+        _set_up(app, services, {each: options[each.name] for each in parts})
+        _configure(app, settings, store)
+        _csrf(app, settings)
         _demand_sentences(policy, actions)
-        _keep_what_happens(app)
-        metrics.begin()
-        events.happened.connect(metrics.count)  # once for the process, as Prometheus counts
+        if services.hooks("read_token"):
+            store.open_token = services.open_token
+        _listen(app)
         app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
@@ -212,10 +167,10 @@ class WalletSessions:
         users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
-        answers = SecurityHeaders(OtherOrigins(AnyHost(WholeBodies(app.wsgi_app), settings), settings), settings)
-        layers = RequestIds(answers)
+        layers: Callable[..., Any] = WholeBodies(app.wsgi_app)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
+        layers = RequestIds(SecurityHeaders(layers, settings))  # of what a part answers by itself, too
         app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod
@@ -228,23 +183,37 @@ class WalletSessions:
 
 
 def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
-    of_parts = {each.name for part in parts if part.settings is not None for each in fields(part.settings)}
+    loaded = {name for each in parts for name in part.settings_of(each)}
+    known = loaded | {each.name for each in fields(Settings)}
+    for key in app.config:
+        name = key.removeprefix(PREFIX).lower()
+        owner = part.owner_of(name) if key.startswith(PREFIX) and name not in known else None
+        if owner is not None:
+            raise Misconfigured(
+                f"{key} is a setting of the part {owner!r}, which is not loaded. Remove it, or add {owner!r} to "
+                f"{PREFIX}PARTS."
+            )
     # What this application's parts bring, even if another application in this process has more of them.
-    chains = [chain for part in parts for verifier in part.verifiers for chain in verifier.chains]
+    chains = [chain for each in parts for verifier in each.verifiers for chain in verifier.chains]
     default = [each.id for each in chains if each.default]
-    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, of_parts)
+    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
 
 
-def _set_up(app: Flask, part: Part) -> None:
-    try:
-        part.setup(app)
-    except Misconfigured:
-        raise
-    except Exception as error:
-        raise Misconfigured(
-            f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
-            f"{PREFIX}PARTS."
-        ) from error
+def _set_up(app: Flask, services: Services, options: Mapping[type[Part], Any]) -> None:
+    """Make the instances of parts for this application, then set up each: it may look at what the others bring."""
+    for kind, own in options.items():
+        part = services.parts[kind.name] = kind(services, own)
+        services.policy.add_types(part.session_types(services.settings))
+    for part in services.parts.values():
+        try:
+            part.setup(app)
+        except Misconfigured:
+            raise
+        except Exception as error:
+            raise Misconfigured(
+                f"The part {part.name!r} could not be set up: {error!r}. Fix that, or take {part.name!r} out of "
+                f"{PREFIX}PARTS."
+            ) from error
 
 
 def _load(app: Flask, services: Services, part: Part) -> None:
@@ -288,12 +257,6 @@ def _add_command(app: Flask, command: click.Command) -> None:
         app.cli.add_command(command)
 
 
-def _is_command() -> bool:
-    # `flask sessions sweep` and the like; `flask run` is a server.
-    context = click.get_current_context(silent=True)
-    return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
-
-
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
     for permission in (name for each in policy.types.values() for name in each.fresh):
         if permission not in actions:
@@ -303,27 +266,22 @@ def _demand_sentences(policy: Policy, actions: Actions) -> None:
             )
 
 
-def _keep_what_happens(app: Flask) -> None:
-    def keep(event: events.Event) -> None:
-        # The signal is one for the process; an application keeps what happened in its own requests and commands.
-        if isinstance(event, events.RequestRefused):
-            return  # anybody can cause these without end; they are in the log, and cost Redis nothing
+def _listen(app: Flask) -> None:
+    def hear(event: events.Event) -> None:
+        # The signal is one for the process; an application hears of its own requests and commands.
         if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]
             return
-        if isinstance(event, events.RevocationUnconfirmed):
-            # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
-            if event.reason not in ("replaced", "limit"):
-                told: Any = guards.wallet_session() if has_request_context() else g
-                told.revocation_pending = True
-            return
+        # What makes room for a sign-in was not asked for: the sign-in is what its answer is about.
+        if isinstance(event, events.RevocationUnconfirmed) and event.reason not in ("replaced", "limit"):
+            told: Any = guards.wallet_session() if has_request_context() else g
+            told.revocation_pending = True
         ours: Services = app.extensions[EXTENSION]
-        ours.audit.note(event, request_client.current())
-        for hear in ours.hooks("on_event"):
-            hear(event)
+        for tell in ours.hooks("on_event"):
+            tell(event)
 
     # Held weakly, and by the application: it ends with that.
-    events.happened.connect(keep, weak=True)
-    app.extensions["sessions_core_keeper"] = keep
+    events.happened.connect(hear, weak=True)
+    app.extensions["sessions_core_listener"] = hear
 
 
 def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:

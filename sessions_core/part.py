@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
 from msgspec import Struct
 
 from . import parts as folder
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .errors import SignInRefused
     from .events import Event
     from .sessions.end_reasons import EndReason
-    from .sessions.flask_session import WalletSession
+    from .sessions.flask_session import TokenClaims, WalletSession
     from .sessions.record import AccountKey, AccountValues, LoadedSession, SessionRecord
     from .sign_in.accounts import Account
     from .sign_in.challenges import Challenge, Signed
@@ -72,7 +72,8 @@ class Part:
     needs: ClassVar[tuple[str, ...]] = ()
     """Parts without which this one makes no sense."""
     uses: ClassVar[tuple[str, ...]] = ()
-    """Parts that this one works with where they are loaded, and does without where they are not."""
+    """Parts that this one works with where they are loaded, and does without where they are not. They are loaded
+    before it."""
     libraries: ClassVar[Mapping[str, str]] = {}
     """What to install: name to import → what `pip install` takes. Looked for only if the part is loaded."""
     settings: ClassVar[type | None] = None
@@ -82,6 +83,8 @@ class Part:
     """
     errors: ClassVar[tuple[type[SessionsError], ...]] = ()
     """The errors that the part raises, each with a code of its own."""
+    events: ClassVar[tuple[type[Event], ...]] = ()
+    """The events that the part publishes, each with a name of its own."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """What users may be asked to sign for (`access.actions`)."""
     end_reasons: ClassVar[tuple[EndReason, ...]] = ()
@@ -111,8 +114,18 @@ class Part:
     - `account_facts`: in `status.html`, rows of the list about the account
     - `account_links`: in `status.html`, items of the list of links
     - `admin`: links above the administration; a slot of the part that has these pages
+    - `activity_words`: sets `action_words`, `ended_words` and `refusal_words`, and has a macro `sentence(name, f)`:
+      what an activity log says about the part's actions, end reasons, errors and events; a slot of the part with the
+      log
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
+    - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
+    - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
+    - `status`: panels of the status page
+    - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its
+      element
+    - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
+    - `wallet_choices`, `wallet_families`: rows below the wallets of the sign-in panel, and names of their scripts
     - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """
 
@@ -160,6 +173,21 @@ class Part:
         """Import what is slow to import, before a user waits for it."""
 
     # -- With each request ---------------------------------------------------------------------------------------
+
+    def read_token(self, token: str) -> TokenClaims | None:
+        """Return which session a bearer token (RFC 6750) stands for, or `None` if the token is not one of this part.
+
+        Raises a `NotSignedIn` for a token of this part that is not good. Without a part that reads tokens, the kernel
+        ignores the header `Authorization`.
+        """
+        return None
+
+    def allow_origin(self, request: Request, origin: str) -> bool:
+        """Return whether pages of another origin may send this request, which changes something.
+
+        Raises a `CrossSiteRequest` that says more than the kernel's own refusal would.
+        """
+        return False
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
         """Return role and verification of an account (CAIP-10), or `None` if the part knows nothing of it.
@@ -243,6 +271,11 @@ class Part:
 
     # -- Maintenance -------------------------------------------------------------------------------------------
 
+    def check_command(self) -> None:
+        """Raise a `BadRequest` if a command that encrypts with this process's secret must not run now. The user's
+        `--force` leaves this out.
+        """
+
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.
 
@@ -302,6 +335,16 @@ def read_options(part: type[Part], config: Mapping[str, Any], settings: Settings
     return options
 
 
+def settings_of(part: type[Part]) -> tuple[str, ...]:
+    """Return the names of a part's settings, in lower case and without prefix."""
+    return () if part.settings is None else tuple(each.name for each in fields(part.settings))
+
+
+def owner_of(setting: str) -> str | None:
+    """Return the part, among all whose folder exists, that has a setting of this name."""
+    return next((name for name in available() if setting in settings_of(_class_of(name))), None)
+
+
 def _own(part: Any) -> type[Part]:
     if not (isinstance(part, type) and issubclass(part, Part) and _NAME.fullmatch(getattr(part, "name", ""))):
         raise Misconfigured(
@@ -347,7 +390,8 @@ def _in_order(classes: Mapping[str, type[Part]]) -> Iterator[type[Part]]:
         if name in path:
             raise Misconfigured(f"The parts {' and '.join(sorted({*path}))} need each other. Merge them.")
         if name not in done:
-            for needed in classes[name].needs:
+            used = (each for each in classes[name].uses if each in classes)
+            for needed in (*classes[name].needs, *used):
                 yield from visit(needed, (*path, name))
             done[name] = classes[name]
             yield classes[name]
@@ -370,8 +414,9 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
 
 
 def _claims(part: type[Part]) -> Iterator[tuple[str, Iterable[str]]]:
-    yield "setting", (f"{PREFIX}{each.name.upper()}" for each in (fields(part.settings) if part.settings else ()))
+    yield "setting", (f"{PREFIX}{name.upper()}" for name in settings_of(part))
     yield "error code", {each.code for each in part.errors}
+    yield "event", {each.name for each in part.events}
     yield "action", part.actions
     yield "end reason", (each.name for each in part.end_reasons)
     yield "account key", (each.name for each in part.account_keys)

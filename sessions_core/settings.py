@@ -72,8 +72,6 @@ class Settings:
     """How long one answer of Redis may take, in milliseconds."""
     revocation_replicas: int = 0
     """How many replicas must confirm that sessions have ended before an answer says so (WAIT); 0 asks none."""
-    redis_check: bool = True
-    """Whether production refuses a Redis that forgets (no append-only file, eviction) or lacks a right."""
 
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
@@ -97,22 +95,11 @@ class Settings:
     """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
     """How large a body may be, forms apart, while its request waits for a signature. Larger ones get 413."""
-    token_seconds: int = 5 * MINUTE
-    """How long a session token (JWT) is good for, 5 minutes at most: so long other services go on trusting it."""
-    token_audience: str = ""
-    """The `aud` of session tokens, which the services that take them compare; empty is the public origin."""
     fresh_seconds: int = 5 * MINUTE
     """How long a signature counts as fresh for the permissions in `SessionType.fresh`; routes name their own time."""
 
     shorten_ip: bool = False
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
-    activity_days: int = 30
-    """How long activity is kept, in days; three for an account that has not come back on another day."""
-    activity_events: int = 1000
-    """How many events are kept of an account; the site keeps ten times as many."""
-
-    metrics_secret: str | None = field(default=None, repr=False)
-    """The bearer token that reads /metrics, at least 32 characters; without one only development answers there."""
 
     url_prefix: str = ""
     """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
@@ -122,8 +109,6 @@ class Settings:
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
     """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
-    allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may call this site with a session token. They never get to use its cookies."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -168,7 +153,7 @@ class Settings:
         return self.public_origin.startswith("https://")
 
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
-        if self.public_origin != _canonical(self.public_origin):
+        if self.public_origin != canonical_origin(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
             raise Misconfigured(
                 f"{PREFIX}PUBLIC_ORIGIN is {self.public_origin!r}. Write scheme, host and port only, in lower case "
@@ -206,11 +191,6 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
-        if self.metrics_secret is not None and not _is_random(self.metrics_secret):
-            raise Misconfigured(
-                f"{PREFIX}METRICS_SECRET must have at least 32 random characters: openssl rand -base64 32"
-            )
-        self._refuse_unsafe_origins()
         self._refuse_unknown_chains()
         self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
@@ -235,16 +215,6 @@ class Settings:
                 f"{PREFIX}COOKIE_NAME is {self.cookie_name!r}. Use up to 40 letters, digits, - and _, beginning with "
                 'a letter and without __Host- or __Secure-, such as "shop": the cookie is then called __Host-shop.'
             )
-
-    def _refuse_unsafe_origins(self) -> None:
-        for origin in self.allowed_origins:
-            local = self.development and urlsplit(origin).hostname in LOOPBACK
-            if origin != _canonical(origin) or not (local or origin.startswith("https://")):
-                raise Misconfigured(
-                    f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
-                    'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
-                    "in everybody; http:// is for this machine in development only."
-                )
 
     def _refuse_unknown_chains(self) -> None:
         if not self.chains:
@@ -275,10 +245,7 @@ class Settings:
             ("challenge_seconds", 30, DAY),
             ("confirm_seconds", 30, DAY),
             ("confirm_body_bytes", 16 * 1024, 64 * 1024 * 1024),
-            ("token_seconds", 30, 5 * MINUTE),
             ("fresh_seconds", 30, DAY),
-            ("activity_days", 1, 365),
-            ("activity_events", 10, 10_000),
             ("redis_timeout_ms", 10, 10_000),
             ("revocation_replicas", 0, 10),
         ):
@@ -324,7 +291,7 @@ def refuse_outside(settings: object, name: str, least: int, most: int) -> None:
         raise Misconfigured(f"{PREFIX}{name.upper()} must be between {least} and {most}.")
 
 
-def _canonical(origin: str) -> str | None:
+def canonical_origin(origin: str) -> str | None:
     """Return scheme, host and port as a browser writes them in Origin, or `None` for what is no origin."""
     try:
         parts = urlsplit(origin)
@@ -379,7 +346,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _secret(name: str, secret: Any) -> str:
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    if not isinstance(text, str) or not _is_random(text):
+    if not isinstance(text, str) or not is_random(text):
         raise Misconfigured(
             f"{name} must have at least 32 random characters, and be no placeholder: "
             "who guesses it can make sessions. Make one with: openssl rand -base64 32"
@@ -387,7 +354,7 @@ def _secret(name: str, secret: Any) -> str:
     return text
 
 
-def _is_random(text: str) -> bool:
+def is_random(text: str) -> bool:
     """Whether a secret can be base64, hex or a long passphrase. A closer look would refuse some of those."""
     if len(text) < 32 or len(set(text)) < 8:
         return False

@@ -22,7 +22,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sessions_core.parts.development_redis import embedded
-from sessions_core.storage.cluster import slot_of
+from sessions_core.parts.high_availability.cluster import slot_of
 
 from .servers import Server, free_port
 

@@ -33,6 +33,7 @@ from .clusters import Cluster, Sentinels
 from .constants import ABSOLUTE, ALICE, ANOTHER, IDLE, PATIENCE, REDIS_PREFIX, ROOT, SECRET
 from .evm import Anvil
 from .evm.nodes import Relay
+from .parts.leaving_out import without_settings
 from .processes import Running
 from .servers import Server, free_port, hearing_signals, running
 from .stored import link_of
@@ -164,7 +165,9 @@ def make_app(
     made: list[Flask] = []
 
     def make(seams: dict[str, Any] | None = None, **settings: Any) -> Flask:
-        app = create_app(overrides | settings, **({"clock": clock} | (seams or {})))
+        parts = (seams or {}).get("parts", settings.get("SESSIONS_CORE_PARTS"))
+        config = without_settings(overrides, parts) | settings
+        app = create_app(config, **({"clock": clock} | (seams or {})))
         app.jinja_env.bytecode_cache = compiled_templates
         made.append(app)
         return app

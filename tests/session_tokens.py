@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from sessions_core.parts.api import Api
 from sessions_core.parts.api.session_tokens import Token
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.curves import P256_ORDER
@@ -20,7 +21,7 @@ from sessions_core.web.session_view import SessionView
 def issue(services: Services, live: LoadedSession) -> Token:
     """Issue a session token with all that the session may do."""
     view = SessionView(live, services)
-    return services.tokens.issue(
+    return services.part(Api).tokens.issue(
         live, session_type=view.type, network=view.network, role=view.role, permissions=view.allowed
     )
 
@@ -43,7 +44,7 @@ def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 def private_key(services: Services) -> ec.EllipticCurvePrivateKey:
     """Return the private key that tokens are signed with now."""
-    key = services.signing_keys.signer().private_key
+    key = services.part(Api).signing_keys.signer().private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 

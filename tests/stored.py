@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from sessions_core.parts.activity.activity_log import Audit
+from sessions_core.parts.activity.activity_log import ActivityLog
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
@@ -27,12 +27,12 @@ from .actors import Visitor
 # -- The parts of the product --------------------------------------------------------------------------------------
 
 
-def link_of(part: SessionRepository | AccountLinking | Audit) -> RedisConnection:
+def link_of(part: SessionRepository | AccountLinking | ActivityLog) -> RedisConnection:
     """Return the connection to Redis that a part of the application uses."""
     return part._connection
 
 
-def keys_of(part: SessionRepository | Audit | SigningKeys) -> KeyRing:
+def keys_of(part: SessionRepository | ActivityLog | SigningKeys) -> KeyRing:
     """Return the keys with which a part of the application encrypts what it stores."""
     return part._ring if isinstance(part, SigningKeys) else part._keys
 
@@ -122,12 +122,12 @@ def live_of(services: Services, visitor: Visitor) -> LoadedSession:
 # -- The activity log, and all of Redis ----------------------------------------------------------------------------
 
 
-def encoded_entry(log: Audit, entry: object) -> bytes:
+def encoded_entry(log: ActivityLog, entry: object) -> bytes:
     """Return an entry of the activity log before it is encrypted; nothing checks that it is one."""
     return log._encode(entry)
 
 
-def sealed_entry(log: Audit, stream: str, plaintext: bytes) -> bytes:
+def sealed_entry(log: ActivityLog, stream: str, plaintext: bytes) -> bytes:
     """Return an entry of the activity log as it stands in a stream."""
     return log._keys.encrypt(plaintext, stream.encode())
 

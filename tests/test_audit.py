@@ -16,17 +16,19 @@ from redis import Redis
 from sessions_core import events
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.activity import activity_log
-from sessions_core.parts.activity.activity_log import REFUSALS, ROUTINE, Audit, Entry, Page
+from sessions_core.parts.activity.activity_log import ActivityLog, Entry, Page
+from sessions_core.parts.activity.options import ActivitySettings
 from sessions_core.parts.devices.events import ClientChanged, SessionNamed
 from sessions_core.parts.roles.events import RoleChanged
 from sessions_core.sessions.record import account_tag
-from sessions_core.settings import DAY, Settings
+from sessions_core.settings import DAY
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.request_client import Client
 
 from .activity import HERE, THERE, created, failed
 from .actors import together
+from .claims import event_classes
 from .clusters import Cluster
 from .constants import ALICE, BOB, REDIS_PREFIX, ROOT, SECRET
 from .event_types import event_types
@@ -63,13 +65,15 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
     return found
 
 
-def plant(redis: Redis, log: Audit, stream: str, stream_id: str, event: events.Event, client: Client = HERE) -> None:
+def plant(
+    redis: Redis, log: ActivityLog, stream: str, stream_id: str, event: events.Event, client: Client = HERE
+) -> None:
     """Put an entry into a stream at a moment of the test's choice."""
     entry = encoded_entry(log, (event.name, dataclasses.asdict(event), client.ip, client.device))
     redis.xadd(stream, {"e": sealed_entry(log, stream, entry)}, stream_id)
 
 
-class Apart(Audit):
+class Apart(ActivityLog):
     """Notes each event in a millisecond of its own: within one, activity and refusals have no order."""
 
     def note(self, event: events.Event, client: Client) -> None:
@@ -84,20 +88,20 @@ class Apart(Audit):
 
 
 @pytest.fixture
-def make(redis_url: str) -> Callable[..., Audit]:
+def make(redis_url: str) -> Callable[..., ActivityLog]:
     def make(
         url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), timeout: float = 2, **settings: Any
-    ) -> Audit:
-        options = Settings(**{"secrets": secrets, "activity_events": MOST, **settings})
-        return Audit(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), options)
+    ) -> ActivityLog:
+        options = ActivitySettings(**{"activity_events": MOST, **settings})
+        return ActivityLog(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), "wallet:", options)
 
     return make
 
 
 @pytest.fixture
-def log(redis: Redis, redis_url: str) -> Audit:
+def log(redis: Redis, redis_url: str) -> ActivityLog:
     return Apart(
-        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), Settings(secrets=(), activity_events=MOST)
+        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), "wallet:", ActivitySettings(activity_events=MOST)
     )
 
 
@@ -111,7 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 # -- What is written down ---------------------------------------------------------------------------------------
 
 
-def test_account_log_is_read_newest_first(redis: Redis, log: Audit) -> None:
+def test_account_log_is_read_newest_first(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(events.SessionEnded(handle="sess_1", account=ALICE, reason="signed_out"), THERE)
     seconds, microseconds = redis.time()
@@ -128,7 +132,7 @@ def test_account_log_is_read_newest_first(redis: Redis, log: Audit) -> None:
 
 
 @pytest.mark.parametrize("event", event_types(), ids=lambda event: event.name)
-def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: Any) -> None:
+def test_every_event_of_the_vocabulary_can_be_written_down(log: ActivityLog, event: Any) -> None:
     made = event(**{field.name: "x" for field in dataclasses.fields(event)})
     log.note(created("x"), HERE)
     log.note(made, HERE)
@@ -136,7 +140,7 @@ def test_every_event_of_the_vocabulary_can_be_written_down(log: Audit, event: An
     assert names(log.account("x"))[0] == (event.name if hasattr(made, "account") else "session.created")
 
 
-def test_site_log_holds_all_accounts_and_account_log_only_one(log: Audit) -> None:
+def test_site_log_holds_all_accounts_and_account_log_only_one(log: ActivityLog) -> None:
     log.note(created(ALICE), HERE)
     log.note(created(BOB), THERE)
     log.note(events.SessionsRevoked(account=None, scope="everybody"), HERE)
@@ -145,12 +149,12 @@ def test_site_log_holds_all_accounts_and_account_log_only_one(log: Audit) -> Non
     assert [entry.fields["account"] for entry in log.account(BOB).entries] == [BOB]
 
 
-def test_one_address_on_two_networks_is_two_accounts(log: Audit) -> None:
+def test_one_address_on_two_networks_is_two_accounts(log: ActivityLog) -> None:
     log.note(created(ALICE), HERE)
     assert log.account(ALICE.replace("eip155:1:", "eip155:10:")).entries == ()
 
 
-def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: Audit) -> None:
+def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: ActivityLog) -> None:
     for account in (None, ""):
         log.note(events.SessionEnded(handle="sess_1", account=account, reason="replaced"), HERE)
     log.note(events.RecordUnreadable(key=f"{REDIS_PREFIX}x"), HERE)
@@ -158,7 +162,7 @@ def test_event_without_an_account_makes_no_account_stream(redis: Redis, log: Aud
     assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}activity".encode(), f"{REDIS_PREFIX}refusals".encode()]
 
 
-def test_unknown_account_has_an_empty_page(log: Audit) -> None:
+def test_unknown_account_has_an_empty_page(log: ActivityLog) -> None:
     assert log.account(STRANGER) == Page((), "")
     assert log.site() == Page((), "")
     assert list(log.iterate(STRANGER)) == list(log.iterate(None)) == []
@@ -166,7 +170,8 @@ def test_unknown_account_has_an_empty_page(log: Audit) -> None:
 
 def test_refusal_and_routine_event_names_are_these() -> None:
     """Refusals are events that any visitor can cause; routine events are those one session can cause without end."""
-    assert set(REFUSALS) == {
+    kept = {each.name: each.kept for each in event_classes()}
+    assert {name for name, how in kept.items() if how == "refusals"} == {
         "session.former_id_refused",
         "signin.failed",
         "confirmation.failed",
@@ -174,10 +179,14 @@ def test_refusal_and_routine_event_names_are_these() -> None:
         "challenge.replayed",
         "request.refused",
     }
-    assert set(ROUTINE) == {"session.renewed", "session.named", "token.refreshed"}
+    assert {name for name, how in kept.items() if how == "routine"} == {
+        "session.renewed",
+        "session.named",
+        "token.refreshed",
+    }
 
 
-def test_refusals_are_listed_in_order_with_other_events(log: Audit) -> None:
+def test_refusals_are_listed_in_order_with_other_events(log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     log.note(renewed(), HERE)
@@ -189,14 +198,14 @@ def test_refusals_are_listed_in_order_with_other_events(log: Audit) -> None:
 # -- Bounds ----------------------------------------------------------------------------------------------------
 
 
-def test_refusal_for_an_unknown_account_uses_no_memory_for_it(redis: Redis, log: Audit) -> None:
+def test_refusal_for_an_unknown_account_uses_no_memory_for_it(redis: Redis, log: ActivityLog) -> None:
     """Only the site's stream of refusals grows."""
     for number in range(100):
         log.note(failed(f"eip155:1:0x{number:040x}"), HERE)
     assert sorted(redis.keys("*")) == [f"{REDIS_PREFIX}refusals".encode()]
 
 
-def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make()
     log.note(created(), HERE)
     for _ in range(MOST * 12):
@@ -207,7 +216,7 @@ def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..
     assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
 
 
-def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     """A flood of renewals and renamings evicts no other event."""
     log = make()
     log.note(created(), HERE)
@@ -220,7 +229,7 @@ def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make:
     assert redis.xlen(key("routine")) == MOST
 
 
-def test_account_seen_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) -> None:
+def test_account_seen_once_costs_less_than_a_kilobyte(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for kind in ("activity", "refusals"):
@@ -229,14 +238,14 @@ def test_account_seen_once_costs_less_than_a_kilobyte(redis: Redis, log: Audit) 
     assert len(redis.keys("*")) == 4, "the spare key is gone"
 
 
-def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, log: Audit) -> None:
+def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     redis.expire(key("activity", ALICE), 1000)
     log.note(failed(), THERE)
     assert redis.ttl(key("activity", ALICE)) <= 1000
 
 
-def test_logs_keep_the_newest_events(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_logs_keep_the_newest_events(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     """The site's log keeps ten times as many as an account's."""
     log = make()
     for number in range(MOST * 11):
@@ -248,7 +257,7 @@ def test_logs_keep_the_newest_events(redis: Redis, make: Callable[..., Audit]) -
     assert [entry.fields["handle"] for entry in log.iterate(None)] == newest[: MOST * 10]
 
 
-def test_even_the_smallest_setting_keeps_a_refusal(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_even_the_smallest_setting_keeps_a_refusal(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_events=1)
     for _ in range(3):
         log.note(created(), HERE)
@@ -256,7 +265,7 @@ def test_even_the_smallest_setting_keeps_a_refusal(redis: Redis, make: Callable[
     assert sorted(names(log.account(ALICE))) == ["session.created", "signin.failed"]
 
 
-def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_days=7)
     plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
     log.note(created(handle="sess_2"), HERE)
@@ -266,7 +275,7 @@ def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: 
     assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
 
 
-def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     """A wallet costs nothing to make. Only one that is used on another day is worth a month of memory."""
     kinds, log = ("activity", "routine", "refusals"), make()
     for event in (created(), renewed(), failed(), created(handle="sess_2")):
@@ -277,7 +286,7 @@ def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Calla
     assert redis.ttl(key("activity", BOB)) <= DAY
 
 
-def test_activity_of_a_returning_account_is_kept_in_full(redis: Redis, log: Audit) -> None:
+def test_activity_of_a_returning_account_is_kept_in_full(redis: Redis, log: ActivityLog) -> None:
     for ago, days in ((DAY - 60, 3), (DAY, 30)):
         redis.flushall()
         plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - ago) * 1000}-0", created())
@@ -287,7 +296,7 @@ def test_activity_of_a_returning_account_is_kept_in_full(redis: Redis, log: Audi
             assert days * DAY - 60 < redis.ttl(key(kind, ALICE)) <= days * DAY, kind
 
 
-def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     """The stream was cut to its latest entries, which are all from today."""
     log = make(activity_events=10)
     plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
@@ -297,7 +306,7 @@ def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[...
     assert redis.ttl(key("activity", ALICE)) > 30 * DAY - 60
 
 
-def test_expired_events_are_hidden_and_trimmed_on_next_write(redis: Redis, log: Audit) -> None:
+def test_expired_events_are_hidden_and_trimmed_on_next_write(redis: Redis, log: ActivityLog) -> None:
     now = redis.time()[0]
     for stream in (key("activity", ALICE), key("activity")):
         plant(redis, log, stream, f"{(now - 30 * DAY - 60) * 1000}-0", created(handle="sess_old"))
@@ -342,7 +351,7 @@ class Odd(events.Event):
     ids=lambda value: str(value)[:20],
 )
 def test_entry_stays_small_and_readable_whatever_a_field_holds(
-    redis: Redis, log: Audit, value: Any, kept: Any
+    redis: Redis, log: ActivityLog, value: Any, kept: Any
 ) -> None:
     log.note(Odd(account=ALICE, value=value), Client("1" * 5000, "", "\ud800" * 5000))
     (entry,) = log.account(ALICE).entries
@@ -356,7 +365,7 @@ def test_entry_stays_small_and_readable_whatever_a_field_holds(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
-def test_pages_show_each_event_once_even_with_equal_stream_ids(redis: Redis, log: Audit, limit: int) -> None:
+def test_pages_show_each_event_once_even_with_equal_stream_ids(redis: Redis, log: ActivityLog, limit: int) -> None:
     """Two streams can use the same Redis entry id."""
     now = redis.time()[0] * 1000
     written = []
@@ -373,7 +382,7 @@ def test_pages_show_each_event_once_even_with_equal_stream_ids(redis: Redis, log
     assert all(len(page.entries) == limit for page in found[:-1])
 
 
-def test_an_entry_is_a_cursor_as_well(log: Audit) -> None:
+def test_an_entry_is_a_cursor_as_well(log: ActivityLog) -> None:
     for number in range(5):
         log.note(created(handle=f"sess_{number}"), HERE)
         log.note(failed(), HERE)
@@ -382,7 +391,7 @@ def test_an_entry_is_a_cursor_as_well(log: Audit) -> None:
         assert ids(log.account(ALICE, before=each)) == everything[number + 1 :]
 
 
-def test_events_between_two_pages_do_not_move_the_second(log: Audit) -> None:
+def test_events_between_two_pages_do_not_move_the_second(log: ActivityLog) -> None:
     for number in range(10):
         log.note(created(handle=f"sess_{number}"), HERE)
     first = log.account(ALICE, limit=4)
@@ -421,7 +430,7 @@ def test_events_between_two_pages_do_not_move_the_second(log: Audit) -> None:
         "1" * 100_000,
     ],
 )
-def test_malformed_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
+def test_malformed_cursor_shows_the_first_page(log: ActivityLog, cursor: str) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     assert log.account(ALICE, before=cursor) == log.account(ALICE)
@@ -429,12 +438,12 @@ def test_malformed_cursor_shows_the_first_page(log: Audit, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["0-1-0", "1-0-1", "1-1-2", "00000000000000000001-1-0"])
-def test_a_cursor_before_all_time_shows_nothing(log: Audit, cursor: str) -> None:
+def test_a_cursor_before_all_time_shows_nothing(log: ActivityLog, cursor: str) -> None:
     log.note(created(), HERE)
     assert log.account(ALICE, before=cursor) == Page((), "")
 
 
-def test_a_cursor_after_all_time_shows_everything(log: Audit) -> None:
+def test_a_cursor_after_all_time_shows_everything(log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for kind in range(3):
@@ -442,13 +451,13 @@ def test_a_cursor_after_all_time_shows_everything(log: Audit) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_page_has_at_least_one_entry(log: Audit, limit: int) -> None:
+def test_a_page_has_at_least_one_entry(log: ActivityLog, limit: int) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     assert names(log.account(ALICE, limit=limit)) == ["signin.failed"]
 
 
-def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_events=1000)
     log.note(RoleChanged(account=ALICE, before="member", after="admin", by=""), HERE)
     for _ in range(410):
@@ -460,7 +469,7 @@ def test_a_filter_looks_through_all_that_is_kept(redis: Redis, make: Callable[..
     assert log.account(ALICE, names=["shop.odd"]) == Page((), "")
 
 
-def test_only_streams_with_the_requested_events_are_read(redis: Redis, log: Audit) -> None:
+def test_only_streams_with_the_requested_events_are_read(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for asked, expected, reads in (
@@ -475,7 +484,9 @@ def test_only_streams_with_the_requested_events_are_read(redis: Redis, log: Audi
         assert commands_run(redis)["xrevrange"] - before == reads
 
 
-def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(
+    redis: Redis, make: Callable[..., ActivityLog]
+) -> None:
     log = make(activity_events=1000)
     for _ in range(activity_log._CHUNK * 3):
         log.note(created(), HERE)
@@ -487,7 +498,7 @@ def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(redis: Redis, m
 # -- Renewals --------------------------------------------------------------------------------------------------
 
 
-def test_consecutive_renewals_are_one_entry(log: Audit) -> None:
+def test_consecutive_renewals_are_one_entry(log: ActivityLog) -> None:
     log.note(created(), HERE)
     for _ in range(4):
         log.note(renewed(), HERE)
@@ -497,7 +508,7 @@ def test_consecutive_renewals_are_one_entry(log: Audit) -> None:
     assert (page.entries[0].id, page.entries[0].at) == (last.id, last.at)
 
 
-def test_unrelated_renewals_are_not_collapsed(log: Audit) -> None:
+def test_unrelated_renewals_are_not_collapsed(log: ActivityLog) -> None:
     """Renewals of another session, from another client, or after another event stay separate entries."""
     for event, client in (
         (created(), HERE),
@@ -516,7 +527,7 @@ def test_unrelated_renewals_are_not_collapsed(log: Audit) -> None:
     assert len(log.account(ALICE).entries) == 10
 
 
-def test_only_renewals_are_collapsed(log: Audit) -> None:
+def test_only_renewals_are_collapsed(log: ActivityLog) -> None:
     for _ in range(3):
         log.note(created(), HERE)
         log.note(failed(), HERE)
@@ -525,7 +536,7 @@ def test_only_renewals_are_collapsed(log: Audit) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
+def test_no_renewal_is_counted_on_two_pages(log: ActivityLog, limit: int) -> None:
     for number in range(3):
         log.note(created(handle=f"sess_{number}"), HERE)
         for _ in range(3):
@@ -535,7 +546,7 @@ def test_no_renewal_is_counted_on_two_pages(log: Audit, limit: int) -> None:
     assert counts == [3, 1, 3, 1, 3, 1]
 
 
-def test_export_is_not_collapsed(log: Audit) -> None:
+def test_export_is_not_collapsed(log: ActivityLog) -> None:
     log.note(created(), HERE)
     for _ in range(3):
         log.note(renewed(), HERE)
@@ -547,7 +558,7 @@ def test_export_is_not_collapsed(log: Audit) -> None:
 # -- Who reads Redis, and who writes to it ------------------------------------------------------------------------
 
 
-def test_redis_shows_no_account_event_or_address(redis: Redis, log: Audit) -> None:
+def test_redis_shows_no_account_event_or_address(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
     stored = b"".join(each + redis.dump(each) + repr(redis.xrange(each)).encode() for each in redis.keys("*"))
@@ -557,7 +568,7 @@ def test_redis_shows_no_account_event_or_address(redis: Redis, log: Audit) -> No
 
 
 def test_entry_copied_to_another_stream_is_not_shown(
-    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
+    redis: Redis, log: ActivityLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log gets one warning for each stream that was read."""
     log.note(created(BOB), THERE)
@@ -577,7 +588,7 @@ def test_entry_copied_to_another_stream_is_not_shown(
 
 
 def test_forged_entries_are_left_out_with_one_line_and_no_event(
-    redis: Redis, log: Audit, happened: list[events.Event], caplog: pytest.LogCaptureFixture
+    redis: Redis, log: ActivityLog, happened: list[events.Event], caplog: pytest.LogCaptureFixture
 ) -> None:
     log.note(created(), HERE)
     stream = key("activity", ALICE)
@@ -619,7 +630,7 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
     assert happened == []
 
 
-def test_a_thousand_forged_entries_do_not_hide_a_real_one(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_a_thousand_forged_entries_do_not_hide_a_real_one(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_events=1000)
     log.note(created(), HERE)
     for _ in range(1000):
@@ -628,7 +639,7 @@ def test_a_thousand_forged_entries_do_not_hide_a_real_one(redis: Redis, make: Ca
 
 
 def test_entry_with_the_last_possible_id_breaks_nothing(
-    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture
+    redis: Redis, log: ActivityLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An attacker plants an entry with the highest id: Redis can add no more, but reading and the request go on."""
     log.note(created(), HERE)
@@ -639,7 +650,7 @@ def test_entry_with_the_last_possible_id_breaks_nothing(
     assert names(log.account(ALICE, limit=1)) == ["session.created"]
 
 
-def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     former = "a former secret of thirty-two letters or more"
     make(secrets=(former,)).note(created(), HERE)
     both = make(secrets=(former, SECRET))
@@ -652,7 +663,7 @@ def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Calla
 
 
 def test_stopped_redis_only_logs_a_warning_when_writing(
-    server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+    server: Server, make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url)
     log.note(created(), HERE)
@@ -669,7 +680,7 @@ def test_stopped_redis_only_logs_a_warning_when_writing(
 
 
 def test_frozen_redis_only_logs_a_warning_when_writing(
-    server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+    server: Server, make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = make(server.url, timeout=0.25)
     log.note(created(), HERE)
@@ -684,7 +695,7 @@ def test_frozen_redis_only_logs_a_warning_when_writing(
     assert [entries[0].fields["handle"], entries[-1].fields["handle"]] == ["sess_2", "sess_1"]
 
 
-def test_writing_to_a_silent_redis_waits_for_one_timeout(make: Callable[..., Audit]) -> None:
+def test_writing_to_a_silent_redis_waits_for_one_timeout(make: Callable[..., ActivityLog]) -> None:
     """The second stream is not tried."""
     with Listener() as silent:
         make(silent.url, timeout=0.25).note(created(), HERE)
@@ -692,7 +703,7 @@ def test_writing_to_a_silent_redis_waits_for_one_timeout(make: Callable[..., Aud
 
 
 def test_full_redis_only_logs_a_warning_when_writing(
-    server: Server, make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+    server: Server, make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Reading goes on."""
     log = make(server.url)
@@ -708,7 +719,7 @@ def test_full_redis_only_logs_a_warning_when_writing(
 @pytest.mark.parametrize("kind", activity_log._KINDS)
 @pytest.mark.parametrize("account", [ALICE, None])
 def test_stream_key_of_another_type_is_handled(
-    redis: Redis, log: Audit, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
+    redis: Redis, log: ActivityLog, caplog: pytest.LogCaptureFixture, kind: str, account: str | None
 ) -> None:
     """Reading raises `StoreUnavailable`, writing only logs a warning, and the foreign key stays."""
     log.note(created(), HERE)
@@ -723,14 +734,14 @@ def test_stream_key_of_another_type_is_handled(
 
 
 def test_malformed_redis_reply_does_not_fail_the_request(
-    make: Callable[..., Audit], caplog: pytest.LogCaptureFixture
+    make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
 ) -> None:
     with Listener(lambda _: b"?nonsense\r\n") as listener, caplog.at_level(logging.WARNING, logger="sessions_core"):
         make(listener.url).note(created(), HERE)
     assert "session.created could not be written down" in caplog.text
 
 
-def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: Audit) -> None:
+def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: ActivityLog) -> None:
     stream = key("activity", ALICE)
     sealed = sealed_entry(log, stream, b"x")
     for _ in range(2):
@@ -741,7 +752,7 @@ def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: Audi
     assert redis.xlen(stream) == 3, "the same event twice is two entries"
 
 
-def test_logging_survives_a_flushed_redis(redis: Redis, log: Audit) -> None:
+def test_logging_survives_a_flushed_redis(redis: Redis, log: ActivityLog) -> None:
     """Redis lost its data and its scripts."""
     log.note(created(), HERE)
     redis.flushall()
@@ -755,7 +766,7 @@ def test_logging_survives_a_flushed_redis(redis: Redis, log: Audit) -> None:
 # -- Together --------------------------------------------------------------------------------------------------
 
 
-def test_concurrent_threads_write_without_loss(redis: Redis, make: Callable[..., Audit]) -> None:
+def test_concurrent_threads_write_without_loss(redis: Redis, make: Callable[..., ActivityLog]) -> None:
     log = make(activity_events=1000)
     together(*[lambda n=n: [log.note(created(handle=f"{n}-{i}"), HERE) for i in range(50)] for n in range(8)])
     entries = list(log.iterate(ALICE))
@@ -764,16 +775,16 @@ def test_concurrent_threads_write_without_loss(redis: Redis, make: Callable[...,
 
 
 def test_two_processes_write_without_loss_within_the_bound(
-    redis: Redis, redis_url: str, make: Callable[..., Audit]
+    redis: Redis, redis_url: str, make: Callable[..., ActivityLog]
 ) -> None:
     script = f"""
-from sessions_core.parts.activity.activity_log import Audit
+from sessions_core.parts.activity.activity_log import ActivityLog
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
-from sessions_core.settings import Settings
+from sessions_core.parts.activity.options import ActivitySettings
 from tests.activity import THERE, created, failed
-log = Audit(RedisConnection({redis_url!r}, 2), KeyRing(({SECRET!r},), {PURPOSE!r}), Settings(secrets=(),
-    activity_events=50))
+keys = KeyRing(({SECRET!r},), {PURPOSE!r})
+log = ActivityLog(RedisConnection({redis_url!r}, 2), keys, "wallet:", ActivitySettings(activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)
@@ -794,7 +805,7 @@ for number in range(300):
         assert len(set(numbers)) == len(numbers)
 
 
-def test_activity_log_works_on_a_cluster(cluster: Cluster, make: Callable[..., Audit]) -> None:
+def test_activity_log_works_on_a_cluster(cluster: Cluster, make: Callable[..., ActivityLog]) -> None:
     log = make(cluster.url)
     for account in (ALICE, BOB):
         log.note(created(account), HERE)

@@ -28,9 +28,10 @@ from sessions_core.errors import (
     SignInRefused,
     StoreUnavailable,
 )
+from sessions_core.parts.linked_wallets import LINK
 from sessions_core.sign_in import messages, verifiers
 from sessions_core.sign_in.accounts import parse
-from sessions_core.sign_in.challenges import API, CONFIRM, LINK, SIGN_IN, Challenge, Challenges
+from sessions_core.sign_in.challenges import API, CONFIRM, SIGN_IN, Challenge, Challenges
 from sessions_core.web.services import Services
 
 from .actors import ORIGIN, Wallet
@@ -307,7 +308,7 @@ def test_challenge_is_valid_only_for_its_own_purpose(challenges: Challenges, wal
     written = {
         SIGN_IN: challenges.issue(wallet.account(), BROWSER),
         CONFIRM: challenges.issue_confirmation(parse(wallet.account()), "Do this.", BROWSER),
-        LINK: challenges.issue_link(wallet.account(), "RedisConnection this.", BROWSER),
+        LINK: challenges.issue_for(LINK, wallet.account(), "Link this.", BROWSER),
     }
     for purpose, issued in written.items():
         signature = wallet.sign(issued.message)

@@ -33,8 +33,10 @@ from examples.client.client import (
     TokenRefused,
     Unavailable,
 )
-from sessions_core import errors as module_errors
 from sessions_core import events, requires, signed_in
+from sessions_core.parts.api import Api
+from sessions_core.parts.api.errors import TokenExpired
+from sessions_core.parts.api.events import TokenReused
 from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet, together
@@ -316,9 +318,9 @@ def test_a_token_that_ended_unnoticed_is_replaced_once(site: Site, wallet: Walle
 
 def test_token_expired_when_issued_is_not_requested_again(site: Site, client: Client, clock: Clock) -> None:
     """The clock of the issuing process is wrong; the client refreshes once and then reports the error."""
-    tokens = site.app.extensions["sessions_core"].tokens
+    tokens = site.app.extensions["sessions_core"].part(Api).tokens
     tokens._clock = lambda: clock() - 3600  # the process that makes them has a wrong clock
-    opens, tokens.open = tokens.open, lambda text: (_ for _ in ()).throw(module_errors.TokenExpired("too late"))
+    opens, tokens.open = tokens.open, lambda text: (_ for _ in ()).throw(TokenExpired("too late"))
     with pytest.raises(TokenRefused) as refused:
         client.request("GET", "/profile")
     assert refused.value.code == "token_expired"
@@ -333,7 +335,7 @@ def test_lost_signing_keys_cost_a_refresh_not_the_session(
     handle = client.session["session_id"]
     (name,) = [key for key in redis.keys("*") if b"keys" in key or b"signing" in key]
     redis.delete(name)
-    read_long_ago(site.app.extensions["sessions_core"].signing_keys)
+    read_long_ago(site.app.extensions["sessions_core"].part(Api).signing_keys)
     assert client.request("GET", "/profile") == {"mine": True}
     assert client.validate()["session_id"] == handle
     assert site.count(f"POST {REFRESH}") == 1
@@ -346,7 +348,7 @@ def test_threads_that_see_an_expired_token_refresh_once(
     pass_time(25)
     assert together(*[lambda: client.request("GET", "/profile")] * count) == [{"mine": True}] * count
     assert site.count(f"POST {REFRESH}") == 1
-    assert not [event for event in happened if isinstance(event, events.TokenReused)]
+    assert not [event for event in happened if isinstance(event, TokenReused)]
 
 
 def test_threads_told_of_an_expired_token_refresh_once(site: Site, wallet: Wallet, pass_time: TimeMachine) -> None:
@@ -380,7 +382,7 @@ def test_lost_refresh_answer_does_not_end_the_session(
     assert client.token() != old
     assert client.request("GET", "/profile") == {"mine": True}
     assert site.count(f"POST {REFRESH}") == 2
-    assert not [event for event in happened if isinstance(event, events.TokenReused)]
+    assert not [event for event in happened if isinstance(event, TokenReused)]
 
 
 @pytest.mark.parametrize("trouble", ["lost", "never arrives", "half", "502", "503", "504"])

@@ -19,10 +19,10 @@ from redis import Redis
 
 from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
+from sessions_core.parts.operations.server_checks import refuse_unsafe_server
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.storage import connection
 from sessions_core.storage.connection import Breaker, RedisConnection, Script
-from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
@@ -233,8 +233,8 @@ def test_refused_command_keeps_connection_and_circuit_closed(link: RedisConnecti
 def test_a_child_process_uses_sockets_of_its_own(server: Server) -> None:
     script = """
 import os, sys
-from sessions_core.storage.connection import Link
-link = Link(sys.argv[1], 1.0)
+from sessions_core.storage.connection import RedisConnection
+link = RedisConnection(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
 reader, writer = os.pipe()
 if os.fork() == 0:
@@ -265,7 +265,7 @@ def test_idle_connections_closed_by_redis_are_replaced(link: RedisConnection, ra
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(link._server._idle) > 1
+    assert len(link.service.node._idle) > 1
     for kill in range(3):
         raw.client_kill_filter(_type="normal", skipme=True)
         assert [link.call("ECHO", f"{kill} {n}") for n in range(8)] == [f"{kill} {n}".encode() for n in range(8)]
@@ -429,7 +429,7 @@ def test_a_url_that_can_not_be_used_is_refused_at_start(url: str) -> None:
 
 
 def test_sentinel_url_gives_nodes_service_db_and_credentials() -> None:
-    pool = RedisConnection("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT)._pool
+    pool = RedisConnection("redis+sentinel://app:p%40ss@127.0.0.1:26379,[::1]:26380/sessions/3", TIMEOUT).service.pool
     nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
     assert [(node["host"], node["port"]) for node in nodes] == [("127.0.0.1", 26379), ("::1", 26380)]
     assert pool.service_name == "sessions"

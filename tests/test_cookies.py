@@ -146,7 +146,7 @@ def test_a_planted_browser_cookie_does_not_stop_signing_in(visitor: Visitor, wal
 @pytest.mark.parametrize("before", TRIMMED, ids=ascii)
 def test_a_look_alike_share_cookie_keeps_no_storage(app: Flask, services: Services, before: str) -> None:
     """The cookie that says "this browser holds half of a wallet" goes through the same reader."""
-    name = services.store.share_cookie_name
+    name = services.store.name_of("share")
     real = ask(app, f"{name}=AAAAAAAAAAAA", "/signed-out")
     planted = ask(app, f"x=1; {before}{name}=AAAAAAAAAAAA" if before != " " else f"x=1;  {name}=A", "/signed-out")
     nothing = ask(app, "x=1", "/signed-out")

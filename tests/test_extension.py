@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import stat
@@ -101,9 +102,8 @@ def test_trial_wallets_of_others_are_not_signed_for_in_python(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
 ) -> None:
     """On Python 3.14 coincurve has no wheel. Signing in Python takes a time that depends on the key."""
-    from sessions_core import extension
 
-    monkeypatch.setattr(extension.importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "coincurve" else name)
     monkeypatch.setattr(Ethereum, "libraries", {})
     config = {"SECRET_KEY": SECRET, "SESSIONS_CORE_REDIS_URL": redis_url}
     config |= {"SESSIONS_CORE_PUBLIC_ORIGIN": "https://app.example.org"}

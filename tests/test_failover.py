@@ -69,8 +69,8 @@ def test_idle_connections_leave_a_former_master(broken: Sentinels) -> None:
     former = broken.master()
     broken.fail_over()
     wait_until(lambda: broken.master() is not former)
-    assert link._master is not None
-    link._master._ask_again = 0.0  # a tenth of a second has passed
+    assert link.service.fails_over
+    link.service.master._ask_again = 0.0  # a tenth of a second has passed
     link.call("SET", "a", "2")
     assert broken.master().ask("GET", "a") == b"2"
     link.close()
@@ -191,14 +191,15 @@ def test_forked_workers_never_wait_for_their_parent(several: Cluster | Sentinels
     """gunicorn --preload: a thread of the parent looks for the master at the moment of the fork."""
     script = """
 import os, sys
+from sessions_core.parts import high_availability
 from sessions_core.storage.connection import RedisConnection
 link = RedisConnection(sys.argv[1], 1.0)
 before = link.call("CLIENT", "ID")
-(link._master or link._server)._lock.acquire()
-if link._master:
-    link._master._ask_again = 0.0
+getattr(link.service, "master", link.service)._lock.acquire()
+if link.service.fails_over:
+    link.service.master._ask_again = 0.0
 else:
-    link._server._owners = {}
+    link.service._owners = {}
 reader, writer = os.pipe()
 if os.fork() == 0:
     ours = link.call("CLIENT", "ID")

@@ -189,7 +189,7 @@ def test_renewing_restarts_the_idle_clock_only(
 
 
 def test_renewing_near_the_end_gives_only_the_rest(
-    repository: SessionRepository, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
+    lifecycle: Lifecycle, sign_in: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = sign_in()
     for _ in range(12 * HOUR // (20 * MINUTE) - 1):

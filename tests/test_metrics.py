@@ -98,7 +98,7 @@ def test_no_metric_identifies_a_user() -> None:
 
 
 def test_a_revocation_that_never_happened_is_there_as_zero() -> None:
-    script = "from sessions_core import metrics; print(metrics.text(None).decode())"
+    script = "from sessions_core.parts.operations import metrics; metrics.begin(); print(metrics.text(None).decode())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert re.search(r'^wallet_revocations_total\{reason="limit"\} 0\.0$', done.stdout, re.MULTILINE)
 
@@ -114,7 +114,7 @@ def test_the_latency_of_redis_is_observed(app: Flask) -> None:
 
 
 def test_processes_add_up(tmp_path: Path) -> None:
-    child = "from sessions_core import events, metrics\n" + (
+    child = "from sessions_core import events\nfrom sessions_core.parts.operations import metrics\n" + (
         f"metrics.count(events.SessionCreated(handle='s', account={ACCOUNT!r}, session_type='standard'))\n"
     )
     environ = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}

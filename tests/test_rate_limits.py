@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from sessions_core.errors import Misconfigured, RateLimited
-from sessions_core.parts.rate_limits import Options
+from sessions_core.parts.rate_limits.options import RateLimitSettings
 from sessions_core.parts.rate_limits.rate_limits import RateLimits, network_of
 from sessions_core.storage.connection import Breaker, RedisConnection
 
@@ -23,7 +23,7 @@ COOKIE, OTHER_COOKIE = "c" * 43, "d" * 43
 
 def of(link: RedisConnection, secrets: tuple[str, ...] = (SECRET,), **limits: str) -> RateLimits:
     none = dict.fromkeys(("challenges_per_address", "challenges_per_browser"), "0")
-    return RateLimits(link, REDIS_PREFIX, secrets, Options(**(none | limits)))
+    return RateLimits(link, REDIS_PREFIX, secrets, RateLimitSettings(**(none | limits)))
 
 
 @pytest.fixture

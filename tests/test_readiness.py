@@ -37,10 +37,10 @@ def in_earnest(patience: pytest.MonkeyPatch) -> None:
     patience.setattr(module, "SECONDS", SECONDS)
 
 
-def of(url: str, timeout: float = 2.0, **settings: object) -> Readiness:
+def of(url: str, timeout: float = 2.0, strict: bool = True, **settings: object) -> Readiness:
     options = {"development": True} | settings
     return Readiness(
-        RedisConnection(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options)
+        RedisConnection(url, timeout), KeyRing((SECRET,), "test"), Settings(secrets=(SECRET,), **options), strict
     )
 
 
@@ -157,7 +157,7 @@ def test_a_redis_that_forgets_is_not_ready_in_production(server: Server, name: s
     with server.client() as client:
         client.config_set(name, value)
     assert of(server.url, development=False).trouble() == "redis_forgets"
-    assert of(server.url, development=False, redis_check=False).trouble() is None
+    assert of(server.url, development=False, strict=False).trouble() is None
     assert of(server.url).trouble() is None
 
 

@@ -171,7 +171,7 @@ def test_account_list_gets_an_entry_with_each_new_session(redis: Redis, services
 def round_trips(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often something was sent to Redis, by the first command of each time."""
     sent: list[str] = []
-    server = link_of(services.repository)._server
+    server = link_of(services.repository).service
     exchange = server.exchange
 
     def counted(commands: list[tuple[str, ...]]) -> list[object]:

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from sessions_core.errors import SessionInvalid, StoreUnavailable
+from sessions_core.parts.api import Api
 from sessions_core.sessions.record import EndedSession, LoadedSession
 from sessions_core.web.services import Services
 
@@ -117,7 +118,7 @@ def test_reuse_of_a_refresh_token_ends_its_session_when_full(app: Flask, raw: Re
     client.refresh()
     fill(raw)
     with pytest.raises(SessionInvalid) as refused:
-        services.refresh.redeem(first)
+        services.part(Api).refresh.redeem(first)
     assert refused.value.reason == "token_reused"
     assert client.get("/api/auth/sessions/validate").status_code == 401
 

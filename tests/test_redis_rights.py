@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.operations.server_checks import refuse_unsafe_server
 from sessions_core.sessions.record import EndedSession
 from sessions_core.storage.connection import RedisConnection
-from sessions_core.storage.server_checks import refuse_unsafe_server
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet

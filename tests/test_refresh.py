@@ -21,7 +21,10 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable, TokenInvalid
+from sessions_core.errors import SessionExpired, SessionInvalid, StoreUnavailable
+from sessions_core.parts.api import Api
+from sessions_core.parts.api.errors import TokenInvalid
+from sessions_core.parts.api.events import TokenReused
 from sessions_core.parts.api.refresh_tokens import FAMILY, GRACE, Refresh, Refreshed
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sessions.repository import SessionRepository
@@ -67,7 +70,7 @@ def repository(services: Services) -> SessionRepository:
 
 @pytest.fixture
 def refresh(services: Services) -> Refresh:
-    return services.refresh
+    return services.part(Api).refresh
 
 
 @pytest.fixture
@@ -75,9 +78,9 @@ def enter(services: Services) -> Callable[..., tuple[LoadedSession, str]]:
     """Sign in without cookies; return the session and its first refresh token."""
 
     def enter(account: str = ALICE) -> tuple[LoadedSession, str]:
-        family, *secrets = services.refresh.start()
+        family, *secrets = services.part(Api).refresh.start()
         live = services.lifecycle.start(parse(account), services.policy.standard, prepare=with_family(family))
-        return live, services.refresh.token(live, *secrets)
+        return live, services.part(Api).refresh.token(live, *secrets)
 
     return enter
 
@@ -427,7 +430,7 @@ def test_an_older_token_ends_the_session_even_within_the_grace(
     happened.clear()
     assert outcome(refresh, token) == "session_invalid: token_reused"
     assert names(happened) == {"token.reused": 1, "session.ended": 1}
-    [reused] = [event for event in happened if isinstance(event, events.TokenReused)]
+    [reused] = [event for event in happened if isinstance(event, TokenReused)]
     assert (reused.handle, reused.account) == (live.record.handle, ALICE)
     assert outcome(refresh, newest) == "session_invalid: token_reused"
     assert names(happened)["token.reused"] == 1, "told once"
@@ -721,7 +724,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_redis_failure_during_a_refresh_keeps_the_session(server: Server, make_app: Callable[..., Flask]) -> None:
     """Redis stops before each command of a refresh in turn; the client retries with the token it has."""
     services: Services = make_app(SESSIONS_CORE_REDIS_URL=server.url).extensions["sessions_core"]
-    refresh, link = services.refresh, link_of(services.repository)
+    refresh, link = services.part(Api).refresh, link_of(services.repository)
     family, *secrets = refresh.start()
     live = services.lifecycle.start(parse(ALICE), services.policy.standard, prepare=with_family(family))
     token = refresh.token(live, *secrets)

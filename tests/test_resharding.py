@@ -11,7 +11,7 @@ from flask import Flask, session
 
 from sessions_core import signed_in
 from sessions_core.errors import StoreUnavailable
-from sessions_core.storage.cluster import slot_of
+from sessions_core.parts.high_availability.cluster import slot_of
 from sessions_core.storage.connection import Script
 
 from .actors import Visitor, Wallet
@@ -122,8 +122,8 @@ def test_redirections_never_trip_a_breaker(site: Site) -> None:
     for _ in range(4):
         with pytest.raises(StoreUnavailable, match=r"(?i)tryagain|multiple keys"):
             site.link.run(TWO, (f"{REDIS_PREFIX}{{{tag}}}:index", f"{REDIS_PREFIX}{{{tag}}}:absent"))
-    server: Any = site.link._server
-    assert [node.breaker.failing for node in server.masters()] == [False] * 3
+    server: Any = site.link.service
+    assert [node.breaker.failing for node in server.nodes()] == [False] * 3
     assert statuses(site.person) == {200: 5}
 
 

@@ -15,6 +15,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.development_redis import embedded
 from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
@@ -294,8 +295,8 @@ def opened(services: Services, redis: Redis) -> list[str]:
         found.append(repr(member))
         # What views put in the session is theirs, and the CSRF secret has to be somewhere.
         found += [repr(msgspec.structs.replace(live.record, data={})) for live in repository.living(member.account)]
-        found += [repr(entry) for entry in services.audit.iterate(member.account)]
-    return found + [repr(entry) for entry in services.audit.iterate(None)]
+        found += [repr(entry) for entry in services.part(Activity).log.iterate(member.account)]
+    return found + [repr(entry) for entry in services.part(Activity).log.iterate(None)]
 
 
 def test_step_up_leaks_no_secret(

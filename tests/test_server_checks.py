@@ -15,10 +15,11 @@ from redis import Redis
 import sessions_core
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.operations.readiness import Readiness
+from sessions_core.parts.operations.server_checks import PROBE, refuse_unsafe_server
+from sessions_core.parts.operations.shared_secret import refuse_other_secret
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
-from sessions_core.storage.server_checks import PROBE, refuse_other_secret, refuse_unsafe_server
 
 from .constants import ANOTHER, PRODUCTION, REDIS_PREFIX, SECRET
 from .servers import Server, free_port, running, with_rights
@@ -47,10 +48,10 @@ def test_every_command_that_is_used_is_tried() -> None:
     """Commands by name in all scripts and calls of the package; those about the server itself are not of requests."""
     package = Path(sessions_core.__file__).parent
     used: set[str] = set()
-    for path in package.rglob("*.py"):
+    for path in (*package.rglob("*.py"), *package.rglob("*.lua")):
         text = path.read_text()
         used |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", text))
-        used |= set(re.findall(r"(?:_?link\.call|exchange)\(\s*\(?\"([A-Z]+)\"", text))
+        used |= set(re.findall(r"(?:(?:_?connection|self)\.call|exchange)\(\s*\(?\"([A-Z]+)\"", text))
     tried = set(re.findall(r"try\('([A-Z]+)'", PROBE.text))
     assert used - tried <= {"INFO", "PING", "EVAL", "EVALSHA", "UNLINK"}
     assert {"SET", "HSET", "ZADD", "XADD", "MGET", "PUBLISH", "INCR"} <= used & tried

@@ -13,10 +13,10 @@ from redis import Redis
 from sessions_core.errors import Misconfigured
 from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.operations.readiness import Readiness
+from sessions_core.parts.operations.server_checks import refuse_unsafe_server, trouble_anywhere
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
-from sessions_core.storage.server_checks import refuse_unsafe_server, trouble_anywhere
 
 from .constants import REDIS_PREFIX, SECRET
 from .servers import Server, free_port, running
@@ -78,7 +78,7 @@ def cluster_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
         wait_until(lambda: all(b"cluster_state:ok" in info(name) for name in names))
         wait_until(lambda: clients["replica"].info("replication")["role"] == "slave")
         url = f"redis+cluster://127.0.0.1:{ports['second']}"
-        wait_until(lambda: len(RedisConnection(url, 2).target.open().get_nodes()) == 3)
+        wait_until(lambda: len(RedisConnection(url, 2).service._open_client().get_nodes()) == 3)
         yield Service(url, **clients)
 
 

@@ -13,8 +13,9 @@ from joserfc.jwk import ECKey
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.errors import StoreUnavailable, TokenInvalid
-from sessions_core.parts.api import signing_keys
+from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.api import Api, signing_keys
+from sessions_core.parts.api.errors import TokenInvalid
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.web.services import Services
@@ -48,7 +49,7 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> Monotonic:
 
 @pytest.fixture
 def keys(services: Services) -> SigningKeys:
-    return services.signing_keys
+    return services.part(Api).signing_keys
 
 
 @pytest.fixture
@@ -92,20 +93,20 @@ def test_cached_key_list_always_holds_the_signing_key(
     visitor: Visitor, services: Services, pass_time: TimeMachine
 ) -> None:
     """Services cache the list for as long as `Cache-Control` allows."""
-    services.signing_keys.signer()
+    services.part(Api).signing_keys.signer()
     pass_time(30 * DAY - 1)
     answer = visitor.get("/.well-known/jwks.json")
     kept = {key["kid"] for key in answer.get_json()["keys"]}
     age = int(answer.headers["Cache-Control"].removeprefix("public, max-age="))
     for _ in range(2):
         pass_time(age / 2)
-        assert services.signing_keys.signer().kid in kept
+        assert services.part(Api).signing_keys.signer().kid in kept
 
 
 def test_a_key_is_published_until_its_last_token_has_ended(
     services: Services, start: Callable[..., LoadedSession], pass_time: TimeMachine, clock: Any
 ) -> None:
-    keys = services.signing_keys
+    keys = services.part(Api).signing_keys
     first = keys.signer().kid
     pass_time(30 * DAY)
     keys.signer()  # makes the successor
@@ -113,13 +114,13 @@ def test_a_key_is_published_until_its_last_token_has_ended(
     last = issue(services, start(family=None))
     assert keys.signer().kid == first
     pass_time(last.expires_at - clock() - 1)
-    services.tokens.open(last.text)
+    services.part(Api).tokens.open(last.text)
     assert first in ids(keys)
     pass_time(10 * MINUTE)
     assert len(ids(keys)) == 1
     assert first not in ids(keys)
     with pytest.raises(TokenInvalid):
-        services.tokens.open(last.text)
+        services.part(Api).tokens.open(last.text)
 
 
 def test_key_older_than_a_year_is_replaced_after_publication(keys: SigningKeys, pass_time: TimeMachine) -> None:
@@ -135,7 +136,7 @@ def test_key_older_than_a_year_is_replaced_after_publication(keys: SigningKeys, 
 def test_rotation_is_seen_by_every_process_within_a_minute(
     keys: SigningKeys, another_process: Callable[..., Services], pass_time: TimeMachine, monotonic: Monotonic
 ) -> None:
-    other = another_process().signing_keys
+    other = another_process().part(Api).signing_keys
     assert other.signer().kid == keys.signer().kid
     pass_time(30 * DAY)
     assert len(ids(keys)) == 2
@@ -151,7 +152,7 @@ def test_rotation_is_seen_by_every_process_within_a_minute(
 def test_processes_that_make_the_first_key_at_once_agree(
     another_process: Callable[..., Services], redis: Redis
 ) -> None:
-    processes = [another_process().signing_keys for _ in range(6)]
+    processes = [another_process().part(Api).signing_keys for _ in range(6)]
     for _ in range(20):
         redis.delete(KEY)
         read_long_ago(*processes)
@@ -163,7 +164,7 @@ def test_processes_that_make_the_first_key_at_once_agree(
 def test_processes_that_make_the_next_key_at_once_agree(
     another_process: Callable[..., Services], keys: SigningKeys, pass_time: TimeMachine
 ) -> None:
-    processes = [another_process().signing_keys for _ in range(4)]
+    processes = [another_process().part(Api).signing_keys for _ in range(4)]
     for rounds in range(5):
         first = keys.signer().kid
         pass_time(30 * DAY)
@@ -180,10 +181,10 @@ def test_a_key_of_one_process_is_good_at_another_at_once(
 ) -> None:
     """A process that has read its keys a second ago meets a token of a key that was made since."""
     other = another_process()
-    other.signing_keys.signer()
+    other.part(Api).signing_keys.signer()
     redis.delete(KEY)
-    read_long_ago(other.signing_keys, seconds=2)
-    assert other.tokens.open(issue(services, start()).text)
+    read_long_ago(other.part(Api).signing_keys, seconds=2)
+    assert other.part(Api).tokens.open(issue(services, start()).text)
 
 
 # -- What they cost ------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def test_flood_of_unknown_key_ids_costs_one_read_a_second(
     redis.config_resetstat()
     for text in forged:
         with pytest.raises(TokenInvalid):
-            services.tokens.open(text)
+            services.part(Api).tokens.open(text)
     assert commands_run(redis)["evalsha"] == 1
 
 
@@ -242,7 +243,7 @@ def test_published_keys_are_public_and_cacheable(
     visitor: Visitor, services: Services, pass_time: TimeMachine
 ) -> None:
     """They may be cached for five minutes."""
-    services.signing_keys.signer()
+    services.part(Api).signing_keys.signer()
     pass_time(30 * DAY)
     answer = visitor.get("/.well-known/jwks.json")
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
@@ -278,7 +279,7 @@ def test_private_keys_are_encrypted_in_redis(keys: SigningKeys, redis: Redis) ->
 
 
 def forget(*processes: Services) -> None:
-    read_long_ago(*(each.signing_keys for each in processes))
+    read_long_ago(*(each.part(Api).signing_keys for each in processes))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "json", "moved"])
@@ -294,19 +295,19 @@ def test_corrupted_signing_keys_are_replaced_and_announced(
         "empty": b"",
         "garbage": b"\xff" * 300,
         "json": json.dumps([{"jwk": {"kty": "oct", "k": "AAAA", "kid": "mine"}, "created_at": 0}]).encode(),
-        "moved": keys_of(services.signing_keys).encrypt(b"[]", b"another key"),
+        "moved": keys_of(services.part(Api).signing_keys).encrypt(b"[]", b"another key"),
     }[damage]
     redis.set(KEY, changed)
     forget(services)
     happened.clear()
     after = issue(services, live)
-    assert services.tokens.open(after.text)
+    assert services.part(Api).tokens.open(after.text)
     expected = [] if damage == "empty" else ["session.unreadable"]
     assert [event.name for event in happened] == expected
     with pytest.raises(TokenInvalid):
-        services.tokens.open(before.text)
+        services.part(Api).tokens.open(before.text)
     forget(services)
-    assert services.tokens.open(after.text), "once replaced, they stay"
+    assert services.part(Api).tokens.open(after.text), "once replaced, they stay"
 
 
 def test_a_key_of_the_attacker_never_gets_in(
@@ -319,8 +320,8 @@ def test_a_key_of_the_attacker_never_gets_in(
     for ring in (keys_of(services.repository), services.requests):
         redis.set(KEY, ring.encrypt(known, KEY))
         forget(services)
-        assert services.signing_keys.find("mine") is None
-        assert "mine" not in ids(services.signing_keys)
+        assert services.part(Api).signing_keys.find("mine") is None
+        assert "mine" not in ids(services.part(Api).signing_keys)
 
 
 def test_no_session_ends_for_a_key_that_is_lost(
@@ -341,16 +342,16 @@ def test_secret_rotation_encrypts_the_same_signing_keys_again(
 ) -> None:
     """Then the old secret is needed no more."""
     token = issue(services, start())
-    before = ids(services.signing_keys)
+    before = ids(services.part(Api).signing_keys)
     rotated = another_process(SECRET_KEY=ANOTHER, SECRET_KEY_FALLBACKS=[SECRET])
-    assert rotated.tokens.open(token.text)
+    assert rotated.part(Api).tokens.open(token.text)
     stored = redis.get(KEY)
-    assert keys_of(rotated.signing_keys).is_newest(stored)
+    assert keys_of(rotated.part(Api).signing_keys).is_newest(stored)
     forget(rotated)
-    assert ids(rotated.signing_keys) == before
+    assert ids(rotated.part(Api).signing_keys) == before
     assert redis.get(KEY) == stored, "sealed once"
     later = another_process(SECRET_KEY=ANOTHER)
-    assert later.tokens.open(token.text), "the old secret is needed no more"
+    assert later.part(Api).tokens.open(token.text), "the old secret is needed no more"
 
 
 def test_unknown_secret_makes_new_signing_keys(
@@ -364,7 +365,7 @@ def test_unknown_secret_makes_new_signing_keys(
     stranger = another_process(SECRET_KEY=ANOTHER)
     happened.clear()
     with pytest.raises(TokenInvalid):
-        stranger.tokens.open(token.text)
+        stranger.part(Api).tokens.open(token.text)
     assert [event.name for event in happened] == ["session.unreadable"]
 
 
@@ -385,7 +386,11 @@ def test_without_redis_nothing_is_said_that_is_not_known(server: Server, make_ap
     server.stop()
     assert visitor.get("/.well-known/jwks.json").get_json() == known, "what was read a moment ago still holds"
     forget(services)
-    for ask in (services.signing_keys.signer, services.signing_keys.public, lambda: services.signing_keys.find("x")):
+    for ask in (
+        services.part(Api).signing_keys.signer,
+        services.part(Api).signing_keys.public,
+        lambda: services.part(Api).signing_keys.find("x"),
+    ):
         with pytest.raises(StoreUnavailable):
             ask()
     answer = visitor.json("/.well-known/jwks.json")

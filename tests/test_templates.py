@@ -9,10 +9,13 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from sessions_core import errors, events
+from sessions_core import events
 from sessions_core.access import actions, policy
 from sessions_core.parts.activity.pages import KINDS
 from sessions_core.parts.roles.events import RoleChanged
+
+from . import claims
+from .claims import event_classes
 
 SAMPLES: dict[str, Any] = {
     "account": "eip155:1:0x71C7656EC7ab88b098defB751B7401B5f6d8976F",
@@ -22,11 +25,7 @@ SAMPLES: dict[str, Any] = {
 
 # Those of other tests aside: their applications bring events of their own.
 # Nor is what is about Redis in the activity of an account.
-OURS = [
-    each
-    for each in events.Event.__subclasses__()
-    if each.__module__ == events.__name__ and each.name != events.RevocationUnconfirmed.name
-]
+OURS = [each for each in event_classes() if each.name != events.RevocationUnconfirmed.name]
 
 
 def words_of(app: Flask, name: str) -> ModuleType:
@@ -57,7 +56,7 @@ def test_event_text_is_escaped(app: Flask) -> None:
     assert "&lt;b&gt;" in said
 
 
-@pytest.mark.parametrize("code", errors.catalogue())
+@pytest.mark.parametrize("code", [each.code for each in claims.error_classes()])
 def test_every_code_is_explained_in_words(app: Flask, code: str) -> None:
     assert words_of(app, "_entries").refusal_words[code]
     assert code not in sentence(app, events.RequestRefused, code=code)

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from sessions_core.errors import TokenExpired, TokenInvalid
+from sessions_core.parts.api import Api
+from sessions_core.parts.api.errors import TokenExpired, TokenInvalid
 from sessions_core.parts.api.refresh_tokens import Family
 from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.record import LoadedSession
@@ -37,7 +38,7 @@ SEPOLIA = ALICE.replace("eip155:1:", "eip155:11155111:")
 
 @pytest.fixture
 def tokens(services: Services) -> Tokens:
-    return services.tokens
+    return services.part(Api).tokens
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_token_claims_follow_rfc_9068(services: Services, live: LoadedSession, c
     before = int(clock())
     issued = issue(services, live)
     header, claims, signature = parts_of(issued.text)
-    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": services.signing_keys.signer().kid}
+    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": services.part(Api).signing_keys.signer().kid}
     assert len(signature) == 64
     jti, iat = claims.pop("jti"), claims.pop("iat")
     assert before <= iat <= clock()
@@ -97,7 +98,7 @@ def test_each_token_is_unique(services: Services, live: LoadedSession) -> None:
 def test_a_testnet_signature_gives_a_token_that_moves_no_money(
     services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    claims = services.tokens.open(issue(services, start(SEPOLIA)).text)
+    claims = services.part(Api).tokens.open(issue(services, start(SEPOLIA)).text)
     assert claims.network == "testnet"
     assert "test-only" in claims.permissions
     assert not {"transact", "sign"} & set(claims.permissions)
@@ -106,7 +107,7 @@ def test_a_testnet_signature_gives_a_token_that_moves_no_money(
 def test_the_token_of_a_session_with_a_cookie_has_no_generation(
     services: Services, start: Callable[..., LoadedSession]
 ) -> None:
-    assert services.tokens.open(issue(services, start()).text).gen is None
+    assert services.part(Api).tokens.open(issue(services, start()).text).gen is None
 
 
 @pytest.mark.parametrize("seconds", [30, 300])
@@ -114,7 +115,7 @@ def test_a_token_lives_as_long_as_the_setting_says(
     make_app: Callable[..., Flask], start: Callable[..., LoadedSession], seconds: int
 ) -> None:
     services: Services = make_app(SESSIONS_CORE_TOKEN_SECONDS=seconds).extensions["sessions_core"]
-    claims = services.tokens.open(issue(services, start()).text)
+    claims = services.part(Api).tokens.open(issue(services, start()).text)
     assert claims.exp - claims.iat == seconds
 
 
@@ -135,23 +136,25 @@ def test_clock_skew_against_redis_moves_no_expiry(
 ) -> None:
     for ahead in (-3600, 3600):
         clock.ahead = ahead
-        claims = services.tokens.open(issue(services, start(idle=200, absolute=200)).text)
+        claims = services.part(Api).tokens.open(issue(services, start(idle=200, absolute=200)).text)
         assert 198 <= claims.exp - claims.iat <= 200
 
 
 def test_a_hundred_permissions_fit(services: Services, live: LoadedSession) -> None:
     permissions = [f"permission:number-{number:03d}-of-this-site" for number in range(100)]
-    text = services.tokens.issue(
-        live, session_type="standard", network="mainnet", role="member", permissions=permissions
-    ).text
-    assert services.tokens.open(text).permissions == permissions
+    text = (
+        services.part(Api)
+        .tokens.issue(live, session_type="standard", network="mainnet", role="member", permissions=permissions)
+        .text
+    )
+    assert services.part(Api).tokens.open(text).permissions == permissions
 
 
 # -- Who else can read them ----------------------------------------------------------------------------------
 
 
 def published(services: Services) -> list[dict[str, str]]:
-    return [dict(key) for key in services.signing_keys.public()]
+    return [dict(key) for key in services.part(Api).signing_keys.public()]
 
 
 def verified_elsewhere(token: str, keys: list[dict[str, str]]) -> None:
@@ -490,9 +493,9 @@ def test_token_for_another_audience_is_refused(
 ) -> None:
     """In both directions."""
     others: Services = make_app(SESSIONS_CORE_TOKEN_AUDIENCE="https://elsewhere.example").extensions["sessions_core"]
-    assert others.tokens.open(issue(others, live).text).aud == "https://elsewhere.example"
-    refuse(others.tokens, issue(services, live).text)
-    refuse(services.tokens, issue(others, live).text)
+    assert others.part(Api).tokens.open(issue(others, live).text).aud == "https://elsewhere.example"
+    refuse(others.part(Api).tokens, issue(services, live).text)
+    refuse(services.part(Api).tokens, issue(others, live).text)
 
 
 def test_every_change_of_one_character_is_refused(tokens: Tokens, token: str) -> None:

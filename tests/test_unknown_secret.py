@@ -11,8 +11,9 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.operations import Operations
+from sessions_core.parts.operations.server_processes import Servers
 from sessions_core.settings import DAY, MINUTE
-from sessions_core.storage.server_processes import Servers
 
 from .actors import Visitor, Wallet
 from .constants import ALICE, ANOTHER, PATIENCE, PRODUCTION, REDIS_PREFIX, SECRET
@@ -85,7 +86,7 @@ def test_request_refreshes_the_server_note_once_a_minute(
     server: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (key,) = redis.keys(f"{REDIS_PREFIX}server:*")
-    servers: Servers = server.extensions["sessions_core"].servers
+    servers: Servers = server.extensions["sessions_core"].part(Operations).servers
     visit = lambda: server.test_client().get("/", base_url="https://localhost").status_code  # noqa: E731
     redis.delete(key)
     assert visit() == 200

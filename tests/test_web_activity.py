@@ -16,6 +16,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.parts.activity.pages import COLUMNS, KINDS, as_csv, as_json
 from sessions_core.parts.devices.events import SessionNamed
@@ -24,6 +25,7 @@ from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
 
 from .actors import Visitor, Wallet
+from .claims import event_classes
 from .constants import FIREFOX
 from .part_services import roles_of
 from .snapshot import unchanged
@@ -41,7 +43,7 @@ def note(app: Flask, services: Services) -> Callable[..., None]:
     """Write an event down as a request from somewhere would have."""
 
     def note(event: events.Event, client: Client | None = None) -> None:
-        services.audit.note(event, client or Client("203.0.113.7", "", "Firefox on Linux"))
+        services.part(Activity).log.note(event, client or Client("203.0.113.7", "", "Firefox on Linux"))
 
     return note
 
@@ -133,10 +135,10 @@ def test_reading_the_activity_is_not_logged(person: Visitor, redis: Redis) -> No
 
 
 def test_every_event_that_is_kept_is_of_exactly_one_kind() -> None:
-    vocabulary = {each.name for each in events.Event.__subclasses__() if each.__module__ == events.__name__}
+    vocabulary = {each.name for each in event_classes()}
     vocabulary -= {events.RevocationUnconfirmed.name}  # about Redis, and not about an account
-    filed = [name for names in KINDS.values() for name in names]
-    assert sorted(filed) == sorted(vocabulary)
+    filed = [name for kind in KINDS for name in events.names_of(kind)]
+    assert sorted(name for name in filed if name in vocabulary) == sorted(vocabulary)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,7 +155,7 @@ def test_a_filter_shows_its_kind_and_no_other(
         note(event)
     shown = rows(person.get(f"/activity?kind={kind}"))
     assert shown
-    assert set(shown) <= set(KINDS[kind])
+    assert set(shown) <= set(events.names_of(kind))
     assert set(rows(person.get("/activity"))) >= set(shown)
 
 
@@ -225,7 +227,7 @@ def test_foreign_cursor_shows_only_own_entries(
     other = Wallet()
     for number in range(60):
         note(events.SessionEnded(handle=f"sess_foreign{number}", account=other.account(), reason="revoked"))
-    cursor = services.audit.account(other.account()).older
+    cursor = services.part(Activity).log.account(other.account()).older
     assert cursor
     assert rows(person.get(f"/activity?before={cursor}")) in ([], ["session.created"])
 

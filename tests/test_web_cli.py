@@ -24,6 +24,7 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import WalletSessions, errors, events
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sessions.sweeper import Sweeper
@@ -101,7 +102,7 @@ def reason_of(visitor: Visitor) -> str:
 
 def noted(services: Services, account: str | None = None) -> list[Entry]:
     """What the audit kept, newest first."""
-    return list(services.audit.iterate(account))
+    return list(services.part(Activity).log.iterate(account))
 
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
@@ -462,7 +463,7 @@ def test_app_events_are_shown_with_any_content(flask: Shell, services: Services)
         until: str
         many: tuple[int, ...] = (1, 2)
 
-    services.audit.note(Odd(account=ALICE, until=HOSTILE), Client(HOSTILE, HOSTILE, HOSTILE))
+    services.part(Activity).log.note(Odd(account=ALICE, until=HOSTILE), Client(HOSTILE, HOSTILE, HOSTILE))
     for whom in ([], [ALICE]):
         for options in ([], ["--json"]):
             assert "odd." in flask("sessions", "events", *whom, *options).out

@@ -21,6 +21,7 @@ from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession
+from sessions_core.sessions.repository import Revocation
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.request_client import Client
 from sessions_core.web.services import Services
@@ -441,14 +442,13 @@ def test_failed_sign_out_keeps_the_cookie(
     person = Visitor(app)
     person.sign_in(wallet)
     handle, token = handle_of(person), person.token("/session")
-    knows = services.repository.knows
+    revoke = services.repository.revoke
 
-    def and_then_stop(*arguments: str) -> bool:
-        known = knows(*arguments)
+    def stop_first(live: LoadedSession, reason: str) -> Revocation:
         server.stop()
-        return known
+        return revoke(live, reason)
 
-    monkeypatch.setattr(services.repository, "knows", and_then_stop)
+    monkeypatch.setattr(services.repository, "revoke", stop_first)
     if method == "form":
         answer = person.post(f"/sessions/{handle}/revoke", data={"csrf_token": token})
     else:

@@ -82,7 +82,10 @@ def test_a_refusal_is_in_the_log_and_among_the_numbers(
     app = make_app(SESSIONS_CORE_REDIS_URL=server.url)
     server.stop()
     assert grown(lambda: ask(app, "/readyz"), "wallet_refusals_total", code="not_ready") == 1
-    assert events.RequestRefused(code="not_ready", endpoint="sessions.readyz", reason="redis_unreachable") in happened
+    assert (
+        events.RequestRefused(code="not_ready", endpoint="sessions_operations.readyz", reason="redis_unreachable")
+        in happened
+    )
     assert "redis_unreachable" in caplog.text
 
 

@@ -816,7 +816,7 @@ def test_unlinking_is_in_the_activity_of_both_wallets(
 
 def test_session_page_shows_each_wallet_and_its_actions(person: Visitor, wallet: Wallet, second: Wallet) -> None:
     page = person.get("/session").get_data(as_text=True)
-    assert "RedisConnection another wallet" in page
+    assert "Link another wallet" in page
     for test_id in ("wallet-primary", "wallet-unlink", "wallet-prefer"):
         assert test_id not in page, "nothing to choose from"
     linked(person, wallet, second)

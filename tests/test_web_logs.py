@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 
 from sessions_core import events
-from sessions_core.web.logs import JsonLines, Readable
+from sessions_core.parts.operations.logs import JsonLines, Readable
 
 from .actors import ORIGIN, Visitor, Wallet
 from .constants import ROOT, SECRET
@@ -230,7 +230,7 @@ def test_an_application_that_has_configured_logging_keeps_it(redis_url: str, tmp
 
 
 def test_the_documented_configuration_has_all_loggers_write_json(redis_url: str, tmp_path: Path) -> None:
-    from sessions_core.web import logs
+    from sessions_core.parts.operations import logs
 
     said = re.search(r"    (logging\.config\.dictConfig.*)", logs.__doc__ or "", re.DOTALL)
     assert said

@@ -15,6 +15,8 @@ from werkzeug.test import TestResponse
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.trial_wallets import TrialWallets
+from sessions_core.parts.trial_wallets.events import WalletExported
 from sessions_core.parts.trial_wallets.key_shares import TRIAL_WALLET
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
@@ -259,7 +261,7 @@ def test_failing_signatures_leak_no_key_share(
     newcomer: Newcomer, services: Services, happened: list[events.Event]
 ) -> None:
     """No log line, event or answer holds one."""
-    ours = services.shares.reveal(parse(newcomer.account)).hex()
+    ours = services.part(TrialWallets).key_shares.reveal(parse(newcomer.account)).hex()
     challenge = newcomer.challenge(newcomer.account)
     wrong = f"{int(newcomer.share, 16) ^ 1:064x}"
     key = f"{int(newcomer.share, 16) ^ int(ours, 16):064x}"
@@ -339,7 +341,7 @@ def test_two_clicks_make_two_wallets(newcomer: Newcomer) -> None:
 
 def exported(services: Services, newcomer: Newcomer) -> Wallet:
     """The whole key, as its person may have imported it into a wallet."""
-    ours = services.shares.reveal(parse(newcomer.account))
+    ours = services.part(TrialWallets).key_shares.reveal(parse(newcomer.account))
     return Wallet(Signer.from_key(bytes(a ^ b for a, b in zip(ours, bytes.fromhex(newcomer.share), strict=True))))
 
 
@@ -366,7 +368,7 @@ def test_another_wallet_in_this_browser_has_an_ordinary_session(newcomer: Newcom
 
 def test_marker_cookie_without_a_key_share_is_ignored(newcomer: Newcomer, services: Services) -> None:
     wallet = exported(services, newcomer)
-    services.shares.forget(parse(newcomer.account))
+    services.part(TrialWallets).key_shares.forget(parse(newcomer.account))
     newcomer.attempt(wallet, newcomer.challenge(newcomer.account))
     assert not TRIAL_WALLET.of(session_of(services, newcomer).record).held
 
@@ -395,13 +397,13 @@ def test_export_page_carries_only_the_servers_key_share(
     happened.clear()
     answer = member.get(EXPORT)
     page = answer.get_data(as_text=True)
-    ours = services.shares.reveal(parse(member.account)).hex()
+    ours = services.part(TrialWallets).key_shares.reveal(parse(member.account)).hex()
     assert answer.headers["Cache-Control"] == "no-store"
     assert page.count(ours) == 1
     assert member.share not in page
     assert exported(services, member).key.key.hex().removeprefix("0x") not in page
     [event] = happened
-    assert isinstance(event, events.WalletExported)
+    assert isinstance(event, WalletExported)
     assert (event.account, event.handle) == (member.account, session_of(services, member).record.handle)
     assert "private key was shown" in member.get("/activity?kind=changes").get_data(as_text=True)
 
@@ -410,14 +412,14 @@ def test_exporting_takes_a_fresh_signature(
     member: Newcomer, services: Services, pass_time: TimeMachine, happened: list[events.Event]
 ) -> None:
     pass_time(301)
-    ours = services.shares.reveal(parse(member.account)).hex()
+    ours = services.part(TrialWallets).key_shares.reveal(parse(member.account)).hex()
     happened.clear()
     answer = member.get(EXPORT)
     assert answer.status_code == 303
     assert ours not in answer.get_data(as_text=True)
     waiting = member.waiting(answer)
     assert waiting.sentence == "Show the private key of this wallet in this browser."
-    assert not [event for event in happened if isinstance(event, events.WalletExported)]
+    assert not [event for event in happened if isinstance(event, WalletExported)]
     opened = member.step_up(member.get(EXPORT))
     assert opened.headers["Location"] == EXPORT
     assert ours in member.get(EXPORT).get_data(as_text=True)
@@ -552,7 +554,7 @@ def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: 
 def test_lost_key_share_ends_the_session_with_its_reason(
     member: Newcomer, services: Services, redis: Redis, happened: list[events.Event]
 ) -> None:
-    answer = member.submit("/sign-out", reason="share_gone")
+    answer = member.submit("/session/wallet/gone")
     assert answer.headers["Location"] == "/signed-out"
     # What the page could not see is not destroyed for that; the server's half goes by its own clock.
     assert "Clear-Site-Data" not in answer.headers
@@ -567,7 +569,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
 
 def test_new_trial_wallet_survives_the_old_ones_session(member: Newcomer) -> None:
     member.make()
-    member.submit("/sign-out", reason="share_gone")
+    member.submit("/session/wallet/gone")
     assert member.has(MARKER)
     member.enter()
     member.sign_out()
@@ -583,7 +585,7 @@ def test_a_page_can_t_give_any_other_reason(member: Newcomer, happened: list[eve
 
 def test_other_site_can_not_report_a_lost_key_share(member: Newcomer) -> None:
     """It could sign the user out that way."""
-    assert member.post("/sign-out", data={"reason": "share_gone"}).status_code == 400
+    assert member.post("/session/wallet/gone").status_code == 400
     assert member.signed_in
 
 
@@ -626,7 +628,7 @@ def test_trial_wallets_are_off_in_production_unless_set(make_app: Callable[..., 
     production = PRODUCTION | {"SESSIONS_CORE_REDIS_CHECK": False}
     for wanted, chain in ((None, None), (False, None), (True, "eip155:11155111")):
         app = make_app(SESSIONS_CORE_PREGENERATED_WALLETS=wanted, **production)
-        assert app.extensions["sessions_core"].settings.pregenerated_chain == chain
+        assert app.extensions["sessions_core"].part(TrialWallets).chain == chain
 
 
 def test_without_redis_each_step_is_a_503_and_nothing_is_lost(make_app: Callable[..., Flask], tmp_path: Path) -> None:

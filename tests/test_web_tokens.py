@@ -14,6 +14,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events, fresh_required, public, requires, signed_in
+from sessions_core.parts.api import Api
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.sessions.record import LoadedSession, account_tag
@@ -654,9 +655,11 @@ def test_a_token_of_an_account_is_none_of_another_chain_s(
     """The same address elsewhere: another account, whatever its index says."""
     live = live_of(services, wallet)
     live.record.account = wallet.account("eip155:10")
-    forged = services.tokens.issue(
-        live, session_type="standard", network="mainnet", role="member", permissions=[]
-    ).text
+    forged = (
+        services.part(Api)
+        .tokens.issue(live, session_type="standard", network="mainnet", role="member", permissions=[])
+        .text
+    )
     assert error_of(used.get("/who", bearer=forged)) == (401, "session_invalid", "unknown")
 
 

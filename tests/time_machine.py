@@ -16,6 +16,7 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core.parts.api import Api
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.contract_wallets.proof import PROOF
@@ -65,7 +66,7 @@ class TimeMachine:
     def __init__(self, app: Flask, redis: Redis, clock: Clock) -> None:
         services: Services = app.extensions["sessions_core"]
         self._repository = services.repository
-        self._signing_keys = services.signing_keys
+        self._signing_keys = services.part(Api).signing_keys
         self._standings = roles_of(services)._values
         self._redis = redis
         self._clock = clock

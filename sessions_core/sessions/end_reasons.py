@@ -65,12 +65,6 @@ for _reason in (
     EndReason("everywhere", "the account signed out everywhere", is_counted=False),
     EndReason("revoked", "it was ended from elsewhere"),
     EndReason("limit", "newer sessions of the account took its place: an account can have only so many at once"),
-    EndReason(
-        "token",
-        "the token is not one of ours, or not for this use; or it has run out",
-        has_page=False,
-        is_counted=False,
-    ),
     EndReason("unknown", "there is no such session, its record was lost, or can't be opened", is_counted=False),
 ):
     register(_reason)

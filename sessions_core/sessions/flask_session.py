@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Flask, Request, Response
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from flask_session.redis import RedisSessionInterface
 
 from .. import events
-from ..errors import RevocationPending, SessionEndedDuringRequest, StoreUnavailable, TokenExpired, TokenInvalid
+from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, StoreUnavailable
 from ..settings import Settings
 from . import cookies
 from .lifecycle import Lifecycle
@@ -48,21 +48,6 @@ logger = logging.getLogger(__name__)
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
-
-
-class Claims(Protocol):
-    """What a good session token says: the account, the handle, when it ends (seconds since the epoch), and the
-    generation of the refresh token that it came with, if a client without cookies has it.
-    """
-
-    @property
-    def sub(self) -> str: ...  # noqa: D102
-    @property
-    def sid(self) -> str: ...  # noqa: D102
-    @property
-    def exp(self) -> int: ...  # noqa: D102
-    @property
-    def gen(self) -> int | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +81,21 @@ class Gone:
 State = Unread | Reading | Visitor | LoadedSession | Gone
 
 
+@dataclass(frozen=True, slots=True)
+class TokenClaims:
+    """Which session a good bearer token stands for.
+
+    `presented` says that a browser made the token to present it to other services: only routes with
+    `accept_presented_token=True` take it. `refusal` is what others raise, and what a token gets that no longer fits
+    its session.
+    """
+
+    account: str
+    handle: str
+    presented: bool
+    refusal: NotSignedIn
+
+
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
     """`flask.session`: a dict of what views store, beside the record the server keeps.
 
@@ -116,7 +116,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
-    claims: Claims | None = None
+    claims: TokenClaims | None = None
+    token_refusal: NotSignedIn | None = None  # why the token of this request is not good
 
     def __init__(
         self,
@@ -253,7 +254,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.update(self, live.record.data)
         self.sid, self.state, self.read = live.id, live, live.plaintext
         self.modified, self.cleared, self.cookie_due = False, False, True
-        self.token = self.claims = None
+        self.token = self.claims = self.token_refusal = None
 
     def move(self, found: LoadedSession | EndedSession) -> None:
         """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
@@ -268,6 +269,10 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.state = found
         if found.record.account:
             dict.__setitem__(self, CSRF_KEY, found.record.data[CSRF_KEY])
+
+    def refuse_token(self, refusal: NotSignedIn) -> None:
+        """Note that the token of this request is not good."""
+        self.state, self.token_refusal = Gone(EndedSession(refusal.code)), refusal
 
     def lose(self, ended: EndedSession) -> None:
         """Note that the session ended while this request ran. Nothing of it may become a visitor's."""
@@ -318,28 +323,18 @@ for _name in (
 
 
 class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_session is untyped
-    """The session interface: cookies on one side, `SessionRepository` on the other.
-
-    `open_token` returns the claims of a session token, or raises `TokenInvalid` or `TokenExpired`; without it no
-    bearer is looked at.
-    """
+    """The session interface: cookies on one side, `SessionRepository` on the other."""
 
     session_class = WalletSession
 
-    def __init__(
-        self,
-        app: Flask,
-        repository: SessionRepository,
-        lifecycle: Lifecycle,
-        settings: Settings,
-        open_token: Callable[[str], Claims] | None = None,
-    ) -> None:
+    def __init__(self, app: Flask, repository: SessionRepository, lifecycle: Lifecycle, settings: Settings) -> None:
         # Not RedisSessionInterface.__init__: it insists on a client and would open one to localhost.
         ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
         self.repository = repository
         self.lifecycle = lifecycle
+        # Reads a bearer token, and raises a `NotSignedIn` for one that is not good. `None`: no bearer is looked at.
+        self.open_token: Callable[[str], TokenClaims | None] | None = None
         self.settings = settings
-        self.open_token = open_token
         # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
         self.cookie_name = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
@@ -372,13 +367,14 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.state = Unread("unknown")  # forged or planted, and refused as such where a session is demanded
         return session
 
-    def load(self, session: WalletSession, keep_alive: KeepAlive, shown: bool = False) -> None:
+    def load(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool = False) -> None:
         """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
 
-        `shown` says whether a token will do that a browser had made to show it to others. Raises `StoreUnavailable`.
+        `accept_presented` is for routes that take a token which a browser made to present it to other services. May
+        raise `StoreUnavailable`.
         """
         if session.loaded:
-            self._load_again(session, keep_alive, shown)
+            self._load_again(session, keep_alive, accept_presented)
             return
         planted, session.state = session.ended, Reading()
         if session.sid is not None:
@@ -390,20 +386,21 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             else:
                 session.fill(found)
         elif session.token is not None:
-            self._load_bearer(session, session.token, keep_alive, shown)
+            self._load_bearer(session, session.token, keep_alive, accept_presented)
         else:
             session.state = Gone(EndedSession(planted)) if planted else Visitor()
         if session.account_live is None:
             session.seed_csrf()
 
-    def _load_again(self, session: WalletSession, keep_alive: KeepAlive, shown: bool) -> None:
+    def _load_again(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool) -> None:
         # A hook has had it read before the guard knew what the route needs.
         if session.live is not None and self.repository.is_due(session.live, keep_alive):
             session.move(self.repository.reload(session.live, keep_alive))
             if session.live is not None and session.token is None and self._outgrown(session.live):
                 session.lose(ROTATED)
-        elif session.token is not None and session.live is None and shown:
-            self._load_bearer(session, session.token, keep_alive, shown)
+        elif session.token is not None and session.live is None and accept_presented:
+            session.token_refusal = None
+            self._load_bearer(session, session.token, keep_alive, accept_presented)
         if session.account_live is None:
             session.seed_csrf()
 
@@ -422,23 +419,26 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
         return True
 
-    def _load_bearer(self, session: WalletSession, token: str, keep_alive: KeepAlive, shown: bool) -> None:
+    def _load_bearer(self, session: WalletSession, token: str, keep_alive: KeepAlive, accept_presented: bool) -> None:
         assert self.open_token is not None  # noqa: S101  # else `open_session` took no token
         try:
             claims = self.open_token(token)
-        except (TokenInvalid, TokenExpired) as refusal:
-            session.state = Gone(EndedSession(refusal.code))
+        except NotSignedIn as refusal:
+            session.refuse_token(refusal)
             return
-        if claims.gen is None and not shown:
+        if claims is None:
+            session.state = Visitor()  # a bearer that no part knows is none of ours
+            return
+        if claims.presented and not accept_presented:
             # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
             # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
-            session.state = Gone(EndedSession(TokenInvalid.code))
+            session.refuse_token(claims.refusal)
             return
-        found = self.repository.load_handle(account_tag(claims.sub), claims.sid, keep_alive)
+        found = self.repository.load_handle(account_tag(claims.account), claims.handle, keep_alive)
         if isinstance(found, EndedSession):
-            session.state = Gone(EndedSession(found.reason, claims.sid))
-        elif found.record.account != claims.sub:
-            session.state = Gone(EndedSession(TokenInvalid.code))
+            session.state = Gone(EndedSession(found.reason, claims.handle))
+        elif found.record.account != claims.account:
+            session.refuse_token(claims.refusal)
         else:
             session.fill(found)
             session.claims = claims

@@ -214,13 +214,14 @@ class Lifecycle:
             live = found
         raise AssertionError  # `attempts` has raised
 
-    def revoke_account(self, account: Account | str, reason: str = "everywhere") -> int:
+    def revoke_account(self, account: Account | str, reason: str = "everywhere", *, publish: bool = True) -> int:
         """End every session of an account in one write, those being signed in right now included; return how many
-        there were.
+        there were. Without `publish` the caller tells of it by an event of its own.
         """
         done = self._repository.revoke_account(str(account), reason)
         self._confirm(done, str(account), reason)
-        events.publish(events.SessionsRevoked(account=str(account), scope="all"))
+        if publish:
+            events.publish(events.SessionsRevoked(account=str(account), scope="all"))
         return done.ended
 
     def revoke_everybody(self) -> None:

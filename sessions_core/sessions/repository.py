@@ -23,8 +23,7 @@ from ..storage import scripts
 from ..storage.connection import RedisConnection, slot_is_moving
 from ..storage.encrypted_value import attempts
 from ..storage.encryption import DecryptionFailed, KeyRing
-from ..storage.replies import items, number
-from ..storage.server_checks import takes_no_writes
+from ..storage.replies import items, number, takes_no_writes
 from . import session_data
 from .record import (
     DIGEST,

@@ -13,7 +13,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -38,7 +38,6 @@ from . import messages, verifiers
 from .accounts import Account, parse
 
 if TYPE_CHECKING:
-    from ..sessions.repository import SessionRepository
     from ..settings import Settings
 
 SIGN_IN, API, CONFIRM = "sign-in", "api", "confirm"
@@ -70,18 +69,28 @@ VerifyOtherwise = Callable[[Account, str, str, SignInRefused], object | None]
 """See `Part.verify_otherwise`."""
 
 
+class Nonces(Protocol):
+    """Where it is remembered which nonces were consumed, for all workers."""
+
+    def consume_nonce(self, nonce: str, seconds: int, when_full: bool = False) -> bool:
+        """Consume a nonce for `seconds`; return False if it was consumed before (`SessionRepository`)."""
+
+    def is_consumed(self, nonce: str) -> bool:
+        """Whether a nonce was consumed."""
+
+
 class Challenges:
     """Issues and redeems challenges. `clock` returns seconds since the epoch."""
 
     def __init__(
         self,
         settings: Settings,
-        repository: SessionRepository,
+        nonces: Nonces,
         clock: Callable[[], float],
         otherwise: Callable[[], Iterable[VerifyOtherwise]] = tuple,
     ) -> None:
         self._settings = settings
-        self._repository = repository
+        self._nonces = nonces
         self._otherwise = otherwise
         self._clock = clock
         self._serializer = _serializer(settings.secrets)
@@ -173,7 +182,7 @@ class Challenges:
         claims = self._claims(challenge)
         try:
             account, text, _ = self._read(claims, message, "", binding, purpose)
-            if self._repository.is_consumed(text.nonce):
+            if self._nonces.is_consumed(text.nonce):
                 raise ChallengeUsed("spent")
         except SignInRefused as error:
             error.account = claims["a"]
@@ -197,7 +206,7 @@ class Challenges:
         remaining = messages.seconds(text.expiration_time or text.issued_at) - now
         # New sign-ins are refused when Redis is full. A signature that ends sessions must still work.
         when_full = purpose == CONFIRM
-        if not self._repository.consume_nonce(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
+        if not self._nonces.consume_nonce(text.nonce, int(remaining) + 2 * _CLOCK_SKEW, when_full):
             events.publish(events.ChallengeReplayed(account=claims["a"]))
             raise ChallengeUsed("replayed")
         try:

@@ -1,27 +1,22 @@
 """One way to Redis: short timeouts, no waiting retries, circuit breakers, and `StoreUnavailable` for all that fails.
 
-`nodes` sends commands to a single server, `cluster` to the one that has their key, `sentinel` knows which one is the
-master now.
+`nodes` sends commands to a server; parts bring services of several (`redis_url.register`).
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, TryAgainError
 
 from ..errors import StoreUnavailable
-from .cluster import Cluster, slot_of
-from .nodes import Breaker, Command, Node, new_connection
+from .nodes import Breaker, Command, Server
 from .redis_url import read
 from .replies import items, pairs
 from .scripts import Script
-from .sentinel import Master
 
 logger = logging.getLogger(__name__)
 
@@ -51,27 +46,13 @@ class RedisConnection:
         replicas: int = 0,
     ) -> None:
         self._breaker = breaker or Breaker()
-        self._observe = observe
+        self.observe = observe
         self._timeout = timeout
         self._replicas = replicas
         # Less than the socket waits: Redis notices up to a tenth of a second late that WAIT has waited long enough.
         self._wait_ms = max(int(timeout * 1000) - 150, int(timeout * 250), 1)
-        self.target = read(url, timeout)
-        self.is_cluster = self.target.kind == "cluster"
-        self.is_sentinel = self.target.kind == "sentinel"
-        self._open = self.target.open
-        self._master: Master | None = None
-        if self.is_cluster:
-            self._server: Node | Cluster = Cluster(self._open, self._breaker)
-            return
-        self._client = self._open()
-        self._pool = self._client.connection_pool
-        connect = partial(new_connection, self._pool)
-        if self.is_sentinel:
-            self._master = Master(self._pool.sentinel_manager.sentinels, self._pool.service_name)
-            self._server = Node(connect, self._breaker, self._master.is_at)
-        else:
-            self._server = Node(connect, self._breaker)
+        target = read(url, timeout)
+        self.service = target.service(target.open, self._breaker)
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
@@ -96,7 +77,7 @@ class RedisConnection:
 
         Raises `StoreUnavailable` if one of them fails; the others were run all the same.
         """
-        if self.is_cluster:
+        if not self.service.one_server:
             for keys, arguments in calls:
                 self.run(script, keys, *arguments)
             return
@@ -112,13 +93,8 @@ class RedisConnection:
         """Return the values of strings, in one round trip; on a Cluster in one for each slot. What is not there, or
         of another type, is `None`.
         """
-        if not self.is_cluster:
-            return items(self.call("MGET", *keys), len(keys)) if keys else []
-        slots: dict[int, list[str]] = {}
-        for key in keys:
-            slots.setdefault(slot_of(key), []).append(key)
         found: dict[str, bytes | None] = {}
-        for together in slots.values():
+        for together in self.service.together(keys) if keys else ():
             found.update(zip(together, items(self.call("MGET", *together), len(together)), strict=True))
         return [found[key] for key in keys]
 
@@ -130,7 +106,7 @@ class RedisConnection:
         """Return the keys that a script may read beside those of its slot: all of them, but none on a Cluster, where
         they are on other masters, or will be while the slot moves.
         """
-        return () if self.is_cluster else keys
+        return keys if self.service.one_server else ()
 
     def revoke(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> tuple[Any, bool]:
         """Run a script that ends sessions; return its answer, and whether that is confirmed.
@@ -150,7 +126,7 @@ class RedisConnection:
 
     def scan(self, pattern: str) -> Iterator[str]:
         """Go through all keys that match, without stopping Redis for it; a key may come twice."""
-        for node in self._nodes():
+        for node in self._timed(self.service.nodes):
             cursor = b"0"
             while True:
                 command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
@@ -163,20 +139,19 @@ class RedisConnection:
         """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
         May raise `StoreUnavailable`.
         """
-        if isinstance(self._server, Cluster):
-            keys: list[str] = self._timed(self._server.one_key_for_each_master, prefix)
-            return keys
-        return [prefix + secrets.token_hex(8)]
+        keys: list[str] = self._timed(self.service.one_key_for_each_master, prefix)
+        return keys
+
+    def servers(self) -> Iterator[Server]:
+        """Go through all servers, replicas included; raise `StoreUnavailable` if they can't be found."""
+        return self.service.servers(self.call)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._server.close()
-
-    def _nodes(self) -> list[Node]:
-        return self._timed(self._server.masters) if isinstance(self._server, Cluster) else [self._server]
+        self.service.close()
 
     def _revoke(self, script: Script, keys: Sequence[str], arguments: Command) -> tuple[Any, bool, bool]:
-        if not self._replicas and self._master is None:
+        if not self._replicas and not self.service.fails_over:
             return self.run(script, keys, *arguments), True, True
         rest: tuple[Command, ...] = ()
         if self._replicas:
@@ -193,13 +168,11 @@ class RedisConnection:
         return answer, not rest or (not refused and int(answers[-1]) >= self._replicas), settled
 
     def _settling(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
-        if self._master is None or not isinstance(self._server, Node):
-            return self._exchange(commands), True
-        answers, connection = self._timed(self._server.exchange_with, commands)
-        return answers, self._master.settled_at(connection)
+        found: tuple[list[Any], bool] = self._timed(self.service.exchange_settled, commands)
+        return found
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        answers: list[Any] = self._timed(self._server.exchange, commands)
+        answers: list[Any] = self._timed(self.service.exchange, commands)
         return answers
 
     def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
@@ -207,9 +180,9 @@ class RedisConnection:
         try:
             found = step(*arguments)
         except (RedisError, RedisClusterException, OSError) as error:
-            self._observe(time.perf_counter() - began)
+            self.observe(time.perf_counter() - began)
             raise StoreUnavailable(str(error), retry_after=2) from error
-        self._observe(time.perf_counter() - began)
+        self.observe(time.perf_counter() - began)
         return found
 
     @staticmethod

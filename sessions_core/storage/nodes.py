@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import hiredis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
@@ -152,6 +154,77 @@ class Node:
             if self._usable(connection):
                 return connection, True
             connection.disconnect()
+
+
+class Server(NamedTuple):
+    """One server of a service; `ask` raises `StoreUnavailable`. A node of a Cluster has `slots`."""
+
+    name: str
+    ask: Callable[..., Any]
+    master: bool
+    slots: frozenset[int] = frozenset()
+
+
+class Service:
+    """One server, and what is different for a service of several (`redis_url.register`).
+
+    `open_client` returns a client of redis-py.
+    """
+
+    one_server = True
+    """Whether all keys are on one server, so that a script may take any of them."""
+    fails_over = False
+    """Whether a replica can take the master's place while the master still takes writes."""
+
+    def __init__(self, open_client: Callable[[], Any], breaker: Breaker) -> None:
+        self.pool = open_client().connection_pool
+        self.node = Node(partial(new_connection, self.pool), breaker)
+
+    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands to the server that has the key of the first one, in one piece, and return their answers.
+
+        A `ResponseError` that the server answered is in the list. Raises `StoreUnavailable` while the circuit is
+        open, and what redis-py raises when there is no answer.
+        """
+        return self.node.exchange(commands)
+
+    def exchange_settled(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+        """Do what `exchange` does; return the answers, and whether no failover is under way that could undo them."""
+        return self.exchange(commands), True
+
+    def together(self, keys: Sequence[str]) -> list[list[str]]:
+        """Return the keys in groups, each of which one command can name."""
+        return [list(keys)]
+
+    def nodes(self) -> list[Node]:
+        """Return the masters."""
+        return [self.node]
+
+    def one_key_for_each_master(self, prefix: str) -> list[str]:
+        """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last."""
+        return [prefix + secrets.token_hex(8)]
+
+    def servers(self, ask: Callable[..., Any]) -> Iterator[Server]:
+        """Go through all servers, replicas included; `ask` asks the master. Raises `StoreUnavailable` if they can't
+        be found.
+        """
+        yield Server("Redis", ask, True)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.node.close()
+
+
+def asker(client: Any) -> Callable[..., Any]:
+    """Return what asks one server through a client of redis-py, as `Server.ask`."""
+
+    def ask(*command: str | bytes | int) -> Any:
+        try:
+            return client.execute_command(*command)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(str(error), retry_after=2) from error
+
+    return ask
 
 
 def new_connection(pool: Any) -> Any:

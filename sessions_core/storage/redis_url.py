@@ -2,8 +2,7 @@
 
     redis://, rediss://                       one server; rediss is TLS
     unix:///path                              one server on a Unix socket
-    redis+sentinel://, rediss+sentinel://     a Sentinel service: host:port,host:port/service/db
-    redis+cluster://, rediss+cluster://       a Cluster: one or more of its nodes
+    redis+<kind>://, rediss+<kind>://         a service of several servers, of a kind that a part registered
 
 `valkey` and `valkeys` stand for `redis` and `rediss`. By hand: redis-py takes any option and fails with the first
 request, drops a database that is no number, and repeats parts of a URL in its errors. No sentence here repeats any
@@ -13,25 +12,24 @@ of it, since what stands in the wrong place may be a piece of the password.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
-from redis import ConnectionPool, Redis, RedisCluster, SSLConnection, UnixDomainSocketConnection
+from redis import ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode
 from redis.connection import Connection
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from ..errors import Misconfigured
+from .nodes import Service
 
-Kind = Literal["server", "sentinel", "cluster"]
+Options = dict[str, Any]
 
-_SCHEME = re.compile(r"(redis|rediss|valkey|valkeys|unix)(?:\+(sentinel|cluster))?", re.ASCII)
+_SCHEME = re.compile(r"(redis|rediss|valkey|valkeys|unix)(?:\+([a-z]+))?", re.ASCII)
 _NODE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)?(?::([0-9]{1,5}))?", re.ASCII)
 _ENCODE = "If the password holds any of : / ? # @ & % [ ], percent-encode it: / is %2F."
 
@@ -88,15 +86,33 @@ _OF_TLS: dict[str, Callable[[str], Any]] = {
     "ssl_keyfile": _file,
     "ssl_password": str,
 }
-_OF_SENTINELS: dict[str, Callable[[str], Any]] = {"sentinel_username": str, "sentinel_password": str}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The service that a URL names. `open` returns a client of redis-py; that of a Cluster connects to do so."""
 
-    kind: Kind
     open: Callable[[], Any] = field(repr=False)  # it holds the password
+    service: type[Service] = Service
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of service of several servers. `read(hosts, path, tls, options)` returns what opens a client, and raises
+    `ValueError` with what is wrong; `options` are those beyond the ones of a server, each with what reads its value.
+    """
+
+    service: type[Service]
+    read: Callable[[str, str, bool, Options], Callable[[], Any]]
+    options: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, kind: Kind) -> None:
+    """Make `redis+<name>://` and `rediss+<name>://` name services of this kind."""
+    _KINDS[name] = kind
 
 
 def read(url: str, timeout: float) -> Target:
@@ -115,16 +131,15 @@ def read(url: str, timeout: float) -> Target:
 def _read(url: str, timeout: float) -> Target:
     scheme, separator, rest = url.partition("://")
     found = _SCHEME.fullmatch(scheme.lower())
-    if not separator or found is None or (found[1] == "unix" and found[2]):
-        raise ValueError(
-            "begin it with redis://, rediss:// (TLS), unix://, redis+sentinel:// or redis+cluster://, "
-            "or with rediss+ for TLS"
-        )
+    several = [f"redis+{name}://" for name in sorted(_KINDS)]
+    if not separator or found is None or (found[2] and (found[1] == "unix" or found[2] not in _KINDS)):
+        schemes = ", ".join(("redis://", "rediss:// (TLS)", "unix://", *several))
+        raise ValueError(f"begin it with {schemes}, or with rediss+ for TLS")
     if not url.isprintable() or " " in url:
         raise ValueError("it has a space, a line feed or another character that is no part of a URL")
     if "#" in rest:
         raise ValueError(f"it has a #. {_ENCODE}")
-    kind: Kind = found[2] or "server"  # type: ignore[assignment]
+    kind = _KINDS[found[2]] if found[2] else None
     tls = found[1] in ("rediss", "valkeys")
     location, _, query = rest.partition("?")
     netloc, slash, path = location.partition("/")
@@ -144,21 +159,19 @@ def _read(url: str, timeout: float) -> Target:
     if found[1] == "unix":
         if hosts or not path:
             raise ValueError("write a Unix socket as unix:///path/to/redis.sock, with a third /")
-        return Target(kind, partial(_client, UnixDomainSocketConnection, path=unquote(slash + path), **options))
-    if kind == "sentinel":
-        return _sentinel(hosts, path, tls, options)
-    if kind == "cluster":
-        return _cluster(hosts, path, tls, options)
-    nodes = _nodes(hosts or "localhost", 6379)
-    if len(nodes) > 1:
-        raise ValueError("several hosts are for redis+sentinel:// and redis+cluster://")
-    [(host, port)] = nodes
-    options["db"] = _database(path, options)
-    return Target(kind, partial(_client, SSLConnection if tls else Connection, host=host, port=port, **options))
+        return Target(partial(_client, UnixDomainSocketConnection, path=unquote(slash + path), **options))
+    if kind is not None:
+        return Target(kind.read(hosts, path, tls, options), kind.service)
+    found_nodes = nodes(hosts or "localhost", 6379)
+    if len(found_nodes) > 1:
+        raise ValueError(f"several hosts are for {' and '.join(several) or 'services of several servers'}")
+    [(host, port)] = found_nodes
+    options["db"] = database(path, options)
+    return Target(partial(_client, SSLConnection if tls else Connection, host=host, port=port, **options))
 
 
-def _options(query: str, kind: Kind, tls: bool) -> dict[str, Any]:
-    known = _OPTIONS | _OF_TLS | (_OF_SENTINELS if kind == "sentinel" else {})
+def _options(query: str, kind: Kind | None, tls: bool) -> dict[str, Any]:
+    known = _OPTIONS | _OF_TLS | dict(kind.options if kind else {})
     found: dict[str, Any] = {}
     for pair in query.split("&") if query else ():
         name, _, value = pair.partition("=")
@@ -182,51 +195,29 @@ def _options(query: str, kind: Kind, tls: bool) -> dict[str, Any]:
     return found
 
 
-def _nodes(hosts: str, default_port: int | None) -> list[tuple[str, int]]:
-    nodes = []
+def nodes(hosts: str, default_port: int | None) -> list[tuple[str, int]]:
+    """Return the hosts and ports of a list; raise `ValueError` if it is none."""
+    found_nodes = []
     for each in hosts.split(","):
         found = _NODE.fullmatch(each)
         host, port = (found[1], int(found[2] or default_port or 0)) if found else (None, 0)
         if not host or not 0 < port < 65536:
             raise ValueError(f"write host:port, and several of them as host:port,host:port. {_ENCODE}")
-        nodes.append((host.strip("[]"), port))
-    return nodes
+        found_nodes.append((host.strip("[]"), port))
+    return found_nodes
 
 
-def _database(path: str, options: dict[str, Any]) -> int:
+def database(path: str, options: Options) -> int:
+    """Return the number of the database that a path or an option names; raise `ValueError` if they don't agree."""
     text = path.rstrip("/")
     if text and not (text.isascii() and text.isdigit()):
         raise ValueError(f"what follows the host is the number of a database, as in /0. {_ENCODE}")
-    database = int(text or options.get("db", 0))
-    if database != options.get("db", database) or database < 0:
+    found = int(text or options.get("db", 0))
+    if found != options.get("db", found) or found < 0:
         raise ValueError("it names two databases, or a negative one")
-    return database
+    return found
 
 
 def _client(connection_class: type, **options: Any) -> Any:
     # Not Redis(host=…): its pool makes connections with more than they need, one for each request here.
     return Redis(connection_pool=ConnectionPool(connection_class=connection_class, **options))
-
-
-def _sentinel(hosts: str, path: str, tls: bool, options: dict[str, Any]) -> Target:
-    service, _, database = path.partition("/")
-    if not service:
-        raise ValueError("name the service, as in redis+sentinel://host:26379/service")
-    options["db"] = _database(database, options)
-    secure = {"ssl": True} if tls else {}
-    # Sentinels have users of their own.
-    names = {"sentinel_username": "username", "sentinel_password": "password"}
-    own = {names[name]: options.pop(name) for name in names if name in options}
-    shared = {name: value for name, value in options.items() if name not in ("username", "password", "db")}
-    sentinel = Sentinel(_nodes(hosts, None), sentinel_kwargs=shared | own | secure)  # type: ignore[no-untyped-call]
-    return Target("sentinel", partial(sentinel.master_for, unquote(service), **options, **secure))
-
-
-def _cluster(hosts: str, path: str, tls: bool, options: dict[str, Any]) -> Target:
-    if _database(path, options) != 0:
-        raise ValueError("a Cluster has no database but 0: leave it out, and use SESSIONS_CORE_REDIS_PREFIX")
-    options.pop("db", None)
-    nodes = [ClusterNode(*node) for node in _nodes(hosts, 6379)]  # type: ignore[no-untyped-call]
-    if tls:
-        options["ssl"] = True
-    return Target("cluster", partial(RedisCluster, startup_nodes=nodes, **options))

@@ -1,6 +1,6 @@
 """The command line: sessions, and the rotation of the secret. Parts add commands (`Part.commands`).
 
-    flask sessions list | show | revoke | revoke-all | sweep | events
+    flask sessions list | show | revoke | revoke-all | sweep
     flask keys rotate
 
 Results go to standard output, as text or with `--json` as one JSON value; whatever is refused to standard error, as
@@ -27,14 +27,12 @@ from flask import Flask, current_app, g
 from flask.cli import AppGroup
 
 from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
-from ..parts.activity.activity_log import Entry
-from ..parts.activity.pages import KINDS, as_row
 from ..sessions.record import LoadedSession
 from ..sign_in import accounts
 from ..sign_in.accounts import Account
 from ..storage import secret_file
 from .services import services
-from .session_view import HandleConverter, SessionView, described, iso, moment, sessions_of
+from .session_view import HandleConverter, SessionView, described, iso, sessions_of
 
 KEYFILE = "sessions_core_keyfile"
 """Where an application keeps the path of the secret that it made for itself, if it did."""
@@ -185,23 +183,6 @@ def sweep(force: bool, as_json: bool) -> None:
     answer(found if as_json else table([("COUNT", "KIND", "WHAT WAS FOUND"), *rows], flexible=2), as_json)
 
 
-@sessions.command("events")
-@click.argument("account", required=False)
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, at most.")
-@click.option("--kind", type=click.Choice(tuple(KINDS)), help="Only events of this kind.")
-@json_option
-def list_events(account: str | None, limit: int, kind: str | None, as_json: bool) -> None:
-    """List what happened, newest first: to a CAIP-10 ACCOUNT, or on the whole site."""
-    audit, names = services().audit, KINDS.get(kind or "", ())
-    of_one = None if account is None else str(parse_account(account))
-    page = audit.site(names, limit=limit) if of_one is None else audit.account(of_one, names, limit=limit)
-    if as_json:
-        answer([as_row(entry) | {"details": entry.fields} for entry in page.entries], as_json)
-    else:
-        lines = [line for entry in page.entries for line in _event(entry, of_one)]
-        answer(lines or ["Nothing has happened."], as_json)
-
-
 # -- Keys --------------------------------------------------------------------------------------------------------
 
 
@@ -305,16 +286,9 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def refuse_unknown_secret(force: bool) -> None:
-    """Refuse to encrypt with a secret that a server process does not know, unless forced."""
-    # What is sealed here would be unreadable there: people would be signed out, and roles be gone.
-    unaware = [] if force else services().servers.unaware()
-    if unaware:
-        raise BadRequest(
-            f"{len(unaware)} server process{'es do' if len(unaware) > 1 else ' does'} not know the secret of this "
-            f"shell, and could not open what this command seals (last heard of at "
-            f"{_second(moment(max(unaware) * 1000))}). Give this shell the environment of the servers, or restart "
-            "them with the new secret. If the process was killed, say --force."
-        )
+    """Refuse to encrypt with a secret that a server process does not know, if a part keeps track of that."""
+    for check in () if force else services().hooks("check_command"):
+        check()
 
 
 # -- How it is shown ---------------------------------------------------------------------------------------------
@@ -346,17 +320,6 @@ def _session_row(view: SessionView) -> tuple[str, ...]:
         f"{_length(live.now - live.active)} ago",
         f"in {_length(live.idle_expires_at - live.now)}",
     )
-
-
-def _event(entry: Entry, account: str | None) -> Iterator[str]:
-    fields = dict(entry.fields)
-    whose = fields.pop("account", None) or ""
-    times = f" ({entry.count} times)" if entry.count > 1 else ""
-    yield f"{_second(moment(entry.at))}  {entry.name + times:20}  {whose if account is None else ''}".rstrip()
-    if entry.name == "verification.changed" and fields["until"]:
-        fields["until"] = iso(moment(fields["until"]))
-    details = [f"{name}={value}" for name, value in fields.items() if value]
-    yield "    " + "; ".join([", ".join(filter(None, (entry.device, entry.ip))), *details])
 
 
 def _pairs(shown: dict[str, Any]) -> Iterator[str]:
@@ -391,7 +354,8 @@ def minute(time: datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _second(time: datetime) -> str:
+def second(time: datetime) -> str:
+    """Return a time to the second, as `2026-01-31 12:00:00Z`."""
     return time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 

@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from flask import Request, render_template
+from flask import Request, current_app, render_template, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException
 
 from .. import events
+from ..access.actions import Action
 from ..errors import (
     BadRequest,
     BodyMalformed,
@@ -195,9 +196,19 @@ def page(ours: Services, current: WalletSession, token: str, problem: str = "") 
         pending=pending,
         token=token,
         problem=catalogue().get(problem),
+        action=ours.actions[pending.action] if pending.action in ours.actions else Action(pending.sentence),
+        back=_back(ours, pending),
         about=_about(ours, current, pending.values),
         seconds=ours.settings.confirm_seconds,
     )
+
+
+def _back(ours: Services, pending: Pending) -> str:
+    """Return the address of the page where the action begins. What that takes is among the values of the action."""
+    endpoint = ours.actions[pending.action].back if pending.action in ours.actions else Action("").back
+    taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
+    return url_for(endpoint, **values)
 
 
 def proof(request: Request) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -33,8 +33,13 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{0,4000}", re.ASCII)
 
 
-def refuse_cross_site(request: Request, settings: Settings) -> None:
+AllowOrigin = Callable[[Request, str], bool]
+
+
+def refuse_cross_site(request: Request, settings: Settings, allow_origin: Iterable[AllowOrigin] = ()) -> None:
     """Refuse a change that another site's page sent; raise `CrossSiteRequest`.
+
+    `allow_origin` are the parts' own rules: one that returns true lets a page of another origin send the request.
 
     Browsers say where a request comes from in headers that no page can set: Sec-Fetch-Site, and Origin in those that
     do not know it. A client that sends neither is no browser, or an old one, which the token stops.
@@ -42,21 +47,14 @@ def refuse_cross_site(request: Request, settings: Settings) -> None:
     Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with forms (Fetch, "append a request `Origin`
     header"). Then Sec-Fetch-Site decides alone. For sandboxed frames and data: pages it is "cross-site".
 
-    A request with a good session token and no session cookie need not be asked: no page can have the browser send it.
+    A request with a good bearer token and no session cookie need not be asked: no page can have the browser send it.
     """
     if request.method in SAFE_METHODS:
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if origin in settings.allowed_origins:
-        # A page that may call with a token. A request with cookies would act for the user without any.
-        if "Cookie" not in request.headers:
-            return
-        cause = (
-            f"A page of {_quoted(origin)} sent cookies. Pages of {PREFIX}ALLOWED_ORIGINS bring a session token "
-            'instead: fetch with credentials: "omit".'
-        )
-        raise CrossSiteRequest("Origin", origin, cause=cause)
+    if origin is not None and any(allow(request, origin) for allow in allow_origin):
+        return
     if site not in (None, "same-origin", "none"):
         raise CrossSiteRequest("Sec-Fetch-Site", site, cause=_cause_of_origin(origin, site, settings))
     if origin is None or origin == settings.public_origin or (origin == "null" and site == "same-origin"):

@@ -100,9 +100,7 @@ def note(error: errors.SessionsError) -> str:
     elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif (
-        error.reason == "unknown"
-        or isinstance(error, errors.TokenInvalid)
-        or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
+        error.reason == "unknown" or error.suspicious or not isinstance(error, (errors.NotSignedIn, errors.NotFound))
     ):
         refused = events.RequestRefused(
             code=error.code, endpoint=request.endpoint, reason=error.reason, cause=error.cause

@@ -37,15 +37,13 @@ from ..errors import (
     SessionExpired,
     SessionInvalid,
     StoreUnavailable,
-    TokenExpired,
-    TokenInvalid,
 )
 from ..sessions.flask_session import WalletSession
 from ..sessions.record import SessionRecord
 from ..sessions.repository import Change, KeepAlive
 from ..sign_in.accounts import Account
 from ..sign_in.user import User
-from ..storage.server_checks import trouble_of
+from ..storage.replies import trouble_of
 from . import confirmations, csrf
 from .checks import checks_of
 from .services import EXTENSION, Services, services
@@ -64,15 +62,15 @@ _LARGEST_BODY = 16 * 1024
 @dataclass(frozen=True, slots=True)
 class Access:
     """What a route declared: is the session read, is one demanded, does reading count as activity, is a CSRF token
-    due, will a token do that was made to be shown to others; and which permission, role, session type, and signature
-    (seconds, action) it takes.
+    due, does it accept a token that a browser made to present it to other services; and which permission, role,
+    session type, and signature (seconds, action) it takes.
     """
 
     reads: bool = True
     demands: bool = False
     slide: KeepAlive = "due"
     csrf: bool = True
-    shown: bool = False
+    accept_presented_token: bool = False
     permission: str | None = None
     role: str | None = None
     session_type: str | None = None
@@ -92,13 +90,17 @@ def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
 @overload
 def signed_in(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def signed_in(*, slides: bool = True, shown: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def signed_in(view: Any = None, *, slides: bool = True, shown: bool = False) -> Any:
+def signed_in(
+    *, slides: bool = True, accept_presented_token: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def signed_in(view: Any = None, *, slides: bool = True, accept_presented_token: bool = False) -> Any:
     """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back.
 
-    `shown=True` is for asking about a token: one will do that a browser had made to show it to other services.
+    `accept_presented_token=True` is for routes that other services ask about a token: they also take one that a
+    browser made to present it there.
     """
-    access = Access(demands=True, slide="due" if slides else "never", shown=shown)
+    slide: KeepAlive = "due" if slides else "never"
+    access = Access(demands=True, slide=slide, accept_presented_token=accept_presented_token)
     return _declare(access)(view) if view is not None else _declare(access)
 
 
@@ -165,7 +167,8 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
         slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
-        return _guarded(view, replace(rights, slide=slide, shown=rights.shown or access.shown))
+        accept = rights.accept_presented_token or access.accept_presented_token
+        return _guarded(view, replace(rights, slide=slide, accept_presented_token=accept))
 
     return declare
 
@@ -327,16 +330,15 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     slide = "never" if _is_prefetch(request) else access.slide
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
-        ours.store.load(current, slide, access.shown)
-        ours.servers.note()
+        ours.store.load(current, slide, access.accept_presented_token)
         _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
     if access.demands:
         if current.account_live is None:
             raise refusal(current)
-        if current.claims is not None and current.claims.gen is None and not access.shown:
-            raise TokenInvalid()  # read for a declaration that takes it; this one does not
+        if current.claims is not None and current.claims.presented and not access.accept_presented_token:
+            raise current.claims.refusal  # read for a declaration that takes it; this one does not
     if unsafe and access.csrf and current.claims is None and not done.token:
         # No page of another site can set the header of a token.
         csrf.demand_token(request, context.app.config, current)
@@ -366,11 +368,11 @@ def _refuse_other_sites(request: Request, ours: Services, current: WalletSession
     done = checks_of(request)
     if current.token is None:
         with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            csrf.refuse_cross_site(request, ours.settings)
+            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
         done.site = True
     elif current.loaded:
         if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
-            csrf.refuse_cross_site(request, ours.settings)
+            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
         done.site = True
     if request.blueprint in ours.blueprints:
         _limit_body(request)
@@ -470,14 +472,12 @@ def _refuse_chunks(current: Request) -> None:
 
 def refusal(current: WalletSession) -> NotSignedIn:
     """Return the 401 that says why this request has no session."""
+    if current.token_refusal is not None:
+        return current.token_refusal
     if current.ended is None:
         return NotSignedIn("no session cookie", reason="no_token")
     if current.ended in ("idle", "absolute"):
         return SessionExpired(reason=current.ended)
-    if current.ended == TokenExpired.code:
-        return TokenExpired()
-    if current.ended == TokenInvalid.code:
-        return TokenInvalid()
     return SessionInvalid(reason=current.ended)
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from .. import errors
-from ..parts.api.signing_keys import AHEAD
-from ..parts.wallet_apps import wallet_apps
 from ..sessions import end_reasons
 from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
-from .guards import public, refusal, session_view, sessionless, signed_in, wallet_session
-from .operation import operation
-from .schemas import PublicKey, PublicKeys, as_json
+from .guards import public, refusal, session_view, signed_in, wallet_session
 from .services import services
 from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
@@ -42,29 +36,6 @@ def sign_in() -> ResponseReturnValue:
     # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=reason)
-
-
-@pages.get("/sign-in/phone")
-@public
-def phone() -> ResponseReturnValue:
-    """Show the way to the sign-in page inside a wallet's app on a phone, as a code and as a link."""
-    args, settings = request.args, services().settings
-    apps = accepted()["wallet_apps"]
-    app = next((each for each in apps if each.id == args.get("app")), apps[0] if apps else None)
-    fields = {"next": csrf.safe_path(args.get("next"), ""), **_kind(args.get("session_type", ""))}
-    # The ordinary kind needs no naming, and a short link makes a code that is easy to scan.
-    kind = fields["session_type"] if args.get("session_type") else None
-    target = url_for("sessions.sign_in", next=fields["next"] or None, session_type=kind)
-    link = app.link(settings.public_origin + target) if app else ""
-    return render_template(
-        "sessions/phone.html",
-        apps=apps,
-        app=app,
-        link=link,
-        code=Markup(wallet_apps.qr_code(link) or ""),  # noqa: S704  # made of numbers, not of the text
-        unreachable=urlsplit(settings.public_origin).hostname in ("localhost", "127.0.0.1", "::1"),
-        **fields,
-    )
 
 
 @pages.post("/sign-in")
@@ -136,35 +107,20 @@ def signed_out() -> ResponseReturnValue:
         reason=reason,
         noted_account=noted.account if noted else "",
         next=csrf.safe_path(request.args.get("next"), ""),
-        **_kind(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
+        **kind_of(ended_type.name if ended_type is not None else request.args.get("session_type", "")),
     )
-
-
-@sessionless
-@operation(errors.StoreUnavailable, bare=True)
-def jwks() -> PublicKeys | Response:
-    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
-    signing with it, they may be kept.
-    """
-    response = as_json(PublicKeys([PublicKey(**key) for key in services().signing_keys.public()]))
-    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
-    return response
-
-
-# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
-pages.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{pages.name}.jwks", jwks))
 
 
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`; `TokenExpired` and `TokenInvalid` for a bearer that does not say
-    which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That session
-    may well live.
+    Raises rather than pretend: `StoreUnavailable`; the refusal of a bearer token that is not good, and so does not
+    say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
+    session may well live.
     """
     ours, current = services(), wallet_session()
-    if current.ended in (errors.TokenExpired.code, errors.TokenInvalid.code):
-        raise refusal(current)
+    if current.token_refusal is not None:
+        raise current.token_refusal
     if current.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
@@ -221,15 +177,15 @@ def _sign_in_page(
         remember=request.form.get("remember") == "1",
         statement=services().settings.statement,
         **accepted(),
-        **_kind(fields.get("session_type", "")),
+        **kind_of(fields.get("session_type", "")),
     )
 
 
 def accepted() -> dict[str, Any]:
-    """Return what the connect panel has to know: chains to sign for, families of wallets, apps on phones."""
+    """Return what the connect panel has to know: chains to sign for, and families of wallets."""
     chains = [chain(each) for each in services().settings.chains]
     families = list(dict.fromkeys(each.namespace for each in chains))
-    return {"chains": chains, "families": families, "wallet_apps": wallet_apps.apps(families)}
+    return {"chains": chains, "families": families}
 
 
 def _duration(form: Any) -> int | None:
@@ -237,8 +193,11 @@ def _duration(form: Any) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _kind(name: str) -> dict[str, str | int]:
-    # What the page tells about; what a sign-in gets is decided when it is signed.
+def kind_of(name: str) -> dict[str, str | int]:
+    """Return what a page tells about a type of sessions: of that name, or the standard one.
+
+    What a sign-in gets is decided when it is signed.
+    """
     rules = services().policy
     chosen = rules.types.get(name, rules.standard)
     chosen = chosen if chosen.by_wallet else rules.standard

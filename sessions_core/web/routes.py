@@ -1,11 +1,7 @@
 """Every route: importing a module here hangs its views on one of the two blueprints."""
 
-from ..parts.activity import admin
-from ..parts.activity import pages as activity
-from ..parts.api import openapi
-from ..parts.api.routes import api
-from ..parts.operations import health
 from . import assets, step_up
+from .json_routes import api
 from .pages import pages
 
-__all__ = ["activity", "admin", "api", "assets", "health", "openapi", "pages", "step_up"]
+__all__ = ["api", "assets", "pages", "step_up"]

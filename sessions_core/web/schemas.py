@@ -63,60 +63,10 @@ class SessionState(Struct, kw_only=True):
     csrf_token: str | UnsetType = UNSET
 
 
-class SessionToken(Struct, kw_only=True):
-    """A JWT (RFC 9068) to send as the bearer."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-
-
-class TokenSession(SessionState, kw_only=True):
-    """A session of a client without cookies: its state, its token, and the refresh token for the next one."""
-
-    session_token: str
-    token_type: Literal["Bearer"]
-    token_expires_at: Time
-    refresh_token: Annotated[str, Meta(description="Good for one use.")]
-
-
 class SignedOut(Struct):
     """The session of this cookie or token lives no longer, if there was one."""
 
     signed_out: Literal[True]
-
-
-class Alive(Struct):
-    """The process answers."""
-
-    alive: Literal[True]
-
-
-class Ready(Struct):
-    """The process can take requests. `trouble` says what is wrong all the same: "redis_partial" is that the sessions
-    of part of the accounts are out of reach.
-    """
-
-    ready: Literal[True]
-    trouble: str | UnsetType = UNSET
-
-
-class PublicKey(Struct):
-    """One of the keys that sign session tokens (RFC 7517)."""
-
-    kid: str
-    kty: Literal["EC"]
-    crv: Literal["P-256"]
-    x: str
-    y: str
-    alg: Literal["ES256"]
-    use: Literal["sig"]
-
-
-class PublicKeys(Struct):
-    """The keys that sign session tokens, oldest first (RFC 7517)."""
-
-    keys: list[PublicKey]
 
 
 class Problem(Struct, kw_only=True):

@@ -14,13 +14,7 @@ from ..access.actions import Actions
 from ..access.policy import MEMBER, AccountStatus, Policy
 from ..errors import BodyMalformed, SessionsError
 from ..part import MenuEntry, Part
-from ..parts.activity.activity_log import Audit
-from ..parts.api.refresh_tokens import Refresh
-from ..parts.api.session_tokens import Tokens
-from ..parts.api.signing_keys import SigningKeys
-from ..parts.operations.readiness import Readiness
-from ..parts.operations.session_count import Census
-from ..sessions.flask_session import SessionStore
+from ..sessions.flask_session import SessionStore, TokenClaims
 from ..sessions.lifecycle import Lifecycle
 from ..sessions.record import AccountValues
 from ..sessions.repository import SessionRepository
@@ -31,7 +25,6 @@ from ..sign_in.challenges import Challenge, Challenges
 from ..sign_in.user import User, derived_user_id
 from ..storage.connection import RedisConnection
 from ..storage.encryption import KeyRing
-from ..storage.server_processes import Servers
 from . import schemas
 
 if TYPE_CHECKING:
@@ -56,15 +49,8 @@ class Services:
     repository: SessionRepository
     store: SessionStore
     lifecycle: Lifecycle
-    tokens: Tokens
-    refresh: Refresh
-    signing_keys: SigningKeys
     challenges: Challenges
     sweeper: Sweeper
-    audit: Audit
-    servers: Servers
-    census: Census
-    readiness: Readiness
     policy: Policy
     actions: Actions
     requests: KeyRing
@@ -121,6 +107,11 @@ class Services:
         """Whether an error is the kernel's, the application's, or of a part that is loaded."""
         of_part = error.__module__.startswith(f"{folder.__name__}.")
         return not of_part or any(error in each.errors for each in self.parts.values())
+
+    def open_token(self, token: str) -> TokenClaims | None:
+        """Return which session a bearer token stands for, by the first part that knows it."""
+        found = (read(token) for read in self.hooks("read_token"))
+        return next((claims for claims in found if claims is not None), None)
 
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""

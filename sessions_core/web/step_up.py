@@ -8,10 +8,10 @@ from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..errors import ConfirmationMalformed
-from ..parts.api.routes import api, current_state
 from . import confirmations, csrf
 from . import unauthorized as denial
 from .guards import fresh_required, public, signed_in, wallet_session
+from .json_routes import api, current_state
 from .operation import operation
 from .pages import pages
 from .schemas import SessionState

@@ -16,6 +16,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
+from sessions_core.parts.trial_wallets import TrialWallets
 from sessions_core.sessions import end_reasons
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -189,7 +190,7 @@ def test_without_a_wallet(
     browser.see("half-stays")
     picture("trial-signed-out")
     with app.app_context():
-        services.shares.forget(parse(trial.account))
+        services.part(TrialWallets).key_shares.forget(parse(trial.account))
     trial.choose()
     trial.panel.sign()
     trial.panel.wait_for("wallet_gone")

@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from sessions_core import events
+from sessions_core.parts.activity import Activity
 from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.roles.events import RoleChanged
 from sessions_core.web.services import Services
@@ -200,7 +201,7 @@ def test_the_next_page_keeps_the_filter(session: Browser, account: str, elsewher
 
 
 def test_behind_the_last_page_there_is_a_way_back(session: Browser, account: str, services: Services) -> None:
-    last = services.audit.account(account).entries[-1].id
+    last = services.part(Activity).log.account(account).entries[-1].id
     assert not open_log(session, before=last)
     assert "Nothing older is kept" in session.see("activity-empty").text
     session.follow("activity-newest")

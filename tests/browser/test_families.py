@@ -465,6 +465,9 @@ def test_last_used_wallet_is_first_until_sign_out(
     assert panel.wallets[0] == "Phantom"
     browser.open("/session")
     browser.follow("sign-out")
+    browser.wait(
+        lambda: browser.run("return localStorage.getItem('wallet-session-last')") is None, "still remembered"
+    )
     panel.open()
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Test Wallet"

@@ -13,6 +13,7 @@ from redis import Redis
 
 from sessions_core import events
 from sessions_core.parts.development_redis import embedded
+from sessions_core.parts.trial_wallets import TrialWallets
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -302,7 +303,7 @@ def forgotten(browser: Browser, trial: Trial, services: Services, app: Flask) ->
     account = trial.account
     browser.follow("sign-out")
     with app.app_context():
-        services.shares.forget(parse(account))
+        services.part(TrialWallets).key_shares.forget(parse(account))
     trial.choose()
     trial.panel.sign()
     trial.panel.wait_for("wallet_gone")

@@ -128,7 +128,7 @@ def test_a_confirmation_is_no_sign_in(
 # -- The fields ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("statement", [None, "Sign in to Example.", "RedisConnection eip155:1:0x12 to this account."])
+@pytest.mark.parametrize("statement", [None, "Sign in to Example.", "Link eip155:1:0x12 to this account."])
 def test_the_fields_are_those_of_the_text(page: Browser, statement: str | None) -> None:
     text = HEAD + (f"{statement}\n\n" if statement else "") + "\n".join(LINES)
     expected = FIELDS | ({"statement": statement} if statement else {})

@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ... import events
 from ...part import MenuEntry, Part
+from .options import ActivitySettings
+
+if TYPE_CHECKING:
+    import click
+    from flask import Blueprint, Flask
+
+    from .activity_log import ActivityLog
+
+# Anybody can cause refused requests without end; they are in the server's log, and cost Redis nothing. That replicas
+# have not confirmed an end is told to the client that asked for it.
+_NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 
 
 class Activity(Part):
     """The log of what happened to an account, and of the whole site."""
 
-    menu = (MenuEntry("Activity", "sessions.activity", below=("sessions.activity",), order=30),)
+    uses = ("devices", "roles")
+    settings = ActivitySettings
+    menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
+    redis_keys = {
+        "{account}:activity": "stream: what an account did, and what was done to it",
+        "{account}:routine": "stream: what a session may do without end, such as staying alive",
+        "{account}:refusals": "stream: what was refused in the account's name",
+        "activity, routine, refusals": "streams: the same of all accounts",
+    }
+    options: ActivitySettings
+    log: ActivityLog
+
+    def setup(self, app: Flask) -> None:
+        """Make the log."""
+        from ...storage.encryption import KeyRing
+        from .activity_log import ActivityLog
+
+        settings = self.services.settings
+        ring = KeyRing(settings.secrets, "sessions_core activity 1")
+        self.log = ActivityLog(self.services.connection, ring, settings.redis_prefix, self.options)
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the pages of a user's own activity, and those of the whole site where there are administrators."""
+        from . import admin, pages
+
+        if "roles" not in self.services.parts:
+            return (pages.activity_pages,)
+        return (pages.activity_pages, admin.blueprint(self.services.settings.url_prefixes.get("roles", "/admin")))
+
+    def commands(self) -> Sequence[click.Command]:
+        """Return `flask sessions events`."""
+        from .commands import sessions
+
+        return (sessions,)
+
+    def on_event(self, event: events.Event) -> None:
+        """Keep what happened, and where the request came from."""
+        if not isinstance(event, _NOT_KEPT):
+            from ...web import request_client
+
+            self.log.note(event, request_client.current())

@@ -27,25 +27,17 @@ import msgspec
 from ... import events
 from ...errors import StoreUnavailable
 from ...sessions.record import account_tag
-from ...settings import DAY, Settings
+from ...settings import DAY
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import items, number, pairs
 from ...storage.scripts import Script
+from .options import ActivitySettings
 
 if TYPE_CHECKING:
     from ...web.request_client import Client
 
 logger = logging.getLogger(__name__)
-
-REFUSALS = frozenset(
-    (
-        *(events.SignInFailed.name, events.ConfirmationFailed.name, events.ChallengeReplayed.name),
-        *(events.FormerIdRefused.name, events.RequestRefused.name, "link.failed"),
-    )
-)
-
-ROUTINE = frozenset((events.SessionRenewed.name, events.TokenRefreshed.name, "session.named"))
 
 _KINDS = ("refusals", "routine", "activity")  # in the order in which they are shown if Redis gave them one id
 _CURSOR = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-2])", re.ASCII)
@@ -101,7 +93,7 @@ class Entry:
     def refused(self) -> bool:
         """Whether this is something that was tried, and not let happen."""
         # A record that could not be opened is refused too, but nobody can cause that without end.
-        return self.name in REFUSALS or self.name == events.RecordUnreadable.name
+        return _kept(self.name) == "refusals" or self.name == events.RecordUnreadable.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +115,18 @@ class _Position(NamedTuple):
         return f"{self.at}-{self.number}-{self.kind}"
 
 
-class Audit:
+class ActivityLog:
     """Writes down what happened and reads it back; reading raises `StoreUnavailable` when Redis does not answer."""
 
-    def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings) -> None:
+    def __init__(
+        self, connection: RedisConnection, keys: KeyRing, redis_prefix: str, options: ActivitySettings
+    ) -> None:
         self._connection = connection
         self._keys = keys
-        self._prefix = settings.redis_prefix
-        self._seconds = settings.activity_days * DAY
+        self._prefix = redis_prefix
+        self._seconds = options.activity_days * DAY
         self._seconds_new = min(self._seconds, _DAYS_NEW * DAY)
-        self._most = settings.activity_events
+        self._most = options.activity_events
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], str, str]).decode
 
@@ -141,7 +135,7 @@ class Audit:
         same, and nobody is turned away because it could not be noted. One round trip; on a Cluster one for each
         account and one for the site.
         """
-        kind = _kind(event.name)
+        kind = event.kept
         most = self._most if kind == "activity" else max(1, self._most // 10)
         accounts = {getattr(event, "account", None), getattr(event, "other", None)} - {None, ""}
         fields = {name: _plain(value) for name, value in asdict(event).items()}
@@ -198,7 +192,7 @@ class Audit:
     def _newest_first(self, base: str, names: Collection[str], before: str) -> Iterator[Entry]:
         cursor = _position(before)
         oldest = (number(self._connection.run(_CLOCK, (f"{base}activity",))) - self._seconds) * 1000
-        kinds = {_kind(name) for name in names} if names else _KINDS
+        kinds = {_kept(name) for name in names} if names else _KINDS
         streams = [self._stream(base, kind, cursor, oldest) for kind in kinds]
         merged = heapq.merge(*streams, key=lambda found: found[0], reverse=True)
         return (entry for _, entry in merged if not names or entry.name in names)
@@ -235,8 +229,9 @@ class Audit:
         return Entry(str(position), position.at, name, fields, ip, device)
 
 
-def _kind(name: str) -> str:
-    return "refusals" if name in REFUSALS else "routine" if name in ROUTINE else "activity"
+def _kept(name: str) -> str:
+    event = events.class_of(name)
+    return event.kept if event is not None else "activity"
 
 
 def _position(cursor: str) -> _Position | None:

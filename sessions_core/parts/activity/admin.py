@@ -1,35 +1,41 @@
-"""What happened on the whole site, for administrators."""
+"""What happened on the whole site, for administrators: below the pages of the part that knows who they are."""
 
 from __future__ import annotations
 
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from ...web.guards import fresh_required, requires
-from ...web.pages import pages
-from ...web.services import services
 from ..roles import OPEN
-from .pages import as_csv, as_json, page_of_entries
+from .pages import add_downloads, as_csv, as_json, log, page_of_entries
+
+pages = Blueprint("sessions_activity_admin", __name__, url_prefix="/admin")
 
 
-@pages.get("/admin/activity")
 @fresh_required(*OPEN)
 @requires(role="admin")
-def admin_activity() -> ResponseReturnValue:
+def activity() -> ResponseReturnValue:
     """Show what happened on the site, newest first."""
-    return page_of_entries("sessions/admin_activity.html", services().audit.site)
+    return page_of_entries("sessions/admin_activity.html", log().site, account_page="sessions_roles.admin_account")
 
 
-@pages.get("/admin/activity.csv")
 @fresh_required(*OPEN)
 @requires(role="admin")
-def admin_activity_csv() -> ResponseReturnValue:
+def activity_csv() -> ResponseReturnValue:
     """Download all that is kept of the site, as CSV."""
-    return as_csv(services().audit.iterate(None), "site-activity")
+    return as_csv(log().iterate(None), "site-activity")
 
 
-@pages.get("/admin/activity.json")
 @fresh_required(*OPEN)
 @requires(role="admin")
-def admin_activity_json() -> ResponseReturnValue:
+def activity_json() -> ResponseReturnValue:
     """Download all that is kept of the site, as JSON."""
-    return as_json(services().audit.iterate(None), "site-activity")
+    return as_json(log().iterate(None), "site-activity")
+
+
+def blueprint(administration: str) -> Blueprint:
+    """Return the pages below the URL of the administration."""
+    made = Blueprint("sessions_activity_admin", __name__, url_prefix=f"{administration}/activity")
+    made.get("")(activity)
+    add_downloads(made, csv=activity_csv, json=activity_json)
+    return made

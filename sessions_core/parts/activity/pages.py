@@ -9,85 +9,83 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from flask import Response, render_template, request
+from flask import Blueprint, Response, render_template, request
+from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from ...access.policy import OWN_SESSIONS
+from ...events import names_of
 from ...web.guards import requires
-from ...web.pages import own_session, pages
+from ...web.pages import own_session
 from ...web.services import services
 from ...web.session_view import iso, moment
-from .activity_log import Entry, Page
+from . import Activity
+from .activity_log import ActivityLog, Entry, Page
 
-# What the filter offers, and the events it stands for.
-KINDS: dict[str, tuple[str, ...]] = {
-    "sign_ins": ("session.created", "wallet.changed", "network.changed"),
-    "ends": ("session.ended", "session.revoked_all"),
-    "changes": (
-        "session.renewed",
-        "token.refreshed",
-        "session.rotated",
-        "session.named",
-        "session.confirmed",
-        "client.changed",
-        "wallet.linked",
-        "wallet.unlinked",
-        "wallet.primary_changed",
-        "role.changed",
-        "verification.changed",
-        "wallet.exported",
-        "wallet.deleted",
-    ),
-    "refusals": (
-        "signin.failed",
-        "confirmation.failed",
-        "link.failed",
-        "challenge.replayed",
-        "session.unreadable",
-        "session.former_id_refused",
-        "token.reused",
-        "request.refused",
-    ),
-}
+KINDS = ("sign_ins", "ends", "changes", "refusals")
+"""What the filter offers (`Event.kind`)."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
 
-@pages.get("/activity")
+activity_pages = Blueprint("sessions_activity", __name__, url_prefix="/activity", template_folder="templates")
+
+
+@activity_pages.get("")
 @requires(OWN_SESSIONS)
 def activity() -> ResponseReturnValue:
     """Show what happened to this account, newest first."""
     account = str(own_session().account)
-    return page_of_entries("sessions/activity.html", partial(services().audit.account, account))
+    return page_of_entries("sessions/activity.html", partial(log().account, account))
 
 
-@pages.get("/activity.csv")
 @requires(OWN_SESSIONS)
 def activity_csv() -> ResponseReturnValue:
     """Download all that is kept, as CSV."""
-    return as_csv(services().audit.iterate(str(own_session().account)), "activity")
+    return as_csv(log().iterate(str(own_session().account)), "activity")
 
 
-@pages.get("/activity.json")
 @requires(OWN_SESSIONS)
 def activity_json() -> ResponseReturnValue:
     """Download all that is kept, as JSON."""
-    return as_json(services().audit.iterate(str(own_session().account)), "activity")
+    return as_json(log().iterate(str(own_session().account)), "activity")
 
 
-def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page]) -> str:
-    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given."""
+def log() -> ActivityLog:
+    """Return the log of the current application."""
+    return services().part(Activity).log
+
+
+def add_downloads(blueprint: Blueprint, **views: Callable[[], ResponseReturnValue]) -> None:
+    """Serve each view at the URL of the blueprint with its ending: `csv` at /activity.csv."""
+
+    def add(state: BlueprintSetupState) -> None:
+        for ending, view in views.items():
+            endpoint = f"{blueprint.name}.{view.__name__}"
+            state.app.add_url_rule(f"{state.url_prefix}.{ending}", endpoint, view, methods=["GET"])
+
+    blueprint.record(add)
+
+
+add_downloads(activity_pages, csv=activity_csv, json=activity_json)
+
+
+def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page], **more: Any) -> str:
+    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given. `more`
+    is for the template.
+    """
     kind, before = request.args.get("kind", ""), request.args.get("before", "")
     kind = kind if kind in KINDS else ""
-    page = read(KINDS.get(kind, ()), before)
+    page = read(names_of(kind) if kind else (), before)
     return render_template(
         template,
         entries=page.entries,
         older=page.older,
         before=before,
         kind=kind,
-        kinds=tuple(KINDS),
-        days=services().settings.activity_days,
+        kinds=KINDS,
+        days=services().part(Activity).options.activity_days,
+        **more,
     )
 
 

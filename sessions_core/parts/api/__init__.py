@@ -2,30 +2,81 @@
 
 from __future__ import annotations
 
-from copy import copy
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...part import Part
-from .refresh_tokens import REUSED, note_use
+from .end_reasons import REUSED, TOKEN
+from .errors import TokenExpired, TokenInvalid
+from .events import TokenRefreshed, TokenReused
+from .options import ApiSettings
 
 if TYPE_CHECKING:
-    from ...sessions.flask_session import WalletSession
+    from flask import Blueprint, Flask, Request
+
+    from ...sessions.flask_session import TokenClaims, WalletSession
+    from .refresh_tokens import Refresh
+    from .session_tokens import Tokens
+    from .signing_keys import SigningKeys
 
 
 class Api(Part):
     """Sessions for programs: session tokens, refresh tokens, JWKS, OpenAPI."""
 
-    end_reasons = (REUSED,)
     libraries = {"joserfc": "joserfc>=1.8"}
+    settings = ApiSettings
+    errors = (TokenInvalid, TokenExpired)
+    events = (TokenRefreshed, TokenReused)
+    end_reasons = (REUSED, TOKEN)
+    slots = {"activity_words": "sessions/_activity_api.html"}
+    redis_keys = {"{signing}:keys": "string: the keys that sign session tokens as JWKs, oldest first, encrypted"}
+    options: ApiSettings
+    signing_keys: SigningKeys
+    tokens: Tokens
+    refresh: Refresh
+
+    def setup(self, app: Flask) -> None:
+        """Make what signs and reads tokens."""
+        from ...storage.encryption import KeyRing
+        from .refresh_tokens import Refresh
+        from .session_tokens import Tokens
+        from .signing_keys import SigningKeys
+
+        services, options = self.services, self.options
+        ring = KeyRing(services.settings.secrets, "sessions_core signing keys 1")
+        self.signing_keys = SigningKeys(
+            services.connection, ring, services.repository, services.settings.redis_prefix, options.token_seconds
+        )
+        self.tokens = Tokens(services.settings, options, self.signing_keys, services.clock)
+        self.refresh = Refresh(services.repository, services.lifecycle)
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the routes for programs, and the documents that describe them."""
+        from .openapi import documents
+        from .routes import json_routes
+
+        return (documents, json_routes)
+
+    def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Let pages of allowed origins read answers."""
+        from .other_origins import OtherOrigins
+
+        return OtherOrigins(app, self.options.allowed_origins)
+
+    def read_token(self, token: str) -> TokenClaims:
+        """Read a session token. Whatever else a bearer may be, it is refused."""
+        from .session_tokens import SessionTokenClaims
+
+        return SessionTokenClaims.of(self.tokens.open(token))
+
+    def allow_origin(self, request: Request, origin: str) -> bool:
+        """Allow pages of the setting that bring no cookies."""
+        from .other_origins import allow
+
+        return allow(request, origin, self.options.allowed_origins)
 
     def on_read(self, session: WalletSession) -> None:
-        """Note that somebody has used the session token that came with the newest refresh token (`refresh_tokens`):
-        the answer that both were in was not lost. One write for each refresh.
-        """
-        from ...web.guards import amend_if_writable
+        """Note that a client uses the token that came with its newest refresh token."""
+        from .refresh_tokens import note_use_of
 
-        live, claims = session.account_live, session.claims
-        if live is None or claims is None or not note_use(copy(live.record), claims.gen):
-            return
-        # Without Redis's writes there is no refresh either: the next request notes it.
-        amend_if_writable(self.services, session, lambda record: note_use(record, claims.gen))
+        note_use_of(self.services, session)

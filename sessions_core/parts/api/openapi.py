@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flask import Flask, current_app, request
+from flask import Blueprint, Flask, current_app, request
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
@@ -22,11 +22,13 @@ from ...errors import SessionsError
 from ...sessions import end_reasons
 from ...web import confirmations, csrf
 from ...web.guards import Access, declared, sessionless
+from ...web.json_routes import ChallengeRequest
 from ...web.operation import Operation, described, operation
-from ...web.pages import pages
 from ...web.schemas import Failure, SessionState, as_json
 from ...web.services import EXTENSION, Services, services
-from .routes import ChallengeRequest
+from . import Api
+from .schemas import PublicKey, PublicKeys
+from .signing_keys import AHEAD
 
 _CACHE = "sessions_core_openapi"
 _REF = "#/components/schemas/{name}"
@@ -34,6 +36,8 @@ _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", re.ASCII)
 _JSON = "application/json"
 
 Json = dict[str, Any]
+
+documents = Blueprint("sessions_api", __name__, template_folder="templates")
 
 
 class Document(msgspec.Struct):
@@ -46,7 +50,23 @@ class Document(msgspec.Struct):
     components: Json
 
 
-@pages.get("/api/openapi.json")
+@sessionless
+@operation(errors.StoreUnavailable, bare=True)
+def jwks() -> PublicKeys | Response:
+    """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
+    signing with it, they may be kept.
+    """
+    keys = services().part(Api).signing_keys.public()
+    response = as_json(PublicKeys([PublicKey(**key) for key in keys]))
+    response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
+    return response
+
+
+# RFC 8615 keeps `/.well-known/` at the root of the host, whatever the prefix of the pages.
+documents.record(lambda state: state.app.add_url_rule("/.well-known/jwks.json", f"{documents.name}.jwks", jwks))
+
+
+@documents.get("/api/openapi.json")
 @sessionless
 @operation(bare=True)
 def openapi() -> Document | Response:

@@ -20,21 +20,26 @@ import hashlib
 import hmac
 import re
 import secrets
+from copy import copy
 from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from ... import events
-from ...errors import SessionExpired, SessionInvalid, TokenInvalid
-from ...sessions.end_reasons import EndReason
+from ...errors import SessionExpired, SessionInvalid
+from ...sessions.flask_session import WalletSession
 from ...sessions.lifecycle import Lifecycle
 from ...sessions.record import GRACE, ROTATED, EndedSession, LoadedSession, Section, SessionRecord
 from ...sessions.repository import SessionRepository
 from ...storage.encrypted_value import attempts
+from ...web.guards import amend_if_writable
+from ...web.services import Services
+from .end_reasons import REUSED
+from .errors import TokenInvalid
+from .events import TokenRefreshed, TokenReused
 
 _PART = r"[A-Za-z0-9_-]"
 _TOKEN = re.compile(rf"rt_({_PART}{{12}})([a-z]{{1,16}}_{_PART}{{16}})\.({_PART}{{22}})\.({_PART}{{43}})", re.ASCII)
-REUSED = EndReason("token_reused", "one of its refresh tokens came from two: a copy exists", has_page=False)
 
 
 class Family(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -117,7 +122,7 @@ class Refresh:
                 FAMILY.put(live.record, family.moved_on(presented, _hash(successor), live.now))
                 if self._repository.save(live, when_full=True) != "saved":
                     continue  # another request was first, or the session has ended: look again
-                events.publish(events.TokenRefreshed(handle=live.record.handle, account=live.record.account))
+                events.publish(TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: what is no token of this family must not keep its session alive.
@@ -146,8 +151,24 @@ class Refresh:
     def _end(self, live: LoadedSession) -> NoReturn:
         # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
         if self._lifecycle.revoke(live, REUSED.name):
-            events.publish(events.TokenReused(handle=live.record.handle, account=live.record.account))
+            events.publish(TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason=REUSED.name)
+
+
+def note_use_of(services: Services, session: WalletSession) -> None:
+    """Note that a client has used the session token that came with the newest refresh token.
+
+    So the answer that both were in was not lost. One write for each refresh.
+    """
+    from .session_tokens import SessionTokenClaims
+
+    live, claims = session.account_live, session.claims
+    if live is None or not isinstance(claims, SessionTokenClaims):
+        return
+    generation = claims.payload.gen
+    if note_use(copy(live.record), generation):
+        # Without Redis's writes there is no refresh either: the next request notes it.
+        amend_if_writable(services, session, lambda record: note_use(record, generation))
 
 
 def note_use(record: SessionRecord, generation: int | None) -> bool:

@@ -14,16 +14,19 @@ import base64
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from ...errors import TokenExpired, TokenInvalid
+from ...sessions.flask_session import TokenClaims
 from ...sessions.record import LoadedSession
 from ...settings import Settings
 from ...sign_in.curves import P256_ORDER
+from .errors import TokenExpired, TokenInvalid
+from .options import ApiSettings
 from .refresh_tokens import FAMILY
 from .signing_keys import SigningKeys
 
@@ -45,7 +48,7 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What a token says, by the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the session.
 
     `gen` is the generation of the refresh token that came with it, and `None` in a token of a session with a cookie:
-    that one is to be shown to others, and no bearer here. `iat` and `exp` are seconds since the epoch.
+    that one is to be presented to others, and no bearer here. `iat` and `exp` are seconds since the epoch.
     """
 
     iss: str
@@ -63,6 +66,18 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     exp: _Seconds
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTokenClaims(TokenClaims):
+    """What the session of a request knows of its session token."""
+
+    payload: Claims
+
+    @classmethod
+    def of(cls, claims: Claims) -> SessionTokenClaims:
+        """Return what claims mean for the session; a token without `gen` is only to be presented to others."""
+        return cls(claims.sub, claims.sid, claims.gen is None, TokenInvalid("not for this use"), claims)
+
+
 class Token(NamedTuple):
     """A token, and when it ends (seconds since the epoch)."""
 
@@ -73,10 +88,12 @@ class Token(NamedTuple):
 class Tokens:
     """Makes and reads session tokens. `clock` returns seconds since the epoch."""
 
-    def __init__(self, settings: Settings, keys: SigningKeys, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, options: ApiSettings, keys: SigningKeys, clock: Callable[[], float]
+    ) -> None:
         self._issuer = settings.public_origin
-        self._audience = settings.token_audience or settings.public_origin
-        self._seconds = settings.token_seconds
+        self._audience = options.token_audience or settings.public_origin
+        self._seconds = options.token_seconds
         self._keys = keys
         self._clock = clock
         self._registry = jws.JWSRegistry(algorithms=["ES256"])

@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, KeyParameters
 
 from ... import events
 from ...sessions.repository import SessionRepository
-from ...settings import DAY, MINUTE, Settings
+from ...settings import DAY, MINUTE
 from ...storage import scripts
 from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import attempts
@@ -35,16 +35,24 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class SigningKeys:
-    """Reads the keys, makes the first and the next; raises `StoreUnavailable` when Redis does not answer."""
+    """Reads the keys, makes the first and the next; raises `StoreUnavailable` when Redis does not answer.
+
+    `token_seconds` is how long tokens live that the keys sign.
+    """
 
     def __init__(
-        self, connection: RedisConnection, ring: KeyRing, repository: SessionRepository, settings: Settings
+        self,
+        connection: RedisConnection,
+        ring: KeyRing,
+        repository: SessionRepository,
+        redis_prefix: str,
+        token_seconds: int,
     ) -> None:
         self._connection = connection
         self._ring = ring
         self._repository = repository
-        self._name = f"{settings.redis_prefix}{{signing}}:keys"
-        self._tokens_live = settings.token_seconds * 1000
+        self._name = f"{redis_prefix}{{signing}}:keys"
+        self._tokens_live = token_seconds * 1000
         self._read_at = float("-inf")
         self._signer: ECKey | None = None
         self._by_id: dict[str, ECKey] = {}

@@ -41,6 +41,7 @@ class ContractWallets(Part):
         RpcUnavailable,
     )
     slots = {
+        "activity_words": "sessions/_activity_contract_wallets.html",
         "endings": "sessions/_contract_wallet_endings.html",
         "problems": "sessions/_contract_wallet_problems.html",
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...access.actions import Action
 from ...access.policy import OWN_SESSIONS
 from ...part import MenuEntry, Part
+from .events import ClientChanged, SessionNamed
 from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns, note_client
 from .schemas import State
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _LIST = "sessions_devices.devices"
 
+_WORDS = "sessions/_devices_action_words.html"
+
 
 class Devices(Part):
     """The list of a user's sessions: name them, end them, hear of new ones."""
@@ -29,18 +32,21 @@ class Devices(Part):
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS,)
     actions = {
-        "session.revoke": Action("End the session {handle}.", back=_LIST),
+        "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
         "session.revoke_others": Action(
-            "End all other sessions of this account and of those linked to it.", back=_LIST
+            "End all other sessions of this account and of those linked to it.", _WORDS, _LIST
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: end every session of this account and of those linked to it.", back=_LIST
+            "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
         ),
     }
     redis_keys = {"{tag}:news": "the account's latest sign-ins, encrypted one by one, for its other sessions"}
     state = State
     menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
+    events = (SessionNamed, ClientChanged)
     slots = {
+        "confirm_facts": "sessions/_devices_confirm_facts.html",
+        "activity_words": "sessions/_activity_devices.html",
         "skip_links": "sessions/_elsewhere_skip_link.html",
         "banner": "sessions/_elsewhere.html",
         "account_links": "sessions/_devices_link.html",
@@ -50,7 +56,6 @@ class Devices(Part):
 
     def setup(self, app: Flask) -> None:
         """Make what tells sessions of each other's sign-ins."""
-
         self.recent_sign_ins = RecentSignIns(self.services.keys)
 
     def blueprints(self) -> Sequence[Blueprint]:

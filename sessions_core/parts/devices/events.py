@@ -13,6 +13,8 @@ class SessionNamed(Event):
     """A user gave the session a name of their own, or took it away."""
 
     name: ClassVar[str] = "session.named"
+    kind = "changes"
+    kept = "routine"
     handle: str
     account: str
 
@@ -22,6 +24,7 @@ class ClientChanged(Event):
     """A session that was used from one place goes on from another: `changed` names what differs, "ip" or "device"."""
 
     name: ClassVar[str] = "client.changed"
+    kind = "changes"
     handle: str
     account: str
     changed: str

@@ -20,6 +20,7 @@ from ...access.policy import OWN_SESSIONS
 from ...errors import NotFound, PermissionDenied, StoreUnavailable
 from ...sessions.record import EndedSession as Gone
 from ...sessions.record import LoadedSession, SessionRecord
+from ...sign_in.accounts import Account
 from ...web.csrf import safe_path
 from ...web.guards import (
     ensure_fresh,
@@ -31,13 +32,13 @@ from ...web.guards import (
     signed_in,
     wallet_session,
 )
+from ...web.json_routes import current_state
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session
 from ...web.schemas import SessionState, success
 from ...web.services import services
 from ...web.session_view import sessions_of
 from ...web.sign_in import display_name
-from ..api.routes import current_state
 from . import Devices
 from .events import SessionNamed
 from .recent_sign_ins import DEVICE, KEPT
@@ -81,8 +82,8 @@ def devices() -> ResponseReturnValue:
 @signed_in
 def revoke_one(handle: str) -> ResponseReturnValue:
     """End one session of this user; ending this one is signing out."""
-    found = _find(handle)
-    alive = _revoke(found, handle)
+    account, found = _find(handle)
+    alive = _revoke(account, found, handle)
     if session_view() is None:
         return clear_browser(redirect(url_for("sessions.signed_out"), 303), "signed_out")
     if alive and isinstance(found, LoadedSession):
@@ -194,7 +195,7 @@ def recognise_session(handle: str) -> SessionState:
 @operation(NotFound, PermissionDenied, confirms=True)
 def delete_session(handle: str) -> EndedSession | Response:
     """End one session of this user. One that has ended already is fine; this one takes no signature."""
-    _revoke(_find(handle), handle)
+    _revoke(*_find(handle), handle)
     ended = EndedSession(handle, True)
     return clear_browser(success(ended), "signed_out") if session_view() is None else ended
 
@@ -215,7 +216,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
     """Name a session of this user and return it, or `None` if it has ended. Raises `NotFound` for another's, and
     `StoreUnavailable` if the record keeps changing.
     """
-    found = _find(handle)
+    _, found = _find(handle)
 
     def name(record: SessionRecord) -> None:
         DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
@@ -249,24 +250,27 @@ def _end_linked(reason: str) -> int:
     return sum(lifecycle.revoke_account(each, reason) for each in view.user.accounts if each != view.account)
 
 
-def _find(handle: str) -> LoadedSession | Gone:
-    """Return the session of this user that has, or lately had, this handle; raise `NotFound` if there is none."""
+def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
+    """Return the session of this user that has, or lately had, this handle, with its account; raise `NotFound` if
+    there is none.
+    """
     ours, view = services(), own_session()
     if handle == view.handle:
-        return view.live
+        return view.account, view.live
     ensure_permitted(OWN_SESSIONS)
     for account in dict.fromkeys((view.account, *view.user.accounts)):  # its own first: most are found there
         found = ours.repository.find(str(account), handle)
         if found is not None:
-            return found
+            return account, found
     raise NotFound("no session of this user")
 
 
-def _revoke(found: LoadedSession | Gone, handle: str) -> bool:
+def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
     lifecycle, view = services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        alive = isinstance(found, LoadedSession) and lifecycle.revoke(found, "revoked")
+        # One that has ended is ended once more: that confirms what too few replicas had confirmed.
+        alive = lifecycle.revoke_handle(account, handle)
         wallet_session().done = True
         _recognise(handle)
         return alive

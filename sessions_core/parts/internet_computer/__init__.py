@@ -25,6 +25,7 @@ class InternetComputer(Part):
     verifiers = (Verifier(),)
     wallet_modules = {"icp": "icp.js"}
     slots = {
+        "activity_words": "sessions/_activity_internet_computer.html",
         "problems": "sessions/_internet_computer_problems.html",
         "wallet_attributes": "sessions/_internet_computer_attributes.html",
     }

@@ -10,6 +10,7 @@ from ...access.policy import OWN_WALLETS
 from ...errors import family
 from ...part import Part
 from .errors import LinkRefused
+from .events import LinkFailed, PrimaryChanged, WalletLinked, WalletUnlinked
 from .user import LINK_KEY, UNLINKED_REASON
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 LINK = "link"
 """The purpose of the text with which another wallet agrees to be linked."""
 
+_WORDS = "sessions/_linked_wallets_action_words.html"
+
 
 class LinkedWallets(Part):
     """Several accounts of one user."""
@@ -33,9 +36,11 @@ class LinkedWallets(Part):
     errors = tuple(family(LinkRefused))
     actions = {
         "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
-        "wallet.link": Action("Link {account} to this account: whoever holds either is the same person here."),
-        "wallet.unlink": Action("Unlink {account} from this account, and end its sessions."),
-        "wallet.primary": Action("Make {account} the primary account of this person."),
+        "wallet.link": Action(
+            "Link {account} to this account: whoever holds either is the same person here.", _WORDS
+        ),
+        "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
+        "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
     }
     redis_keys = {
         "{tag}:person": "the user that an account is linked to, encrypted",
@@ -43,7 +48,12 @@ class LinkedWallets(Part):
         "linking:<tag>": "there while an account is being linked or unlinked, for ten seconds at most",
     }
     purposes = {LINK: tuple(family(LinkRefused))}
-    slots = {"status": "sessions/_wallets.html", "endings": "sessions/_linked_wallets_endings.html"}
+    events = (WalletLinked, WalletUnlinked, PrimaryChanged, LinkFailed)
+    slots = {
+        "activity_words": "sessions/_activity_linked_wallets.html",
+        "status": "sessions/_wallets.html",
+        "endings": "sessions/_linked_wallets_endings.html",
+    }
     linked_accounts: AccountLinking
 
     def setup(self, app: Flask) -> None:

@@ -16,6 +16,7 @@ class WalletLinked(Event):
     """
 
     name: ClassVar[str] = "wallet.linked"
+    kind = "changes"
     account: str
     other: str
     user: str
@@ -27,6 +28,7 @@ class WalletUnlinked(Event):
     """`other` is no account of `user` any more, and its sessions have ended; a session of `account` asked."""
 
     name: ClassVar[str] = "wallet.unlinked"
+    kind = "changes"
     account: str
     other: str
     user: str
@@ -37,6 +39,7 @@ class PrimaryChanged(Event):
     """`other` is now the primary account of `user`, where `before` was; a session of `account` asked."""
 
     name: ClassVar[str] = "wallet.primary_changed"
+    kind = "changes"
     account: str
     other: str
     user: str
@@ -48,6 +51,8 @@ class LinkFailed(Event):
     """A wallet was not linked; `other` is the one that was to be."""
 
     name: ClassVar[str] = "link.failed"
+    kind = "refusals"
+    kept = "refusals"
     handle: str
     account: str
     other: str

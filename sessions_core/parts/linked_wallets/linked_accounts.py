@@ -158,7 +158,7 @@ class AccountLinking:
                 raise AccountInUse(str(account))
             if self._remove(user.id, account, by):
                 break
-        self._lifecycle.revoke_account(account, UNLINKED_REASON.name)
+        self._lifecycle.revoke_account(account, UNLINKED_REASON.name, publish=False)
         if self._release(str(account), user.id):
             self._announce(user.id, self._linked.read(self._linked_key(user.id)))
             events.publish(WalletUnlinked(account=str(by), other=str(account), user=user.id))

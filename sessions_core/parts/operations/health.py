@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
-from flask import current_app, request
+import msgspec
+from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -15,11 +16,27 @@ from ...settings import Settings
 from ...web import error_handlers
 from ...web.guards import sessionless
 from ...web.operation import operation
-from ...web.pages import pages
-from ...web.schemas import Alive, Ready
 from ...web.services import services
-from . import metrics
+from . import Operations, metrics
+from .errors import NotReady
 from .readiness import READY
+
+health = Blueprint("sessions_operations", __name__, template_folder="templates")
+
+
+class Alive(msgspec.Struct):
+    """The process answers."""
+
+    alive: Literal[True]
+
+
+class Ready(msgspec.Struct):
+    """The process can take requests. `trouble` says what is wrong all the same: "redis_partial" is that the sessions
+    of part of the accounts are out of reach.
+    """
+
+    ready: Literal[True]
+    trouble: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class AnyHost:
@@ -29,10 +46,10 @@ class AnyHost:
     read it.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, metrics_secret: str | None) -> None:
         self._app = app
         self._domain = settings.domain
-        paths = ("/livez", "/readyz", *(["/metrics"] if settings.metrics_secret else []))
+        paths = ("/livez", "/readyz", *(["/metrics"] if metrics_secret else []))
         self._paths = tuple(settings.url_prefix + path for path in paths)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -42,7 +59,7 @@ class AnyHost:
         return self._app(environ, start_response)
 
 
-@pages.get("/livez")
+@health.get("/livez")
 @sessionless
 @operation()
 def livez() -> Alive:
@@ -50,35 +67,35 @@ def livez() -> Alive:
     return Alive(True)
 
 
-@pages.get("/readyz")
+@health.get("/readyz")
 @sessionless
-@operation(errors.NotReady)
+@operation(NotReady)
 def readyz() -> Ready | Response:
     """Say whether requests should be sent here, within 200 milliseconds; what is wrong is a word of a closed set."""
-    trouble = services().readiness.trouble()
+    trouble = services().part(Operations).readiness.trouble()
     if trouble in READY:
         return Ready(True, trouble)
     if trouble is not None:
-        return _refused(errors.NotReady(trouble, reason=trouble))
+        return _refused(NotReady(trouble, reason=trouble))
     return Ready(True)
 
 
-@pages.get("/metrics")
+@health.get("/metrics")
 @sessionless
 def metrics_text() -> ResponseReturnValue:
     """Answer the numbers to who may read them; to others there is nothing here."""
-    ours = services()
-    if not _may_read(ours.settings):
+    operations = services().part(Operations)
+    if not _may_read(operations.options.metrics_secret):
         return _refused(errors.NotFound("no such secret"))
-    return metrics.text(ours.census.latest()), {"Content-Type": metrics.CONTENT_TYPE}
+    return metrics.text(operations.session_count.latest()), {"Content-Type": metrics.CONTENT_TYPE}
 
 
-def _may_read(settings: Settings) -> bool:
-    if settings.metrics_secret is None:
-        return settings.development
+def _may_read(secret: str | None) -> bool:
+    if secret is None:
+        return services().settings.development
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    wanted = settings.metrics_secret.encode()
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted)
+    given_bytes = given.strip().encode("latin-1", "replace")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, secret.encode())
 
 
 def _refused(error: errors.SessionsError) -> Response:

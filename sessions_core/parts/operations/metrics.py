@@ -42,8 +42,8 @@ def begin() -> None:
         revocations.labels(reason)
 
 
-def count(event: events.Event, **_: object) -> None:
-    """Count an event; connected to `events.happened`."""
+def count(event: events.Event) -> None:
+    """Count an event."""
     if isinstance(event, events.SessionCreated):
         sign_ins.labels(_chain(event.account), "success").inc()
     elif isinstance(event, events.SignInFailed):

@@ -11,7 +11,8 @@ from ...errors import StoreUnavailable
 from ...settings import Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.server_checks import trouble_anywhere, trouble_now, trouble_of
+from ...storage.replies import trouble_of
+from .server_checks import trouble_anywhere, trouble_now
 
 TROUBLES = {
     "redis_unreachable": "Redis does not answer, or the circuit breaker spares it.",
@@ -46,15 +47,15 @@ class _Looking(Future[str | None]):
 
 class Readiness:
     """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back. Now and then also each
-    server what it would lose.
+    server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
     """
 
-    def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings) -> None:
+    def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings, strict: bool = True) -> None:
         self._connection = connection
         self._keys = keys
         self._prefix = settings.redis_prefix
-        self._strict = settings.redis_check
-        self._must_remember = settings.redis_check and not settings.development
+        self._strict = strict
+        self._must_remember = strict and not settings.development
         self._lock = threading.Lock()
         self._looking: _Looking | None = None
         self._last_look = -math.inf

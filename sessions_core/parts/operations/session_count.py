@@ -22,7 +22,7 @@ _MINUTE, _LONGEST = 60_000, 600_000  # milliseconds
 _WAIT = 0.25  # seconds; ten thousand sessions are counted in less
 
 
-class Census:
+class SessionCount:
     """Counts sessions in the background."""
 
     def __init__(self, connection: RedisConnection, sweeper: Sweeper, settings: Settings) -> None:

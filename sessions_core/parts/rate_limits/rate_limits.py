@@ -24,7 +24,7 @@ from ...sign_in.addresses import read_address
 from ...storage.connection import RedisConnection
 from ...storage.replies import number
 from ...storage.scripts import Script
-from . import Options
+from .options import RateLimitSettings
 
 # KEYS counter; ARGV seconds, number -> what the counter is now. It lives as long as its window.
 _COUNT = Script("""
@@ -101,7 +101,9 @@ class _Limits(NamedTuple):
 class RateLimits:
     """Counts `challenges`, `sign_ins` and `refreshes`."""
 
-    def __init__(self, connection: RedisConnection, prefix: str, secrets: Sequence[str], options: Options) -> None:
+    def __init__(
+        self, connection: RedisConnection, prefix: str, secrets: Sequence[str], options: RateLimitSettings
+    ) -> None:
         self._strategy = FixedWindowRateLimiter(Counters(connection, f"{prefix}limit:"))
         # Not the newest: during a rotation, processes that know the same secrets in another order count together.
         secret = min(secrets).encode("utf-8", "surrogatepass")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
@@ -11,22 +10,13 @@ from flask import Flask
 from ...errors import Misconfigured
 from ...part import Part
 from ...settings import PREFIX
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Which proxies are believed."""
-
-    trusted_proxies: int = 0
-    """How many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
-    forwarded_prefix: bool = False
-    """True if they set X-Forwarded-Prefix too. One that does not would pass on what a client sent."""
+from .options import ReverseProxySettings
 
 
 class ReverseProxy(Part):
     """Takes address, scheme, host and path prefix from the headers of trusted proxies."""
 
-    settings = Options
+    settings = ReverseProxySettings
 
     def setup(self, app: Flask) -> None:
         """Refuse a number of proxies that nobody has."""

@@ -18,7 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ...settings import PREFIX, Settings
 from ...sign_in.addresses import read_address
-from . import Options
+from .options import ReverseProxySettings
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ _FOR_MACHINES = ("/livez", "/readyz", "/metrics")  # asked from inside, past the
 class Proxies:
     """Puts what trusted proxies say in the place of what the connection says."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, options: Options) -> None:
+    def __init__(
+        self, app: Callable[..., Iterable[bytes]], settings: Settings, options: ReverseProxySettings
+    ) -> None:
         self._app = app
         self._hops = hops = options.trusted_proxies
         self._development = settings.development

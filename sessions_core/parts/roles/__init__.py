@@ -10,6 +10,7 @@ from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
 from .account_status import STATUS_KEY
+from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
 from .schemas import State
 
@@ -29,6 +30,8 @@ OPEN = (15 * 60, "admin.open")
 
 _START, _ACCOUNT = "sessions_roles.admin", "sessions_roles.admin_account"
 
+_WORDS = "sessions/_roles_action_words.html"
+
 
 class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
@@ -37,16 +40,16 @@ class Roles(Part):
     settings = RoleSettings
     account_keys = (STATUS_KEY,)
     actions = {
-        "write:therapy_notes": Action("Write a therapy note."),
-        "admin.open": Action("Open the administration of this site."),
-        "admin.role": Action("Give the role {role} to {account}.", back=_ACCOUNT),
+        "write:therapy_notes": Action("Write a therapy note.", _WORDS),
+        "admin.open": Action("Open the administration of this site.", _WORDS),
+        "admin.role": Action("Give the role {role} to {account}.", _WORDS, _ACCOUNT),
         "admin.verify": Action(
-            "Verify {account} as professional {professional_id}, level {level}, for {days} days.", back=_ACCOUNT
+            "Verify {account} as professional {professional_id}, level {level}, for {days} days.", _WORDS, _ACCOUNT
         ),
-        "admin.withdraw": Action("Withdraw the verification of {account}.", back=_ACCOUNT),
-        "admin.revoke": Action("End the session {handle} of {account}.", back=_ACCOUNT),
-        "admin.revoke_account": Action("End every session of {account}.", back=_ACCOUNT),
-        "admin.revoke_everybody": Action("Sign everybody out of this site.", back=_START),
+        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT),
+        "admin.revoke": Action("End the session {handle} of {account}.", _WORDS, _ACCOUNT),
+        "admin.revoke_account": Action("End every session of {account}.", _WORDS, _ACCOUNT),
+        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START),
     }
     redis_keys = {
         "{tag}:standing": "role and verification of an account, encrypted",
@@ -55,8 +58,12 @@ class Roles(Part):
         "{directory}:names": "the accounts in that list, encrypted",
     }
     state = State
-    menu = (MenuEntry("Admin", _START, below=("sessions_roles.", "sessions.admin"), role="admin", order=90),)
+    menu = (
+        MenuEntry("Admin", _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
+    )
+    events = (RoleChanged, VerificationChanged)
     slots = {
+        "activity_words": "sessions/_activity_roles.html",
         "status_notices": "sessions/_professional_offer.html",
         "account_facts": "sessions/_professional_fact.html",
     }

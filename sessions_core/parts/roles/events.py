@@ -13,6 +13,7 @@ class RoleChanged(Event):
     """An administrator, or the command line (`by` is empty), gave an account another role."""
 
     name: ClassVar[str] = "role.changed"
+    kind = "changes"
     account: str
     before: str
     after: str
@@ -24,6 +25,8 @@ class VerificationChanged(Event):
     """An administrator verified a professional, or withdrew it (`level` is empty). Times are milliseconds."""
 
     name: ClassVar[str] = "verification.changed"
+    kind = "changes"
+    times = ("until",)
     account: str
     level: str
     until: int

@@ -9,6 +9,7 @@ from ...access.actions import Action
 from ...part import Part
 from .end_reasons import DELETED, SHARE_GONE
 from .errors import KeyShareMismatch
+from .events import WalletDeleted, WalletExported
 from .options import TrialWalletSettings
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class TrialWallets(Part):
     }
     wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
+    events = (WalletExported, WalletDeleted)
     slots = {
+        "activity_words": "sessions/_activity_trial_wallets.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",

@@ -13,6 +13,7 @@ class WalletExported(Event):
     """The server's key share of a trial wallet went to its user: from then on the key may be anywhere."""
 
     name: ClassVar[str] = "wallet.exported"
+    kind = "changes"
     handle: str
     account: str
 
@@ -22,4 +23,5 @@ class WalletDeleted(Event):
     """The server's key share of a trial wallet was deleted: the key never signs here again."""
 
     name: ClassVar[str] = "wallet.deleted"
+    kind = "changes"
     account: str

@@ -93,7 +93,7 @@ class WalletConfirm extends HTMLElement {
     this.#startOver();
   }
 
-  // ---- What the person does -----------------------------------------------------------------------------------
+  // ---- What the user does -----------------------------------------------------------------------------------
 
   /** @param {MouseEvent} event */
   #clicked(event) {
@@ -129,7 +129,7 @@ class WalletConfirm extends HTMLElement {
 
   /**
    * The wallet of the session, by its name, or the only one there is. Where two are possible, or it may be an imitation,
-   * the person decides.
+   * the user decides.
    */
   #ownWallet() {
     const name = printable(this.dataset.wallet);

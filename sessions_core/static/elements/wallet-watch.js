@@ -19,7 +19,7 @@ const START_MS = 2_000;
 const PATIENCE_MS = 2_000;
 /** Wallets report one switch in several events, a hostile one in thousands: what comes in this time is shown at once. */
 const SETTLE_MS = 50;
-/** The state, and what the person has answered to once they were told. */
+/** The state, and what the user has answered to once they were told. */
 const TWINS = "twins";
 
 /**
@@ -162,7 +162,7 @@ class WalletWatch extends HTMLElement {
 
   // ---- The notice -----------------------------------------------------------------------------------------------
 
-  /** @returns {Difference | null} what there is to say and the person has not answered yet */
+  /** @returns {Difference | null} what there is to say and the user has not answered yet */
   #compare() {
     const { address, chain } = this.#reported;
     // Locked or disconnected: where such a wallet is does not concern this site.
@@ -200,7 +200,7 @@ class WalletWatch extends HTMLElement {
     write(optionalPart(this, "speech"), fillIn(phrase(this, state), { other, wallet: quoted(this.dataset.wallet) }));
   }
 
-  /** For the account or network that the person read of, whatever the wallet has switched to since. */
+  /** For the account or network that the user read of, whatever the wallet has switched to since. */
   #keep() {
     if (this.#difference) rememberAnswer(this.#account, this.#difference.other);
     else if (this.#twins) rememberAnswer(this.#account, TWINS);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Ask this site's own JSON endpoints, and keep "the server said no" apart from "nobody answered".
- * Only the first may ever sign a person out: a lost packet or a captive portal must not.
+ * Only the first may ever sign a user out: a lost packet or a captive portal must not.
  */
 
 /** How long to wait for an answer before calling the server unreachable. */

@@ -21,14 +21,14 @@ import { MAX_NAME, MAX_SAID, printable } from "./words.js";
 /** A wallet that takes longer to answer a question for nobody's eyes has not answered it. */
 const HINT_MS = 2_000;
 
-/** After this long a person is told what else may be the matter, and a question that nobody sees goes unanswered. */
+/** After this long a user is told what else may be the matter, and a question that nobody sees goes unanswered. */
 export const SLOW_MS = 20_000;
 
 /** Who shares more accounts than this with a site does not mean to. */
 export const MAX_ACCOUNTS = 20;
 
 /**
- * The person's "no" in words: "User denied message signature", "Cancelled by user", "user_rejected", and a bare
+ * The user's "no" in words: "User denied message signature", "Cancelled by user", "user_rejected", and a bare
  * "Cancelled" if that is all. Not "access denied", nor what a node or a network rejects.
  */
 const DECLINED = [
@@ -81,7 +81,7 @@ function kindOfWords(sentences, kind) {
   return kind;
 }
 
-/** A person's "no", whatever the family: EIP-1193, ethers, and four of WalletConnect. @type {Set<unknown>} */
+/** A user's "no", whatever the family: EIP-1193, ethers, and four of WalletConnect. @type {Set<unknown>} */
 const REJECTIONS = new Set([4001, "ACTION_REJECTED", 5000, 5001, 5002, 5003]);
 
 /** Under which names wallets hide what went wrong inside of what they throw. */
@@ -118,7 +118,7 @@ function layersOf(error) {
 /**
  * Reads a refusal in any of the shapes in which wallets throw it. What a code means is for the family to say, since the
  * same number means different things. Words are read for what codes leave open, or get wrong: many wallets put the
- * person's "no" into an internal error, or throw nothing but a sentence.
+ * user's "no" into an internal error, or throw nothing but a sentence.
  * @param {unknown} error @param {Map<unknown, Kind>} kinds of codes, and of names where a family has no codes
  * @returns {WalletError}
  */
@@ -139,7 +139,7 @@ export function explain(error, kinds) {
 
 /**
  * What a wallet answers when it is asked to sign. A "no" that comes before anybody can have read the question is no
- * person's: wallets give it by themselves for accounts that they can't sign with, on some hardware or without a key.
+ * user's: wallets give it by themselves for accounts that they can't sign with, on some hardware or without a key.
  * @template T @param {Promise<T>} answer @returns {Promise<T>}
  */
 export async function signed(answer) {

@@ -30,9 +30,9 @@
  *   Reports wallets for as long as the page lives. What it returns looks once more for those that say nothing when they
  *   come: it is called when others have had the time to, and then again and again.
  * @property {(provider: Provider, site: Site, signal: AbortSignal) => Promise<string[]>} connect
- *   Asks the person to share addresses; may open a window, before it waits for anything, and closes it at the signal.
+ *   Asks the user to share addresses; may open a window, before it waits for anything, and closes it at the signal.
  * @property {(provider: Provider) => Promise<string[]>} [connectAnother]
- *   Asks the person to share other addresses, where connecting again would answer with the same ones.
+ *   Asks the user to share other addresses, where connecting again would answer with the same ones.
  * @property {(provider: Provider) => Promise<string[] | null>} accounts
  *   The addresses that are shared already, the active one first; asks nobody. Null if the wallet can't say.
  * @property {(provider: Provider) => boolean} [signsAtOnce]
@@ -42,9 +42,9 @@
  * @property {(chain: string) => string} [chainWord]
  *   What a text to sign calls a chain (CAIP-2), where that is not the chain's reference.
  * @property {(provider: Provider, chain: string) => Promise<void>} [switchChain]
- *   Asks the person to change the network, where a site can ask for that.
+ *   Asks the user to change the network, where a site can ask for that.
  * @property {(provider: Provider, text: string, address: string, challenge: Challenge) => Promise<string>} sign
- *   Asks the person to sign, and returns the signature as the server's verifier takes it. `text` is the challenge's.
+ *   Asks the user to sign, and returns the signature as the server's verifier takes it. `text` is the challenge's.
  * @property {(provider: Provider) => Promise<void>} [renew]
  *   Gives up a wallet that is `gone`; connecting then brings another.
  * @property {(provider: Provider, report: {accounts: (list: string[]) => void,

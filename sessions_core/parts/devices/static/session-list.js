@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `<session-list data-url="…" data-now="…">` around the list of sessions. When the person comes back to the tab it asks
+ * `<session-list data-url="…" data-now="…">` around the list of sessions. When the user comes back to the tab it asks
  * once which of them still live, marks those that ended meanwhile, and says how many; it never asks by itself.
  * `data-state`: `idle`, `checking`, `ready` (the list is as the server said last), `offline` (nobody answered).
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * `<sign-in-elsewhere>` says aloud that there is a notice on the page: what is there when a page loads is not read out
- * by itself, and this one must not take the focus from what the person came for.
+ * by itself, and this one must not take the focus from what the user came for.
  */
 import { optionalPart, phrase, write } from "../../../static/page/parts.js";
 

@@ -128,7 +128,7 @@ function readChain(answer) {
 }
 
 /**
- * Asks the person to connect. May open a window of the wallet.
+ * Asks the user to connect. May open a window of the wallet.
  * @param {Provider} provider @returns {Promise<string[]>}
  */
 export async function connect(provider) {
@@ -136,7 +136,7 @@ export async function connect(provider) {
 }
 
 /**
- * Asks the person which accounts to share, although some are shared already: `eth_requestAccounts` would answer with
+ * Asks the user which accounts to share, although some are shared already: `eth_requestAccounts` would answer with
  * those, and open no window (EIP-2255).
  * @param {Provider} provider @returns {Promise<string[]>}
  */
@@ -163,7 +163,7 @@ export async function chain(provider) {
 }
 
 /**
- * Asks the person to change the network.
+ * Asks the user to change the network.
  * @param {Provider} provider @param {string} chainId as CAIP-2
  */
 export async function switchChain(provider, chainId) {
@@ -172,7 +172,7 @@ export async function switchChain(provider, chainId) {
 }
 
 /**
- * Asks the person to sign a text (ERC-191). The text goes as hex of its UTF-8 bytes: wallets differ
+ * Asks the user to sign a text (ERC-191). The text goes as hex of its UTF-8 bytes: wallets differ
  * in what they make of a plain string that looks like hex.
  * @param {Provider} provider @param {string} text @param {string} address
  * @returns {Promise<string>}

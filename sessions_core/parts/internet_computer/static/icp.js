@@ -4,8 +4,8 @@
  * themselves (ICRC-94), asked by ICRC-25 and ICRC-34.
  *
  * None of them signs a text. They delegate to a key that this page makes, and that key signs: what the server takes is
- * described in sessions_core/chains/icp.py. The key is made anew for each connection, can't be read by any script, and
- * goes with the page. In a store it would let whoever injects a script later confirm in the person's name, without
+ * described in sessions_core/parts/internet_computer/verifier.py. The key is made anew for each connection, can't be read by any script, and
+ * goes with the page. In a store it would let whoever injects a script later confirm in the user's name, without
  * asking any wallet.
  *
  * The module touches no DOM; it keeps what was delegated to this page.
@@ -128,7 +128,7 @@ export async function sign(provider, text, address) {
   return JSON.stringify({ delegations, publicKey, signature: hex(signed) });
 }
 
-/** None of them reports that the person has moved on to another account. @returns {() => void} */
+/** None of them reports that the user has moved on to another account. @returns {() => void} */
 export function watch() {
   return () => {};
 }

@@ -24,7 +24,7 @@ export class InternetIdentity {
   get host() { return new URL(this.#url).host; }
 
   /**
-   * Asks the person to let a key act for them. Browsers open windows in answer to a click only, so nothing may be
+   * Asks the user to let a key act for them. Browsers open windows in answer to a click only, so nothing may be
    * waited for between the click and this; the key may still be in the making.
    * @param {Promise<Uint8Array>} key DER @param {bigint} lifetime in nanoseconds
    * @param {AbortSignal} signal closes the window

@@ -166,7 +166,7 @@ function accountOf(provider, address) {
 }
 
 /**
- * Asks the person to connect. May open a window of the wallet.
+ * Asks the user to connect. May open a window of the wallet.
  * @param {Provider} provider @returns {Promise<string[]>}
  */
 export async function connect(provider) {
@@ -210,7 +210,7 @@ export function chainWord(chain) {
 }
 
 /**
- * Asks the person to sign a text. A sign-in goes by `solana:signIn` where the wallet has it: then the wallet knows that
+ * Asks the user to sign a text. A sign-in goes by `solana:signIn` where the wallet has it: then the wallet knows that
  * it is one, and compares the domain with the page's. What confirms a request is no sign-in, and goes by
  * `solana:signMessage`, which shows the whole text.
  * @param {Provider} provider @param {string} text @param {string} address
@@ -317,7 +317,7 @@ async function signIn(provider, input, text) {
     return null;
   } catch (error) {
     const refusal = explain(error);
-    // A person's "no" stays one. What else fails is not asked for in this way again.
+    // A user's "no" stays one. What else fails is not asked for in this way again.
     if (!["rejected", "pending", "locked", "disconnected"].includes(refusal.kind)) noteOtherwise(provider);
     if (refusal.kind === "unsupported") return null;
     throw refusal;

@@ -64,7 +64,7 @@ const SIP030 = new Map([
 
 /**
  * The one mapper of the family. It has a table for each member: -32000 is a server's error at Leather, and the
- * person's "no" at Xverse.
+ * user's "no" at Xverse.
  * @param {unknown} error @param {Provider} provider
  */
 export function explain(error, provider) {
@@ -216,7 +216,7 @@ async function shared(provider) {
 }
 
 /**
- * Asks the person to connect, which may open a window of the wallet. Of a wallet that shares addresses of several
+ * Asks the user to connect, which may open a window of the wallet. Of a wallet that shares addresses of several
  * networks only those count that are accepted here, unless there is none.
  * @param {Provider} provider @param {Site} site @returns {Promise<string[]>}
  */
@@ -271,7 +271,7 @@ export async function chain(provider, address) {
 }
 
 /**
- * Asks the person to sign a text. The signature is r, s, v, as all wallets give it that we know; where v came first
+ * Asks the user to sign a text. The signature is r, s, v, as all wallets give it that we know; where v came first
  * the server would have to be told so, and from the digits nobody can tell.
  * @param {Provider} provider @param {string} text @param {string} address
  * @returns {Promise<string>} 130 lower-case hex digits, without 0x

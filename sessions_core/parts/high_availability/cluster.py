@@ -11,10 +11,11 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from redis import RedisCluster
 from redis.cluster import ClusterNode
 from redis.exceptions import (
     AskError,
@@ -25,8 +26,9 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ..errors import StoreUnavailable
-from .nodes import Breaker, Command, Node, new_connection
+from ...errors import StoreUnavailable
+from ...storage.nodes import Breaker, Command, Node, Server, Service, asker, new_connection
+from ...storage.redis_url import Kind, Options, database, nodes
 
 _SLOTS = 16384
 _REDIRECTIONS = 8
@@ -35,13 +37,15 @@ _PATIENCE = 0.1  # seconds that a script waits for its keys, some of which have 
 _ASKING: Command = ("ASKING",)
 
 
-class Cluster:
+class Cluster(Service):
     """Sends commands to the master that has their key.
 
     `open_client` returns a client of redis-py, and raises what it raises while no node answers: the Cluster is asked
     for its nodes with the first command, so that we start while it is down. `breaker` spares the nodes of the URL
     while none of them answers.
     """
+
+    one_server = False
 
     def __init__(self, open_client: Callable[[], Any], breaker: Breaker) -> None:
         self._open_client = open_client
@@ -97,7 +101,14 @@ class Cluster:
         read = [self.exchange([("GET", key)])[0] for key in reversed(keys)]
         return next((each for each in read if isinstance(each, ResponseError)), read[::-1])
 
-    def masters(self) -> list[Node]:
+    def together(self, keys: Sequence[str]) -> list[list[str]]:
+        """Return the keys by their slots."""
+        slots: dict[int, list[str]] = {}
+        for key in keys:
+            slots.setdefault(slot_of(key), []).append(key)
+        return list(slots.values())
+
+    def nodes(self) -> list[Node]:
         """Return the masters that have slots, once each."""
         if not self._owners:
             self._look(self._owners)
@@ -105,7 +116,7 @@ class Cluster:
 
     def one_key_for_each_master(self, prefix: str) -> list[str]:
         """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last."""
-        missing, owners, found = set(self.masters()), self._owners.copy(), dict[Node, str]()
+        missing, owners, found = set(self.nodes()), self._owners.copy(), dict[Node, str]()
         missing &= set(owners.values())
         while missing:
             key = prefix + secrets.token_hex(8)
@@ -114,6 +125,20 @@ class Cluster:
                 missing.remove(node)
                 found[node] = key
         return [found[node] for node in sorted(found, key=lambda node: node.breaker.failing)]
+
+    def servers(self, ask: Callable[..., Any]) -> Iterator[Server]:
+        """Go through all nodes, with connections of our own: requests go to masters only."""
+        try:
+            client = self._open_client()
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise StoreUnavailable(str(error), retry_after=2) from error
+        try:
+            for node in client.get_nodes():
+                slots = [slot for slot, owners in client.nodes_manager.slots_cache.items() if owners[0] == node]
+                of_node = asker(client.get_redis_connection(node))
+                yield Server(f"The Redis node {node.name}", of_node, bool(slots), frozenset(slots))
+        finally:
+            client.close()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -124,7 +149,7 @@ class Cluster:
 
     def _anywhere(self, commands: Sequence[Command]) -> list[Any]:
         failure: Exception = RedisClusterException("no master is known")
-        for node in self.masters():
+        for node in self.nodes():
             try:
                 return node.exchange(commands)
             except (RedisError, OSError, StoreUnavailable) as error:
@@ -224,3 +249,16 @@ def slot_of(key: str | bytes) -> int:
 def _ask(node: Node, commands: Sequence[Command]) -> list[Any]:
     answers = node.exchange([each for command in commands for each in (_ASKING, command)])
     return answers[1::2]
+
+
+def _read(hosts: str, path: str, tls: bool, options: Options) -> Callable[[], Any]:
+    if database(path, options) != 0:
+        raise ValueError("a Cluster has no database but 0: leave it out, and use SESSIONS_CORE_REDIS_PREFIX")
+    options.pop("db", None)
+    found = [ClusterNode(*node) for node in nodes(hosts, 6379)]  # type: ignore[no-untyped-call]
+    if tls:
+        options["ssl"] = True
+    return partial(RedisCluster, startup_nodes=found, **options)
+
+
+KIND = Kind(Cluster, _read)

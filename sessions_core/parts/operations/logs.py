@@ -3,7 +3,7 @@
 Only where nobody has configured logging, as Flask does it for its own logger. To have other loggers in the same form:
 
     logging.config.dictConfig({"version": 1,
-        "formatters": {"json": {"()": "sessions_core.web.logs.JsonLines"}},
+        "formatters": {"json": {"()": "sessions_core.parts.operations.logs.JsonLines"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"]}, "loggers": {"sessions_core": {"level": "INFO"}}})
 """
@@ -20,11 +20,10 @@ import click
 from flask import Flask
 from flask.logging import default_handler
 
-from ..events import Event
-from ..settings import Settings
-from . import request_id
+from ...events import Event
+from ...web import request_id
 
-_PACKAGE = __name__.removesuffix(".web.logs")
+_PACKAGE = __name__.removesuffix(".parts.operations.logs")
 
 
 class JsonLines(logging.Formatter):
@@ -69,13 +68,16 @@ class Readable(logging.Formatter):
         return super().format(record)
 
 
-def set_up(app: Flask, settings: Settings) -> None:
-    """Send the lines of this package and of the application to standard error, unless they have a place already."""
+def set_up(app: Flask, development: bool) -> None:
+    """Send the lines of this package and of the application to standard error, unless they have a place already.
+
+    In `development` they are for people, else JSON.
+    """
     ours = logging.getLogger(_PACKAGE)
     if ours.hasHandlers():
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(Readable() if settings.development else JsonLines())
+    handler.setFormatter(Readable() if development else JsonLines())
     handler.addFilter(_is_no_command)
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)

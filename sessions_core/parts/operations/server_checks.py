@@ -1,5 +1,5 @@
 """Checks of the Redis servers, at start and at `/readyz`: do they keep what they are told, may we use every command,
-and do all applications under this prefix have the same secret. Also: in one word why Redis refused something.
+and do all applications under this prefix have the same secret.
 
 All servers are asked: the masters and replicas of a Cluster, the master and replicas of a Sentinel service. A replica
 is the next master.
@@ -7,33 +7,25 @@ is the next master.
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-from redis import ConnectionPool, Redis, SSLConnection
-from redis.connection import Connection
 from redis.crc import key_slot
 from redis.exceptions import (
     AuthenticationError,
-    BusyLoadingError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
     RedisError,
     ResponseError,
 )
 
-from ..errors import Misconfigured, StoreUnavailable
-from . import scripts
-from .connection import RedisConnection
-from .encryption import DecryptionFailed, KeyRing
-from .replies import items
-from .scripts import Script
+from ...errors import Misconfigured, StoreUnavailable
+from ...storage.connection import RedisConnection
+from ...storage.nodes import Server
+from ...storage.replies import items
+from ...storage.scripts import Script
 
 logger = logging.getLogger(__name__)
 
@@ -92,21 +84,11 @@ _NO_RIGHT = re.compile(
     r"NOPERM|no permissions|ACL failure|user executing the script|unknown (?:redis )?command", re.IGNORECASE
 )
 _NO_PASSWORD = re.compile(r"NOAUTH|WRONGPASS|invalid (?:username-)?password|without any password|Authentication")
-_SEALS = 4  # of secrets that are in use at once while one is being rotated
 
 _RISKS = {
     "appendonly": "after a restart, sessions that were revoked live again",
     "maxmemory-policy": "under memory pressure it drops sessions, and what says that others were revoked",
 }
-
-
-class Server(NamedTuple):
-    """One server of the service, and how to ask it: `ask` raises `StoreUnavailable`. A Cluster's node has `slots`."""
-
-    name: str
-    ask: Callable[..., Any]
-    master: bool
-    slots: frozenset[int] = frozenset()
 
 
 def refuse_unsafe_server(connection: RedisConnection, prefix: str = "sessions_core:", strict: bool = True) -> None:
@@ -118,7 +100,7 @@ def refuse_unsafe_server(connection: RedisConnection, prefix: str = "sessions_co
     only logged: we start while Redis is down.
     """
     try:
-        for server in _servers(connection):
+        for server in connection.servers():
             _check(server, prefix, strict)
     except StoreUnavailable as error:
         _refuse_credentials(error)
@@ -202,43 +184,6 @@ def warn_of_lost_writes(connection: RedisConnection) -> None:
         )
 
 
-def refuse_other_secret(connection: RedisConnection, keys: KeyRing, prefix: str) -> None:
-    """Refuse to start beside an application that has another secret under the same prefix, such as staging beside
-    production: they would end each other's sessions and replace each other's signing keys.
-
-    Redis keeps a value that each secret in use has sealed, the latest four of them. An application that opens one
-    of them adds its own, so that processes with the former secret start during a rotation too.
-    """
-    key = f"{prefix}secret"
-    try:
-        for _ in range(10):
-            stored = connection.call("GET", key) or b""
-            seals = [base64.b64decode(each) for each in stored.split(b"|") if each]
-            if seals and not any(_opens(keys, each, key) for each in seals):
-                raise Misconfigured(
-                    f"Another application uses this Redis with the prefix {prefix!r} and another SECRET_KEY. Give "
-                    "each its own SESSIONS_CORE_REDIS_PREFIX. If the secret was replaced on purpose, add the former "
-                    f"one to SECRET_KEY_FALLBACKS, or if it must not be used again, run: redis-cli DEL {key}"
-                )
-            if any(keys.is_newest(each) for each in seals):
-                return
-            newest = [keys.encrypt(b"secret", key.encode()), *seals][:_SEALS]
-            if (
-                connection.run(scripts.COMPARE_AND_SWAP, (key,), stored, b"|".join(map(base64.b64encode, newest)))
-                == 1
-            ):
-                return
-    except (StoreUnavailable, ValueError) as error:
-        logger.warning("Whether others use this Redis with another secret was not checked: %s", error)
-
-
-def _opens(keys: KeyRing, sealed: bytes, key: str) -> bool:
-    try:
-        return keys.decrypt(sealed, key.encode()) == b"secret"
-    except DecryptionFailed:
-        return False
-
-
 def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
     """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
 
@@ -264,7 +209,7 @@ def trouble_anywhere(
     others.
     """
     try:
-        for server in _servers(connection):
+        for server in connection.servers():
             try:
                 trouble = _trouble(_info(server.ask("INFO")), must_remember, server.master)
             except StoreUnavailable:
@@ -292,84 +237,6 @@ def _lacks_rights(server: Server, prefix: str) -> bool:
     if missing:
         logger.error("%s lacks what sessions need: %s", server.name, " ".join(missing))
     return bool(missing)
-
-
-def trouble_of(error: StoreUnavailable) -> str:
-    """Return in one word why Redis did not do what it was asked to."""
-    cause = error.__cause__
-    # By the text too: an error inside a script has the text of the other and not its class.
-    for kind, code, word in (
-        (ReadOnlyError, "READONLY", "redis_replica"),
-        (OutOfMemoryError, "OOM", "redis_full"),
-        (BusyLoadingError, "LOADING", "redis_loading"),
-        (AuthenticationError, "NOAUTH", "redis_refuses"),
-    ):
-        if isinstance(cause, kind) or (isinstance(cause, ResponseError) and f"-{code} " in str(cause)):
-            return word
-    return "redis_refuses" if isinstance(cause, ResponseError) else "redis_unreachable"
-
-
-def takes_no_writes(error: StoreUnavailable) -> bool:
-    """Whether Redis refused this because it takes no writes at all for now: a replica, a full disk, a master that
-    has lost its replicas.
-    """
-    cause = error.__cause__
-    refused = any(code in str(cause) for code in ("READONLY", "MISCONF", "NOREPLICAS"))
-    return isinstance(cause, ReadOnlyError) or (isinstance(cause, ResponseError) and refused)
-
-
-# -- All servers ---------------------------------------------------------------------------------------------------
-
-
-def _servers(connection: RedisConnection) -> Iterator[Server]:
-    """Go through all servers of the service. Raises `StoreUnavailable` if they can't be found."""
-    if connection.target.kind == "server":
-        yield Server("Redis", connection.call, True)
-    elif connection.target.kind == "cluster":
-        yield from _of_cluster(connection)
-    else:
-        yield from _of_sentinel(connection)
-
-
-def _of_cluster(connection: RedisConnection) -> Iterator[Server]:
-    # With connections of our own: requests go to masters only.
-    try:
-        client = connection.target.open()
-    except (RedisError, RedisClusterException, OSError) as error:
-        raise StoreUnavailable(str(error), retry_after=2) from error
-    try:
-        for node in client.get_nodes():
-            slots = [slot for slot, owners in client.nodes_manager.slots_cache.items() if owners[0] == node]
-            ask = _asker(client.get_redis_connection(node))
-            yield Server(f"The Redis node {node.name}", ask, bool(slots), frozenset(slots))
-    finally:
-        client.close()
-
-
-def _of_sentinel(connection: RedisConnection) -> Iterator[Server]:
-    pool = connection.target.open().connection_pool
-    sentinels, service = pool.sentinel_manager, pool.service_name
-    options = {name: value for name, value in pool.connection_kwargs.items() if name != "connection_pool"}
-    kind = SSLConnection if issubclass(pool.connection_class, SSLConnection) else Connection
-    try:
-        places = [(sentinels.discover_master(service), True)]
-        places += [(replica, False) for replica in sentinels.discover_slaves(service)]
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(str(error), retry_after=2) from error
-    for (host, port), master in places:
-        with Redis(connection_pool=ConnectionPool(connection_class=kind, host=host, port=port, **options)) as client:
-            yield Server(f"The Redis {'master' if master else 'replica'} {host}:{port}", _asker(client), master)
-            client.connection_pool.disconnect()
-
-
-def _asker(client: Any) -> Callable[..., Any]:
-    def ask(*command: str | bytes | int) -> Any:
-        try:
-            return client.execute_command(*command)
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(str(error), retry_after=2) from error
-
-    return ask
 
 
 def _missing_rights(server: Server, prefix: str, *channel: str) -> list[str]:

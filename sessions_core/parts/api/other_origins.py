@@ -1,7 +1,7 @@
 """What pages of `SESSIONS_CORE_ALLOWED_ORIGINS` may ask and read (CORS, Fetch Standard section 3.2).
 
 They bring a session token. `Access-Control-Allow-Credentials` is never sent, so no browser lets them use cookies, and
-`origin.refuse_cross_site` refuses a change that brings some all the same. Only origins of the setting are named, and
+`allow` refuses a change that brings some all the same. Only origins of the setting are named, and
 `Vary: Origin` keeps caches from handing the answer for one to another.
 
 An answer that names an allowed origin by itself, as Flask-CORS does, is left as it is.
@@ -12,22 +12,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flask import Request
 from werkzeug.datastructures import Headers
 
-from ..settings import Settings
-from .csrf import CONFIRMATION_HEADER
+from ...errors import CrossSiteRequest
+from ...settings import PREFIX
+from ...web.csrf import CONFIRMATION_HEADER
 
 _REQUEST_HEADERS = f"Authorization, Content-Type, {CONFIRMATION_HEADER}, X-Request-ID"
 _ANSWER_HEADERS = "Retry-After, WWW-Authenticate, X-Request-ID"
 _SECONDS = "600"  # for which a browser need not ask again
 
 
+def allow(request: Request, origin: str, origins: Iterable[str]) -> bool:
+    """Return whether `origin` is one of `origins`, and its page sent this request without cookies.
+
+    Raises `CrossSiteRequest` for one with cookies: it would act for the user without a token.
+    """
+    if origin not in origins:
+        return False
+    if "Cookie" in request.headers:
+        cause = (
+            f"A page of {origin!a} sent cookies. Pages of {PREFIX}ALLOWED_ORIGINS bring a session token "
+            'instead: fetch with credentials: "omit".'
+        )
+        raise CrossSiteRequest("Origin", origin, cause=cause)
+    return True
+
+
 class OtherOrigins:
     """Answers preflights that Flask has answered with `Allow`, and names the origin that may read an answer."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], origins: Iterable[str]) -> None:
         self._app = app
-        self._allowed = frozenset(settings.allowed_origins)
+        self._allowed = frozenset(origins)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application with a `start_response` that adds the headers."""

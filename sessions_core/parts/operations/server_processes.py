@@ -13,10 +13,15 @@ import secrets
 import time
 import weakref
 
-from ..errors import StoreUnavailable
-from ..settings import DAY, MINUTE, Settings
-from .connection import RedisConnection
-from .encryption import KeyRing
+import click
+from flask.cli import ScriptInfo
+
+from ...errors import BadRequest, StoreUnavailable
+from ...settings import DAY, MINUTE, Settings
+from ...storage.connection import RedisConnection
+from ...storage.encryption import KeyRing
+from ...web.cli import second
+from ...web.session_view import moment
 
 
 class Servers:
@@ -66,8 +71,28 @@ class Servers:
         told = [json.loads(note) for note in notes if note]
         return [each["at"] for each in told if self._keys.newest_id not in each["keys"]]
 
+    def refuse_unaware(self) -> None:
+        """Raise `BadRequest` if a process could not open what this one encrypts: users would be signed out, and roles
+        be gone. May raise `StoreUnavailable`.
+        """
+        unaware = self.unaware()
+        if unaware:
+            raise BadRequest(
+                f"{len(unaware)} server process{'es do' if len(unaware) > 1 else ' does'} not know the secret of "
+                f"this shell, and could not open what this command seals (last heard of at "
+                f"{second(moment(max(unaware) * 1000))}). Give this shell the environment of the servers, or restart "
+                "them with the new secret. If the process was killed, say --force."
+            )
+
 
 def _forget(servers: weakref.ref[Servers]) -> None:
     found = servers()
     if found is not None:
         found.forget()
+
+
+def is_command() -> bool:
+    """Whether this process is a command and no server."""
+    # `flask sessions sweep` and the like; `flask run` is a server.
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"

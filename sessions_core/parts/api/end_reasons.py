@@ -1,0 +1,13 @@
+"""Why a session is no more, or a token is not good."""
+
+from __future__ import annotations
+
+from ...sessions.end_reasons import EndReason
+
+REUSED = EndReason("token_reused", "one of its refresh tokens came from two: a copy exists", has_page=False)
+TOKEN = EndReason(
+    "token",
+    "the token is not one of ours, or not for this use; or it has run out",
+    has_page=False,
+    is_counted=False,
+)

@@ -1,0 +1,14 @@
+"""What the health checks refuse."""
+
+from __future__ import annotations
+
+from ...errors import SessionsError
+
+
+class NotReady(SessionsError):
+    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
+
+    code = "not_ready"
+    status = 503
+    title = "Not ready"
+    message = "This server can't take requests right now. Try again in a few seconds, or another server."

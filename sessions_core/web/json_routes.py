@@ -1,0 +1,156 @@
+"""The JSON routes that the kernel's own pages need, under /api/auth."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated
+
+import msgspec
+from flask import Blueprint, redirect, request, url_for
+from flask_wtf.csrf import generate_csrf
+from msgspec import Meta
+from werkzeug.wrappers import Response
+
+from ..errors import (
+    AccountKeyless,
+    AccountMalformed,
+    BodyMalformed,
+    ChainUnsupported,
+    ConfirmationMalformed,
+    CsrfFailed,
+    NotSignedIn,
+    PermissionDenied,
+    RateLimited,
+    SignOutIncomplete,
+    family,
+)
+from ..sign_in import verifiers
+from ..sign_in.challenges import SIGN_IN
+from . import attempts, confirmations, csrf
+from .error_handlers import wants_json
+from .guards import public, refusal, session_view, signed_in, wallet_session
+from .operation import operation
+from .pages import clear_browser, end_session
+from .schemas import Challenge, SessionState, SignedOut, success
+from .services import services
+from .session_view import SessionView, iso
+from .sign_in import refuse_type
+
+api = Blueprint("sessions_json", __name__, url_prefix="/api/auth")
+
+_Word = Annotated[str, Meta(max_length=64)]
+_Account = Annotated[
+    str,
+    Meta(
+        description="CAIP-10; the address in any spelling that its chain has.",
+        examples=["eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"],
+    ),
+]
+
+
+class ChallengeRequest(msgspec.Struct):
+    """An account to sign in with, or to sign for another `purpose`; or the `request` of a 403 `step_up_required` to
+    confirm. With the `session_type` that the sign-in will ask for, one that the account may
+    not have is refused before anything is signed.
+    """
+
+    account: _Account | None = None
+    purpose: _Word = SIGN_IN
+    request: str | None = None
+    session_type: _Word = ""
+
+
+@api.post("/challenges")
+@public(slides=False, csrf=False)
+@operation(
+    RateLimited,
+    *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
+    *family(NotSignedIn),
+    PermissionDenied,
+    status=201,
+)
+def create_challenge(body: ChallengeRequest) -> Challenge:
+    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
+    attempts.count("challenges")
+    ours, current = services(), wallet_session()
+    if body.request is not None:
+        view = session_view()
+        if view is None:
+            raise refusal(current)
+        pending = confirmations.from_token(ours, current, body.request)
+        issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+    elif body.account is not None and body.purpose == SIGN_IN:
+        issued = ours.challenges.issue(body.account, current.browser)
+        refuse_type(body.session_type, lambda: issued.account)
+    elif body.account is not None:
+        issued = ours.challenge_for(body.purpose, body.account)
+    else:
+        raise BodyMalformed("neither account nor request")
+    _warm_up(issued.account.namespace)
+    expires_at = iso(datetime.fromtimestamp(issued.expires_at, UTC))
+    return Challenge(str(issued.account), issued.message, issued.challenge, expires_at)
+
+
+@api.get("/sessions/validate")
+@signed_in(slides=False, accept_presented_token=True)
+@operation()
+def validate() -> SessionState:
+    """Say until when this session lives. Asking is no activity."""
+    return current_state()
+
+
+@api.post("/sessions/keep-alive")
+@signed_in(slides=False)
+@operation()
+def keep_alive() -> SessionState | Response:
+    """Start the idle clock again. A form without script is sent back to the page it came from."""
+    ours, current = services(), wallet_session()
+    assert current.live is not None  # noqa: S101  # signed_in saw to it
+    renewed = ours.lifecycle.keep_alive(current.live)
+    current.move(renewed)
+    if current.live is None:
+        raise refusal(current)
+    if not wants_json():
+        return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+    return current_state()
+
+
+@api.post("/sessions/logout")
+@public(slides=False, csrf=False)
+@operation(CsrfFailed, SignOutIncomplete)
+def logout() -> SignedOut | Response:
+    """Revoke the session of this cookie. Signing out twice is fine. A session that is alive takes its CSRF token."""
+    end_session()
+    return signed_out_answer()
+
+
+def signed_out_answer() -> Response:
+    """Return the answer to a sign-out, which takes our cookies from the browser."""
+    return clear_browser(success(SignedOut(True)), "signed_out")
+
+
+def current_state() -> SessionState:
+    """Return what a client is told of the session of this request, as it is by now."""
+    live = wallet_session().account_live
+    assert live is not None  # noqa: S101  # the guard saw to it
+    state = SessionView(live, services()).as_state()
+    if wallet_session().claims is None:
+        # With the token of this session's id, so that the forms of a tab work again after another tab made the id
+        # change.
+        state.csrf_token = generate_csrf()
+    return state
+
+
+@cache
+def _warm_up(namespace: str) -> None:
+    # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    of_parts = services().hooks("warm")
+
+    def warm() -> None:
+        verifiers.warm(namespace)
+        for each in of_parts:
+            each()
+
+    threading.Thread(target=warm, daemon=True).start()
