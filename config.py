@@ -63,7 +63,8 @@ SESSIONS_CORE_REDIS_PREFIX = os.environ.get("REDIS_PREFIX") or "sessions_core:"
 
 # "0" starts on a Redis without append-only file, with eviction, or with missing rights; "1". After a restart revoked
 # sessions may live again, and under memory pressure sessions vanish: for a managed Redis that can't be changed.
-SESSIONS_CORE_REDIS_CHECK = os.environ.get("REDIS_CHECK", "1") == "1"
+if "REDIS_CHECK" in os.environ:  # a setting of the part operations
+    SESSIONS_CORE_REDIS_CHECK = os.environ["REDIS_CHECK"] == "1"
 
 # Seconds without activity after which a session ends; 1800 (30 minutes).
 SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
@@ -87,7 +88,8 @@ SESSIONS_CORE_COOKIE_SECURE = os.environ.get("COOKIE_SECURE", "1") == "1"
 SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 
 # What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
-SESSIONS_CORE_METRICS_SECRET = os.environ.get("METRICS_SECRET")
+if "METRICS_SECRET" in os.environ:  # a setting of the part operations
+    SESSIONS_CORE_METRICS_SECRET = os.environ["METRICS_SECRET"]
 
 # Where browsers report what the Content-Security-Policy blocked, an https:// URL or a path; nowhere.
 SESSIONS_CORE_CSP_REPORT_URL = os.environ.get("CSP_REPORT_URL", "")

@@ -17,6 +17,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -94,7 +95,20 @@ _of_account = click.option("--account", help="The CAIP-10 account that the sessi
 def register(app: Flask) -> None:
     """Give the application its commands."""
     for group in (sessions, keys):
-        app.cli.add_command(group)
+        add(app, group)
+
+
+def add(app: Flask, command: click.Command) -> None:
+    """Give the application a command. A group of a name that it has already adds its commands to that group."""
+    group = app.cli.commands.get(command.name or "")
+    if not isinstance(command, click.Group):
+        app.cli.add_command(command)
+    elif isinstance(group, click.Group):
+        group.commands.update(command.commands)
+    else:
+        own = copy(command)  # a part adds to that of its application alone
+        own.commands = dict(command.commands)
+        app.cli.add_command(own)
 
 
 # -- Sessions ----------------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ def _follow(app: Flask, visitor: Visitor, path: str, found: Found) -> None:
         return
     is_page = answer.content_type.startswith("text/html")
     found.pages[path] = answer.get_data(as_text=True) if is_page else ""
+    answer.close()  # a file
     if not is_page:
         return
     links = Links()
