@@ -54,7 +54,6 @@ The former secret is kept, so nobody is signed out. Next:
 1. Restart every process of the application, since until then they know only the former secret.
 2. Run flask sessions sweep, which seals what they keep with the new one.
 3. Then the former one may go: {place}.
-   What activity it had sealed can't be read after that.
 """
 
 
@@ -214,7 +213,8 @@ def rotate(as_json: bool) -> None:
         said = f"{path} holds {count} secrets now, the newest last."
         answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
     if not as_json:
-        for line in _ROTATED.format(place=place).splitlines():
+        lost = [f"   {each.after_rotation}" for each in services().parts.values() if each.after_rotation]
+        for line in (*_ROTATED.format(place=place).splitlines(), *lost):
             _say(line, err=True)  # so that what is to be kept can go into a file
 
 
