@@ -9,7 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import click
 from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
@@ -224,7 +223,7 @@ def _load(app: Flask, services: Services, part: Part) -> None:
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
     for command in part.commands():
-        _add_command(app, command)
+        cli.add(app, command)
 
 
 def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
@@ -246,15 +245,6 @@ def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str 
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
-
-
-def _add_command(app: Flask, command: click.Command) -> None:
-    group = app.cli.commands.get(command.name or "")
-    if isinstance(group, click.Group) and isinstance(command, click.Group):
-        for each in command.commands.values():
-            group.add_command(each)
-    else:
-        app.cli.add_command(command)
 
 
 def _demand_sentences(policy: Policy, actions: Actions) -> None:

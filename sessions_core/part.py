@@ -103,6 +103,9 @@ class Part:
     which `issue_challenge` may refuse it."""
     state: ClassVar[type[Struct] | None] = None
     """Fields that the part adds to what the JSON service says of a session; `session_state` has their values."""
+    after_rotation: ClassVar[str] = ""
+    """What can't be read any more once a former secret is removed, although `sweep` ran: a sentence for
+    `flask keys rotate`."""
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}

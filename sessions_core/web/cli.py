@@ -17,6 +17,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -53,7 +54,6 @@ The former secret is kept, so nobody is signed out. Next:
 1. Restart every process of the application, since until then they know only the former secret.
 2. Run flask sessions sweep, which seals what they keep with the new one.
 3. Then the former one may go: {place}.
-   What activity it had sealed can't be read after that.
 """
 
 
@@ -94,7 +94,20 @@ _of_account = click.option("--account", help="The CAIP-10 account that the sessi
 def register(app: Flask) -> None:
     """Give the application its commands."""
     for group in (sessions, keys):
-        app.cli.add_command(group)
+        add(app, group)
+
+
+def add(app: Flask, command: click.Command) -> None:
+    """Give the application a command. A group of a name that it has already adds its commands to that group."""
+    group = app.cli.commands.get(command.name or "")
+    if not isinstance(command, click.Group):
+        app.cli.add_command(command)
+    elif isinstance(group, click.Group):
+        group.commands.update(command.commands)
+    else:
+        own = copy(command)  # a part adds to that of its application alone
+        own.commands = dict(command.commands)
+        app.cli.add_command(own)
 
 
 # -- Sessions ----------------------------------------------------------------------------------------------------
@@ -200,7 +213,8 @@ def rotate(as_json: bool) -> None:
         said = f"{path} holds {count} secrets now, the newest last."
         answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
     if not as_json:
-        for line in _ROTATED.format(place=place).splitlines():
+        lost = [f"   {each.after_rotation}" for each in services().parts.values() if each.after_rotation]
+        for line in (*_ROTATED.format(place=place).splitlines(), *lost):
             _say(line, err=True)  # so that what is to be kept can go into a file
 
 
