@@ -156,6 +156,18 @@ def client(make_client: Callable[..., Client]) -> Client:
 # -- Signing in ------------------------------------------------------------------------------------------------------
 
 
+def test_client_finds_the_service_below_a_prefix(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    port = free_port()
+    origin = f"http://localhost:{port}"
+    site = Site(make_app(SESSIONS_CORE_PUBLIC_ORIGIN=origin, SESSIONS_CORE_URL_PREFIX="/account"), port)
+    try:
+        client = Client(f"{site.url}/account", wallet.key)
+        assert client.sign_in()["account"] == wallet.account()
+        client.close()
+    finally:
+        site.stop()  # or its thread keeps the tests running
+
+
 def test_client_signs_in_calls_and_signs_out(
     make_client: Callable[..., Client], site: Site, wallet: Wallet, happened: list[events.Event]
 ) -> None:
