@@ -48,10 +48,12 @@ class Activity(Part):
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages of a user's own activity, and those of the whole site where there are administrators."""
-        from . import admin, pages
+        from . import pages
 
         if "roles" not in self.services.parts:
             return (pages.activity_pages,)
+        from . import admin
+
         return (pages.activity_pages, admin.blueprint(self.services.settings.url_prefixes.get("roles", "/admin")))
 
     def commands(self) -> Sequence[click.Command]:
