@@ -51,7 +51,8 @@ SESSIONS_CORE_REDIS_PREFIX = os.environ.get("REDIS_PREFIX") or "sessions_core:"
 
 # "0" starts on a Redis without append-only file, with eviction, or with missing rights; "1". After a restart revoked
 # sessions may live again, and under memory pressure sessions vanish: for a managed Redis that can't be changed.
-SESSIONS_CORE_REDIS_CHECK = os.environ.get("REDIS_CHECK", "1") == "1"
+if "REDIS_CHECK" in os.environ:  # a setting of the part operations
+    SESSIONS_CORE_REDIS_CHECK = os.environ["REDIS_CHECK"] == "1"
 
 # Seconds without activity after which a session ends; 1800 (30 minutes).
 SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)

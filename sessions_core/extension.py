@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .web import (
     assets,
-    cli,
     collisions,
     csrf,
     declarations,
@@ -45,7 +45,7 @@ from .web.headers import SecurityHeaders, csp_nonce
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, pages
-from .web.services import EXTENSION, Services
+from .web.services import EXTENSION, SECRET_FILE, Services
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,6 @@ class WalletSessions:
         app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        cli.register(app)
         _add_routes(app, services)
         users.follow_with_flask_login(app)
         error_handlers.register(app)
@@ -227,6 +226,19 @@ def _load(app: Flask, services: Services, part: Part) -> None:
         _add_command(app, command)
 
 
+def _add_command(app: Flask, command: click.Command) -> None:
+    """Give the application a command. A group of a name that it has already adds its commands to that group."""
+    group = app.cli.commands.get(command.name or "")
+    if not isinstance(command, click.Group):
+        app.cli.add_command(command)
+    elif isinstance(group, click.Group):
+        group.commands.update(command.commands)
+    else:
+        own = copy(command)  # a part adds to that of its application alone
+        own.commands = dict(command.commands)
+        app.cli.add_command(own)
+
+
 def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
     for name in settings.url_prefixes:
         if name not in {each.name for each in parts}:
@@ -246,15 +258,6 @@ def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str 
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
-
-
-def _add_command(app: Flask, command: click.Command) -> None:
-    group = app.cli.commands.get(command.name or "")
-    if isinstance(group, click.Group) and isinstance(command, click.Group):
-        for each in command.commands.values():
-            group.add_command(each)
-    else:
-        app.cli.add_command(command)
 
 
 def _demand_sentences(policy: Policy, actions: Actions) -> None:
@@ -363,4 +366,4 @@ def _development_secret(app: Flask) -> None:
     *former, app.config["SECRET_KEY"] = secret_file.read(path)
     if former:  # `flask keys rotate` was here
         app.config["SECRET_KEY_FALLBACKS"] = [*(app.config.get("SECRET_KEY_FALLBACKS") or ()), *former]
-    app.extensions[cli.KEYFILE] = path
+    app.extensions[SECRET_FILE] = path

@@ -103,6 +103,9 @@ class Part:
     which `issue_challenge` may refuse it."""
     state: ClassVar[type[Struct] | None] = None
     """Fields that the part adds to what the JSON service says of a session; `session_state` has their values."""
+    after_rotation: ClassVar[str] = ""
+    """What can't be read any more once a former secret is removed, although `sweep` ran: a sentence for
+    `flask keys rotate`."""
     menu: ClassVar[tuple[MenuEntry, ...]] = ()
     """Links in the header of private pages."""
     slots: ClassVar[Mapping[str, str]] = {}
@@ -120,12 +123,18 @@ class Part:
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
     - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
+    - `confirm_troubles`: on that page, what a wallet answered
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
     - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its
       element
     - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
     - `wallet_choices`, `wallet_families`: rows below the wallets of the sign-in panel, and names of their scripts
+    - `panel_states`: sets `panel_states`, further states of the sign-in panel (`sessions/_panel_states.html`)
+    - `panel_troubles`, `wallet_troubles`: their words, above the panel's steps and among the answers of wallets
+    - `signature_hints`: what may be wrong with a signature that was refused
+    - `signing_steps`: sets `family`, `ready` and `signing`, for wallets that don't show their user the text
+    - `wallets_to_install`: sets `namespace` and `makers`, for visitors without a wallet
     - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """
 

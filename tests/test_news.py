@@ -291,13 +291,13 @@ def test_secret_rotation_keeps_recent_sign_ins(
     during = rotated()
     found = during.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in during.recent_sign_ins.elsewhere(found)] == [other.record.handle]
+    assert [each.handle for each in recent_sign_ins_of(during).elsewhere(found)] == [other.record.handle]
     assert during.sweeper.sweep()["resealed"] == 2
     after = rotated(())
     newer = after.lifecycle.start(parse(ALICE), after.policy.standard)
     found = after.repository.load(live.id, "never")
     assert isinstance(found, LoadedSession)
-    assert [each.handle for each in after.recent_sign_ins.elsewhere(found)] == [newer.record.handle]
+    assert [each.handle for each in recent_sign_ins_of(after).elsewhere(found)] == [newer.record.handle]
 
 
 def test_recent_sign_ins_work_on_cluster_and_sentinel(make_app: Callable[..., Flask], other_url: str) -> None:

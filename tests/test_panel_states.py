@@ -12,7 +12,7 @@ from flask import Flask
 from sessions_core import errors
 
 PACKAGE = Path(__file__).parent.parent / "sessions_core"
-PANEL = (PACKAGE / "templates/sessions/_connect.html").read_text()
+PANEL = "\n".join(path.read_text() for path in PACKAGE.rglob("*.html"))
 SCRIPTS = [PACKAGE / "static/elements/wallet-sign-in.js", *(PACKAGE / "static/elements/wallet-sign-in").glob("*.js")]
 SOURCE = "\n".join(path.read_text() for path in SCRIPTS)
 # No words of their own: the panel shows what it does while it looks for wallets, or the list of them.

@@ -170,10 +170,7 @@ def test_unlinked_account_gets_a_new_user_id(people: AccountLinking, happened: l
     assert alone(people, ALICE)
     # ALICE was there first, and the user's id is the one that ALICE was born with: it stays with BOB.
     assert people.user(ALICE).id not in (user.id, derived_user_id(str(ALICE)), derived_user_id(str(BOB)))
-    assert happened == [
-        events.SessionsRevoked(account=str(ALICE), scope="all"),
-        WalletUnlinked(account=str(BOB), other=str(ALICE), user=user.id),
-    ]
+    assert happened == [WalletUnlinked(account=str(BOB), other=str(ALICE), user=user.id)]
 
 
 def test_lost_user_id_never_returns_to_the_account(people: AccountLinking) -> None:

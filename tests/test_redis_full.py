@@ -59,19 +59,19 @@ def test_every_way_to_end_a_session_works_when_full(
     mine = repository.load(ids[0], "never")
     fill(raw)
     assert isinstance(mine, LoadedSession)
-    assert repository.revoke_handle(ALICE, "sess_0000000000000004", "revoked") is True
+    assert repository.revoke_handle(ALICE, "sess_0000000000000004", "revoked").ended == 1
     assert repository.load(ids[4], "never") == EndedSession("revoked")
-    assert repository.revoke_others(mine) == 3
+    assert repository.revoke_others(mine).ended == 3
     assert [repository.load(each, "never") for each in ids[1:4]] == [EndedSession("revoked")] * 3
     assert isinstance(repository.load(ids[0], "never"), LoadedSession), "the one that asked goes on"
-    assert repository.revoke_account(ALICE) == 1
+    assert repository.revoke_account(ALICE).ended == 1
     assert repository.load(ids[0], "never") == EndedSession("everywhere")
 
 
 def test_an_account_without_a_session_is_ended_when_full(raw: Redis, services: Services) -> None:
     """Nothing can be deleted then, so the epoch is the first write, and sign-ins in flight depend on it."""
     fill(raw)
-    assert services.repository.revoke_account(ALICE) == 0
+    assert services.repository.revoke_account(ALICE).ended == 0
     assert int(raw.get(services.repository.account_keys(ALICE).epoch) or 0) > 0
 
 

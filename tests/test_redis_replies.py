@@ -97,7 +97,7 @@ def test_pages_answer_503_on_a_corrupted_epoch(
 def test_key_of_another_type_raises_no_traceback(
     app: Flask, redis: Redis, person: Visitor, wallet: Wallet, services: Services, name: str, kind: str
 ) -> None:
-    key = services.repository.account_keys(wallet.account()).standing.removesuffix("standing") + name
+    key = services.repository.account_keys(wallet.account()).account_key(name)
     redis.delete(key)
     redis.set(key, "junk") if kind == "string" else redis.rpush(key, "junk")
     paths = ("/session", "/sessions", "/activity", "/sessions/others", "/api/auth/sessions")

@@ -87,9 +87,9 @@ def test_an_index_that_is_no_hash_does_not_hide_an_end(app: Flask, raw: Redis, w
     live = services.repository.load(session_id, "never")
     assert not isinstance(live, EndedSession)
     raw.set(live.keys.entries, "no hash")
-    assert services.repository.revoke(live, "signed_out")
+    assert services.repository.revoke(live, "signed_out").ended == 1
     assert raw.exists(live.keys.record) == 0
-    assert services.repository.revoke_account(wallet.account()) == 0
+    assert services.repository.revoke_account(wallet.account()).ended == 0
 
 
 def test_sign_in_on_an_index_that_is_no_hash_writes_nothing(app: Flask, raw: Redis, wallet: Wallet) -> None:

@@ -576,7 +576,7 @@ def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visi
     assert lacks(visitor, "/all") == ("read:all_profiles", "narrowed")
     visitor.sign_in(wallet, session_type="professional")
     assert lacks(visitor, "/all") is None
-    roles_of(services).remove(account)
+    roles_of(services).assign(account, "member")
     assert lacks(visitor, "/all") == ("admin", "role")
 
 

@@ -839,7 +839,7 @@ def test_interrupted_link_is_503_and_can_be_retried(
         raise StoreUnavailable("gone", retry_after=1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(linked_accounts_of(services), "_claim", gone)
+        patch.setattr(linked_accounts_of(services), "_link_to", gone)
         answer = link(person, wallet, second)
     assert (answer.status_code, code_of(answer)) == (503, "store_unavailable")
     assert person.signed_in

@@ -1,4 +1,4 @@
-"""Bytes as digits of an alphabet, which base58 (Solana) and c32 (Stacks) have in common.
+"""Bytes as digits of an alphabet, which base58 and c32 have in common.
 
 The reader accepts the one spelling that the writer makes, and raises `ValueError` for every other. Common libraries
 strip blanks, take O for 0 and lower case for upper: then one account has several names, and code that compares names

@@ -112,7 +112,7 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
     if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
         for check in ours.hooks("check_session"):
             check(current, True)
-        if current.account_live is not None:  # or its contract has ended it, and the guard says so
+        if current.account_live is not None:  # or a part has ended it, and the guard says so
             done.fresh[what] = seconds
         return
     assert pending is not None  # noqa: S101  # it is None only for what is fresh

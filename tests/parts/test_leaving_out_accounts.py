@@ -13,7 +13,7 @@ from .leaving_out import application_without, saying, walked
 
 # What users would read, or what pages would tell scripts, if the part was there.
 WORDS = {
-    "solana": ("solana", "phantom"),
+    "solana": ("solana",),
     "stacks": ("stacks", "leather", "xverse"),
     "internet_computer": ("icp", "Internet Computer", "Internet Identity", "data-identity-url", "/api/auth/accounts"),
     "contract_wallets": ("smart-contract", "contract"),

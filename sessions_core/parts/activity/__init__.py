@@ -23,7 +23,7 @@ _NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 class Activity(Part):
     """The log of what happened to an account, and of the whole site."""
 
-    uses = ("devices", "roles")
+    uses = ("command_line", "devices", "roles")
     settings = ActivitySettings
     menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
@@ -33,6 +33,7 @@ class Activity(Part):
         "{account}:refusals": "stream: what was refused in the account's name",
         "activity, routine, refusals": "streams: the same of all accounts",
     }
+    after_rotation = "What activity it had sealed can't be read after that."
     options: ActivitySettings
     log: ActivityLog
 
@@ -54,7 +55,9 @@ class Activity(Part):
         return (pages.activity_pages, admin.blueprint(self.services.settings.url_prefixes.get("roles", "/admin")))
 
     def commands(self) -> Sequence[click.Command]:
-        """Return `flask sessions events`."""
+        """Return `flask sessions events`, where there is a command line."""
+        if "command_line" not in self.services.parts:
+            return ()
         from .commands import sessions
 
         return (sessions,)

@@ -42,6 +42,9 @@ class ContractWallets(Part):
     )
     slots = {
         "activity_words": "sessions/_activity_contract_wallets.html",
+        "panel_states": "sessions/_contract_wallet_states.html",
+        "panel_troubles": "sessions/_contract_wallet_troubles.html",
+        "signature_hints": "sessions/_contract_wallet_hint.html",
         "endings": "sessions/_contract_wallet_endings.html",
         "problems": "sessions/_contract_wallet_problems.html",
     }

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .views import SignInView
 
 _LIST = "sessions_devices.devices"
-
 _WORDS = "sessions/_devices_action_words.html"
 
 

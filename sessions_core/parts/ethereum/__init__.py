@@ -17,4 +17,5 @@ class Ethereum(Part):
 
     libraries = {"eth_account": "eth-account>=0.13.4", "Crypto": "pycryptodome>=3.20", **_COINCURVE}
     verifiers = (Eip155(),)
+    slots = {"wallets_to_install": "sessions/_ethereum_wallets.html"}
     wallet_modules = {"eip155": "eip155.js"}

@@ -29,7 +29,6 @@ OPEN = (15 * 60, "admin.open")
 """What opening the administration takes: the age of the signature in seconds, and its action."""
 
 _START, _ACCOUNT = "sessions_roles.admin", "sessions_roles.admin_account"
-
 _WORDS = "sessions/_roles_action_words.html"
 
 
@@ -37,6 +36,7 @@ class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
 
     needs = ("devices",)  # for the table of an account's sessions
+    uses = ("command_line",)
     settings = RoleSettings
     account_keys = (STATUS_KEY,)
     actions = {
@@ -84,7 +84,9 @@ class Roles(Part):
         return (admin.pages,)
 
     def commands(self) -> Sequence[click.Command]:
-        """Return `flask roles`."""
+        """Return `flask roles`, where there is a command line."""
+        if "command_line" not in self.services.parts:
+            return ()
         from . import commands
 
         return (commands.roles,)

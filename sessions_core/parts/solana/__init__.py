@@ -11,4 +11,5 @@ class Solana(Part):
 
     libraries = {"nacl": "pynacl>=1.6.2"}  # CVE-2025-69277 before that
     verifiers = (Verifier(),)
+    slots = {"wallets_to_install": "sessions/_solana_wallets.html"}
     wallet_modules = {"solana": "solana.js"}

@@ -11,4 +11,5 @@ class Stacks(Part):
 
     libraries = {"eth_keys": "eth-account>=0.13.4", "Crypto": "pycryptodome>=3.20"}
     verifiers = (Verifier(),)
+    slots = {"wallets_to_install": "sessions/_stacks_wallets.html"}
     wallet_modules = {"stacks": "stacks.js"}

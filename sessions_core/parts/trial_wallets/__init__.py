@@ -38,7 +38,11 @@ class TrialWallets(Part):
     redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
     events = (WalletExported, WalletDeleted)
     slots = {
+        "confirm_troubles": "sessions/_trial_wallet_confirm_troubles.html",
         "activity_words": "sessions/_activity_trial_wallets.html",
+        "panel_states": "sessions/_trial_wallet_states.html",
+        "signing_steps": "sessions/_trial_wallet_steps.html",
+        "wallet_troubles": "sessions/_trial_wallet_troubles.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",
