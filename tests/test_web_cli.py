@@ -28,6 +28,7 @@ from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity import commands as events_commands
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.parts.command_line import commands as cli
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
 from sessions_core.parts.roles import commands as roles_commands
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sessions.sweeper import Sweeper
@@ -110,7 +111,9 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
     handle = f"sess_{len(list(services.sweeper.every())):016d}"
+    device = {name: fields.pop(name) for name in ("device", "agent", "ip", "label") if name in fields}
     record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
+    DEVICE.put(record, Device(**device))
     services.repository.create(record, 1800, 43_200)
     return record.handle
 
@@ -407,7 +410,10 @@ def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: 
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.sweeper.sweep(), "people", "standings"}
+    assert set(cli._FOUND) == {*services.sweeper.sweep()}
+    of_parts = {name: said for sweep in services.hooks("sweep") for name, (_, said) in sweep().items()}
+    assert {"people", "standings", "shares"} <= of_parts.keys()
+    assert all(of_parts.values())
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(
