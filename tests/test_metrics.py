@@ -115,8 +115,10 @@ def test_the_latency_of_redis_is_observed(app: Flask) -> None:
 
 def test_processes_add_up(tmp_path: Path) -> None:
     child = (
-        "from sessions_core import events, part\npart.choose(None)\nfrom sessions_core.parts.operations import metrics\n"
-        + (f"metrics.count(events.SessionCreated(handle='s', account={ACCOUNT!r}, session_type='standard'))\n")
+        "from sessions_core import events, part\n"
+        "from sessions_core.parts.operations import metrics\n"
+        "part.choose(None)\n"  # so that the chains are known
+        f"metrics.count(events.SessionCreated(handle='s', account={ACCOUNT!r}, session_type='standard'))\n"
     )
     environ = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
 
