@@ -12,7 +12,7 @@ from flask import Blueprint, Flask
 
 from sessions_core import part, public
 from sessions_core.access.actions import Action
-from sessions_core.errors import BadRequest, Misconfigured
+from sessions_core.errors import BodyTooLarge, Misconfigured
 from sessions_core.part import MenuEntry, Part
 from sessions_core.sessions.end_reasons import EndReason
 from sessions_core.web.services import EXTENSION
@@ -96,17 +96,11 @@ def test_two_parts_of_one_name_are_refused(make_app: MakeApp) -> None:
 # -- What parts claim ------------------------------------------------------------------------------------------------
 
 
-class NotesFull(BadRequest):
-    """No room for another note."""
-
-    code = "notes_full"
-
-
 @pytest.mark.parametrize(
     ("claims", "named"),
     [
         ({"settings": Options}, "setting 'SESSIONS_CORE_NOTES_LIMIT'"),
-        ({"errors": (NotesFull,)}, "error code 'notes_full'"),
+        ({"errors": (BodyTooLarge,)}, "error code 'body_too_large'"),
         ({"actions": {"note.burn": Action("Burn the note.")}}, "action 'note.burn'"),
         ({"end_reasons": (EndReason("burned", "its note was burned"),)}, "end reason 'burned'"),
         ({"redis_keys": {"{tag}:notes": "notes"}}, "Redis key '{tag}:notes'"),
