@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
 from flask import Blueprint, Flask, current_app, g, has_app_context, has_request_context
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
@@ -31,7 +33,6 @@ from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
 from .web import (
     assets,
-    cli,
     collisions,
     csrf,
     declarations,
@@ -44,7 +45,7 @@ from .web.headers import SecurityHeaders, csp_nonce
 from .web.request_body import WholeBodies
 from .web.request_id import RequestIds
 from .web.routes import api, pages
-from .web.services import EXTENSION, Services
+from .web.services import EXTENSION, SECRET_FILE, Services
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +162,6 @@ class WalletSessions:
         app.url_map.converters["session_handle"] = session_view.HandleConverter
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
-        cli.register(app)
         _add_routes(app, services)
         users.follow_with_flask_login(app)
         error_handlers.register(app)
@@ -223,7 +223,20 @@ def _load(app: Flask, services: Services, part: Part) -> None:
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
     for command in part.commands():
-        cli.add(app, command)
+        _add_command(app, command)
+
+
+def _add_command(app: Flask, command: click.Command) -> None:
+    """Give the application a command. A group of a name that it has already adds its commands to that group."""
+    group = app.cli.commands.get(command.name or "")
+    if not isinstance(command, click.Group):
+        app.cli.add_command(command)
+    elif isinstance(group, click.Group):
+        group.commands.update(command.commands)
+    else:
+        own = copy(command)  # a part adds to that of its application alone
+        own.commands = dict(command.commands)
+        app.cli.add_command(own)
 
 
 def _refuse_prefixes_of_nothing(settings: Settings, parts: Iterable[type[Part]]) -> None:
@@ -353,4 +366,4 @@ def _development_secret(app: Flask) -> None:
     *former, app.config["SECRET_KEY"] = secret_file.read(path)
     if former:  # `flask keys rotate` was here
         app.config["SECRET_KEY_FALLBACKS"] = [*(app.config.get("SECRET_KEY_FALLBACKS") or ()), *former]
-    app.extensions[cli.KEYFILE] = path
+    app.extensions[SECRET_FILE] = path

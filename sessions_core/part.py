@@ -123,6 +123,7 @@ class Part:
     - `endings`: sets `ending_words`, what users read about the part's reasons why a session ended
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
     - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
+    - `confirm_troubles`: on that page, what a wallet answered
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
     - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its

@@ -93,7 +93,7 @@ def make(redis_url: str) -> Callable[..., ActivityLog]:
         url: str = redis_url, secrets: tuple[str, ...] = (SECRET,), timeout: float = 2, **settings: Any
     ) -> ActivityLog:
         options = ActivitySettings(**{"activity_events": MOST, **settings})
-        return ActivityLog(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), "wallet:", options)
+        return ActivityLog(RedisConnection(url, timeout), KeyRing(secrets, PURPOSE), "sessions_core:", options)
 
     return make
 
@@ -101,7 +101,10 @@ def make(redis_url: str) -> Callable[..., ActivityLog]:
 @pytest.fixture
 def log(redis: Redis, redis_url: str) -> ActivityLog:
     return Apart(
-        RedisConnection(redis_url, 2), KeyRing((SECRET,), PURPOSE), "wallet:", ActivitySettings(activity_events=MOST)
+        RedisConnection(redis_url, 2),
+        KeyRing((SECRET,), PURPOSE),
+        "sessions_core:",
+        ActivitySettings(activity_events=MOST),
     )
 
 
@@ -784,7 +787,7 @@ from sessions_core.storage.encryption import KeyRing
 from sessions_core.parts.activity.options import ActivitySettings
 from tests.activity import THERE, created, failed
 keys = KeyRing(({SECRET!r},), {PURPOSE!r})
-log = ActivityLog(RedisConnection({redis_url!r}, 2), keys, "wallet:", ActivitySettings(activity_events=50))
+log = ActivityLog(RedisConnection({redis_url!r}, 2), keys, "sessions_core:", ActivitySettings(activity_events=50))
 for number in range(300):
     log.note(created(handle=f"theirs-{{number}}"), THERE)
     log.note(failed(), THERE)

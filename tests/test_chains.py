@@ -353,6 +353,16 @@ def test_only_keys_of_the_internet_computer_are_looked_up(chain: str, key: str, 
         account_of_key(chain, key)
 
 
+@pytest.mark.parametrize("namespace", SIGNERS)
+def test_each_kind_of_account_sees_its_session_and_confirms(visitor: Visitor, namespace: str) -> None:
+    """The words for how an account signs come from its part."""
+    signer = SIGNERS[namespace]()
+    assert visitor.attempt(signer, visitor.challenge(signer.account())).status_code == 303  # type: ignore[arg-type]
+    assert visitor.get("/session").status_code == 200
+    assert visitor.get(visitor.submit("/session/extend").headers["Location"]).status_code == 200
+    assert visitor.confirm(signer, visitor.submit("/session/extend")).status_code == 303  # type: ignore[arg-type]
+
+
 # -- Garbage -------------------------------------------------------------------------------------------------
 
 

@@ -25,12 +25,15 @@ from redis import Redis
 
 from sessions_core import WalletSessions, errors, events
 from sessions_core.parts.activity import Activity
+from sessions_core.parts.activity import commands as events_commands
 from sessions_core.parts.activity.activity_log import Entry
+from sessions_core.parts.command_line import commands as cli
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
+from sessions_core.parts.roles import commands as roles_commands
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sessions.sweeper import Sweeper
 from sessions_core.sign_in import accounts
-from sessions_core.web import cli
-from sessions_core.web.services import Services
+from sessions_core.web.services import SECRET_FILE, Services
 from sessions_core.web.session_view import iso, moment
 
 from .actors import ORIGIN, Visitor, Wallet, handle_of, together
@@ -108,7 +111,9 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
     handle = f"sess_{len(list(services.sweeper.every())):016d}"
+    device = {name: fields.pop(name) for name in ("device", "agent", "ip", "label") if name in fields}
     record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
+    DEVICE.put(record, Device(**device))
     services.repository.create(record, 1800, 43_200)
     return record.handle
 
@@ -405,7 +410,10 @@ def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: 
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
-    assert set(cli._FOUND) == {*services.sweeper.sweep(), "people", "standings"}
+    assert set(cli._FOUND) == {*services.sweeper.sweep()}
+    of_parts = {name: said for sweep in services.hooks("sweep") for name, (_, said) in sweep().items()}
+    assert {"people", "standings", "shares"} <= of_parts.keys()
+    assert all(of_parts.values())
 
 
 def test_events_come_newest_first_of_one_account_or_of_all(
@@ -656,10 +664,13 @@ OF_ALL = (
 )
 
 
+GROUPS = (cli.sessions, events_commands.sessions, roles_commands.roles, cli.keys)
+
+
 def test_every_command_is_tried_below() -> None:
     tried = {tuple(command[:2]) for command in (*OF_AN_ACCOUNT, *OF_ALL)} | {("keys", "rotate")}
-    assert tried == {(group.name, name) for group in (cli.sessions, cli.roles, cli.keys) for name in group.commands}
-    for group in (cli.sessions, cli.roles, cli.keys):
+    assert tried == {(group.name, name) for group in GROUPS for name in group.commands}
+    for group in GROUPS:
         for command in group.commands.values():
             assert "as_json" in {parameter.name for parameter in command.params}, command.name
             assert command.help
@@ -919,7 +930,7 @@ def test_concurrent_key_rotations_lose_no_secret(in_development: Callable[..., F
 
 
 def rotate_in(app: Flask) -> int:
-    return cli._in_file(app.extensions[cli.KEYFILE])
+    return cli._in_file(app.extensions[SECRET_FILE])
 
 
 def test_unwritable_secret_file_is_reported(
@@ -930,7 +941,7 @@ def test_unwritable_secret_file_is_reported(
     def full(path: Path) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli.keyfile, "rotate", full)
+    monkeypatch.setattr(cli.secret_file, "rotate", full)
     assert "No space left" in flask.refuses("internal_error", "keys", "rotate")
 
 

@@ -211,10 +211,12 @@ def test_a_laxer_declaration_never_loosens(app: Flask, visitor: Visitor, wallet:
 
 def test_a_token_made_to_be_shown_opens_no_helper(app: Flask, visitor: Visitor, wallet: Wallet) -> None:
     guarded = signed_in(helper)
-    app.get("/shown", endpoint="shown")(signed_in(shown=True)(helper))
-    app.get("/helped", endpoint="helped")(signed_in(shown=True)(calling(guarded)))
-    app.get("/both", endpoint="both")(signed_in(shown=True)(requires("read:profile")(helper)))
-    app.get("/both_ways", endpoint="both_ways")(requires("read:profile")(signed_in(shown=True)(helper)))
+    app.get("/shown", endpoint="shown")(signed_in(accept_presented_token=True)(helper))
+    app.get("/helped", endpoint="helped")(signed_in(accept_presented_token=True)(calling(guarded)))
+    app.get("/both", endpoint="both")(signed_in(accept_presented_token=True)(requires("read:profile")(helper)))
+    app.get("/both_ways", endpoint="both_ways")(
+        requires("read:profile")(signed_in(accept_presented_token=True)(helper))
+    )
     visitor.sign_in(wallet)
     shown = visitor.send("POST", "/api/auth/sessions/token").get_json()["data"]["session_token"]
     client = ApiClient(app)

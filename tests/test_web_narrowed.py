@@ -141,7 +141,7 @@ def test_a_narrowed_session_has_no_role(site: Flask, services: Services, visitor
     assert (data["role"], data["permissions"]) == ("", ["read:profile"])
     client = ApiClient(site)
     assert client.sign_in(wallet, permissions=["role:admin"])["role"] == "admin"
-    roles_of(services).remove(parse(wallet.account()))
+    roles_of(services).assign(parse(wallet.account()), "member")
     assert visitor.get("/role").get_data(as_text=True) == "'member'", "everybody's"
 
 

@@ -43,5 +43,5 @@ def wallet_modules(families: Iterable[str]) -> dict[str, str]:
 
 
 def url(path: str) -> str:
-    """Return the URL of a static file: `static/css/base.css`, or `parts/devices/static/session-list.js`."""
+    """Return the URL of a static file: `static/css/base.css`, or `parts/<part>/static/<file>`."""
     return url_for("sessions.asset", path=path)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXTENSION = "sessions_core"
+SECRET_FILE = "sessions_core_secret_file"  # noqa: S105  # a name
+"""Where an application keeps the path of the secret that it made for itself in development."""
 _OWN_PAGE = MenuEntry("Session", "sessions.status", order=10)
 
 P = TypeVar("P", bound=Part)

@@ -283,6 +283,11 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%H:%M UTC")
 
 
+def second(time: datetime) -> str:
+    """Return a time to the second, as `2026-01-31 12:00:00Z`."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in the largest unit that divides it: `30 minutes`, `12 hours`, `1 day`."""
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):

@@ -23,7 +23,7 @@ _NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 class Activity(Part):
     """The log of what happened to an account, and of the whole site."""
 
-    uses = ("devices", "roles")
+    uses = ("command_line", "devices", "roles")
     settings = ActivitySettings
     menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
@@ -48,14 +48,18 @@ class Activity(Part):
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages of a user's own activity, and those of the whole site where there are administrators."""
-        from . import admin, pages
+        from . import pages
 
         if "roles" not in self.services.parts:
             return (pages.activity_pages,)
+        from . import admin
+
         return (pages.activity_pages, admin.blueprint(self.services.settings.url_prefixes.get("roles", "/admin")))
 
     def commands(self) -> Sequence[click.Command]:
-        """Return `flask sessions events`."""
+        """Return `flask sessions events`, where there is a command line."""
+        if "command_line" not in self.services.parts:
+            return ()
         from .commands import sessions
 
         return (sessions,)

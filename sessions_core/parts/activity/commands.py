@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 
 from ...events import class_of, names_of
-from ...web.cli import Commands, answer, json_option, parse_account, second
-from ...web.session_view import iso, moment
+from ...web.session_view import iso, moment, second
+from ..command_line.output import Commands, answer, json_option, parse_account
 from .activity_log import Entry
 from .pages import KINDS, as_row, log
 

@@ -25,6 +25,7 @@ class InternetComputer(Part):
     verifiers = (Verifier(),)
     wallet_modules = {"icp": "icp.js"}
     slots = {
+        "confirm_troubles": "sessions/_internet_computer_confirm_troubles.html",
         "activity_words": "sessions/_activity_internet_computer.html",
         "panel_states": "sessions/_internet_computer_states.html",
         "signing_steps": "sessions/_internet_computer_steps.html",

@@ -20,8 +20,7 @@ from ...errors import BadRequest, StoreUnavailable
 from ...settings import DAY, MINUTE, Settings
 from ...storage.connection import RedisConnection
 from ...storage.encryption import KeyRing
-from ...web.cli import second
-from ...web.session_view import moment
+from ...web.session_view import moment, second
 
 
 class Servers:

@@ -36,6 +36,7 @@ class Roles(Part):
     """Roles and verifications that administrators give, and the pages where they do."""
 
     needs = ("devices",)  # for the table of an account's sessions
+    uses = ("command_line",)
     settings = RoleSettings
     account_keys = (STATUS_KEY,)
     actions = {
@@ -83,7 +84,9 @@ class Roles(Part):
         return (admin.pages,)
 
     def commands(self) -> Sequence[click.Command]:
-        """Return `flask roles`."""
+        """Return `flask roles`, where there is a command line."""
+        if "command_line" not in self.services.parts:
+            return ()
         from . import commands
 
         return (commands.roles,)

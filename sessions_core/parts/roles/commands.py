@@ -10,7 +10,9 @@ import click
 from ...access.policy import MEMBER
 from ...errors import BadRequest
 from ...sign_in.accounts import Account
-from ...web.cli import (
+from ...web.services import services
+from ...web.session_view import iso, moment
+from ..command_line.output import (
     Commands,
     answer,
     confirm,
@@ -21,8 +23,6 @@ from ...web.cli import (
     refuse_unknown_secret,
     table,
 )
-from ...web.services import services
-from ...web.session_view import iso, moment
 from . import Roles
 from .admin import LEVEL, MOST_DAYS, PROFESSIONAL_ID
 from .roles import AccountRoles, Member

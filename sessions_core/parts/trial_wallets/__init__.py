@@ -38,6 +38,7 @@ class TrialWallets(Part):
     redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
     events = (WalletExported, WalletDeleted)
     slots = {
+        "confirm_troubles": "sessions/_trial_wallet_confirm_troubles.html",
         "activity_words": "sessions/_activity_trial_wallets.html",
         "panel_states": "sessions/_trial_wallet_states.html",
         "signing_steps": "sessions/_trial_wallet_steps.html",

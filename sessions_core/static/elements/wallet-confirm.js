@@ -10,9 +10,9 @@
  * All words are in the template. This element shows the parts whose `data-for` names the state in `data-state`, and
  * whose `data-kind`, if they have one, says what is the matter.
  */
-import { addressOf, chainOf, same } from "../lib/accounts.js";
+import { addressOf, chainOf, namespaceOf, same } from "../lib/accounts.js";
 import { UnexpectedMessage, ask } from "../lib/challenge.js";
-import { familyOf } from "../wallets/families.js";
+import { familiesFor, familyOf } from "../wallets/families.js";
 import { HttpError } from "../lib/http.js";
 import { SLOW_MS, WalletError, withAbort, explain, signed } from "../wallets/answers.js";
 import { announce, button, firstShown, flag, part, say, show, showTechnical } from "../page/parts.js";
@@ -117,13 +117,13 @@ class WalletConfirm extends HTMLElement {
       this.#taken = own?.id ?? "";
       const wallet = this.#wallet ?? own;
       if (wallet) return this.#signWith(wallet, another, signal);
-      this.#show(list().length ? "choose_wallet" : "no_wallet");
+      this.#show(this.#list().length ? "choose_wallet" : "no_wallet");
     });
   }
 
   /** @param {string} id */
   #choose(id) {
-    this.#wallet = list().find((wallet) => wallet.id === id) ?? null;
+    this.#wallet = this.#list().find((wallet) => wallet.id === id) ?? null;
     this.#confirm();
   }
 
@@ -133,7 +133,7 @@ class WalletConfirm extends HTMLElement {
    */
   #ownWallet() {
     const name = printable(this.dataset.wallet);
-    const wallets = list();
+    const wallets = this.#list();
     const same = wallets.filter((wallet) => name && wallet.name === name);
     const possible = same.length ? same : wallets;
     return possible.length === 1 && !possible[0].twin ? possible[0] : null;
@@ -192,9 +192,9 @@ class WalletConfirm extends HTMLElement {
 
   #walletsChanged() {
     const lost = drawWallets(this);
-    if (this.#state === "no_wallet" && list().length) return this.#show("idle");
+    if (this.#state === "no_wallet" && this.#list().length) return this.#show("idle");
     // Another claims to be the wallet that is being asked: nobody has chosen between the two yet.
-    if (ASKING.has(this.#state) && list().some(({ id, twin }) => twin && id === this.#taken)) {
+    if (ASKING.has(this.#state) && this.#list().some(({ id, twin }) => twin && id === this.#taken)) {
       this.#attempt.abort();
       return this.#show("choose_wallet");
     }
@@ -250,6 +250,8 @@ class WalletConfirm extends HTMLElement {
 
   get #state() { return this.dataset.state ?? "idle"; }
   get #form() { return /** @type {HTMLFormElement} */ (this.#part("form")); }
+  /** Those that can sign for the account. */
+  #list() { return list(familiesFor(namespaceOf(this.#account), this.dataset.families)); }
   /** The one that the session belongs to, CAIP-10. */
   get #account() { return this.dataset.account ?? ""; }
 
@@ -273,7 +275,7 @@ class WalletConfirm extends HTMLElement {
     const over = (state === "expired" && kind === "page") || kind === "stale";
     this.#part("renew").hidden = !over;
     if (over) this.#button("confirm").hidden = true;
-    this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || list().length < 2;
+    this.#part("another").hidden = !["address_mismatch", "failed"].includes(state) || this.#list().length < 2;
     this.#part("slow").hidden = true;
     if (["connecting", "signing"].includes(state)) {
       this.#timers.push(setTimeout(() => {

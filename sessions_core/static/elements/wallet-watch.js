@@ -4,10 +4,10 @@
  * it, and says so when that wallet is on another account or network. The session follows its signature: nothing here
  * changes it, asks the server, or asks the wallet for anything that opens a window.
  */
-import { addressOf, chainOf, same, shorten } from "../lib/accounts.js";
+import { addressOf, chainOf, namespaceOf, same, shorten } from "../lib/accounts.js";
 import { fillIn } from "../lib/times.js";
 import { fillSlots, optionalPart, phrase, show, write } from "../page/parts.js";
-import { familyOf } from "../wallets/families.js";
+import { familiesFor, familyOf } from "../wallets/families.js";
 import { withAbort } from "../wallets/answers.js";
 import { rememberAnswer, remembersAnswer } from "../wallets/choices.js";
 import { printable, quoted } from "../wallets/words.js";
@@ -89,7 +89,7 @@ class WalletWatch extends HTMLElement {
     if (this.#looking) return;
     this.#looking = true;
     this.#watch(await this.#choose());
-    const wallet = list().find((each) => each.id === this.#wallet);
+    const wallet = this.#list().find((each) => each.id === this.#wallet);
     if (wallet) {
       const [family, provider] = [familyOf(wallet), providerOf(wallet.id)];
       const site = { chains: [this.#chain], accountUrl: "", walletsUrl: "", csrf: "" };
@@ -110,7 +110,7 @@ class WalletWatch extends HTMLElement {
    */
   async #choose() {
     const name = printable(this.dataset.wallet);
-    const named = list().filter((wallet) => !name || wallet.name === name);
+    const named = this.#list().filter((wallet) => !name || wallet.name === name);
     const wallets = named.filter((wallet) => !wallet.twin);
     this.#twins = wallets.length < named.length;
     const possible = wallets.map((wallet) => wallet.id);
@@ -129,7 +129,7 @@ class WalletWatch extends HTMLElement {
     this.#unwatch = () => {};
     this.#wallet = id;
     this.#reported = { address: "", chain: "" };
-    const wallet = list().find((each) => each.id === id);
+    const wallet = this.#list().find((each) => each.id === id);
     if (!wallet) return;
     // Not every wallet lets go of its listeners.
     const hear = (/** @type {"address" | "chain"} */ what, /** @type {string} */ reported) => {
@@ -206,6 +206,9 @@ class WalletWatch extends HTMLElement {
     else if (this.#twins) rememberAnswer(this.#account, TWINS);
     this.#show();
   }
+
+  /** Those that can sign for the account. */
+  #list() { return list(familiesFor(namespaceOf(this.#account), this.dataset.families)); }
 
   /** @param {string} state */
   #mark(state) {

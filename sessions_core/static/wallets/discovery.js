@@ -164,10 +164,12 @@ export async function discover(window, report) {
 
 /**
  * The wallets in the order they came, a nameless fallback only while its family has no other.
+ * @param {string[]} [families] those of these only: more than one element of a page may have looked for some
  * @returns {Wallet[]}
  */
-export function list() {
-  const shown = Array.from(found.values()).filter(({ wallet }) => !wallet.legacy || announced(wallet.family) === 0);
+export function list(families) {
+  const shown = Array.from(found.values()).filter(({ wallet }) =>
+    (families?.includes(wallet.family) ?? true) && (!wallet.legacy || announced(wallet.family) === 0));
   /** @type {Map<string, Entry[]>} */
   const claiming = new Map();
   for (const entry of shown) {

@@ -63,13 +63,26 @@ const loaded = new Map();
  * @returns {Promise<{names: string[], missing: boolean}>} `missing` is true when one did not arrive
  */
 export async function loadFamilies(listed) {
-  const entries = Object.entries(/** @type {Record<string, string>} */ (JSON.parse(listed || "{}")));
+  const entries = Object.entries(read(listed));
   const outcomes = await Promise.allSettled(entries.map(async ([name, url]) => {
     if (!loaded.has(name)) loaded.set(name, await import(url));
     return name;
   }));
   const names = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   return { names, missing: names.length < entries.length };
+}
+
+/**
+ * The names of the listed families whose wallets sign for accounts of a namespace, as far as they arrived.
+ * @param {string} namespace @param {string | undefined} listed as for `loadFamilies`
+ */
+export function familiesFor(namespace, listed) {
+  return Object.keys(read(listed)).filter((name) => loaded.get(name)?.NAMESPACE === namespace);
+}
+
+/** @param {string | undefined} listed @returns {Record<string, string>} */
+function read(listed) {
+  return JSON.parse(listed || "{}");
 }
 
 /** @param {{family: string}} wallet one of a family that was loaded @returns {Family} */

@@ -1,4 +1,4 @@
-"""The command line: sessions, and the rotation of the secret. Parts add commands (`Part.commands`).
+"""The commands for sessions and for the secret. Other parts add theirs (`Part.commands`).
 
     flask sessions list | show | revoke | revoke-all | sweep
     flask keys rotate
@@ -14,32 +14,33 @@ import os
 import re
 import secrets
 import shlex
-import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, g
-from flask.cli import AppGroup
+from flask import current_app, g
 
-from ..errors import AccountMalformed, BadRequest, NotFound, RevocationPending, SessionsError, StoreUnavailable
-from ..sessions.record import LoadedSession
-from ..sign_in import accounts
-from ..sign_in.accounts import Account
-from ..storage import secret_file
-from .services import services
-from .session_view import HandleConverter, SessionView, described, iso, sessions_of
+from ...errors import BadRequest, NotFound, RevocationPending, SessionsError
+from ...sessions.record import LoadedSession
+from ...sign_in import accounts
+from ...sign_in.accounts import Account
+from ...storage import secret_file
+from ...web.services import SECRET_FILE, services
+from ...web.session_view import HandleConverter, SessionView, described, iso, sessions_of
+from .output import (
+    Commands,
+    answer,
+    confirm,
+    force_option,
+    json_option,
+    parse_account,
+    refuse_unknown_secret,
+    say,
+    table,
+)
 
-KEYFILE = "sessions_core_keyfile"
-"""Where an application keeps the path of the secret that it made for itself, if it did."""
-
-_WIDTH = 100  # columns that a table should fit into
-_NARROWEST = 10
 _FOUND = {
     "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
@@ -57,57 +58,9 @@ The former secret is kept, so nobody is signed out. Next:
 """
 
 
-class Refusal(click.ClickException):
-    """What a command says when it fails: the code and one sentence."""
-
-    def __init__(self, error: SessionsError) -> None:
-        sentence = str(error) or error.message
-        if isinstance(error, StoreUnavailable):
-            sentence = f"Redis does not answer, or refuses ({sentence})."
-        super().__init__(f"{error.code}: {sentence}")
-
-    def show(self, file: Any = None) -> None:
-        """Print it."""
-        _say(self.message, err=True)
-
-
-class Commands(AppGroup):
-    """Commands that fail with a `Refusal`, and without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named."""
-        try:
-            return super().invoke(ctx)
-        except SessionsError as error:
-            raise Refusal(error) from error
-
-
 sessions = Commands("sessions", help="Look at sessions, end them, put right what a crash left behind.")
 keys = Commands("keys", help="Rotate the secret.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-force_option = click.option(
-    "--force", is_flag=True, help="Even if a server process does not know the secret used here."
-)
 _of_account = click.option("--account", help="The CAIP-10 account that the session is of; finds it without a search.")
-
-
-def register(app: Flask) -> None:
-    """Give the application its commands."""
-    for group in (sessions, keys):
-        add(app, group)
-
-
-def add(app: Flask, command: click.Command) -> None:
-    """Give the application a command. A group of a name that it has already adds its commands to that group."""
-    group = app.cli.commands.get(command.name or "")
-    if not isinstance(command, click.Group):
-        app.cli.add_command(command)
-    elif isinstance(group, click.Group):
-        group.commands.update(command.commands)
-    else:
-        own = copy(command)  # a part adds to that of its application alone
-        own.commands = dict(command.commands)
-        app.cli.add_command(own)
 
 
 # -- Sessions ----------------------------------------------------------------------------------------------------
@@ -203,7 +156,7 @@ def sweep(force: bool, as_json: bool) -> None:
 @json_option
 def rotate(as_json: bool) -> None:
     """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
-    path = current_app.extensions.get(KEYFILE)
+    path = current_app.extensions.get(SECRET_FILE)
     if path is None:
         lines = _in_environment()
         place = f"take it out of {list(lines)[1]}"
@@ -215,7 +168,7 @@ def rotate(as_json: bool) -> None:
     if not as_json:
         lost = [f"   {each.after_rotation}" for each in services().parts.values() if each.after_rotation]
         for line in (*_ROTATED.format(place=place).splitlines(), *lost):
-            _say(line, err=True)  # so that what is to be kept can go into a file
+            say(line, err=True)  # so that what is to be kept can go into a file
 
 
 def _in_environment() -> dict[str, str]:
@@ -239,14 +192,6 @@ def _in_file(path: Path) -> int:
 
 
 # -- What a command is about -------------------------------------------------------------------------------------
-
-
-def parse_account(text: str) -> Account:
-    """Return the account that an argument names; raise `AccountMalformed` with a sentence for the terminal."""
-    try:
-        return accounts.parse(text)
-    except AccountMalformed as error:
-        raise AccountMalformed(f"That is not a CAIP-10 account such as eip155:1:0x…: {error.args[0]}.") from error
 
 
 def _find(handle: str, account: str | None) -> LoadedSession:
@@ -293,18 +238,6 @@ def _views() -> list[SessionView]:
     )
 
 
-def confirm(question: str, yes: bool) -> None:
-    """Ask before the command goes on, unless the answer is `yes` already."""
-    if not yes:
-        click.confirm(question, abort=True, err=True)
-
-
-def refuse_unknown_secret(force: bool) -> None:
-    """Refuse to encrypt with a secret that a server process does not know, if a part keeps track of that."""
-    for check in () if force else services().hooks("check_command"):
-        check()
-
-
 # -- How it is shown ---------------------------------------------------------------------------------------------
 
 
@@ -343,54 +276,9 @@ def _pairs(shown: dict[str, Any]) -> Iterator[str]:
         yield f"{name:{longest}}  {text}".rstrip()
 
 
-def table(rows: Sequence[tuple[str, ...]], flexible: int) -> list[str]:
-    """Return the lines of a table; if it is too wide, the column `flexible` is cut."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    spare = _WIDTH - sum(widths) - 2 * (len(widths) - 1)
-    widths[flexible] = max(min(widths[flexible], _NARROWEST), widths[flexible] + min(0, spare))
-    return ["  ".join(map(_cell, row, widths)).rstrip() for row in rows]
-
-
-def _cell(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
-
-
 def _length(milliseconds: int) -> str:
     seconds = max(0, milliseconds) // 1000
     for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def minute(time: datetime) -> str:
-    """Return a time for the terminal, to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M UTC")
-
-
-def second(time: datetime) -> str:
-    """Return a time to the second, as `2026-01-31 12:00:00Z`."""
-    return time.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def answer(value: Any, as_json: bool) -> None:
-    """Print one JSON value, or lines of text."""
-    if as_json:
-        # In ASCII; the one control character that JSON leaves as it is goes as well.
-        click.echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))
-        return
-    for line in value:
-        _say(line)
-
-
-def _say(line: str, err: bool = False) -> None:
-    # Here, where everything passes: devices and names are what a client says of itself, and an escape sequence in one
-    # could rewrite this terminal, or type into it.
-    visible = "".join(each if _harmless(each) else "?" for each in line)
-    encoding = (sys.stderr if err else sys.stdout).encoding or "ascii"
-    click.echo(visible.encode(encoding, "replace").decode(encoding), err=err)
-
-
-def _harmless(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category[0] != "C" and category not in ("Zl", "Zp")
