@@ -105,11 +105,11 @@ def before_it_is_stored(
 
     def step_first(live: LoadedSession) -> bytes:
         record = sealed(live)
-        monkeypatch.setattr(repository, "_encrypted", sealed)
+        monkeypatch.setattr(repository, "encrypted", sealed)
         step()
         return record
 
-    monkeypatch.setattr(repository, "_encrypted", step_first)
+    monkeypatch.setattr(repository, "encrypted", step_first)
 
 
 def live_of(services: Services, visitor: Visitor) -> LoadedSession:

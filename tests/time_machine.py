@@ -16,6 +16,7 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
+from sessions_core import testing
 from sessions_core.parts.api import Api
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
@@ -97,18 +98,12 @@ class TimeMachine:
 
     def _age_record(self, key: str, milliseconds: int) -> None:
         def age(record: SessionRecord, fields: list[bytes]) -> None:
-            record.created_at -= milliseconds
-            record.signed_at -= milliseconds
-            record.restarted_at -= milliseconds if record.restarted_at else 0
+            testing.older(record, milliseconds)
             proof, family = PROOF.of(record), FAMILY.of(record)
             if proof.checked_at:
                 PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
             if family.moved_at:
                 FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
-            record.formers = tuple(
-                msgspec.structs.replace(former, at=former.at - milliseconds) for former in record.formers
-            )
-            record.confirmed = {action: at - milliseconds for action, at in record.confirmed.items()}
             active, ends = FIELDS.index("active"), FIELDS.index("ends")
             fields[active] = b"%013d" % (int(fields[active]) - milliseconds)
             fields[ends] = b"%d" % (int(fields[ends]) - milliseconds)

@@ -359,7 +359,7 @@ class SessionRepository:
             idle,
             state.now,
             ends,
-            self._encrypted(live),
+            self.encrypted(live),
             self._most,
             keys.session_prefix,
             *(
@@ -387,7 +387,7 @@ class SessionRepository:
         live.revision = read + 1
         # On a Cluster one key: with more, nothing could be saved while their slot moves to another master.
         keys = (live.keys.record, *self._connection.reachable(live.keys.epoch, self._global_epoch))
-        arguments = (self._encrypted(live), int(when_full), live.epoch, live.global_epoch)
+        arguments = (self.encrypted(live), int(when_full), live.epoch, live.global_epoch)
         outcome = self._connection.run(scripts.SAVE, keys, read, *arguments)
         if outcome != 1:
             live.revision = read
@@ -444,7 +444,7 @@ class SessionRepository:
             live.record.handle,
             live.record.created_at,
             moved.absolute_expires_at,
-            self._encrypted(moved),
+            self.encrypted(moved),
             live.idle_timeout_ms if restart_seconds else 0,
         )
         return moved if outcome == 1 else None
@@ -482,7 +482,7 @@ class SessionRepository:
             live.revision,
             live.epoch,
             live.keys.digest,
-            self._encrypted(successor),
+            self.encrypted(successor),
             self.channel,
             json.dumps(announcement),
             live.keys.session_prefix,
@@ -571,7 +571,7 @@ class SessionRepository:
         # The TTL sees to this, unless somebody took it off the key.
         return live if now < live.absolute_expires_at else EndedSession("absolute")
 
-    def _encrypted(self, live: LoadedSession) -> bytes:
+    def encrypted(self, live: LoadedSession) -> bytes:
         """Encrypt the record; return what is stored, without the time of the last activity in front."""
         numbers = (live.revision, live.idle_timeout_ms, live.absolute_expires_at, live.epoch, live.global_epoch)
         header = [b"%d" % each for each in numbers]
