@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from ..constants import ROOT
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> ModuleType:
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Write the two files of the example, and import the module."""
     text = (ROOT / "docs" / "parts.md").read_text()
     for name, code in re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
@@ -29,6 +30,7 @@ def example(tmp_path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # where Flask looks for the folder of its templates
     spec.loader.exec_module(module)
     return module
 
