@@ -22,6 +22,7 @@ from sessions_core.parts.linked_wallets import LinkedWallets
 from sessions_core.parts.operations import Operations
 from sessions_core.parts.roles import Roles
 from sessions_core.parts.trial_wallets import TrialWallets
+from sessions_core.settings import PREFIX
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
 
@@ -125,6 +126,44 @@ def test_part_py_names_every_slot() -> None:
     listed = [name for line in re.findall(r"^    - (.+?): ", text, re.M) for name in re.findall(r"`(\w+)`", line)]
     assert set(listed) == set(re.findall(r"slots\(\"(\w+)\"\)", templates))
     assert {slot for kind in PARTS.values() for slot in kind.slots} <= set(listed)
+
+
+# -- Settings, errors, events --------------------------------------------------------------------------------
+
+
+def owners(path: str, first: str) -> dict[str, str]:
+    """Return each row of the tables that begin with `first`, and the heading above it as the name of a part."""
+    found = {}
+    heading, inside = "", False
+    for line in (ROOT / path).read_text().splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ").lower().replace(" ", "_")
+        inside = line.startswith("|") and (inside or line.startswith(f"| {first} |"))
+        if inside and line.startswith("| `"):
+            found[line.split("`")[1]] = heading
+    return found
+
+
+def test_settings_md_names_the_owner_of_each_setting() -> None:
+    written = {name: owner for name, owner in owners("docs/settings.md", "setting").items() if owner != "kernel"}
+    declared = {f"{PREFIX}{each.upper()}": name for name, kind in PARTS.items() for each in part.settings_of(kind)}
+    assert written == declared
+
+
+def test_errors_md_names_the_owner_of_each_error() -> None:
+    written = {code: owner for code, owner in owners("docs/errors.md", "code").items() if owner != "kernel"}
+    assert written == {each.code: name for name, kind in PARTS.items() for each in kind.errors}
+
+
+def test_errors_md_names_the_owner_of_each_end_reason() -> None:
+    written = {name: cells[2].strip("`") for name, cells in table("docs/errors.md", "reason").items()}
+    declared = {each.name: name for name, kind in PARTS.items() for each in kind.end_reasons}
+    assert {name: owner for name, owner in written.items() if owner != "kernel"} == declared
+
+
+def test_events_md_names_the_owner_of_each_event() -> None:
+    written = {name: owner for name, owner in owners("docs/events.md", "event").items() if owner != "kernel"}
+    assert written == {each.name: name for name, kind in PARTS.items() for each in kind.events}
 
 
 # -- docs/operations.md --------------------------------------------------------------------------------------
