@@ -63,6 +63,19 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
             assert (document.parent / path).exists(), path
 
 
+# What the example of a part consists of, and what a browser asks for.
+NOT_HERE = {"announcement.py", "templates/announcement.html", "../../../static/lib/bytes.js"}
+
+
+# CHANGES.md names files that are gone.
+@pytest.mark.parametrize("document", sorted({*documents()} - {ROOT / "CHANGES.md"}), ids=lambda path: path.name)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    """As a path from the root, from the package, or the end of one: `lifecycle.py`, `parts/roles/admin.py`."""
+    paths = [f"/{path.relative_to(ROOT)}" for path in tracked()]
+    named = set(re.findall(r"`([\w./-]+\.(?:py|js|lua|html|css|toml))`", document.read_text())) - NOT_HERE
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in paths)] == []
+
+
 def test_the_map_names_every_folder() -> None:
     """Of the package, and of the repository's root. A folder with an element's scripts goes with the element."""
     linked = {
