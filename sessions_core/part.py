@@ -97,7 +97,8 @@ class Part:
     account_keys: ClassVar[tuple[AccountKey, ...]] = ()
     """What is kept in Redis for each account, and read with each of its requests in the same round trip."""
     redis_keys: ClassVar[Mapping[str, str]] = {}
-    """Every Redis key of the part: its pattern → what it holds. For the documentation, and against collisions."""
+    """Every Redis key of the part: its pattern → "type: what it holds". `{tag}` is the hash tag of an account, `<…>`
+    any text. For docs/operations.md, and against collisions."""
     purposes: ClassVar[Mapping[str, tuple[type[SessionsError], ...]]] = {}
     """What a text from `POST /api/auth/challenges` can be for, besides signing in: the purpose → the errors with
     which `issue_challenge` may refuse it."""
@@ -126,10 +127,10 @@ class Part:
     - `confirm_troubles`: on that page, what a wallet answered
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
-    - `signed_out`, `signed_out_attributes`: notices of the page that says why a session ended, and attributes of its
-      element
+    - `signed_out`, `signed_out_head`, `signed_out_end`: notices of the page that says why a session ended, scripts in
+      its head, and what stands at its end
     - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
-    - `wallet_choices`, `wallet_families`: rows below the wallets of the sign-in panel, and names of their scripts
+    - `wallet_choices`: rows below the wallets of the sign-in panel
     - `panel_states`: sets `panel_states`, further states of the sign-in panel (`sessions/_panel_states.html`)
     - `panel_troubles`, `wallet_troubles`: their words, above the panel's steps and among the answers of wallets
     - `signature_hints`: what may be wrong with a signature that was refused

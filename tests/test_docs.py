@@ -63,15 +63,33 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
             assert (document.parent / path).exists(), path
 
 
-def test_the_map_names_every_module() -> None:
+# What the example of a part consists of, and what a browser asks for.
+NOT_HERE = {"announcement.py", "templates/announcement.html", "../../../static/lib/bytes.js"}
+
+
+# CHANGES.md names files that are gone.
+@pytest.mark.parametrize("document", sorted({*documents()} - {ROOT / "CHANGES.md"}), ids=lambda path: path.name)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    """As a path from the root, from the package, or the end of one: `lifecycle.py`, `parts/roles/admin.py`."""
+    paths = [f"/{path.relative_to(ROOT)}" for path in tracked()]
+    named = set(re.findall(r"`([\w./-]+\.(?:py|js|lua|html|css|toml))`", document.read_text())) - NOT_HERE
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in paths)] == []
+
+
+def test_the_map_names_every_folder() -> None:
+    """Of the package, and of the repository's root. A folder with an element's scripts goes with the element."""
     linked = {
         (ROOT / "docs" / target).resolve()
         for target in re.findall(r"\]\(([^)#\s]+)\)", (ROOT / "docs" / "map.md").read_text())
     }
     assert all(path.exists() for path in linked)
-    modules = {path.resolve() for path in (ROOT / "sessions_core").rglob("*.py")}
-    nothing_in_it = {path for path in modules if path.name == "__init__.py" and len(path.read_text()) < 200}
-    assert {str(path.relative_to(ROOT)) for path in modules - linked - nothing_in_it} == set()
+    package = ROOT / "sessions_core"
+    folders = {path.parent for path in tracked() if path.is_relative_to(package)}
+    within = {"static", "elements", "templates"}  # of a part, or of an element: their folder names say it
+    folders = {path for path in folders if path.parent.name not in within and path.name not in within}
+    folders |= {ROOT / path.relative_to(ROOT).parts[0] for path in tracked() if path.parent != ROOT}
+    hidden = {path for path in folders if path.name.startswith(".")}
+    assert {str(path.relative_to(ROOT)) for path in folders - linked - hidden} == set()
 
 
 def test_the_readme_s_application_is_the_example() -> None:

@@ -28,10 +28,12 @@ class Activity(Part):
     menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
     redis_keys = {
-        "{account}:activity": "stream: what an account did, and what was done to it",
-        "{account}:routine": "stream: what a session may do without end, such as staying alive",
-        "{account}:refusals": "stream: what was refused in the account's name",
-        "activity, routine, refusals": "streams: the same of all accounts",
+        "{tag}:activity": "stream: what an account did and what was done to it, encrypted",
+        "{tag}:routine": "stream: what a session may do without end, such as staying alive, encrypted",
+        "{tag}:refusals": "stream: what was refused in the account's name, encrypted",
+        "activity": "stream: what all accounts did, encrypted",
+        "routine": "stream: what all sessions did without end, encrypted",
+        "refusals": "stream: what was refused in the name of all accounts, encrypted",
     }
     after_rotation = "What activity it had sealed can't be read after that."
     options: ActivitySettings

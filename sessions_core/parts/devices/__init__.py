@@ -39,7 +39,7 @@ class Devices(Part):
             "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
         ),
     }
-    redis_keys = {"{tag}:news": "the account's latest sign-ins, encrypted one by one, for its other sessions"}
+    redis_keys = {"{tag}:news": "string: the account's latest eight sign-ins, each encrypted by itself"}
     state = State
     menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
     events = (SessionNamed, ClientChanged)

@@ -43,9 +43,9 @@ class LinkedWallets(Part):
         "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
     }
     redis_keys = {
-        "{tag}:person": "the user that an account is linked to, encrypted",
-        "{usr_…}:accounts": "the accounts of a user, the primary one first, encrypted",
-        "linking:<tag>": "there while an account is being linked or unlinked, for ten seconds at most",
+        "{tag}:person": "string: the user that an account is linked to, encrypted",
+        "{usr_…}:accounts": "string: the accounts of a user, the primary one first, encrypted",
+        "linking:<tag>": "string: a lock on an account that is being linked or unlinked",
     }
     purposes = {LINK: tuple(family(LinkRefused))}
     events = (WalletLinked, WalletUnlinked, PrimaryChanged, LinkFailed)

@@ -28,10 +28,12 @@ class Operations(Part):
     errors = (NotReady,)
     slots = {"activity_words": "sessions/_activity_operations.html"}
     redis_keys = {
-        "census": "number: how many sessions there were when they were last counted",
+        "census": "string: how many sessions there were when they were last counted",
         "census:due": "string: there until sessions may be counted again",
-        "ready:*": "string: what a health check has Redis keep for a moment, encrypted",
-        "server:*": "string: the ids of the keys that a running process knows, as JSON",
+        "ready:<random>": "string: what a health check writes and takes back, encrypted",
+        "secret": "string: a value that each SECRET_KEY in use has encrypted, the latest four",
+        "server:<process>": "string: the ids of the keys that a running process knows, as JSON",
+        "{<random>}:<word>": "any: what a check of the rights of the Redis user writes and deletes",
     }
     options: OperationsSettings
     readiness: Readiness

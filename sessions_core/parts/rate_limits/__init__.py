@@ -13,7 +13,7 @@ class RateLimits(Part):
 
     libraries = {"limits": "limits>=5.8"}
     settings = RateLimitSettings
-    redis_keys = {"limit:*": "counters of `limits`, one for each address and browser; gone with their window"}
+    redis_keys = {"limit:<digest>": "string: how many attempts came from an address or a browser"}
 
     def setup(self, app: Flask) -> None:
         """Read the limits; refuse what is none."""

@@ -52,10 +52,10 @@ class Roles(Part):
         "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START),
     }
     redis_keys = {
-        "{tag}:standing": "role and verification of an account, encrypted",
-        "{directory}:decided": "the accounts with a role or a verification, encrypted",
-        "{directory}:seen": "the latest sign-ins of accounts, by time",
-        "{directory}:names": "the accounts in that list, encrypted",
+        "{tag}:standing": "string: role and verification of an account, encrypted",
+        "{directory}:decided": "hash: the accounts with a role or a verification, encrypted",
+        "{directory}:seen": "zset: the latest ten thousand accounts by the time of their last sign-in",
+        "{directory}:names": "hash: the accounts in that list, encrypted",
     }
     state = State
     menu = (

@@ -27,6 +27,7 @@ class TrialWallets(Part):
     """Try the site with a wallet that is made for the visitor."""
 
     needs = ("ethereum",)
+    libraries = {"eth_account": "eth-account>=0.13.4"}
     settings = TrialWalletSettings
     errors = (KeyShareMismatch,)
     end_reasons = (SHARE_GONE, DELETED)
@@ -35,7 +36,7 @@ class TrialWallets(Part):
         "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS),
     }
     wallet_modules = {"pregenerated": "pregenerated.js"}
-    redis_keys = {"{tag}:share": "string, encrypted: the server's key share of an account's trial wallet, 32 bytes"}
+    redis_keys = {"{tag}:share": "string: the server's key share of an account's trial wallet, encrypted"}
     events = (WalletExported, WalletDeleted)
     slots = {
         "confirm_troubles": "sessions/_trial_wallet_confirm_troubles.html",
