@@ -32,6 +32,8 @@ class InvoicePaid:
     """An event of the application; no `events.Event`, so that other tests do not count it among ours."""
 
     name: ClassVar[str] = "invoice.paid"
+    kind: ClassVar[str] = "changes"
+    kept: ClassVar[str] = "activity"
     account: str
     number: str
 
