@@ -13,10 +13,13 @@ _METRICS, _OURS = "PROMETHEUS_MULTIPROC_DIR", "sessions-core-metrics-"
 if _METRICS not in os.environ:  # a reload keeps what was counted
     os.environ[_METRICS] = tempfile.mkdtemp(prefix=_OURS)
 
+# The part that measures; it may have been deleted.
+_OPERATIONS = Path(__file__).parent / "sessions_core" / "parts" / "operations"
+
 wsgi_app = "app:create_app()"
 bind = f"localhost:{PORT}"
 # Threads, and no client holds one for longer than ten seconds with a request that does not arrive.
-worker_class = "sessions_core.parts.operations.gunicorn_worker.Worker"
+worker_class = "sessions_core.parts.operations.gunicorn_worker.Worker" if _OPERATIONS.is_dir() else "gthread"
 workers = 2
 threads = 16
 # The private Redis is started once, by the parent, and ends with the last process.
@@ -37,6 +40,8 @@ control_socket_disable = True
 
 def child_exit(server, worker):
     """Drop what only counts while a process lives."""
+    if not _OPERATIONS.is_dir():
+        return
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid)
