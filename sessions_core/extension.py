@@ -71,7 +71,7 @@ class WalletSessions:
 
     `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
     it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
-    of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
+    of their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` gives sentences to
     what `fresh_required` has people sign for.
 
     `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login

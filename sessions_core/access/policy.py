@@ -96,7 +96,7 @@ def session_types(settings: Settings) -> tuple[SessionType, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class PolicyContext:
     """What permissions are decided on, gathered anew for each request.
 
     `verified` says whether the account is verified now; `narrowed` is what the client wanted to be
@@ -108,7 +108,7 @@ class Grounds:
     network: Network
     role: str
     verified: bool = False
-    narrowed: frozenset[str] | None = None
+    scope: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class Denied:
 
 
 Decision = Allowed | Denied
-PermissionsFor = Callable[[Grounds], Iterable[str]]
+PermissionsFor = Callable[[PolicyContext], Iterable[str]]
 
 
 class Policy:
     """All types, all roles, and what they permit.
 
-    `types` are added to ours, or replace those of the same name; so do `roles`. `permissions_for(grounds)` replaces
+    `types` are added to ours, or replace those of the same name; so do `roles`. `permissions_for(context)` replaces
     the rule for everything but the network's permissions, which only a signature for that network gives.
     """
 
@@ -192,54 +192,54 @@ class Policy:
             raise PermissionDenied(name, kind="session_type", reason="verification")
         return chosen
 
-    def permissions_for(self, grounds: Grounds) -> Iterable[str]:
+    def permissions_for(self, context: PolicyContext) -> Iterable[str]:
         """Return what type, network and role permit."""
-        names = (*NETWORK_PERMISSIONS[grounds.network], *grounds.session_type.permissions)
-        return (name for name in names if self._obstacle(name, grounds) is None)
+        names = (*NETWORK_PERMISSIONS[context.network], *context.session_type.permissions)
+        return (name for name in names if self._obstacle(name, context) is None)
 
-    def decide(self, permission: str, grounds: Grounds) -> Decision:
+    def decide(self, permission: str, context: PolicyContext) -> Decision:
         """Decide one permission."""
-        granted = () if _is_reserved(permission) else self._permissions_for(grounds)
-        return self._decide(permission, grounds, frozenset(granted))
+        granted = () if _is_reserved(permission) else self._permissions_for(context)
+        return self._decide(permission, context, frozenset(granted))
 
-    def decisions(self, grounds: Grounds) -> tuple[Decision, ...]:
+    def decisions(self, context: PolicyContext) -> tuple[Decision, ...]:
         """Decide every permission that a session of this type could have, on any network, and what a narrowed one
         asked for of its role and its account.
         """
-        granted = tuple(self._permissions_for(grounds))
-        named = sorted(each for each in grounds.narrowed or () if _is_reserved(each))
-        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *grounds.session_type.permissions, *granted, *named))
-        return tuple(self._decide(name, grounds, frozenset(granted)) for name in names)
+        granted = tuple(self._permissions_for(context))
+        named = sorted(each for each in context.scope or () if _is_reserved(each))
+        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *context.session_type.permissions, *granted, *named))
+        return tuple(self._decide(name, context, frozenset(granted)) for name in names)
 
-    def _decide(self, permission: str, grounds: Grounds, granted: Collection[str]) -> Decision:
+    def _decide(self, permission: str, context: PolicyContext, granted: Collection[str]) -> Decision:
         if _is_reserved(permission):
-            if permission not in OWN_RIGHTS and permission != role_right(grounds.role):
+            if permission not in OWN_RIGHTS and permission != role_right(context.role):
                 return Denied(permission, "role")
-            kept = grounds.narrowed is None or permission in grounds.narrowed
+            kept = context.scope is None or permission in context.scope
             return Allowed(permission) if kept else Denied(permission, "narrowed")
-        obstacle = self._obstacle(permission, grounds)
+        obstacle = self._obstacle(permission, context)
         if permission in ALL_NETWORK_PERMISSIONS and obstacle is not None:
             return Denied(permission, obstacle)
         if permission not in granted:
             return Denied(permission, obstacle or "policy")
-        if grounds.narrowed is not None and permission not in grounds.narrowed:
+        if context.scope is not None and permission not in context.scope:
             return Denied(permission, "narrowed")
         return Allowed(permission)
 
-    def _obstacle(self, permission: str, grounds: Grounds) -> str | None:
+    def _obstacle(self, permission: str, context: PolicyContext) -> str | None:
         if permission in ALL_NETWORK_PERMISSIONS:
-            if permission not in NETWORK_PERMISSIONS[grounds.network]:
-                return f"network_{grounds.network}"
-        elif permission not in grounds.session_type.permissions:
+            if permission not in NETWORK_PERMISSIONS[context.network]:
+                return f"network_{context.network}"
+        elif permission not in context.session_type.permissions:
             return "type"
-        elif grounds.session_type.verified and not grounds.verified:
+        elif context.session_type.verified and not context.verified:
             return "verification"
-        left = self.roles.get(grounds.role, ())
+        left = self.roles.get(context.role, ())
         return None if left is None or permission in left else "role"
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowed:
+class Scope:
     """The absolute lifetime in seconds, and the permissions to be held to (`None`: all of the type)."""
 
     absolute_seconds: int
@@ -255,12 +255,12 @@ def _is_reserved(permission: str) -> bool:
     return permission in OWN_RIGHTS or permission.startswith("role:")
 
 
-def narrow(
+def scope_of(
     session_type: SessionType,
     duration: int | None,
     permissions: Iterable[str] | None,
     roles: Iterable[str] = tuple(ROLES),
-) -> Narrowed:
+) -> Scope:
     """Hold a client to less than its type grants; what it asked for beyond that is dropped without a word.
 
     `duration` is in seconds. A session that is held to `permissions` has no role, and leaves the account's other
@@ -271,7 +271,7 @@ def narrow(
     if duration is not None:
         seconds = max(SHORTEST, min(duration, seconds))
     known = {*session_type.permissions, *ALL_NETWORK_PERMISSIONS, *OWN_RIGHTS, *map(role_right, roles)}
-    return Narrowed(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
+    return Scope(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
 
 
 def _refuse_unsafe(session_type: SessionType, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, ParamSpec
 
 from .. import events
-from ..access.policy import Narrowed, SessionType
+from ..access.policy import Scope, SessionType
 from ..errors import NotFound, SessionEndedDuringRequest, StoreUnavailable
 from ..sign_in.accounts import Account, stored
 from ..storage.encrypted_value import attempts
@@ -52,7 +52,7 @@ class Lifecycle:
         remember: bool = False,
         data: dict[str, Any] | None = None,
         replacing: LoadedSession | None = None,
-        narrowed: Narrowed | None = None,
+        scope: Scope | None = None,
         privilege: str = "",
         browser: str | None = None,
         account_values: AccountValues | None = None,
@@ -62,7 +62,7 @@ class Lifecycle:
         clocks at zero.
 
         `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
-        same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
+        same browser that ends now. `scope` holds it to less than its type grants, `privilege` is what it is made
         under, `browser` that browser's cookie, `account_values` what was read of the account just now. `prepare` lets
         parts add to the record before it is stored. The handle is random and unrelated to the id, so it can be shown
         and logged.
@@ -75,12 +75,12 @@ class Lifecycle:
             remember=remember,
             data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
             privilege=privilege,
-            narrowed=narrowed.permissions if narrowed else None,
+            narrowed=scope.permissions if scope else None,
             browser=browser_digest(browser),
         )
         if prepare is not None:
             prepare(record)
-        absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
+        absolute = scope.absolute_seconds if scope else session_type.absolute_seconds
         live = self.create(record, min(session_type.idle_seconds, absolute), absolute, account_values)
         if replacing is not None:
             # After creating: if Redis fails in between, the user keeps the session they had, and nobody knows the

@@ -7,7 +7,7 @@
 `public` lets everybody in and reads the session if there is one, `signed_in` asks for one, `sessionless` never looks
 (health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a signature
 of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare below the
-route, as above. Reading counts as activity unless `slides=False`.
+route, as above. Reading counts as activity unless `keeps_alive=False`.
 
 A declaration is a check wherever it stands: each call of a function that has one is checked, be it a route, a method
 of a view class, a helper, or a function that runs before requests. What a route declares is checked by `guard` before
@@ -68,7 +68,7 @@ class Access:
 
     reads: bool = True
     demands: bool = False
-    slide: KeepAlive = "due"
+    keep_alive: KeepAlive = "due"
     csrf: bool = True
     accept_presented_token: bool = False
     permission: str | None = None
@@ -80,10 +80,10 @@ class Access:
 @overload
 def public(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def public(*, slides: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
+def public(*, keeps_alive: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def public(view: Any = None, *, keeps_alive: bool = True, csrf: bool = True) -> Any:
     """Let everybody in. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
-    access = Access(slide="due" if slides else "never", csrf=csrf)
+    access = Access(keep_alive="due" if keeps_alive else "never", csrf=csrf)
     return _declare(access)(view) if view is not None else _declare(access)
 
 
@@ -91,16 +91,16 @@ def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
 def signed_in(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def signed_in(
-    *, slides: bool = True, accept_presented_token: bool = False
+    *, keeps_alive: bool = True, accept_presented_token: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def signed_in(view: Any = None, *, slides: bool = True, accept_presented_token: bool = False) -> Any:
+def signed_in(view: Any = None, *, keeps_alive: bool = True, accept_presented_token: bool = False) -> Any:
     """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back.
 
     `accept_presented_token=True` is for routes that other services ask about a token: they also take one that a
     browser made to present it there.
     """
-    slide: KeepAlive = "due" if slides else "never"
-    access = Access(demands=True, slide=slide, accept_presented_token=accept_presented_token)
+    keep_alive: KeepAlive = "due" if keeps_alive else "never"
+    access = Access(demands=True, keep_alive=keep_alive, accept_presented_token=accept_presented_token)
     return _declare(access)(view) if view is not None else _declare(access)
 
 
@@ -166,9 +166,9 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
-        slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
+        keep_alive: KeepAlive = "never" if "never" in (rights.keep_alive, access.keep_alive) else "due"
         accept = rights.accept_presented_token or access.accept_presented_token
-        return _guarded(view, replace(rights, slide=slide, accept_presented_token=accept))
+        return _guarded(view, replace(rights, keep_alive=keep_alive, accept_presented_token=accept))
 
     return declare
 
@@ -305,7 +305,7 @@ def guard() -> None:
         if isinstance(request.routing_exception, SecurityError):
             raise request.routing_exception  # a host that is not ours: nothing else of the request counts
         # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
-        access = Access(slide="never", csrf=False)
+        access = Access(keep_alive="never", csrf=False)
     _admit(context, access, route=True)
     checks_of(request).guard = True
 
@@ -327,10 +327,10 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     unsafe = request.method not in csrf.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
-    slide = "never" if _is_prefetch(request) else access.slide
+    keep_alive = "never" if _is_prefetch(request) else access.keep_alive
     first = not current.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
-        ours.store.load(current, slide, access.accept_presented_token)
+        ours.store.load(current, keep_alive, access.accept_presented_token)
         _call(ours.hooks("on_read"), current)
     if unsafe and not done.site:
         _refuse_other_sites(request, ours, current)
@@ -343,7 +343,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
         # No page of another site can set the header of a token.
         csrf.demand_token(request, context.app.config, current)
         done.token = True  # a new id has another one
-    if slide == "due" and (route or first) and not done.followed:
+    if keep_alive == "due" and (route or first) and not done.followed:
         follow(ours, current)
         done.followed = True
     elif access.demands or not unsafe:

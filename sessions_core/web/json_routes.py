@@ -63,7 +63,7 @@ class ChallengeRequest(msgspec.Struct):
 
 
 @api.post("/challenges")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(
     RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
@@ -94,7 +94,7 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
 
 
 @api.get("/sessions/validate")
-@signed_in(slides=False, accept_presented_token=True)
+@signed_in(keeps_alive=False, accept_presented_token=True)
 @operation()
 def validate() -> SessionState:
     """Say until when this session lives. Asking is no activity."""
@@ -102,7 +102,7 @@ def validate() -> SessionState:
 
 
 @api.post("/sessions/keep-alive")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @operation()
 def keep_alive() -> SessionState | Response:
     """Start the idle clock again. A form without script is sent back to the page it came from."""
@@ -118,7 +118,7 @@ def keep_alive() -> SessionState | Response:
 
 
 @api.post("/sessions/logout")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete)
 def logout() -> SignedOut | Response:
     """Revoke the session of this cookie. Signing out twice is fine. A session that is alive takes its CSRF token."""

@@ -1,7 +1,7 @@
 """What a JSON route takes and answers, said once, by the annotations of its view:
 
     @api.post("/sessions/refresh")
-    @public(slides=False, csrf=False)
+    @public(keeps_alive=False, csrf=False)
     @operation(TokenInvalid)
     def refresh_session(body: RefreshRequest) -> TokenSession: ...
 

@@ -123,22 +123,22 @@ class SessionView:
         return self.live.record.wallet
 
     @cached_property
-    def grounds(self) -> policy.Grounds:
+    def policy_context(self) -> policy.PolicyContext:
         """What permissions are decided on."""
         narrowed = self.live.record.narrowed
-        return policy.Grounds(
+        return policy.PolicyContext(
             account=self.account,
             session_type=self.session_type,
             network=self.network,
             role=self.account_role,
             verified=self.verified,
-            narrowed=None if narrowed is None else frozenset(narrowed),
+            scope=None if narrowed is None else frozenset(narrowed),
         )
 
     @cached_property
     def permissions(self) -> tuple[policy.Decision, ...]:
         """Every permission with the decision on it."""
-        return self._services.policy.decisions(self.grounds)
+        return self._services.policy.decisions(self.policy_context)
 
     @property
     def allowed(self) -> list[str]:
@@ -147,7 +147,7 @@ class SessionView:
 
     def may(self, permission: str) -> policy.Decision:
         """Decide one permission."""
-        return self._services.policy.decide(permission, self.grounds)
+        return self._services.policy.decide(permission, self.policy_context)
 
     def fresh(self, seconds: int, action: str) -> bool:
         """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""

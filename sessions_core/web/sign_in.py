@@ -64,7 +64,7 @@ def enter(
         remember=wanted.remember,
         data=None if client else _carried_over(current),
         replacing=None if client else current.live,
-        narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
+        scope=policy.scope_of(session_type, wanted.duration, permissions, ours.policy.roles),
         privilege=ours.privileges(str(account), values) or "",
         browser=None if client else current.browser,
         account_values=values,

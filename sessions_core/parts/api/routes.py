@@ -75,7 +75,7 @@ class LogoutRequest(msgspec.Struct):
 
 
 @json_routes.post("/sessions")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(
     RateLimited, *family(SignInRefused), PermissionDenied, VerificationUnavailable, status=201, by_signature=True
 )
@@ -104,7 +104,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 
 
 @json_routes.post("/sessions/refresh")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
@@ -120,7 +120,7 @@ def refresh_session(body: RefreshRequest) -> TokenSession:
 
 
 @json_routes.post("/sessions/token")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @operation(status=201)
 def create_token() -> SessionToken:
     """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
@@ -132,7 +132,7 @@ def create_token() -> SessionToken:
     return _token(own_session())
 
 
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete, TokenExpired, TokenInvalid)
 def logout(body: LogoutRequest | None) -> SignedOut | Response:
     """Revoke the session of this cookie or token, and with it all its tokens. Signing out twice is fine. A cookie

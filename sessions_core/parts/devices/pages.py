@@ -154,7 +154,7 @@ class Scope(msgspec.Struct):
 
 
 @api.get("/sessions")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @requires(OWN_SESSIONS)
 @operation()
 def list_sessions() -> SessionList:

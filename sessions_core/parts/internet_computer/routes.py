@@ -33,7 +33,7 @@ class AccountFound(msgspec.Struct):
 
 
 @api.post("/accounts")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(ChainUnsupported, KeyMalformed)
 def find_account(body: AccountRequest) -> AccountFound:
     """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""

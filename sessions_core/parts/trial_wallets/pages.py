@@ -83,7 +83,7 @@ class WalletGone(msgspec.Struct):
 
 
 @api.post("/wallets")
-@public(slides=False)
+@public(keeps_alive=False)
 @operation(NotFound, RateLimited, status=201)
 def create_wallet(body: Nothing) -> WalletMade | Response:
     """Make a wallet and give its user's half away; it is forgotten in ten minutes unless it signs."""
@@ -94,7 +94,7 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 
 
 @api.post("/wallets/sign")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(NotFound, RateLimited, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
