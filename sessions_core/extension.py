@@ -278,8 +278,8 @@ def _listen(app: Flask) -> None:
         if isinstance(event, events.RevocationUnconfirmed) and event.reason not in ("replaced", "limit"):
             told: Any = guards.wallet_session() if has_request_context() else g
             told.revocation_pending = True
-        ours: Services = app.extensions[EXTENSION]
-        for tell in ours.hooks("on_event"):
+        services: Services = app.extensions[EXTENSION]
+        for tell in services.hooks("on_event"):
             tell(event)
 
     # Held weakly, and by the application: it ends with that.
@@ -293,9 +293,9 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
             f"{type(app.session_interface).__name__} keeps flask.session already. Remove Session(app), or what else "
             "sets it up: WalletSessions(app) keeps flask.session in Redis."
         )
-    for name, ours in _IGNORED.items():
+    for name, instead in _IGNORED.items():
         if app.config.get(name) not in (Flask.default_config.get(name), _METHODS_OF_FLASK_WTF):
-            logger.warning("%s is set and has no effect: %s.", name, ours)
+            logger.warning("%s is set and has no effect: %s.", name, instead)
     app.session_interface = store
     app.config.update(
         SESSION_COOKIE_NAME=store.cookie_name,

@@ -21,11 +21,11 @@ def values(request: Request, name: str) -> list[str]:
     return [value for key, equals, value in pairs if key == name and equals]
 
 
-def ours(values: list[str], fits: Callable[[str], object], *, prefixed: bool) -> str | None:
+def own_value(values: list[str], fits: Callable[[str], object], *, prefixed: bool) -> str | None:
     """Return the one value that this site has set; `None` if there is none, or if two could be it.
 
-    `fits` tells whether a value has the form of ours; the others belong to another app, or were planted, and don't
-    count. If two different values fit:
+    `fits` tells whether a value has the form that this site gives its values. The others belong to another app, or
+    an attacker planted them, so they don't count. If two different values fit:
 
     - With the prefix `__Host-` neither counts. Only this host can set such a cookie, and a browser keeps one. So the
       browser does not know the prefix, or a proxy added one, and either value may lead to an attacker's session.

@@ -356,8 +356,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         browsers = cookies.values(request, self.browser_cookie_name)
         prefixed = self.settings.cookie_secure
         session = WalletSession(
-            sid=cookies.ours(sids, well_formed, prefixed=prefixed),
-            browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
+            sid=cookies.own_value(sids, well_formed, prefixed=prefixed),
+            browser=cookies.own_value(browsers, _BROWSER.fullmatch, prefixed=prefixed),
             # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
             # but it can have the browser send the cookie.
             token=None if sids or self.open_token is None else bearer(request),

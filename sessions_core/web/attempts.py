@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from .guards import wallet_session
-from .services import services
+from .services import current_services
 
 
 def count(kind: str) -> None:
@@ -13,5 +13,5 @@ def count(kind: str) -> None:
 
     The address is that of the connection, or what a part has put in its place that believes a proxy.
     """
-    for hear in services().hooks("on_attempt"):
+    for hear in current_services().hooks("on_attempt"):
         hear(kind, request.remote_addr or "", wallet_session().browser)

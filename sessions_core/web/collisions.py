@@ -35,10 +35,10 @@ def watch(app: Flask) -> None:
     From now on each path and each name is refused as soon as it is registered.
     """
     add_url_rule, register_blueprint = app.add_url_rule, app.register_blueprint
-    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
-    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in ours]
+    our_rules = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in our_rules]
     if others:
-        _refuse(app, [(ours[_place(rule)], rule) for rule in others])
+        _refuse(app, [(our_rules[_place(rule)], rule) for rule in others])
 
     def add(
         rule: str,
@@ -50,7 +50,9 @@ def watch(app: Flask) -> None:
         add_url_rule(rule, endpoint, view_func, *args, **options)
         added = app.url_map.iter_rules(endpoint or getattr(view_func, "__name__", ""))
         taken = [
-            (ours[_place(each)], each) for each in added if _place(each) in ours and not _has_our_rule(app, each)
+            (our_rules[_place(each)], each)
+            for each in added
+            if _place(each) in our_rules and not _has_our_rule(app, each)
         ]
         if taken:
             _refuse(app, taken)
@@ -74,8 +76,8 @@ def _refuse_name(name: str, theirs: Any) -> None:
 
 def _names(app: Flask) -> set[str]:
     """Return the names of our blueprints, those of parts included."""
-    ours: Services = app.extensions[EXTENSION]
-    return ours.blueprints
+    services: Services = app.extensions[EXTENSION]
+    return services.blueprints
 
 
 def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:

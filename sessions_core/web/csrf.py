@@ -104,7 +104,7 @@ def linked_from_elsewhere(request: Request) -> bool:
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
-def demand_token(request: Request, config: Mapping[str, Any], current: WalletSession) -> None:
+def demand_token(request: Request, config: Mapping[str, Any], session: WalletSession) -> None:
     """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`.
 
     Flask-WTF makes the tokens and this checks them. Its own check looks at POST, PUT, PATCH and DELETE only. Over
@@ -113,7 +113,7 @@ def demand_token(request: Request, config: Mapping[str, Any], current: WalletSes
     given = _token_of(request, config)
     if given is None:
         raise CsrfFailed("neither field nor header", reason="token_missing", cause=_WITHOUT)
-    wanted = _csrf_secrets(request, current)
+    wanted = _csrf_secrets(request, session)
     # WTF_CSRF_SECRET_KEY holds all secrets (see `extension`): a form that was open before a rotation still works.
     serializer = URLSafeTimedSerializer(config["WTF_CSRF_SECRET_KEY"], salt="wtf-csrf-token")
     try:
@@ -123,7 +123,7 @@ def demand_token(request: Request, config: Mapping[str, Any], current: WalletSes
         raise CsrfFailed(str(error), reason="token_wrong", cause=cause) from error
     if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
         # A token of ours, but the cookie that it belongs to did not come along: cookies are blocked, or were cleared.
-        cookieless = current.sid is None and current.browser is None and current.ended is None
+        cookieless = session.sid is None and session.browser is None and session.ended is None
         if cookieless:
             raise CsrfFailed("no cookie", reason="cookie_missing", cause=_cause_of_cookie(request, config))
         cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_ANEW}"
@@ -144,12 +144,12 @@ def _cause_of_cookie(request: Request, config: Mapping[str, Any]) -> str:
     return cause + 'The browser blocks cookies, or a script has to fetch with credentials: "same-origin".'
 
 
-def _csrf_secrets(request: Request, current: WalletSession) -> list[str]:
+def _csrf_secrets(request: Request, session: WalletSession) -> list[str]:
     """Return the secrets that a token may hold: that of the session, or of a visitor's browser; and those that the
     session had until its id changed just now.
     """
-    secrets = [current[CSRF_KEY]] if CSRF_KEY in current else []
-    live = current.account_live
+    secrets = [session[CSRF_KEY]] if CSRF_KEY in session else []
+    live = session.account_live
     if live is not None:
         # A client that brings a signature was told to send the same request again, and the wallet takes its time. A
         # page of another site can't set that header.

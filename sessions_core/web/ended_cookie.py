@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from ..sessions import cookies
 from ..storage.encryption import DecryptionFailed
-from .services import services
+from .services import current_services
 
 _PLACE = b"ended session"
 _SECONDS = 3600
@@ -33,22 +33,24 @@ class Ending(msgspec.Struct, array_like=True):
 
 def note(response: Response, reason: str, account: str = "") -> Response:
     """Note with a response why the session of this browser ended."""
-    ours = services()
-    sealed = ours.requests.encrypt(msgspec.msgpack.encode(Ending(int(ours.clock()), reason, account)), _PLACE)
+    services = current_services()
+    sealed = services.requests.encrypt(msgspec.msgpack.encode(Ending(int(services.clock()), reason, account)), _PLACE)
     value = base64.urlsafe_b64encode(sealed).decode()
-    response.set_cookie(ours.store.ended_cookie_name, value, max_age=_SECONDS, **ours.store.cookie_attributes())
+    response.set_cookie(
+        services.store.ended_cookie_name, value, max_age=_SECONDS, **services.store.cookie_attributes()
+    )
     return response
 
 
 def noted() -> Ending | None:
     """Return what was noted in this browser within the last hour."""
-    ours = services()
-    store = ours.store
+    services = current_services()
+    store = services.store
     values = cookies.values(request, store.ended_cookie_name)
-    value = cookies.ours(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
+    value = cookies.own_value(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
     try:
         sealed = base64.b64decode(value, altchars=b"-_", validate=True)
-        found = msgspec.msgpack.decode(ours.requests.decrypt(sealed, _PLACE), type=Ending)
+        found = msgspec.msgpack.decode(services.requests.decrypt(sealed, _PLACE), type=Ending)
     except (DecryptionFailed, binascii.Error, ValueError, msgspec.MsgspecError):
         return None
-    return found if ours.clock() - found.at <= _SECONDS else None
+    return found if services.clock() - found.at <= _SECONDS else None

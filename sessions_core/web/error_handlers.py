@@ -23,7 +23,7 @@ from ..settings import LOOPBACK
 from . import confirmations, csrf, request_id, unauthorized
 from .guards import wallet_session
 from .schemas import Failure, Problem, as_json
-from .services import services
+from .services import current_services
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def wants_json() -> bool:
     headers, accepted = request.headers, request.accept_mimetypes
     named = set(accepted.values())
     # Ours, and those of an application that has its own service there.
-    if request.path.startswith(("/api/", f"{services().settings.url_prefix}/api/")):
+    if request.path.startswith(("/api/", f"{current_services().settings.url_prefix}/api/")):
         return "text/html" not in named  # a form in a browser without script names it
     if request.is_json or wallet_session().claims is not None:
         return True
@@ -75,7 +75,7 @@ def wants_json() -> bool:
 
 def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
-    if isinstance(error, errors.StoreUnavailable) and request.endpoint in services().sign_outs:
+    if isinstance(error, errors.StoreUnavailable) and request.endpoint in current_services().sign_outs:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
     found_by = note(error)
     if not wants_json():
@@ -114,10 +114,10 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, found_by: str) -> Response:
     """Return the JSON form of an error; the request id `found_by` finds it in the log."""
-    problem = Problem(code=error.code, message=services().translate(error.message), request_id=found_by)
+    problem = Problem(code=error.code, message=current_services().translate(error.message), request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
-    if error.cause is not None and services().settings.development:
+    if error.cause is not None and current_services().settings.development:
         problem.cause = error.cause
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
         problem.missing = error.missing
@@ -129,7 +129,7 @@ def envelope(error: errors.SessionsError, found_by: str) -> Response:
 
 
 def _page(error: errors.SessionsError, found_by: str) -> str:
-    cause = error.cause if services().settings.development else None
+    cause = error.cause if current_services().settings.development else None
     return render_template("sessions/error.html", error=error, request_id=found_by, back=_back(error), cause=cause)
 
 
@@ -137,7 +137,7 @@ def _back(error: errors.SessionsError) -> str | None:
     # The page whose form failed, to open it afresh with one click. The Referer is the visitor's word: only its path
     # is used.
     referrer = request.headers.get("Referer", "")
-    public_origin = services().settings.public_origin
+    public_origin = current_services().settings.public_origin
     path = referrer.removeprefix(public_origin)
     if referrer.startswith(public_origin + "/") and csrf.is_safe_path(path):
         return path
@@ -154,7 +154,7 @@ def _elsewhere(error: errors.SessionsError) -> Response | None:
         return None if isinstance(error, errors.SessionEndedDuringRequest) else _to_sign_in(error)
     if isinstance(error, errors.StepUpRequired):
         if len(error.request) > _LONGEST_IN_ADDRESS:
-            page = confirmations.page(services(), wallet_session(), error.request, error.problem)
+            page = confirmations.page(current_services(), wallet_session(), error.request, error.problem)
             return current_app.make_response((page, error.status))
         return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
     if isinstance(error, errors.PermissionDenied) and error.reason not in (None, "own_account"):
@@ -173,8 +173,8 @@ def _target() -> dict[str, Any]:
 
 def _to_sign_in(error: errors.NotSignedIn) -> Response:
     target = _target()
-    session_type = services().policy.type_of_handle(wallet_session().ended_handle)
-    if session_type is not None and session_type is not services().policy.standard:
+    session_type = current_services().policy.type_of_handle(wallet_session().ended_handle)
+    if session_type is not None and session_type is not current_services().policy.standard:
         target["session_type"] = session_type.name  # the page names its clocks, and offers one of the kind that ended
     if error.reason and error.reason != "no_token":
         target["reason"] = error.reason
@@ -217,7 +217,7 @@ def _body_incomplete(_: ClientDisconnected) -> ResponseReturnValue:
 
 
 def _wrong_host(_: SecurityError) -> ResponseReturnValue:
-    settings = services().settings
+    settings = current_services().settings
     # Flask routes nothing for a host it refuses; the links of our page are those of the configured origin.
     request_ctx.url_adapter = current_app.url_map.bind(settings.domain)
     host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")

@@ -46,7 +46,7 @@ from ..sign_in.user import User
 from ..storage.replies import trouble_of
 from . import confirmations, csrf
 from .checks import checks_of
-from .services import EXTENSION, Services, services
+from .services import EXTENSION, Services, current_services
 from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
@@ -243,8 +243,8 @@ def _is_way_in(context: RequestContext) -> bool:
 
 
 def _blueprints(context: RequestContext) -> set[str]:
-    ours: Services = context.app.extensions[EXTENSION]
-    return ours.blueprints
+    services: Services = context.app.extensions[EXTENSION]
+    return services.blueprints
 
 
 def _name(view: Any) -> str:
@@ -315,44 +315,44 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
 
     What an earlier declaration has had done for this request is not done again.
     """
-    current = cast(WalletSession, context.session)
+    session = cast(WalletSession, context.session)
     if not access.reads:
         if route:
-            current.close()
+            session.close()
         return
     request: Request = context.request
-    ours: Services = context.app.extensions[EXTENSION]
+    services: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
     # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
     unsafe = request.method not in csrf.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
-        _refuse_other_sites(request, ours, current)
+        _refuse_other_sites(request, services, session)
     keep_alive = "never" if _is_prefetch(request) else access.keep_alive
-    first = not current.loaded
+    first = not session.loaded
     if first or route:  # a hook may have had it read before the guard knew what the route needs
-        ours.store.load(current, keep_alive, access.accept_presented_token)
-        _call(ours.hooks("on_read"), current)
+        services.store.load(session, keep_alive, access.accept_presented_token)
+        _call(services.hooks("on_read"), session)
     if unsafe and not done.site:
-        _refuse_other_sites(request, ours, current)
+        _refuse_other_sites(request, services, session)
     if access.demands:
-        if current.account_live is None:
-            raise refusal(current)
-        if current.claims is not None and current.claims.presented and not access.accept_presented_token:
-            raise current.claims.refusal  # read for a declaration that takes it; this one does not
-    if unsafe and access.csrf and current.claims is None and not done.token:
+        if session.account_live is None:
+            raise refusal(session)
+        if session.claims is not None and session.claims.presented and not access.accept_presented_token:
+            raise session.claims.refusal  # read for a declaration that takes it; this one does not
+    if unsafe and access.csrf and session.claims is None and not done.token:
         # No page of another site can set the header of a token.
-        csrf.demand_token(request, context.app.config, current)
+        csrf.demand_token(request, context.app.config, session)
         done.token = True  # a new id has another one
     if keep_alive == "due" and (route or first) and not done.followed:
-        follow(ours, current)
+        follow(services, session)
         done.followed = True
     elif access.demands or not unsafe:
         # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
         # ends a session, or asks for a text to sign, needs no node.
-        _call(ours.hooks("check_session"), current, False)
+        _call(services.hooks("check_session"), session, False)
     if access.demands:
-        _demand_rights(ours, current, access)
-    done.access, done.live = access, current.live
+        _demand_rights(services, session, access)
+    done.access, done.live = access, session.live
 
 
 def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
@@ -360,21 +360,21 @@ def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
         hook(*arguments)
 
 
-def _refuse_other_sites(request: Request, ours: Services, current: WalletSession) -> None:
+def _refuse_other_sites(request: Request, services: Services, session: WalletSession) -> None:
     """Refuse a change that another site's page sent: before the session is read, or after it if a token came alone.
 
     A good token excuses any origin: no page can have a browser send it.
     """
     done = checks_of(request)
-    if current.token is None:
-        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
+    if session.token is None:
+        with session.closed():  # nothing of a cross-site request is looked at, not even to show its error page
+            csrf.refuse_cross_site(request, services.settings, services.hooks("allow_origin"))
         done.site = True
-    elif current.loaded:
-        if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
-            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
+    elif session.loaded:
+        if session.claims is None:  # a proxy may have added it, to a form of another site's page as well
+            csrf.refuse_cross_site(request, services.settings, services.hooks("allow_origin"))
         done.site = True
-    if request.blueprint in ours.blueprints:
+    if request.blueprint in services.blueprints:
         _limit_body(request)
 
 
@@ -385,13 +385,13 @@ def _is_prefetch(request: Request) -> bool:
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
-def amend_if_writable(ours: Services, current: WalletSession, change: Change) -> bool:
+def amend_if_writable(services: Services, session: WalletSession, change: Change) -> bool:
     """Change the record of a session if Redis takes writes; return whether it did.
 
     For what a request notes on the way: requests that only read must not need a Redis that takes writes.
     """
     try:
-        ours.store.amend(current, change)
+        services.store.amend(session, change)
     except StoreUnavailable as error:
         if trouble_of(error) not in ("redis_full", "redis_replica", "redis_refuses"):
             raise
@@ -400,32 +400,32 @@ def amend_if_writable(ours: Services, current: WalletSession, change: Change) ->
     return True
 
 
-def follow(ours: Services, current: WalletSession) -> None:
+def follow(services: Services, session: WalletSession) -> None:
     """Keep a session that is in use in step with its account and with what parts know of it.
 
-    One that a part no longer accepts ends here; `current` is a visitor's then. After a change of privileges it goes
+    One that a part no longer accepts ends here; `session` is a visitor's then. After a change of privileges it goes
     on under a new id: one that an attacker learned before must not be worth more than it was.
     """
-    _call(ours.hooks("check_session"), current, False)
-    live = current.account_live
+    _call(services.hooks("check_session"), session, False)
+    live = session.account_live
     if live is None:
         return
     record = live.record
-    privilege = ours.privileges(record.account, live.account_values)
+    privilege = services.privileges(record.account, live.account_values)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
         def change(record: SessionRecord) -> None:
             record.privilege = known
 
-        ours.store.regenerate(current, change)
-    _call(ours.hooks("on_use"), current)
+        services.store.regenerate(session, change)
+    _call(services.hooks("on_use"), session)
 
 
-def _demand_rights(ours: Services, current: WalletSession, access: Access) -> None:
+def _demand_rights(services: Services, session: WalletSession, access: Access) -> None:
     view = session_view()
     if view is None:  # ended while this request ran
-        raise refusal(current)
+        raise refusal(session)
     if access.role is not None and view.role != access.role:
         reason = "narrowed" if view.account_role == access.role else "role"
         raise PermissionDenied(access.role, kind="role", reason=reason)
@@ -437,48 +437,48 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
         if decision.reason is not None:
             raise PermissionDenied(access.permission, reason=decision.reason)
         if access.permission in view.session_type.fresh:
-            due.append((ours.settings.fresh_seconds, access.permission))
+            due.append((services.settings.fresh_seconds, access.permission))
     for seconds, action in sorted(due, reverse=True):  # one that is for this request alone comes last
         ensure_fresh(seconds, action)
 
 
 def ensure_fresh(seconds: int, action: str) -> None:
     """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
-    ours, current = services(), wallet_session()
-    if current.account_live is not None:
-        confirmations.demand(ours, current, request_ctx.request, seconds, action)
-    if current.account_live is None:
-        raise refusal(current)
+    services, session = current_services(), wallet_session()
+    if session.account_live is not None:
+        confirmations.demand(services, session, request_ctx.request, seconds, action)
+    if session.account_live is None:
+        raise refusal(session)
 
 
 def ensure_permitted(permission: str) -> None:
     """Do in a view what `requires(permission)` does before it."""
-    _demand_rights(services(), wallet_session(), Access(demands=True, permission=permission))
+    _demand_rights(current_services(), wallet_session(), Access(demands=True, permission=permission))
 
 
-def _limit_body(current: Request) -> None:
-    current.max_content_length = _LARGEST_BODY
-    current.max_form_memory_size = _LARGEST_BODY
-    current.max_form_parts = 32
-    if current.content_length is None:
-        _refuse_chunks(current)
+def _limit_body(request: Request) -> None:
+    request.max_content_length = _LARGEST_BODY
+    request.max_form_memory_size = _LARGEST_BODY
+    request.max_form_parts = 32
+    if request.content_length is None:
+        _refuse_chunks(request)
 
 
-def _refuse_chunks(current: Request) -> None:
-    if len(current.get_data()) >= _LARGEST_BODY:
+def _refuse_chunks(request: Request) -> None:
+    if len(request.get_data()) >= _LARGEST_BODY:
         # Werkzeug stops reading at the limit without a word, and half a body would count as all.
         raise BodyTooLarge("chunked")
 
 
-def refusal(current: WalletSession) -> NotSignedIn:
+def refusal(session: WalletSession) -> NotSignedIn:
     """Return the 401 that says why this request has no session."""
-    if current.token_refusal is not None:
-        return current.token_refusal
-    if current.ended is None:
+    if session.token_refusal is not None:
+        return session.token_refusal
+    if session.ended is None:
         return NotSignedIn("no session cookie", reason="no_token")
-    if current.ended in ("idle", "absolute"):
-        return SessionExpired(reason=current.ended)
-    return SessionInvalid(reason=current.ended)
+    if session.ended in ("idle", "absolute"):
+        return SessionExpired(reason=session.ended)
+    return SessionInvalid(reason=session.ended)
 
 
 def wallet_session() -> WalletSession:
@@ -501,7 +501,7 @@ def session_view() -> SessionView | None:
         return None
     view: SessionView | None = g.get("wallet_session_view")
     if view is None or view.live is not live:
-        view = g.wallet_session_view = SessionView(live, services())
+        view = g.wallet_session_view = SessionView(live, current_services())
     return view
 
 

@@ -60,7 +60,7 @@ class SecurityHeaders:
         self._headers = [
             ("Content-Security-Policy", _policy(settings)),
             ("X-Content-Type-Options", "nosniff"),
-            # Wallets may open a window of their own that talks back to ours.
+            # Wallets may open a window of their own that talks back to security.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
             # Not "no-referrer": error pages lead back to the page whose form failed (`failures`).
@@ -83,10 +83,10 @@ class SecurityHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             own = {name.lower() for name, _ in headers}
-            ours = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
+            security = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
             if own.isdisjoint(self._names):
-                return start_response(status, headers + ours, exc_info)
-            missing = [header for header in ours if header[0].lower() not in own]
+                return start_response(status, headers + security, exc_info)
+            missing = [header for header in security if header[0].lower() not in own]
             return start_response(status, headers + missing, exc_info)
 
         return self._app(environ, start)

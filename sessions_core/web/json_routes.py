@@ -34,7 +34,7 @@ from .guards import public, refusal, session_view, signed_in, wallet_session
 from .operation import operation
 from .pages import clear_browser, end_session
 from .schemas import Challenge, SessionState, SignedOut, success
-from .services import services
+from .services import current_services
 from .session_view import SessionView, iso
 from .sign_in import refuse_type
 
@@ -74,18 +74,18 @@ class ChallengeRequest(msgspec.Struct):
 def create_challenge(body: ChallengeRequest) -> Challenge:
     """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
     attempts.count("challenges")
-    ours, current = services(), wallet_session()
+    services, session = current_services(), wallet_session()
     if body.request is not None:
         view = session_view()
         if view is None:
-            raise refusal(current)
-        pending = confirmations.from_token(ours, current, body.request)
-        issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+            raise refusal(session)
+        pending = confirmations.from_token(services, session, body.request)
+        issued = services.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
     elif body.account is not None and body.purpose == SIGN_IN:
-        issued = ours.challenges.issue(body.account, current.browser)
+        issued = services.challenges.issue(body.account, session.browser)
         refuse_type(body.session_type, lambda: issued.account)
     elif body.account is not None:
-        issued = ours.challenge_for(body.purpose, body.account)
+        issued = services.challenge_for(body.purpose, body.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
@@ -106,12 +106,12 @@ def validate() -> SessionState:
 @operation()
 def keep_alive() -> SessionState | Response:
     """Start the idle clock again. A form without script is sent back to the page it came from."""
-    ours, current = services(), wallet_session()
-    assert current.live is not None  # noqa: S101  # signed_in saw to it
-    renewed = ours.lifecycle.keep_alive(current.live)
-    current.move(renewed)
-    if current.live is None:
-        raise refusal(current)
+    services, session = current_services(), wallet_session()
+    assert session.live is not None  # noqa: S101  # signed_in saw to it
+    renewed = services.lifecycle.keep_alive(session.live)
+    session.move(renewed)
+    if session.live is None:
+        raise refusal(session)
     if not wants_json():
         return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
     return current_state()
@@ -135,7 +135,7 @@ def current_state() -> SessionState:
     """Return what a client is told of the session of this request, as it is by now."""
     live = wallet_session().account_live
     assert live is not None  # noqa: S101  # the guard saw to it
-    state = SessionView(live, services()).as_state()
+    state = SessionView(live, current_services()).as_state()
     if wallet_session().claims is None:
         # With the token of this session's id, so that the forms of a tab work again after another tab made the id
         # change.
@@ -146,7 +146,7 @@ def current_state() -> SessionState:
 @cache
 def _warm_up(namespace: str) -> None:
     # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
-    of_parts = services().hooks("warm")
+    of_parts = current_services().hooks("warm")
 
     def warm() -> None:
         verifiers.warm(namespace)

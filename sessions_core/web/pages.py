@@ -14,7 +14,7 @@ from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
 from .guards import public, refusal, session_view, signed_in, wallet_session
-from .services import services
+from .services import current_services
 from .session_view import SessionView
 from .sign_in import Wanted, display_name, enter
 
@@ -97,11 +97,11 @@ def signed_out() -> ResponseReturnValue:
     A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
     session of this browser's cookie ended, or what the answer noted that deleted the cookie.
     """
-    current, ours, noted = wallet_session(), services(), ended_cookie.noted()
+    session, services, noted = wallet_session(), current_services(), ended_cookie.noted()
     if session_view() is not None:
         return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
-    reason = _known(current.ended) or _known(noted.reason if noted else None) or "unknown"
-    ended_type = ours.policy.type_of_handle(current.ended_handle)
+    reason = _known(session.ended) or _known(noted.reason if noted else None) or "unknown"
+    ended_type = services.policy.type_of_handle(session.ended_handle)
     return render_template(
         "sessions/signed_out.html",
         reason=reason,
@@ -118,22 +118,22 @@ def end_session(reason: str = "signed_out") -> None:
     say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
     session may well live.
     """
-    ours, current = services(), wallet_session()
-    if current.token_refusal is not None:
-        raise current.token_refusal
-    if current.account_live is not None:
+    services, session = current_services(), wallet_session()
+    if session.token_refusal is not None:
+        raise session.token_refusal
+    if session.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
-        if current.claims is None:
-            csrf.demand_token(request, current_app.config, current)
-        ours.lifecycle.revoke(current.account_live, reason)
+        if session.claims is None:
+            csrf.demand_token(request, current_app.config, session)
+        services.lifecycle.revoke(session.account_live, reason)
     elif (
-        current.ended == "rotated"
-        and current.ended_id is not None
-        and not ours.lifecycle.revoke_former(current.ended_id, current.browser, reason)
+        session.ended == "rotated"
+        and session.ended_id is not None
+        and not services.lifecycle.revoke_former(session.ended_id, session.browser, reason)
     ):
-        raise refusal(current)
-    current.release()
+        raise refusal(session)
+    session.release()
 
 
 def clear_browser(response: Response, reason: str, account: str = "") -> Response:
@@ -143,7 +143,7 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
     same domain, and what parts keep in the browser; and emptying a full cache holds the answer up for a second. The
     page that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
     """
-    store = services().store
+    store = current_services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
     return ended_cookie.note(response, reason, account)
 
@@ -175,7 +175,7 @@ def _sign_in_page(
         next=csrf.safe_path(fields.get("next"), ""),
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
-        statement=services().settings.statement,
+        statement=current_services().settings.statement,
         **accepted(),
         **kind_of(fields.get("session_type", "")),
     )
@@ -183,7 +183,7 @@ def _sign_in_page(
 
 def accepted() -> dict[str, Any]:
     """Return what the connect panel has to know: chains to sign for, and families of wallets."""
-    chains = [chain(each) for each in services().settings.chains]
+    chains = [chain(each) for each in current_services().settings.chains]
     families = list(dict.fromkeys(each.namespace for each in chains))
     return {"chains": chains, "families": families}
 
@@ -198,7 +198,7 @@ def kind_of(name: str) -> dict[str, str | int]:
 
     What a sign-in gets is decided when it is signed.
     """
-    rules = services().policy
+    rules = current_services().policy
     chosen = rules.types.get(name, rules.standard)
     chosen = chosen if chosen.by_wallet else rules.standard
     return {

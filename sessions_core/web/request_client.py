@@ -13,7 +13,7 @@ from flask import Request, g, has_request_context
 from flask.globals import request_ctx
 
 from ..sign_in.addresses import shown_address
-from .services import services
+from .services import current_services
 
 _LONGEST_AGENT = 300
 
@@ -43,9 +43,9 @@ def current() -> Client:
     # One application context around several requests, as in a test or a task, gives them all one `g`: nobody may be
     # noted as somebody else for that.
     if kept is None or kept[0] is not request:
-        ours, agent = services(), request.headers.get("User-Agent", "")
-        describe = ours.hooks("describe_agent")
-        client = client_of(request.remote_addr or "", agent, ours.settings.shorten_ip, describe)
+        services, agent = current_services(), request.headers.get("User-Agent", "")
+        describe = services.hooks("describe_agent")
+        client = client_of(request.remote_addr or "", agent, services.settings.shorten_ip, describe)
         kept = g.sessions_core_client = (request, client)
     return kept[1]
 

@@ -172,6 +172,6 @@ class Services:
         raise BodyMalformed("no such purpose")
 
 
-def services() -> Services:
+def current_services() -> Services:
     """Return the services of the current application."""
     return cast(Services, current_app.extensions[EXTENSION])

@@ -15,7 +15,7 @@ from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from ..sign_in.user import User
 from .schemas import SessionState
-from .services import Services, services
+from .services import Services, current_services
 
 # With quotation marks of its own, a name could end ours.
 _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
@@ -262,14 +262,14 @@ class HandleConverter(BaseConverter):
 
 def described(live: LoadedSession) -> SessionView:
     """Return what may be shown of a session, with what parts know of it."""
-    ours = services()
-    found = (describe(live) for describe in ours.hooks("describe_session"))
-    return next((each for each in found if each is not None), None) or SessionView(live, ours)
+    services = current_services()
+    found = (describe(live) for describe in services.hooks("describe_session"))
+    return next((each for each in found if each is not None), None) or SessionView(live, services)
 
 
 def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
     """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
-    views = [described(live) for account in accounts for live in services().repository.living(str(account))]
+    views = [described(live) for account in accounts for live in current_services().repository.living(str(account))]
     return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 

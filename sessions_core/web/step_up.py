@@ -15,7 +15,7 @@ from .json_routes import api, current_state
 from .operation import operation
 from .pages import pages
 from .schemas import SessionState
-from .services import services
+from .services import current_services
 
 
 @pages.get("/confirm")
@@ -23,19 +23,19 @@ from .services import services
 def confirm() -> ResponseReturnValue:
     """Say in words what is about to happen, and ask for the signature."""
     args = request.args
-    return confirmations.page(services(), wallet_session(), args.get("request", ""), args.get("problem", ""))
+    return confirmations.page(current_services(), wallet_session(), args.get("request", ""), args.get("problem", ""))
 
 
 @pages.post("/confirm", endpoint="confirm_post")
 @signed_in
 def confirm_post() -> ResponseReturnValue:
     """Take the signature for a page that waits to be opened, and go there. Forms bring their own signature along."""
-    ours, current, form = services(), wallet_session(), request.form
-    token, signing = form.get("request", ""), ours.settings.confirm_seconds
-    pending = confirmations.from_token(ours, current, token, signing=signing)
+    services, session, form = current_services(), wallet_session(), request.form
+    token, signing = form.get("request", ""), services.settings.confirm_seconds
+    pending = confirmations.from_token(services, session, token, signing=signing)
     if pending.method != "GET":
         raise ConfirmationMalformed("a form is sent to its own address")
-    confirmations.redeem(ours, current, pending, *confirmations.proof(request))
+    confirmations.redeem(services, session, pending, *confirmations.proof(request))
     return redirect(csrf.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
 
 

@@ -18,7 +18,7 @@ from werkzeug.local import LocalProxy
 
 from ..errors import Misconfigured
 from .guards import session_view
-from .services import EXTENSION, Services, services
+from .services import EXTENSION, Services, current_services
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def find_user() -> Any:
 
     Asks `user_for` once for each request. Raises `Misconfigured` if the application has given none.
     """
-    user_for = services().user_for
+    user_for = current_services().user_for
     if user_for is None:
         raise Misconfigured("current_user needs a function that finds it: WalletSessions(app, user_for=…).")
     view = session_view()
@@ -63,8 +63,8 @@ def follow_with_flask_login(app: Flask) -> None:
         if manager is not None and not hasattr(manager._user_callback, _FOLLOWS):
             manager.user_loader(_following(manager._user_callback))
 
-    ours: Services = app.extensions[EXTENSION]
-    if ours.user_for is not None:
+    services: Services = app.extensions[EXTENSION]
+    if services.user_for is not None:
         app.extensions[_KEPT] = follow  # the signal holds it weakly
         appcontext_pushed.connect(follow, app, weak=True)
 

@@ -17,7 +17,7 @@ from ...access.policy import OWN_SESSIONS
 from ...events import names_of
 from ...web.guards import requires
 from ...web.pages import own_session
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import iso, moment
 from . import Activity
 from .activity_log import ActivityLog, Entry, Page
@@ -53,7 +53,7 @@ def activity_json() -> ResponseReturnValue:
 
 def log() -> ActivityLog:
     """Return the log of the current application."""
-    return services().part(Activity).log
+    return current_services().part(Activity).log
 
 
 def add_downloads(blueprint: Blueprint, **views: Callable[[], ResponseReturnValue]) -> None:
@@ -84,7 +84,7 @@ def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page],
         before=before,
         kind=kind,
         kinds=KINDS,
-        days=services().part(Activity).options.activity_days,
+        days=current_services().part(Activity).options.activity_days,
         **more,
     )
 

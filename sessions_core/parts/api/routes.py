@@ -31,7 +31,7 @@ from ...web.json_routes import current_state, signed_out_answer
 from ...web.operation import operation
 from ...web.pages import end_session, own_session
 from ...web.schemas import SessionState, SignedOut
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import SessionView, iso
 from ...web.sign_in import Wanted, enter
 from . import Api
@@ -86,7 +86,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     signature = bearer(request)  # whatever cookie came along: who is signed in may sign in again
     if signature is None:
         raise SignatureMalformed("no bearer")
-    current = wallet_session()
+    session = wallet_session()
     wanted = Wanted(
         session_type=body.session_type,
         duration=body.duration,
@@ -94,10 +94,10 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
         wallet=body.wallet,
         remember=body.remember,
     )
-    if current.browser is not None:
-        current.adopt(enter(body.message, body.challenge, signature, wanted))
+    if session.browser is not None:
+        session.adopt(enter(body.message, body.challenge, signature, wanted))
         return current_state()
-    refresh = services().part(Api).refresh
+    refresh = current_services().part(Api).refresh
     tokens, *secrets = refresh.start()
     live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, refresh.token(live, *secrets))
@@ -109,11 +109,11 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
     attempts.count("refreshes")
-    ours = services()
-    live, token = ours.part(Api).refresh.redeem(body.refresh_token)
+    services = current_services()
+    live, token = services.part(Api).refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.
     session = WalletSession.of_client(live, token)
-    follow(ours, session)
+    follow(services, session)
     if session.live is None:
         raise refusal(session)
     return _with_tokens(session.live, token)
@@ -126,9 +126,9 @@ def create_token() -> SessionToken:
     """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
     stolen token would make the next for as long as the session lives.
     """
-    current = wallet_session()
-    if current.token is not None and isinstance(current.claims, SessionTokenClaims):
-        return _as_answer(Token(current.token, current.claims.payload.exp))
+    session = wallet_session()
+    if session.token is not None and isinstance(session.claims, SessionTokenClaims):
+        return _as_answer(Token(session.token, session.claims.payload.exp))
     return _token(own_session())
 
 
@@ -145,7 +145,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
         if refresh_token is None:
             raise
     if refresh_token is not None:
-        services().part(Api).refresh.revoke(refresh_token, "signed_out")
+        current_services().part(Api).refresh.revoke(refresh_token, "signed_out")
     return signed_out_answer()
 
 
@@ -156,15 +156,15 @@ def _take_over_logout(state: BlueprintSetupState) -> None:
 
 
 def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
-    view = SessionView(live, services())
+    view = SessionView(live, current_services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
-    return services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
+    return current_services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
 
 
 def _token(view: SessionView) -> SessionToken:
     fresh = view.session_type.fresh  # takes a signature each time, which another service can't ask for
     token = (
-        services()
+        current_services()
         .part(Api)
         .tokens.issue(
             view.live,

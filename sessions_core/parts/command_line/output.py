@@ -15,7 +15,7 @@ from flask.cli import AppGroup
 from ...errors import AccountMalformed, SessionsError, StoreUnavailable
 from ...sign_in import accounts
 from ...sign_in.accounts import Account
-from ...web.services import services
+from ...web.services import current_services
 
 _WIDTH = 100  # columns that a table should fit into
 _NARROWEST = 10
@@ -68,7 +68,7 @@ def confirm(question: str, yes: bool) -> None:
 
 def refuse_unknown_secret(force: bool) -> None:
     """Refuse to encrypt with a secret that a server process does not know, if a part keeps track of that."""
-    for check in () if force else services().hooks("check_command"):
+    for check in () if force else current_services().hooks("check_command"):
         check()
 
 

@@ -36,7 +36,7 @@ from ...web.json_routes import current_state
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session
 from ...web.schemas import SessionState, success
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import sessions_of
 from ...web.sign_in import display_name
 from . import Devices
@@ -74,7 +74,7 @@ def devices() -> ResponseReturnValue:
         total=len(rows),
         page=page,
         pages=count,
-        most=services().settings.sessions_per_account,
+        most=current_services().settings.sessions_per_account,
     )
 
 
@@ -178,7 +178,7 @@ def name_session(handle: str, body: NameRequest) -> SessionRow:
     found = _name(handle, body.label)
     if found is None:
         raise NotFound("that session has ended")
-    return DeviceView(found, services()).as_answer(own_session().handle)
+    return DeviceView(found, current_services()).as_answer(own_session().handle)
 
 
 @api.post("/sessions/<session_handle:handle>/recognise")
@@ -221,7 +221,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
     def name(record: SessionRecord) -> None:
         DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
 
-    named = services().repository.change(found, name) if isinstance(found, LoadedSession) else found
+    named = current_services().repository.change(found, name) if isinstance(found, LoadedSession) else found
     if isinstance(named, Gone):
         return None
     events.publish(SessionNamed(handle=handle, account=named.record.account))
@@ -239,14 +239,14 @@ def _ask(scope: str) -> str:
 
 
 def _end_all() -> int:
-    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(own_session().account)
+    ended = _end_linked("everywhere") + current_services().lifecycle.revoke_account(own_session().account)
     wallet_session().release()
     return ended
 
 
 def _end_linked(reason: str) -> int:
     # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
-    view, lifecycle = own_session(), services().lifecycle
+    view, lifecycle = own_session(), current_services().lifecycle
     return sum(lifecycle.revoke_account(each, reason) for each in view.user.accounts if each != view.account)
 
 
@@ -254,19 +254,19 @@ def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
     """Return the session of this user that has, or lately had, this handle, with its account; raise `NotFound` if
     there is none.
     """
-    ours, view = services(), own_session()
+    services, view = current_services(), own_session()
     if handle == view.handle:
         return view.account, view.live
     ensure_permitted(OWN_SESSIONS)
     for account in dict.fromkeys((view.account, *view.user.accounts)):  # its own first: most are found there
-        found = ours.repository.find(str(account), handle)
+        found = services.repository.find(str(account), handle)
         if found is not None:
             return account, found
     raise NotFound("no session of this user")
 
 
 def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
-    lifecycle, view = services().lifecycle, own_session()
+    lifecycle, view = current_services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
         # One that has ended is ended once more: that confirms what too few replicas had confirmed.
@@ -281,11 +281,11 @@ def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
 
 
 def _revoke_others() -> int:
-    ended = _end_linked("revoked") + services().store.revoke_others(wallet_session())
+    ended = _end_linked("revoked") + current_services().store.revoke_others(wallet_session())
     wallet_session().done = True
     view = session_view()
     if view is not None:
-        _recognise(*(each.handle for each in services().part(Devices).elsewhere(view)))
+        _recognise(*(each.handle for each in current_services().part(Devices).elsewhere(view)))
     return ended
 
 
@@ -293,7 +293,9 @@ def _recognise(*handles: str) -> None:
     # After what was done about them: one that is still alive must go on being told of.
     view = session_view()
     told = (
-        [each.handle for each in services().part(Devices).elsewhere(view) if each.handle in handles] if view else []
+        [each.handle for each in current_services().part(Devices).elsewhere(view) if each.handle in handles]
+        if view
+        else []
     )
 
     def note(record: SessionRecord) -> None:
@@ -306,7 +308,7 @@ def _recognise(*handles: str) -> None:
     if not told:
         return
     try:
-        services().store.amend(wallet_session(), note)
+        current_services().store.amend(wallet_session(), note)
     except StoreUnavailable as error:
         if not wallet_session().done:
             raise

@@ -12,7 +12,7 @@ from ...errors import ChainUnsupported
 from ...web.guards import public
 from ...web.operation import operation
 from ...web.schemas import AccountId
-from ...web.services import services
+from ...web.services import current_services
 from .errors import KeyMalformed
 from .verifier import account_of_key
 
@@ -37,6 +37,6 @@ class AccountFound(msgspec.Struct):
 @operation(ChainUnsupported, KeyMalformed)
 def find_account(body: AccountRequest) -> AccountFound:
     """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
-    if body.chain not in services().settings.chains:
+    if body.chain not in current_services().settings.chains:
         raise ChainUnsupported(body.chain)
     return AccountFound(str(account_of_key(body.chain, body.public_key)))

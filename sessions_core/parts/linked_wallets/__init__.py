@@ -60,9 +60,9 @@ class LinkedWallets(Part):
         """Make what reads and changes which accounts are linked."""
         from .linked_accounts import AccountLinking
 
-        ours = self.services
+        services = self.services
         self.linked_accounts = AccountLinking(
-            ours.connection, ours.keys, ours.repository, ours.lifecycle, ours.settings
+            services.connection, services.keys, services.repository, services.lifecycle, services.settings
         )
 
     def blueprints(self) -> Sequence[Blueprint]:

@@ -16,7 +16,7 @@ from ...settings import Settings
 from ...web import error_handlers
 from ...web.guards import sessionless
 from ...web.operation import operation
-from ...web.services import services
+from ...web.services import current_services
 from . import Operations, metrics
 from .errors import NotReady
 from .readiness import READY
@@ -72,7 +72,7 @@ def livez() -> Alive:
 @operation(NotReady)
 def readyz() -> Ready | Response:
     """Say whether requests should be sent here, within 200 milliseconds; what is wrong is a word of a closed set."""
-    trouble = services().part(Operations).readiness.trouble()
+    trouble = current_services().part(Operations).readiness.trouble()
     if trouble in READY:
         return Ready(True, trouble)
     if trouble is not None:
@@ -84,7 +84,7 @@ def readyz() -> Ready | Response:
 @sessionless
 def metrics_text() -> ResponseReturnValue:
     """Answer the numbers to who may read them; to others there is nothing here."""
-    operations = services().part(Operations)
+    operations = current_services().part(Operations)
     if not _may_read(operations.options.metrics_secret):
         return _refused(errors.NotFound("no such secret"))
     return metrics.text(operations.session_count.latest()), {"Content-Type": metrics.CONTENT_TYPE}
@@ -92,7 +92,7 @@ def metrics_text() -> ResponseReturnValue:
 
 def _may_read(secret: str | None) -> bool:
     if secret is None:
-        return services().settings.development
+        return current_services().settings.development
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     given_bytes = given.strip().encode("latin-1", "replace")
     return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, secret.encode())

@@ -73,14 +73,14 @@ def set_up(app: Flask, development: bool) -> None:
 
     In `development` they are for people, else JSON.
     """
-    ours = logging.getLogger(_PACKAGE)
-    if ours.hasHandlers():
+    package_logger = logging.getLogger(_PACKAGE)
+    if package_logger.hasHandlers():
         return
     handler = logging.StreamHandler()
     handler.setFormatter(Readable() if development else JsonLines())
     handler.addFilter(_is_no_command)
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    package_logger.addHandler(handler)
+    package_logger.setLevel(logging.INFO)
     app.logger.removeHandler(default_handler)
     app.logger.addHandler(handler)
 

@@ -63,9 +63,9 @@ def text(live: int | None) -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    ours = CollectorRegistry()
-    ours.register(_Live(live))
-    return generate_latest(registry) + generate_latest(ours)
+    session_registry = CollectorRegistry()
+    session_registry.register(_Live(live))
+    return generate_latest(registry) + generate_latest(session_registry)
 
 
 class _Live(Collector):

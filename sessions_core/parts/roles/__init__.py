@@ -74,8 +74,8 @@ class Roles(Part):
         """Make what reads and changes roles and verifications."""
         from .roles import AccountRoles
 
-        ours = self.services
-        self.roles = AccountRoles(ours.connection, ours.keys, ours.repository, ours.settings)
+        services = self.services
+        self.roles = AccountRoles(services.connection, services.keys, services.repository, services.settings)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the administration pages."""

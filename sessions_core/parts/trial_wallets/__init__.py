@@ -63,12 +63,12 @@ class TrialWallets(Part):
         """Make what keeps the server's key shares; refuse sessions that would outlive their wallet."""
         from .key_shares import KeyShares
 
-        ours = self.services
-        ours.sign_outs.add("sessions_trial_wallets.gone")
-        self.chain = self.options.chain(ours.settings)
-        self.options.refuse_outlived(each for each in ours.policy.types.values() if each.by_wallet)
+        services = self.services
+        services.sign_outs.add("sessions_trial_wallets.gone")
+        self.chain = self.options.chain(services.settings)
+        self.options.refuse_outlived(each for each in services.policy.types.values() if each.by_wallet)
         self.key_shares = KeyShares(
-            ours.connection, ours.keys, ours.repository, self.chain, self.options.pregenerated_days
+            services.connection, services.keys, services.repository, self.chain, self.options.pregenerated_days
         )
 
     def blueprints(self) -> Sequence[Blueprint]:

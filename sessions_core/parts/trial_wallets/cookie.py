@@ -14,13 +14,13 @@ from ...sessions import cookies
 from ...sessions.record import account_tag
 from ...settings import DAY
 from ...sign_in.accounts import Account
-from ...web.services import services
+from ...web.services import current_services
 from . import TrialWallets
 
 
 def name() -> str:
     """Return the name of the cookie."""
-    return services().store.name_of("share")
+    return current_services().store.name_of("share")
 
 
 def present() -> bool:
@@ -35,15 +35,15 @@ def names(account: Account) -> bool:
 
 def give(response: Response, account: Account) -> Response:
     """Note with a response that the browser holds a key share, for as long as the server keeps the other."""
-    ours = services()
-    age = ours.part(TrialWallets).options.pregenerated_days * DAY
-    response.set_cookie(name(), account_tag(str(account)), max_age=age, **ours.store.cookie_attributes())
+    services = current_services()
+    age = services.part(TrialWallets).options.pregenerated_days * DAY
+    response.set_cookie(name(), account_tag(str(account)), max_age=age, **services.store.cookie_attributes())
     return response
 
 
 def take(response: Response) -> Response:
     """Forget with a response that the browser held one."""
-    response.delete_cookie(name(), **services().store.cookie_attributes())
+    response.delete_cookie(name(), **current_services().store.cookie_attributes())
     return response
 
 

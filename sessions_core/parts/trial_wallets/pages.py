@@ -34,7 +34,7 @@ from ...web.guards import ensure_fresh, public, refusal, requires, session_view,
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
 from ...web.schemas import AccountId, success
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import SessionView
 from . import TrialWallets, cookie
 from .end_reasons import DELETED, SHARE_GONE
@@ -98,19 +98,19 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 @operation(NotFound, RateLimited, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
     """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
-    part, ours, current = _part(), services(), wallet_session()
+    part, services, session = _part(), current_services(), wallet_session()
     attempts.count("challenges")
     if not _KEY_SHARE.fullmatch(body.share):
         raise BodyMalformed("a key share is 64 lower-case hex digits")
     if body.request is None:
-        if current.browser is None:
+        if session.browser is None:
             raise ChallengeForeign("no cookie of a browser")
-        binding, purpose = current.browser, SIGN_IN
+        binding, purpose = session.browser, SIGN_IN
     else:
-        if current.account_live is None:
-            raise refusal(current)
-        binding, purpose = confirmations.from_token(ours, current, body.request).binding, CONFIRM
-    account = ours.challenges.check(body.message, body.challenge, binding, purpose)
+        if session.account_live is None:
+            raise refusal(session)
+        binding, purpose = confirmations.from_token(services, session, body.request).binding, CONFIRM
+    account = services.challenges.check(body.message, body.challenge, binding, purpose)
     if str(account) != body.account:
         raise ChallengeForeign("of another account")
     signature = part.key_shares.sign(account, bytes.fromhex(body.share), body.message)
@@ -174,17 +174,17 @@ def gone() -> ResponseReturnValue:
 
 
 def _delete() -> Account:
-    ours, account = services(), _view().account
+    services, account = current_services(), _view().account
     ensure_fresh(0, "wallet.delete")
     # The sessions first: if Redis fails in between, the user comes back with their half and deletes again.
-    ours.lifecycle.revoke_account(account, DELETED.name)
+    services.lifecycle.revoke_account(account, DELETED.name)
     _part().key_shares.forget(account)
     wallet_session().release()
     return account
 
 
 def _part() -> TrialWallets:
-    part = services().part(TrialWallets)
+    part = current_services().part(TrialWallets)
     if part.chain is None:
         raise NotFound("no wallets are made here")
     return part
