@@ -16,7 +16,7 @@ from . import csrf, ended_cookie, error_handlers
 from .guards import public, refusal, session_view, signed_in, wallet_session
 from .services import current_services
 from .session_view import SessionView
-from .sign_in import Wanted, display_name, enter
+from .sign_in import SignInOptions, authenticate, display_name
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
 
@@ -44,7 +44,7 @@ def sign_in_post() -> ResponseReturnValue:
     """Verify the signed text; start a session and send the person on, or say what was wrong."""
     form = request.form
     message = messages.from_form(form.get("message", ""))
-    wanted = Wanted(
+    options = SignInOptions(
         session_type=form.get("session_type", ""),
         duration=_duration(form),
         permissions=form.getlist("permissions") or None,
@@ -52,7 +52,7 @@ def sign_in_post() -> ResponseReturnValue:
         remember=form.get("remember") == "1",
     )
     try:
-        live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
+        live = authenticate(message, form.get("challenge", ""), form.get("signature", ""), options)
     except (
         errors.SignInRefused,
         errors.RateLimited,

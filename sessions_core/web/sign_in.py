@@ -20,7 +20,7 @@ from .services import current_services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class SignInOptions:
     """What a client asks its session to be; it gets that or less. `duration` is in seconds."""
 
     session_type: str = ""
@@ -30,8 +30,8 @@ class Wanted:
     remember: bool = False
 
 
-def enter(
-    message: str, challenge: str, signature: str, wanted: Wanted, client: Change | None = None
+def authenticate(
+    message: str, challenge: str, signature: str, options: SignInOptions, client: Change | None = None
 ) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
@@ -44,12 +44,14 @@ def enter(
     services, session = current_services(), wallet_session()
     binding, purpose = (None, API) if client else (session.browser, SIGN_IN)
     # What the account can't have is refused before the nonce is spent: the same signature does for another type.
-    refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
+    refuse_type(options.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = services.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
     values = services.repository.account_values(str(account))
-    session_type = services.policy.choose(wanted.session_type, services.account_status(str(account), values).verified)
-    permissions = list(wanted.permissions) if wanted.permissions is not None else None
+    session_type = services.policy.choose(
+        options.session_type, services.account_status(str(account), values).verified
+    )
+    permissions = list(options.permissions) if options.permissions is not None else None
 
     def prepare(record: SessionRecord) -> None:
         if client is not None:
@@ -60,11 +62,11 @@ def enter(
     return services.lifecycle.start(
         account,
         session_type,
-        wallet=display_name(wanted.wallet),
-        remember=wanted.remember,
+        wallet=display_name(options.wallet),
+        remember=options.remember,
         data=None if client else _carried_over(session),
         replacing=None if client else session.live,
-        scope=policy.scope_of(session_type, wanted.duration, permissions, services.policy.roles),
+        scope=policy.scope_of(session_type, options.duration, permissions, services.policy.roles),
         privilege=services.privileges(str(account), values) or "",
         browser=None if client else session.browser,
         account_values=values,

@@ -33,7 +33,7 @@ from ...web.pages import end_session, own_session
 from ...web.schemas import SessionState, SignedOut
 from ...web.services import current_services
 from ...web.session_view import SessionView, iso
-from ...web.sign_in import Wanted, enter
+from ...web.sign_in import SignInOptions, authenticate
 from . import Api
 from .errors import TokenExpired, TokenInvalid
 from .refresh_tokens import FAMILY
@@ -87,7 +87,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     if signature is None:
         raise SignatureMalformed("no bearer")
     session = wallet_session()
-    wanted = Wanted(
+    options = SignInOptions(
         session_type=body.session_type,
         duration=body.duration,
         permissions=body.permissions,
@@ -95,11 +95,11 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
         remember=body.remember,
     )
     if session.browser is not None:
-        session.adopt(enter(body.message, body.challenge, signature, wanted))
+        session.adopt(authenticate(body.message, body.challenge, signature, options))
         return current_state()
     refresh = current_services().part(Api).refresh
     tokens, *secrets = refresh.start()
-    live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
+    live = authenticate(body.message, body.challenge, signature, options, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, refresh.token(live, *secrets))
 
 
