@@ -30,11 +30,11 @@ SESSIONS_CORE_DEVELOPMENT = os.environ.get("DEVELOPMENT", "0" if "PUBLIC_ORIGIN"
 # they see.
 SESSIONS_CORE_PUBLIC_ORIGIN = os.environ.get("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 
-# At least 32 random characters (openssl rand -base64 32); seals sessions and signs challenges. Losing it signs
+# At least 32 random characters (openssl rand -base64 32); encrypts sessions and signs challenges. Losing it signs
 # everybody out.
 SECRET_KEY = os.environ.get("SESSION_SECRET")
 
-# Former secrets, oldest first, separated by commas; none. Sessions sealed with them stay alive after a rotation.
+# Former secrets, oldest first, separated by commas; none. Sessions encrypted with them stay alive after a rotation.
 SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACKS", "").split(",") if part]
 
 # redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it

@@ -50,8 +50,8 @@ class Sweeper:
 
         `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
         expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
-        changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
-        records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        changed, deleted; `foreign`: records encrypted with a secret that is not ours, left to their clock;
+        `resealed`: records that an older secret had encrypted; `entries`: of indexes, a day past their session.
         """
         found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
         for key in self._connection.scan(self._repository.pattern("session:*")):
@@ -97,17 +97,17 @@ class Sweeper:
         yield from wrong
         if (
             "dead" not in wrong
-            and not self._keys.is_newest(_seal_of(stored))
+            and not self._keys.is_newest(_ciphertext_of(stored))
             and self._repository.save(live) == "saved"
         ):
             yield "resealed"
 
     def _foreign(self, stored: bytes) -> bool:
-        seal = _seal_of(stored)
-        return bool(seal) and not self._keys.is_ours(seal)
+        ciphertext = _ciphertext_of(stored)
+        return bool(ciphertext) and not self._keys.is_ours(ciphertext)
 
 
-def _seal_of(stored: bytes) -> bytes:
-    # The sealed part of a record; empty if it is no record at all.
+def _ciphertext_of(stored: bytes) -> bytes:
+    # The encrypted part of a record; empty if it is no record at all.
     parts = stored.split(b"|", 6)
     return parts[6] if len(parts) == 7 else b""

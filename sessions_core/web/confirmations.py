@@ -2,8 +2,8 @@
 
 The proof is bound to the session, to the action, and to a digest of the whole request, so that what was signed for
 one request confirms no other. It takes effect in the same request: the id of the session changes, and both its clocks
-start again. Nothing is stored while a request waits: a sealed value in the address of `/confirm` stands for it. It is
-sealed and not only signed because addresses are logged, and forms hold what is nobody's business.
+start again. Nothing is stored while a request waits: the address of `/confirm` carries it, encrypted. Signing it
+would not be enough, since addresses are logged and forms may contain private data.
 """
 
 from __future__ import annotations

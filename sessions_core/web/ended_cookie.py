@@ -1,4 +1,4 @@
-"""Why the last session of this browser ended, noted in a sealed cookie by the answer that ended it.
+"""Why the last session of this browser ended, noted in an encrypted cookie by the answer that ended it.
 
 The page that tells it must not believe its own address: anybody can link to `/signed-out?reason=…`. A session that
 ended in another way needs no note, since the browser still sends its cookie, and Redis knows the reason.
@@ -34,8 +34,9 @@ class Ending(msgspec.Struct, array_like=True):
 def note(response: Response, reason: str, account: str = "") -> Response:
     """Note with a response why the session of this browser ended."""
     services = current_services()
-    sealed = services.requests.encrypt(msgspec.msgpack.encode(Ending(int(services.clock()), reason, account)), _PLACE)
-    value = base64.urlsafe_b64encode(sealed).decode()
+    ending = Ending(int(services.clock()), reason, account)
+    encrypted = services.requests.encrypt(msgspec.msgpack.encode(ending), _PLACE)
+    value = base64.urlsafe_b64encode(encrypted).decode()
     response.set_cookie(
         services.store.ended_cookie_name, value, max_age=_SECONDS, **services.store.cookie_attributes()
     )
@@ -49,8 +50,8 @@ def noted() -> Ending | None:
     values = cookies.values(request, store.ended_cookie_name)
     value = cookies.own_value(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
     try:
-        sealed = base64.b64decode(value, altchars=b"-_", validate=True)
-        found = msgspec.msgpack.decode(services.requests.decrypt(sealed, _PLACE), type=Ending)
+        encrypted = base64.b64decode(value, altchars=b"-_", validate=True)
+        found = msgspec.msgpack.decode(services.requests.decrypt(encrypted, _PLACE), type=Ending)
     except (DecryptionFailed, binascii.Error, ValueError, msgspec.MsgspecError):
         return None
     return found if services.clock() - found.at <= _SECONDS else None

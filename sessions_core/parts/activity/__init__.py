@@ -33,7 +33,7 @@ class Activity(Part):
         "{account}:refusals": "stream: what was refused in the account's name",
         "activity, routine, refusals": "streams: the same of all accounts",
     }
-    after_rotation = "What activity it had sealed can't be read after that."
+    after_rotation = "What activity it had encrypted can't be read after that."
     options: ActivitySettings
     log: ActivityLog
 

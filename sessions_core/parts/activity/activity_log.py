@@ -1,4 +1,5 @@
-"""What happened, kept for people: of each account for its owner, of the site for administrators. Bounded and sealed.
+"""What happened, kept for people: of each account for its owner, of the site for administrators. Bounded and
+encrypted.
 
     {tag}:activity    stream  what an account did, and what was done to it
     {tag}:routine     stream  what a session may do without end, such as staying alive; a tenth as long
@@ -8,9 +9,9 @@
 There are three because each has its own attacker: who knows an address can fail to sign in all day, who stole a
 session can renew it all day, and neither may push out the line that would have told its owner.
 
-An entry is one field, e: msgpack of [event, fields, ip, device], sealed for its stream. Who reads Redis learns from
-it how often something happened, and when. Who writes to Redis can drop an entry or repeat it in its stream, and can
-neither make one up nor carry it to another account.
+An entry is one field, e: msgpack of [event, fields, ip, device], encrypted for its stream. Who reads Redis learns
+from it how often something happened, and when. Who writes to Redis can drop an entry or repeat it in its stream, and
+can neither make one up nor carry it to another account.
 """
 
 from __future__ import annotations
@@ -220,9 +221,9 @@ class ActivityLog:
                 return
             start = f"({rows[-1][0].decode()}"
 
-    def _open(self, key: str, position: _Position, sealed: bytes) -> Entry | None:
+    def _open(self, key: str, position: _Position, encrypted: bytes) -> Entry | None:
         try:
-            name, fields, ip, device = self._decode(self._keys.decrypt(sealed, key.encode()))
+            name, fields, ip, device = self._decode(self._keys.decrypt(encrypted, key.encode()))
         except (DecryptionFailed, msgspec.MsgspecError, ValueError):
             # Not an event, as for a session's record: it would be noted here, and found again by the next reading.
             return None

@@ -1,7 +1,7 @@
 """Refresh tokens: each is good for one use, and using one twice ends the session (RFC 9700, section 4.14.2).
 
-All refresh tokens that follow from one sign-in are a family. Its state is part of the session's sealed record, so it
-ends when the session does, nobody who writes to Redis can add a token to it, and changing it is the record's own
+All refresh tokens that follow from one sign-in are a family. Its state is part of the session's encrypted record, so
+it ends when the session does, nobody who writes to Redis can add a token to it, and changing it is the record's own
 compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that it has moved.
 
 A token names its session and carries two secrets. That of the family tells a token that once was ours from a guess: a

@@ -1,6 +1,6 @@
-"""The keys that sign session tokens: P-256 keys in Redis, sealed, that take turns without anybody's doing.
+"""The keys that sign session tokens: P-256 keys in Redis, encrypted, that take turns without anybody's doing.
 
-    {signing}:keys   string  sealed: the keys as JWKs, oldest first
+    {signing}:keys   string  encrypted: the keys as JWKs, oldest first
 
 A key is published before it signs, so that whoever keeps a copy of the public ones knows it in time, and after it has
 signed for the last time, for as long as its tokens live (RFC 7517).
@@ -91,9 +91,9 @@ class SigningKeys:
             keys = self._turned(known, now)
             if keys == known and stored and self._ring.is_newest(stored):
                 return keys, now
-            sealed = self._ring.encrypt(msgspec.json.encode(keys), self._name.encode())
+            encrypted = self._ring.encrypt(msgspec.json.encode(keys), self._name.encode())
             # Of two processes that make the next key at once, the later takes the earlier's.
-            if self._connection.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", sealed) == 1:
+            if self._connection.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", encrypted) == 1:
                 return keys, now
         raise AssertionError  # `attempts` has raised
 
@@ -103,8 +103,8 @@ class SigningKeys:
         try:
             return msgspec.json.decode(self._ring.decrypt(stored, self._name.encode()), type=list[_Key])
         except (DecryptionFailed, msgspec.MsgspecError):
-            # Changed by hand, or sealed with a retired secret. Tokens live for minutes: new keys cost their holders
-            # one refresh, and nobody a session.
+            # Changed by hand, or encrypted with a retired secret. Tokens live for minutes: new keys cost their
+            # holders one refresh, and nobody a session.
             events.publish(events.RecordUnreadable(key=self._name))
             return []
 

@@ -46,14 +46,14 @@ _FOUND = {
     "clock": "would never have expired: have their clock again",
     "lost": "missing in the list of their account: listed again",
     "unreadable": "changed by somebody: deleted",
-    "foreign": "sealed with a secret that is not known here: left to their clock",
-    "resealed": "sealed with an older secret: sealed anew",
+    "foreign": "encrypted with a secret that is not known here: left to their clock",
+    "resealed": "encrypted with an older secret: encrypted again",
     "entries": "memories of sessions that ended more than a day ago: deleted",
 }
 _ROTATED = """\
 The former secret is kept, so nobody is signed out. Next:
 1. Restart every process of the application, since until then they know only the former secret.
-2. Run flask sessions sweep, which seals what they keep with the new one.
+2. Run flask sessions sweep, which encrypts what they keep with the new one.
 3. Then the former one may go: {place}.
 """
 
@@ -137,7 +137,7 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @force_option
 @json_option
 def sweep(force: bool, as_json: bool) -> None:
-    """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
+    """Put right what a crash or a full disk left behind, and encrypt again what an older secret had encrypted."""
     services = current_services()
     refuse_unknown_secret(force)
     found = services.sweeper.sweep()

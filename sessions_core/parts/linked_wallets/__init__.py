@@ -96,5 +96,8 @@ class LinkedWallets(Part):
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Encrypt links with the newest secret: users would fall apart with an older one that is dropped."""
         return {
-            "people": (self.linked_accounts.reencrypt(), "linked wallets sealed with an older secret: sealed anew")
+            "people": (
+                self.linked_accounts.reencrypt(),
+                "linked wallets encrypted with an older secret: encrypted again",
+            )
         }

@@ -1,7 +1,7 @@
 """Which accounts are one user: link, unlink, choose the primary one.
 
-    {usr_…}:accounts   string  sealed: the accounts of a user, the primary one first
-    {tag}:person       string  sealed: the user that an account points to; read with each request of its sessions
+    {usr_…}:accounts   string  encrypted: the accounts of a user, the primary one first
+    {tag}:person       string  encrypted: the user that an account points to; read with each request of its sessions
     linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
 An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck

@@ -23,7 +23,7 @@ TROUBLES = {
     "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
     "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
     "redis_partial": "Some masters of the Cluster do not answer: part of the accounts get 503, the others none.",
-    "keys_unusable": "What was sealed a moment ago could not be opened.",
+    "keys_unusable": "What was encrypted a moment ago could not be decrypted.",
 }
 """The closed set of what can be wrong."""
 
@@ -46,8 +46,8 @@ class _Looking(Future[str | None]):
 
 
 class Readiness:
-    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back. Now and then also each
-    server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
+    """Asks Redis, and each master of a Cluster, to store an encrypted value and return it. From time to time, asks
+    each server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
     """
 
     def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings, strict: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Which secrets the running server processes know: what a command seals, all of them have to open.
+"""Which secrets the running server processes know: all of them must be able to decrypt what a command encrypts.
 
 Each process notes the ids of its keys in Redis when it starts and, with its requests, once a minute. The note lives
 for a day and goes when the process ends; one that was killed leaves it behind. Ids are hashes and give nothing away.
@@ -62,7 +62,8 @@ class Servers:
                 return
 
     def unaware(self) -> list[int]:
-        """Return when each process was heard of that could not open what is sealed here, in seconds since the epoch.
+        """Return when each process was last heard of that can't decrypt what is encrypted here, in seconds since the
+        epoch.
 
         Raises `StoreUnavailable`.
         """
@@ -78,7 +79,7 @@ class Servers:
         if unaware:
             raise BadRequest(
                 f"{len(unaware)} server process{'es do' if len(unaware) > 1 else ' does'} not know the secret of "
-                f"this shell, and could not open what this command seals (last heard of at "
+                f"this shell, and could not decrypt what this command encrypts (last heard of at "
                 f"{second(moment(max(unaware) * 1000))}). Give this shell the environment of the servers, or restart "
                 "them with the new secret. If the process was killed, say --force."
             )

@@ -136,4 +136,9 @@ class Roles(Part):
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Encrypt roles with the newest secret: they would be gone with an older one that is dropped."""
-        return {"standings": (self.roles.reencrypt(), "roles and accounts sealed with an older secret: sealed anew")}
+        return {
+            "standings": (
+                self.roles.reencrypt(),
+                "roles and accounts encrypted with an older secret: encrypted again",
+            ),
+        }

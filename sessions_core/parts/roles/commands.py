@@ -113,7 +113,7 @@ def _assign(account: Account, role: str, force: bool, as_json: bool) -> None:
 def _confirm_replacing(account: Account) -> None:
     # A shell with a secret of before would take a verification away without a word, or lift a restriction.
     known = _roles().knows(account)
-    confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
+    confirm("What was decided about it before is encrypted with a secret that is not known here. Replace it?", known)
 
 
 def _member(member: Member, now: int) -> dict[str, Any]:
