@@ -69,10 +69,10 @@ _METHODS_OF_FLASK_WTF = {"POST", "PUT", "PATCH", "DELETE"}  # what it sets by it
 class WalletSessions:
     """The Flask extension.
 
-    `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
-    it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
-    of their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` gives sentences to
-    what `fresh_required` has people sign for.
+    `role_for(account)` returns the role of an account; it is called on each request of a signed-in user. Without it,
+    roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave of
+    their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` has the sentences
+    that users sign for `fresh_required`.
 
     `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
     (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
@@ -254,7 +254,7 @@ def _add_routes(app: Flask, services: Services) -> None:
 
 
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
-    """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
+    """Register a blueprint of this package below the prefix of its part, or else below `SESSIONS_CORE_URL_PREFIX`."""
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
@@ -345,7 +345,7 @@ def _templates(app: Flask, services: Services) -> None:
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
     }
-    # Outside a request (an e-mail made by a command) nobody is signed in.
+    # Outside a request (an e-mail made by a command) there is no signed-in user.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )

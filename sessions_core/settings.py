@@ -1,7 +1,7 @@
 """Frozen settings, read once from the Flask configuration and refused at start when they are unsafe.
 
-Every key begins with `SESSIONS_CORE_`; the secrets are Flask's own `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.
-A refusal is a `Misconfigured` whose text says which line to write instead.
+Every key begins with `SESSIONS_CORE_`; the secrets are Flask's own `SECRET_KEY` and `SECRET_KEY_FALLBACKS`. A wrong
+setting raises `Misconfigured`, whose text says which line to write instead.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Settings:
     public_origin: str = "http://localhost:5000"
     """Scheme, host and port in the address bar; it stands in every text that is signed."""
     site_name: str = "Wallet Sessions"
-    """The name of the site as people read it."""
+    """The name of the site as users read it."""
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
     parts: tuple[str, ...] | None = None
@@ -86,9 +86,9 @@ class Settings:
     slide_seconds: int = MINUTE
     """Activity is written at most this often."""
     warn_seconds: int = 2 * MINUTE
-    """How long before the idle end people are warned."""
+    """How long before the idle end users are warned."""
     absolute_warn_seconds: int = 5 * MINUTE
-    """How long before the absolute end people are warned."""
+    """How long before the absolute end users are warned."""
     challenge_seconds: int = 5 * MINUTE
     """How long a sign-in request can be signed, a day at most; more has a price (docs/integrate.md)."""
     confirm_seconds: int = 2 * MINUTE
@@ -108,7 +108,7 @@ class Settings:
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
-    """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    """Lax, or Strict if users should not arrive signed in from a link on another site."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def secure_origin(self) -> bool:
-        """Whether people reach the site over https."""
+        """Whether users reach the site over https."""
         return self.public_origin.startswith("https://")
 
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:

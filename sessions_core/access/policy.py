@@ -1,8 +1,8 @@
-"""Session types, roles and networks, and the permissions they give. Decides, never writes.
+"""Decides permissions from session types, roles and networks. It never writes.
 
 Permissions are decided on every request from the type, the role, and the network that was signed for. None is stored,
-so a change here, or of a role, holds from the next request on. What a client asked to go without is stored, and can
-only take away.
+so a change here, or of a role, applies from the next request on. The scope that a client asked for is stored; it can
+only take permissions away.
 
 To add a type of your own:
 
@@ -20,7 +20,7 @@ from ..errors import Misconfigured, PermissionDenied
 from ..settings import LONGEST, SHORTEST, Settings
 from ..sign_in.accounts import Account, Network
 
-# What the signed network lets a session do. A testnet signature must never move real money.
+# The permissions that each network gives. A testnet signature must never move real money.
 NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
     "mainnet": ("transact", "sign"),
     "testnet": ("test-only",),
@@ -28,14 +28,15 @@ NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
 }
 ALL_NETWORK_PERMISSIONS = ("transact", "sign", "test-only")
 
-# What a narrowed session may still do with the account itself only if its client asked for it by name. Every other
-# session may.
+# The account rights that a session with a scope has only if its client asked for them by name. Every other session
+# has them.
 OWN_SESSIONS = "own:sessions"
 OWN_WALLETS = "own:wallets"
 OWN_RIGHTS = (OWN_SESSIONS, OWN_WALLETS)
 
-# What a role leaves of that; `None` is everything. A role takes away, and opens routes that ask for it by name
-# (`@requires(role="admin")`). One that is not in the table leaves nothing: a misspelt role must not be a free pass.
+# The permissions that each role keeps; `None` keeps all. A role takes permissions away, and opens routes that ask for
+# it by name (`@requires(role="admin")`). A role that is not in the table keeps none: a misspelt role must not be a
+# free pass.
 MEMBER = "member"
 ROLES: dict[str, tuple[str, ...] | None] = {
     MEMBER: None,
@@ -46,9 +47,9 @@ ROLES: dict[str, tuple[str, ...] | None] = {
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What this site has decided about an account: its role, and whether it is verified now.
+    """The role of an account on this site, and whether it is verified now.
 
-    An account that nothing was decided about is an ordinary member.
+    Without a decision an account is an ordinary member.
     """
 
     role: str = MEMBER
@@ -74,7 +75,7 @@ class SessionType:
 
 
 def session_types(settings: Settings) -> tuple[SessionType, ...]:
-    """Return the kernel's types; the first is what a sign-in gets that asks for none. Parts add theirs."""
+    """Return the kernel's types; the first is the default of a sign-in. Parts add theirs."""
     return (
         SessionType(
             "standard",
@@ -97,10 +98,10 @@ def session_types(settings: Settings) -> tuple[SessionType, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What permissions are decided on, gathered anew for each request.
+    """The facts that permissions are decided on, collected for each request.
 
-    `verified` says whether the account is verified now; `narrowed` is what the client wanted to be
-    held to, or `None` for all.
+    `verified` says whether the account is verified now. `scope` has the permissions that the client limited its
+    session to, or `None` if it did not.
     """
 
     account: Account | None
@@ -123,7 +124,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The session may not do this; `reason` says what stands in the way.
+    """The session may not do this; `reason` says why.
 
     `network_` and the network that was signed for, `type`, `verification` (it has lapsed), `role`, `narrowed` (the
     client asked for less), or `policy` (the application's own `permissions_for`).
@@ -142,8 +143,9 @@ PermissionsFor = Callable[[PolicyContext], Iterable[str]]
 class Policy:
     """All types, all roles, and what they permit.
 
-    `types` are added to ours, or replace those of the same name; so do `roles`. `permissions_for(context)` replaces
-    the rule for everything but the network's permissions, which only a signature for that network gives.
+    `types` are added to the built-in ones, or replace those of the same name; so do `roles`.
+    `permissions_for(context)` replaces the rule for everything but the network's permissions, which only a signature
+    for that network gives.
     """
 
     def __init__(
@@ -162,28 +164,28 @@ class Policy:
             _refuse_unsafe(each, settings)
 
     def add_types(self, types: Iterable[SessionType]) -> None:
-        """Add the types of a part; one that the application has replaced stays the application's."""
+        """Add the types of a part, except those that the application has replaced."""
         for each in types:
             _refuse_unsafe(each, self._settings)
             self.types.setdefault(each.name, each)
 
     @property
     def standard(self) -> SessionType:
-        """The type a sign-in gets that asks for none."""
+        """The type of a sign-in that asks for none."""
         return next(iter(self.types.values()))
 
     def type_of(self, name: str) -> SessionType:
-        """Return the type of a session that exists; one that the site has since given up permits nothing."""
+        """Return the type with this name. A type that the site no longer has permits nothing."""
         return self.types.get(name) or SessionType(name, "sess_", 0, 0, ())
 
     def type_of_handle(self, handle: str) -> SessionType | None:
-        """Return the type that handles like this one have, or `None`."""
+        """Return the type whose prefix the handle has, or `None`."""
         return next((each for each in self.types.values() if handle.startswith(each.handle_prefix)), None)
 
     def choose(self, name: str, verified: bool) -> SessionType:
         """Return the type that a wallet's sign-in asked for; an empty name asks for the standard one.
 
-        Raises `PermissionDenied` rather than start a lesser session than the person believes to have.
+        Raises `PermissionDenied` rather than start a session with fewer rights than the user expects.
         """
         chosen = self.types.get(name) if name else self.standard
         if chosen is None or not chosen.by_wallet:
@@ -193,7 +195,7 @@ class Policy:
         return chosen
 
     def permissions_for(self, context: PolicyContext) -> Iterable[str]:
-        """Return what type, network and role permit."""
+        """Return the permissions that type, network and role give."""
         names = (*NETWORK_PERMISSIONS[context.network], *context.session_type.permissions)
         return (name for name in names if self._obstacle(name, context) is None)
 
@@ -203,8 +205,8 @@ class Policy:
         return self._decide(permission, context, frozenset(granted))
 
     def decisions(self, context: PolicyContext) -> tuple[Decision, ...]:
-        """Decide every permission that a session of this type could have, on any network, and what a narrowed one
-        asked for of its role and its account.
+        """Decide every permission that a session of this type could have, on any network, and the role and account
+        rights in its scope.
         """
         granted = tuple(self._permissions_for(context))
         named = sorted(each for each in context.scope or () if _is_reserved(each))
@@ -240,14 +242,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The absolute lifetime in seconds, and the permissions to be held to (`None`: all of the type)."""
+    """The limits of a session: its absolute lifetime in seconds, and its permissions (`None`: all of the type)."""
 
     absolute_seconds: int
     permissions: tuple[str, ...] | None
 
 
 def role_right(role: str) -> str:
-    """Return the name by which a client that narrows its session asks for its role: `role:admin`."""
+    """Return the name by which a client asks to keep its role in a scope: `role:admin`."""
     return f"role:{role}"
 
 
@@ -261,11 +263,11 @@ def scope_of(
     permissions: Iterable[str] | None,
     roles: Iterable[str] = tuple(ROLES),
 ) -> Scope:
-    """Hold a client to less than its type grants; what it asked for beyond that is dropped without a word.
+    """Return the limits that a client asked for. What goes beyond its type is dropped without a warning.
 
-    `duration` is in seconds. A session that is held to `permissions` has no role, and leaves the account's other
-    sessions and its wallets alone, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The
-    answer says what was granted, so a client that asked for more can see it.
+    `duration` is in seconds. A session limited to `permissions` has no role and can't manage the account's other
+    sessions or wallets, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The answer says
+    what was granted, so a client that asked for more can see it.
     """
     seconds = session_type.absolute_seconds
     if duration is not None:

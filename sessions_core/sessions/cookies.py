@@ -3,7 +3,7 @@
 The header is split exactly as RFC 6265 (section 4.2.1) writes it, and nothing else is trimmed. This stops an attack:
 a page of a sibling host sets `\\xa0__Host-session=<the attacker's id>` with `Domain=`, over plain http. For the
 browser that is no `__Host-` cookie, so it stores and sends it. A server that trims like `str.strip` would read it as
-ours.
+its own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EndReason:
-    """A reason: its `name` in the API, and its `meaning` as half a sentence for developers.
+    """A reason: its `name` in the API, and its `meaning` as part of a sentence for developers.
 
     `has_page` says that the page for it has words of its own (`sessions/_endings.html`), else it is like `unknown`.
     `is_counted` says that a single session can end for it, which the metrics count.
@@ -42,7 +42,7 @@ def meanings() -> dict[str, str]:
 
 
 def with_pages() -> list[str]:
-    """Return the names of the reasons that people are told in words of their own."""
+    """Return the names of the reasons that pages explain to users in their own words."""
     return [each.name for each in _REASONS.values() if each.has_page]
 
 

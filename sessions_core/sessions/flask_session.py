@@ -3,9 +3,9 @@ revoked.
 
 What is overridden, and the attack or fault it stops: the raw cookie value as key (a database dump is a bunch of
 working cookies), the unconditional SET (a request in flight revives a revoked session), the pickle fallback (code
-execution by whoever can write to Redis), `regenerate` doing nothing on an empty session (fixation), a deletion that
-leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is gone.
-`tests/test_store.py` fails if upstream changes what we override.
+execution by an attacker who can write to Redis), `regenerate` doing nothing on an empty session (fixation), a
+deletion that leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is
+gone. `tests/test_store.py` fails if upstream changes what this class overrides.
 
 A visitor without a session costs Redis nothing. The CSRF secret of visitors comes from their pre-sign-in cookie; a
 record for a visitor is made only when a view writes to `flask.session`.
@@ -52,7 +52,7 @@ _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The session was not looked at yet. `reason` is set for a cookie that can't be one of ours."""
+    """The session was not read yet. `reason` is set for a cookie that this site can't have set."""
 
     reason: str | None = None
 
@@ -191,7 +191,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
             self._reader(self)
 
     def close(self) -> None:
-        """Leave the session unread, whoever looks: the route has none."""
+        """Keep the session unread for the whole request: the route is sessionless."""
         self._reader = None
 
     @contextmanager
@@ -296,7 +296,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser. Decided at sign-in by the person, so setting it does nothing."""
+        """Whether the cookie outlives the browser. The user decides at sign-in, so setting it does nothing."""
         return self.live is not None and self.live.record.remember
 
     @permanent.setter
@@ -427,7 +427,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.refuse_token(refusal)
             return
         if claims is None:
-            session.state = Visitor()  # a bearer that no part knows is none of ours
+            session.state = Visitor()  # no part knows this bearer token
             return
         if claims.presented and not accept_presented:
             # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
@@ -448,18 +448,18 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
         """Write what changed, if the session still exists, and set a cookie only if its id is new."""
         session.saved = True
-        if not session.loaded:  # nobody looked, or it could not be read
+        if not session.loaded:  # not read, or it could not be read
             if dict.keys(session) - {CSRF_KEY}:
                 logger.warning("flask.session was written on a route without one; declare it @public to keep it.")
             return
         self._write_and_tell(app, session, response)
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
-                # Whatever the view thought of its page: what belongs to one person must not be kept for all.
+                # Even if the view made its page cacheable: a page for one user must not be cached for others.
                 response.headers["Cache-Control"] = "no-store"
             else:
                 response.headers.add("Vary", "Cookie")
-        if session.cookie_due and session.token is None:  # who brings a token keeps no cookie
+        if session.cookie_due and session.token is None:  # a client with a token has no cookie
             self._set_session_cookie(session, response)
         if session.browser_cookie_due and session.minted_browser:
             response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
@@ -532,7 +532,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.release()
         if session.live is not None:
             self._save(session, session.live, data)
-        elif data and session.token is None:  # without a cookie nobody could come back to it
+        elif data and session.token is None:  # without a cookie the visitor could not come back to it
             settings = self.settings
             live = self.lifecycle.create(SessionRecord(data=data), settings.idle_seconds, settings.absolute_seconds)
             session.state, session.sid, session.cookie_due = live, live.id, True

@@ -83,7 +83,7 @@ class Lifecycle:
         absolute = scope.absolute_seconds if scope else session_type.absolute_seconds
         live = self.create(record, min(session_type.idle_seconds, absolute), absolute, account_values)
         if replacing is not None:
-            # After creating: if Redis fails in between, the user keeps the session they had, and nobody knows the
+            # After creating: if Redis fails in between, the user keeps the session they had, and no client knows the
             # new id.
             self._replace(replacing, live)
         events.publish(
@@ -176,7 +176,7 @@ class Lifecycle:
         """End the session of an account that has this handle; what has ended already is ended. Return whether it was
         still alive.
 
-        Raises `NotFound` for a handle that is not this account's, be it another's or nobody's.
+        Raises `NotFound` for a handle of another account, or one that does not exist.
         """
         done = self._repository.revoke_handle(str(account), handle, reason)
         alive = self._ended(done, handle, str(account), reason)

@@ -1,7 +1,7 @@
 """What a session is: its id, its keys in Redis, its record, and what a request knows of it.
 
 A session id is a tag (12 characters, the same for all sessions of an account) and a secret (43 characters, 32 random
-bytes), both base64url. Redis holds the SHA-256 of the id: who reads the database can't sign in with what they find.
+bytes), both base64url. Redis holds the SHA-256 of the id: an attacker who reads the database can't sign in with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FORMER_IDS = 8  # of a session are remembered, the latest
 class FormerId(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """An id that the session had until `at` (milliseconds since the epoch), as a digest, with its CSRF secret.
 
-    `key` leads from it to the id that followed: whoever has the former id alone can't work that out.
+    `key` leads from it to the id that followed: an attacker with the former id alone can't compute that.
     """
 
     digest: bytes
@@ -211,7 +211,7 @@ class LoadedSession:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
 
     `active` is when activity was last written, up to a minute before the real one, and `kept_alive` says that it was
-    by this reading. In a list `id` is empty: nobody, we included, can use a session that they only look at.
+    by this reading. In a list `id` is empty: neither an administrator nor the server can use a listed session.
     `account_values` is what parts keep for the account; empty in a list. `browser` is the browser cookie that came
     with the id. `displaced` are the handles of the sessions that ended to make room for this one when it was created.
     """

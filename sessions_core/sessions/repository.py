@@ -46,12 +46,14 @@ KeepAlive = Literal["never", "due", "now"]
 Change = Callable[[SessionRecord], object]
 
 _NO_SESSION = "0" * DIGEST
-_JUMP = 1.0  # seconds between two clocks of ours after which neither is believed
+_JUMP = 1.0  # seconds by which this process's two clocks may differ before Redis is asked
 _MOVES = 10  # of a session by other requests, while it is read
 
 
 class Found(NamedTuple):
-    """What is stored for a session: its record, the epochs of its account and of everybody, and what parts keep."""
+    """The stored values of a session: its record, the epoch of its account, the global epoch, and the values of
+    parts.
+    """
 
     record: bytes | None
     epoch: bytes | None
@@ -126,7 +128,7 @@ class SessionRepository:
         if isinstance(live, EndedSession):
             return live  # both ids end together
         if not live.record.started_by(browser):
-            # Whoever knows a former id and not the browser's own cookie may have stolen it.
+            # A client that knows a former id, but not the browser's own cookie, may have stolen the id.
             events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
             return rotated
         successor = live.record.successor(former_id, live.now)
@@ -310,8 +312,8 @@ class SessionRepository:
         ]
 
     def find(self, account: str, handle: str) -> LoadedSession | EndedSession | None:
-        """Return a session of an account by its handle, without its id, or how it ended; `None` if the account has,
-        and lately had, no such session. One round trip; another for one that has ended.
+        """Return a session of an account by its handle, without its id, or how it ended; `None` if the account has no
+        such session, and had none recently. One round trip; another for one that has ended.
         """
         found = self.load_handle(account_tag(account), handle, "never")
         if isinstance(found, EndedSession):
@@ -501,7 +503,7 @@ class SessionRepository:
         return self._end(scripts.REVOKE_ACCOUNT, (keys.epoch, keys.entries), *arguments)
 
     def revoke_everybody(self) -> Revocation:
-        """End every session of everybody. One write."""
+        """End every session of all accounts. One write."""
         announcement = json.dumps({"reason": "revoked"})
         return self._end(scripts.BUMP_EPOCH, (self._global_epoch,), self.channel, announcement)
 
@@ -564,11 +566,11 @@ class SessionRepository:
                 account_values=values,
             )
         except (DecryptionFailed, msgspec.MsgspecError, ValueError):
-            # Changed by somebody who can write to Redis, of another format, or encrypted with a retired key: no
-            # session, and somebody should look.
+            # Changed by an attacker who can write to Redis, of another format, or encrypted with a retired key: there
+            # is no session, and an operator should look into it.
             events.publish(events.RecordUnreadable(key=keys.record))
             return EndedSession("unknown")
-        # The TTL sees to this, unless somebody took it off the key.
+        # The TTL does this, unless it was removed from the key.
         return live if now < live.absolute_expires_at else EndedSession("absolute")
 
     def _encrypted(self, live: LoadedSession) -> bytes:
@@ -588,10 +590,10 @@ class SessionRepository:
 
     def now(self, keys: SessionKeys) -> int:
         """Return the time in milliseconds since the epoch, by Redis's clock as we last heard it."""
-        # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
-        # from what it said. Not the monotonic one alone: it stands still while a machine sleeps, and nothing would be
-        # kept alive. Not the wall clock alone either: it is set by people and by NTP, and everybody would be signed
-        # out, or stay signed in. Where the two disagree, Redis is asked.
+        # Redis's clock decides when a session ends, but it is not asked on each request: for a minute, the local
+        # clocks continue from its time. The monotonic clock alone won't do: it stands still while a machine sleeps,
+        # and no session would be kept alive. The wall clock alone won't do either: administrators and NTP set it, and
+        # all users would be signed out, or stay signed in. If the two disagree, Redis is asked.
         wall, steady = time.time(), time.monotonic()
         if steady >= self._ask_again or abs(wall - steady - self._steady) > _JUMP:
             return self._set_clock(number(self._connection.run(scripts.NOW, (keys.epoch,))))

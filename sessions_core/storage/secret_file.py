@@ -53,7 +53,7 @@ def _write(path: Path, known: list[str]) -> list[str]:
         with os.fdopen(handle, "w") as file:
             file.write("\n".join(known))
             file.flush()
-            os.fsync(handle)  # or a power cut leaves an empty file, and signs everybody out
+            os.fsync(handle)  # or a power cut leaves an empty file, and signs all users out
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
