@@ -281,7 +281,7 @@ class AccountMalformed(SignInRefused):
 
 
 class AccountKeyless(AccountMalformed):
-    """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner at all."""
+    """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner."""
 
     code = "account_keyless"
     message = "No single key can sign for that address. Choose an account that your wallet holds by itself."

@@ -23,14 +23,14 @@ _VARIABLE = re.compile(r"<[^>]*>")
 
 
 def refuse_taken_name(app: Flask, blueprint: Blueprint) -> None:
-    """Refuse to register a blueprint of ours under a name that another one has; raise `Misconfigured`."""
+    """Refuse to register a blueprint of this package under a name that another one has; raise `Misconfigured`."""
     other = app.blueprints.get(blueprint.name)
     if other is not None and other is not blueprint:
         _refuse_name(blueprint.name, other)
 
 
 def watch(app: Flask) -> None:
-    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all.
+    """Refuse paths that this package and the application both use; raise `Misconfigured` with them all.
 
     From now on each path and each name is refused as soon as it is registered.
     """
@@ -108,5 +108,5 @@ def _has_our_rule(app: Flask, rule: Rule) -> bool:
 
 
 def _place(rule: Rule) -> tuple[str | None, str | None, str]:
-    # `/admin` and `/admin/` are one place to people, and `<id>` and `<int:number>` match the same addresses.
+    # `/admin` and `/admin/` are the same page to users, and `<id>` and `<int:number>` match the same addresses.
     return rule.host, rule.subdomain, _VARIABLE.sub("<>", rule.rule).rstrip("/")

@@ -92,7 +92,7 @@ class _Proof(msgspec.Struct):
 
 
 def demand(services: Services, session: WalletSession, request: Request, seconds: int, action: str) -> None:
-    """Let a request pass that brings its own proof, or whose session signed within the last `seconds`.
+    """Let a request pass if it brings its own proof, or if its session signed within the last `seconds`.
 
     Raises `StepUpRequired` otherwise, also when the proof is not for this request: nothing was done then.
     """

@@ -1,4 +1,4 @@
-"""Where a request comes from and where an answer may send people: CSRF in layers, and safe redirect targets."""
+"""Checks of where a request comes from and where a response may redirect to: CSRF in layers, and safe targets."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def _cause_of_origin(origin: str | None, site: str | None, settings: Settings) -
 
 
 def cause_of_host(request: Request, settings: Settings) -> str:
-    """Return what a developer has to know of a request for a host that is not ours."""
+    """Return what a developer has to know about a request for a host that is not trusted."""
     host: str = request.environ.get("HTTP_HOST", "")
-    # In development this is on the page, and names that somebody made up are not repeated there.
+    # In development this is on the page, which must not repeat names that an attacker made up.
     shown = _quoted(host) if not settings.development or read_address(host) else "another host"
     return (
         f"The browser asked for {shown}, and {PREFIX}PUBLIC_ORIGIN is {settings.public_origin!r}. "
@@ -122,7 +122,7 @@ def demand_token(request: Request, config: Mapping[str, Any], session: WalletSes
         cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_ANEW}"
         raise CsrfFailed(str(error), reason="token_wrong", cause=cause) from error
     if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
-        # A token of ours, but the cookie that it belongs to did not come along: cookies are blocked, or were cleared.
+        # This site issued the token, but its cookie did not come along: cookies are blocked, or were cleared.
         cookieless = session.sid is None and session.browser is None and session.ended is None
         if cookieless:
             raise CsrfFailed("no cookie", reason="cookie_missing", cause=_cause_of_cookie(request, config))

@@ -1,4 +1,4 @@
-"""Who may use the routes that a team can't decorate: declarations by endpoint, and the refusal of routes without one.
+"""Declarations by endpoint, for routes that a team can't decorate, and the refusal of routes without a declaration.
 
     WalletSessions(app, routes={"admin.*": requires(role="admin"), "debugtoolbar.*": sessionless, shop: signed_in})
 

@@ -1,7 +1,8 @@
-"""Why the last session of this browser ended, noted in an encrypted cookie by the answer that ended it.
+"""Notes in an encrypted cookie why the last session of this browser ended.
 
-The page that tells it must not believe its own address: anybody can link to `/signed-out?reason=…`. A session that
-ended in another way needs no note, since the browser still sends its cookie, and Redis knows the reason.
+The response that ends a session sets it. The page that shows the reason must not believe its own address: an attacker
+can link to `/signed-out?reason=…`. A session that ended in another way needs no note, since the browser still sends
+its cookie, and Redis knows the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _VALUE = re.compile(r"[A-Za-z0-9_-]{32,400}={0,2}", re.ASCII)
 
 
 class Ending(msgspec.Struct, array_like=True):
-    """A reason, and the account if its wallet was deleted: the page then deletes this browser's half."""
+    """A reason, and the account if its wallet was deleted: the page then deletes this browser's key share."""
 
     at: int
     reason: str

@@ -58,7 +58,7 @@ def wants_json() -> bool:
     """
     headers, accepted = request.headers, request.accept_mimetypes
     named = set(accepted.values())
-    # Ours, and those of an application that has its own service there.
+    # This package's routes, and those of an application that has its own service there.
     if request.path.startswith(("/api/", f"{current_services().settings.url_prefix}/api/")):
         return "text/html" not in named  # a form in a browser without script names it
     if request.is_json or wallet_session().claims is not None:
@@ -84,16 +84,16 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
             return elsewhere
     body: str | Response = envelope(error, found_by) if wants_json() else _page(error, found_by)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    if error.status == 401:  # RFC 6750, section 3: no error is named to who brought no token
+    if error.status == 401:  # RFC 6750, section 3: without a token in the request, no error is named
         headers["WWW-Authenticate"] = "Bearer" + (' error="invalid_token"' if wallet_session().token else "")
     return body, error.status, headers
 
 
 def note(error: errors.SessionsError) -> str:
-    """Publish the one event of a refusal, log a fault of ours, and return the request id that finds it.
+    """Publish the one event of a refusal, log a fault of the server, and return the request id that finds it.
 
-    What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
-    that never was a session does, and a token that is not ours.
+    Ordinary refusals publish none: a page that isn't there, a session that is missing or has ended. A cookie that
+    never was a session does, and so does a token that this site did not issue.
     """
     if isinstance(error, errors.StepUpRequired):
         pass  # nothing was refused, or `confirmations` has said so
@@ -148,9 +148,9 @@ def _back(error: errors.SessionsError) -> str | None:
 
 
 def _elsewhere(error: errors.SessionsError) -> Response | None:
-    """Return the way to the page on which the person can do something about it, if there is one."""
+    """Return a redirect to the page on which the user can fix the problem, or `None`."""
     if isinstance(error, errors.NotSignedIn):
-        # What may have been done has to be read before the person goes anywhere.
+        # The user has to read what may have been done before leaving the page.
         return None if isinstance(error, errors.SessionEndedDuringRequest) else _to_sign_in(error)
     if isinstance(error, errors.StepUpRequired):
         if len(error.request) > _LONGEST_IN_ADDRESS:
@@ -185,7 +185,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:
         return error  # a redirect that Werkzeug raises, to the path with its slash
     own = current_app.error_handler_spec[None][None].get(Exception)
-    if own is not None:  # the application's handler for everything, which ours would come before
+    if own is not None:  # the application's handler for all errors, which this package's handlers would come before
         return cast(ResponseReturnValue, current_app.ensure_sync(own)(error))
     if isinstance(error, InternalServerError):
         cause = error.original_exception

@@ -1,13 +1,13 @@
-"""Who may use a route. Every route declares it; one that declares nothing stops the application from starting.
+"""Declares and checks who may use a route. A route without a declaration stops the application from starting.
 
     @app.get("/account")
     @signed_in
     def account(): ...
 
-`public` lets everybody in and reads the session if there is one, `signed_in` asks for one, `sessionless` never looks
-(health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a signature
-of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare below the
-route, as above. Reading counts as activity unless `keeps_alive=False`.
+`public` admits all visitors and reads the session if there is one, `signed_in` requires one, `sessionless` never
+reads it (health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a
+signature of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare
+below the route, as above. Reading counts as activity unless `keeps_alive=False`.
 
 A declaration is a check wherever it stands: each call of a function that has one is checked, be it a route, a method
 of a view class, a helper, or a function that runs before requests. What a route declares is checked by `guard` before
@@ -82,7 +82,7 @@ def public(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def public(*, keeps_alive: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def public(view: Any = None, *, keeps_alive: bool = True, csrf: bool = True) -> Any:
-    """Let everybody in. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
+    """Admit all visitors. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
     access = Access(keep_alive="due" if keeps_alive else "never", csrf=csrf)
     return _declare(access)(view) if view is not None else _declare(access)
 
@@ -94,7 +94,7 @@ def signed_in(
     *, keeps_alive: bool = True, accept_presented_token: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def signed_in(view: Any = None, *, keeps_alive: bool = True, accept_presented_token: bool = False) -> Any:
-    """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back.
+    """Admit signed-in users. Others get 401 as JSON, or are sent to sign in and come back.
 
     `accept_presented_token=True` is for routes that other services ask about a token: they also take one that a
     browser made to present it there.
@@ -105,14 +105,14 @@ def signed_in(view: Any = None, *, keeps_alive: bool = True, accept_presented_to
 
 
 def sessionless(view: Callable[P, R]) -> Callable[P, R]:
-    """Let everybody in without looking at the session; `flask.session` stays empty."""
+    """Admit all visitors without reading the session; `flask.session` stays empty."""
     return _declare(Access(reads=False))(view)
 
 
 def requires(
     permission: str | None = None, *, role: str | None = None, session_type: str | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let in whose session has this permission, this role, this type. Others get 403 as JSON, or see what they lack.
+    """Admit sessions with this permission, this role, this type. Others get 403 as JSON, or see what they lack.
 
     Decided on each request. A permission whose type wants fresh signatures for it (`SessionType.fresh`) gets one.
     """
@@ -128,7 +128,7 @@ def requires(
 def fresh_required(seconds: int, action: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Ask for a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
 
-    With 0 each request brings a signature of its own. Who has none is sent to `/confirm` and, once the wallet has
+    With 0 each request needs its own signature. A user without one is sent to `/confirm` and, once the wallet has
     signed, back into this request.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 0:
@@ -189,7 +189,7 @@ def _guarded(view: Callable[P, R], access: Access) -> Callable[P, R]:
             f"A {type(view).__name__} can't be guarded. Put the declaration below it, right above the function."
         )
     if getattr(view, _WRAPPER, None) is view:
-        view = view.__wrapped__  # one of ours: `access` has all that it declares
+        view = view.__wrapped__  # already guarded: `access` has all that it declares
     guarded: Any
     if inspect.iscoroutinefunction(view):
 
@@ -237,7 +237,7 @@ def _enforce(view: Callable[..., Any], access: Access) -> None:
 
 
 def _is_way_in(context: RequestContext) -> bool:
-    """Whether the request is for a page or a service of ours that visitors need."""
+    """Whether the request is for a page or a service of this package that visitors need to sign in."""
     access = declared(context.app.view_functions.get(context.request.endpoint or ""))
     return context.request.blueprint in _blueprints(context) and access is not None and not access.demands
 
@@ -303,8 +303,8 @@ def guard() -> None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
     if access is None:
         if isinstance(request.routing_exception, SecurityError):
-            raise request.routing_exception  # a host that is not ours: nothing else of the request counts
-        # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
+            raise request.routing_exception  # a host that is not trusted: nothing else of the request counts
+        # 404 and 405: their page shows the signed-in user. It can't change anything, so nothing else is checked.
         access = Access(keep_alive="never", csrf=False)
     _admit(context, access, route=True)
     checks_of(request).guard = True
@@ -347,8 +347,8 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
         follow(services, session)
         done.followed = True
     elif access.demands or not unsafe:
-        # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
-        # ends a session, or asks for a text to sign, needs no node.
+        # A poll, a token, a page that shows the signed-in user: all tell a client that the session is alive. What
+        # only ends a session, or asks for a text to sign, needs no node.
         _call(services.hooks("check_session"), session, False)
     if access.demands:
         _demand_rights(services, session, access)
@@ -493,7 +493,7 @@ def wallet_session() -> WalletSession:
 
 
 def session_view() -> SessionView | None:
-    """Return the session of this request, or `None` for a visitor. Has it read first if nobody has yet."""
+    """Return the session of this request, or `None` for a visitor. Reads it first if it was not read yet."""
     session = wallet_session()
     session.ensure_read()
     live = session.account_live
@@ -515,7 +515,7 @@ def _current_user() -> User | None:
     return view.user if view is not None else None
 
 
-# All are false for visitors: `if current_account:` asks whether somebody is signed in.
+# All are false for visitors: `if current_account:` asks whether a user is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
 # Not `current_user`: Flask-Login exports that name, and applications use both.

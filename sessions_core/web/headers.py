@@ -63,7 +63,7 @@ class SecurityHeaders:
             # Wallets may open a window of their own that talks back to security.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
-            # Not "no-referrer": error pages lead back to the page whose form failed (`failures`).
+            # Not "no-referrer": error pages lead back to the page whose form failed (`error_handlers`).
             ("Referrer-Policy", "same-origin"),
             ("Permissions-Policy", _DENIED_FEATURES),
             ("X-Frame-Options", "DENY"),
@@ -71,7 +71,8 @@ class SecurityHeaders:
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:
-            # With it nobody on the network can answer for a subdomain over plain http, and plant cookies from there.
+            # With it an attacker on the network can't answer for a subdomain over plain http and plant cookies from
+            # there.
             subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
             self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
         if settings.csp_report_url:

@@ -145,7 +145,7 @@ def current_state() -> SessionState:
 
 @cache
 def _warm_up(namespace: str) -> None:
-    # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
+    # The user now reads the text in the wallet; the verifier's slow imports happen meanwhile.
     of_parts = current_services().hooks("warm")
 
     def warm() -> None:

@@ -24,7 +24,7 @@ pages = Blueprint("sessions", __name__, template_folder="../templates")
 @pages.get("/sign-in")
 @public
 def sign_in() -> ResponseReturnValue:
-    """Show the connect panel; who is signed in already may go on, or use another account.
+    """Show the connect panel. A user who is signed in already may go on, or use another account.
 
     `reason` only says that a page was left because its session had ended. Why is what the server knows.
     """
@@ -33,7 +33,8 @@ def sign_in() -> ResponseReturnValue:
         # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
         return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     reason = _known(wallet_session().ended) if told else None
-    # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
+    # "again" comes from the warning before the absolute end: the user wants to sign again, not to read that they are
+    # signed in.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=reason)
 
@@ -41,7 +42,7 @@ def sign_in() -> ResponseReturnValue:
 @pages.post("/sign-in")
 @public
 def sign_in_post() -> ResponseReturnValue:
-    """Verify the signed text; start a session and send the person on, or say what was wrong."""
+    """Verify the signed text; start a session and redirect the user, or say what was wrong."""
     form = request.form
     message = messages.from_form(form.get("message", ""))
     options = SignInOptions(
@@ -68,14 +69,14 @@ def sign_in_post() -> ResponseReturnValue:
 @pages.get("/session")
 @signed_in
 def status() -> ResponseReturnValue:
-    """Show who is signed in, what the session may do, and both its clocks."""
+    """Show the signed-in account, what the session may do, and both its clocks."""
     return render_template("sessions/status.html")
 
 
 @pages.get("/sign-out")
 @public
 def sign_out() -> ResponseReturnValue:
-    """Ask whether to sign out; links can't sign anybody out."""
+    """Ask whether to sign out; a link alone can't sign users out."""
     if session_view() is None:
         return redirect(url_for("sessions.signed_out"), 303)
     return render_template("sessions/sign_out.html")
@@ -92,7 +93,7 @@ def sign_out_post() -> ResponseReturnValue:
 @pages.get("/signed-out")
 @public
 def signed_out() -> ResponseReturnValue:
-    """Say why the session ended and what to do; who is signed in after all is not told so.
+    """Say why the session ended and what to do. A user who is signed in after all does not see it.
 
     A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
     session of this browser's cookie ended, or what the answer noted that deleted the cookie.
@@ -149,7 +150,7 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
 
 
 def own_session() -> SessionView:
-    """Return the session of this request, on a route that lets nobody in without one."""
+    """Return the session of this request, on a route that requires one."""
     view = session_view()
     assert view is not None  # noqa: S101  # the guard saw to it
     return view

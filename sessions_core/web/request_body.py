@@ -25,7 +25,7 @@ class WholeBodies:
     """Has Werkzeug refuse a body that breaks off (`ClientDisconnected`).
 
     Servers that say `wsgi.input_terminated`, as gunicorn does, just end the stream when the connection is lost, or
-    was too slow. Then half a form would count as all of it: `amount=1000` could arrive as `amount=10`.
+    was too slow. Then part of a form would count as all of it: `amount=1000` could arrive as `amount=10`.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:

@@ -1,7 +1,6 @@
 """Where the request that is being handled came from.
 
-All of it is what the client says of itself, or what a proxy says of it: for people to read, never for a decision
-about access.
+The client or a proxy claims all of it. It is for users to read, never for a decision about access.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ def current() -> Client:
         return COMMAND_LINE
     request = request_ctx.request
     kept: tuple[Request, Client] | None = g.get("sessions_core_client")
-    # One application context around several requests, as in a test or a task, gives them all one `g`: nobody may be
-    # noted as somebody else for that.
+    # One application context around several requests, as in a test or a task, gives them all one `g`: a client must
+    # not be recorded as another one because of that.
     if kept is None or kept[0] is not request:
         services, agent = current_services(), request.headers.get("User-Agent", "")
         describe = services.hooks("describe_agent")

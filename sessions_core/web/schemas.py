@@ -70,7 +70,7 @@ class SignedOut(Struct):
 
 
 class Problem(Struct, kw_only=True):
-    """Why a request was refused. `message` is a sentence for people, `request_id` finds it in the log.
+    """Why a request was refused. `message` is a sentence for users, `request_id` finds it in the log.
 
     `reason` refines the code: why a session ended, which action takes a signature. `missing` is the permission, role
     or session type that is lacking. `request` stands for what waits for a signature, `problem` is the code of the

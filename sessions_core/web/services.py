@@ -67,7 +67,7 @@ class Services:
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
     """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
     sign_outs: set[str] = field(default_factory=lambda: {"sessions.sign_out_post", "sessions_json.logout"})
-    """The endpoints that sign out; parts add theirs. One that fails must not read like one that worked."""
+    """The endpoints that sign out; parts add theirs. A sign-out that fails must not look like one that worked."""
     _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
     def part(self, kind: type[P]) -> P:
@@ -121,7 +121,7 @@ class Services:
         self.store.privilege = lambda live: self.privileges(live.record.account, live.account_values)
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
-        """Return role and verification of an account (CAIP-10), decided anew for each request.
+        """Return role and verification of an account (CAIP-10), decided again on each request.
 
         The role comes from the application's `role_for`, else from a part. If `role_for` fails the role is empty,
         which permits nothing: users stay signed in, and can sign out.

@@ -17,7 +17,7 @@ from ..sign_in.user import User
 from .schemas import SessionState
 from .services import Services, current_services
 
-# With quotation marks of its own, a name could end ours.
+# With its own quotation marks, a name could end the ones around it.
 _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
 
 
@@ -61,7 +61,7 @@ class SessionView:
 
     @property
     def short_address(self) -> str:
-        """The address as people compare it."""
+        """The address, shortened for users to compare."""
         return self.account.short_address
 
     @property
@@ -96,7 +96,7 @@ class SessionView:
 
     @cached_property
     def account_status(self) -> policy.AccountStatus:
-        """Role and verification of the account, decided anew for each request."""
+        """Role and verification of the account, decided again on each request."""
         return self._services.account_status(self.live.record.account, self.live.account_values)
 
     @property
@@ -111,8 +111,8 @@ class SessionView:
 
     @property
     def role(self) -> str:
-        """The role that the session has: that of its account. A narrowed session has none, and this is empty, unless
-        its client asked for the role by name; `member` is everybody's.
+        """The role of the session: that of its account. It is empty for a session with a scope, unless its client
+        asked for the role by name, or it is `member`, which every account has.
         """
         narrowed, role = self.live.record.narrowed, self.account_role
         return role if narrowed is None or role == policy.MEMBER or policy.role_right(role) in narrowed else ""
@@ -124,7 +124,7 @@ class SessionView:
 
     @cached_property
     def policy_context(self) -> policy.PolicyContext:
-        """What permissions are decided on."""
+        """The facts that permissions are decided on."""
         narrowed = self.live.record.narrowed
         return policy.PolicyContext(
             account=self.account,
@@ -279,7 +279,7 @@ def iso(moment: datetime) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Return the time of day people read without script: `14:32 UTC`."""
+    """Return the time of day for pages without script: `14:32 UTC`."""
     return moment.astimezone(UTC).strftime("%H:%M UTC")
 
 
@@ -313,7 +313,7 @@ def account(text: str) -> Account | None:
 
 
 def quoted(name: str) -> str:
-    """Return what a wallet calls itself in quotation marks, so that it can't pass for a sentence of ours."""
+    """Return the wallet's own name in quotation marks, so that it can't pass for a sentence of the site."""
     return f"“{name.translate(_SIMPLE_QUOTES)}”" if name else ""
 
 

@@ -1,4 +1,4 @@
-"""Signing in: what the form and the JSON service have in common, from the signed text to the session."""
+"""Signs users in, for the form and the JSON service: from the signed text to the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .services import current_services
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInOptions:
-    """What a client asks its session to be; it gets that or less. `duration` is in seconds."""
+    """The session that a client asks for; it gets that or less. `duration` is in seconds."""
 
     session_type: str = ""
     duration: int | None = None
@@ -35,15 +35,16 @@ def authenticate(
 ) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
-    With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
-    called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
-    the one that this browser had. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
-    `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
+    With `client` the session is for a client without cookies, and so is the challenge that it consumes; `client` is
+    called with the record, to add what identifies the client. Without `client`, the session is for this browser and
+    replaces the browser's previous session. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
+    `VerificationUnavailable` or `StoreUnavailable`; no session has started then, but the nonce may be consumed.
     """
     attempts.count("sign_ins")
     services, session = current_services(), wallet_session()
     binding, purpose = (None, API) if client else (session.browser, SIGN_IN)
-    # What the account can't have is refused before the nonce is spent: the same signature does for another type.
+    # A type that the account can't have is refused before the nonce is consumed, so the same signature works for
+    # another type.
     refuse_type(options.session_type, lambda: _signer(message, challenge, binding, purpose))
     signed = services.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
@@ -78,13 +79,13 @@ def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> 
     try:
         return current_services().challenges.check(message, challenge, binding, purpose)
     except ChallengeUsed:
-        return None  # `redeem` refuses it, and notes it as a replay
+        return None  # `redeem` refuses it, and publishes a replay
 
 
 def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
-    """Raise `PermissionDenied` for a type of session that nobody can have, or that this account can't.
+    """Raise `PermissionDenied` for a session type that does not exist, or that this account can't have.
 
-    The account is asked for, and looked up in Redis, for types alone that not every account can have.
+    `account` is called, and the account looked up in Redis, only for types that not every account can have.
     """
     services = current_services()
     if services.policy.choose(name, verified=True).verified and (found := account()) is not None:
@@ -99,7 +100,7 @@ def display_name(text: str) -> str:
 
 
 def _carried_over(session: WalletSession) -> dict[str, Any]:
-    # What a visitor collected stays theirs. What another account stored must not become this one's.
+    # Data of a visitor is kept. Data of another account must not become this one's.
     if session.account_live is not None:
         return {}
     return {key: value for key, value in session.items() if key != CSRF_KEY}

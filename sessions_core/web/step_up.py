@@ -58,7 +58,7 @@ def extend_session() -> SessionState:
 @pages.get("/unauthorized")
 @public
 def unauthorized() -> ResponseReturnValue:
-    """Name what is missing, and how to get it. Who was let in meanwhile may go on.
+    """Name what is missing, and how to get it. A user who got access meanwhile may go on.
 
     Of an address that another site has written nothing is repeated.
     """

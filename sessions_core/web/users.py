@@ -81,7 +81,7 @@ def _following(loader: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
 
 def _switch_off_session_protection(app: Flask, manager: Any) -> None:
     # It compares what only `login_user` stores, so it would suspect each wallet session: "basic" writes to the
-    # session of every visitor, "strong" makes everybody anonymous.
+    # session of every visitor, "strong" signs all users out.
     if "strong" in (app.config.get("SESSION_PROTECTION"), manager.session_protection):
         logger.warning(
             'SESSION_PROTECTION = "strong" is set and has no effect: it would make the users of wallets anonymous.'

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from .activity_log import ActivityLog
 
-# Anybody can cause refused requests without end; they are in the server's log, and cost Redis nothing. That replicas
-# have not confirmed an end is told to the client that asked for it.
+# An attacker can cause refused requests without limit; they are in the server's log, and cost Redis nothing. If
+# replicas have not confirmed an end, the client that asked for it is told.
 _NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 
 
@@ -33,7 +33,7 @@ class Activity(Part):
         "{account}:refusals": "stream: what was refused in the account's name",
         "activity, routine, refusals": "streams: the same of all accounts",
     }
-    after_rotation = "What activity it had encrypted can't be read after that."
+    after_rotation = "Activity encrypted with it can't be read after that."
     options: ActivitySettings
     log: ActivityLog
 

@@ -1,4 +1,4 @@
-"""What happened on the whole site, for administrators: below the pages of the part that knows who they are."""
+"""The activity of the whole site, for administrators: below the pages of the part that gives roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened to an account, for its person: a page with filters, and downloads as CSV and JSON."""
+"""The activity of an account, for its user: a page with filters, and downloads as CSV and JSON."""
 
 from __future__ import annotations
 

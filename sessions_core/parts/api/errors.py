@@ -8,7 +8,7 @@ from ...errors import SessionExpired, SessionInvalid
 
 
 class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
+    """This site did not issue the token, or not for this use. `reason` is always "token"."""
 
     code = "token_invalid"
     message = "This token can't be used here. Sign in again to get one."

@@ -1,8 +1,8 @@
 """`/api/openapi.json`: the JSON service as OpenAPI 3.1.
 
 Nothing here is written down a second time. Bodies and answers are the Structs that views take and return
-(`operations`), who may use a route and what it may be refused for follow from its declarations (`guards`), and every
-sentence is that of a docstring or of `errors`. So is a route of the application's own that uses `@operation`.
+(`operation`). Access and refusals follow from a route's declarations (`guards`), and every sentence is that of a
+docstring or of `errors`. That includes the application's own routes that use `@operation`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class ApiSettings:
     """Origins whose pages may call this site with a session token. They never get to use its cookies."""
 
     def refuse_unsafe(self, settings: Settings) -> None:
-        """Raise `Misconfigured` for a token that lives too long, and for an origin that would let in anybody."""
+        """Raise `Misconfigured` for a token that lives too long, and for an origin that would admit any site."""
         refuse_outside(self, "token_seconds", 30, 5 * MINUTE)
         for origin in self.allowed_origins:
             local = settings.development and urlsplit(origin).hostname in LOOPBACK

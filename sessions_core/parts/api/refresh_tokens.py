@@ -1,16 +1,17 @@
 """Refresh tokens: each is good for one use, and using one twice ends the session (RFC 9700, section 4.14.2).
 
 All refresh tokens that follow from one sign-in are a family. Its state is part of the session's encrypted record, so
-it ends when the session does, nobody who writes to Redis can add a token to it, and changing it is the record's own
-compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that it has moved.
+it ends when the session does, an attacker who writes to Redis can't add a token to it, and changing it is the
+record's own compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that
+it has moved.
 
-A token names its session and carries two secrets. That of the family tells a token that once was ours from a guess: a
-guess ends nothing. That of the generation says which one it is. Stored are their hashes only. The secret of the next
-generation follows from the present one and a key inside the record, so that the loser of a race is given exactly what
-the winner got.
+A token names its session and carries two secrets. The family's secret tells a token that this site issued from a
+guess: a guess ends nothing. The generation's secret says which token of the family it is. Only their hashes are
+stored. The secret of the next generation follows from the present one and a key inside the record, so that the loser
+of a race is given exactly what the winner got.
 
 A client whose answer was lost comes back later, with the token that it still has. It gets another successor, and the
-one that was lost is cut off: should it turn up after all, somebody else got that answer, and the session ends.
+one that was lost is cut off: if it turns up after all, another client got that answer, and the session ends.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ class Refresh:
         return found, family
 
     def _end(self, live: LoadedSession) -> NoReturn:
-        # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
+        # Two clients have this token, and one of them stole it. The server can't know which of the two is asking, so
+        # both have to sign in again.
         if self._lifecycle.revoke(live, REUSED.name):
             events.publish(TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason=REUSED.name)

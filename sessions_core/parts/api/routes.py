@@ -44,13 +44,14 @@ json_routes = Blueprint("sessions_api_json", __name__, url_prefix="/api/auth")
 
 _Text = Annotated[str, Meta(max_length=16_000)]
 _Word = Annotated[str, Meta(max_length=64)]
-# Longer than a refresh token: who sends the session token by mistake is told that it is the wrong one.
+# Longer than a refresh token, so that a client that sends the session token by mistake is told that it is the wrong
+# one.
 _Token = Annotated[str, Meta(max_length=8_000)]
 
 
 class SessionRequest(msgspec.Struct):
-    """The signed text and its challenge, as they came; the signature is the bearer. What is asked for beyond what the
-    type grants is dropped. `duration` is in seconds; `wallet` is shown to people; `remember` is for cookies.
+    """The signed text and its challenge, as they came; the signature is the bearer. Permissions that the type does
+    not grant are dropped. `duration` is in seconds; `wallet` is shown to users; `remember` is for cookies.
     """
 
     message: _Text
@@ -83,7 +84,7 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
     """
-    signature = bearer(request)  # whatever cookie came along: who is signed in may sign in again
+    signature = bearer(request)  # even with a cookie: a signed-in user may sign in again
     if signature is None:
         raise SignatureMalformed("no bearer")
     session = wallet_session()
@@ -123,8 +124,8 @@ def refresh_session(body: RefreshRequest) -> TokenSession:
 @signed_in(keeps_alive=False)
 @operation(status=201)
 def create_token() -> SessionToken:
-    """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
-    stolen token would make the next for as long as the session lives.
+    """Make a session token of this session, to show to another service. A client that sends such a token gets the
+    same one back: otherwise a stolen token would yield new ones for as long as the session lives.
     """
     session = wallet_session()
     if session.token is not None and isinstance(session.claims, SessionTokenClaims):

@@ -107,7 +107,7 @@ class Tokens:
         claims = Claims(
             iss=self._issuer,
             aud=self._audience,
-            client_id=self._issuer,  # RFC 9068 demands one; whoever signs in here is a client of this site
+            client_id=self._issuer,  # RFC 9068 requires one; every user of this site is its client
             sub=live.record.account,
             sid=live.record.handle,
             jti=secrets.token_urlsafe(12),
@@ -126,8 +126,8 @@ class Tokens:
         return Token(f"{signed}.{_encode(_low(_canonical(signature)))}", claims.exp)
 
     def open(self, text: str) -> Claims:
-        """Return what a token of ours says. Whose session it means is for the session to say: an account in another
-        spelling finds none.
+        """Return the claims of a token that this site issued. The account is not normalised: another spelling of it
+        finds no session.
 
         Raises `TokenInvalid`, `TokenExpired`, or `StoreUnavailable` if its key has to be read and can't be.
         """
@@ -139,7 +139,7 @@ class Tokens:
         try:
             key = self._keys.find(msgspec.json.decode(header, type=_Header).kid)
             if key is None:
-                raise TokenInvalid("of no key of ours")
+                raise TokenInvalid("signed with no key of this site")
             jws.deserialize_compact(text, key, registry=self._registry)
             claims = msgspec.json.decode(payload, type=Claims)
             if msgspec.json.encode(claims) != payload:

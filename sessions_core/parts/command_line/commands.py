@@ -45,7 +45,7 @@ _FOUND = {
     "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
     "lost": "missing in the list of their account: listed again",
-    "unreadable": "changed by somebody: deleted",
+    "unreadable": "changed from outside: deleted",
     "foreign": "encrypted with a secret that is not known here: left to their clock",
     "resealed": "encrypted with an older secret: encrypted again",
     "entries": "memories of sessions that ended more than a day ago: deleted",
@@ -116,7 +116,7 @@ def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
 def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
-    """End every session of a CAIP-10 ACCOUNT or of everybody, those being signed in right now included."""
+    """End every session of a CAIP-10 ACCOUNT or of all accounts, those being signed in right now included."""
     if everybody == (account is not None):
         raise BadRequest("Name an account, or say --everybody.")
     if account is None:
@@ -137,7 +137,7 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @force_option
 @json_option
 def sweep(force: bool, as_json: bool) -> None:
-    """Put right what a crash or a full disk left behind, and encrypt again what an older secret had encrypted."""
+    """Repair what a crash or a full disk left behind, and encrypt again what an older secret had encrypted."""
     services = current_services()
     refuse_unknown_secret(force)
     found = services.sweeper.sweep()
@@ -155,7 +155,7 @@ def sweep(force: bool, as_json: bool) -> None:
 @keys.command("rotate")
 @json_option
 def rotate(as_json: bool) -> None:
-    """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
+    """Put a new secret in front and keep the former ones behind it. All users stay signed in."""
     path = current_app.extensions.get(SECRET_FILE)
     if path is None:
         lines = _in_environment()
@@ -176,7 +176,7 @@ def _in_environment() -> dict[str, str]:
     if os.environ.get("FLASK_SECRET_KEY") == former[-1]:  # `app.config.from_prefixed_env()`
         return {"FLASK_SECRET_KEY": secrets.token_urlsafe(32), "FLASK_SECRET_KEY_FALLBACKS": json.dumps(former)}
     if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
-        # What a terminal shows of it may be another secret, and that would sign everybody out.
+        # A terminal may show it as another secret, and that would sign all users out.
         raise BadRequest(
             "A secret in use has a comma or other than plain ASCII in it, so SESSION_SECRET_FALLBACKS can't hold it: "
             "put it into the list SECRET_KEY_FALLBACKS of the configuration, and a new one into SECRET_KEY."

@@ -179,7 +179,8 @@ def _version(candidate: str) -> tuple[int, int]:
 
 def _socket_directory(directory: Path) -> Path:
     # A socket's path may have about 100 bytes, a checkout's may have more. The name in the shared temporary directory
-    # can be guessed, so the folder must be ours alone, or anybody on this machine could serve us sessions.
+    # can be guessed, so this user must own the folder alone. Otherwise another user of this machine could serve
+    # forged sessions.
     name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
     place = _SOCKETS / f"sessions-core-{os.getuid()}-{name}"
     with contextlib.suppress(FileExistsError):

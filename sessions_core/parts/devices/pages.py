@@ -1,5 +1,5 @@
 """Where a user is signed in: the list, a name for each session, and ending one, all others, or all. As pages and as
-JSON. Users who were told of a sign-in elsewhere say here that it was theirs.
+JSON. Users who were told of a sign-in elsewhere confirm here that it was their own.
 
 The list has the sessions of all accounts of the user. A session is named by its handle; one that is not this user's
 answers like one that never was.
@@ -109,7 +109,8 @@ def name_one(handle: str) -> ResponseReturnValue:
 @signed_in
 def recognise_one(handle: str) -> ResponseReturnValue:
     """Note that the user knows of a sign-in, so that this session no longer tells of it. One at a time: users who
-    have said so of their own are still told of a stranger's. One that this session is not told of is fine, too.
+    confirmed their own sign-in are still told of an attacker's. It may also be a sign-in that this session is not
+    told of.
     """
     _recognise(handle)
     return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
@@ -245,13 +246,13 @@ def _end_all() -> int:
 
 
 def _end_linked(reason: str) -> int:
-    # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
+    # Before those of the own account, in case Redis fails in between: a second attempt ends the rest.
     view, lifecycle = own_session(), current_services().lifecycle
     return sum(lifecycle.revoke_account(each, reason) for each in view.user.accounts if each != view.account)
 
 
 def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
-    """Return the session of this user that has, or lately had, this handle, with its account; raise `NotFound` if
+    """Return the session of this user that has, or recently had, this handle, with its account; raise `NotFound` if
     there is none.
     """
     services, view = current_services(), own_session()

@@ -36,7 +36,7 @@ class AccountFound(msgspec.Struct):
 @public(keeps_alive=False, csrf=False)
 @operation(ChainUnsupported, KeyMalformed)
 def find_account(body: AccountRequest) -> AccountFound:
-    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
+    """Return the account of a public key, for browsers that can't compute it. It is no secret."""
     if body.chain not in current_services().settings.chains:
         raise ChainUnsupported(body.chain)
     return AccountFound(str(account_of_key(body.chain, body.public_key)))

@@ -1,8 +1,8 @@
 """The Internet Computer: a wallet delegates to a key in the page, and that key signs the text.
 
-There is no standard for signing in with a text, so the separator below is ours: what signs in here can never be taken
-for a call of a canister or for a delegation. Delegations and principals are those of the Internet Computer interface
-specification, "Authentication" and "Principals".
+There is no standard for signing in with a text, so the separator below is this package's own: a sign-in signature can
+never be taken for a call of a canister or for a delegation. Delegations and principals are those of the Internet
+Computer interface specification, "Authentication" and "Principals".
 
 The signature travels as JSON, what `DelegationChain.toJSON()` of @icp-sdk/core gives with the signature beside it:
 

@@ -42,7 +42,7 @@ class AccountsTooMany(LinkRefused):
 
 
 class AccountLast(LinkRefused):
-    """The user's only account can't be unlinked: nobody would be left."""
+    """The user's only account can't be unlinked: no account would be left."""
 
     code = "account_last"
     title = "That is your only wallet"

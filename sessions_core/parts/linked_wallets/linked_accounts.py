@@ -1,4 +1,4 @@
-"""Which accounts are one user: link, unlink, choose the primary one.
+"""Links accounts to one user, unlinks them, and sets the primary one.
 
     {usr_…}:accounts   string  encrypted: the accounts of a user, the primary one first
     {tag}:person       string  encrypted: the user that an account points to; read with each request of its sessions
@@ -39,11 +39,11 @@ MOST = 8
 """How many accounts a user may have; each is looked at when the user is."""
 
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
-_WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
+_WAIT = 3.0  # seconds to wait for other requests; one that still waits then holds no lock
 
 
 class AccountLinking:
-    """Reads and changes who is linked with whom. All methods raise `StoreUnavailable` when Redis does not answer.
+    """Reads and changes which accounts are linked. All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account whose session asks; it has signed for exactly this.
     """
@@ -139,8 +139,8 @@ class AccountLinking:
     def unlink(self, account: Account, by: Account) -> None:
         """Take an account from the user behind `by`, and end all its sessions.
 
-        It goes on alone, under an id that nobody has had. Raises `NotFound` for an account that is not this
-        user's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
+        It goes on alone, under a new user id. Raises `NotFound` for an account that is not this user's, `AccountLast`
+        for the only one, `AccountInUse` for the one that asks.
         """
         with self._lock(account, by):
             self._unlink_held(account, by)
@@ -189,16 +189,16 @@ class AccountLinking:
 
     def reencrypt(self) -> int:
         """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
-        people would go with the secret that is dropped after a rotation.
+        the links would be lost with the secret that is dropped after a rotation.
         """
         patterns = map(self._repository.pattern, ("accounts", LINK_KEY.name))
         return sum(reencrypt(self._connection, self._keys, pattern) for pattern in patterns)
 
     @contextmanager
     def _lock(self, *accounts: Account) -> Iterator[None]:
-        """Let nobody else link or unlink these accounts meanwhile; wait for those who are at it.
+        """Lock these accounts against linking and unlinking by other requests; wait for those under way.
 
-        Without this, two people who link each other at once would each point the other's account to themselves. All
+        Without this, two users who link each other at once would each point the other's account to themselves. All
         take accounts in the same order, so one of them gets both; the others find what was done.
         """
         began, held = time.monotonic(), []
@@ -213,7 +213,7 @@ class AccountLinking:
             yield
         finally:
             for key, since in held:
-                if time.monotonic() < since + _HELD / 2:  # later, it may be somebody else's
+                if time.monotonic() < since + _HELD / 2:  # later, another request may hold it
                     with suppress(StoreUnavailable):
                         self._connection.call("DEL", key)
 
@@ -229,7 +229,8 @@ class AccountLinking:
             user_id = user.id
             linked = self._linked.read(self._linked_key(user_id))
             if linked.accounts and str(by) not in linked.accounts:
-                # Unlinked at this moment, or a link of before was put back: that user is somebody else's now.
+                # Unlinked at this moment, or an earlier link was restored: that user id belongs to other accounts
+                # now.
                 user_id, linked = new_user_id(), LinkedAccounts()
 
             def add(accounts: tuple[str, ...], user: User = user) -> tuple[str, ...]:
@@ -244,7 +245,7 @@ class AccountLinking:
 
     def _remove(self, user_id: str, account: Account, by: Account) -> bool:
         """Take an account off the record of a user; return False if it or `by` is not on it any more."""
-        # Of two that unlink each other one stays, or the user would be nobody.
+        # Of two accounts that unlink each other one stays, or the user would have no account.
         after = self._change_linked(
             user_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
         )
@@ -280,7 +281,7 @@ class AccountLinking:
         }
 
     def _link_to(self, account: str, user_id: str, revision: int) -> bool:
-        """Point an account to a user; return False if it is linked with others of somebody else."""
+        """Point an account to a user; return False if it is linked with accounts of another user."""
 
         def claim(before: AccountLink) -> AccountLink | None:
             if before.user == user_id:
@@ -292,7 +293,7 @@ class AccountLinking:
         return self._change_link(account, claim)
 
     def _release(self, account: str, user_id: str) -> bool:
-        """Point an account to nobody; return False if it no longer points to this user."""
+        """Remove an account's link to a user; return False if it no longer points to this user."""
 
         def let_go(before: AccountLink) -> AccountLink | None:
             return AccountLink(alone=before.alone) if before.user == user_id else None

@@ -41,7 +41,7 @@ def link_wallet() -> ResponseReturnValue:
     account = _account(form.get("account", ""))
     message = messages.from_form(form.get("message", ""))
     try:
-        _linked().check_can_link(account, view.user)  # before anybody is asked to sign for it
+        _linked().check_can_link(account, view.user)  # before the user is asked to sign for it
         ensure_fresh(0, "wallet.link")
         signed = services.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), view.handle, LINK
@@ -65,7 +65,7 @@ def unlink_wallet() -> ResponseReturnValue:
     if account == view.account:
         raise AccountInUse(str(account)) if len(view.user.accounts) > 1 else AccountLast(str(account))
     if not _linked().knows(account, view.user):
-        raise NotFound("no account of this user")  # before anybody is asked to sign for it
+        raise NotFound("no account of this user")  # before the user is asked to sign for it
     ensure_fresh(0, "wallet.unlink")
     _linked().unlink(account, by=view.account)
     flash(str(account), "unlinked")

@@ -1,4 +1,4 @@
-"""For the people who run the site: metrics, health, readiness, counts of sessions, logs, the gunicorn worker."""
+"""For operators: metrics, health, readiness, counts of sessions, logs, the gunicorn worker."""
 
 from __future__ import annotations
 

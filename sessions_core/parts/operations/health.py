@@ -63,7 +63,7 @@ class AnyHost:
 @sessionless
 @operation()
 def livez() -> Alive:
-    """Say that this process answers. Asks nobody: restarting it would not heal Redis."""
+    """Say that this process answers. It does not ask Redis: a restart of this process would not heal that."""
     return Alive(True)
 
 
@@ -83,7 +83,7 @@ def readyz() -> Ready | Response:
 @health.get("/metrics")
 @sessionless
 def metrics_text() -> ResponseReturnValue:
-    """Answer the numbers to who may read them; to others there is nothing here."""
+    """Return the metrics to clients that may read them, and 404 to others."""
     operations = current_services().part(Operations)
     if not _may_read(operations.options.metrics_secret):
         return _refused(errors.NotFound("no such secret"))

@@ -1,6 +1,7 @@
-"""What a line in the log looks like: JSON in production, for people in development. One line for each event.
+"""Formats the log: JSON in production, readable text in development. One line for each event.
 
-Only where nobody has configured logging, as Flask does it for its own logger. To have other loggers in the same form:
+It applies only where the app has not configured logging, as Flask does for its own logger. To have other loggers in
+the same form:
 
     logging.config.dictConfig({"version": 1,
         "formatters": {"json": {"()": "sessions_core.parts.operations.logs.JsonLines"}},
@@ -71,7 +72,7 @@ class Readable(logging.Formatter):
 def set_up(app: Flask, development: bool) -> None:
     """Send the lines of this package and of the application to standard error, unless they have a place already.
 
-    In `development` they are for people, else JSON.
+    In `development` they are readable text, otherwise JSON.
     """
     package_logger = logging.getLogger(_PACKAGE)
     if package_logger.hasHandlers():

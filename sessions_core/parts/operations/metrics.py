@@ -1,8 +1,8 @@
 """Numbers for Prometheus, kept from the events of this process and the latency of its Redis.
 
 With several workers the library puts them together from files, if `PROMETHEUS_MULTIPROC_DIR` names a folder before
-this module is imported (`gunicorn.conf.py` does). Every label is of a closed set: what anybody can send must not make
-a new time series, and no series may tell who somebody is.
+this module is imported (`gunicorn.conf.py` does). Every label is of a closed set: an attacker must not create new
+time series with request data, and no series may identify a user.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ TROUBLES = {
 """The closed set of what can be wrong."""
 
 READY = ("redis_partial",)
-"""What is wrong and yet no reason to send requests elsewhere: every process would say the same, and a load balancer
-that believed them all would turn everybody away, those included whom nothing is the matter with.
+"""Troubles that are no reason to send requests elsewhere: every process would report the same, and a load balancer
+that believed them all would turn all users away, including those who are not affected.
 """
 
 SECONDS = 0.2
@@ -85,7 +85,7 @@ class Readiness:
     def _answer(self, looking: _Looking) -> None:
         try:
             looking.set_result(self._look(looking.found))
-        except BaseException as error:  # whoever waits must hear of it
+        except BaseException as error:  # waiting threads must be told
             looking.set_exception(error)
         else:
             self._look_at_all()  # after the answer, which one server that hangs must not hold up

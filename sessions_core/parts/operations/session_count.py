@@ -1,4 +1,4 @@
-"""How many sessions there are, for whoever watches: one number in Redis that all processes share.
+"""Counts the sessions, for monitoring: one number in Redis that all processes share.
 
     census        number  what was counted last
     census:due    string  there until it may be counted again
@@ -54,4 +54,4 @@ class SessionCount:
             self._connection.call("SET", self._counted, number, "PX", max(_LONGEST, 200 * took))
             self._connection.call("PEXPIRE", self._due, max(_MINUTE, 100 * took))
         except StoreUnavailable:
-            pass  # whoever asks hears that it is not known
+            pass  # the caller is told that it is not known

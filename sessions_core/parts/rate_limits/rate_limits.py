@@ -1,7 +1,7 @@
 """How often one network, and one browser, may ask for something. Counted in Redis, and in memory while that is away.
 
-A limit belongs to where a request comes from and never to the account that it names: everybody can name an account,
-and nobody may lock somebody else out.
+A limit belongs to where a request comes from and never to the account that it names: an attacker can name any
+account, and must not lock its user out.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Counters(Storage):
             return self._memory.get(key)
 
     def get_expiry(self, key: str) -> float:
-        """Return when a counter begins anew, in seconds since the epoch."""
+        """Return when a counter starts again, in seconds since the epoch."""
         try:
             return time.time() + max(0, number(self._connection.call("PTTL", self._prefix + key))) / 1000
         except StoreUnavailable:
@@ -89,7 +89,7 @@ class Counters(Storage):
         return True
 
     def reset(self) -> None:
-        """Refuse to forget everything: nobody asks for it."""
+        """Refuse to forget everything: it is not used."""
         raise NotImplementedError
 
 

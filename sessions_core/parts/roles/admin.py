@@ -1,7 +1,7 @@
 """Administration: accounts, roles, verification, sessions.
 
-Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes a signature of its
-own that names it. So neither a stolen cookie nor an unlocked screen changes anybody's rights.
+Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes its own signature
+that names it. So neither a stolen cookie nor an unlocked screen changes a user's rights.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_DAYS = 3650
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin() -> ResponseReturnValue:
-    """Show which accounts have a role or a verification, which signed in lately, and where to look up any account."""
+    """Show the accounts with a role or a verification, the latest sign-ins, and a form to look up any account."""
     services = current_services()
     text = request.args.get("account", "").strip()
     if text:
@@ -149,7 +149,7 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin_everybody() -> ResponseReturnValue:
-    """Ask whether to sign everybody out."""
+    """Ask whether to sign all users out."""
     return render_template("sessions/admin_everybody.html")
 
 
@@ -157,7 +157,7 @@ def admin_everybody() -> ResponseReturnValue:
 @fresh_required(0, "admin.revoke_everybody")
 @requires(role="admin")
 def admin_everybody_post() -> ResponseReturnValue:
-    """Sign everybody out, the administrator who asked for it included."""
+    """Sign all users out, including the administrator who asked for it."""
     current_services().lifecycle.revoke_everybody()
     return _signed_out()
 
@@ -179,7 +179,7 @@ def _account(text: str) -> Account:
 
 def _refuse_own(account: Account) -> None:
     if account == own_session().account:
-        # Nobody locks the last administrator out with one click; the command line can.
+        # One click must not lock the last administrator out; the command line can.
         raise PermissionDenied("admin", kind="role", reason="own_account")
 
 

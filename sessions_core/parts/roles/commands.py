@@ -99,7 +99,7 @@ def withdraw(account: str, force: bool, as_json: bool) -> None:
 def _assign(account: Account, role: str, force: bool, as_json: bool) -> None:
     services = current_services()
     if services.role_for is not None:
-        # Also when one is taken away: whoever does that must not believe that it is gone.
+        # Also when a role is taken away: the operator must not believe that it is gone.
         raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
     if role not in services.policy.roles:
         raise BadRequest(f"There is no such role; the roles are {', '.join(services.policy.roles)}.")

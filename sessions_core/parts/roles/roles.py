@@ -1,4 +1,4 @@
-"""Who has which role, who is verified, and who signed in lately: what administrators see and change.
+"""The roles and verifications of accounts and the latest sign-ins, for administrators to see and change.
 
     {tag}:standing        string  encrypted: role and verification of an account; read with each request of it
     {directory}:decided   hash    tag -> encrypted account, of all accounts with a role or a verification
@@ -72,7 +72,7 @@ class AccountRoles:
         return values.decoded(STATUS_KEY.name, self._values.decode)
 
     def knows(self, account: Account) -> bool:
-        """Whether a secret of ours encrypted what is kept of an account; True also if nothing is."""
+        """Whether a known secret encrypted what is stored about an account; True also if nothing is stored."""
         stored = self._connection.call("GET", self._key(account))
         return stored is None or self._keys.is_ours(stored)
 
@@ -148,7 +148,8 @@ class AccountRoles:
         return self._replace(text, **fields)
 
     def _replace(self, account: str, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
-        # Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
+        # If two administrators decide at once, neither undoes the other unseen: the later change builds on the
+        # earlier.
         before, after = self._values.change(
             self._key(account), lambda before: msgspec.structs.replace(before, **fields)
         )

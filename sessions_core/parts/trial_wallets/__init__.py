@@ -1,4 +1,4 @@
-"""Wallets for visitors who have none: one half of the key on the server, the other in the browser."""
+"""Trial wallets for visitors without a wallet: one key share on the server, the other in the browser."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class TrialWallets(Part):
         return "pregenerated" if self.is_used_by(session) else None
 
     def signing_words(self, session: SessionView) -> str | None:
-        """The two key shares sign as soon as the button is pressed, and show nobody a text."""
+        """The two key shares sign as soon as the button is pressed, and the user does not see the text."""
         return "sessions/_trial_wallet_signing.html" if self.is_used_by(session) else None
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:

@@ -1,8 +1,8 @@
 """A cookie that says for which trial wallet this browser holds a key share, so that signing out leaves it there.
 
-It is no secret and proves nothing: its value is the tag of an account, which anybody who knows the account can make.
-What it decides concerns this browser alone: what is said at its sign-out, and whether its session ends when the key
-share is gone. The key share itself is in the browser's own storage, which no server can look into.
+It is no secret and proves nothing: its value is the tag of an account, which an attacker who knows the account can
+compute. It only affects this browser: the text at its sign-out, and whether its session ends when the key share is
+gone. The key share itself is in the browser's own storage, which no server can look into.
 """
 
 from __future__ import annotations
