@@ -33,7 +33,7 @@ class Activity(Part):
         "{account}:refusals": "stream: what was refused in the account's name",
         "activity, routine, refusals": "streams: the same of all accounts",
     }
-    after_rotation = "Activity encrypted with it can't be read after that."
+    after_rotation = "The activity that it encrypted can't be read after that."
     options: ActivitySettings
     log: ActivityLog
 
