@@ -309,7 +309,7 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
 
 
 def _csrf(app: Flask, settings: Settings) -> None:
-    # Flask-WTF makes the tokens, and `web/origin.py` checks them. They live as long as the session's secret.
+    # Flask-WTF makes the tokens, and `web/csrf.py` checks them. They live as long as the session's secret.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # an application that made its own CSRFProtect has set it to True
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     # The newest signs, all are accepted: a rotation of SECRET_KEY leaves open forms alone.

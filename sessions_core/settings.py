@@ -271,7 +271,7 @@ def refuse_unsafe_clocks(options: Any, kinds: Iterable[str], settings: Settings)
             if not 20 <= getattr(settings, warning) < getattr(options, clock):
                 raise Misconfigured(
                     f"{PREFIX}{warning.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
-                    "people need 20 seconds to react (WCAG 2.2.1)."
+                    "users need 20 seconds to react (WCAG 2.2.1)."
                 )
 
 
@@ -349,7 +349,7 @@ def _secret(name: str, secret: Any) -> str:
     if not isinstance(text, str) or not is_random(text):
         raise Misconfigured(
             f"{name} must have at least 32 random characters, and be no placeholder: "
-            "who guesses it can make sessions. Make one with: openssl rand -base64 32"
+            "an attacker who guesses it can forge sessions. Make one with: openssl rand -base64 32"
         )
     return text
 

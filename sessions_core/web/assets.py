@@ -31,9 +31,7 @@ def send(path: str) -> ResponseReturnValue:
 
 
 def wallet_modules(families: Iterable[str]) -> dict[str, str]:
-    """Return the URL of the browser module of each family of wallets that a part has one for; a page loads these and
-    no others.
-    """
+    """Return the URL of the browser module of each family of wallets; a page loads these and no others."""
     modules = {
         family: f"parts/{part.name}/static/{file}"
         for part in current_services().parts.values()

@@ -1,6 +1,6 @@
-"""Two owners of one path or one blueprint name: refused at start, whichever was there first.
+"""Refuses at start-up two owners of one path or one blueprint name.
 
-Without this the route that was registered first wins without a word: the other page is dead, and a form on it may
+Without this Flask silently takes the route that was registered first: the other page is dead, and a form on it may
 reach the wrong view.
 """
 

@@ -1,4 +1,4 @@
-"""Step-up: a request that matters waits until the wallet has signed a text that names exactly what it will do.
+"""Step-up: a sensitive request waits until the wallet has signed a text that names exactly what it will do.
 
 The proof is bound to the session, to the action, and to a digest of the whole request, so that what was signed for
 one request confirms no other. It takes effect in the same request: the id of the session changes, and both its clocks
@@ -64,7 +64,7 @@ _REMEMBERED = 8  # actions whose last signature a session remembers
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request that waits for its signature: what it is called, what it says, and how to send it again.
+    """A request that waits for its signature: its action, the values of its sentence, and how to send it again.
 
     `path` is percent-encoded and has the query with it; `fields` are those of the form; `digest` covers method, path,
     query and body, files included.
@@ -81,7 +81,7 @@ class Pending:
 
     @property
     def binding(self) -> str:
-        """What the challenge is bound to."""
+        """The binding of the challenge."""
         return "\n".join((self.handle, self.action, self.digest))
 
 
@@ -103,7 +103,7 @@ def demand(services: Services, session: WalletSession, request: Request, seconds
     view, done = _view(services, session), checks_of(request)
     what = (view.handle, action)
     if what in done.fresh and done.fresh[what] <= max(seconds, 0):
-        return  # the same was asked before in this request: its signature is spent
+        return  # checked before in this request: its signature is consumed
     message, challenge, signature = proof(request)
     if done.signature is not None:
         signature = ""
@@ -112,7 +112,7 @@ def demand(services: Services, session: WalletSession, request: Request, seconds
     if fresh and (pending is None or _is_for_another(services, pending, challenge)):
         for check in services.hooks("check_session"):
             check(session, True)
-        if session.account_live is not None:  # or a part has ended it, and the guard says so
+        if session.account_live is not None:  # otherwise a part has ended it, and the guard refuses the request
             done.fresh[what] = seconds
         return
     assert pending is not None  # noqa: S101  # it is None only for what is fresh
@@ -136,7 +136,7 @@ def _is_for_another(services: Services, pending: Pending, challenge: str) -> boo
 def redeem(
     services: Services, session: WalletSession, pending: Pending, message: str, challenge: str, signature: str
 ) -> None:
-    """Spend a proof: new id, both clocks from the start. Raises `StepUpRequired` with the `problem` if it is none."""
+    """Consume a proof: new id, both clocks start again. Raises `StepUpRequired` with the `problem` if it is invalid."""
     view = _view(services, session)
     account = str(view.account)
     try:
@@ -157,12 +157,12 @@ def redeem(
             add(signed, record, session.token is None)
 
     services.store.regenerate(session, confirm, restart_seconds=view.absolute_seconds)
-    if session.account_live is not None:  # or it was revoked meanwhile, and the guard says so
+    if session.account_live is not None:  # otherwise it was revoked meanwhile, and the guard refuses the request
         events.publish(events.SessionConfirmed(handle=view.handle, account=account, action=pending.action))
 
 
 def to_token(services: Services, pending: Pending) -> str:
-    """Return the value that stands for a waiting request in an address; raise `BodyTooLarge` if none could."""
+    """Return the waiting request as an encrypted value for an address; raise `BodyTooLarge` if it is too long."""
     packed = zlib.compress(msgspec.msgpack.encode((int(services.clock()), pending)))
     token = base64.urlsafe_b64encode(services.requests.encrypt(packed, _PLACE)).decode().rstrip("=")
     if len(token) > _LONGEST_TOKEN:
@@ -173,7 +173,7 @@ def to_token(services: Services, pending: Pending) -> str:
 def from_token(services: Services, session: WalletSession, token: str, *, signing: int = 0) -> Pending:
     """Return the waiting request of this session; raise `ConfirmationMalformed` if there is none.
 
-    `signing` is how many seconds the wallet had for it, after the time that there is to read the page.
+    `signing` is the time for the wallet in seconds, after the time for reading the page.
     """
     try:
         packed = services.requests.decrypt(_unpadded(token), _PLACE)
@@ -189,7 +189,7 @@ def from_token(services: Services, session: WalletSession, token: str, *, signin
 
 
 def page(services: Services, session: WalletSession, token: str, problem: str = "") -> str:
-    """Return the page that says in words what is about to happen, and asks for the signature."""
+    """Return the page that explains the action and asks for the signature."""
     pending = from_token(services, session, token)
     return render_template(
         "sessions/confirm.html",
@@ -204,7 +204,7 @@ def page(services: Services, session: WalletSession, token: str, problem: str = 
 
 
 def _back(services: Services, pending: Pending) -> str:
-    """Return the address of the page where the action begins. What that takes is among the values of the action."""
+    """Return the address of the page where the action begins. Its arguments are among the values of the action."""
     endpoint = services.actions[pending.action].back if pending.action in services.actions else Action("").back
     taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
     values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
@@ -227,7 +227,7 @@ def proof(request: Request) -> tuple[str, str, str]:
 
 
 def _unpadded(text: str) -> bytes:
-    # Strictly: the standard library drops what is not in its alphabet without a word.
+    # Strictly: the standard library silently drops characters outside the alphabet.
     digits = text.rstrip("=")
     return base64.b64decode(digits + "=" * (-len(digits) % 4), altchars=b"-_", validate=True)
 
@@ -279,13 +279,13 @@ def _limit_body(request: Request, most: int) -> None:
         if request.content_length > most:
             raise BodyTooLarge("to wait for a signature", limit=most)
         return
-    read = b""  # in chunks, so how much will come is not known
+    read = b""  # chunked, so its length is not known
     try:
         while len(read) <= most and (part := request.stream.read(most + 1 - len(read))):
             read += part
     except HTTPException:
         raise
-    except Exception as error:  # each server has its own for a malformed chunk
+    except Exception as error:  # each server raises its own error for a malformed chunk
         raise BadRequest("malformed chunks") from error
     if len(read) > most:
         raise BodyTooLarge("chunked, to wait for a signature", limit=most)
@@ -316,8 +316,8 @@ def _digest(file: FileStorage) -> str:
 
 
 def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
-    """Return the values that a sentence names, from where the view takes them as well: what the path says, else what
-    comes once, or always the same, in query and body.
+    """Return the values that a sentence names, from the same places as the view: from the path, otherwise from query
+    and body if they come once, or always the same.
 
     Raises `MediaTypeUnsupported` for a body whose values only the view could read: it might name another one.
     """
@@ -326,16 +326,17 @@ def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
     given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing else []
     found: dict[str, str] = {}
     for name, value in given:
-        # Of two different ones the view may take the one that was not signed for: named as empty, it is refused.
+        # Of two different values the view may take the one that was not signed for. So the sentence gets an empty
+        # one, and the request is refused.
         found[name] = value if found.get(name, value) == value else ""
-    # The path last: a field of the form can't stand in for what the address names.
+    # The path last: a field of the form can't override a value in the address.
     return {**found, **named}
 
 
 def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str, str]]:
     data = request.get_data()
     if request.mimetype in _FORMS:
-        if data.lstrip()[:1] in (b"{", b"["):  # kept by what looked at it first, and the view may read it as JSON
+        if data.lstrip()[:1] in (b"{", b"["):  # cached by the first reader, and the view may read it as JSON
             raise MediaTypeUnsupported("JSON as a form")
         return request.form.items(multi=True)
     if not data:
@@ -347,7 +348,7 @@ def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str,
         raise BodyMalformed("no object")
     deeper = _keys_below(body)
     top = [(name, _as_text(value)) for name, value in body.items()]
-    # What the query names, and the body further down: which one the view takes is not known.
+    # A value in the query, and a nested one in the body: the server can't know which one the view takes.
     return [*top, *((name, "") for name in fields if name in deeper and name not in body)]
 
 

@@ -33,7 +33,7 @@ class Ending(msgspec.Struct, array_like=True):
 
 
 def note(response: Response, reason: str, account: str = "") -> Response:
-    """Note with a response why the session of this browser ended."""
+    """Store in a cookie of the response why the session of this browser ended."""
     services = current_services()
     ending = Ending(int(services.clock()), reason, account)
     encrypted = services.requests.encrypt(msgspec.msgpack.encode(ending), _PLACE)
@@ -45,7 +45,7 @@ def note(response: Response, reason: str, account: str = "") -> Response:
 
 
 def noted() -> Ending | None:
-    """Return what was noted in this browser within the last hour."""
+    """Return the note in this browser's cookie if it is at most an hour old."""
     services = current_services()
     store = services.store
     values = cookies.values(request, store.ended_cookie_name)

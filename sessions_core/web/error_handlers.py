@@ -1,4 +1,4 @@
-"""How failures look: a page or a JSON envelope, by what the client accepts, and one event each."""
+"""Answers errors with a page or a JSON envelope, by what the client accepts, and publishes one event each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
 
 def register(app: Flask) -> None:
-    """Answer our own refusals, and the application's errors where it has no handler of its own."""
+    """Register handlers for this package's refusals, and for the application's errors without their own handler."""
     app.register_error_handler(errors.SessionsError, answer)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(ClientDisconnected, _body_incomplete)
@@ -53,8 +53,8 @@ def register(app: Flask) -> None:
 def wants_json() -> bool:
     """Whether this request reads JSON rather than pages.
 
-    A navigation gets a page. A script gets JSON: it would follow a redirect to the sign-in page and take that
-    page's 200 for success. An Authorization header alone decides nothing, since proxies add one to every request.
+    A navigation gets a page. A script gets JSON: it would follow a redirect to the sign-in page and take that page's
+    200 for success. An Authorization header alone does not decide, since proxies add one to every request.
     """
     headers, accepted = request.headers, request.accept_mimetypes
     named = set(accepted.values())
@@ -96,7 +96,7 @@ def note(error: errors.SessionsError) -> str:
     never was a session does, and so does a token that this site did not issue.
     """
     if isinstance(error, errors.StepUpRequired):
-        pass  # nothing was refused, or `confirmations` has said so
+        pass  # no refusal, or `confirmations` has published it
     elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif (
@@ -134,7 +134,7 @@ def _page(error: errors.SessionsError, found_by: str) -> str:
 
 
 def _back(error: errors.SessionsError) -> str | None:
-    # The page whose form failed, to open it afresh with one click. The Referer is the visitor's word: only its path
+    # The page whose form failed, to open it again with one click. The client controls the Referer, so only its path
     # is used.
     referrer = request.headers.get("Referer", "")
     public_origin = current_services().settings.public_origin
@@ -175,7 +175,7 @@ def _to_sign_in(error: errors.NotSignedIn) -> Response:
     target = _target()
     session_type = current_services().policy.type_of_handle(wallet_session().ended_handle)
     if session_type is not None and session_type is not current_services().policy.standard:
-        target["session_type"] = session_type.name  # the page names its clocks, and offers one of the kind that ended
+        target["session_type"] = session_type.name  # the page names its clocks, and offers a new session of that type
     if error.reason and error.reason != "no_token":
         target["reason"] = error.reason
     return redirect(url_for("sessions.sign_in", **target), 303)
@@ -196,7 +196,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     otherwise = errors.BadRequest if status < 500 else errors.SessionsError
     refusal = _BY_STATUS.get(status, otherwise)(error.name)
-    refusal.status = status  # a view that aborts with 409 or 503 means it
+    refusal.status = status  # a view that aborts with 409 or 503 intends that status
     if "description" in vars(error) and error.description:
         refusal.title, refusal.message = error.name, error.description  # the application's own words
         refusal.said = error.description
@@ -218,7 +218,7 @@ def _body_incomplete(_: ClientDisconnected) -> ResponseReturnValue:
 
 def _wrong_host(_: SecurityError) -> ResponseReturnValue:
     settings = current_services().settings
-    # Flask routes nothing for a host it refuses; the links of our page are those of the configured origin.
+    # Flask routes nothing for a host it refuses; the links of the error page have the configured origin.
     request_ctx.url_adapter = current_app.url_map.bind(settings.domain)
     host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")
     if settings.development and request.method == "GET" and host.strip("[]") in LOOPBACK:

@@ -61,9 +61,9 @@ _LARGEST_BODY = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route declared: is the session read, is one demanded, does reading count as activity, is a CSRF token
-    due, does it accept a token that a browser made to present it to other services; and which permission, role,
-    session type, and signature (seconds, action) it takes.
+    """The declaration of a route: whether the session is read, whether one is required, whether the request counts as
+    activity, whether a CSRF token is required, whether a presented token is accepted (one that a browser made for
+    another service); and the required permission, role, session type, and signature (seconds, action).
     """
 
     reads: bool = True
@@ -82,7 +82,7 @@ def public(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def public(*, keeps_alive: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def public(view: Any = None, *, keeps_alive: bool = True, csrf: bool = True) -> Any:
-    """Admit all visitors. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
+    """Admit all visitors. `csrf=False` is for routes that change nothing or authenticate their caller otherwise."""
     access = Access(keep_alive="due" if keeps_alive else "never", csrf=csrf)
     return _declare(access)(view) if view is not None else _declare(access)
 
@@ -114,7 +114,8 @@ def requires(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Admit sessions with this permission, this role, this type. Others get 403 as JSON, or see what they lack.
 
-    Decided on each request. A permission whose type wants fresh signatures for it (`SessionType.fresh`) gets one.
+    Decided on each request. If the session type lists the permission in `SessionType.fresh`, a fresh signature is
+    required too.
     """
     for name in (permission, role, session_type):
         if name is not None and not (isinstance(name, str) and name):
@@ -126,7 +127,7 @@ def requires(
 
 
 def fresh_required(seconds: int, action: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Ask for a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
+    """Require a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
 
     With 0 each request needs its own signature. A user without one is sent to `/confirm` and, once the wallet has
     signed, back into this request.
@@ -148,7 +149,7 @@ def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if not access.demands:
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
         for name in given:
-            if getattr(access, name) is not None:  # the one below would be gone without a word
+            if getattr(access, name) is not None:  # the declaration below would be lost silently
                 raise Misconfigured(f"{_name(view)} asks for {name} twice. Ask for one of them in the view.")
         return _guarded(view, replace(access, **given))
 
@@ -174,10 +175,10 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _guarded(view: Callable[P, R], access: Access) -> Callable[P, R]:
-    """Return `view` such that each call of it is checked against `access`, wherever it is called from.
+    """Return `view` with a check of each call against `access`, wherever it is called from.
 
-    The guard knows the declarations of routes alone. A method of a view class, a helper, a function that runs before
-    requests: what stands on these is checked here, and nowhere else.
+    The guard only knows the declarations of routes. Declarations on a method of a view class, a helper or a function
+    that runs before requests are checked here, and nowhere else.
     """
     if isinstance(view, type):
         raise Misconfigured(
@@ -229,8 +230,8 @@ def _enforce(view: Callable[..., Any], access: Access) -> None:
     except NotSignedIn as error:
         if _is_way_in(context):
             raise Misconfigured(
-                f"{_name(view)} demands a session on the pages that sign people in, so nobody could. "
-                f"Use it on a blueprint of your own, or leave out ours: "
+                f"{_name(view)} demands a session on the pages to sign in on, so no user could sign in. "
+                f"Use it on a blueprint of your own, or leave out those of this package: "
                 f"{', '.join(map(repr, sorted(_blueprints(context))))}."
             ) from error
         raise
@@ -257,10 +258,10 @@ def declared(view: Callable[..., Any] | None) -> Access | None:
 
 
 class Declarations:
-    """How the guard finds the declaration of a route whose view has none; `declarations` has the rules."""
+    """Finds the declaration of a route whose view has none; `declarations` has the rules."""
 
     KEY = "sessions_core_routes"
-    """Where an application keeps its own among its extensions."""
+    """The key of the application's instance in `app.extensions`."""
 
     def is_static(self, endpoint: str | None) -> bool:
         """Whether this is Flask's own route for files."""
@@ -272,28 +273,28 @@ class Declarations:
 
 
 def guard() -> None:
-    """Check a request before its view: where it comes from, which session it has, whether the route lets it in.
+    """Check a request before its view: where it comes from, which session it has, whether the route admits it.
 
-    The order is by cost and by attack: nothing of a cross-site request is looked at, nothing is read from Redis for a
-    route that does not need it, and no form is parsed before the session is known.
+    The order is by cost and by attack: a cross-site request is refused before anything else of it is read, nothing is
+    read from Redis for a route that does not need it, and no form is parsed before the session is known.
     """
     context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # once: each proxy costs a look-up
     app: Flask = context.app
     request: Request = context.request
     if checks_of(request).guard:
-        return  # a guarded function that runs before requests was there first
+        return  # a guarded function that runs before requests has called it already
     endpoint = request.endpoint
     if request.method == "OPTIONS" and (
         getattr(request.url_rule, "provide_automatic_options", False)
         or "Access-Control-Request-Method" in request.headers
     ):
-        # Flask, or what is around the view (`@cross_origin` of Flask-CORS), answers what the route takes: a preflight
-        # has no cookies. A view that is called all the same checks its own declaration.
+        # Flask, or a decorator around the view (`@cross_origin` of Flask-CORS), answers with the route's methods: a
+        # preflight has no cookies. A view that is called anyway checks its own declaration.
         checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None and endpoint is not None:
-        # A view that was put in its place after the first request, or one of Flask's own.
+        # A view that was replaced after the first request, or one of Flask's own.
         routes: Declarations = app.extensions[Declarations.KEY]
         access = routes.put_on_view(endpoint)
         if access is None and routes.is_static(endpoint):
@@ -311,9 +312,9 @@ def guard() -> None:
 
 
 def _admit(context: RequestContext, access: Access, *, route: bool = False) -> None:
-    """Let the request in for what `access` declares; `route` is whether that is what its route declares.
+    """Check the request against `access`; `route` says whether that is the declaration of its route.
 
-    What an earlier declaration has had done for this request is not done again.
+    Checks that an earlier declaration caused for this request are not repeated.
     """
     session = cast(WalletSession, context.session)
     if not access.reads:
@@ -323,13 +324,13 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
     request: Request = context.request
     services: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
-    # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
+    # An address without a route changes nothing, unless a hook or an error page calls a guarded function.
     unsafe = request.method not in csrf.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
         _refuse_other_sites(request, services, session)
     keep_alive = "never" if _is_prefetch(request) else access.keep_alive
     first = not session.loaded
-    if first or route:  # a hook may have had it read before the guard knew what the route needs
+    if first or route:  # a hook may have read it before the guard knew what the route needs
         services.store.load(session, keep_alive, access.accept_presented_token)
         _call(services.hooks("on_read"), session)
     if unsafe and not done.site:
@@ -338,7 +339,7 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
         if session.account_live is None:
             raise refusal(session)
         if session.claims is not None and session.claims.presented and not access.accept_presented_token:
-            raise session.claims.refusal  # read for a declaration that takes it; this one does not
+            raise session.claims.refusal  # read for a declaration that accepts it; this one does not
     if unsafe and access.csrf and session.claims is None and not done.token:
         # No page of another site can set the header of a token.
         csrf.demand_token(request, context.app.config, session)
@@ -361,13 +362,14 @@ def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
 
 
 def _refuse_other_sites(request: Request, services: Services, session: WalletSession) -> None:
-    """Refuse a change that another site's page sent: before the session is read, or after it if a token came alone.
+    """Refuse a change that another site's page sent. With a bearer token and no cookie, decide after reading the
+    session.
 
     A good token excuses any origin: no page can have a browser send it.
     """
     done = checks_of(request)
     if session.token is None:
-        with session.closed():  # nothing of a cross-site request is looked at, not even to show its error page
+        with session.closed():  # the session of a cross-site request stays unread, even on its error page
             csrf.refuse_cross_site(request, services.settings, services.hooks("allow_origin"))
         done.site = True
     elif session.loaded:
@@ -379,8 +381,9 @@ def _refuse_other_sites(request: Request, services: Services, session: WalletSes
 
 
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"; older browsers write one
-    # of the other two). No browser sends a form like that: an attacker could, to leave no trace of where they are.
+    # The browser asks by itself, and the user may never see the page (Fetch Standard, "Sec-Purpose"; older browsers
+    # write one of the other two). No browser sends a form like that: an attacker could, to leave no trace of where
+    # they are.
     purposes = (request.environ.get(f"HTTP_{name}", "") for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ"))
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
@@ -388,7 +391,7 @@ def _is_prefetch(request: Request) -> bool:
 def amend_if_writable(services: Services, session: WalletSession, change: Change) -> bool:
     """Change the record of a session if Redis takes writes; return whether it did.
 
-    For what a request notes on the way: requests that only read must not need a Redis that takes writes.
+    For side notes of a request: requests that only read must not need a Redis that takes writes.
     """
     try:
         services.store.amend(session, change)
@@ -401,10 +404,10 @@ def amend_if_writable(services: Services, session: WalletSession, change: Change
 
 
 def follow(services: Services, session: WalletSession) -> None:
-    """Keep a session that is in use in step with its account and with what parts know of it.
+    """Bring a session in use up to date with its account and with its parts.
 
-    One that a part no longer accepts ends here; `session` is a visitor's then. After a change of privileges it goes
-    on under a new id: one that an attacker learned before must not be worth more than it was.
+    A session that a part no longer accepts ends here; `session` is a visitor's then. After a change of privileges the
+    id rotates: an id that an attacker learned before must not gain rights.
     """
     _call(services.hooks("check_session"), session, False)
     live = session.account_live
@@ -438,12 +441,12 @@ def _demand_rights(services: Services, session: WalletSession, access: Access) -
             raise PermissionDenied(access.permission, reason=decision.reason)
         if access.permission in view.session_type.fresh:
             due.append((services.settings.fresh_seconds, access.permission))
-    for seconds, action in sorted(due, reverse=True):  # one that is for this request alone comes last
+    for seconds, action in sorted(due, reverse=True):  # a signature for this request alone comes last
         ensure_fresh(seconds, action)
 
 
 def ensure_fresh(seconds: int, action: str) -> None:
-    """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
+    """Require a fresh signature inside a view, like `fresh_required`: for a view that reads the request first."""
     services, session = current_services(), wallet_session()
     if session.account_live is not None:
         confirmations.demand(services, session, request_ctx.request, seconds, action)
@@ -452,7 +455,7 @@ def ensure_fresh(seconds: int, action: str) -> None:
 
 
 def ensure_permitted(permission: str) -> None:
-    """Do in a view what `requires(permission)` does before it."""
+    """Require a permission inside a view, like `requires(permission)`."""
     _demand_rights(current_services(), wallet_session(), Access(demands=True, permission=permission))
 
 
@@ -466,7 +469,7 @@ def _limit_body(request: Request) -> None:
 
 def _refuse_chunks(request: Request) -> None:
     if len(request.get_data()) >= _LARGEST_BODY:
-        # Werkzeug stops reading at the limit without a word, and half a body would count as all.
+        # Werkzeug stops reading at the limit without an error, and part of a body would count as all of it.
         raise BodyTooLarge("chunked")
 
 
@@ -482,7 +485,7 @@ def refusal(session: WalletSession) -> NotSignedIn:
 
 
 def wallet_session() -> WalletSession:
-    """Return `flask.session` as what it is; raise `Misconfigured` if another extension has replaced it."""
+    """Return `flask.session` as a `WalletSession`; raise `Misconfigured` if another extension has replaced it."""
     session = request_ctx.session
     if not isinstance(session, WalletSession):
         raise Misconfigured(

@@ -38,7 +38,7 @@ _DENIED_FEATURES = "camera=(), display-capture=(), geolocation=(), microphone=()
 def csp_nonce() -> str:
     """Return the nonce of this response, for an inline `<script nonce>` or `<style nonce>` of the application's own.
 
-    Only a response that asked for it has one in its policy.
+    Only a response whose view called this has a nonce in its policy.
     """
     nonce = request.environ.get(_NONCE)
     if nonce is None:
@@ -60,14 +60,14 @@ class SecurityHeaders:
         self._headers = [
             ("Content-Security-Policy", _policy(settings)),
             ("X-Content-Type-Options", "nosniff"),
-            # Wallets may open a window of their own that talks back to security.
+            # Wallets may open their own window that talks back to this page.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
             # Not "no-referrer": error pages lead back to the page whose form failed (`error_handlers`).
             ("Referrer-Policy", "same-origin"),
             ("Permissions-Policy", _DENIED_FEATURES),
             ("X-Frame-Options", "DENY"),
-            # Static files bring their own; whatever says nothing may be private.
+            # Static files have their own Cache-Control. A response without one may be private.
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:

@@ -72,7 +72,7 @@ class ChallengeRequest(msgspec.Struct):
     status=201,
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
-    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
+    """Write the text for an account to sign. It changes nothing, so it needs no CSRF token."""
     attempts.count("challenges")
     services, session = current_services(), wallet_session()
     if body.request is not None:
@@ -97,7 +97,7 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
 @signed_in(keeps_alive=False, accept_presented_token=True)
 @operation()
 def validate() -> SessionState:
-    """Say until when this session lives. Asking is no activity."""
+    """Return the session and when it ends. This does not count as activity."""
     return current_state()
 
 
@@ -105,7 +105,7 @@ def validate() -> SessionState:
 @signed_in(keeps_alive=False)
 @operation()
 def keep_alive() -> SessionState | Response:
-    """Start the idle clock again. A form without script is sent back to the page it came from."""
+    """Start the idle clock again. A form without script is redirected to the page it came from."""
     services, session = current_services(), wallet_session()
     assert session.live is not None  # noqa: S101  # signed_in saw to it
     renewed = services.lifecycle.keep_alive(session.live)
@@ -121,24 +121,24 @@ def keep_alive() -> SessionState | Response:
 @public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete)
 def logout() -> SignedOut | Response:
-    """Revoke the session of this cookie. Signing out twice is fine. A session that is alive takes its CSRF token."""
+    """Revoke the session of this cookie. Signing out twice is fine. For a living session its CSRF token is required."""
     end_session()
     return signed_out_answer()
 
 
 def signed_out_answer() -> Response:
-    """Return the answer to a sign-out, which takes our cookies from the browser."""
+    """Return the answer to a sign-out, which deletes this site's cookies."""
     return clear_browser(success(SignedOut(True)), "signed_out")
 
 
 def current_state() -> SessionState:
-    """Return what a client is told of the session of this request, as it is by now."""
+    """Return the current state of the session of this request for a client."""
     live = wallet_session().account_live
     assert live is not None  # noqa: S101  # the guard saw to it
     state = SessionView(live, current_services()).as_state()
     if wallet_session().claims is None:
-        # With the token of this session's id, so that the forms of a tab work again after another tab made the id
-        # change.
+        # With the CSRF token of the current id, so that the forms of a tab work again after another tab rotated the
+        # id.
         state.csrf_token = generate_csrf()
     return state
 

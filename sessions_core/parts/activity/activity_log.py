@@ -3,7 +3,7 @@
     {tag}:activity    stream  what an account did, and what was done to it
     {tag}:routine     stream  what a session may do without end, such as staying alive; a tenth as long
     {tag}:refusals    stream  what was refused in its name; a tenth as long, and only beside some activity
-    activity, routine, refusals       the same of everybody, ten times as long; outside the tag
+    activity, routine, refusals       the same for the whole site, ten times as long; outside the tag
 
 There are three because each has its own attacker: an attacker who knows an address can fail to sign in all day, one
 who stole a session can renew it all day, and neither may push out the entry that would have warned the user.

@@ -34,9 +34,9 @@ def list_events(account: str | None, limit: int, kind: str | None, as_json: bool
 
 def _lines(entry: Entry, account: str | None) -> Iterator[str]:
     fields = dict(entry.fields)
-    whose = fields.pop("account", None) or ""
+    owner = fields.pop("account", None) or ""
     times = f" ({entry.count} times)" if entry.count > 1 else ""
-    yield f"{second(moment(entry.at))}  {entry.name + times:20}  {whose if account is None else ''}".rstrip()
+    yield f"{second(moment(entry.at))}  {entry.name + times:20}  {owner if account is None else ''}".rstrip()
     event = class_of(entry.name)
     for name in event.times if event is not None else ():
         fields[name] = iso(moment(fields[name])) if fields.get(name) else None

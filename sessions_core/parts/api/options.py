@@ -29,5 +29,5 @@ class ApiSettings:
                 raise Misconfigured(
                     f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
                     'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
-                    "in everybody; http:// is for this machine in development only."
+                    "in any site; http:// is for this machine in development only."
                 )

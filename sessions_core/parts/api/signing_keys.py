@@ -109,7 +109,7 @@ class SigningKeys:
             return []
 
     def _turned(self, keys: list[_Key], now: int) -> list[_Key]:
-        """Return the keys with a successor if the newest is due for one, and without those that are no longer needed."""
+        """Return the keys with a successor if the newest is due for one, and without those no longer needed."""
         if not keys or keys[-1].created_at + _TURN <= now:
             parameters: KeyParameters = {"use": "sig", "alg": "ES256", "kid": secrets.token_urlsafe(9)}
             keys = [*keys, _Key(dict(ECKey.generate_key("P-256", parameters).as_dict(private=True)), now)]

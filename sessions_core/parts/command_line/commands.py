@@ -51,7 +51,7 @@ _FOUND = {
     "entries": "memories of sessions that ended more than a day ago: deleted",
 }
 _ROTATED = """\
-The former secret is kept, so nobody is signed out. Next:
+The former secret is kept, so all users stay signed in. Next:
 1. Restart every process of the application, since until then they know only the former secret.
 2. Run flask sessions sweep, which encrypts what they keep with the new one.
 3. Then the former one may go: {place}.

@@ -187,7 +187,7 @@ def _socket_directory(directory: Path) -> Path:
         place.mkdir(mode=0o700)
     status = place.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise Misconfigured(f"{place} belongs to somebody else or is open to others. Remove it and start again.")
+        raise Misconfigured(f"{place} belongs to another user or is open to others. Remove it and start again.")
     return place
 
 

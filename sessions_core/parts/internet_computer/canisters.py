@@ -81,7 +81,7 @@ def _subnet_key(delegation: Any, canister: bytes) -> bytes:
     fields = _fields(delegation, subnet_id=bytes, certificate=bytes)
     subnet, tree = fields["subnet_id"], _certified(fields["certificate"], None)
     if _value(tree, b"subnet", subnet, b"type") == b"cloud_engine":
-        raise SignatureMismatch("a subnet that signs for nobody else")
+        raise SignatureMismatch("a subnet that signs for no other")
     # By shards, and as they were written until 2025.
     shards = _leaves(_under(tree, b"canister_ranges", subnet)) + _leaves(
         _under(tree, b"subnet", subnet, b"canister_ranges")

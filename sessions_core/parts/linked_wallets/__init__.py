@@ -35,12 +35,10 @@ class LinkedWallets(Part):
     end_reasons = (UNLINKED_REASON,)
     errors = tuple(family(LinkRefused))
     actions = {
-        "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
-        "wallet.link": Action(
-            "Link {account} to this account: whoever holds either is the same person here.", _WORDS
-        ),
+        "wallet.join": Action("Link this account to {account}: both then sign in as the same user here."),
+        "wallet.link": Action("Link {account} to this account: both then sign in as the same user here.", _WORDS),
         "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
-        "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
+        "wallet.primary": Action("Make {account} the primary account of this user.", _WORDS),
     }
     redis_keys = {
         "{tag}:person": "the user that an account is linked to, encrypted",

@@ -38,7 +38,7 @@ class AccountsTooMany(LinkRefused):
     code = "accounts_too_many"
     panel_state = "accounts_too_many"
     title = "You have linked as many wallets as you can"
-    message = "You have linked as many wallets as one person can. Unlink one that you no longer use, then try again."
+    message = "You have linked as many wallets as one user can. Unlink one that you no longer use, then try again."
 
 
 class AccountLast(LinkRefused):

@@ -146,11 +146,11 @@ class AccountLinking:
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             if account not in user.accounts:
                 if not self.knows(account, user):
-                    raise NotFound("no account of this person")
+                    raise NotFound("no account of this user")
                 break  # a crash had cut an unlinking short, and this one completes it
             if len(user.accounts) == 1:
                 raise AccountLast(str(account))
@@ -168,10 +168,10 @@ class AccountLinking:
 
         Raises `NotFound` for an account that is not this user's.
         """
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             if account not in user.accounts:
-                raise NotFound("no account of this person")
+                raise NotFound("no account of this user")
             if user.primary == account:
                 return False
             after = self._change_linked(
@@ -221,7 +221,7 @@ class AccountLinking:
 
     def _add(self, account: Account, by: Account) -> tuple[str, LinkedAccounts]:
         """List an account in the record of a user, which is made if there is none; return both."""
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             self.check_can_link(account, user)
             if len(self.user(account).accounts) > 1:

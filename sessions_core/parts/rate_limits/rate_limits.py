@@ -131,9 +131,9 @@ class RateLimits:
         if browser is not None:
             self._count(limits.browser, name, "browser", browser)
 
-    def _count(self, limits: list[RateLimitItem], name: str, kind: str, who: str) -> None:
-        # Redis need not hold addresses, or cookies that challenges are bound to.
-        digest = hashlib.blake2b(who.encode(), digest_size=12, key=self._key).hexdigest()
+    def _count(self, limits: list[RateLimitItem], name: str, kind: str, source: str) -> None:
+        # Redis must not store addresses, or cookies that challenges are bound to.
+        digest = hashlib.blake2b(source.encode(), digest_size=12, key=self._key).hexdigest()
         for limit in limits:
             if not self._strategy.hit(limit, name, kind, digest):
                 again = self._strategy.get_window_stats(limit, name, kind, digest).reset_time - time.time()
