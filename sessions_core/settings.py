@@ -28,7 +28,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
-# What secrets say that were copied from an example, in letters alone. Long enough never to occur by chance.
+# Words in secrets that were copied from an example, letters only. Long enough never to occur by chance.
 _PLACEHOLDERS = (
     *("changeme", "changethis", "changeit", "pleasechange", "replaceme", "replacethis", "replacewith", "placeholder"),
     *("yoursecret", "mysecret", "oursecret", "secretkey", "supersecret", "topsecret", "verysecret", "notsecret"),
@@ -45,7 +45,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 class Settings:
     """All settings of the package. Durations are whole seconds unless the name says milliseconds."""
 
-    # What shows the locals of a traceback shows no secret.
+    # No secret in the repr: debuggers and error trackers show the locals of a traceback.
     secrets: tuple[str, ...] = field(repr=False)
     """SECRET_KEY_FALLBACKS and SECRET_KEY, newest last."""
 
@@ -58,7 +58,7 @@ class Settings:
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
     parts: tuple[str, ...] | None = None
-    """The parts to load, by the names of their folders below sessions_core/parts; None loads all that are there."""
+    """The parts to load, by the names of their folders below sessions_core/parts; None loads all of them."""
     url_prefixes: Mapping[str, str] = field(default_factory=dict)
     """For a part, where its pages are instead of their usual place: {"roles": "/staff"} moves /admin."""
     chains: tuple[str, ...] = field(default_factory=default_chains)
@@ -67,7 +67,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
     redis_prefix: str = "sessions_core:"
-    """What every key begins with."""
+    """The prefix of every key in Redis."""
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""
     revocation_replicas: int = 0
@@ -76,11 +76,11 @@ class Settings:
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
     absolute_seconds: int = 12 * 60 * MINUTE
-    """A standard session this old has ended, whatever happens."""
+    """A standard session this old has ended, even if it is in use."""
     anonymous_idle_seconds: int = 30 * MINUTE
     """The same for an anonymous session: without activity."""
     anonymous_absolute_seconds: int = 4 * 60 * MINUTE
-    """The same for an anonymous session: in any case."""
+    """The same for an anonymous session, even if it is in use."""
     sessions_per_account: int = 20
     """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
@@ -90,7 +90,7 @@ class Settings:
     absolute_warn_seconds: int = 5 * MINUTE
     """How long before the absolute end users are warned."""
     challenge_seconds: int = 5 * MINUTE
-    """How long a sign-in request can be signed, a day at most; more has a price (docs/integrate.md)."""
+    """How long a sign-in request can be signed, a day at most; a longer time has a cost (docs/integrate.md)."""
     confirm_seconds: int = 2 * MINUTE
     """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
@@ -102,9 +102,9 @@ class Settings:
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
 
     url_prefix: str = ""
-    """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
+    """The path below which the pages and the JSON service are, such as "/account"; empty: at the root."""
     cookie_name: str = "session"
-    """What the names of our cookies begin with, after `__Host-`. Two apps on one host need different ones."""
+    """The beginning of the cookie names, after `__Host-`. Two apps on one host need different ones."""
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
@@ -305,7 +305,7 @@ def canonical_origin(origin: str) -> str | None:
 
 
 def is_safe_url(url: str, plain: bool) -> bool:
-    """Whether a URL without fragment is one to rely on; over plain http only if `plain`, and only on this machine."""
+    """Whether a URL without fragment is safe to use; over plain http only if `plain`, and only on this machine."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -136,7 +136,7 @@ def _is_for_another(services: Services, pending: Pending, challenge: str) -> boo
 def redeem(
     services: Services, session: WalletSession, pending: Pending, message: str, challenge: str, signature: str
 ) -> None:
-    """Consume a proof: new id, both clocks start again. Raises `StepUpRequired` with the `problem` if it is invalid."""
+    """Consume a proof: new id, both clocks start again. Raises `StepUpRequired` with the `problem` of a bad one."""
     view = _view(services, session)
     account = str(view.account)
     try:

@@ -121,7 +121,7 @@ def keep_alive() -> SessionState | Response:
 @public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete)
 def logout() -> SignedOut | Response:
-    """Revoke the session of this cookie. Signing out twice is fine. For a living session its CSRF token is required."""
+    """Revoke the session of this cookie. Signing out twice is fine. A living session requires its CSRF token."""
     end_session()
     return signed_out_answer()
 

@@ -26,7 +26,7 @@ pages = Blueprint("sessions", __name__, template_folder="../templates")
 def sign_in() -> ResponseReturnValue:
     """Show the connect panel. A user who is signed in already may go on, or use another account.
 
-    `reason` only says that a page was left because its session had ended. Why is what the server knows.
+    `reason` only says that the page was left because its session had ended. The server decides which reason to show.
     """
     told = request.args.get("reason")
     if session_view() is not None and told in ("replaced", "rotated"):
@@ -95,8 +95,8 @@ def sign_out_post() -> ResponseReturnValue:
 def signed_out() -> ResponseReturnValue:
     """Say why the session ended and what to do. A user who is signed in after all does not see it.
 
-    A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
-    session of this browser's cookie ended, or what the answer noted that deleted the cookie.
+    A link from anywhere may lead here. It changes nothing, and the page only shows reasons that the server knows:
+    from the session of this browser's cookie, or from the note of the answer that deleted the cookie.
     """
     session, services, noted = wallet_session(), current_services(), ended_cookie.noted()
     if session_view() is not None:
@@ -115,9 +115,9 @@ def signed_out() -> ResponseReturnValue:
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`; the refusal of a bearer token that is not good, and so does not
-    say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
-    session may well live.
+    Raises instead of reporting a false success: `StoreUnavailable`; the refusal of an invalid bearer token, which
+    does not name a session; `SessionInvalid` for a former id from another browser, since that session may still be
+    alive.
     """
     services, session = current_services(), wallet_session()
     if session.token_refusal is not None:
@@ -138,7 +138,7 @@ def end_session(reason: str = "signed_out") -> None:
 
 
 def clear_browser(response: Response, reason: str, account: str = "") -> Response:
-    """Take our cookies of a session from the browser, and note why the session ended (`ending.note`).
+    """Delete the session's cookies in the browser, and note why the session ended (`ended_cookie.note`).
 
     Nothing else: `Clear-Site-Data` would reach what the application stored, cookies of other applications below the
     same domain, and what parts keep in the browser; and emptying a full cache holds the answer up for a second. The
@@ -183,7 +183,7 @@ def _sign_in_page(
 
 
 def accepted() -> dict[str, Any]:
-    """Return what the connect panel has to know: chains to sign for, and families of wallets."""
+    """Return the variables of the connect panel: chains to sign for, and families of wallets."""
     chains = [chain(each) for each in current_services().settings.chains]
     families = list(dict.fromkeys(each.namespace for each in chains))
     return {"chains": chains, "families": families}
@@ -195,9 +195,9 @@ def _duration(form: Any) -> int | None:
 
 
 def kind_of(name: str) -> dict[str, str | int]:
-    """Return what a page tells about a type of sessions: of that name, or the standard one.
+    """Return the facts of a session type for a page: the type of that name, or the standard one.
 
-    What a sign-in gets is decided when it is signed.
+    The type of a sign-in is decided when it is signed.
     """
     rules = current_services().policy
     chosen = rules.types.get(name, rules.standard)

@@ -1,4 +1,4 @@
-"""Where the request that is being handled came from.
+"""The client of the current request.
 
 The client or a proxy claims all of it. It is for users to read, never for a decision about access.
 """
@@ -34,7 +34,7 @@ COMMAND_LINE = Client(device="Command line")
 
 
 def current() -> Client:
-    """Return the client of this request, its address as the settings want it; outside of one the command line."""
+    """Return the client of this request, its address as the settings want it; outside of a request the command line."""
     if not has_request_context():
         return COMMAND_LINE
     request = request_ctx.request
@@ -54,6 +54,6 @@ def client_of(ip: str, agent: str, shorten: bool, describe: Iterable[Callable[[s
 
     `shorten` keeps only the network of the address; `describe` says what to call the device of an agent.
     """
-    # Cut first: whatever comes after costs the same however long the header was.
+    # Cut first, so that a long header makes the rest no slower.
     visible = "".join(each for each in agent[:_LONGEST_AGENT] if each.isprintable()).strip()
     return Client(shown_address(ip, shorten), visible, "".join(each(visible) for each in describe))

@@ -1,4 +1,4 @@
-"""A session as views, templates and the JSON service see it: ids and secrets left out, clocks as times."""
+"""A session for views, templates and the JSON service: without ids and secrets, with clocks as times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), 
 
 
 class SessionView:
-    """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
+    """The public facts of a living session. All times are aware, in UTC, by Redis's clock."""
 
     def __init__(self, live: LoadedSession, services: Services) -> None:
         self.live = live
@@ -30,7 +30,7 @@ class SessionView:
 
     @property
     def name(self) -> str:
-        """What pages call the session."""
+        """The name of the session on pages."""
         return f"{self.type} session"
 
     @property
@@ -45,7 +45,7 @@ class SessionView:
 
     @property
     def account_tag(self) -> str:
-        """What a page may keep in the browser to notice another account. It names none, and is no part of an id."""
+        """A value that a page may keep in the browser to notice another account. It reveals neither account nor id."""
         account = self.live.record.account.encode()
         return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
 
@@ -152,7 +152,7 @@ class SessionView:
     def fresh(self, seconds: int, action: str) -> bool:
         """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""
         record = self.live.record
-        # Not even in the same millisecond, nor by a clock that was set back, is 0 seconds ago fresh.
+        # With 0 seconds no signature is fresh, not even in the same millisecond or after a clock was set back.
         age = self.live.now - max(record.signed_at, record.confirmed.get(action, 0))
         return seconds > 0 and age <= seconds * 1000
 
@@ -189,7 +189,7 @@ class SessionView:
 
     @property
     def absolute_expires_at(self) -> datetime:
-        """When the session ends in any case."""
+        """When the session ends even if it is in use."""
         return moment(self.live.absolute_expires_at)
 
     @property
@@ -215,7 +215,7 @@ class SessionView:
         return self._services.settings.absolute_warn_seconds
 
     def as_row(self) -> dict[str, Any]:
-        """Return what lists say of the session, as JSON has it."""
+        """Return the session as a row of a list, for JSON."""
         return {
             "session_id": self.handle,
             "session_type": self.type,
@@ -229,7 +229,7 @@ class SessionView:
         }
 
     def as_state(self) -> SessionState:
-        """Return what `validate` and `keep-alive` answer, without what belongs to a cookie."""
+        """Return the answer of `validate` and `keep-alive`, without the fields for cookies."""
         of_parts = {
             name: value for state in self._services.hooks("session_state") for name, value in state(self).items()
         }
@@ -255,13 +255,13 @@ class SessionView:
 
 
 class HandleConverter(BaseConverter):
-    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
+    """Handles in addresses. A malformed handle is a 404, like an unknown one."""
 
     regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
 
 
 def described(live: LoadedSession) -> SessionView:
-    """Return what may be shown of a session, with what parts know of it."""
+    """Return the view of a session, with the facts that parts add."""
     services = current_services()
     found = (describe(live) for describe in services.hooks("describe_session"))
     return next((each for each in found if each is not None), None) or SessionView(live, services)
@@ -305,7 +305,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def account(text: str) -> Account | None:
-    """Return the account that a text names, for showing it; `None` for what is no account."""
+    """Return the account that a text names, for display; `None` if it names none."""
     try:
         return parse(text)
     except AccountMalformed:

@@ -1,5 +1,5 @@
-"""The pages around a refusal that the user can do something about: `/confirm` and `/unauthorized`; and extending a
-session, which is a step-up and nothing else.
+"""The pages for refusals that the user can fix: `/confirm` and `/unauthorized`. And the routes that extend a session,
+which is a step-up alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .services import current_services
 @pages.get("/confirm")
 @signed_in
 def confirm() -> ResponseReturnValue:
-    """Say in words what is about to happen, and ask for the signature."""
+    """Explain the action and ask for the signature."""
     args = request.args
     return confirmations.page(current_services(), wallet_session(), args.get("request", ""), args.get("problem", ""))
 
@@ -29,7 +29,7 @@ def confirm() -> ResponseReturnValue:
 @pages.post("/confirm", endpoint="confirm_post")
 @signed_in
 def confirm_post() -> ResponseReturnValue:
-    """Take the signature for a page that waits to be opened, and go there. Forms bring their own signature along."""
+    """Take the signature for a page that waits to be opened, and redirect there. Forms bring their own signature."""
     services, session, form = current_services(), wallet_session(), request.form
     token, signing = form.get("request", ""), services.settings.confirm_seconds
     pending = confirmations.from_token(services, session, token, signing=signing)
@@ -42,7 +42,7 @@ def confirm_post() -> ResponseReturnValue:
 @pages.post("/session/extend")
 @fresh_required(0, "session.extend")
 def extend() -> ResponseReturnValue:
-    """Start both clocks again; the signature that let this request in has done it."""
+    """Start both clocks again: the guard has done so when it accepted the signature."""
     flash("", "extended")
     return redirect(url_for("sessions.status"), 303)
 
@@ -51,7 +51,7 @@ def extend() -> ResponseReturnValue:
 @fresh_required(0, "session.extend")
 @operation()
 def extend_session() -> SessionState:
-    """Start both clocks again. The signature that lets this request in does it."""
+    """Start both clocks again. This needs a signature."""
     return current_state()
 
 
@@ -60,6 +60,6 @@ def extend_session() -> SessionState:
 def unauthorized() -> ResponseReturnValue:
     """Name what is missing, and how to get it. A user who got access meanwhile may go on.
 
-    Of an address that another site has written nothing is repeated.
+    The page repeats nothing from an address that another site wrote.
     """
     return denial.page({} if csrf.linked_from_elsewhere(request) else request.args), 403

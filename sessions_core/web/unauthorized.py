@@ -14,7 +14,7 @@ from .services import current_services
 
 def page(named: Mapping[str, str]) -> str:
     """Return the page for the `role`, the `session_type` or the `permission` that is lacking, with `next` as the way
-    on. Names that are not of the policy count as none.
+    on. Names that the policy does not know are ignored.
     """
     services, view = current_services(), session_view()
     role = named.get("role") if named.get("role") in services.policy.roles else None

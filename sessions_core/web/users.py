@@ -1,4 +1,4 @@
-"""The application's own user behind the account that is signed in, for itself and for Flask-Login.
+"""The application's own user behind the signed-in account, for the application and for Flask-Login.
 
     WalletSessions(app, user_for=lambda account: db.session.scalar(select(User).filter_by(account=str(account))))
 
@@ -23,11 +23,11 @@ from .services import EXTENSION, Services, current_services
 logger = logging.getLogger(__name__)
 
 _KEPT = "sessions_core_user"
-_FOLLOWS = "__sessions_follows__"  # the mark of a loader that asks for the user of the wallet session first
+_FOLLOWS = "__sessions_follows__"  # marks a loader that looks for the user of the wallet session first
 
 
 def find_user() -> Any:
-    """Return the application's user for the account that is signed in, and `None` for visitors.
+    """Return the application's user for the signed-in account, and `None` for visitors.
 
     Asks `user_for` once for each request. Raises `Misconfigured` if the application has given none.
     """
@@ -48,7 +48,7 @@ current_user = cast(Any, LocalProxy(find_user))
 
 
 def follow_with_flask_login(app: Flask) -> None:
-    """Have Flask-Login find the user of the wallet session, if the application uses Flask-Login and `user_for`.
+    """Make Flask-Login find the user of the wallet session, if the application uses Flask-Login and `user_for`.
 
     The application's own loaders are asked when no wallet is signed in, so both ways to sign in work side by side.
     Done with each application context, before a request or a handler of Socket.IO can ask: the `LoginManager` and its
