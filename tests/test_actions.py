@@ -13,7 +13,7 @@ from sessions_core.sign_in import messages
 from sessions_core.sign_in.accounts import parse
 
 from .actors import Wallet
-from .test_policy import policy_of
+from .policies import policy_of
 
 ALL = {**ACTIONS, **{name: action for each in part.choose(None) for name, action in each.actions.items()}}
 OURS = Actions(of_parts=ALL)

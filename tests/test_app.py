@@ -51,11 +51,17 @@ def settings_by(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) ->
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     try:
-        importlib.reload(config)
-        return {name: getattr(config, name) for name in dir(config) if name.isupper()}
+        return _read_again()
     finally:
         monkeypatch.undo()
-        importlib.reload(config)
+        _read_again()
+
+
+def _read_again() -> dict[str, object]:
+    for name in [name for name in vars(config) if name.isupper()]:
+        delattr(config, name)  # settings of parts are there only if the environment has them
+    importlib.reload(config)
+    return {name: value for name, value in vars(config).items() if name.isupper()}
 
 
 def test_without_an_environment_it_is_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

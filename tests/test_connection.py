@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +20,12 @@ from sessions_core import signed_in
 from sessions_core.errors import Misconfigured, StoreUnavailable
 from sessions_core.parts.operations.server_checks import refuse_unsafe_server
 from sessions_core.sessions.repository import SessionRepository
-from sessions_core.storage import connection
 from sessions_core.storage.connection import Breaker, RedisConnection, Script
 from sessions_core.web.services import Services
 
 from .actors import SESSION_COOKIE, Visitor, Wallet
 from .clusters import Cluster, Sentinels
-from .constants import PRODUCTION
+from .constants import PRODUCTION, ROOT
 from .servers import Listener, Server, free_port, frozen, running
 from .stored import fields_of, link_of
 from .time_machine import use_clock
@@ -245,8 +243,7 @@ os.wait()
 assert os.read(reader, 1) == b"1", "the child spoke on its parent's socket"
 assert link.call("CLIENT", "ID") == before, "the child closed its parent's socket"
 """
-    root = Path(connection.__file__).parent.parent
-    subprocess.run([sys.executable, "-W", "error", "-c", script, server.url], cwd=root, check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", "-c", script, server.url], cwd=ROOT, check=True, timeout=30)
 
 
 # -- Trouble ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 
 from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.operations import Operations
 from sessions_core.storage.connection import RedisConnection, Script
 
 from . import clusters
@@ -159,7 +160,9 @@ def test_a_frozen_master_is_partial_too(accounts: Accounts) -> None:
         assert accounts.by_master[lost.port].get("/session").status_code == 503
         answer = wait_until(lambda: (found := Visitor(accounts.app).json("/readyz")).status_code == 200 and found)
         assert answer.get_json()["data"]["trouble"] == "redis_partial"
-    finish_looking(accounts.app.extensions["sessions_core"].readiness, 10)  # its thread has connections
+    finish_looking(
+        accounts.app.extensions["sessions_core"].part(Operations).readiness, 10
+    )  # its thread has connections
 
 
 def test_no_request_fails_once_a_replica_is_promoted(accounts: Accounts) -> None:

@@ -97,7 +97,7 @@ def test_concurrent_processes_lose_no_secret_in_the_file(path: Path) -> None:
     script = """
 import itertools, sys
 from pathlib import Path
-from sessions_core import keyfile
+from sessions_core.storage import secret_file as keyfile
 path, enough = map(Path, sys.argv[1:])
 sys.stdin.readline()
 keyfile.read(path)

@@ -21,21 +21,10 @@ from sessions_core.access.policy import (
     scope_of,
 )
 from sessions_core.errors import PermissionDenied
-from sessions_core.parts.roles import Roles
 from sessions_core.parts.roles.options import RoleSettings
-from sessions_core.settings import Settings
 
 from .actors import Visitor, Wallet
-
-SETTINGS = Settings(secrets=("unused",))
-
-
-def policy_of(settings: Settings = SETTINGS, options: RoleSettings | None = None) -> Policy:
-    """Return the policy with the kernel's types, and that of the part roles."""
-    policy = Policy(settings)
-    policy.add_types(Roles(None, options or RoleSettings()).session_types(settings))  # type: ignore[arg-type]
-    return policy
-
+from .policies import SETTINGS, policy_of
 
 POLICY = policy_of()
 STANDARD, ANONYMOUS, PROFESSIONAL = (POLICY.types[name] for name in ("standard", "anonymous", "professional"))

@@ -135,7 +135,7 @@ def test_prefix_keeps_staging_and_production_apart(
     there, here = Customer(production), Customer(staging)
     there.sign_in(wallet)
     here.sign_in(wallet)
-    assert {key.split(b":")[0] for key in redis.keys("*")} == {b"wallet", b"staging"}
+    assert {key.split(b":")[0] for key in redis.keys("*")} == {b"sessions_core", b"staging"}
     staging.extensions["sessions_core"].lifecycle.revoke_everybody()
     staging.test_cli_runner().invoke(args=["sessions", "sweep"])
     assert (there.signed_in, here.signed_in) == (True, False)

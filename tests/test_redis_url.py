@@ -10,6 +10,8 @@ import pytest
 from flask import Flask
 
 from sessions_core.errors import Misconfigured, StoreUnavailable
+from sessions_core.parts.contract_wallets.options import ContractWalletSettings
+from sessions_core.parts.operations.options import OperationsSettings
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.redis_url import read
@@ -113,10 +115,10 @@ def test_settings_and_targets_show_no_secret() -> None:
     settings = Settings(
         secrets=(SECRET,),
         redis_url=f"redis://:{SECRET}@localhost",
-        metrics_secret=SECRET,
-        rpc_urls={"eip155:1": f"https://rpc.example.org/{SECRET}"},
     )
     assert SECRET not in repr(settings)
+    assert SECRET not in repr(OperationsSettings(metrics_secret=SECRET))
+    assert SECRET not in repr(ContractWalletSettings(rpc_urls={"eip155:1": f"https://rpc.example.org/{SECRET}"}))
     assert settings.public_origin in repr(settings)
     for url in ("redis://:hunter@h", "redis+cluster://:hunter@h", "redis+sentinel://:hunter@h:1/s"):
         assert SECRET not in repr(read(url, 1))

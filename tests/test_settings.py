@@ -59,7 +59,7 @@ def test_minimal_production_settings_have_documented_defaults() -> None:
     found = settings()
     assert (found.idle_seconds, found.absolute_seconds) == (1800, 43_200)
     assert (found.warn_seconds, found.absolute_warn_seconds, found.challenge_seconds) == (120, 300, 300)
-    assert (found.cookie_secure, found.cookie_samesite, found.trusted_proxies) == (True, "Lax", 0)
+    assert (found.cookie_secure, found.cookie_samesite) == (True, "Lax")
     assert (found.development, found.redis_timeout_ms) == (False, 250)
     assert "eip155:1" in found.chains
     assert (found.domain, found.host, found.secure_origin) == ("app.example.org", "app.example.org", True)
@@ -117,9 +117,9 @@ WRONG_TYPES: list[tuple[str, Any]] = [
     ("IDLE_SECONDS", "1800"),
     ("IDLE_SECONDS", 1800.0),
     ("IDLE_SECONDS", None),
-    ("TRUSTED_PROXIES", True),
-    ("TRUSTED_PROXIES", False),
-    ("TRUSTED_PROXIES", "1"),
+    ("REVOCATION_REPLICAS", True),
+    ("REVOCATION_REPLICAS", False),
+    ("REVOCATION_REPLICAS", "1"),
     ("REDIS_TIMEOUT_MS", 250.5),
     ("DEVELOPMENT", 1),
     ("DEVELOPMENT", "1"),
@@ -199,7 +199,7 @@ def test_a_warning_that_leaves_no_time_to_react_is_refused(name: str, clock: str
         ("CHALLENGE_SECONDS", 30, DAY),
         ("CONFIRM_SECONDS", 30, DAY),
         ("REDIS_TIMEOUT_MS", 10, 10_000),
-        ("TRUSTED_PROXIES", 0, 10),
+        ("REVOCATION_REPLICAS", 0, 10),
     ],
 )
 def test_numbers_outside_their_range_are_refused(name: str, least: int, most: int) -> None:

@@ -284,10 +284,10 @@ def test_deep_body_can_not_crash_a_worker() -> None:
     code = (
         "import sys, threading; sys.setrecursionlimit(100_000); threading.stack_size(1024 * 1024)\n"
         "from flask import Request; from werkzeug.test import EnvironBuilder\n"
-        "from sessions_core.errors import BodyMalformed; from sessions_core.web import api, bodies\n"
+        "from sessions_core.errors import BodyMalformed; from sessions_core.web import json_routes, request_body\n"
         "def read():\n"
         "    builder = EnvironBuilder(method='POST', data='[' * 16000, content_type='application/json')\n"
-        "    try: bodies.read(Request(builder.get_environ()), api.ChallengeRequest)\n"
+        "    try: request_body.read(Request(builder.get_environ()), json_routes.ChallengeRequest)\n"
         "    except BodyMalformed: print('refused')\n"
         "thread = threading.Thread(target=read); thread.start(); thread.join()\n"
     )

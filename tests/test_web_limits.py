@@ -12,7 +12,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sessions_core import events
-from sessions_core.settings import PREFIX, Settings
+from sessions_core.parts.rate_limits.options import RateLimitSettings
+from sessions_core.settings import PREFIX
 
 from .actors import BROWSER_COOKIE, ApiClient, Visitor, Wallet
 from .constants import REDIS_PREFIX
@@ -185,7 +186,7 @@ def test_rate_limits_work_without_redis(make_app: Callable[..., Flask], wallet: 
 
 
 def test_default_limits_allow_many_mistakes(make_app: Callable[..., Flask], wallet: Wallet) -> None:
-    fields = Settings.__dataclass_fields__
+    fields = RateLimitSettings.__dataclass_fields__
     limits = {
         name: field.default for name, field in fields.items() if name.endswith(("_per_address", "_per_browser"))
     }

@@ -99,7 +99,8 @@ class TokenClaims:
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
     """`flask.session`: a dict for views, beside the record that the server keeps.
 
-    `state` says what this request knows of its session: a stored one is a `LoadedSession`, a visitor's included.
+    `state` says what this request knows of its session. A stored one is a `LoadedSession`, also a visitor's; it is
+    then `live` as well, and `account_live` if a user is signed in with it.
     `browser` is the pre-sign-in cookie that came with the request, and challenges are bound to it. A client without
     cookies brings a `token` instead; `claims` is what it says if it is good. `done` says that the request did
     something that can't be undone: it stays a success, even if `flask.session` can't be stored.
@@ -128,7 +129,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     ) -> None:
         super().__init__()
         self.on_update = type(self)._changed
-        self.state: State = Unread()
+        self.state = Unread()
         self.sid: str | None = sid
         self.browser = browser
         self.token = token
@@ -144,14 +145,16 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         return session
 
     @property
-    def live(self) -> LoadedSession | None:
-        """The stored session, a visitor's included."""
-        return self.state if isinstance(self.state, LoadedSession) else None
+    def state(self) -> State:
+        """What this request knows of its session."""
+        return self._state
 
-    @property
-    def account_live(self) -> LoadedSession | None:
-        """The stored session if a user is signed in with it."""
-        return self.state if isinstance(self.state, LoadedSession) and self.state.record.account else None
+    @state.setter
+    def state(self, state: State) -> None:
+        # Both are looked at many times in a request, and the state changes once or twice.
+        self._state = state
+        self.live: LoadedSession | None = state if isinstance(state, LoadedSession) else None
+        self.account_live = self.live if self.live is not None and self.live.record.account else None
 
     @property
     def loaded(self) -> bool:
@@ -249,7 +252,9 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.update(self, live.record.data)
 
     def adopt(self, live: LoadedSession) -> None:
-        """Take over this session: its data, its id, and its cookie with the response, whatever the request brought."""
+        """Take over this session: its data, its id, and its cookie with the response, replacing what the request
+        brought.
+        """
         dict.clear(self)
         dict.update(self, live.record.data)
         self.sid, self.state, self.read = live.id, live, live.plaintext

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _PORT = re.compile(r":(?:[0-9]{1,5}|_[A-Za-z0-9._-]{1,50})", re.ASCII)  # RFC 7239 lets proxies hide it
 
 
+@lru_cache(4096)  # looked at with each request, and slow to parse
 def read_address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the IP address in `text`, in any form that servers and proxies write; `None` if there is none.
 

@@ -93,8 +93,10 @@ class RedisConnection:
         """Return the values of strings, in one round trip; on a Cluster in one for each slot. What is not there, or
         of another type, is `None`.
         """
+        if self.service.one_server:
+            return items(self.call("MGET", *keys), len(keys)) if keys else []
         found: dict[str, bytes | None] = {}
-        for together in self.service.together(keys) if keys else ():
+        for together in self.service.together(keys):
             found.update(zip(together, items(self.call("MGET", *together), len(together)), strict=True))
         return [found[key] for key in keys]
 

@@ -34,7 +34,9 @@ COMMAND_LINE = Client(device="Command line")
 
 
 def current() -> Client:
-    """Return the client of this request, its address as the settings want it; outside of a request the command line."""
+    """Return the client of this request, its address shortened if the settings say so; without a request the command
+    line.
+    """
     if not has_request_context():
         return COMMAND_LINE
     request = request_ctx.request

@@ -126,8 +126,9 @@ class Services:
         The role comes from the application's `role_for`, else from a part. If `role_for` fails the role is empty,
         which permits nothing: users stay signed in, and can sign out.
         """
-        found = (answer(account, values) for answer in self.hooks("account_status"))
-        status = next((each for each in found if each is not None), AccountStatus())
+        status = _ORDINARY
+        for answer in self.hooks("account_status"):
+            status = answer(account, values) or status
         if self.role_for is None:
             return status
         try:
@@ -170,6 +171,9 @@ class Services:
             if purpose in each.purposes:
                 return each.issue_challenge(purpose, account)
         raise BodyMalformed("no such purpose")
+
+
+_ORDINARY = AccountStatus()
 
 
 def current_services() -> Services:

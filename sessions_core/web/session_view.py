@@ -45,7 +45,7 @@ class SessionView:
 
     @property
     def account_tag(self) -> str:
-        """A value that a page may keep in the browser to notice another account. It reveals neither account nor id."""
+        """A value for pages to keep in the browser and notice another account. It reveals neither account nor id."""
         account = self.live.record.account.encode()
         return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,19 +19,16 @@ from ..constants import ROOT
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> ModuleType:
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """Write the two files of the example, and import the module."""
     text = (ROOT / "docs" / "parts.md").read_text()
     for name, code in re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         place = tmp_path / name
         place.parent.mkdir(exist_ok=True)
         place.write_text(code)
-    spec = importlib.util.spec_from_file_location("announcement", tmp_path / "announcement.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("announcement")
+    del sys.modules["announcement"]
 
 
 def test_example_is_about_forty_lines(example: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from flask import Blueprint, Flask
 
 from sessions_core import part, public
 from sessions_core.access.actions import Action
-from sessions_core.errors import BadRequest, Misconfigured
+from sessions_core.errors import BodyTooLarge, Misconfigured
 from sessions_core.part import MenuEntry, Part
+from sessions_core.sessions.end_reasons import EndReason
 from sessions_core.web.services import EXTENSION
 
 from ..actors import Visitor, Wallet
@@ -94,19 +96,13 @@ def test_two_parts_of_one_name_are_refused(make_app: MakeApp) -> None:
 # -- What parts claim ------------------------------------------------------------------------------------------------
 
 
-class NotesFull(BadRequest):
-    """No room for another note."""
-
-    code = "notes_full"
-
-
 @pytest.mark.parametrize(
     ("claims", "named"),
     [
         ({"settings": Options}, "setting 'SESSIONS_CORE_NOTES_LIMIT'"),
-        ({"errors": (NotesFull,)}, "error code 'notes_full'"),
+        ({"errors": (BodyTooLarge,)}, "error code 'body_too_large'"),
         ({"actions": {"note.burn": Action("Burn the note.")}}, "action 'note.burn'"),
-        ({"end_reasons": {"burned": "its note was burned"}}, "end reason 'burned'"),
+        ({"end_reasons": (EndReason("burned", "its note was burned"),)}, "end reason 'burned'"),
         ({"redis_keys": {"{tag}:notes": "notes"}}, "Redis key '{tag}:notes'"),
     ],
     ids=["setting", "error code", "action", "end reason", "Redis key"],
@@ -126,7 +122,10 @@ def test_missing_library_is_refused_with_its_install_command(make_app: MakeApp) 
 
 
 def test_library_of_a_part_that_is_not_loaded_is_not_looked_for(make_app: MakeApp, monkeypatch: Any) -> None:
-    monkeypatch.setattr(part.importlib.util, "find_spec", lambda name: None if name == "nacl" else name)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "nacl" else find(name, *rest)
+    )
     make_app({"parts": ["ethereum"]})
 
 

@@ -63,7 +63,9 @@ def test_page_of_another_origin_is_refused(app: Flask) -> None:
 
 
 def test_settings_of_the_part_are_unknown(make_app: Callable[..., Flask]) -> None:
-    with pytest.raises(Misconfigured, match="SESSIONS_CORE_TOKEN_SECONDS is not a setting"):
+    with pytest.raises(
+        Misconfigured, match="SESSIONS_CORE_TOKEN_SECONDS is a setting of the part 'api', which is not loaded"
+    ):
         make_app({"parts": all_but("api")}, SESSIONS_CORE_TOKEN_SECONDS=60)
 
 

@@ -1,4 +1,4 @@
-"""What happened to an account: a log that its user and administrators can read and download."""
+"""The activity of an account: a log that its user and administrators can read and download."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 
 
 class Activity(Part):
-    """The log of what happened to an account, and of the whole site."""
+    """The activity log of each account, and of the whole site."""
 
     uses = ("command_line", "devices", "roles")
     settings = ActivitySettings
@@ -65,7 +65,7 @@ class Activity(Part):
         return (sessions,)
 
     def on_event(self, event: events.Event) -> None:
-        """Keep what happened, and where the request came from."""
+        """Write the event to the log, with the client of the request."""
         if not isinstance(event, _NOT_KEPT):
             from ...web import request_client
 

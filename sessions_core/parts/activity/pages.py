@@ -23,7 +23,7 @@ from . import Activity
 from .activity_log import ActivityLog, Entry, Page
 
 KINDS = ("sign_ins", "ends", "changes", "refusals")
-"""What the filter offers (`Event.kind`)."""
+"""The choices of the filter (`Event.kind`)."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
@@ -34,7 +34,7 @@ activity_pages = Blueprint("sessions_activity", __name__, url_prefix="/activity"
 @activity_pages.get("")
 @requires(OWN_SESSIONS)
 def activity() -> ResponseReturnValue:
-    """Show what happened to this account, newest first."""
+    """Show the activity of this account, newest first."""
     account = str(own_session().account)
     return page_of_entries("sessions/activity.html", partial(log().account, account))
 
@@ -71,8 +71,8 @@ add_downloads(activity_pages, csv=activity_csv, json=activity_json)
 
 
 def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page], **more: Any) -> str:
-    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given. `more`
-    is for the template.
+    """Return the page that this request asks for by `kind` and `before`; invalid values are ignored. `more` is for
+    the template.
     """
     kind, before = request.args.get("kind", ""), request.args.get("before", "")
     kind = kind if kind in KINDS else ""
@@ -108,7 +108,7 @@ def as_json(entries: Iterable[Entry], name: str) -> Response:
 
 
 def as_row(entry: Entry) -> dict[str, Any]:
-    """Return what the downloads say of one entry; the fields of its event are left out."""
+    """Return one entry for the downloads, without the fields of its event."""
     return {
         "time": iso(moment(entry.at)),
         "event": entry.name,

@@ -1,4 +1,4 @@
-"""Why a session is no more, or a token is not good."""
+"""Why a session has ended, or a token is invalid."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class TokenInvalid(SessionInvalid):
 
 
 class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
+    """The session token has run out; the session may still be alive. `reason` is always "token"."""
 
     code = "token_expired"
     message = "This session token has run out. Use the refresh token to get a new one."

@@ -105,7 +105,7 @@ class Refresh:
     def redeem(self, text: str) -> Refreshed:
         """Move the family of a token on, and start the idle clock of its session again.
 
-        Raises `TokenInvalid` for what is no token of a living family, `SessionExpired` or `SessionInvalid` if the
+        Raises `TokenInvalid` if it is not a token of a living family, `SessionExpired` or `SessionInvalid` if the
         session has ended; the latter with the reason `token_reused` if it ends for this very token.
         """
         parts = _parse(text)
@@ -114,7 +114,7 @@ class Refresh:
             presented = _hash(parts.secret)
             newest = hmac.compare_digest(presented, family.current)
             again = hmac.compare_digest(presented, family.previous)
-            # Both ways: another process may have heard Redis's clock a little later than we did.
+            # Both ways: another process may have read Redis's clock a little later than this one.
             in_time = abs(live.now - family.moved_at) <= GRACE
             if not newest and not (again and (in_time or not family.used)):
                 self._end(live)
@@ -126,15 +126,15 @@ class Refresh:
                 events.publish(TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:
                 successor = _successor(family, family.generation, parts.secret)
-            # Last: what is no token of this family must not keep its session alive.
+            # Last: a token of another family must not keep this session alive.
             kept = self._repository.keep_alive(live)
             if kept != ROTATED:  # or it has just moved to another id: look there
                 return Refreshed(_alive(kept), self.token(live, parts.family, successor))
         raise AssertionError  # `attempts` has raised
 
     def revoke(self, text: str, reason: str) -> None:
-        """End the session of a token, be it the newest or not. What is no token of a living session has ended
-        already: its holder could do no more about it (RFC 7009, section 2.2).
+        """End the session of a token, the newest one or an older one. A token without a living session counts as
+        ended already: its holder could do no more about it (RFC 7009, section 2.2).
         """
         try:
             live, _ = self._find(_parse(text))
@@ -160,7 +160,7 @@ class Refresh:
 def note_use_of(services: Services, session: WalletSession) -> None:
     """Note that a client has used the session token that came with the newest refresh token.
 
-    So the answer that both were in was not lost. One write for each refresh.
+    So the answer with both tokens was not lost. One write for each refresh.
     """
     from .session_tokens import SessionTokenClaims
 

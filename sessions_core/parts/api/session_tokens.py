@@ -1,11 +1,11 @@
 """Session tokens: short JWTs derived from a session, for clients without cookies and for services that have no Redis.
 
 The form is that of RFC 9068 (`at+jwt`), signed with ES256 (RFC 7518, section 3.4), which every library knows. Here a
-token is never enough: the session that it names is read with each request, so that revoking it holds at once. Others
-learn of it when the token ends, in minutes, or by asking `validate`.
+token is never enough: the session that it names is read with each request, so that revoking it holds at once. Other
+services learn of it when the token ends, in minutes, or from `validate`.
 
-What is checked before a library sees the token stops the attacks on those that choose for themselves: an algorithm
-by the token's own word, keys from its header (`jwk`, `jku`, `x5u`), `crit`, padded or padded-out parts.
+The checks before a library sees the token stop attacks on libraries that trust the token: an algorithm by the token's
+own word, keys from its header (`jwk`, `jku`, `x5u`), `crit`, padded or padded-out parts.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a token says, by the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the session.
+    """The claims of a token, with the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the
+    session.
 
     `gen` is the generation of the refresh token that came with it, and `None` in a token of a session with a cookie:
-    that one is to be presented to others, and no bearer here. `iat` and `exp` are seconds since the epoch.
+    that one is only for other services, and no bearer here. `iat` and `exp` are seconds since the epoch.
     """
 
     iss: str
@@ -68,13 +69,13 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True, slots=True)
 class SessionTokenClaims(TokenClaims):
-    """What the session of a request knows of its session token."""
+    """The session token of a request's session."""
 
     payload: Claims
 
     @classmethod
     def of(cls, claims: Claims) -> SessionTokenClaims:
-        """Return what claims mean for the session; a token without `gen` is only to be presented to others."""
+        """Return the claims for the session; a token without `gen` is only for other services."""
         return cls(claims.sub, claims.sid, claims.gen is None, TokenInvalid("not for this use"), claims)
 
 
@@ -155,7 +156,7 @@ class Tokens:
 
 
 def _low(signature: bytes) -> bytes:
-    """Return r and s of a good signature with the smaller of the two s that are right: one token, one text."""
+    """Return r and s of a valid signature with the smaller of the two valid s: one token, one text."""
     s = int.from_bytes(signature[32:])
     return signature if s <= P256_ORDER // 2 else signature[:32] + (P256_ORDER - s).to_bytes(32)
 

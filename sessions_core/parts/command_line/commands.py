@@ -3,8 +3,8 @@
     flask sessions list | show | revoke | revoke-all | sweep
     flask keys rotate
 
-Results go to standard output, as text or with `--json` as one JSON value; whatever is refused to standard error, as
-its code of the closed set and one sentence, and the exit code is 1. A session is named by its handle.
+Results go to standard output, as text or with `--json` as one JSON value; a refusal goes to standard error, as its
+code of the closed set and one sentence, with exit code 1. A session is named by its handle.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def rotate(as_json: bool) -> None:
     if not as_json:
         lost = [f"   {each.after_rotation}" for each in current_services().parts.values() if each.after_rotation]
         for line in (*_ROTATED.format(place=place).splitlines(), *lost):
-            say(line, err=True)  # so that what is to be kept can go into a file
+            say(line, err=True)  # so that the secrets on standard output can go into a file
 
 
 def _in_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How commands answer: text or JSON on standard output, a refusal as its code and one sentence on standard error."""
+"""Prints the results of commands: text or JSON to standard output, a refusal to standard error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NARROWEST = 10
 
 
 class Refusal(click.ClickException):
-    """What a command says when it fails: the code and one sentence."""
+    """The failure of a command: the code and one sentence."""
 
     def __init__(self, error: SessionsError) -> None:
         sentence = str(error) or error.message
@@ -101,8 +101,8 @@ def answer(value: Any, as_json: bool) -> None:
 
 def say(line: str, err: bool = False) -> None:
     """Print a line, with a question mark for each character that would steer the terminal."""
-    # Here, where everything passes: devices and names are what a client says of itself, and an escape sequence in one
-    # could rewrite this terminal, or type into it.
+    # Here, since all output passes through: clients choose device names, and an escape sequence in one could rewrite
+    # this terminal, or type into it.
     visible = "".join(each if _harmless(each) else "?" for each in line)
     encoding = (sys.stderr if err else sys.stdout).encoding or "ascii"
     click.echo(visible.encode(encoding, "replace").decode(encoding), err=err)

@@ -40,7 +40,7 @@ _SIGNATURE = re.compile(rf"0x(?:[0-9a-fA-F]{{2}}){{0,{MAX_BYTES}}}", re.ASCII)
 _CHAIN_ID = re.compile(r"0x[0-9a-fA-F]{1,16}", re.ASCII)
 _ANSWER = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 _LONGEST_OF_A_KEY = 65  # bytes
-_AT_ONCE = 4  # checks in one process: however slow a node is, it holds up no more workers than these
+_AT_ONCE = 4  # checks in one process: even a slow node blocks no more workers than these
 
 # The caller, as the contract sees it: the end of keccak256("asks whether a contract accepts a signature"), an address
 # without a known key. Without it the caller would be the zero address, which some contracts let do everything,
@@ -165,7 +165,7 @@ class Contracts:
 
 
 def _advice(error: RpcUnavailable, account: Account) -> str:
-    """Return what the site's operator can do about it, for the log, or nothing if waiting is all."""
+    """Return advice for the site's operator, for the log, or nothing if only waiting helps."""
     what, detail = (*map(str, error.args), "")[:2]
     setting = f"SESSIONS_CORE_RPC_URLS[{account.chain.id!r}]"
     if what == _OTHER_NETWORK:

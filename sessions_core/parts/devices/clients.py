@@ -1,4 +1,4 @@
-"""A session that goes on from elsewhere: noted, and told as an event."""
+"""Notes that a session is used from another place or device, and publishes an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .recent_sign_ins import DEVICE, note_client
 
 
 def follow(services: Services, session: WalletSession) -> None:
-    """Note that a session goes on from elsewhere. Looked at as rarely as activity is written."""
+    """Note that a session is used from another place or device. Checked as rarely as activity is written."""
     live = session.account_live
     if live is None or not live.kept_alive:
         return

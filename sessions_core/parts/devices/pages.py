@@ -54,7 +54,9 @@ PER_PAGE = 25
 
 
 def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
-    """Return the page that was asked for, from 1, and how many there are; what is no page is the nearest one."""
+    """Return the number of the requested page, from 1, and the number of pages; a number out of range is the nearest
+    page.
+    """
     text = request.args.get("page", "1")
     count = max(1, -(-total // size))
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
@@ -96,7 +98,7 @@ def revoke_one(handle: str) -> ResponseReturnValue:
 @pages.post("/<session_handle:handle>/name")
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
-    """Give a session of this user a name of one's own; an empty one takes it away."""
+    """Give a session of this user a label; an empty one removes it."""
     found = _name(handle, request.form.get("label", ""))
     if found is None:
         flash("", "ended_already")
@@ -135,7 +137,7 @@ def others_post() -> ResponseReturnValue:
 @pages.get("/everywhere")
 @requires(OWN_SESSIONS)
 def everywhere() -> ResponseReturnValue:
-    """Ask whether to end all sessions, this one too."""
+    """Ask whether to end all sessions, including this one."""
     return _ask("everywhere")
 
 
@@ -143,7 +145,7 @@ def everywhere() -> ResponseReturnValue:
 @fresh_required(300, "session.revoke_all")
 @requires(OWN_SESSIONS)
 def everywhere_post() -> ResponseReturnValue:
-    """End all sessions of this user, this one too."""
+    """End all sessions of this user, including this one."""
     _end_all()
     return clear_browser(redirect(url_for("sessions.signed_out"), 303), "everywhere")
 
@@ -175,7 +177,7 @@ class NameRequest(msgspec.Struct):
 @signed_in
 @operation(NotFound, PermissionDenied)
 def name_session(handle: str, body: NameRequest) -> SessionRow:
-    """Give a session of this user a name of one's own: one line, at most 40 characters of it."""
+    """Give a session of this user a label: one line, at most 40 characters of it."""
     found = _name(handle, body.label)
     if found is None:
         raise NotFound("that session has ended")
@@ -270,7 +272,7 @@ def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
     lifecycle, view = current_services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        # One that has ended is ended once more: that confirms what too few replicas had confirmed.
+        # A session that has ended is ended once more: that confirms an end that too few replicas had confirmed.
         alive = lifecycle.revoke_handle(account, handle)
         wallet_session().done = True
         _recognise(handle)
@@ -291,7 +293,7 @@ def _revoke_others() -> int:
 
 
 def _recognise(*handles: str) -> None:
-    # After what was done about them: one that is still alive must go on being told of.
+    # After ending them: the notice must stay for a session that is still alive.
     view = session_view()
     told = (
         [each.handle for each in current_services().part(Devices).elsewhere(view) if each.handle in handles]

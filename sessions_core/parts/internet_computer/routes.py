@@ -1,4 +1,4 @@
-"""The account of a public key, which browsers can't work out."""
+"""The account of a public key, which browsers can't compute."""
 
 from __future__ import annotations
 

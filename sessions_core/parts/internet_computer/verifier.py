@@ -133,7 +133,7 @@ class InternetComputer(Verifier):
 
 def account_of_key(chain_id: str, key: str) -> Account:
     """Return the account of a public key on a chain (CAIP-2): `key` is DER in lower-case hex, of a wallet's own or of
-    a canister's key. Browsers can't work it out: they have no SHA-224.
+    a canister's key. Browsers can't compute it: they have no SHA-224.
 
     Raises `ChainUnsupported` for a chain of another kind, `KeyMalformed`, and `CanisterSignatureUnsupported` where
     `InternetComputer.verify` would.

@@ -55,7 +55,7 @@ class LinkedWallets(Part):
     linked_accounts: AccountLinking
 
     def setup(self, app: Flask) -> None:
-        """Make what reads and changes which accounts are linked."""
+        """Make the service that reads and changes linked accounts."""
         from .linked_accounts import AccountLinking
 
         services = self.services
@@ -92,7 +92,7 @@ class LinkedWallets(Part):
         return issued
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
-        """Encrypt links with the newest secret: users would fall apart with an older one that is dropped."""
+        """Encrypt links with the newest secret: they would be lost with an older one that is dropped."""
         return {
             "people": (
                 self.linked_accounts.reencrypt(),

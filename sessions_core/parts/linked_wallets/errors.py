@@ -6,7 +6,7 @@ from ...errors import SessionsError
 
 
 class LinkRefused(SessionsError):
-    """Which accounts are one user's stays as it is."""
+    """A link or unlink was refused; nothing changed."""
 
     code = "link_refused"
     status = 409
@@ -33,7 +33,7 @@ class AccountLinkedElsewhere(LinkRefused):
 
 
 class AccountsTooMany(LinkRefused):
-    """The user has as many accounts as there can be."""
+    """The user has the maximum number of accounts."""
 
     code = "accounts_too_many"
     panel_state = "accounts_too_many"

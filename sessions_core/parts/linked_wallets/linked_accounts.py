@@ -4,9 +4,8 @@
     {tag}:person       string  encrypted: the user that an account points to; read with each request of its sessions
     linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
-An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck
-off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a link, that
-means nothing.
+An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck off
+first. So each change takes effect with one write, and a crash leaves at most a list entry or a link without effect.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ class AccountLinking:
         return User(link.alone or derived_user_id(str(account)), (account,))
 
     def check_can_link(self, account: Account, user: User) -> None:
-        """Refuse an account that can't become one more of this user's; what may be said of others comes later.
+        """Refuse an account that can't be linked to this user; checks that reveal other users come later.
 
         Raises `AccountLinked` or `AccountsTooMany`.
         """
@@ -112,7 +111,7 @@ class AccountLinking:
         return account in user.accounts or self.account_link(account).user == user.id
 
     def link(self, account: Account, by: Account) -> User:
-        """Make an account one more of the user behind `by`; both have signed. Return that user.
+        """Link an account to the user behind `by`; both have signed. Return that user.
 
         The joining account's previous user id is retired. Raises what `check_can_link` raises, or
         `AccountLinkedElsewhere` for one that is linked with others of another user.
@@ -123,8 +122,8 @@ class AccountLinking:
     def _link_held(self, account: Account, by: Account) -> User:
         before = self.user(account)
         user_id, linked = self._add(account, by)
-        # The account that asks first: a user is made of it, and the other one comes to them. The last of these
-        # writes links the two.
+        # The asking account first, since it becomes the user that the other one joins. The last of these writes links
+        # the two.
         for each in (by, account):
             if not self._link_to(str(each), user_id, linked.revision):
                 self._remove(user_id, account, by)
@@ -234,7 +233,7 @@ class AccountLinking:
                 user_id, linked = new_user_id(), LinkedAccounts()
 
             def add(accounts: tuple[str, ...], user: User = user) -> tuple[str, ...]:
-                if len(accounts) >= MOST:  # lines that mean nothing make room
+                if len(accounts) >= MOST:  # entries without effect make room
                     accounts = tuple(map(str, user.accounts))
                 return (*_without(accounts or (str(by),), account), str(account))
 
@@ -304,7 +303,7 @@ class AccountLinking:
         return self._links.change(self._link_key(account), change)[1] is not None
 
     def _announce(self, user_id: str, linked: LinkedAccounts) -> None:
-        """Have all living sessions of a user go on under new ids: what they are sessions of has changed."""
+        """Rotate the ids of all living sessions of a user, since the user's accounts have changed."""
         try:
             for account in linked.accounts:
                 self._change_link(
@@ -316,7 +315,7 @@ class AccountLinking:
                     ),
                 )
         except StoreUnavailable as error:
-            # The change itself is done, and saying otherwise would have it done twice.
+            # The change itself is done, and an error would make the user do it twice.
             logger.warning("sessions of a user keep their ids: %s", error)
 
 

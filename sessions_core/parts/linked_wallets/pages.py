@@ -1,7 +1,7 @@
-"""Linking wallets: which accounts are one user's, shown on `/session` and changed here.
+"""Pages to link and unlink wallets; `/session` shows the linked ones.
 
 Both sides sign: the other wallet a text that names the account it is linked to, and the account of the session one
-that names the other. So neither a stolen cookie nor an unlocked screen brings a wallet in, or takes one away.
+that names the other. So neither a stolen cookie nor an unlocked screen is enough to link or unlink a wallet.
 """
 
 from __future__ import annotations

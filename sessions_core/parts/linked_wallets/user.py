@@ -1,4 +1,4 @@
-"""What is stored of a user with several accounts. Linking gives all of them one id, and no rights: role and
+"""The stored records of a user with several accounts. Linking gives all of them one id, and no rights: role and
 permissions stay with the account that signed.
 
 An account belongs to a user if that user's record lists it *and* its own link names that user. The two are on
@@ -18,7 +18,7 @@ from ...sign_in.user import as_user_id
 
 
 class AccountLink(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What is kept beside the sessions of an account, and read with each of their requests.
+    """The link of an account to its user, stored beside its sessions and read with each of their requests.
 
     `user` is the id of the user that it names. `alone` is the account's user id while it is not linked, empty for the
     one derived from the account; it is a new one after each link, so that an unlinked account never has the id of its

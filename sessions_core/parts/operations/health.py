@@ -1,4 +1,4 @@
-"""For machines: is the process alive, can it take requests, and its numbers. Always JSON, or Prometheus' text."""
+"""Routes for machines: liveness, readiness and metrics. Always JSON, or Prometheus' text."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Ready(msgspec.Struct):
 class AnyHost:
     """Lets `/livez` and `/readyz` be asked by address, as load balancers do; nothing they answer depends on the host.
 
-    `/metrics` too, once it takes a secret. Without one a page that has its own name point here could have a browser
-    read it.
+    `/metrics` too, once it takes a secret. Without one an attacker's page whose host name points here could read it
+    through a browser.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, metrics_secret: str | None) -> None:

@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line. It is ASCII: whatever was sent to us can neither end it nor steer a terminal."""
+        """Return the line. It is ASCII: text from a client can neither end the line nor control a terminal."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -87,7 +87,8 @@ def set_up(app: Flask, development: bool) -> None:
 
 
 def _is_no_command(record: logging.LogRecord) -> bool:
-    # A command prints what it did; only trouble is for the log as well. `flask run` answers in other threads.
+    # A command prints its results; only warnings and errors go to the log as well. `flask run` answers in other
+    # threads.
     return record.levelno >= logging.WARNING or click.get_current_context(silent=True) is None
 
 

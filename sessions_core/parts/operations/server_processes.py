@@ -36,13 +36,13 @@ class Servers:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Note this process from now on: it is a server, and no command."""
+        """Note this process from now on: it is a server, not a command."""
         self._notes = True
         self.note()
         atexit.register(_forget, weakref.ref(self))
 
     def note(self) -> None:
-        """Note this process again once that is due. Redis may be away: then it is tried again in a minute."""
+        """Note this process again if that is due. If Redis does not answer, try again in a minute."""
         now = time.monotonic()
         if not self._notes or now < self._due:
             return
@@ -54,7 +54,7 @@ class Servers:
             return  # requests say so themselves
 
     def forget(self) -> None:
-        """Take the note back. A worker that was forked leaves that of its parent alone."""
+        """Delete the note. A forked worker keeps that of its parent."""
         if self._pid == os.getpid():
             try:
                 self._connection.call("DEL", self._key)
@@ -72,8 +72,8 @@ class Servers:
         return [each["at"] for each in told if self._keys.newest_id not in each["keys"]]
 
     def refuse_unaware(self) -> None:
-        """Raise `BadRequest` if a process could not open what this one encrypts: users would be signed out, and roles
-        be gone. May raise `StoreUnavailable`.
+        """Raise `BadRequest` if a process could not decrypt what this one encrypts: users would be signed out, and
+        roles lost. May raise `StoreUnavailable`.
         """
         unaware = self.unaware()
         if unaware:

@@ -3,9 +3,8 @@
     census        number  what was counted last
     census:due    string  there until it may be counted again
 
-Sessions end by their clocks in Redis without a word, so nothing can be added up from events. They are counted by
-going through the keys; one process does it for all, at most once a minute, and never for more than a hundredth of the
-time.
+Sessions expire in Redis without an event, so they can't be counted from events. They are counted by going through the
+keys; one process does it for all, at most once a minute, and never for more than a hundredth of the time.
 """
 
 from __future__ import annotations

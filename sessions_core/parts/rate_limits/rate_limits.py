@@ -1,4 +1,4 @@
-"""How often one network, and one browser, may ask for something. Counted in Redis, and in memory while that is away.
+"""Limits how often one network, and one browser, may ask for something. Counted in Redis, or in memory if it is down.
 
 A limit belongs to where a request comes from and never to the account that it names: an attacker can name any
 account, and must not lock its user out.
@@ -53,7 +53,7 @@ class Counters(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What `limits` may wrap; nothing gets out of here."""
+        """The exceptions that `limits` may wrap; none leaves this module."""
         return StoreUnavailable
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
@@ -123,7 +123,8 @@ class RateLimits:
     def hit(self, name: str, address: str, browser: str | None) -> None:
         """Count a request from an IP address and, if it brought one, a pre-sign-in cookie.
 
-        Raises `RateLimited` with the seconds to wait. A round trip for each limit. What is refused lengthens nothing.
+        Raises `RateLimited` with the seconds to wait. A round trip for each limit. A refused request does not extend
+        the wait.
         """
         limits = self._limits[name]
         # The address first: cookies can be made up, and each new one would be a new counter.
@@ -143,7 +144,7 @@ class RateLimits:
 def network_of(address: str) -> str:
     """Return what an address is counted as: an IPv4 address itself, of IPv6 the /64 that one customer has.
 
-    What is no address counts by its text, which the server or a trusted proxy wrote.
+    A malformed address counts by its text, which the server or a trusted proxy wrote.
     """
     found = read_address(address)
     if found is None:

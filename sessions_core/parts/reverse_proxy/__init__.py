@@ -1,4 +1,4 @@
-"""Behind reverse proxies: which of their headers count, and what they must be set to."""
+"""Reads the headers of trusted reverse proxies."""
 
 from __future__ import annotations
 
