@@ -30,15 +30,15 @@ SESSIONS_CORE_DEVELOPMENT = os.environ.get("DEVELOPMENT", "0" if "PUBLIC_ORIGIN"
 # they see.
 SESSIONS_CORE_PUBLIC_ORIGIN = os.environ.get("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 
-# At least 32 random characters (openssl rand -base64 32); seals sessions and signs challenges. Losing it signs
-# everybody out.
+# At least 32 random characters (openssl rand -base64 32); encrypts sessions and signs challenges. Losing it signs all
+# users out.
 SECRET_KEY = os.environ.get("SESSION_SECRET")
 
-# Former secrets, oldest first, separated by commas; none. Sessions sealed with them stay alive after a rotation.
+# Former secrets, oldest first, separated by commas; none. Sessions encrypted with them stay alive after a rotation.
 SECRET_KEY_FALLBACKS = [part for part in os.environ.get("SESSION_SECRET_FALLBACKS", "").split(",") if part]
 
-# redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it
-# nobody can sign in.
+# redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; a private server in development. Without it no
+# user can sign in.
 SESSIONS_CORE_REDIS_URL = os.environ.get("REDIS_URL")
 
 # How many replicas of that Redis must confirm a sign-out before it is called done; 0. Without any, a failover in the
@@ -57,13 +57,13 @@ if "REDIS_CHECK" in os.environ:  # a setting of the part operations
 # Seconds without activity after which a session ends; 1800 (30 minutes).
 SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
 
-# Seconds after which a session ends in any case; 43200 (12 hours).
+# Seconds after which a session ends, even if it is in use; 43200 (12 hours).
 SESSIONS_CORE_ABSOLUTE_SECONDS = _number("ABSOLUTE_SECONDS", 43_200)
 
-# Seconds before the idle end at which people are warned; 120. Under 20 nobody could react, and start-up refuses it.
+# Seconds before the idle end at which users are warned; 120. Under 20 users could not react, and start-up refuses it.
 SESSIONS_CORE_WARN_SECONDS = _number("WARN_SECONDS", 120)
 
-# Seconds before the absolute end at which people are warned; 300. The same holds.
+# Seconds before the absolute end at which users are warned; 300. At least 20 as well.
 SESSIONS_CORE_ABSOLUTE_WARN_SECONDS = _number("ABSOLUTE_WARN_SECONDS", 300)
 
 # "Lax" or "Strict"; Lax. With Strict, a link from elsewhere arrives signed out.
@@ -83,13 +83,13 @@ SESSIONS_CORE_CSP_REPORT_URL = os.environ.get("CSP_REPORT_URL", "")
 if "RPC_URLS" in os.environ:
     SESSIONS_CORE_RPC_URLS = _pairs("RPC_URLS")
 
-# "1" or "0": whether people without a wallet may try the site with one that is made for them. On in development only.
-# The server takes part in each of their signatures, so whoever has it while they sign has their key.
+# "1" or "0": whether visitors without a wallet may try the site with a trial wallet. On in development only. The
+# server takes part in each of its signatures, so an attacker who controls the server then gets the key.
 if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
     SESSIONS_CORE_PREGENERATED_WALLETS = os.environ["PREGENERATED_WALLETS"] == "1"
 
 # The page of Internet Identity that sign-in opens in a window; https://id.ai/#authorize, and empty to leave it out.
-# People go there to prove who they are: with a wrong one nobody can.
+# Users authenticate there: with a wrong address none can.
 if "INTERNET_IDENTITY_URL" in os.environ:
     SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
 
@@ -97,6 +97,6 @@ if "INTERNET_IDENTITY_URL" in os.environ:
 if "TRUSTED_PROXIES" in os.environ:
     SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 
-# What Prometheus sends as its bearer token to read /metrics; none. Without it nobody can outside development.
+# What Prometheus sends as its bearer token to read /metrics; none. Without it /metrics is closed outside development.
 if os.environ.get("METRICS_SECRET"):
     SESSIONS_CORE_METRICS_SECRET = os.environ["METRICS_SECRET"]

@@ -247,7 +247,7 @@ class ConfirmationMalformed(BadRequest):
 
 
 class ConfirmationUnclear(BadRequest):
-    """A value that the signed text has to name is missing, or can't be shown to the person as it is."""
+    """A value that the signed text has to name is missing, or can't be shown to the user as it is."""
 
     code = "confirmation_unclear"
     title = "That can't be signed for"
@@ -263,7 +263,7 @@ class ConfirmationUnclear(BadRequest):
 class SignInRefused(SessionsError):
     """A sign-in that proves nothing. The nonce is spent if it got as far as the signature.
 
-    `account` is the one that the challenge was written for, where there is a challenge of ours.
+    `account` is the one that the challenge was written for, if this site issued the challenge.
     """
 
     code = "sign_in_refused"
@@ -281,7 +281,7 @@ class AccountMalformed(SignInRefused):
 
 
 class AccountKeyless(AccountMalformed):
-    """A well-formed address that no single key signs for: of several keys, a contract, a program, or nobody."""
+    """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner."""
 
     code = "account_keyless"
     message = "No single key can sign for that address. Choose an account that your wallet holds by itself."

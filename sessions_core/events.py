@@ -6,8 +6,8 @@
     def note(event, **_):
         statistics[event.name] += 1
 
-An event names sessions by their handle and people by their account. It never holds a session id, a nonce, a
-signature or a secret: what is published here ends up in logs.
+An event names sessions by their handle and users by their account. It never holds a session id, a nonce, a signature
+or a secret: what is published here ends up in logs.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ happened = Happened()
 class Event:
     """Something that happened; `name` is what logs and clients call it.
 
-    `kind` and `kept` are for a log that people read: under which filter it lists the event, and how it bounds its
-    number. What a session may do without end is "routine", what anybody may cause without end in the name of an
-    account is "refusals". `times` are the fields that hold milliseconds since the epoch.
+    `kind` and `kept` are for a log that users read: under which filter it lists the event, and how it bounds its
+    number. What a session may do without limit is "routine". What an attacker can cause without limit in the name of
+    an account is "refusals". `times` are the fields that hold milliseconds since the epoch.
     """
 
     name: ClassVar[str]
@@ -82,7 +82,7 @@ class SessionCreated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRenewed(Event):
-    """A person asked to stay signed in; the idle clock starts again."""
+    """A user asked to stay signed in; the idle clock starts again."""
 
     name: ClassVar[str] = "session.renewed"
     kind = "changes"
@@ -129,8 +129,8 @@ class SessionConfirmed(Event):
 class SessionEnded(Event):
     """A session was revoked; `account` is `None` where only an id of before was known.
 
-    `reason` says why: by its person, from elsewhere, replaced by another sign-in, over the limit of the account.
-    Clocks that run out in Redis make no event.
+    `reason` says why: by its user, from elsewhere, replaced by another sign-in, over the limit of the account. Clocks
+    that run out in Redis make no event.
     """
 
     name: ClassVar[str] = "session.ended"
@@ -143,7 +143,7 @@ class SessionEnded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsRevoked(Event):
     """All sessions at once are dead from now on: of an account (`scope` is "all", or "others" to keep the one that
-    asked), or with `account=None` of everybody ("everybody").
+    asked), or with `account=None` of all accounts ("everybody").
     """
 
     name: ClassVar[str] = "session.revoked_all"
@@ -155,7 +155,7 @@ class SessionsRevoked(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationUnconfirmed(Event):
     """Sessions have ended, but too few replicas have confirmed it: a failover now could bring them back. `account` is
-    `None` where everybody was signed out, or where it is not known.
+    `None` where all users were signed out, or where it is not known.
     """
 
     name: ClassVar[str] = "session.unconfirmed"
@@ -174,7 +174,7 @@ class RecordUnreadable(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFailed(Event):
-    """A sign-in was refused; `account` is the one that the challenge was for, if the challenge is ours."""
+    """A sign-in was refused; `account` is the one that the challenge was for, if this site issued it."""
 
     name: ClassVar[str] = "signin.failed"
     kind = "refusals"
@@ -198,7 +198,7 @@ class ConfirmationFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeReplayed(Event):
-    """A challenge that was spent came again: a form that was sent twice, or somebody who replays."""
+    """A used challenge came again: a form that was sent twice, or a replay by an attacker."""
 
     name: ClassVar[str] = "challenge.replayed"
     kind = "refusals"
@@ -242,6 +242,6 @@ class RequestRefused(Event):
 
 
 def publish(event: Event) -> None:
-    """Log the event and send it to everybody who connected to `happened`."""
+    """Log the event and send it to all receivers connected to `happened`."""
     logger.info("%s %s", event.name, asdict(event), extra={"event": event})
     happened.send(event)

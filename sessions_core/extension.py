@@ -69,10 +69,10 @@ _METHODS_OF_FLASK_WTF = {"POST", "PUT", "PATCH", "DELETE"}  # what it sets by it
 class WalletSessions:
     """The Flask extension.
 
-    `role_for(account)` returns the role of an account, asked on each request of somebody who is signed in; without
-    it, roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave
-    of their permissions, `permissions_for(grounds)` replaces the rule (all in `policy`); `actions` gives sentences to
-    what `fresh_required` has people sign for.
+    `role_for(account)` returns the role of an account; it is called on each request of a signed-in user. Without it,
+    roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave of
+    their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` has the sentences
+    that users sign for `fresh_required`.
 
     `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
     (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
@@ -254,7 +254,7 @@ def _add_routes(app: Flask, services: Services) -> None:
 
 
 def _register(app: Flask, settings: Settings, blueprint: Blueprint, prefix: str | None = None) -> None:
-    """Register a blueprint of ours below the prefix of its part, or else below that of all our routes."""
+    """Register a blueprint of this package below the prefix of its part, or else below `SESSIONS_CORE_URL_PREFIX`."""
     collisions.refuse_taken_name(app, blueprint)
     below = settings.url_prefix + (blueprint.url_prefix or "") if prefix is None else prefix
     app.register_blueprint(blueprint, url_prefix=below or None)
@@ -278,8 +278,8 @@ def _listen(app: Flask) -> None:
         if isinstance(event, events.RevocationUnconfirmed) and event.reason not in ("replaced", "limit"):
             told: Any = guards.wallet_session() if has_request_context() else g
             told.revocation_pending = True
-        ours: Services = app.extensions[EXTENSION]
-        for tell in ours.hooks("on_event"):
+        services: Services = app.extensions[EXTENSION]
+        for tell in services.hooks("on_event"):
             tell(event)
 
     # Held weakly, and by the application: it ends with that.
@@ -293,9 +293,9 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
             f"{type(app.session_interface).__name__} keeps flask.session already. Remove Session(app), or what else "
             "sets it up: WalletSessions(app) keeps flask.session in Redis."
         )
-    for name, ours in _IGNORED.items():
+    for name, instead in _IGNORED.items():
         if app.config.get(name) not in (Flask.default_config.get(name), _METHODS_OF_FLASK_WTF):
-            logger.warning("%s is set and has no effect: %s.", name, ours)
+            logger.warning("%s is set and has no effect: %s.", name, instead)
     app.session_interface = store
     app.config.update(
         SESSION_COOKIE_NAME=store.cookie_name,
@@ -309,7 +309,7 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
 
 
 def _csrf(app: Flask, settings: Settings) -> None:
-    # Flask-WTF makes the tokens, and `web/origin.py` checks them. They live as long as the session's secret.
+    # Flask-WTF makes the tokens, and `web/csrf.py` checks them. They live as long as the session's secret.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # an application that made its own CSRFProtect has set it to True
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     # The newest signs, all are accepted: a rotation of SECRET_KEY leaves open forms alone.
@@ -345,7 +345,7 @@ def _templates(app: Flask, services: Services) -> None:
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
     }
-    # Outside a request (an e-mail made by a command) nobody is signed in.
+    # Outside a request (an e-mail made by a command) there is no signed-in user.
     app.context_processor(
         lambda: {"site": site, "current_session": guards.session_view() if has_request_context() else None}
     )

@@ -171,7 +171,7 @@ class Part:
 
     def wallet_families(self, linking: bool) -> Sequence[str]:
         """Return families that the connect panel offers beside those of the chains that the site accepts. `linking`
-        says whether the panel links another account, and signs nobody in.
+        says whether the panel links another account instead of signing in.
         """
         return ()
 

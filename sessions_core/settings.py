@@ -1,7 +1,7 @@
 """Frozen settings, read once from the Flask configuration and refused at start when they are unsafe.
 
-Every key begins with `SESSIONS_CORE_`; the secrets are Flask's own `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.
-A refusal is a `Misconfigured` whose text says which line to write instead.
+Every key begins with `SESSIONS_CORE_`; the secrets are Flask's own `SECRET_KEY` and `SECRET_KEY_FALLBACKS`. A wrong
+setting raises `Misconfigured`, whose text says which line to write instead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STATEMENT = re.compile(STATEMENT_CHARACTER + "{1,200}", re.ASCII)
 # A name or an IPv4 address; Werkzeug's TRUSTED_HOSTS can't hold an IPv6 one.
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII)
-# What secrets say that were copied from an example, in letters alone. Long enough never to occur by chance.
+# Words in secrets that were copied from an example, letters only. Long enough never to occur by chance.
 _PLACEHOLDERS = (
     *("changeme", "changethis", "changeit", "pleasechange", "replaceme", "replacethis", "replacewith", "placeholder"),
     *("yoursecret", "mysecret", "oursecret", "secretkey", "supersecret", "topsecret", "verysecret", "notsecret"),
@@ -45,7 +45,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 class Settings:
     """All settings of the package. Durations are whole seconds unless the name says milliseconds."""
 
-    # What shows the locals of a traceback shows no secret.
+    # No secret in the repr: debuggers and error trackers show the locals of a traceback.
     secrets: tuple[str, ...] = field(repr=False)
     """SECRET_KEY_FALLBACKS and SECRET_KEY, newest last."""
 
@@ -54,11 +54,11 @@ class Settings:
     public_origin: str = "http://localhost:5000"
     """Scheme, host and port in the address bar; it stands in every text that is signed."""
     site_name: str = "Wallet Sessions"
-    """The name of the site as people read it."""
+    """The name of the site as users read it."""
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
     parts: tuple[str, ...] | None = None
-    """The parts to load, by the names of their folders below sessions_core/parts; None loads all that are there."""
+    """The parts to load, by the names of their folders below sessions_core/parts; None loads all of them."""
     url_prefixes: Mapping[str, str] = field(default_factory=dict)
     """For a part, where its pages are instead of their usual place: {"roles": "/staff"} moves /admin."""
     chains: tuple[str, ...] = field(default_factory=default_chains)
@@ -67,7 +67,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     """redis://, rediss://, unix://; None starts a private server in development."""
     redis_prefix: str = "sessions_core:"
-    """What every key begins with."""
+    """The prefix of every key in Redis."""
     redis_timeout_ms: int = 250
     """How long one answer of Redis may take, in milliseconds."""
     revocation_replicas: int = 0
@@ -76,21 +76,21 @@ class Settings:
     idle_seconds: int = 30 * MINUTE
     """A standard session without activity for this long has ended."""
     absolute_seconds: int = 12 * 60 * MINUTE
-    """A standard session this old has ended, whatever happens."""
+    """A standard session this old has ended, even if it is in use."""
     anonymous_idle_seconds: int = 30 * MINUTE
     """The same for an anonymous session: without activity."""
     anonymous_absolute_seconds: int = 4 * 60 * MINUTE
-    """The same for an anonymous session: in any case."""
+    """The same for an anonymous session, even if it is in use."""
     sessions_per_account: int = 20
     """How many sessions an account may have at once; a further sign-in ends the oldest."""
     slide_seconds: int = MINUTE
     """Activity is written at most this often."""
     warn_seconds: int = 2 * MINUTE
-    """How long before the idle end people are warned."""
+    """How long before the idle end users are warned."""
     absolute_warn_seconds: int = 5 * MINUTE
-    """How long before the absolute end people are warned."""
+    """How long before the absolute end users are warned."""
     challenge_seconds: int = 5 * MINUTE
-    """How long a sign-in request can be signed, a day at most; more has a price (docs/integrate.md)."""
+    """How long a sign-in request can be signed, a day at most; a longer time has a cost (docs/integrate.md)."""
     confirm_seconds: int = 2 * MINUTE
     """How long the request to confirm an action can be signed, a day at most."""
     confirm_body_bytes: int = 1024 * 1024
@@ -102,13 +102,13 @@ class Settings:
     """True keeps only the network of an IP address: 24 bits of IPv4, 48 of IPv6."""
 
     url_prefix: str = ""
-    """The path below which our pages and the JSON service are, such as "/account"; empty: at the root."""
+    """The path below which the pages and the JSON service are, such as "/account"; empty: at the root."""
     cookie_name: str = "session"
-    """What the names of our cookies begin with, after `__Host-`. Two apps on one host need different ones."""
+    """The beginning of the cookie names, after `__Host-`. Two apps on one host need different ones."""
     cookie_secure: bool = True
     """False is for development browsers that refuse Secure cookies on http://localhost (Safari)."""
     cookie_samesite: str = "Lax"
-    """Lax, or Strict if nobody should arrive signed in from a link elsewhere."""
+    """Lax, or Strict if users should not arrive signed in from a link on another site."""
     hsts_subdomains: bool = False
     """True makes browsers use https for all subdomains of the public origin's host too; each must then have it."""
     csp_report_url: str = ""
@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def secure_origin(self) -> bool:
-        """Whether people reach the site over https."""
+        """Whether users reach the site over https."""
         return self.public_origin.startswith("https://")
 
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
@@ -271,7 +271,7 @@ def refuse_unsafe_clocks(options: Any, kinds: Iterable[str], settings: Settings)
             if not 20 <= getattr(settings, warning) < getattr(options, clock):
                 raise Misconfigured(
                     f"{PREFIX}{warning.upper()} must be at least 20 and less than {PREFIX}{clock.upper()}: "
-                    "people need 20 seconds to react (WCAG 2.2.1)."
+                    "users need 20 seconds to react (WCAG 2.2.1)."
                 )
 
 
@@ -305,7 +305,7 @@ def canonical_origin(origin: str) -> str | None:
 
 
 def is_safe_url(url: str, plain: bool) -> bool:
-    """Whether a URL without fragment is one to rely on; over plain http only if `plain`, and only on this machine."""
+    """Whether a URL without fragment is safe to use; over plain http only if `plain`, and only on this machine."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -349,7 +349,7 @@ def _secret(name: str, secret: Any) -> str:
     if not isinstance(text, str) or not is_random(text):
         raise Misconfigured(
             f"{name} must have at least 32 random characters, and be no placeholder: "
-            "who guesses it can make sessions. Make one with: openssl rand -base64 32"
+            "an attacker who guesses it can forge sessions. Make one with: openssl rand -base64 32"
         )
     return text
 

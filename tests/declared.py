@@ -17,7 +17,7 @@ CHANGE = fresh_required(0, "thing.change")
 
 DEMANDS: list[tuple[str, Callable[..., Any], str, str]] = [
     ("signed_in", signed_in, "no_token", "done"),
-    ("signed_in()", signed_in(slides=False), "no_token", "done"),
+    ("signed_in()", signed_in(keeps_alive=False), "no_token", "done"),
     ("requires role", requires(role="admin"), "no_token", "permission_denied"),
     ("requires permission", requires("test-only"), "no_token", "permission_denied"),
     ("requires type", requires(session_type="professional"), "no_token", "permission_denied"),

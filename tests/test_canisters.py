@@ -217,7 +217,7 @@ MISMATCHES: dict[str, Callable[[], None]] = {
     ),
     "a subnet without canisters": lambda: check(sign(link=delegation(subnet_content(canister_ranges=ranges())))),
     "a subnet whose ranges are not shown": lambda: check(sign(link=delegation(subnet_content(canister_ranges=None)))),
-    "a subnet that signs for nobody else": lambda: check(sign(link=delegation(subnet_content(type=b"cloud_engine")))),
+    "a subnet that signs for no other": lambda: check(sign(link=delegation(subnet_content(type=b"cloud_engine")))),
     "a subnet of no type": lambda: check(sign(link=delegation(subnet_content(type=None)))),
     "a subnet without a key": lambda: check(sign(link=delegation(subnet_content(public_key=None)))),
     "nothing signed": lambda: check(sign(signs=[0])),

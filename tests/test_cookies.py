@@ -156,4 +156,4 @@ def test_a_look_alike_share_cookie_keeps_no_storage(app: Flask, services: Servic
 def test_the_reader_takes_any_header() -> None:
     for header in ("=", ";", "==;=", "\x00", "\xff=\xfe", "n" * 10_000, "n=;" * 10_000):
         assert isinstance(read(header, "n"), list)
-    assert cookies.ours([], well_formed, prefixed=True) is None
+    assert cookies.own_value([], well_formed, prefixed=True) is None

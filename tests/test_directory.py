@@ -282,7 +282,7 @@ def test_encrypting_with_a_wrong_secret_destroys_nothing(
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
     # As after a crash between the two: the entry can be opened, the standing can't yet.
     during = roles_of(rotated())
-    redis.hset(f"{REDIS_PREFIX}{{directory}}:decided", roles.account_tag(str(ALICE)), during._sealed(str(ALICE)))
+    redis.hset(f"{REDIS_PREFIX}{{directory}}:decided", roles.account_tag(str(ALICE)), during._encrypt(str(ALICE)))
     assert roles_of(rotated(())).reencrypt() == 0
     assert people.status(ALICE).role == "admin"
 

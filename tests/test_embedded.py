@@ -354,14 +354,14 @@ def test_a_socket_directory_open_to_others_is_refused(directory: Path) -> None:
     embedded.start(directory).stop()
     place = embedded._socket_directory(directory)
     place.chmod(0o750)
-    with pytest.raises(Misconfigured, match=f"{place} belongs to somebody else or is open to others"):
+    with pytest.raises(Misconfigured, match=f"{place} belongs to another user or is open to others"):
         embedded.start(directory)
 
 
 def test_socket_directory_of_another_os_user_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     somebody = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: somebody)
-    with pytest.raises(Misconfigured, match="belongs to somebody else"):
+    with pytest.raises(Misconfigured, match="belongs to another user"):
         embedded.start(directory)
 
 

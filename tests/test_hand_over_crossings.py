@@ -46,7 +46,7 @@ def with_views(app: Flask) -> Flask:
         return "for admins"
 
     @app.get("/admins/poll")
-    @signed_in(slides=False)
+    @signed_in(keeps_alive=False)
     @requires(role="admin")
     def admins_poll() -> str:
         return "for admins"

@@ -14,11 +14,11 @@ from sessions_core.access.policy import (
     NETWORK_PERMISSIONS,
     Allowed,
     Denied,
-    Grounds,
-    Narrowed,
     Network,
     Policy,
-    narrow,
+    PolicyContext,
+    Scope,
+    scope_of,
 )
 from sessions_core.errors import PermissionDenied
 from sessions_core.parts.roles.options import RoleSettings
@@ -34,12 +34,12 @@ KIOSK = SessionType("kiosk", "kiosk_", 300, 3600, ("read:profile",))
 MINUTE, HOUR = 60, 3600
 
 
-def grounds(**changes: object) -> Grounds:
-    base = Grounds(account=None, session_type=STANDARD, network="mainnet", role="member")
+def context(**changes: object) -> PolicyContext:
+    base = PolicyContext(account=None, session_type=STANDARD, network="mainnet", role="member")
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def allowed(given: Grounds, policy: Policy = POLICY) -> set[str]:
+def allowed(given: PolicyContext, policy: Policy = POLICY) -> set[str]:
     return {each.permission for each in policy.decisions(given) if each.allowed}
 
 
@@ -100,7 +100,7 @@ def test_type_that_a_wallet_can_not_start_is_refused(name: str) -> None:
 
 def test_removed_session_type_keeps_only_network_permissions() -> None:
     gone = POLICY.type_of("no longer there")
-    assert allowed(grounds(session_type=gone)) == {"transact", "sign"}
+    assert allowed(context(session_type=gone)) == {"transact", "sign"}
 
 
 # -- Networks ----------------------------------------------------------------------------------------------------
@@ -115,27 +115,27 @@ def test_removed_session_type_keeps_only_network_permissions() -> None:
     ],
 )
 def test_the_signed_network_decides_about_money(network: Network, expected: set[str]) -> None:
-    assert allowed(grounds(network=network)) == expected
-    reasons = {each.reason for each in POLICY.decisions(grounds(network=network)) if not each.allowed}
+    assert allowed(context(network=network)) == expected
+    reasons = {each.reason for each in POLICY.decisions(context(network=network)) if not each.allowed}
     assert reasons == {f"network_{network}"}
 
 
 def test_a_testnet_signature_never_moves_real_money() -> None:
     for permission in NETWORK_PERMISSIONS["mainnet"]:
-        assert POLICY.decide(permission, grounds(network="testnet")) == Denied(permission, "network_testnet")
+        assert POLICY.decide(permission, context(network="testnet")) == Denied(permission, "network_testnet")
 
 
 def test_type_can_not_grant_what_the_network_denies() -> None:
     greedy = replace(STANDARD, permissions=(*ORDINARY, "transact", "sign"))
     for network in ("testnet", "unsupported"):
         for permission in ("transact", "sign"):
-            given = grounds(session_type=greedy, network=network)
+            given = context(session_type=greedy, network=network)
             assert POLICY.decide(permission, given) == Denied(permission, f"network_{network}")
 
 
 def test_app_rule_can_not_grant_what_the_network_denies() -> None:
     generous = Policy(SETTINGS, permissions_for=lambda given: ("transact", "sign", "edit:articles"))
-    assert allowed(grounds(network="testnet"), generous) == {"edit:articles"}
+    assert allowed(context(network="testnet"), generous) == {"edit:articles"}
 
 
 def test_network_permissions_are_those_the_networks_name() -> None:
@@ -147,28 +147,28 @@ def test_network_permissions_are_those_the_networks_name() -> None:
 
 
 def test_admin_session_has_the_permissions_of_a_member() -> None:
-    assert allowed(grounds(role="admin")) == allowed(grounds())
+    assert allowed(context(role="admin")) == allowed(context())
 
 
 def test_a_restricted_role_only_reads() -> None:
-    assert allowed(grounds(role="restricted")) == {"read:profile"}
-    assert POLICY.decide("transact", grounds(role="restricted")) == Denied("transact", "role")
+    assert allowed(context(role="restricted")) == {"read:profile"}
+    assert POLICY.decide("transact", context(role="restricted")) == Denied("transact", "role")
 
 
 @pytest.mark.parametrize("role", ["", "root", "Admin", "member ", "*"])
 def test_a_role_that_is_not_in_the_table_is_no_free_pass(role: str) -> None:
-    assert allowed(grounds(role=role)) == set()
+    assert allowed(context(role=role)) == set()
 
 
 def test_an_application_adds_its_own_roles() -> None:
     policy = Policy(SETTINGS, roles={"editor": None, "guest": ("read:profile",)})
-    assert allowed(grounds(role="editor"), policy) == allowed(grounds())
-    assert allowed(grounds(role="guest"), policy) == {"read:profile"}
+    assert allowed(context(role="editor"), policy) == allowed(context())
+    assert allowed(context(role="guest"), policy) == {"read:profile"}
 
 
 def test_professional_session_is_void_after_verification_ends() -> None:
     """Only the permissions of the network remain."""
-    given = grounds(session_type=PROFESSIONAL)
+    given = context(session_type=PROFESSIONAL)
     assert allowed(replace(given, verified=True)) == {"transact", "sign", *EXPERT}
     assert allowed(given) == {"transact", "sign"}
     assert POLICY.decide("write:therapy_notes", given) == Denied("write:therapy_notes", "verification")
@@ -178,23 +178,23 @@ def test_professional_session_is_void_after_verification_ends() -> None:
 
 
 def test_client_can_narrow_but_not_widen_permissions() -> None:
-    narrowed = narrow(STANDARD, 600, ["read:profile", "sign", "write:therapy_notes", "root", ""])
-    assert narrowed == Narrowed(600, ("read:profile", "sign"))
-    given = grounds(narrowed=frozenset(narrowed.permissions or ()))
+    narrowed = scope_of(STANDARD, 600, ["read:profile", "sign", "write:therapy_notes", "root", ""])
+    assert narrowed == Scope(600, ("read:profile", "sign"))
+    given = context(scope=frozenset(narrowed.permissions or ()))
     assert allowed(given) == {"read:profile", "sign"}
     assert POLICY.decide("write:messages", given) == Denied("write:messages", "narrowed")
 
 
 def test_narrowed_scope_never_grants() -> None:
     forged = frozenset(("write:therapy_notes", "test-only", "root"))
-    assert allowed(grounds(narrowed=forged)) == set()
+    assert allowed(context(scope=forged)) == set()
 
 
 @pytest.mark.parametrize(
     ("asked", "granted"), [(None, 43_200), (0, 120), (-5, 120), (120, 120), (43_200, 43_200), (10**9, 43_200)]
 )
 def test_a_duration_is_clamped_to_the_type(asked: int | None, granted: int) -> None:
-    assert narrow(STANDARD, asked, None) == Narrowed(granted, None)
+    assert scope_of(STANDARD, asked, None) == Scope(granted, None)
 
 
 # -- Decisions ---------------------------------------------------------------------------------------------------
@@ -204,22 +204,22 @@ def test_every_permission_is_decided_once_on_every_network() -> None:
     for session_type in POLICY.types.values():
         wanted = sorted((*ALL_NETWORK_PERMISSIONS, *session_type.permissions))
         for network in NETWORK_PERMISSIONS:
-            decided = POLICY.decisions(grounds(session_type=session_type, network=network, verified=True))
+            decided = POLICY.decisions(context(session_type=session_type, network=network, verified=True))
             assert sorted(each.permission for each in decided) == wanted
 
 
 @pytest.mark.parametrize("permission", ["", "admin", "read:profile ", "READ:PROFILE", "transact\0", "*"])
 def test_an_unknown_permission_is_denied(permission: str) -> None:
-    assert POLICY.decide(permission, grounds()) == Denied(permission, "type")
+    assert POLICY.decide(permission, context()) == Denied(permission, "type")
 
 
 def test_an_application_s_own_rule_replaces_ours() -> None:
-    def only_reading(given: Grounds) -> Iterable[str]:
+    def only_reading(given: PolicyContext) -> Iterable[str]:
         return (name for name in POLICY.permissions_for(given) if name.startswith("read:"))
 
     policy = Policy(SETTINGS, permissions_for=only_reading)
-    assert allowed(grounds(), policy) == {"read:profile"}
-    assert policy.decide("write:messages", grounds()) == Denied("write:messages", "policy")
+    assert allowed(context(), policy) == {"read:profile"}
+    assert policy.decide("write:messages", context()) == Denied("write:messages", "policy")
 
 
 def test_a_decision_can_not_be_changed() -> None:

@@ -219,8 +219,8 @@ def test_reads_under_way_never_bring_an_old_id_back(
         moved, *read = together(
             lambda old=old: lifecycle.rotate(old),
             *(
-                lambda old=old, slide=slide: repository.load(old.id, slide)
-                for slide in ("now", "due", "now", "never")
+                lambda old=old, keep_alive=keep_alive: repository.load(old.id, keep_alive)
+                for keep_alive in ("now", "due", "now", "never")
             ),
         )
         assert moved is not None

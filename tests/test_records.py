@@ -231,8 +231,8 @@ def test_keep_alive_never_passes_the_absolute_end(
 ) -> None:
     live = start(idle=HOUR, absolute=HOUR + 10 * MINUTE)
     pass_time(30 * MINUTE)
-    for slide in ("due", "now"):
-        found = store.load(live.id, slide)
+    for keep_alive in ("due", "now"):
+        found = store.load(live.id, keep_alive)
         assert isinstance(found, LoadedSession)
         assert redis.pttl(key_of(redis, live)) <= 40 * MINUTE * 1000
         assert found.idle_expires_at == found.absolute_expires_at
@@ -719,8 +719,8 @@ def assert_unreadable(
     redis: Redis, store: SessionRepository, live: LoadedSession, happened: list[events.Event]
 ) -> None:
     happened.clear()
-    for slide in ("never", "due", "now"):
-        assert store.load(live.id, slide) == EndedSession("unknown")
+    for keep_alive in ("never", "due", "now"):
+        assert store.load(live.id, keep_alive) == EndedSession("unknown")
     assert happened == [events.RecordUnreadable(key=key_of(redis, live).decode())] * 3
 
 

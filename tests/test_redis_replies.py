@@ -59,9 +59,9 @@ def test_corrupted_epoch_makes_sessions_unavailable(
     live = start()
     assert (live.epoch if of == "account" else live.global_epoch) == 3
     damage(redis, key)
-    for slide in ("never", "due", "now"):
+    for keep_alive in ("never", "due", "now"):
         with pytest.raises(StoreUnavailable):
-            store.load(live.id, slide)
+            store.load(live.id, keep_alive)
     with pytest.raises(StoreUnavailable):
         store.load_handle(live.keys.tag, live.record.handle, "never")
 

@@ -92,7 +92,7 @@ def test_value_of_a_retired_secret_does_not_decrypt() -> None:
 def test_value_that_claims_another_key_does_not_decrypt() -> None:
     both = KeyRing((OLD, NEW), "test 1")
     sealed, other = both.encrypt(b"a record", PLACE), KeyRing((OLD,), "test 1").encrypt(b"", PLACE)
-    with pytest.raises(DecryptionFailed, match="not what was sealed"):
+    with pytest.raises(DecryptionFailed, match="not what was encrypted"):
         both.decrypt(other[:4] + sealed[4:], PLACE)
 
 

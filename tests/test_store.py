@@ -69,7 +69,7 @@ def with_views(app: Flask) -> Flask:
         return jsonify({key: value for key, value in session.items() if key != "csrf_token"})
 
     @app.get("/passive")
-    @public(slides=False)
+    @public(keeps_alive=False)
     def passive() -> str:
         return "looked"
 

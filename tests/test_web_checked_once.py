@@ -64,7 +64,7 @@ def test_a_helper_does_not_change_the_id_in_a_poll(
     app: Flask, services: Services, visitor: Visitor, wallet: Wallet
 ) -> None:
     again = signed_in(helper)
-    app.get("/poll")(signed_in(slides=False)(calling(again)))
+    app.get("/poll")(signed_in(keeps_alive=False)(calling(again)))
     before = visitor.sign_in(wallet)
     roles_of(services).assign(parse(wallet.account()), "admin")
     assert visitor.get("/poll").get_data(as_text=True) == "done"

@@ -63,7 +63,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
         return render_template_string(form)
 
     @app.get("/poll")
-    @signed_in(slides=False)
+    @signed_in(keeps_alive=False)
     def poll() -> str:
         return "polled"
 

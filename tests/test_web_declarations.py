@@ -327,7 +327,7 @@ def test_a_class_is_no_function_to_guard(declare: Callable[..., Any]) -> None:
 def test_two_open_declarations_have_to_agree() -> None:
     """A view class of an extension may bring one of its own."""
     assert declared(public(public(helper))) == declared(public(helper))
-    open_ = (public, public(csrf=False), public(slides=False), sessionless)
+    open_ = (public, public(csrf=False), public(keeps_alive=False), sessionless)
     for outer in open_:
         for inner in open_:
             if outer is not inner:

@@ -190,7 +190,9 @@ def test_a_declaration_survives_decorators_above_it(app: Flask, visitor: Visitor
 # -- Without init_app everything is closed -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("declare", [public, signed_in, sessionless, public(slides=False), signed_in(slides=False)])
+@pytest.mark.parametrize(
+    "declare", [public, signed_in, sessionless, public(keeps_alive=False), signed_in(keeps_alive=False)]
+)
 def test_a_guard_without_init_app_fails_closed(declare: Callable[..., Any]) -> None:
     bare = Flask(__name__)
     bare.secret_key = "x" * 32
@@ -223,7 +225,7 @@ def site(app: Flask) -> Flask:
         return f"{current_account.address} {current_session.handle}"
 
     @app.get("/quiet")
-    @signed_in(slides=False)
+    @signed_in(keeps_alive=False)
     def quiet() -> str:
         return "quiet"
 
@@ -582,7 +584,7 @@ def test_each_right_of_a_route_is_demanded(desk: Flask, services: Services, visi
 
 def test_every_order_of_declarations_means_the_same(app: Flask) -> None:
     declarations = (
-        signed_in(slides=False),
+        signed_in(keeps_alive=False),
         requires("transact"),
         requires(role="admin", session_type="standard"),
         fresh_required(60, "session.extend"),
@@ -596,7 +598,7 @@ def test_every_order_of_declarations_means_the_same(app: Flask) -> None:
     assert found == {
         Access(
             demands=True,
-            slide="never",
+            keep_alive="never",
             permission="transact",
             role="admin",
             session_type="standard",
@@ -615,15 +617,15 @@ RIGHTS = [
 
 
 @pytest.mark.parametrize("right", RIGHTS)
-@pytest.mark.parametrize("open_", [public, public(slides=False), public(csrf=False), sessionless])
+@pytest.mark.parametrize("open_", [public, public(keeps_alive=False), public(csrf=False), sessionless])
 def test_a_route_can_not_be_open_and_ask_for_rights(right: Callable[..., Any], open_: Callable[..., Any]) -> None:
     for outer, inner in ((right, open_), (open_, right)):
         with pytest.raises(Misconfigured, match=r"can't be open to everybody and ask for rights"):
             outer(inner(view))
 
 
-@pytest.mark.parametrize("closed", [signed_in, signed_in(slides=False)])
-@pytest.mark.parametrize("open_", [public, public(slides=False), public(csrf=False), sessionless])
+@pytest.mark.parametrize("closed", [signed_in, signed_in(keeps_alive=False)])
+@pytest.mark.parametrize("open_", [public, public(keeps_alive=False), public(csrf=False), sessionless])
 def test_a_route_can_not_be_open_and_ask_for_a_session(closed: Callable[..., Any], open_: Callable[..., Any]) -> None:
     """Whichever stood first would have won, and one of the orders left the route open."""
     for outer, inner in ((closed, open_), (open_, closed)):

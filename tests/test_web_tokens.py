@@ -50,7 +50,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
         return "somebody"
 
     @app.get("/poll")
-    @signed_in(slides=False)
+    @signed_in(keeps_alive=False)
     def poll() -> str:
         return "polled"
 

@@ -7,8 +7,8 @@
 session token before the old one ends, tries again what the network lost, and signs out at the end. Threads may share
 it. It keeps nothing anywhere: a program that starts again signs in again.
 
-Every refusal is a `ServiceError` with the `code` and `reason` of docs/errors.md. A session that has ended, by its
-clocks or because somebody ended it, is never started again by itself: call `sign_in`, if that is what you want.
+Every refusal is a `ServiceError` with the `code` and `reason` of docs/errors.md. If a session ended, by its clocks or
+because it was revoked, the client does not sign in again by itself: call `sign_in` if you want that.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Tokens:
 
 
 class Client:
-    """A session at a site of ours.
+    """A session at a site that uses sessions_core.
 
     `site` is its public origin, as its texts name it; plain http is for this machine alone. `chain` is the CAIP-2 id
     of an Ethereum network, and decides between mainnet and testnet permissions. `session_type`, `duration` (seconds)
@@ -283,7 +283,7 @@ class Client:
             raise
 
     def _refuse_foreign(self, text: str) -> None:
-        # A server that somebody took over could have us sign in at another site, for them.
+        # A server that an attacker took over could have this client sign in at another site for the attacker.
         first, address, *_ = [*text.split("\n"), ""]
         wants = " wants you to sign in with your Ethereum account:"
         ours = (f"{self._domain}{wants}", f"{self._scheme}://{self._domain}{wants}")
@@ -302,7 +302,7 @@ class Client:
         except (NetworkError, Unavailable):
             if not good:
                 raise
-            # What we have will do for a while: nobody waits for a service that is restarting.
+            # The present tokens are good for a while, so the caller need not wait for a service that is restarting.
             self._tokens = replace(tokens, due=asked + 5)
             return
         except NotSignedIn as error:
@@ -384,7 +384,7 @@ def _read(status: int, retry_after: str, text: bytes) -> Any:
     try:
         answer = json.loads(text) if text else None
     except ValueError as error:
-        if 200 <= status < 300:  # half of it, or the page of somebody who sits in between
+        if 200 <= status < 300:  # cut off, or the page of a proxy
             raise NetworkError("unexpected_answer", "The answer is not JSON.", status) from error
         answer = None
     if 200 <= status < 300:

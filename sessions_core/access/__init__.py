@@ -1,1 +1,1 @@
-"""Who may do what: session types, permissions, and the sentences that a user signs for a step-up."""
+"""Access rules: session types, permissions, and the sentences that a user signs for a step-up."""

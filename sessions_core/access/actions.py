@@ -1,4 +1,4 @@
-"""What a person may be asked to sign for: a closed set of sentences, each naming exactly what will be done.
+"""The actions that a user may be asked to sign for: a closed set of sentences, each naming exactly what will be done.
 
 The sentence stands in the text that the wallet shows, so that a page that was tampered with can't have one thing
 confirmed and do another. It obeys the rules of a statement of EIP-4361: one line, ASCII, no quotes.

@@ -1,8 +1,8 @@
-"""Session types, roles and networks, and the permissions they give. Decides, never writes.
+"""Decides permissions from session types, roles and networks. It never writes.
 
 Permissions are decided on every request from the type, the role, and the network that was signed for. None is stored,
-so a change here, or of a role, holds from the next request on. What a client asked to go without is stored, and can
-only take away.
+so a change here, or of a role, applies from the next request on. The scope that a client asked for is stored; it can
+only take permissions away.
 
 To add a type of your own:
 
@@ -20,7 +20,7 @@ from ..errors import Misconfigured, PermissionDenied
 from ..settings import LONGEST, SHORTEST, Settings
 from ..sign_in.accounts import Account, Network
 
-# What the signed network lets a session do. A testnet signature must never move real money.
+# The permissions that each network gives. A testnet signature must never move real money.
 NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
     "mainnet": ("transact", "sign"),
     "testnet": ("test-only",),
@@ -28,14 +28,15 @@ NETWORK_PERMISSIONS: dict[Network, tuple[str, ...]] = {
 }
 ALL_NETWORK_PERMISSIONS = ("transact", "sign", "test-only")
 
-# What a narrowed session may still do with the account itself only if its client asked for it by name. Every other
-# session may.
+# The account rights that a session with a scope has only if its client asked for them by name. Every other session
+# has them.
 OWN_SESSIONS = "own:sessions"
 OWN_WALLETS = "own:wallets"
 OWN_RIGHTS = (OWN_SESSIONS, OWN_WALLETS)
 
-# What a role leaves of that; `None` is everything. A role takes away, and opens routes that ask for it by name
-# (`@requires(role="admin")`). One that is not in the table leaves nothing: a misspelt role must not be a free pass.
+# The permissions that each role keeps; `None` keeps all. A role takes permissions away, and opens routes that ask for
+# it by name (`@requires(role="admin")`). A role that is not in the table keeps none: a misspelt role must not be a
+# free pass.
 MEMBER = "member"
 ROLES: dict[str, tuple[str, ...] | None] = {
     MEMBER: None,
@@ -46,9 +47,9 @@ ROLES: dict[str, tuple[str, ...] | None] = {
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What this site has decided about an account: its role, and whether it is verified now.
+    """The role of an account on this site, and whether it is verified now.
 
-    An account that nothing was decided about is an ordinary member.
+    Without a decision an account is an ordinary member.
     """
 
     role: str = MEMBER
@@ -74,7 +75,7 @@ class SessionType:
 
 
 def session_types(settings: Settings) -> tuple[SessionType, ...]:
-    """Return the kernel's types; the first is what a sign-in gets that asks for none. Parts add theirs."""
+    """Return the kernel's types; the first is the default of a sign-in. Parts add theirs."""
     return (
         SessionType(
             "standard",
@@ -96,11 +97,11 @@ def session_types(settings: Settings) -> tuple[SessionType, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
-    """What permissions are decided on, gathered anew for each request.
+class PolicyContext:
+    """The facts that permissions are decided on, collected for each request.
 
-    `verified` says whether the account is verified now; `narrowed` is what the client wanted to be
-    held to, or `None` for all.
+    `verified` says whether the account is verified now. `scope` has the permissions that the client limited its
+    session to, or `None` if it did not.
     """
 
     account: Account | None
@@ -108,7 +109,7 @@ class Grounds:
     network: Network
     role: str
     verified: bool = False
-    narrowed: frozenset[str] | None = None
+    scope: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The session may not do this; `reason` says what stands in the way.
+    """The session may not do this; `reason` says why.
 
     `network_` and the network that was signed for, `type`, `verification` (it has lapsed), `role`, `narrowed` (the
     client asked for less), or `policy` (the application's own `permissions_for`).
@@ -136,14 +137,15 @@ class Denied:
 
 
 Decision = Allowed | Denied
-PermissionsFor = Callable[[Grounds], Iterable[str]]
+PermissionsFor = Callable[[PolicyContext], Iterable[str]]
 
 
 class Policy:
     """All types, all roles, and what they permit.
 
-    `types` are added to ours, or replace those of the same name; so do `roles`. `permissions_for(grounds)` replaces
-    the rule for everything but the network's permissions, which only a signature for that network gives.
+    `types` are added to the built-in ones, or replace those of the same name; so do `roles`.
+    `permissions_for(context)` replaces the rule for everything but the network's permissions, which only a signature
+    for that network gives.
     """
 
     def __init__(
@@ -162,28 +164,28 @@ class Policy:
             _refuse_unsafe(each, settings)
 
     def add_types(self, types: Iterable[SessionType]) -> None:
-        """Add the types of a part; one that the application has replaced stays the application's."""
+        """Add the types of a part, except those that the application has replaced."""
         for each in types:
             _refuse_unsafe(each, self._settings)
             self.types.setdefault(each.name, each)
 
     @property
     def standard(self) -> SessionType:
-        """The type a sign-in gets that asks for none."""
+        """The type of a sign-in that asks for none."""
         return next(iter(self.types.values()))
 
     def type_of(self, name: str) -> SessionType:
-        """Return the type of a session that exists; one that the site has since given up permits nothing."""
+        """Return the type with this name. A type that the site no longer has permits nothing."""
         return self.types.get(name) or SessionType(name, "sess_", 0, 0, ())
 
     def type_of_handle(self, handle: str) -> SessionType | None:
-        """Return the type that handles like this one have, or `None`."""
+        """Return the type whose prefix the handle has, or `None`."""
         return next((each for each in self.types.values() if handle.startswith(each.handle_prefix)), None)
 
     def choose(self, name: str, verified: bool) -> SessionType:
         """Return the type that a wallet's sign-in asked for; an empty name asks for the standard one.
 
-        Raises `PermissionDenied` rather than start a lesser session than the person believes to have.
+        Raises `PermissionDenied` rather than start a session with fewer rights than the user expects.
         """
         chosen = self.types.get(name) if name else self.standard
         if chosen is None or not chosen.by_wallet:
@@ -192,62 +194,62 @@ class Policy:
             raise PermissionDenied(name, kind="session_type", reason="verification")
         return chosen
 
-    def permissions_for(self, grounds: Grounds) -> Iterable[str]:
-        """Return what type, network and role permit."""
-        names = (*NETWORK_PERMISSIONS[grounds.network], *grounds.session_type.permissions)
-        return (name for name in names if self._obstacle(name, grounds) is None)
+    def permissions_for(self, context: PolicyContext) -> Iterable[str]:
+        """Return the permissions that type, network and role give."""
+        names = (*NETWORK_PERMISSIONS[context.network], *context.session_type.permissions)
+        return (name for name in names if self._obstacle(name, context) is None)
 
-    def decide(self, permission: str, grounds: Grounds) -> Decision:
+    def decide(self, permission: str, context: PolicyContext) -> Decision:
         """Decide one permission."""
-        granted = () if _is_reserved(permission) else self._permissions_for(grounds)
-        return self._decide(permission, grounds, frozenset(granted))
+        granted = () if _is_reserved(permission) else self._permissions_for(context)
+        return self._decide(permission, context, frozenset(granted))
 
-    def decisions(self, grounds: Grounds) -> tuple[Decision, ...]:
-        """Decide every permission that a session of this type could have, on any network, and what a narrowed one
-        asked for of its role and its account.
+    def decisions(self, context: PolicyContext) -> tuple[Decision, ...]:
+        """Decide every permission that a session of this type could have, on any network, and the role and account
+        rights in its scope.
         """
-        granted = tuple(self._permissions_for(grounds))
-        named = sorted(each for each in grounds.narrowed or () if _is_reserved(each))
-        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *grounds.session_type.permissions, *granted, *named))
-        return tuple(self._decide(name, grounds, frozenset(granted)) for name in names)
+        granted = tuple(self._permissions_for(context))
+        named = sorted(each for each in context.scope or () if _is_reserved(each))
+        names = dict.fromkeys((*ALL_NETWORK_PERMISSIONS, *context.session_type.permissions, *granted, *named))
+        return tuple(self._decide(name, context, frozenset(granted)) for name in names)
 
-    def _decide(self, permission: str, grounds: Grounds, granted: Collection[str]) -> Decision:
+    def _decide(self, permission: str, context: PolicyContext, granted: Collection[str]) -> Decision:
         if _is_reserved(permission):
-            if permission not in OWN_RIGHTS and permission != role_right(grounds.role):
+            if permission not in OWN_RIGHTS and permission != role_right(context.role):
                 return Denied(permission, "role")
-            kept = grounds.narrowed is None or permission in grounds.narrowed
+            kept = context.scope is None or permission in context.scope
             return Allowed(permission) if kept else Denied(permission, "narrowed")
-        obstacle = self._obstacle(permission, grounds)
+        obstacle = self._obstacle(permission, context)
         if permission in ALL_NETWORK_PERMISSIONS and obstacle is not None:
             return Denied(permission, obstacle)
         if permission not in granted:
             return Denied(permission, obstacle or "policy")
-        if grounds.narrowed is not None and permission not in grounds.narrowed:
+        if context.scope is not None and permission not in context.scope:
             return Denied(permission, "narrowed")
         return Allowed(permission)
 
-    def _obstacle(self, permission: str, grounds: Grounds) -> str | None:
+    def _obstacle(self, permission: str, context: PolicyContext) -> str | None:
         if permission in ALL_NETWORK_PERMISSIONS:
-            if permission not in NETWORK_PERMISSIONS[grounds.network]:
-                return f"network_{grounds.network}"
-        elif permission not in grounds.session_type.permissions:
+            if permission not in NETWORK_PERMISSIONS[context.network]:
+                return f"network_{context.network}"
+        elif permission not in context.session_type.permissions:
             return "type"
-        elif grounds.session_type.verified and not grounds.verified:
+        elif context.session_type.verified and not context.verified:
             return "verification"
-        left = self.roles.get(grounds.role, ())
+        left = self.roles.get(context.role, ())
         return None if left is None or permission in left else "role"
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowed:
-    """The absolute lifetime in seconds, and the permissions to be held to (`None`: all of the type)."""
+class Scope:
+    """The limits of a session: its absolute lifetime in seconds, and its permissions (`None`: all of the type)."""
 
     absolute_seconds: int
     permissions: tuple[str, ...] | None
 
 
 def role_right(role: str) -> str:
-    """Return the name by which a client that narrows its session asks for its role: `role:admin`."""
+    """Return the name by which a client asks to keep its role in a scope: `role:admin`."""
     return f"role:{role}"
 
 
@@ -255,23 +257,23 @@ def _is_reserved(permission: str) -> bool:
     return permission in OWN_RIGHTS or permission.startswith("role:")
 
 
-def narrow(
+def scope_of(
     session_type: SessionType,
     duration: int | None,
     permissions: Iterable[str] | None,
     roles: Iterable[str] = tuple(ROLES),
-) -> Narrowed:
-    """Hold a client to less than its type grants; what it asked for beyond that is dropped without a word.
+) -> Scope:
+    """Return the limits that a client asked for. What goes beyond its type is dropped without a warning.
 
-    `duration` is in seconds. A session that is held to `permissions` has no role, and leaves the account's other
-    sessions and its wallets alone, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The
-    answer says what was granted, so a client that asked for more can see it.
+    `duration` is in seconds. A session limited to `permissions` has no role and can't manage the account's other
+    sessions or wallets, unless `role_right` of one of the `roles` or `OWN_RIGHTS` are among them. The answer says
+    what was granted, so a client that asked for more can see it.
     """
     seconds = session_type.absolute_seconds
     if duration is not None:
         seconds = max(SHORTEST, min(duration, seconds))
     known = {*session_type.permissions, *ALL_NETWORK_PERMISSIONS, *OWN_RIGHTS, *map(role_right, roles)}
-    return Narrowed(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
+    return Scope(seconds, None if permissions is None else tuple(sorted(known.intersection(permissions))))
 
 
 def _refuse_unsafe(session_type: SessionType, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 The header is split exactly as RFC 6265 (section 4.2.1) writes it, and nothing else is trimmed. This stops an attack:
 a page of a sibling host sets `\\xa0__Host-session=<the attacker's id>` with `Domain=`, over plain http. For the
 browser that is no `__Host-` cookie, so it stores and sends it. A server that trims like `str.strip` would read it as
-ours.
+its own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def values(request: Request, name: str) -> list[str]:
     return [value for key, equals, value in pairs if key == name and equals]
 
 
-def ours(values: list[str], fits: Callable[[str], object], *, prefixed: bool) -> str | None:
+def own_value(values: list[str], fits: Callable[[str], object], *, prefixed: bool) -> str | None:
     """Return the one value that this site has set; `None` if there is none, or if two could be it.
 
-    `fits` tells whether a value has the form of ours; the others belong to another app, or were planted, and don't
-    count. If two different values fit:
+    `fits` tells whether a value has the form that this site gives its values. The others belong to another app, or
+    an attacker planted them, so they don't count. If two different values fit:
 
     - With the prefix `__Host-` neither counts. Only this host can set such a cookie, and a browser keeps one. So the
       browser does not know the prefix, or a proxy added one, and either value may lead to an attacker's session.

@@ -1,4 +1,4 @@
-"""Why a session is no more: the one table that the JSON service, pages, metrics and the documentation read.
+"""The reasons why sessions end: one table for the JSON service, pages, metrics and the documentation.
 
 A part that ends sessions for a reason of its own registers it when it is imported:
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EndReason:
-    """A reason: its `name` in the API, and its `meaning` as half a sentence for developers.
+    """A reason: its `name` in the API, and its `meaning` as part of a sentence for developers.
 
-    `has_page` says that the page for it has words of its own (`sessions/_endings.html`), else it is like `unknown`.
-    `is_counted` says that a single session can end for it, which the metrics count.
+    `has_page` says that the page has its own words for it (`sessions/_endings.html`); otherwise they are those of
+    `unknown`. `is_counted` says that a single session can end for it, which the metrics count.
     """
 
     name: str
@@ -31,18 +31,18 @@ _REASONS: dict[str, EndReason] = {}
 
 
 def register(reason: EndReason) -> EndReason:
-    """Add a reason to the table, and return it. One of the same name takes its place."""
+    """Add a reason to the table, and return it. It replaces one of the same name."""
     _REASONS[reason.name] = reason
     return reason
 
 
 def meanings() -> dict[str, str]:
-    """Return what the `reason` of a 401 says, by name. An application may end sessions for others."""
+    """Return the meanings of a 401's `reason`, by name. An application may end sessions for further reasons."""
     return {each.name: each.meaning for each in sorted(_REASONS.values(), key=lambda each: each.name == "unknown")}
 
 
 def with_pages() -> list[str]:
-    """Return the names of the reasons that people are told in words of their own."""
+    """Return the names of the reasons that pages explain to users in their own words."""
     return [each.name for each in _REASONS.values() if each.has_page]
 
 

@@ -3,9 +3,9 @@ revoked.
 
 What is overridden, and the attack or fault it stops: the raw cookie value as key (a database dump is a bunch of
 working cookies), the unconditional SET (a request in flight revives a revoked session), the pickle fallback (code
-execution by whoever can write to Redis), `regenerate` doing nothing on an empty session (fixation), a deletion that
-leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is gone.
-`tests/test_store.py` fails if upstream changes what we override.
+execution by an attacker who can write to Redis), `regenerate` doing nothing on an empty session (fixation), a
+deletion that leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is
+gone. `tests/test_store.py` fails if upstream changes what this class overrides.
 
 A visitor without a session costs Redis nothing. The CSRF secret of visitors comes from their pre-sign-in cookie; a
 record for a visitor is made only when a view writes to `flask.session`.
@@ -52,14 +52,14 @@ _FLASHES = "_flashes"  # where Flask keeps what `flash` is given
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The session was not looked at yet. `reason` is set for a cookie that can't be one of ours."""
+    """The session was not read yet. `reason` is set for a cookie that this site can't have set."""
 
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The session is being read, or could not be."""
+    """The session is being read, or could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The session of the cookie or token is no more: why, which id it had, and whether it ended while this request
+    """The session of the cookie or token has ended: why, which id it had, and whether it ended while this request
     ran.
     """
 
@@ -83,10 +83,10 @@ State = Unread | Reading | Visitor | LoadedSession | Gone
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """Which session a good bearer token stands for.
+    """The session that a valid bearer token names.
 
     `presented` says that a browser made the token to present it to other services: only routes with
-    `accept_presented_token=True` take it. `refusal` is what others raise, and what a token gets that no longer fits
+    `accept_presented_token=True` take it. `refusal` is what other routes raise, also for a token that no longer fits
     its session.
     """
 
@@ -97,28 +97,28 @@ class TokenClaims:
 
 
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
-    """`flask.session`: a dict of what views store, beside the record the server keeps.
+    """`flask.session`: a dict for views, beside the record that the server keeps.
 
     `state` says what this request knows of its session. A stored one is a `LoadedSession`, also a visitor's; it is
     then `live` as well, and `account_live` if a user is signed in with it.
     `browser` is the pre-sign-in cookie that came with the request, and challenges are bound to it. A client without
-    cookies brings a `token` instead; `claims` is what it says if it is good. `done` says that the request did what
-    can't be taken back: it stays a success, even if what it leaves in `flask.session` can't be stored.
+    cookies brings a `token` instead; `claims` is what it says if it is good. `done` says that the request did
+    something that can't be undone: it stays a success, even if `flask.session` can't be stored.
 
-    The guard reads the session before each view. Code that runs earlier, or without the guard, has it read at the
-    first look: a hook that asks for the account must never take a user for a visitor.
+    The guard reads the session before each view. Code that runs earlier, or without the guard, makes it be read at
+    the first access: a hook that asks for the account must never mistake a user for a visitor.
     """
 
     read = b""  # the record as the dict was filled from it; what differs at the end is what the view changed
-    saved = False  # the response has begun: what is changed now comes too late
+    saved = False  # the response has begun: later changes are lost
     cleared = False  # the view has signed out
     done = False
-    revocation_pending = False  # sessions have ended, and too few replicas have confirmed it
+    revocation_pending = False  # sessions have ended, but too few replicas have confirmed it
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
     claims: TokenClaims | None = None
-    token_refusal: NotSignedIn | None = None  # why the token of this request is not good
+    token_refusal: NotSignedIn | None = None  # why the token of this request is invalid
 
     def __init__(
         self,
@@ -163,14 +163,14 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     @property
     def ended(self) -> str | None:
-        """Why the session of the cookie or token is no more, if there was one."""
+        """Why the session of the cookie or token has ended, if there was one."""
         if isinstance(self.state, Gone):
             return self.state.session.reason
         return self.state.reason if isinstance(self.state, Unread) else None
 
     @property
     def ended_handle(self) -> str:
-        """What the session that ended was called, where that is known."""
+        """The handle of the session that ended, where it is known."""
         return self.state.session.handle if isinstance(self.state, Gone) else ""
 
     @property
@@ -194,7 +194,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
             self._reader(self)
 
     def close(self) -> None:
-        """Leave the session unread, whoever looks: the route has none."""
+        """Keep the session unread for the whole request: the route is sessionless."""
         self._reader = None
 
     @contextmanager
@@ -212,7 +212,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.ensure_read()
-        to_stored({key: value})  # what can't be kept is refused at the line that wanted it kept
+        to_stored({key: value})  # a value that can't be stored is refused at the line that sets it
         super().__setitem__(key, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
@@ -232,7 +232,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     def seed_csrf(self) -> None:
         """Give a visitor the CSRF secret of their browser."""
-        # One way: a page that leaks its CSRF token does not leak the cookie that challenges are bound to.
+        # Hashed one way: a page that leaks its CSRF token does not leak the cookie that challenges are bound to.
         seed = hashlib.sha256(b"csrf" + self._browser_value().encode()).hexdigest()
         dict.__setitem__(self, CSRF_KEY, seed)
 
@@ -246,13 +246,15 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         return self.browser or self.minted_browser or ""
 
     def fill(self, live: LoadedSession) -> None:
-        """Become what was read. Its id is another one if the browser came with one from before."""
+        """Take over the session that was read. Its id differs from the cookie's if that was a former one."""
         self.cookie_due = bool(self.sid) and live.id != self.sid
         self.sid, self.state, self.read = live.id or self.sid, live, live.plaintext
         dict.update(self, live.record.data)
 
     def adopt(self, live: LoadedSession) -> None:
-        """Become this session: its data, its id, and its cookie with the response, whatever came instead of one."""
+        """Take over this session: its data, its id, and its cookie with the response, replacing what the request
+        brought.
+        """
         dict.clear(self)
         dict.update(self, live.record.data)
         self.sid, self.state, self.read = live.id, live, live.plaintext
@@ -260,21 +262,21 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.token = self.claims = self.token_refusal = None
 
     def move(self, found: LoadedSession | EndedSession) -> None:
-        """Go on as the session is by now, under its id of now, with the CSRF secret that belongs to it; what the view
-        changed is still saved. One that has ended is lost.
+        """Continue with the session as it is stored now, under its current id and CSRF secret; the view's changes are
+        still saved. If it has ended, the session is lost.
         """
         if isinstance(found, EndedSession):
             self.lose(found)
             return
         if found.id != self.sid:
-            # One that must not be told leaves the cookie alone: another answer has brought the browser its id.
+            # If the id must not be told, the cookie stays: another answer has brought the browser its id.
             self.sid, self.cookie_due = found.id or self.sid, bool(found.id)
         self.state = found
         if found.record.account:
             dict.__setitem__(self, CSRF_KEY, found.record.data[CSRF_KEY])
 
     def refuse_token(self, refusal: NotSignedIn) -> None:
-        """Note that the token of this request is not good."""
+        """Note that the token of this request is invalid."""
         self.state, self.token_refusal = Gone(EndedSession(refusal.code)), refusal
 
     def lose(self, ended: EndedSession) -> None:
@@ -282,10 +284,10 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         dict.clear(self)
         self.state = Gone(ended, self.sid, during_request=True)
         self.sid, self.cookie_due = None, False
-        self.seed_csrf()  # a page with a form goes on as one for visitors, and has written nothing
+        self.seed_csrf()  # a page with a form continues as one for visitors, and has written nothing
 
     def release(self) -> None:
-        """Stop being any session; the cookie is deleted with the response."""
+        """Become a visitor; the cookie is deleted with the response."""
         dict.clear(self)
         if not isinstance(self.state, Gone):
             self.state = Visitor()
@@ -293,13 +295,13 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self.modified, self.cookie_due = False, True
 
     def clear(self) -> None:
-        """Forget everything: signs out, or drops what was stored for a visitor, with the response."""
+        """Sign out, or delete a visitor's data, with the response."""
         dict.clear(self)
         self.modified = self.accessed = self.cleared = True
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser. Decided at sign-in by the person, so setting it does nothing."""
+        """Whether the cookie outlives the browser. The user decides at sign-in, so setting it does nothing."""
         return self.live is not None and self.live.record.remember
 
     @permanent.setter
@@ -335,17 +337,18 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         ServerSideSessionInterface.__init__(self, app, key_prefix=settings.redis_prefix)
         self.repository = repository
         self.lifecycle = lifecycle
-        # Reads a bearer token, and raises a `NotSignedIn` for one that is not good. `None`: no bearer is looked at.
+        # Reads a bearer token, and raises a `NotSignedIn` for an invalid one. `None`: bearer tokens are ignored.
         self.open_token: Callable[[str], TokenClaims | None] | None = None
         self.settings = settings
-        # What the account of a session may do by now, as `SessionRecord.privilege` has it; set by the services.
+        # Returns the current fingerprint of the account's privileges, as in `SessionRecord.privilege`; set by the
+        # services.
         self.privilege: Callable[[LoadedSession], str | None] = lambda live: live.record.privilege
         self.cookie_name = ("__Host-" if settings.cookie_secure else "") + settings.cookie_name
         self.browser_cookie_name = self.name_of("browser")
         self.ended_cookie_name = self.name_of("ended")
 
     def name_of(self, cookie: str) -> str:
-        """Return the name of another cookie than that of the session."""
+        """Return the name of a further cookie."""
         # All from one name: of two applications on one host, neither reads or deletes a cookie of the other.
         host = "__Host-" if self.settings.cookie_secure else ""
         own = "" if self.settings.cookie_name == "session" else f"{self.settings.cookie_name}-"
@@ -354,24 +357,24 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     # -- Reading ---------------------------------------------------------------------------------------------
 
     def open_session(self, app: Flask, request: Request) -> WalletSession:
-        """Take the cookies as they came; the guard calls `load` once it knows what the route needs."""
+        """Read the cookies only; the guard calls `load` once it knows what the route needs."""
         sids = cookies.values(request, self.cookie_name)
         browsers = cookies.values(request, self.browser_cookie_name)
         prefixed = self.settings.cookie_secure
         session = WalletSession(
-            sid=cookies.ours(sids, well_formed, prefixed=prefixed),
-            browser=cookies.ours(browsers, _BROWSER.fullmatch, prefixed=prefixed),
-            # A cookie that came along decides, and with it the CSRF token: a page elsewhere can't choose a header,
-            # but it can have the browser send the cookie.
+            sid=cookies.own_value(sids, well_formed, prefixed=prefixed),
+            browser=cookies.own_value(browsers, _BROWSER.fullmatch, prefixed=prefixed),
+            # If there is a cookie it decides, and the CSRF token is required: another site's page can't set a header,
+            # but it can make the browser send the cookie.
             token=None if sids or self.open_token is None else bearer(request),
             reader=partial(self.load, keep_alive="never"),
         )
         if sids and session.sid is None:
-            session.state = Unread("unknown")  # forged or planted, and refused as such where a session is demanded
+            session.state = Unread("unknown")  # forged or planted, and refused as such where a session is required
         return session
 
     def load(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool = False) -> None:
-        """Fill the session from Redis: one round trip with a session cookie or a good token, none without.
+        """Fill the session from Redis: one round trip with a session cookie or a valid token, none without.
 
         `accept_presented` is for routes that take a token which a browser made to present it to other services. May
         raise `StoreUnavailable`.
@@ -396,7 +399,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.seed_csrf()
 
     def _load_again(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool) -> None:
-        # A hook has had it read before the guard knew what the route needs.
+        # A hook has read it before the guard knew what the route needs.
         if session.live is not None and self.repository.is_due(session.live, keep_alive):
             session.move(self.repository.reload(session.live, keep_alive))
             if session.live is not None and session.token is None and self._outgrown(session.live):
@@ -411,8 +414,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         """Whether the rights of the account have changed since this id was made, and the browser's cookie did not
         come with it. The next request that brings both gets a new id.
 
-        Without this an attacker who learned the id before a role was given need only be the first to come: by a
-        request that gets the new id, or by one that never makes the id change, such as a poll or a prefetch.
+        Without this an attacker who learned the id before a role was given would only have to come first: with a
+        request that gets the new id, or with one that never rotates the id, such as a poll or a prefetch.
         """
         if not live.record.browser or live.record.started_by(live.browser):
             return False
@@ -430,11 +433,11 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.refuse_token(refusal)
             return
         if claims is None:
-            session.state = Visitor()  # a bearer that no part knows is none of ours
+            session.state = Visitor()  # no part knows this bearer token
             return
         if claims.presented and not accept_presented:
-            # Of a session with a cookie. Others have seen it, and so has any script of the page: it must not do what
-            # takes the cookie and its CSRF token, nor have the id of the session changed under the browser.
+            # The token of a session with a cookie. Other services and any script of the page have seen it. So it must
+            # not do what needs the cookie and its CSRF token, nor rotate the id under the browser.
             session.refuse_token(claims.refusal)
             return
         found = self.repository.load_handle(account_tag(claims.account), claims.handle, keep_alive)
@@ -449,26 +452,26 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
     # -- Writing ---------------------------------------------------------------------------------------------
 
     def save_session(self, app: Flask, session: WalletSession, response: Response) -> None:
-        """Write what changed, if the session still exists, and set a cookie only if its id is new."""
+        """Save the changes if the session still exists, and set a cookie only if its id is new."""
         session.saved = True
-        if not session.loaded:  # nobody looked, or it could not be read
+        if not session.loaded:  # not read, or it could not be read
             if dict.keys(session) - {CSRF_KEY}:
                 logger.warning("flask.session was written on a route without one; declare it @public to keep it.")
             return
         self._write_and_tell(app, session, response)
         if "Cache-Control" in response.headers:  # without one, `web.headers` says no-store
             if session.account_live is not None or session.cookie_due or session.browser_cookie_due:
-                # Whatever the view thought of its page: what belongs to one person must not be kept for all.
+                # Even if the view made its page cacheable: a page for one user must not be cached for others.
                 response.headers["Cache-Control"] = "no-store"
             else:
                 response.headers.add("Vary", "Cookie")
-        if session.cookie_due and session.token is None:  # who brings a token keeps no cookie
+        if session.cookie_due and session.token is None:  # a client with a token has no cookie
             self._set_session_cookie(session, response)
         if session.browser_cookie_due and session.minted_browser:
             response.set_cookie(self.browser_cookie_name, session.minted_browser, **self.cookie_attributes())
 
     def _write_and_tell(self, app: Flask, session: WalletSession, response: Response) -> None:
-        """Write what changed; put a refusal in the place of an answer that claims what is not so."""
+        """Save the changes; replace an answer that would claim a false success with a refusal."""
         try:
             if session.modified:
                 session.modified = False
@@ -481,7 +484,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             else:
                 _replace(response, app.make_response(app.handle_user_exception(error)))
         if session.revocation_pending and response.status_code < 400:
-            # What the answer has the browser forget goes all the same: it has ended.
+            # The cookies that the answer deletes are deleted anyway: the session has ended.
             forget = [pair for pair in _pairs(response) if pair[0] == "Set-Cookie"]
             pending = RevocationPending("too few replicas confirm it", retry_after=2)
             _replace(response, app.make_response(app.handle_user_exception(pending)))
@@ -535,13 +538,13 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             session.release()
         if session.live is not None:
             self._save(session, session.live, data)
-        elif data and session.token is None:  # without a cookie nobody could come back to it
+        elif data and session.token is None:  # without a cookie the visitor could not come back to it
             settings = self.settings
             live = self.lifecycle.create(SessionRecord(data=data), settings.idle_seconds, settings.absolute_seconds)
             session.state, session.sid, session.cookie_due = live, live.id, True
 
     def _save(self, session: WalletSession, live: LoadedSession, data: dict[str, Any]) -> None:
-        # Another request may have saved since we read: then our changes go on top of its, key by key, and neither is
+        # Another request may have saved since this one read: then the changes are merged key by key, and neither is
         # lost.
         before = self.repository.decode(session.read).data
         data = {key: value for key, value in data.items() if key != CSRF_KEY}  # that goes with the id
@@ -575,11 +578,11 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         age = (live.absolute_expires_at - live.now) // 1000 if live.record.remember else None
         response.set_cookie(self.cookie_name, live.id, max_age=age, **self.cookie_attributes())
         if age is not None and session.browser is not None:
-            # The session is handed over to the browser that has both: one must not outlive the other.
+            # The session is handed over to a browser with both cookies: one must not outlive the other.
             response.set_cookie(self.browser_cookie_name, session.browser, max_age=age, **self.cookie_attributes())
 
     def cookie_attributes(self) -> dict[str, Any]:
-        """Return what all our cookies have in common; one is only deleted with the same."""
+        """Return the attributes of all cookies; a cookie is only deleted with the same ones."""
         return {
             "path": "/",
             "secure": self.settings.cookie_secure,
@@ -589,8 +592,10 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
 
 
 def _merge_flashes(read: list[Any], mine: list[Any], now: list[Any]) -> list[Any]:
-    """Return what is stored `now`, without what this request took and with what it added since it `read` them."""
-    taken = mine[: len(read)] != read  # `get_flashed_messages` takes all there are
+    """Return the flashes stored `now`, without those that this request consumed and with those it added since it
+    `read` them.
+    """
+    taken = mine[: len(read)] != read  # `get_flashed_messages` consumes all of them
     left = [each for each in now if each not in read] if taken else now
     return left + (mine if taken else mine[len(read) :])
 
@@ -598,7 +603,7 @@ def _merge_flashes(read: list[Any], mine: list[Any], now: list[Any]) -> list[Any
 def bearer(request: Request) -> str | None:
     """Return what follows `Bearer` in the header Authorization (RFC 6750, section 2.1), or `None`.
 
-    Werkzeug's own reading takes what has an equals sign in it for parameters; signatures of some chains have.
+    Werkzeug's own parser reads a value with an equals sign as parameters; signatures of some chains contain one.
     """
     authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = authorization.partition(" ")  # the scheme in any case (RFC 9110, section 11.1)

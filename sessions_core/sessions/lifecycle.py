@@ -1,7 +1,7 @@
 """The life of a session: start, keep alive, rotate, extend, end.
 
-Whatever starts, moves or ends a session goes through here, and the events that say so are published here and nowhere
-else. The repository only stores.
+Every start, rotation and end of a session goes through here, and only this module publishes their events. The
+repository only stores.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, ParamSpec
 
 from .. import events
-from ..access.policy import Narrowed, SessionType
+from ..access.policy import Scope, SessionType
 from ..errors import NotFound, SessionEndedDuringRequest, StoreUnavailable
 from ..sign_in.accounts import Account, stored
 from ..storage.encrypted_value import attempts
@@ -32,9 +32,9 @@ P = ParamSpec("P")
 
 
 class Lifecycle:
-    """Everything that changes whether, until when, and under which id a session is alive.
+    """Starts, extends, rotates and ends sessions.
 
-    All methods raise `StoreUnavailable` when Redis does not answer; then nothing has changed, or what has is
+    All methods raise `StoreUnavailable` when Redis does not answer; then nothing has changed, or the change is
     unreachable.
     """
 
@@ -52,7 +52,7 @@ class Lifecycle:
         remember: bool = False,
         data: dict[str, Any] | None = None,
         replacing: LoadedSession | None = None,
-        narrowed: Narrowed | None = None,
+        scope: Scope | None = None,
         privilege: str = "",
         browser: str | None = None,
         account_values: AccountValues | None = None,
@@ -61,11 +61,11 @@ class Lifecycle:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
 
-        `wallet` is the wallet's display name, `data` what views see in `flask.session`, `replacing` a session of the
-        same browser that ends now. `narrowed` holds it to less than its type grants, `privilege` is what it is made
-        under, `browser` that browser's cookie, `account_values` what was read of the account just now. `prepare` lets
-        parts add to the record before it is stored. The handle is random and unrelated to the id, so it can be shown
-        and logged.
+        `wallet` is the wallet's display name, `data` the content of `flask.session`, `replacing` a session of the
+        same browser that ends now. `scope` limits it to less than its type grants, `privilege` is the account's
+        fingerprint, `browser` the browser's cookie, `account_values` the values of the account that were read just
+        now. `prepare` lets parts add to the record before it is stored. The handle is random and unrelated to the id,
+        so it can be shown and logged.
         """
         record = SessionRecord(
             handle=session_type.handle_prefix + secrets.token_urlsafe(12),
@@ -75,15 +75,15 @@ class Lifecycle:
             remember=remember,
             data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
             privilege=privilege,
-            narrowed=narrowed.permissions if narrowed else None,
+            narrowed=scope.permissions if scope else None,
             browser=browser_digest(browser),
         )
         if prepare is not None:
             prepare(record)
-        absolute = narrowed.absolute_seconds if narrowed else session_type.absolute_seconds
+        absolute = scope.absolute_seconds if scope else session_type.absolute_seconds
         live = self.create(record, min(session_type.idle_seconds, absolute), absolute, account_values)
         if replacing is not None:
-            # After creating: if Redis fails in between, the user keeps the session they had, and nobody knows the
+            # After creating: if Redis fails in between, the user keeps the session they had, and no client knows the
             # new id.
             self._replace(replacing, live)
         events.publish(
@@ -100,8 +100,8 @@ class Lifecycle:
         absolute_seconds: int,
         account_values: AccountValues | None = None,
     ) -> LoadedSession:
-        """Store a record as a new session, such as that of a visitor. The account's oldest sessions beyond the most
-        that it may have end.
+        """Store a record as a new session, such as that of a visitor. If the account has too many sessions, the
+        oldest ones end.
         """
         live = self._repository.create(record, idle_seconds, absolute_seconds, account_values)
         for handle in live.displaced:
@@ -112,7 +112,7 @@ class Lifecycle:
         if former.record.account:
             _twice(self.revoke, former, "replaced")
             return
-        # What a visitor collected goes with them, and so does what another of their requests stores meanwhile.
+        # A visitor's data moves to the new session, including what another request of the visitor stores meanwhile.
         while not _twice(self._repository.revoke_visitor, former):
             found = self._repository.reload(former)
             if isinstance(found, EndedSession):
@@ -138,7 +138,9 @@ class Lifecycle:
         return self._rotate(live, change, 0)
 
     def extend(self, live: LoadedSession, absolute_seconds: int, change: Change) -> LoadedSession | EndedSession:
-        """Start both clocks again, the absolute one with this length, under a new id: the wallet has signed."""
+        """Extend a session after a signature: both clocks start again, the absolute one with this length, under a new
+        id.
+        """
         return self._rotate(live, change, absolute_seconds)
 
     def _rotate(
@@ -147,7 +149,7 @@ class Lifecycle:
         had_id = bool(live.id)
         for _ in attempts("the record"):
             if had_id and not live.id:
-                # Another request has moved it, and this browser is not the one that may learn where to.
+                # Another request has moved it, and this browser may not learn the new id.
                 return ROTATED
             moved = self._repository.rotate(live, change, restart_seconds)
             if moved is not None:
@@ -162,7 +164,7 @@ class Lifecycle:
                 wanted = copy(live.record)
                 change(wanted)
                 if wanted == live.record:
-                    return live  # of requests that came at once, another has done the same
+                    return live  # a concurrent request has made the same change
         raise AssertionError  # `attempts` has raised
 
     # -- Ending ----------------------------------------------------------------------------------------------
@@ -173,10 +175,10 @@ class Lifecycle:
         return self._ended(done, live.record.handle, live.record.account or None, reason)
 
     def revoke_handle(self, account: Account | str, handle: str, reason: str = "revoked") -> bool:
-        """End the session of an account that has this handle; what has ended already is ended. Return whether it was
-        still alive.
+        """End the session of an account that has this handle; it may have ended already. Return whether it was still
+        alive.
 
-        Raises `NotFound` for a handle that is not this account's, be it another's or nobody's.
+        Raises `NotFound` for a handle of another account, or one that does not exist.
         """
         done = self._repository.revoke_handle(str(account), handle, reason)
         alive = self._ended(done, handle, str(account), reason)
@@ -188,7 +190,7 @@ class Lifecycle:
         """End the session that had this id before, however long ago, for the browser that started it. Return whether
         it has ended.
         """
-        live = self._repository.load_id(session_id, "never")  # it may be about to change, and refused for that
+        live = self._repository.load_id(session_id, "never")  # its id may be about to change, and be refused for that
         if isinstance(live, EndedSession) and live == ROTATED:
             live = self._repository.load_handle(session_id[:TAG], live.handle, "never")
         if isinstance(live, LoadedSession) and live.record.started_by(browser):
@@ -198,7 +200,7 @@ class Lifecycle:
 
     def revoke_others(self, live: LoadedSession) -> tuple[LoadedSession, int]:
         """End all other sessions of the account of this one, those being signed in right now included. Return this
-        one as it is by now, and how many there were.
+        one as it is now, and how many others there were.
 
         Raises `SessionEndedDuringRequest` if this one has ended: then the others live on.
         """
@@ -216,7 +218,7 @@ class Lifecycle:
 
     def revoke_account(self, account: Account | str, reason: str = "everywhere", *, publish: bool = True) -> int:
         """End every session of an account in one write, those being signed in right now included; return how many
-        there were. Without `publish` the caller tells of it by an event of its own.
+        there were. Without `publish` the caller publishes its own event.
         """
         done = self._repository.revoke_account(str(account), reason)
         self._confirm(done, str(account), reason)
@@ -225,7 +227,7 @@ class Lifecycle:
         return done.ended
 
     def revoke_everybody(self) -> None:
-        """End every session there is in one write."""
+        """End every session of the site in one write."""
         self._confirm(self._repository.revoke_everybody(), None, "revoked")
         events.publish(events.SessionsRevoked(account=None, scope="everybody"))
 
@@ -242,10 +244,10 @@ class Lifecycle:
 
 
 def _twice(end: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> bool:
-    """End a session that another takes over from, and do so once more if the answer is lost.
+    """End a session that a new one replaces; try once more if the answer is lost.
 
-    Redis may have ended it by then. A sign-in that gave up would leave the browser with neither of the two, and lose
-    what a visitor collected.
+    Redis may have ended it by then. A sign-in that gave up would leave the browser with neither session, and lose the
+    visitor's data.
     """
     try:
         return end(*args, **kwargs)

@@ -1,7 +1,7 @@
-"""What a session is: its id, its keys in Redis, its record, and what a request knows of it.
+"""The session's data: its id, its keys in Redis, its record, and its state in a request.
 
 A session id is a tag (12 characters, the same for all sessions of an account) and a secret (43 characters, 32 random
-bytes), both base64url. Redis holds the SHA-256 of the id: who reads the database can't sign in with what they find.
+bytes), both base64url. Redis holds the SHA-256 of the id: an attacker who reads the database can't sign in with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..storage.encryption import KeyRing
 T = TypeVar("T")
 
 CSRF_KEY = "csrf_token"
-GRACE = 20_000  # milliseconds in which what was exchanged for something new still leads to it
+GRACE = 20_000  # milliseconds in which an exchanged id or token still leads to its successor
 CONFIRMING_GRACE = 15 * 60_000  # the same for a request that waits for its signature
 TAG, DIGEST = 12, 64  # characters
 
@@ -35,7 +35,7 @@ _FORMER_IDS = 8  # of a session are remembered, the latest
 class FormerId(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """An id that the session had until `at` (milliseconds since the epoch), as a digest, with its CSRF secret.
 
-    `key` leads from it to the id that followed: whoever has the former id alone can't work that out.
+    `key` leads from it to the id that followed: an attacker with the former id alone can't compute that.
     """
 
     digest: bytes
@@ -45,15 +45,15 @@ class FormerId(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 class SessionRecord(msgspec.Struct, array_like=True, kw_only=True):
-    """What is encrypted. Times are milliseconds since the epoch by Redis's clock; `data` is what views put in
-    `flask.session`.
+    """The encrypted part of a session. Times are milliseconds since the epoch by Redis's clock; `data` is the content
+    of `flask.session`.
 
     A visitor's record has an empty `account` and no handle. `signed_at` is when the wallet signed in, `confirmed`
     when it last signed for an action by name, `restarted_at` when that started both clocks again. `privilege` is a
     fingerprint of the account's privileges that the session's id was made under; `narrowed` the permissions that the
-    client asked to be held to. `browser` is a digest of the browser cookie that the session was started with,
+    client limited the session to. `browser` is a digest of the browser cookie that the session was started with,
     `formers` are its latest former ids: together they hand the session over to a browser that has not received its
-    new id yet. `sections` is what parts keep with the session, by the name of the part (`Section`).
+    new id yet. `sections` are the values of parts, by the name of the part (`Section`).
     """
 
     format: Literal[2] = 2
@@ -100,14 +100,14 @@ class SessionRecord(msgspec.Struct, array_like=True, kw_only=True):
 
 
 class Section(Generic[T]):
-    """What one part keeps with a session: a value of the type `kind`, which a record without it has by default.
+    """A value that one part keeps with each session, of the type `kind`; its default is an empty `kind`.
 
         LABEL = Section("labels", Label)
         LABEL.of(session.record).text
         repository.change(session, lambda record: LABEL.put(record, Label(text="Work laptop")))
 
-    `kind` is a frozen `msgspec.Struct` whose fields all have a default, so that the part may be added later. Fields
-    are added at the end; what changes otherwise takes another name.
+    `kind` is a frozen `msgspec.Struct` whose fields all have a default, so that the part may be added later. New
+    fields go at the end; for any other change use another name.
     """
 
     def __init__(self, name: str, kind: type[T]) -> None:
@@ -122,8 +122,8 @@ class Section(Generic[T]):
             try:
                 value = self._decode(value)
             except msgspec.MsgspecError as error:
-                # Not the default: it might say less than what another version has stored, such as that a contract is
-                # to be asked again.
+                # Not the default: it could lose what another version has stored, for example that a contract has to
+                # be asked again.
                 events.publish(events.RecordUnreadable(key=f"{record.handle}:{self.name}"))
                 raise StoreUnavailable(f"the section {self.name!r} of a session can't be read") from error
             record.sections[self.name] = value  # as good as the bytes: the encoder takes either
@@ -187,8 +187,8 @@ class SessionKeys(NamedTuple):
 
 
 class AccountValues(dict[str, bytes | None]):
-    """What parts keep for an account, as it is stored, by name (`AccountKey`); read together at `now`, with the epoch
-    of the account and the global one.
+    """The stored values of parts for an account, by name (`AccountKey`); read together at `now`, with the epoch of
+    the account and the global one.
     """
 
     def __init__(self, keys: SessionKeys, now: int, epoch: int, global_epoch: int, values: Any = ()) -> None:
@@ -200,7 +200,7 @@ class AccountValues(dict[str, bytes | None]):
         self._decoded: dict[str, Any] = {}
 
     def decoded(self, name: str, decode: Callable[[str, bytes | None], T]) -> T:
-        """Return what `decode(key, stored)` makes of a value; it is called once."""
+        """Return the result of `decode(key, stored)` for a value; it is called once."""
         if name not in self._decoded:
             self._decoded[name] = decode(self.account_keys.account_key(name), self.get(name))
         return cast(T, self._decoded[name])
@@ -210,10 +210,11 @@ class AccountValues(dict[str, bytes | None]):
 class LoadedSession:
     """A session that was alive when Redis answered. Times and lengths are milliseconds, by Redis's clock.
 
-    `active` is when activity was last written, up to a minute before the real one, and `kept_alive` says that it was
-    by this reading. In a list `id` is empty: nobody, we included, can use a session that they only look at.
-    `account_values` is what parts keep for the account; empty in a list. `browser` is the browser cookie that came
-    with the id. `displaced` are the handles of the sessions that ended to make room for this one when it was created.
+    `active` is when activity was last written, up to a minute before the real one, and `kept_alive` says that this
+    reading wrote it. In a list `id` is empty: neither an administrator nor the server can use a listed session.
+    `account_values` are the values of parts for the account; empty in a list. `browser` is the browser cookie that
+    came with the id. `displaced` are the handles of the sessions that ended to make room for this one when it was
+    created.
     """
 
     id: str
@@ -240,8 +241,8 @@ class LoadedSession:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """There is no such session any more. `reason` is one of `end_reasons`; `handle` is what the session was called,
-    where that is known.
+    """There is no such session any more. `reason` is one of `end_reasons`; `handle` is that of the session, where it
+    is known.
     """
 
     reason: str
@@ -271,12 +272,12 @@ def following(session_id: str, key: bytes) -> str:
 
 
 def browser_digest(browser: str | None) -> bytes:
-    """Return what a record keeps of a browser cookie; nothing if there is none."""
+    """Return the digest of a browser cookie for a record; an empty one if there is no cookie."""
     return hashlib.sha256(b"browser" + browser.encode()).digest()[:16] if browser else b""
 
 
 def well_formed(session_id: str) -> bool:
-    """Whether a cookie's value can be an id at all; what can't never reaches Redis."""
+    """Whether a cookie's value has the form of an id; other values never reach Redis."""
     return _ID.fullmatch(session_id) is not None
 
 

@@ -46,12 +46,14 @@ KeepAlive = Literal["never", "due", "now"]
 Change = Callable[[SessionRecord], object]
 
 _NO_SESSION = "0" * DIGEST
-_JUMP = 1.0  # seconds between two clocks of ours after which neither is believed
+_JUMP = 1.0  # seconds by which this process's two clocks may differ before Redis is asked
 _MOVES = 10  # of a session by other requests, while it is read
 
 
 class Found(NamedTuple):
-    """What is stored for a session: its record, the epochs of its account and of everybody, and what parts keep."""
+    """The stored values of a session: its record, the epoch of its account, the global epoch, and the values of
+    parts.
+    """
 
     record: bytes | None
     epoch: bytes | None
@@ -71,8 +73,8 @@ class Revocation(NamedTuple):
 class SessionRepository:
     """Reads, creates, saves, moves and deletes records; raises `StoreUnavailable` when Redis does not answer.
 
-    Requests and parts end sessions through `Lifecycle`, which tells of it. `account_keys` is what parts keep for each
-    account.
+    Requests and parts end sessions through `Lifecycle`, which publishes the event. `account_keys` are the keys of
+    parts for each account.
     """
 
     def __init__(
@@ -91,14 +93,14 @@ class SessionRepository:
         self._encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(SessionRecord, ext_hook=session_data.read_extension).decode
         self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
-        self._logged: set[str] = set()  # troubles, each until it is over
+        self._logged: set[str] = set()  # troubles that were logged, each until it is over
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
     def load(
         self, session_id: str, keep_alive: KeepAlive, browser: str | None = None
     ) -> LoadedSession | EndedSession:
-        """Read a session, both epochs and the account's values in one round trip (two once a minute, to hear Redis's
+        """Read a session, both epochs and the account's values in one round trip (two once a minute, to read Redis's
         clock).
 
         `keep_alive` says whether the idle clock starts again: `never` (a status read), `due` (activity, written at
@@ -114,19 +116,20 @@ class SessionRepository:
         return found
 
     def load_id(self, session_id: str, keep_alive: KeepAlive) -> LoadedSession | EndedSession:
-        """Read a session by exactly this id; one that it had before is `ROTATED`."""
+        """Read a session by exactly this id; for a former id return `ROTATED`."""
         keys = self._keys_of(session_id)
         return self._load(session_id, keys, self.read(keys), keep_alive)
 
     def _hand_over(
         self, former_id: str, rotated: EndedSession, keep_alive: KeepAlive, browser: str | None
     ) -> LoadedSession | EndedSession:
-        # The answer with the new id may have been lost, or be on its way to a page whose requests came all at once.
+        # The answer with the new id may have been lost, or be on its way to a page that sent several requests at
+        # once.
         live = self.load_handle(former_id[:TAG], rotated.handle, "never")
         if isinstance(live, EndedSession):
             return live  # both ids end together
         if not live.record.started_by(browser):
-            # Whoever knows a former id and not the browser's own cookie may have stolen it.
+            # A client that knows a former id, but not the browser's own cookie, may have stolen the id.
             events.publish(events.FormerIdRefused(handle=live.record.handle, account=live.record.account))
             return rotated
         successor = live.record.successor(former_id, live.now)
@@ -138,7 +141,7 @@ class SessionRepository:
         """
         for _ in range(_MOVES):
             found = self._load_handle(tag, handle, keep_alive)
-            if found != ROTATED:  # else it moved to another id between the reading and the writing
+            if found != ROTATED:  # otherwise it moved to another id between reading and writing
                 return found
         raise StoreUnavailable("the session kept moving", retry_after=1)
 
@@ -165,11 +168,13 @@ class SessionRepository:
         found = self._load("", keys.sibling(digest.decode()), Found(record, epoch, global_epoch, values), keep_alive)
         if isinstance(found, EndedSession):
             return EndedSession(found.reason, handle)
-        # The index is not encrypted: it could name another session of the account in the place of one that has ended.
+        # The index is not encrypted: an attacker who can write to Redis could make it name another session in the
+        # place of one that has ended.
         return found if found.record.handle == handle else EndedSession("unknown", handle)
 
     def _by_handle_while_moving(self, keys: SessionKeys, handle: str) -> tuple[Found, bytes]:
-        # What FIND_BY_HANDLE does, key by key: while its slot moves to another master of a Cluster, no script can.
+        # The steps of FIND_BY_HANDLE, key by key: no script can run while its slot moves to another master of a
+        # Cluster.
         mine = {digest: entry for digest, entry in self._entries(keys) if entry.partition(b"|")[0] == handle.encode()}
         for digest in mine:
             found = self.read(keys.sibling(digest.decode()))
@@ -183,7 +188,7 @@ class SessionRepository:
         that must not be told to the browser that asks.
         """
         found = self.load_id(live.id, keep_alive) if live.id else ROTATED
-        if found == ROTATED:  # what was let in by its id means the session, wherever it is now
+        if found == ROTATED:  # admitted by its id, the request means the session under its present id
             found = self.load_handle(live.keys.tag, live.record.handle, keep_alive)
             if isinstance(found, LoadedSession) and live.id and found.record.started_by(live.browser):
                 found.id = found.record.successor(live.id, found.now) or ""
@@ -208,11 +213,11 @@ class SessionRepository:
         return self._keep_alive_if_possible(live) if self.is_due(live, keep_alive) else live
 
     def is_due(self, live: LoadedSession, keep_alive: KeepAlive) -> bool:
-        """Whether a reading for this purpose starts the idle clock again."""
+        """Whether reading with this `keep_alive` starts the idle clock again."""
         return keep_alive == "now" or (keep_alive == "due" and live.now - live.active >= self._keep_alive_ms)
 
     def keep_alive(self, live: LoadedSession) -> LoadedSession | EndedSession:
-        """Start the idle clock of a session again that was read just now."""
+        """Start the idle clock again of a session that was read just now."""
         keys = live.keys
         reply = self._connection.run(scripts.KEEP_ALIVE, (keys.record, keys.entries, keys.epoch), keys.digest)
         now = number(reply)
@@ -223,9 +228,9 @@ class SessionRepository:
         return live
 
     def _keep_alive_if_possible(self, live: LoadedSession) -> LoadedSession | EndedSession:
-        # A Redis that takes no writes (a replica during a failover, a full disk) still answers. Reading goes on until
-        # the idle end that was last written, and not longer: Redis drops the record then, and a failure must not
-        # make a session without an idle clock.
+        # A Redis that takes no writes (a replica during a failover, a full disk) still answers. The session can be
+        # read until the idle end that was last written, and not longer: Redis deletes the record then, and a failure
+        # must not create a session without an idle clock.
         try:
             kept = self.keep_alive(live)
         except StoreUnavailable as error:
@@ -243,7 +248,7 @@ class SessionRepository:
     def ended_by_epoch(self, live: LoadedSession, found: Found) -> str | None:
         """Return the reason if the epoch of the account or the global one, as `read` found them, ended a record.
 
-        Raises `StoreUnavailable` if one can't be read: no session may live because of that.
+        Raises `StoreUnavailable` if one can't be read: a failure must not keep a session alive.
         """
         if live.epoch < self._epoch(live.keys.epoch, found.epoch, live.epoch):
             return "everywhere"
@@ -251,11 +256,12 @@ class SessionRepository:
         return "revoked" if seen < self._epoch(self._global_epoch, found.global_epoch, seen) else None
 
     def _epoch(self, key: str, stored: bytes | None, seen: int) -> int:
-        # To MGET a value of another type is none. For a record that saw an epoch, GET says which of the two it is.
+        # MGET returns nothing for a value of another type. For a record that saw an epoch, GET tells the two cases
+        # apart.
         return _as_epoch(key, self._connection.call("GET", key) if stored is None and seen else stored)
 
     def read(self, keys: SessionKeys) -> Found:
-        """Return what is stored for a session."""
+        """Return the stored values of a session."""
         # Plain commands: a script would cost a tenth of the whole request.
         others = [keys.account_key(name) for name in self._names]
         record, epoch, global_epoch, *values = self._connection.values(
@@ -264,7 +270,7 @@ class SessionRepository:
         return Found(record, epoch, global_epoch, values)
 
     def account_values(self, account: str) -> AccountValues:
-        """Return what parts keep for an account, its epochs and the time, in one round trip."""
+        """Return the values of parts for an account, its epochs and the time, in one round trip."""
         return self._account(self.account_keys(account), self._names)
 
     def _account(self, keys: SessionKeys, names: Sequence[str]) -> AccountValues:
@@ -298,7 +304,7 @@ class SessionRepository:
             missing = {
                 each.digest for each, value in read if not value and _idle_end(living[each.digest]) > state.now
             }
-            if missing <= before:  # none, or only what was lost
+            if missing <= before:  # none, or only lost ones
                 break
         found = (self.decrypt("", each, value, state.now) for each, value in read if value)
         return [
@@ -310,8 +316,8 @@ class SessionRepository:
         ]
 
     def find(self, account: str, handle: str) -> LoadedSession | EndedSession | None:
-        """Return a session of an account by its handle, without its id, or how it ended; `None` if the account has,
-        and lately had, no such session. One round trip; another for one that has ended.
+        """Return a session of an account by its handle, without its id, or how it ended; `None` if the account has no
+        such session, and had none recently. One round trip; another for one that has ended.
         """
         found = self.load_handle(account_tag(account), handle, "never")
         if isinstance(found, EndedSession):
@@ -379,13 +385,13 @@ class SessionRepository:
         return live
 
     def save(self, live: LoadedSession, when_full: bool = False) -> Literal["saved", "gone", "changed"]:
-        """Write the record back if it still exists at the revision that was read.
+        """Save the record if it still exists at the revision that was read.
 
-        With `when_full` a Redis out of memory takes it even if it has grown: for changes of a few bytes.
+        With `when_full` a Redis that is out of memory accepts it even if it has grown: for changes of a few bytes.
         """
         read = live.revision
         live.revision = read + 1
-        # On a Cluster one key: with more, nothing could be saved while their slot moves to another master.
+        # On a Cluster only one key: with more, nothing could be saved while their slot moves to another master.
         keys = (live.keys.record, *self._connection.reachable(live.keys.epoch, self._global_epoch))
         arguments = (self.encrypted(live), int(when_full), live.epoch, live.global_epoch)
         outcome = self._connection.run(scripts.SAVE, keys, read, *arguments)
@@ -394,7 +400,7 @@ class SessionRepository:
         return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
 
     def change(self, live: LoadedSession, change: Change) -> LoadedSession | EndedSession:
-        """Change the record as it is stored by now; return the session with it, or how it ended.
+        """Change the record as it is stored now; return the session with it, or how it ended.
 
         `change` gets a copy of the record, with the data of `flask.session` as it is stored, and may be called more
         than once.
@@ -424,11 +430,11 @@ class SessionRepository:
         record = copy(live.record)
         if change is not None:
             change(record)
-        # Another key for each attempt: two rotations at once lead to two ids, and only one of them comes about.
+        # A new key for each attempt: two rotations at once lead to two ids, and only one of them is stored.
         key = secrets.token_bytes(32)
         session_id = following(live.id, key) if live.id else new_id(live.keys.tag)
         if record.account:
-            # The time of this moment: a request may have read its session long before, and then taken in an upload.
+            # The present time: a request may have read its session long before, and then received an upload.
             record.give_up_id(live.id, key, self.now(live.keys))
         moved = replace(live, id=session_id, keys=self._keys_of(session_id), record=record, revision=1)
         if restart_seconds:
@@ -452,7 +458,7 @@ class SessionRepository:
     # -- Ending ----------------------------------------------------------------------------------------------
 
     def revoke(self, live: LoadedSession, reason: str) -> Revocation:
-        """Delete a session, wherever it is by now, note the reason and announce it."""
+        """Delete a session under whichever id it has now, note the reason and announce it."""
         return self._revoke(live.keys, live.record.handle, reason)
 
     def revoke_handle(self, account: str, handle: str, reason: str) -> Revocation:
@@ -465,7 +471,7 @@ class SessionRepository:
         return self._end(scripts.REVOKE, (keys.record, keys.entries), *arguments)
 
     def revoke_visitor(self, live: LoadedSession) -> bool:
-        """Delete a visitor's session, unless it was written to since it was read; return whether it has ended."""
+        """Delete a visitor's session, unless it was changed since it was read; return whether it has ended."""
         return bool(self._connection.run(scripts.REVOKE_VISITOR, (live.keys.record,), live.revision) != -1)
 
     def revoke_others(self, live: LoadedSession) -> Revocation:
@@ -473,7 +479,7 @@ class SessionRepository:
 
         `ended` is -1 if this one was revoked or changed meanwhile.
         """
-        # From the time, as in `revoke_account.lua`: an epoch that was gone must not begin at one again.
+        # From the time, as in `revoke_account.lua`: an epoch that had expired must not begin at one again.
         successor = replace(live, epoch=max(live.epoch + 1, live.now), revision=live.revision + 1)
         announcement = {"account": live.record.account, "reason": "revoked", "except": live.record.handle}
         done = self._end(
@@ -501,7 +507,7 @@ class SessionRepository:
         return self._end(scripts.REVOKE_ACCOUNT, (keys.epoch, keys.entries), *arguments)
 
     def revoke_everybody(self) -> Revocation:
-        """End every session of everybody. One write."""
+        """End every session of all accounts. One write."""
         announcement = json.dumps({"reason": "revoked"})
         return self._end(scripts.BUMP_EPOCH, (self._global_epoch,), self.channel, announcement)
 
@@ -512,7 +518,7 @@ class SessionRepository:
         return Revocation(number(ended), confirmed)
 
     def _announced(self, trouble: str) -> None:
-        """Note whether subscribers were told of an end. It holds all the same: what Redis holds decides."""
+        """Log whether subscribers were told of an end. The session has ended anyway: Redis decides."""
         if trouble:
             self._log_once(
                 "announce",
@@ -525,7 +531,7 @@ class SessionRepository:
             self._logged.discard("announce")
 
     def _log_once(self, what: str, sentence: str, *details: object) -> None:
-        """Log a trouble once: it meets every request."""
+        """Log a trouble once: it affects every request."""
         if what not in self._logged:
             self._logged.add(what)
             logger.warning(sentence, *details)
@@ -564,18 +570,18 @@ class SessionRepository:
                 account_values=values,
             )
         except (DecryptionFailed, msgspec.MsgspecError, ValueError):
-            # Changed by somebody who can write to Redis, of another format, or encrypted with a retired key: no
-            # session, and somebody should look.
+            # Changed by an attacker who can write to Redis, of another format, or encrypted with a retired key: there
+            # is no session, and an operator should look into it.
             events.publish(events.RecordUnreadable(key=keys.record))
             return EndedSession("unknown")
-        # The TTL sees to this, unless somebody took it off the key.
+        # The TTL does this, unless it was removed from the key.
         return live if now < live.absolute_expires_at else EndedSession("absolute")
 
     def encrypted(self, live: LoadedSession) -> bytes:
-        """Encrypt the record; return what is stored, without the time of the last activity in front."""
+        """Encrypt the record; return the value to store, without the time of the last activity in front."""
         numbers = (live.revision, live.idle_timeout_ms, live.absolute_expires_at, live.epoch, live.global_epoch)
         header = [b"%d" % each for each in numbers]
-        data = session_data.to_stored(live.record.data)  # what can't be kept must fail here, and not sign out
+        data = session_data.to_stored(live.record.data)  # a value that can't be stored fails here
         live.plaintext = self._encode(msgspec.structs.replace(live.record, data=data))
         encrypted = self._keys.encrypt(live.plaintext, associated_data(live.keys.record, header))
         return b"|".join((b"", *header, encrypted))
@@ -587,11 +593,11 @@ class SessionRepository:
         return number(self._connection.run(scripts.NOW, (self._global_epoch,)))
 
     def now(self, keys: SessionKeys) -> int:
-        """Return the time in milliseconds since the epoch, by Redis's clock as we last heard it."""
-        # Redis's clock decides when a session ends, but need not be asked on each request: for a minute, ours goes on
-        # from what it said. Not the monotonic one alone: it stands still while a machine sleeps, and nothing would be
-        # kept alive. Not the wall clock alone either: it is set by people and by NTP, and everybody would be signed
-        # out, or stay signed in. Where the two disagree, Redis is asked.
+        """Return the time in milliseconds since the epoch, by Redis's clock as last read."""
+        # Redis's clock decides when a session ends, but it is not asked on each request: for a minute, the local
+        # clocks continue from its time. The monotonic clock alone won't do: it stands still while a machine sleeps,
+        # and no session would be kept alive. The wall clock alone won't do either: administrators and NTP set it, and
+        # all users would be signed out, or stay signed in. If the two disagree, Redis is asked.
         wall, steady = time.time(), time.monotonic()
         if steady >= self._ask_again or abs(wall - steady - self._steady) > _JUMP:
             return self._set_clock(number(self._connection.run(scripts.NOW, (keys.epoch,))))
@@ -609,7 +615,7 @@ class SessionRepository:
         return SessionKeys.at(self._prefix, session_id[:TAG], digest)
 
     def account_keys(self, account: str) -> SessionKeys:
-        """Return the Redis keys of an account: index, epoch and what parts keep.
+        """Return the Redis keys of an account: index, epoch and the keys of parts.
 
         The session key in the result is a placeholder that never exists in Redis.
         """
@@ -621,8 +627,8 @@ class SessionRepository:
         return SessionKeys.at(self._prefix, base[1:-1], digest)
 
     def pattern(self, name: str) -> str:
-        """Return what SCAN finds all keys of a name by, of whichever account."""
-        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may hold what SCAN takes for a wildcard
+        """Return the SCAN pattern for all keys of a name, of any account."""
+        prefix = re.sub(r"([][*?\\])", r"\\\1", self._prefix)  # it may contain wildcards of SCAN
         return f"{prefix}{{*}}:{name}"
 
 
@@ -640,7 +646,7 @@ def _as_epoch(key: str, stored: Any) -> int:
 
 
 def associated_data(key: str, header: Iterable[bytes]) -> bytes:
-    """Return what ties the encrypted part of a record to its key and to the clocks and epochs beside it: none can be
+    """Return the associated data that ties the encrypted part of a record to its key, clocks and epochs: none can be
     exchanged for another record's.
     """
     return b"|".join((key.encode(), *header))

@@ -1,4 +1,4 @@
-"""Goes through all sessions of all accounts: to list them, and to put right what a crash left behind.
+"""Goes through all sessions of all accounts, to list them and to repair what a crash left behind.
 
 For commands; no request waits for this.
 """
@@ -17,7 +17,7 @@ from .repository import SessionRepository
 
 
 class Sweeper:
-    """Lists and mends what is stored; raises `StoreUnavailable` when Redis does not answer."""
+    """Lists and repairs stored sessions; raises `StoreUnavailable` when Redis does not answer."""
 
     def __init__(self, connection: RedisConnection, keys: KeyRing, repository: SessionRepository) -> None:
         self._connection = connection
@@ -39,19 +39,21 @@ class Sweeper:
                 yield live
 
     def count(self) -> int:
-        """Return how many sessions are stored, those of visitors for whom a view stored something included.
+        """Return how many sessions are stored, including those of visitors for whom a view stored something.
 
-        Nothing is opened: what an epoch has ended and no clock has removed yet counts too.
+        Nothing is decrypted, so it includes sessions that an epoch has ended and that have not expired yet.
         """
         return sum(1 for _ in self._connection.scan(self._repository.pattern("session:*")))
 
     def sweep(self) -> dict[str, int]:
-        """Put right what a crash, a full disk or a hand in the database left behind; return what was found, counted.
+        """Repair what a crash, a full disk or a manual change in Redis left behind; return the number of findings by
+        kind.
 
         `dead`: records that a revocation or a clock had ended, deleted; `clock`: records that would never have
-        expired; `lost`: records that were missing in the index of their account; `unreadable`: records that somebody
-        changed, deleted; `foreign`: records sealed with a secret that is not ours, left to their clock; `resealed`:
-        records that an older secret had sealed; `entries`: of indexes, a day past their session.
+        expired; `lost`: records that were missing in the index of their account; `unreadable`: records that were
+        changed, deleted; `foreign`: records encrypted with a secret that this process does not have, left to their
+        clock; `resealed`: records that an older secret had encrypted; `entries`: of indexes, a day past their
+        session.
         """
         found = dict.fromkeys(("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries"), 0)
         for key in self._connection.scan(self._repository.pattern("session:*")):
@@ -71,11 +73,11 @@ class Sweeper:
         if stored is None:
             return
         if self._foreign(stored):
-            # Other processes may well know that secret: a sweep from a shell that lacks it must sign nobody out.
+            # Other processes may well know that secret: a sweep from a shell that lacks it must not sign users out.
             self._connection.run(scripts.ENSURE_TTL, (keys.record,), LONGEST * 1000)
             yield "foreign"
             return
-        live = self._repository.decrypt("", keys, stored, now=0)  # whether a clock has run out is for Redis to say
+        live = self._repository.decrypt("", keys, stored, now=0)  # Redis decides whether a clock has run out
         if isinstance(live, EndedSession):
             self._connection.call("DEL", keys.record)
             yield "unreadable"
@@ -97,17 +99,17 @@ class Sweeper:
         yield from wrong
         if (
             "dead" not in wrong
-            and not self._keys.is_newest(_seal_of(stored))
+            and not self._keys.is_newest(_ciphertext_of(stored))
             and self._repository.save(live) == "saved"
         ):
             yield "resealed"
 
     def _foreign(self, stored: bytes) -> bool:
-        seal = _seal_of(stored)
-        return bool(seal) and not self._keys.is_ours(seal)
+        ciphertext = _ciphertext_of(stored)
+        return bool(ciphertext) and not self._keys.is_ours(ciphertext)
 
 
-def _seal_of(stored: bytes) -> bytes:
-    # The sealed part of a record; empty if it is no record at all.
+def _ciphertext_of(stored: bytes) -> bytes:
+    # The encrypted part of a record; empty if it is no record at all.
     parts = stored.split(b"|", 6)
     return parts[6] if len(parts) == 7 else b""

@@ -19,7 +19,7 @@ _CAIP10 = re.compile(r"([a-z0-9]{3,8}):([A-Za-z0-9]{1,32}):([A-Za-z0-9.%-]{1,128
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A network by its CAIP-2 id, with the name people know and whether its money is real."""
+    """A network by its CAIP-2 id, with its common name and whether its money is real."""
 
     id: str
     name: str
@@ -87,7 +87,7 @@ class Account:
 
     @property
     def short_address(self) -> str:
-        """The address as people compare it: `0x12ab…90ef`."""
+        """The address, shortened for users to compare: `0x12ab…90ef`."""
         return f"{self.address[:6]}…{self.address[-4:]}"
 
 

@@ -155,12 +155,12 @@ class Challenges:
     def redeem(
         self, message: str, challenge: str, signature: str, binding: str | None, purpose: str = SIGN_IN
     ) -> Signed:
-        """Spend a challenge and return who signed it.
+        """Consume a challenge and return the account that signed it.
 
         `binding` is what it was issued for: the pre-sign-in cookie, the session and request to confirm, or the
         session whose account to link to. Raises a `SignInRefused` that says what is wrong, or
-        `VerificationUnavailable` if that can't be decided now. Once the nonce is spent it stays spent, whatever the
-        signature is.
+        `VerificationUnavailable` if that can't be decided now. A nonce that was consumed stays consumed, even if the
+        signature is wrong.
         """
         self._refuse_oversized(message, challenge)
         if len(signature) > verifiers.max_signature():
@@ -175,8 +175,8 @@ class Challenges:
     def check(self, message: str, challenge: str, binding: str | None, purpose: str = SIGN_IN) -> Account:
         """Return the account that may sign this text now, and spend nothing.
 
-        For whoever signs for a person: what `redeem` would refuse before it looks at the signature is refused here
-        with the same errors, so that nothing but a text of ours is ever signed.
+        For a server-side signer: it refuses what `redeem` would refuse before it verifies the signature, with the
+        same errors. So only texts that this site wrote are ever signed.
         """
         self._refuse_oversized(message, challenge)
         claims = self._claims(challenge)
@@ -224,7 +224,9 @@ class Challenges:
     def _read(
         self, claims: dict[str, Any], message: str, signature: str, binding: str | None, purpose: str
     ) -> tuple[Account, messages.SignInMessage, float]:
-        """Do all that has no effect: return who is to sign, the text, and the time at which it was still good."""
+        """Do the checks that have no effect: return the account that has to sign, the text, and the time until which
+        it was valid.
+        """
         # A challenge fetched by an attacker and signed by their victim is worth nothing in the attacker's browser,
         # and the other way round. What confirms one request confirms no other.
         if claims["p"] != purpose or not hmac.compare_digest(
@@ -256,7 +258,7 @@ class Challenges:
         return dict(claims)
 
     def _check(self, text: messages.SignInMessage) -> Account:
-        # The digest would refuse all of these too; looking first gives the person a sentence that helps.
+        # The digest would refuse all of these too; checking first gives the user a more helpful sentence.
         settings = self._settings
         scheme = settings.public_origin.partition("://")[0]
         if text.domain != settings.domain or (text.layout.scheme and (text.scheme or "https") != scheme):

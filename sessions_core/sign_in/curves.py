@@ -33,7 +33,7 @@ def ed25519(key: bytes, signed: bytes, signature: bytes) -> None:
 
 
 def is_ed25519_key(key: bytes) -> bool:
-    """Whether 32 bytes are a key that somebody can hold: on the curve, in its canonical form, not of small order."""
+    """Whether 32 bytes are a usable public key: on the curve, in its canonical form, not of small order."""
     from nacl.bindings import crypto_core_ed25519_is_valid_point
 
     return crypto_core_ed25519_is_valid_point(key)

@@ -1,6 +1,6 @@
-"""The user behind an account: a stable id, and all accounts that are theirs.
+"""The user behind an account: a stable id, and all accounts of the user.
 
-By itself an account is a user, whose id follows from it and is stored nowhere. A part may answer otherwise
+Without parts each account is a user of its own, whose id is derived from it and not stored. A part may change that
 (`Part.user`).
 """
 

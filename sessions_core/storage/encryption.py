@@ -1,8 +1,9 @@
-"""AES-256-GCM with a ring of keys: the newest seals, all of them open.
+"""AES-256-GCM with a ring of keys: the newest encrypts, each of them decrypts.
 
-A sealed value is key id (4 bytes) ‖ nonce (12 bytes, random) ‖ ciphertext and tag (NIST SP 800-38D). The associated
-data is not stored; it ties a value to the place it was read from, so that a value copied to another key does not
-open. Random nonces are good for 2^32 values per key: at a hundred writes a second, rotate SECRET_KEY once a year.
+An encrypted value is key id (4 bytes) ‖ nonce (12 bytes, random) ‖ ciphertext and tag (NIST SP 800-38D). The
+associated data is not stored; it ties a value to the place it was read from, so that a value copied to another key
+can't be decrypted. Random nonces are good for 2^32 values per key: at a hundred writes a second, rotate SECRET_KEY
+once a year.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _ID, _NONCE = 4, 12
 
 
 class DecryptionFailed(Exception):
-    """The value was changed, moved to another place, or sealed with a key that is no longer in the ring."""
+    """The value was changed, moved to another place, or encrypted with a key that is no longer in the ring."""
 
 
 class KeyRing:
-    """Keys derived once from the secrets (HKDF-SHA256, RFC 5869); opening a value derives nothing."""
+    """Keys derived once from the secrets (HKDF-SHA256, RFC 5869); decrypting a value derives nothing."""
 
     def __init__(self, secrets: Sequence[str], purpose: str) -> None:
         self._keys: dict[bytes, AESGCM] = {}
@@ -35,44 +36,44 @@ class KeyRing:
 
     @property
     def ids(self) -> list[str]:
-        """What the keys are called in sealed values, in hex."""
+        """The ids of the keys, in hex, as encrypted values begin with them."""
         return [each.hex() for each in self._keys]
 
     @property
     def newest_id(self) -> str:
-        """What the key is called that seals."""
+        """The id, in hex, of the key that encrypts."""
         return self._newest.hex()
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> bytes:
-        """Seal with the newest key."""
+        """Encrypt with the newest key."""
         nonce = os.urandom(_NONCE)
         return self._newest + nonce + self._keys[self._newest].encrypt(nonce, plaintext, associated)
 
-    def decrypt(self, sealed: bytes, associated: bytes) -> bytes:
-        """Return the plaintext; raise `DecryptionFailed` for anything that was not sealed for exactly this place."""
-        key = self._keys.get(sealed[:_ID]) if isinstance(sealed, bytes) else None
+    def decrypt(self, encrypted: bytes, associated: bytes) -> bytes:
+        """Return the plaintext; raise `DecryptionFailed` for anything not encrypted for this place."""
+        key = self._keys.get(encrypted[:_ID]) if isinstance(encrypted, bytes) else None
         if key is None:
-            raise DecryptionFailed("sealed with an unknown key")
+            raise DecryptionFailed("encrypted with an unknown key")
         try:
-            return key.decrypt(sealed[_ID : _ID + _NONCE], sealed[_ID + _NONCE :], associated)
+            return key.decrypt(encrypted[_ID : _ID + _NONCE], encrypted[_ID + _NONCE :], associated)
         except (InvalidTag, ValueError) as error:
-            raise DecryptionFailed("not what was sealed") from error
+            raise DecryptionFailed("not what was encrypted") from error
 
-    def reencrypt(self, sealed: bytes, associated: bytes) -> bytes | None:
-        """Return a value sealed anew with the newest key; `None` if that sealed it, or if none of ours opens it:
-        other processes may know its secret.
+    def reencrypt(self, encrypted: bytes, associated: bytes) -> bytes | None:
+        """Return a value encrypted again with the newest key. Return `None` if the newest key encrypted it, or if no
+        key of the ring can decrypt it: other processes may know its secret.
         """
-        if self.is_newest(sealed):
+        if self.is_newest(encrypted):
             return None
         try:
-            return self.encrypt(self.decrypt(sealed, associated), associated)
+            return self.encrypt(self.decrypt(encrypted, associated), associated)
         except DecryptionFailed:
             return None
 
-    def is_ours(self, sealed: bytes) -> bool:
-        """Whether a key of the ring is named as the one that sealed this; another process may know more keys."""
-        return sealed[:_ID] in self._keys
+    def is_ours(self, encrypted: bytes) -> bool:
+        """Whether a key of the ring has the id in this value; another process may know more keys."""
+        return encrypted[:_ID] in self._keys
 
-    def is_newest(self, sealed: bytes) -> bool:
-        """Whether the newest key sealed this; it says nothing about whether it opens."""
-        return sealed[:_ID] == self._newest
+    def is_newest(self, encrypted: bytes) -> bool:
+        """Whether the newest key encrypted this; it may still fail to decrypt."""
+        return encrypted[:_ID] == self._newest

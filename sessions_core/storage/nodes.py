@@ -105,8 +105,8 @@ class Node:
         except (RedisError, OSError):
             self.breaker.failed()
             raise
-        # A server that refuses (out of memory, another node's slot, not permitted) is not slow to say so: nobody is
-        # spared anything by failing what it would answer.
+        # A server that refuses (out of memory, another node's slot, not permitted) answers fast: opening the breaker
+        # would save no time and fail commands that it could answer.
         self.breaker.succeeded()
         return found
 

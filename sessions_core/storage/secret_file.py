@@ -1,7 +1,7 @@
 """The secret that development makes for itself: a file for its owner only, one secret a line, the newest last.
 
 It is written under a lock and moved into place whole: of two processes that make it or rotate it at once, both know
-every secret that anything was sealed with.
+every secret that anything was encrypted with.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read(path: Path) -> list[str]:
 def rotate(path: Path) -> int:
     """Put a new secret behind those of a file; return how many it holds now. Raises `OSError` if it can't be written.
 
-    The former ones stay: what they sealed still opens.
+    The former ones stay: what they encrypted can still be decrypted.
     """
     with _alone(path.parent):
         return len(_write(path, [*_secrets(path), secrets.token_urlsafe(32)]))
@@ -53,7 +53,7 @@ def _write(path: Path, known: list[str]) -> list[str]:
         with os.fdopen(handle, "w") as file:
             file.write("\n".join(known))
             file.flush()
-            os.fsync(handle)  # or a power cut leaves an empty file, and signs everybody out
+            os.fsync(handle)  # or a power cut leaves an empty file, and signs all users out
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

@@ -1,1 +1,1 @@
-"""All that knows HTTP: guards, pages, JSON, headers, where requests come from, and how failures look."""
+"""The HTTP layer: guards, pages, JSON, headers, CSRF checks and error handlers."""

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from .guards import sessionless
 from .pages import pages
-from .services import services
+from .services import current_services
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -25,18 +25,16 @@ def send(path: str) -> ResponseReturnValue:
     """Send a static file of the kernel, or of a part that is loaded."""
     place = path.split("/")
     part = place[1] if place[0] == "parts" and len(place) > 3 and place[2] == "static" else None
-    if place[0] != "static" and part not in services().parts:
+    if place[0] != "static" and part not in current_services().parts:
         abort(404)
     return send_from_directory(_PACKAGE, path)
 
 
 def wallet_modules(families: Iterable[str]) -> dict[str, str]:
-    """Return the URL of the browser module of each family of wallets that a part has one for; a page loads these and
-    no others.
-    """
+    """Return the URL of the browser module of each family of wallets; a page loads these and no others."""
     modules = {
         family: f"parts/{part.name}/static/{file}"
-        for part in services().parts.values()
+        for part in current_services().parts.values()
         for family, file in part.wallet_modules.items()
     }
     return {family: url(modules[family]) for family in families if family in modules}

@@ -1,7 +1,7 @@
-"""What has been checked for a request, so that no check that costs something, or works once, is done twice.
+"""Remembers the checks of a request, so that none that is costly or works only once is repeated.
 
 The guard checks a request before its view, and each guarded function checks again what it declares (see `guards`).
-Kept on the request itself: `flask.g` outlives a request where an application context was there before it.
+Kept on the request itself: `flask.g` outlives a request that runs inside an earlier application context.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _CHECKS = "_sessions_checks"
 class Checks:
     """The checks that one request has passed.
 
-    `guard`: that of its route. `site`: it comes from this site. `token`: its CSRF token is good. `followed`: its
-    session is in step with its account. `access` and `live`: the last declaration that let it in, and the session it
-    did so for. `fresh`: by session and action, how old a signature was allowed to be; 0 is one for this request.
-    `signature`: the action, and the seconds it was asked with, that the signature of this request was spent on.
+    `guard`: the check of its route. `site`: it comes from this site. `token`: its CSRF token is valid. `followed`:
+    its session is up to date with its account. `access` and `live`: the last declaration that admitted it, and the
+    session at that time. `fresh`: by session and action, the age that was allowed for a signature; 0 means one for
+    this request. `signature`: the action, and its seconds, that consumed the signature of this request.
     """
 
     guard: bool = False
@@ -37,6 +37,6 @@ class Checks:
 
 
 def checks_of(request: Request) -> Checks:
-    """Return what has been checked for this request."""
+    """Return the checks that this request has passed."""
     found: Checks = vars(request).setdefault(_CHECKS, Checks())
     return found

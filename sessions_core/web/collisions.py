@@ -1,6 +1,6 @@
-"""Two owners of one path or one blueprint name: refused at start, whichever was there first.
+"""Refuses at start-up two owners of one path or one blueprint name.
 
-Without this the route that was registered first wins without a word: the other page is dead, and a form on it may
+Without this Flask silently takes the route that was registered first: the other page is dead, and a form on it may
 reach the wrong view.
 """
 
@@ -23,22 +23,22 @@ _VARIABLE = re.compile(r"<[^>]*>")
 
 
 def refuse_taken_name(app: Flask, blueprint: Blueprint) -> None:
-    """Refuse to register a blueprint of ours under a name that another one has; raise `Misconfigured`."""
+    """Refuse to register a blueprint of this package under a name that another one has; raise `Misconfigured`."""
     other = app.blueprints.get(blueprint.name)
     if other is not None and other is not blueprint:
         _refuse_name(blueprint.name, other)
 
 
 def watch(app: Flask) -> None:
-    """Refuse paths that a route of ours and one of the application both have; raise `Misconfigured` with them all.
+    """Refuse paths that this package and the application both use; raise `Misconfigured` with them all.
 
     From now on each path and each name is refused as soon as it is registered.
     """
     add_url_rule, register_blueprint = app.add_url_rule, app.register_blueprint
-    ours = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
-    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in ours]
+    our_rules = {_place(rule): rule for rule in app.url_map.iter_rules() if _has_our_rule(app, rule)}
+    others = [rule for rule in app.url_map.iter_rules() if not _has_our_rule(app, rule) and _place(rule) in our_rules]
     if others:
-        _refuse(app, [(ours[_place(rule)], rule) for rule in others])
+        _refuse(app, [(our_rules[_place(rule)], rule) for rule in others])
 
     def add(
         rule: str,
@@ -50,7 +50,9 @@ def watch(app: Flask) -> None:
         add_url_rule(rule, endpoint, view_func, *args, **options)
         added = app.url_map.iter_rules(endpoint or getattr(view_func, "__name__", ""))
         taken = [
-            (ours[_place(each)], each) for each in added if _place(each) in ours and not _has_our_rule(app, each)
+            (our_rules[_place(each)], each)
+            for each in added
+            if _place(each) in our_rules and not _has_our_rule(app, each)
         ]
         if taken:
             _refuse(app, taken)
@@ -74,8 +76,8 @@ def _refuse_name(name: str, theirs: Any) -> None:
 
 def _names(app: Flask) -> set[str]:
     """Return the names of our blueprints, those of parts included."""
-    ours: Services = app.extensions[EXTENSION]
-    return ours.blueprints
+    services: Services = app.extensions[EXTENSION]
+    return services.blueprints
 
 
 def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:
@@ -106,5 +108,5 @@ def _has_our_rule(app: Flask, rule: Rule) -> bool:
 
 
 def _place(rule: Rule) -> tuple[str | None, str | None, str]:
-    # `/admin` and `/admin/` are one place to people, and `<id>` and `<int:number>` match the same addresses.
+    # `/admin` and `/admin/` are the same page to users, and `<id>` and `<int:number>` match the same addresses.
     return rule.host, rule.subdomain, _VARIABLE.sub("<>", rule.rule).rstrip("/")

@@ -1,9 +1,9 @@
-"""Step-up: a request that matters waits until the wallet has signed a text that names exactly what it will do.
+"""Step-up: a sensitive request waits until the wallet has signed a text that names exactly what it will do.
 
 The proof is bound to the session, to the action, and to a digest of the whole request, so that what was signed for
 one request confirms no other. It takes effect in the same request: the id of the session changes, and both its clocks
-start again. Nothing is stored while a request waits: a sealed value in the address of `/confirm` stands for it. It is
-sealed and not only signed because addresses are logged, and forms hold what is nobody's business.
+start again. Nothing is stored while a request waits: the address of `/confirm` carries it, encrypted. Signing it
+would not be enough, since addresses are logged and forms may contain private data.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _REMEMBERED = 8  # actions whose last signature a session remembers
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request that waits for its signature: what it is called, what it says, and how to send it again.
+    """A request that waits for its signature: its action, the values of its sentence, and how to send it again.
 
     `path` is percent-encoded and has the query with it; `fields` are those of the form; `digest` covers method, path,
     query and body, files included.
@@ -81,7 +81,7 @@ class Pending:
 
     @property
     def binding(self) -> str:
-        """What the challenge is bound to."""
+        """The binding of the challenge."""
         return "\n".join((self.handle, self.action, self.digest))
 
 
@@ -91,28 +91,28 @@ class _Proof(msgspec.Struct):
     signature: str
 
 
-def demand(ours: Services, current: WalletSession, request: Request, seconds: int, action: str) -> None:
-    """Let a request pass that brings its own proof, or whose session signed within the last `seconds`.
+def demand(services: Services, session: WalletSession, request: Request, seconds: int, action: str) -> None:
+    """Let a request pass if it brings its own proof, or if its session signed within the last `seconds`.
 
     Raises `StepUpRequired` otherwise, also when the proof is not for this request: nothing was done then.
     """
-    if action not in ours.actions:
+    if action not in services.actions:
         raise Misconfigured(f"The action {action!r} has no sentence: WalletSessions(app, actions={{…}}) takes one.")
     if seconds <= 0 and request.method in _READING:
         raise Misconfigured(f"A page asks for a signature for {action!r} each time that it is opened. {NO_END}")
-    view, done = _view(ours, current), checks_of(request)
+    view, done = _view(services, session), checks_of(request)
     what = (view.handle, action)
     if what in done.fresh and done.fresh[what] <= max(seconds, 0):
-        return  # the same was asked before in this request: its signature is spent
+        return  # checked before in this request: its signature is consumed
     message, challenge, signature = proof(request)
     if done.signature is not None:
         signature = ""
     fresh = view.fresh(seconds, action)
-    pending = _of(ours, view, request, action) if signature or not fresh else None
-    if fresh and (pending is None or _is_for_another(ours, pending, challenge)):
-        for check in ours.hooks("check_session"):
-            check(current, True)
-        if current.account_live is not None:  # or a part has ended it, and the guard says so
+    pending = _of(services, view, request, action) if signature or not fresh else None
+    if fresh and (pending is None or _is_for_another(services, pending, challenge)):
+        for check in services.hooks("check_session"):
+            check(session, True)
+        if session.account_live is not None:  # otherwise a part has ended it, and the guard refuses the request
             done.fresh[what] = seconds
         return
     assert pending is not None  # noqa: S101  # it is None only for what is fresh
@@ -122,90 +122,90 @@ def demand(ours: Services, current: WalletSession, request: Request, seconds: in
                 f"This request was signed for {done.signature[0]!r}, and {action!r} takes a signature, too. "
                 "A request carries one. Use one action for both; or give one of them seconds, and ask for it first."
             )
-        raise StepUpRequired(action, to_token(ours, pending))
-    redeem(ours, current, pending, message, challenge, signature)
+        raise StepUpRequired(action, to_token(services, pending))
+    redeem(services, session, pending, message, challenge, signature)
     done.signature, done.fresh[what] = (action, seconds), 0
 
 
-def _is_for_another(ours: Services, pending: Pending, challenge: str) -> bool:
+def _is_for_another(services: Services, pending: Pending, challenge: str) -> bool:
     """Whether a proof is for this very request, and for another action that is asked for later on."""
-    others = (replace(pending, action=each) for each in ours.actions if each != pending.action)
-    return ours.challenges.is_for(challenge, (each.binding for each in others), CONFIRM)
+    others = (replace(pending, action=each) for each in services.actions if each != pending.action)
+    return services.challenges.is_for(challenge, (each.binding for each in others), CONFIRM)
 
 
 def redeem(
-    ours: Services, current: WalletSession, pending: Pending, message: str, challenge: str, signature: str
+    services: Services, session: WalletSession, pending: Pending, message: str, challenge: str, signature: str
 ) -> None:
-    """Spend a proof: new id, both clocks from the start. Raises `StepUpRequired` with the `problem` if it is none."""
-    view = _view(ours, current)
+    """Consume a proof: new id, both clocks start again. Raises `StepUpRequired` with the `problem` of a bad one."""
+    view = _view(services, session)
     account = str(view.account)
     try:
         text = messages.from_form(message)
-        signed = ours.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
+        signed = services.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
     except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
-        raise StepUpRequired(pending.action, to_token(ours, pending), error.code) from error
+        raise StepUpRequired(pending.action, to_token(services, pending), error.code) from error
 
     def confirm(record: SessionRecord) -> None:
         times = record.confirmed | {pending.action: view.live.now}
         newest = sorted(times.items(), key=lambda item: item[1])[-_REMEMBERED:]
         record.confirmed = dict(newest)
-        for add in ours.hooks("on_sign_in"):
-            add(signed, record, current.token is None)
+        for add in services.hooks("on_sign_in"):
+            add(signed, record, session.token is None)
 
-    ours.store.regenerate(current, confirm, restart_seconds=view.absolute_seconds)
-    if current.account_live is not None:  # or it was revoked meanwhile, and the guard says so
+    services.store.regenerate(session, confirm, restart_seconds=view.absolute_seconds)
+    if session.account_live is not None:  # otherwise it was revoked meanwhile, and the guard refuses the request
         events.publish(events.SessionConfirmed(handle=view.handle, account=account, action=pending.action))
 
 
-def to_token(ours: Services, pending: Pending) -> str:
-    """Return the value that stands for a waiting request in an address; raise `BodyTooLarge` if none could."""
-    packed = zlib.compress(msgspec.msgpack.encode((int(ours.clock()), pending)))
-    token = base64.urlsafe_b64encode(ours.requests.encrypt(packed, _PLACE)).decode().rstrip("=")
+def to_token(services: Services, pending: Pending) -> str:
+    """Return the waiting request as an encrypted value for an address; raise `BodyTooLarge` if it is too long."""
+    packed = zlib.compress(msgspec.msgpack.encode((int(services.clock()), pending)))
+    token = base64.urlsafe_b64encode(services.requests.encrypt(packed, _PLACE)).decode().rstrip("=")
     if len(token) > _LONGEST_TOKEN:
         raise BodyTooLarge("too long to wait for a signature")
     return token
 
 
-def from_token(ours: Services, current: WalletSession, token: str, *, signing: int = 0) -> Pending:
+def from_token(services: Services, session: WalletSession, token: str, *, signing: int = 0) -> Pending:
     """Return the waiting request of this session; raise `ConfirmationMalformed` if there is none.
 
-    `signing` is how many seconds the wallet had for it, after the time that there is to read the page.
+    `signing` is the time for the wallet in seconds, after the time for reading the page.
     """
     try:
-        packed = ours.requests.decrypt(_unpadded(token), _PLACE)
+        packed = services.requests.decrypt(_unpadded(token), _PLACE)
         at, pending = msgspec.msgpack.decode(zlib.decompress(packed), type=tuple[int, Pending])
     except (DecryptionFailed, ValueError, zlib.error, msgspec.MsgspecError) as error:
         raise ConfirmationMalformed("not ours") from error
-    if not -_CLOCK_SKEW <= ours.clock() - at <= _WAITING + signing:
+    if not -_CLOCK_SKEW <= services.clock() - at <= _WAITING + signing:
         raise ConfirmationMalformed("too old")
-    live = current.account_live
+    live = session.account_live
     if live is None or live.record.handle != pending.handle:
         raise ConfirmationMalformed("of another session")
     return pending
 
 
-def page(ours: Services, current: WalletSession, token: str, problem: str = "") -> str:
-    """Return the page that says in words what is about to happen, and asks for the signature."""
-    pending = from_token(ours, current, token)
+def page(services: Services, session: WalletSession, token: str, problem: str = "") -> str:
+    """Return the page that explains the action and asks for the signature."""
+    pending = from_token(services, session, token)
     return render_template(
         "sessions/confirm.html",
         pending=pending,
         token=token,
         problem=catalogue().get(problem),
-        action=ours.actions[pending.action] if pending.action in ours.actions else Action(pending.sentence),
-        back=_back(ours, pending),
-        about=_about(ours, current, pending.values),
-        seconds=ours.settings.confirm_seconds,
+        action=services.actions[pending.action] if pending.action in services.actions else Action(pending.sentence),
+        back=_back(services, pending),
+        about=_about(services, session, pending.values),
+        seconds=services.settings.confirm_seconds,
     )
 
 
-def _back(ours: Services, pending: Pending) -> str:
-    """Return the address of the page where the action begins. What that takes is among the values of the action."""
-    endpoint = ours.actions[pending.action].back if pending.action in ours.actions else Action("").back
+def _back(services: Services, pending: Pending) -> str:
+    """Return the address of the page where the action begins. Its arguments are among the values of the action."""
+    endpoint = services.actions[pending.action].back if pending.action in services.actions else Action("").back
     taken = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
     values: dict[str, Any] = {name: value for name, value in pending.values.items() if name in taken}
     return url_for(endpoint, **values)
@@ -227,40 +227,40 @@ def proof(request: Request) -> tuple[str, str, str]:
 
 
 def _unpadded(text: str) -> bytes:
-    # Strictly: the standard library drops what is not in its alphabet without a word.
+    # Strictly: the standard library silently drops characters outside the alphabet.
     digits = text.rstrip("=")
     return base64.b64decode(digits + "=" * (-len(digits) % 4), altchars=b"-_", validate=True)
 
 
-def _about(ours: Services, current: WalletSession, values: Mapping[str, str]) -> SessionView | None:
+def _about(services: Services, session: WalletSession, values: Mapping[str, str]) -> SessionView | None:
     """Return the session that a waiting request names, so that the page can describe it."""
     handle = values.get("handle")
     if not handle:
         return None
-    own = _view(ours, current).user.accounts
+    own = _view(services, session).user.accounts
     for account in (values["account"],) if values.get("account") else own:
-        live = ours.repository.find_living(str(account), handle)
+        live = services.repository.find_living(str(account), handle)
         if live is not None:
             return described(live)
     return None
 
 
-def _view(ours: Services, current: WalletSession) -> SessionView:
-    assert current.account_live is not None  # noqa: S101  # the guard saw to it
-    return SessionView(current.account_live, ours)
+def _view(services: Services, session: WalletSession) -> SessionView:
+    assert session.account_live is not None  # noqa: S101  # the guard saw to it
+    return SessionView(session.account_live, services)
 
 
-def _of(ours: Services, view: SessionView, request: Request, action: str) -> Pending:
-    _limit_body(request, ours.settings.confirm_body_bytes)
+def _of(services: Services, view: SessionView, request: Request, action: str) -> Pending:
+    _limit_body(request, services.settings.confirm_body_bytes)
     path = csrf.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
-    values = _values(request, ours.actions.fields(action))
+    values = _values(request, services.actions.fields(action))
     return Pending(
         handle=view.handle,
         action=action,
-        sentence=ours.actions.sentence(action, values),
-        values=ours.actions.named(action, values),
+        sentence=services.actions.sentence(action, values),
+        values=services.actions.named(action, values),
         method=request.method,
         path=path,
         fields=fields,
@@ -279,13 +279,13 @@ def _limit_body(request: Request, most: int) -> None:
         if request.content_length > most:
             raise BodyTooLarge("to wait for a signature", limit=most)
         return
-    read = b""  # in chunks, so how much will come is not known
+    read = b""  # chunked, so its length is not known
     try:
         while len(read) <= most and (part := request.stream.read(most + 1 - len(read))):
             read += part
     except HTTPException:
         raise
-    except Exception as error:  # each server has its own for a malformed chunk
+    except Exception as error:  # each server raises its own error for a malformed chunk
         raise BadRequest("malformed chunks") from error
     if len(read) > most:
         raise BodyTooLarge("chunked, to wait for a signature", limit=most)
@@ -316,8 +316,8 @@ def _digest(file: FileStorage) -> str:
 
 
 def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
-    """Return the values that a sentence names, from where the view takes them as well: what the path says, else what
-    comes once, or always the same, in query and body.
+    """Return the values that a sentence names, from the same places as the view: from the path, otherwise from query
+    and body if they come once, or always the same.
 
     Raises `MediaTypeUnsupported` for a body whose values only the view could read: it might name another one.
     """
@@ -326,16 +326,17 @@ def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
     given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing else []
     found: dict[str, str] = {}
     for name, value in given:
-        # Of two different ones the view may take the one that was not signed for: named as empty, it is refused.
+        # Of two different values the view may take the one that was not signed for. So the sentence gets an empty
+        # one, and the request is refused.
         found[name] = value if found.get(name, value) == value else ""
-    # The path last: a field of the form can't stand in for what the address names.
+    # The path last: a field of the form can't override a value in the address.
     return {**found, **named}
 
 
 def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str, str]]:
     data = request.get_data()
     if request.mimetype in _FORMS:
-        if data.lstrip()[:1] in (b"{", b"["):  # kept by what looked at it first, and the view may read it as JSON
+        if data.lstrip()[:1] in (b"{", b"["):  # cached by the first reader, and the view may read it as JSON
             raise MediaTypeUnsupported("JSON as a form")
         return request.form.items(multi=True)
     if not data:
@@ -347,7 +348,7 @@ def _body_values(request: Request, fields: Iterable[str]) -> Iterable[tuple[str,
         raise BodyMalformed("no object")
     deeper = _keys_below(body)
     top = [(name, _as_text(value)) for name, value in body.items()]
-    # What the query names, and the body further down: which one the view takes is not known.
+    # A value in the query, and a nested one in the body: the server can't know which one the view takes.
     return [*top, *((name, "") for name in fields if name in deeper and name not in body)]
 
 

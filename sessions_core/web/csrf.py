@@ -1,4 +1,4 @@
-"""Where a request comes from and where an answer may send people: CSRF in layers, and safe redirect targets."""
+"""Checks of where a request comes from and where a response may redirect to: CSRF in layers, and safe targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIRMATION_HEADER = "Wallet-Confirmation"
 _WITHOUT = (
     "Neither the field csrf_token nor the header X-CSRFToken came along. Write into the form: "
     '<input type="hidden" name="csrf_token" value="{{ csrf_token() }}"> or, if the route takes requests of '
-    "programs that prove who they are in another way, @public(csrf=False)."
+    "programs that authenticate in another way, @public(csrf=False)."
 )
 _ANEW = "Load the page with the form again; a script takes the token from the page or an answer it just got."
 
@@ -37,7 +37,7 @@ AllowOrigin = Callable[[Request, str], bool]
 
 
 def refuse_cross_site(request: Request, settings: Settings, allow_origin: Iterable[AllowOrigin] = ()) -> None:
-    """Refuse a change that another site's page sent; raise `CrossSiteRequest`.
+    """Raise `CrossSiteRequest` for a change that another site's page sent.
 
     `allow_origin` are the parts' own rules: one that returns true lets a page of another origin send the request.
 
@@ -47,7 +47,7 @@ def refuse_cross_site(request: Request, settings: Settings, allow_origin: Iterab
     Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with forms (Fetch, "append a request `Origin`
     header"). Then Sec-Fetch-Site decides alone. For sandboxed frames and data: pages it is "cross-site".
 
-    A request with a good bearer token and no session cookie need not be asked: no page can have the browser send it.
+    A request with a valid bearer token and no session cookie is not checked: no page can make the browser send it.
     """
     if request.method in SAFE_METHODS:
         return
@@ -60,7 +60,7 @@ def refuse_cross_site(request: Request, settings: Settings, allow_origin: Iterab
     if origin is None or origin == settings.public_origin or (origin == "null" and site == "same-origin"):
         return
     if site == "same-origin" or urlsplit(origin).netloc == request.host:
-        # Our own page, at an address that the settings don't know: another port, or http for https.
+        # A page of this site, at an address that the settings don't have: another port, or http instead of https.
         cause = (
             f"The browser is at {_quoted(origin)}, and {PREFIX}PUBLIC_ORIGIN is {settings.public_origin!r}. Open "
             f'{settings.public_origin}, or write app.config["{PREFIX}PUBLIC_ORIGIN"] = {_quoted(origin)}'
@@ -71,7 +71,7 @@ def refuse_cross_site(request: Request, settings: Settings, allow_origin: Iterab
 
 
 def _cause_of_origin(origin: str | None, site: str | None, settings: Settings) -> str:
-    """Return what a developer has to know of a request that came from elsewhere."""
+    """Return what a developer has to know about a cross-site request."""
     if origin == "null":
         return (
             "The browser sent Origin: null, which hides the page that sent this, and no Sec-Fetch-Site: same-origin."
@@ -84,9 +84,9 @@ def _cause_of_origin(origin: str | None, site: str | None, settings: Settings) -
 
 
 def cause_of_host(request: Request, settings: Settings) -> str:
-    """Return what a developer has to know of a request for a host that is not ours."""
+    """Return what a developer has to know about a request for a host that is not trusted."""
     host: str = request.environ.get("HTTP_HOST", "")
-    # In development this is on the page, and names that somebody made up are not repeated there.
+    # In development this is on the page, which must not repeat names that an attacker made up.
     shown = _quoted(host) if not settings.development or read_address(host) else "another host"
     return (
         f"The browser asked for {shown}, and {PREFIX}PUBLIC_ORIGIN is {settings.public_origin!r}. "
@@ -100,12 +100,12 @@ def _quoted(text: str) -> str:
 
 
 def linked_from_elsewhere(request: Request) -> bool:
-    """Whether a page of another site led here, by a link or a redirect. Old browsers don't say."""
+    """Whether a page of another site led here, by a link or a redirect. Old browsers don't tell."""
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
-def demand_token(request: Request, config: Mapping[str, Any], current: WalletSession) -> None:
-    """Refuse a change without the CSRF token of this session or browser; raise `CsrfFailed`.
+def demand_token(request: Request, config: Mapping[str, Any], session: WalletSession) -> None:
+    """Raise `CsrfFailed` for a change without the CSRF token of this session or browser.
 
     Flask-WTF makes the tokens and this checks them. Its own check looks at POST, PUT, PATCH and DELETE only. Over
     https it also demands a Referer, which says less than the headers that `refuse_cross_site` looks at.
@@ -113,7 +113,7 @@ def demand_token(request: Request, config: Mapping[str, Any], current: WalletSes
     given = _token_of(request, config)
     if given is None:
         raise CsrfFailed("neither field nor header", reason="token_missing", cause=_WITHOUT)
-    wanted = _csrf_secrets(request, current)
+    wanted = _csrf_secrets(request, session)
     # WTF_CSRF_SECRET_KEY holds all secrets (see `extension`): a form that was open before a rotation still works.
     serializer = URLSafeTimedSerializer(config["WTF_CSRF_SECRET_KEY"], salt="wtf-csrf-token")
     try:
@@ -122,8 +122,8 @@ def demand_token(request: Request, config: Mapping[str, Any], current: WalletSes
         cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_ANEW}"
         raise CsrfFailed(str(error), reason="token_wrong", cause=cause) from error
     if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
-        # A token of ours, but the cookie that it belongs to did not come along: cookies are blocked, or were cleared.
-        cookieless = current.sid is None and current.browser is None and current.ended is None
+        # This site issued the token, but its cookie did not come along: cookies are blocked, or were cleared.
+        cookieless = session.sid is None and session.browser is None and session.ended is None
         if cookieless:
             raise CsrfFailed("no cookie", reason="cookie_missing", cause=_cause_of_cookie(request, config))
         cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_ANEW}"
@@ -144,15 +144,15 @@ def _cause_of_cookie(request: Request, config: Mapping[str, Any]) -> str:
     return cause + 'The browser blocks cookies, or a script has to fetch with credentials: "same-origin".'
 
 
-def _csrf_secrets(request: Request, current: WalletSession) -> list[str]:
-    """Return the secrets that a token may hold: that of the session, or of a visitor's browser; and those that the
+def _csrf_secrets(request: Request, session: WalletSession) -> list[str]:
+    """Return the secrets that a token may contain: that of the session, or of a visitor's browser; and those that the
     session had until its id changed just now.
     """
-    secrets = [current[CSRF_KEY]] if CSRF_KEY in current else []
-    live = current.account_live
+    secrets = [session[CSRF_KEY]] if CSRF_KEY in session else []
+    live = session.account_live
     if live is not None:
-        # A client that brings a signature was told to send the same request again, and the wallet takes its time. A
-        # page of another site can't set that header.
+        # A client with a signature was told to send the same request again, and signing takes time. A page of another
+        # site can't set that header.
         grace = CONFIRMING_GRACE if CONFIRMATION_HEADER in request.headers else GRACE
         secrets += live.record.former_csrf(since=live.now - grace)
     return secrets
@@ -166,7 +166,7 @@ def _token_of(request: Request, config: Mapping[str, Any]) -> str | None:
 
 
 def address_of(request: Request) -> str:
-    """Return path and query of a request as they can be asked for again: percent-encoded, and so never ambiguous."""
+    """Return path and query of a request for a repeated request: percent-encoded, and so never ambiguous."""
     path = quote(request.path, safe="/:@!$&'()*+,;=~")
     query = quote(request.query_string, safe="/?:@!$&'()*+,;=~[]%")
     return f"{path}?{query}" if query else path
@@ -179,7 +179,7 @@ def is_safe_path(target: str) -> bool:
 
 
 def safe_path(target: str | None, otherwise: str) -> str:
-    """Return `target` if it is a path on this site, and `otherwise` if not. An unsafe fragment is left out."""
+    """Return `target` if it is a path on this site, otherwise `otherwise`. An unsafe fragment is removed."""
     path = (target or "").partition("#")[0]
     if not is_safe_path(path):
         return otherwise

@@ -1,11 +1,11 @@
-"""Who may use the routes that a team can't decorate: declarations by endpoint, and the refusal of routes without one.
+"""Declarations by endpoint, for routes that a team can't decorate, and the refusal of routes without a declaration.
 
     WalletSessions(app, routes={"admin.*": requires(role="admin"), "debugtoolbar.*": sessionless, shop: signed_in})
 
 A key is an endpoint, a pattern of endpoints (`*`, `?` and `[…]` as in `fnmatch`), or a blueprint, which stands for
-all its routes. A value is a declaration of `guards`. A view that declares itself keeps that. Of several patterns that
-match an endpoint the most specific counts: the endpoint itself, then the pattern with the most characters that are no
-wildcards.
+all its routes. A value is a declaration of `guards`. A view that declares itself keeps that. If several patterns
+match an endpoint, the most specific counts: the endpoint itself, then the pattern with the most characters that are
+no wildcards.
 
 Routes that declare nothing stop the application: those that exist when `WalletSessions` is created at once, later
 ones before the first request is answered. A refusal lists all of them, as lines to paste into `routes={…}`.
@@ -35,7 +35,7 @@ Routes = Mapping[str | Blueprint, Declaration]
 
 _DEFAULTS: dict[str, Declaration] = {"signed_in": signed_in, "public": public}
 _WILDCARD = re.compile(r"\*|\?|\[[^\]]+\]")
-# Endpoints are names with dots between them, so a path is a mistake. Flask allows any other character.
+# Endpoints are names separated by dots, so a path is a mistake. Flask allows any other character.
 _PATTERN = re.compile(r"[^\s/\[\]]+(?:\[[^\s/\]]+\][^\s/\[\]]*)*|(?:\[[^\s/\]]+\][^\s/\[\]]*)+")
 _FROM_OUTSIDE = "__sessions_from_outside__"  # the mark of a view that got its declaration here
 _HOW = "such as signed_in or requires(role='admin')"
@@ -60,9 +60,9 @@ class RouteDeclarations(Declarations):
     # -- What a route is declared as ------------------------------------------------------------------------------
 
     def find(self, endpoint: str) -> Access | None:
-        """Return what the route with this endpoint is declared as, or `None` if nothing declares it.
+        """Return the declaration of the route with this endpoint, or `None`.
 
-        Raises `Misconfigured` if two patterns match it that are equally specific.
+        Raises `Misconfigured` if two equally specific patterns match it.
         """
         own = declared(self._app.view_functions.get(endpoint))
         if own is not None:
@@ -77,7 +77,7 @@ class RouteDeclarations(Declarations):
         return name == "static" and scaffold is not None and scaffold.has_static_folder
 
     def _declaration_of(self, endpoint: str) -> Declaration | None:
-        """Return what is declared for a route from outside."""
+        """Return the declaration of a route in `routes={…}`."""
         key = self._key_of(endpoint)
         if key is not None:
             return self._declarations[key]
@@ -112,7 +112,7 @@ class RouteDeclarations(Declarations):
     # -- Checks ----------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Refuse the routes that exist so far if any of them declares nothing; the refusal lists them all."""
+        """Raise `Misconfigured` with a list of the routes so far that declare nothing, if there are any."""
         endpoints = self._endpoints()
         missing = [each for each in endpoints if not self.is_static(each) and self.find(each) is None]
         if missing:
@@ -147,7 +147,7 @@ class RouteDeclarations(Declarations):
         self._settled = True
 
     def reopen(self) -> None:
-        """Have `settle` look again: a route was added."""
+        """Make `settle` check again: a route was added."""
         self._settled = False
 
     def put_on_view(self, endpoint: str) -> Access | None:
@@ -206,7 +206,7 @@ class RouteDeclarations(Declarations):
         return declared(view) is not None and not getattr(view, _FROM_OUTSIDE, False)
 
     def _handlers(self, endpoint: str, view: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], set[str]]]:
-        """Yield the functions that answer a route, each with the methods that it does it for."""
+        """Yield the functions that answer a route, each with its HTTP methods."""
         rules = (rule for rule in self._app.url_map.iter_rules() if rule.endpoint == endpoint)
         accepted = {method for rule in rules for method in rule.methods or ()}
         yield view, accepted
@@ -241,7 +241,7 @@ class RouteDeclarations(Declarations):
 class Settled:
     """The outermost WSGI layer: no request is answered before all routes are checked.
 
-    If one is refused the exception goes to the server, and nothing is answered at all: health checks fail as well.
+    If one is refused, the server gets the exception and no request is answered: health checks fail as well.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], routes: RouteDeclarations) -> None:
@@ -255,7 +255,7 @@ class Settled:
 
 
 def watch(app: Flask, routes: Routes | None = None, undeclared: str | None = None) -> RouteDeclarations:
-    """Check the routes that `app` has, and have those checked that it will get. Raises `Misconfigured`."""
+    """Check the routes that `app` has, and those that it will get. Raises `Misconfigured`."""
     made = app.extensions[Declarations.KEY] = RouteDeclarations(app, routes, undeclared)
     made.check()
     add_url_rule = app.add_url_rule
@@ -272,7 +272,8 @@ def watch(app: Flask, routes: Routes | None = None, undeclared: str | None = Non
         made.check_route(str(endpoint or getattr(view_func, "__name__", "")))
 
     app.add_url_rule = checked  # type: ignore[method-assign]
-    # `flask routes` and every other command but `flask run`: the application is complete once the command has it.
+    # `flask routes` and every other command but `flask run`: the application is complete once the command has loaded
+    # it.
     app.extensions[f"{Declarations.KEY}_command"] = on_push = _settler()
     appcontext_pushed.connect(on_push, app, weak=True)
     return made
@@ -324,4 +325,4 @@ def _shown(key: str | Blueprint) -> str:
 
 
 def _probe() -> None:
-    """Show what a declaration says."""
+    """The view that a declaration is put on to see what it declares."""

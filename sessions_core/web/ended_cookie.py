@@ -1,7 +1,8 @@
-"""Why the last session of this browser ended, noted in a sealed cookie by the answer that ended it.
+"""Notes in an encrypted cookie why the last session of this browser ended.
 
-The page that tells it must not believe its own address: anybody can link to `/signed-out?reason=…`. A session that
-ended in another way needs no note, since the browser still sends its cookie, and Redis knows the reason.
+The response that ends a session sets it. The page that shows the reason must not believe its own address: an attacker
+can link to `/signed-out?reason=…`. A session that ended in another way needs no note, since the browser still sends
+its cookie, and Redis knows the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from ..sessions import cookies
 from ..storage.encryption import DecryptionFailed
-from .services import services
+from .services import current_services
 
 _PLACE = b"ended session"
 _SECONDS = 3600
@@ -24,7 +25,7 @@ _VALUE = re.compile(r"[A-Za-z0-9_-]{32,400}={0,2}", re.ASCII)
 
 
 class Ending(msgspec.Struct, array_like=True):
-    """A reason, and the account if its wallet was deleted: the page then deletes this browser's half."""
+    """A reason, and the account if its wallet was deleted: the page then deletes this browser's key share."""
 
     at: int
     reason: str
@@ -32,23 +33,26 @@ class Ending(msgspec.Struct, array_like=True):
 
 
 def note(response: Response, reason: str, account: str = "") -> Response:
-    """Note with a response why the session of this browser ended."""
-    ours = services()
-    sealed = ours.requests.encrypt(msgspec.msgpack.encode(Ending(int(ours.clock()), reason, account)), _PLACE)
-    value = base64.urlsafe_b64encode(sealed).decode()
-    response.set_cookie(ours.store.ended_cookie_name, value, max_age=_SECONDS, **ours.store.cookie_attributes())
+    """Store in a cookie of the response why the session of this browser ended."""
+    services = current_services()
+    ending = Ending(int(services.clock()), reason, account)
+    encrypted = services.requests.encrypt(msgspec.msgpack.encode(ending), _PLACE)
+    value = base64.urlsafe_b64encode(encrypted).decode()
+    response.set_cookie(
+        services.store.ended_cookie_name, value, max_age=_SECONDS, **services.store.cookie_attributes()
+    )
     return response
 
 
 def noted() -> Ending | None:
-    """Return what was noted in this browser within the last hour."""
-    ours = services()
-    store = ours.store
+    """Return the note in this browser's cookie if it is at most an hour old."""
+    services = current_services()
+    store = services.store
     values = cookies.values(request, store.ended_cookie_name)
-    value = cookies.ours(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
+    value = cookies.own_value(values, _VALUE.fullmatch, prefixed=store.settings.cookie_secure) or ""
     try:
-        sealed = base64.b64decode(value, altchars=b"-_", validate=True)
-        found = msgspec.msgpack.decode(ours.requests.decrypt(sealed, _PLACE), type=Ending)
+        encrypted = base64.b64decode(value, altchars=b"-_", validate=True)
+        found = msgspec.msgpack.decode(services.requests.decrypt(encrypted, _PLACE), type=Ending)
     except (DecryptionFailed, binascii.Error, ValueError, msgspec.MsgspecError):
         return None
-    return found if ours.clock() - found.at <= _SECONDS else None
+    return found if services.clock() - found.at <= _SECONDS else None

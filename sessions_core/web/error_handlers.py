@@ -1,4 +1,4 @@
-"""How failures look: a page or a JSON envelope, by what the client accepts, and one event each."""
+"""Answers errors with a page or a JSON envelope, by what the client accepts, and publishes one event each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..settings import LOOPBACK
 from . import confirmations, csrf, request_id, unauthorized
 from .guards import wallet_session
 from .schemas import Failure, Problem, as_json
-from .services import services
+from .services import current_services
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
 
 def register(app: Flask) -> None:
-    """Answer our own refusals, and the application's errors where it has no handler of its own."""
+    """Register handlers for this package's refusals, and for the application's errors without their own handler."""
     app.register_error_handler(errors.SessionsError, answer)
     app.register_error_handler(SecurityError, _wrong_host)
     app.register_error_handler(ClientDisconnected, _body_incomplete)
@@ -53,13 +53,13 @@ def register(app: Flask) -> None:
 def wants_json() -> bool:
     """Whether this request reads JSON rather than pages.
 
-    A navigation gets a page. A script gets JSON: it would follow a redirect to the sign-in page and take that
-    page's 200 for success. An Authorization header alone decides nothing, since proxies add one to every request.
+    A navigation gets a page. A script gets JSON: it would follow a redirect to the sign-in page and take that page's
+    200 for success. An Authorization header alone does not decide, since proxies add one to every request.
     """
     headers, accepted = request.headers, request.accept_mimetypes
     named = set(accepted.values())
-    # Ours, and those of an application that has its own service there.
-    if request.path.startswith(("/api/", f"{services().settings.url_prefix}/api/")):
+    # This package's routes, and those of an application that has its own service there.
+    if request.path.startswith(("/api/", f"{current_services().settings.url_prefix}/api/")):
         return "text/html" not in named  # a form in a browser without script names it
     if request.is_json or wallet_session().claims is not None:
         return True
@@ -75,7 +75,7 @@ def wants_json() -> bool:
 
 def answer(error: errors.SessionsError) -> ResponseReturnValue:
     """Answer a refusal from the closed set."""
-    if isinstance(error, errors.StoreUnavailable) and request.endpoint in services().sign_outs:
+    if isinstance(error, errors.StoreUnavailable) and request.endpoint in current_services().sign_outs:
         error = errors.SignOutIncomplete(*error.args, retry_after=error.retry_after)
     found_by = note(error)
     if not wants_json():
@@ -84,19 +84,19 @@ def answer(error: errors.SessionsError) -> ResponseReturnValue:
             return elsewhere
     body: str | Response = envelope(error, found_by) if wants_json() else _page(error, found_by)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    if error.status == 401:  # RFC 6750, section 3: no error is named to who brought no token
+    if error.status == 401:  # RFC 6750, section 3: without a token in the request, no error is named
         headers["WWW-Authenticate"] = "Bearer" + (' error="invalid_token"' if wallet_session().token else "")
     return body, error.status, headers
 
 
 def note(error: errors.SessionsError) -> str:
-    """Publish the one event of a refusal, log a fault of ours, and return the request id that finds it.
+    """Publish the one event of a refusal, log a fault of the server, and return the request id that finds it.
 
-    What happens to everybody makes none: a page that isn't there, a session that is missing or has ended. A cookie
-    that never was a session does, and a token that is not ours.
+    Ordinary refusals publish none: a page that isn't there, a session that is missing or has ended. A cookie that
+    never was a session does, and so does a token that this site did not issue.
     """
     if isinstance(error, errors.StepUpRequired):
-        pass  # nothing was refused, or `confirmations` has said so
+        pass  # no refusal, or `confirmations` has published it
     elif isinstance(error, errors.SignInRefused):
         events.publish(events.SignInFailed(code=error.code, account=error.account))
     elif (
@@ -114,10 +114,10 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, found_by: str) -> Response:
     """Return the JSON form of an error; the request id `found_by` finds it in the log."""
-    problem = Problem(code=error.code, message=services().translate(error.message), request_id=found_by)
+    problem = Problem(code=error.code, message=current_services().translate(error.message), request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
-    if error.cause is not None and services().settings.development:
+    if error.cause is not None and current_services().settings.development:
         problem.cause = error.cause
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
         problem.missing = error.missing
@@ -129,15 +129,15 @@ def envelope(error: errors.SessionsError, found_by: str) -> Response:
 
 
 def _page(error: errors.SessionsError, found_by: str) -> str:
-    cause = error.cause if services().settings.development else None
+    cause = error.cause if current_services().settings.development else None
     return render_template("sessions/error.html", error=error, request_id=found_by, back=_back(error), cause=cause)
 
 
 def _back(error: errors.SessionsError) -> str | None:
-    # The page whose form failed, to open it afresh with one click. The Referer is the visitor's word: only its path
+    # The page whose form failed, to open it again with one click. The client controls the Referer, so only its path
     # is used.
     referrer = request.headers.get("Referer", "")
-    public_origin = services().settings.public_origin
+    public_origin = current_services().settings.public_origin
     path = referrer.removeprefix(public_origin)
     if referrer.startswith(public_origin + "/") and csrf.is_safe_path(path):
         return path
@@ -148,13 +148,13 @@ def _back(error: errors.SessionsError) -> str | None:
 
 
 def _elsewhere(error: errors.SessionsError) -> Response | None:
-    """Return the way to the page on which the person can do something about it, if there is one."""
+    """Return a redirect to the page on which the user can fix the problem, or `None`."""
     if isinstance(error, errors.NotSignedIn):
-        # What may have been done has to be read before the person goes anywhere.
+        # The user has to read what may have been done before leaving the page.
         return None if isinstance(error, errors.SessionEndedDuringRequest) else _to_sign_in(error)
     if isinstance(error, errors.StepUpRequired):
         if len(error.request) > _LONGEST_IN_ADDRESS:
-            page = confirmations.page(services(), wallet_session(), error.request, error.problem)
+            page = confirmations.page(current_services(), wallet_session(), error.request, error.problem)
             return current_app.make_response((page, error.status))
         return redirect(url_for("sessions.confirm", request=error.request, problem=error.problem or None), 303)
     if isinstance(error, errors.PermissionDenied) and error.reason not in (None, "own_account"):
@@ -173,9 +173,9 @@ def _target() -> dict[str, Any]:
 
 def _to_sign_in(error: errors.NotSignedIn) -> Response:
     target = _target()
-    session_type = services().policy.type_of_handle(wallet_session().ended_handle)
-    if session_type is not None and session_type is not services().policy.standard:
-        target["session_type"] = session_type.name  # the page names its clocks, and offers one of the kind that ended
+    session_type = current_services().policy.type_of_handle(wallet_session().ended_handle)
+    if session_type is not None and session_type is not current_services().policy.standard:
+        target["session_type"] = session_type.name  # the page names its clocks, and offers a new session of that type
     if error.reason and error.reason != "no_token":
         target["reason"] = error.reason
     return redirect(url_for("sessions.sign_in", **target), 303)
@@ -185,7 +185,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:
         return error  # a redirect that Werkzeug raises, to the path with its slash
     own = current_app.error_handler_spec[None][None].get(Exception)
-    if own is not None:  # the application's handler for everything, which ours would come before
+    if own is not None:  # the application's handler for all errors, which this package's handlers would come before
         return cast(ResponseReturnValue, current_app.ensure_sync(own)(error))
     if isinstance(error, InternalServerError):
         cause = error.original_exception
@@ -196,7 +196,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     otherwise = errors.BadRequest if status < 500 else errors.SessionsError
     refusal = _BY_STATUS.get(status, otherwise)(error.name)
-    refusal.status = status  # a view that aborts with 409 or 503 means it
+    refusal.status = status  # a view that aborts with 409 or 503 intends that status
     if "description" in vars(error) and error.description:
         refusal.title, refusal.message = error.name, error.description  # the application's own words
         refusal.said = error.description
@@ -217,8 +217,8 @@ def _body_incomplete(_: ClientDisconnected) -> ResponseReturnValue:
 
 
 def _wrong_host(_: SecurityError) -> ResponseReturnValue:
-    settings = services().settings
-    # Flask routes nothing for a host it refuses; the links of our page are those of the configured origin.
+    settings = current_services().settings
+    # Flask routes nothing for a host it refuses; the links of the error page have the configured origin.
     request_ctx.url_adapter = current_app.url_map.bind(settings.domain)
     host = request.environ.get("HTTP_HOST", "").rpartition(":")[0] or request.environ.get("HTTP_HOST", "")
     if settings.development and request.method == "GET" and host.strip("[]") in LOOPBACK:

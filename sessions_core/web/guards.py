@@ -1,13 +1,13 @@
-"""Who may use a route. Every route declares it; one that declares nothing stops the application from starting.
+"""Declares and checks who may use a route. A route without a declaration stops the application from starting.
 
     @app.get("/account")
     @signed_in
     def account(): ...
 
-`public` lets everybody in and reads the session if there is one, `signed_in` asks for one, `sessionless` never looks
-(health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a signature
-of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare below the
-route, as above. Reading counts as activity unless `slides=False`.
+`public` admits all visitors and reads the session if there is one, `signed_in` requires one, `sessionless` never
+reads it (health checks, files). `requires` asks for a permission, a role or a session type, `fresh_required` for a
+signature of the last seconds that names what will be done; both include `signed_in` and can be combined. Declare
+below the route, as above. Reading counts as activity unless `keeps_alive=False`.
 
 A declaration is a check wherever it stands: each call of a function that has one is checked, be it a route, a method
 of a view class, a helper, or a function that runs before requests. What a route declares is checked by `guard` before
@@ -46,7 +46,7 @@ from ..sign_in.user import User
 from ..storage.replies import trouble_of
 from . import confirmations, csrf
 from .checks import checks_of
-from .services import EXTENSION, Services, services
+from .services import EXTENSION, Services, current_services
 from .session_view import SessionView
 
 logger = logging.getLogger(__name__)
@@ -61,14 +61,14 @@ _LARGEST_BODY = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route declared: is the session read, is one demanded, does reading count as activity, is a CSRF token
-    due, does it accept a token that a browser made to present it to other services; and which permission, role,
-    session type, and signature (seconds, action) it takes.
+    """The declaration of a route: whether the session is read, whether one is required, whether the request counts as
+    activity, whether a CSRF token is required, whether a presented token is accepted (one that a browser made for
+    another service); and the required permission, role, session type, and signature (seconds, action).
     """
 
     reads: bool = True
     demands: bool = False
-    slide: KeepAlive = "due"
+    keep_alive: KeepAlive = "due"
     csrf: bool = True
     accept_presented_token: bool = False
     permission: str | None = None
@@ -80,10 +80,10 @@ class Access:
 @overload
 def public(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def public(*, slides: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
-    """Let everybody in. `csrf=False` is for routes that change nothing, or that prove their caller in another way."""
-    access = Access(slide="due" if slides else "never", csrf=csrf)
+def public(*, keeps_alive: bool = True, csrf: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def public(view: Any = None, *, keeps_alive: bool = True, csrf: bool = True) -> Any:
+    """Admit all visitors. `csrf=False` is for routes that change nothing or authenticate their caller otherwise."""
+    access = Access(keep_alive="due" if keeps_alive else "never", csrf=csrf)
     return _declare(access)(view) if view is not None else _declare(access)
 
 
@@ -91,30 +91,31 @@ def public(view: Any = None, *, slides: bool = True, csrf: bool = True) -> Any:
 def signed_in(view: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def signed_in(
-    *, slides: bool = True, accept_presented_token: bool = False
+    *, keeps_alive: bool = True, accept_presented_token: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def signed_in(view: Any = None, *, slides: bool = True, accept_presented_token: bool = False) -> Any:
-    """Let in who is signed in. Others get 401 as JSON, or are sent to sign in and come back.
+def signed_in(view: Any = None, *, keeps_alive: bool = True, accept_presented_token: bool = False) -> Any:
+    """Admit signed-in users. Others get 401 as JSON, or are sent to sign in and come back.
 
     `accept_presented_token=True` is for routes that other services ask about a token: they also take one that a
     browser made to present it there.
     """
-    slide: KeepAlive = "due" if slides else "never"
-    access = Access(demands=True, slide=slide, accept_presented_token=accept_presented_token)
+    keep_alive: KeepAlive = "due" if keeps_alive else "never"
+    access = Access(demands=True, keep_alive=keep_alive, accept_presented_token=accept_presented_token)
     return _declare(access)(view) if view is not None else _declare(access)
 
 
 def sessionless(view: Callable[P, R]) -> Callable[P, R]:
-    """Let everybody in without looking at the session; `flask.session` stays empty."""
+    """Admit all visitors without reading the session; `flask.session` stays empty."""
     return _declare(Access(reads=False))(view)
 
 
 def requires(
     permission: str | None = None, *, role: str | None = None, session_type: str | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let in whose session has this permission, this role, this type. Others get 403 as JSON, or see what they lack.
+    """Admit sessions with this permission, this role, this type. Others get 403 as JSON, or see what they lack.
 
-    Decided on each request. A permission whose type wants fresh signatures for it (`SessionType.fresh`) gets one.
+    Decided on each request. If the session type lists the permission in `SessionType.fresh`, a fresh signature is
+    required too.
     """
     for name in (permission, role, session_type):
         if name is not None and not (isinstance(name, str) and name):
@@ -126,9 +127,9 @@ def requires(
 
 
 def fresh_required(seconds: int, action: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Ask for a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
+    """Require a signature of the last `seconds`: that of the sign-in, or one that named this `action` (`actions.py`).
 
-    With 0 each request brings a signature of its own. Who has none is sent to `/confirm` and, once the wallet has
+    With 0 each request needs its own signature. A user without one is sent to `/confirm` and, once the wallet has
     signed, back into this request.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 0:
@@ -148,7 +149,7 @@ def _demand(**rights: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if not access.demands:
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
         for name in given:
-            if getattr(access, name) is not None:  # the one below would be gone without a word
+            if getattr(access, name) is not None:  # the declaration below would be lost silently
                 raise Misconfigured(f"{_name(view)} asks for {name} twice. Ask for one of them in the view.")
         return _guarded(view, replace(access, **given))
 
@@ -166,18 +167,18 @@ def _declare(access: Access) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return _guarded(view, rights)
         if not (access.demands and rights.demands):
             raise Misconfigured(f"{_name(view)} can't be open to everybody and ask for rights. Remove @public.")
-        slide: KeepAlive = "never" if "never" in (rights.slide, access.slide) else "due"
+        keep_alive: KeepAlive = "never" if "never" in (rights.keep_alive, access.keep_alive) else "due"
         accept = rights.accept_presented_token or access.accept_presented_token
-        return _guarded(view, replace(rights, slide=slide, accept_presented_token=accept))
+        return _guarded(view, replace(rights, keep_alive=keep_alive, accept_presented_token=accept))
 
     return declare
 
 
 def _guarded(view: Callable[P, R], access: Access) -> Callable[P, R]:
-    """Return `view` such that each call of it is checked against `access`, wherever it is called from.
+    """Return `view` with a check of each call against `access`, wherever it is called from.
 
-    The guard knows the declarations of routes alone. A method of a view class, a helper, a function that runs before
-    requests: what stands on these is checked here, and nowhere else.
+    The guard only knows the declarations of routes. Declarations on a method of a view class, a helper or a function
+    that runs before requests are checked here, and nowhere else.
     """
     if isinstance(view, type):
         raise Misconfigured(
@@ -189,7 +190,7 @@ def _guarded(view: Callable[P, R], access: Access) -> Callable[P, R]:
             f"A {type(view).__name__} can't be guarded. Put the declaration below it, right above the function."
         )
     if getattr(view, _WRAPPER, None) is view:
-        view = view.__wrapped__  # one of ours: `access` has all that it declares
+        view = view.__wrapped__  # already guarded: `access` has all that it declares
     guarded: Any
     if inspect.iscoroutinefunction(view):
 
@@ -229,22 +230,22 @@ def _enforce(view: Callable[..., Any], access: Access) -> None:
     except NotSignedIn as error:
         if _is_way_in(context):
             raise Misconfigured(
-                f"{_name(view)} demands a session on the pages that sign people in, so nobody could. "
-                f"Use it on a blueprint of your own, or leave out ours: "
+                f"{_name(view)} demands a session on the pages to sign in on, so no user could sign in. "
+                f"Use it on a blueprint of your own, or leave out those of this package: "
                 f"{', '.join(map(repr, sorted(_blueprints(context))))}."
             ) from error
         raise
 
 
 def _is_way_in(context: RequestContext) -> bool:
-    """Whether the request is for a page or a service of ours that visitors need."""
+    """Whether the request is for a page or a service of this package that visitors need to sign in."""
     access = declared(context.app.view_functions.get(context.request.endpoint or ""))
     return context.request.blueprint in _blueprints(context) and access is not None and not access.demands
 
 
 def _blueprints(context: RequestContext) -> set[str]:
-    ours: Services = context.app.extensions[EXTENSION]
-    return ours.blueprints
+    services: Services = context.app.extensions[EXTENSION]
+    return services.blueprints
 
 
 def _name(view: Any) -> str:
@@ -257,10 +258,10 @@ def declared(view: Callable[..., Any] | None) -> Access | None:
 
 
 class Declarations:
-    """How the guard finds the declaration of a route whose view has none; `declarations` has the rules."""
+    """Finds the declaration of a route whose view has none; `declarations` has the rules."""
 
     KEY = "sessions_core_routes"
-    """Where an application keeps its own among its extensions."""
+    """The key of the application's instance in `app.extensions`."""
 
     def is_static(self, endpoint: str | None) -> bool:
         """Whether this is Flask's own route for files."""
@@ -272,28 +273,28 @@ class Declarations:
 
 
 def guard() -> None:
-    """Check a request before its view: where it comes from, which session it has, whether the route lets it in.
+    """Check a request before its view: where it comes from, which session it has, whether the route admits it.
 
-    The order is by cost and by attack: nothing of a cross-site request is looked at, nothing is read from Redis for a
-    route that does not need it, and no form is parsed before the session is known.
+    The order is by cost and by attack: a cross-site request is refused before anything else of it is read, nothing is
+    read from Redis for a route that does not need it, and no form is parsed before the session is known.
     """
     context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # once: each proxy costs a look-up
     app: Flask = context.app
     request: Request = context.request
     if checks_of(request).guard:
-        return  # a guarded function that runs before requests was there first
+        return  # a guarded function that runs before requests has called it already
     endpoint = request.endpoint
     if request.method == "OPTIONS" and (
         getattr(request.url_rule, "provide_automatic_options", False)
         or "Access-Control-Request-Method" in request.headers
     ):
-        # Flask, or what is around the view (`@cross_origin` of Flask-CORS), answers what the route takes: a preflight
-        # has no cookies. A view that is called all the same checks its own declaration.
+        # Flask, or a decorator around the view (`@cross_origin` of Flask-CORS), answers with the route's methods: a
+        # preflight has no cookies. A view that is called anyway checks its own declaration.
         checks_of(request).guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None and endpoint is not None:
-        # A view that was put in its place after the first request, or one of Flask's own.
+        # A view that was replaced after the first request, or one of Flask's own.
         routes: Declarations = app.extensions[Declarations.KEY]
         access = routes.put_on_view(endpoint)
         if access is None and routes.is_static(endpoint):
@@ -303,56 +304,56 @@ def guard() -> None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
     if access is None:
         if isinstance(request.routing_exception, SecurityError):
-            raise request.routing_exception  # a host that is not ours: nothing else of the request counts
-        # 404 and 405: their page shows who is signed in. Nothing can be changed there, so nothing else is asked.
-        access = Access(slide="never", csrf=False)
+            raise request.routing_exception  # a host that is not trusted: nothing else of the request counts
+        # 404 and 405: their page shows the signed-in user. It can't change anything, so nothing else is checked.
+        access = Access(keep_alive="never", csrf=False)
     _admit(context, access, route=True)
     checks_of(request).guard = True
 
 
 def _admit(context: RequestContext, access: Access, *, route: bool = False) -> None:
-    """Let the request in for what `access` declares; `route` is whether that is what its route declares.
+    """Check the request against `access`; `route` says whether that is the declaration of its route.
 
-    What an earlier declaration has had done for this request is not done again.
+    Checks that an earlier declaration caused for this request are not repeated.
     """
-    current = cast(WalletSession, context.session)
+    session = cast(WalletSession, context.session)
     if not access.reads:
         if route:
-            current.close()
+            session.close()
         return
     request: Request = context.request
-    ours: Services = context.app.extensions[EXTENSION]
+    services: Services = context.app.extensions[EXTENSION]
     done = checks_of(request)
-    # An address without a route changes nothing, unless a hook or an error page calls what has a declaration.
+    # An address without a route changes nothing, unless a hook or an error page calls a guarded function.
     unsafe = request.method not in csrf.SAFE_METHODS and not (route and request.endpoint is None)
     if unsafe and not done.site:
-        _refuse_other_sites(request, ours, current)
-    slide = "never" if _is_prefetch(request) else access.slide
-    first = not current.loaded
-    if first or route:  # a hook may have had it read before the guard knew what the route needs
-        ours.store.load(current, slide, access.accept_presented_token)
-        _call(ours.hooks("on_read"), current)
+        _refuse_other_sites(request, services, session)
+    keep_alive = "never" if _is_prefetch(request) else access.keep_alive
+    first = not session.loaded
+    if first or route:  # a hook may have read it before the guard knew what the route needs
+        services.store.load(session, keep_alive, access.accept_presented_token)
+        _call(services.hooks("on_read"), session)
     if unsafe and not done.site:
-        _refuse_other_sites(request, ours, current)
+        _refuse_other_sites(request, services, session)
     if access.demands:
-        if current.account_live is None:
-            raise refusal(current)
-        if current.claims is not None and current.claims.presented and not access.accept_presented_token:
-            raise current.claims.refusal  # read for a declaration that takes it; this one does not
-    if unsafe and access.csrf and current.claims is None and not done.token:
+        if session.account_live is None:
+            raise refusal(session)
+        if session.claims is not None and session.claims.presented and not access.accept_presented_token:
+            raise session.claims.refusal  # read for a declaration that accepts it; this one does not
+    if unsafe and access.csrf and session.claims is None and not done.token:
         # No page of another site can set the header of a token.
-        csrf.demand_token(request, context.app.config, current)
+        csrf.demand_token(request, context.app.config, session)
         done.token = True  # a new id has another one
-    if slide == "due" and (route or first) and not done.followed:
-        follow(ours, current)
+    if keep_alive == "due" and (route or first) and not done.followed:
+        follow(services, session)
         done.followed = True
     elif access.demands or not unsafe:
-        # A poll, a token, a page that shows who is signed in: all tell somebody that the session lives. What only
-        # ends a session, or asks for a text to sign, needs no node.
-        _call(ours.hooks("check_session"), current, False)
+        # A poll, a token, a page that shows the signed-in user: all tell a client that the session is alive. What
+        # only ends a session, or asks for a text to sign, needs no node.
+        _call(services.hooks("check_session"), session, False)
     if access.demands:
-        _demand_rights(ours, current, access)
-    done.access, done.live = access, current.live
+        _demand_rights(services, session, access)
+    done.access, done.live = access, session.live
 
 
 def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
@@ -360,38 +361,40 @@ def _call(hooks: Iterable[Callable[..., None]], *arguments: Any) -> None:
         hook(*arguments)
 
 
-def _refuse_other_sites(request: Request, ours: Services, current: WalletSession) -> None:
-    """Refuse a change that another site's page sent: before the session is read, or after it if a token came alone.
+def _refuse_other_sites(request: Request, services: Services, session: WalletSession) -> None:
+    """Refuse a change that another site's page sent. With a bearer token and no cookie, decide after reading the
+    session.
 
     A good token excuses any origin: no page can have a browser send it.
     """
     done = checks_of(request)
-    if current.token is None:
-        with current.closed():  # nothing of a cross-site request is looked at, not even to show its error page
-            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
+    if session.token is None:
+        with session.closed():  # the session of a cross-site request stays unread, even on its error page
+            csrf.refuse_cross_site(request, services.settings, services.hooks("allow_origin"))
         done.site = True
-    elif current.loaded:
-        if current.claims is None:  # a proxy may have added it, to a form of another site's page as well
-            csrf.refuse_cross_site(request, ours.settings, ours.hooks("allow_origin"))
+    elif session.loaded:
+        if session.claims is None:  # a proxy may have added it, to a form of another site's page as well
+            csrf.refuse_cross_site(request, services.settings, services.hooks("allow_origin"))
         done.site = True
-    if request.blueprint in ours.blueprints:
+    if request.blueprint in services.blueprints:
         _limit_body(request)
 
 
 def _is_prefetch(request: Request) -> bool:
-    # The browser asks by itself, and the user may never look (Fetch Standard, "Sec-Purpose"; older browsers write one
-    # of the other two). No browser sends a form like that: an attacker could, to leave no trace of where they are.
+    # The browser asks by itself, and the user may never see the page (Fetch Standard, "Sec-Purpose"; older browsers
+    # write one of the other two). No browser sends a form like that: an attacker could, to leave no trace of where
+    # they are.
     purposes = (request.environ.get(f"HTTP_{name}", "") for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ"))
     return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
 
 
-def amend_if_writable(ours: Services, current: WalletSession, change: Change) -> bool:
+def amend_if_writable(services: Services, session: WalletSession, change: Change) -> bool:
     """Change the record of a session if Redis takes writes; return whether it did.
 
-    For what a request notes on the way: requests that only read must not need a Redis that takes writes.
+    For side notes of a request: requests that only read must not need a Redis that takes writes.
     """
     try:
-        ours.store.amend(current, change)
+        services.store.amend(session, change)
     except StoreUnavailable as error:
         if trouble_of(error) not in ("redis_full", "redis_replica", "redis_refuses"):
             raise
@@ -400,32 +403,32 @@ def amend_if_writable(ours: Services, current: WalletSession, change: Change) ->
     return True
 
 
-def follow(ours: Services, current: WalletSession) -> None:
-    """Keep a session that is in use in step with its account and with what parts know of it.
+def follow(services: Services, session: WalletSession) -> None:
+    """Bring a session in use up to date with its account and with its parts.
 
-    One that a part no longer accepts ends here; `current` is a visitor's then. After a change of privileges it goes
-    on under a new id: one that an attacker learned before must not be worth more than it was.
+    A session that a part no longer accepts ends here; `session` is a visitor's then. After a change of privileges the
+    id rotates: an id that an attacker learned before must not gain rights.
     """
-    _call(ours.hooks("check_session"), current, False)
-    live = current.account_live
+    _call(services.hooks("check_session"), session, False)
+    live = session.account_live
     if live is None:
         return
     record = live.record
-    privilege = ours.privileges(record.account, live.account_values)
+    privilege = services.privileges(record.account, live.account_values)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 
         def change(record: SessionRecord) -> None:
             record.privilege = known
 
-        ours.store.regenerate(current, change)
-    _call(ours.hooks("on_use"), current)
+        services.store.regenerate(session, change)
+    _call(services.hooks("on_use"), session)
 
 
-def _demand_rights(ours: Services, current: WalletSession, access: Access) -> None:
+def _demand_rights(services: Services, session: WalletSession, access: Access) -> None:
     view = session_view()
     if view is None:  # ended while this request ran
-        raise refusal(current)
+        raise refusal(session)
     if access.role is not None and view.role != access.role:
         reason = "narrowed" if view.account_role == access.role else "role"
         raise PermissionDenied(access.role, kind="role", reason=reason)
@@ -437,52 +440,52 @@ def _demand_rights(ours: Services, current: WalletSession, access: Access) -> No
         if decision.reason is not None:
             raise PermissionDenied(access.permission, reason=decision.reason)
         if access.permission in view.session_type.fresh:
-            due.append((ours.settings.fresh_seconds, access.permission))
-    for seconds, action in sorted(due, reverse=True):  # one that is for this request alone comes last
+            due.append((services.settings.fresh_seconds, access.permission))
+    for seconds, action in sorted(due, reverse=True):  # a signature for this request alone comes last
         ensure_fresh(seconds, action)
 
 
 def ensure_fresh(seconds: int, action: str) -> None:
-    """Do in a view what `fresh_required` does before it: for a view that first looks at what was asked."""
-    ours, current = services(), wallet_session()
-    if current.account_live is not None:
-        confirmations.demand(ours, current, request_ctx.request, seconds, action)
-    if current.account_live is None:
-        raise refusal(current)
+    """Require a fresh signature inside a view, like `fresh_required`: for a view that reads the request first."""
+    services, session = current_services(), wallet_session()
+    if session.account_live is not None:
+        confirmations.demand(services, session, request_ctx.request, seconds, action)
+    if session.account_live is None:
+        raise refusal(session)
 
 
 def ensure_permitted(permission: str) -> None:
-    """Do in a view what `requires(permission)` does before it."""
-    _demand_rights(services(), wallet_session(), Access(demands=True, permission=permission))
+    """Require a permission inside a view, like `requires(permission)`."""
+    _demand_rights(current_services(), wallet_session(), Access(demands=True, permission=permission))
 
 
-def _limit_body(current: Request) -> None:
-    current.max_content_length = _LARGEST_BODY
-    current.max_form_memory_size = _LARGEST_BODY
-    current.max_form_parts = 32
-    if current.content_length is None:
-        _refuse_chunks(current)
+def _limit_body(request: Request) -> None:
+    request.max_content_length = _LARGEST_BODY
+    request.max_form_memory_size = _LARGEST_BODY
+    request.max_form_parts = 32
+    if request.content_length is None:
+        _refuse_chunks(request)
 
 
-def _refuse_chunks(current: Request) -> None:
-    if len(current.get_data()) >= _LARGEST_BODY:
-        # Werkzeug stops reading at the limit without a word, and half a body would count as all.
+def _refuse_chunks(request: Request) -> None:
+    if len(request.get_data()) >= _LARGEST_BODY:
+        # Werkzeug stops reading at the limit without an error, and part of a body would count as all of it.
         raise BodyTooLarge("chunked")
 
 
-def refusal(current: WalletSession) -> NotSignedIn:
+def refusal(session: WalletSession) -> NotSignedIn:
     """Return the 401 that says why this request has no session."""
-    if current.token_refusal is not None:
-        return current.token_refusal
-    if current.ended is None:
+    if session.token_refusal is not None:
+        return session.token_refusal
+    if session.ended is None:
         return NotSignedIn("no session cookie", reason="no_token")
-    if current.ended in ("idle", "absolute"):
-        return SessionExpired(reason=current.ended)
-    return SessionInvalid(reason=current.ended)
+    if session.ended in ("idle", "absolute"):
+        return SessionExpired(reason=session.ended)
+    return SessionInvalid(reason=session.ended)
 
 
 def wallet_session() -> WalletSession:
-    """Return `flask.session` as what it is; raise `Misconfigured` if another extension has replaced it."""
+    """Return `flask.session` as a `WalletSession`; raise `Misconfigured` if another extension has replaced it."""
     session = request_ctx.session
     if not isinstance(session, WalletSession):
         raise Misconfigured(
@@ -493,7 +496,7 @@ def wallet_session() -> WalletSession:
 
 
 def session_view() -> SessionView | None:
-    """Return the session of this request, or `None` for a visitor. Has it read first if nobody has yet."""
+    """Return the session of this request, or `None` for a visitor. Reads it first if it was not read yet."""
     session = wallet_session()
     session.ensure_read()
     live = session.account_live
@@ -501,7 +504,7 @@ def session_view() -> SessionView | None:
         return None
     view: SessionView | None = g.get("wallet_session_view")
     if view is None or view.live is not live:
-        view = g.wallet_session_view = SessionView(live, services())
+        view = g.wallet_session_view = SessionView(live, current_services())
     return view
 
 
@@ -515,7 +518,7 @@ def _current_user() -> User | None:
     return view.user if view is not None else None
 
 
-# All are false for visitors: `if current_account:` asks whether somebody is signed in.
+# All are false for visitors: `if current_account:` asks whether a user is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
 # Not `current_user`: Flask-Login exports that name, and applications use both.

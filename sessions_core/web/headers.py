@@ -38,7 +38,7 @@ _DENIED_FEATURES = "camera=(), display-capture=(), geolocation=(), microphone=()
 def csp_nonce() -> str:
     """Return the nonce of this response, for an inline `<script nonce>` or `<style nonce>` of the application's own.
 
-    Only a response that asked for it has one in its policy.
+    Only a response whose view called this has a nonce in its policy.
     """
     nonce = request.environ.get(_NONCE)
     if nonce is None:
@@ -60,18 +60,19 @@ class SecurityHeaders:
         self._headers = [
             ("Content-Security-Policy", _policy(settings)),
             ("X-Content-Type-Options", "nosniff"),
-            # Wallets may open a window of their own that talks back to ours.
+            # Wallets may open their own window that talks back to this page.
             ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
-            # Not "no-referrer": error pages lead back to the page whose form failed (`failures`).
+            # Not "no-referrer": error pages lead back to the page whose form failed (`error_handlers`).
             ("Referrer-Policy", "same-origin"),
             ("Permissions-Policy", _DENIED_FEATURES),
             ("X-Frame-Options", "DENY"),
-            # Static files bring their own; whatever says nothing may be private.
+            # Static files have their own Cache-Control. A response without one may be private.
             ("Cache-Control", "no-store"),
         ]
         if settings.secure_origin:
-            # With it nobody on the network can answer for a subdomain over plain http, and plant cookies from there.
+            # With it an attacker on the network can't answer for a subdomain over plain http and plant cookies from
+            # there.
             subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
             self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
         if settings.csp_report_url:
@@ -83,10 +84,10 @@ class SecurityHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             own = {name.lower() for name, _ in headers}
-            ours = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
+            security = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
             if own.isdisjoint(self._names):
-                return start_response(status, headers + ours, exc_info)
-            missing = [header for header in ours if header[0].lower() not in own]
+                return start_response(status, headers + security, exc_info)
+            missing = [header for header in security if header[0].lower() not in own]
             return start_response(status, headers + missing, exc_info)
 
         return self._app(environ, start)

@@ -34,7 +34,7 @@ from .guards import public, refusal, session_view, signed_in, wallet_session
 from .operation import operation
 from .pages import clear_browser, end_session
 from .schemas import Challenge, SessionState, SignedOut, success
-from .services import services
+from .services import current_services
 from .session_view import SessionView, iso
 from .sign_in import refuse_type
 
@@ -63,7 +63,7 @@ class ChallengeRequest(msgspec.Struct):
 
 
 @api.post("/challenges")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(
     RateLimited,
     *(AccountMalformed, AccountKeyless, ChainUnsupported, ConfirmationMalformed),
@@ -72,20 +72,20 @@ class ChallengeRequest(msgspec.Struct):
     status=201,
 )
 def create_challenge(body: ChallengeRequest) -> Challenge:
-    """Write the text for an account to sign. Changes nothing, so it needs no CSRF token."""
+    """Write the text for an account to sign. It changes nothing, so it needs no CSRF token."""
     attempts.count("challenges")
-    ours, current = services(), wallet_session()
+    services, session = current_services(), wallet_session()
     if body.request is not None:
         view = session_view()
         if view is None:
-            raise refusal(current)
-        pending = confirmations.from_token(ours, current, body.request)
-        issued = ours.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
+            raise refusal(session)
+        pending = confirmations.from_token(services, session, body.request)
+        issued = services.challenges.issue_confirmation(view.account, pending.sentence, pending.binding)
     elif body.account is not None and body.purpose == SIGN_IN:
-        issued = ours.challenges.issue(body.account, current.browser)
+        issued = services.challenges.issue(body.account, session.browser)
         refuse_type(body.session_type, lambda: issued.account)
     elif body.account is not None:
-        issued = ours.challenge_for(body.purpose, body.account)
+        issued = services.challenge_for(body.purpose, body.account)
     else:
         raise BodyMalformed("neither account nor request")
     _warm_up(issued.account.namespace)
@@ -94,59 +94,59 @@ def create_challenge(body: ChallengeRequest) -> Challenge:
 
 
 @api.get("/sessions/validate")
-@signed_in(slides=False, accept_presented_token=True)
+@signed_in(keeps_alive=False, accept_presented_token=True)
 @operation()
 def validate() -> SessionState:
-    """Say until when this session lives. Asking is no activity."""
+    """Return the session and when it ends. This does not count as activity."""
     return current_state()
 
 
 @api.post("/sessions/keep-alive")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @operation()
 def keep_alive() -> SessionState | Response:
-    """Start the idle clock again. A form without script is sent back to the page it came from."""
-    ours, current = services(), wallet_session()
-    assert current.live is not None  # noqa: S101  # signed_in saw to it
-    renewed = ours.lifecycle.keep_alive(current.live)
-    current.move(renewed)
-    if current.live is None:
-        raise refusal(current)
+    """Start the idle clock again. A form without script is redirected to the page it came from."""
+    services, session = current_services(), wallet_session()
+    assert session.live is not None  # noqa: S101  # signed_in saw to it
+    renewed = services.lifecycle.keep_alive(session.live)
+    session.move(renewed)
+    if session.live is None:
+        raise refusal(session)
     if not wants_json():
         return redirect(csrf.safe_path(request.form.get("next"), url_for("sessions.status")), 303)
     return current_state()
 
 
 @api.post("/sessions/logout")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete)
 def logout() -> SignedOut | Response:
-    """Revoke the session of this cookie. Signing out twice is fine. A session that is alive takes its CSRF token."""
+    """Revoke the session of this cookie. Signing out twice is fine. A living session requires its CSRF token."""
     end_session()
     return signed_out_answer()
 
 
 def signed_out_answer() -> Response:
-    """Return the answer to a sign-out, which takes our cookies from the browser."""
+    """Return the answer to a sign-out, which deletes this site's cookies."""
     return clear_browser(success(SignedOut(True)), "signed_out")
 
 
 def current_state() -> SessionState:
-    """Return what a client is told of the session of this request, as it is by now."""
+    """Return the current state of the session of this request for a client."""
     live = wallet_session().account_live
     assert live is not None  # noqa: S101  # the guard saw to it
-    state = SessionView(live, services()).as_state()
+    state = SessionView(live, current_services()).as_state()
     if wallet_session().claims is None:
-        # With the token of this session's id, so that the forms of a tab work again after another tab made the id
-        # change.
+        # With the CSRF token of the current id, so that the forms of a tab work again after another tab rotated the
+        # id.
         state.csrf_token = generate_csrf()
     return state
 
 
 @cache
 def _warm_up(namespace: str) -> None:
-    # The person now reads the text in their wallet; the verifier's slow imports happen meanwhile.
-    of_parts = services().hooks("warm")
+    # The user now reads the text in the wallet; the verifier's slow imports happen meanwhile.
+    of_parts = current_services().hooks("warm")
 
     def warm() -> None:
         verifiers.warm(namespace)

@@ -1,14 +1,14 @@
-"""What a JSON route takes and answers, said once, by the annotations of its view:
+"""Reads and checks the input of a JSON route and sends its answer, by the annotations of its view:
 
     @api.post("/sessions/refresh")
-    @public(slides=False, csrf=False)
+    @public(keeps_alive=False, csrf=False)
     @operation(TokenInvalid)
     def refresh_session(body: RefreshRequest) -> TokenSession: ...
 
 `body` is read and checked before the view runs, and so is `query`, the query string; both are msgspec Structs, and a
-body that may be missing is `| None`. A Struct that is returned goes out in the envelope; a `Response` as it is.
-`openapi` writes the same down for readers. The arguments are the refusals that the view itself makes: those of the
-guards, of bodies and of Redis follow from its declarations.
+body that may be missing is `| None`. A returned Struct is sent in the envelope, a `Response` as it is. `openapi`
+documents the same annotations. The arguments are the errors that the view itself raises: those of the guards, of
+bodies and of Redis follow from its declarations.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _MARK = "__sessions_operation__"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one route takes and answers. `by_signature`: the bearer is a wallet's signature. `confirms`: the view may
-    ask for a fresh one. `bare`: the answer has no envelope, because a standard says how it looks.
+    """The input and output of a route. `by_signature`: the bearer is a wallet's signature. `confirms`: the view may
+    ask for a fresh one. `bare`: the answer has no envelope, because a standard defines its form.
     """
 
     body: type[msgspec.Struct] | None
@@ -53,7 +53,7 @@ def operation(
     confirms: bool = False,
     bare: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
-    """Read what the annotations of a view ask for, and send what it returns with `status`."""
+    """Read the input that a view's annotations name, and send its result with `status`."""
 
     def declare(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
         hints = get_type_hints(view, include_extras=True)
@@ -90,7 +90,7 @@ def operation(
 
 
 def described(view: Callable[..., Any] | None) -> Operation | None:
-    """Return what a view's route takes and answers, or `None` if it is not one of the JSON service."""
+    """Return the input and output of a view's route, or `None` if it is not one of the JSON service."""
     return getattr(view, _MARK, None)
 
 

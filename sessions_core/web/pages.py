@@ -14,9 +14,9 @@ from ..sign_in import messages
 from ..sign_in.accounts import chain
 from . import csrf, ended_cookie, error_handlers
 from .guards import public, refusal, session_view, signed_in, wallet_session
-from .services import services
+from .services import current_services
 from .session_view import SessionView
-from .sign_in import Wanted, display_name, enter
+from .sign_in import SignInOptions, authenticate, display_name
 
 pages = Blueprint("sessions", __name__, template_folder="../templates")
 
@@ -24,16 +24,17 @@ pages = Blueprint("sessions", __name__, template_folder="../templates")
 @pages.get("/sign-in")
 @public
 def sign_in() -> ResponseReturnValue:
-    """Show the connect panel; who is signed in already may go on, or use another account.
+    """Show the connect panel. A user who is signed in already may go on, or use another account.
 
-    `reason` only says that a page was left because its session had ended. Why is what the server knows.
+    `reason` only says that the page was left because its session had ended. The server decides which reason to show.
     """
     told = request.args.get("reason")
     if session_view() is not None and told in ("replaced", "rotated"):
         # Another request of this browser moved the session to a new id just now; its cookie has arrived since.
         return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
     reason = _known(wallet_session().ended) if told else None
-    # "again" comes from the warning before the absolute end: signing again is what the person wants, not to be told.
+    # "again" comes from the warning before the absolute end: the user wants to sign again, not to read that they are
+    # signed in.
     state = "already_signed_in" if session_view() and "again" not in request.args else "idle"
     return _sign_in_page(state, request.args, reason=reason)
 
@@ -41,10 +42,10 @@ def sign_in() -> ResponseReturnValue:
 @pages.post("/sign-in")
 @public
 def sign_in_post() -> ResponseReturnValue:
-    """Verify the signed text; start a session and send the person on, or say what was wrong."""
+    """Verify the signed text; start a session and redirect the user, or say what was wrong."""
     form = request.form
     message = messages.from_form(form.get("message", ""))
-    wanted = Wanted(
+    options = SignInOptions(
         session_type=form.get("session_type", ""),
         duration=_duration(form),
         permissions=form.getlist("permissions") or None,
@@ -52,7 +53,7 @@ def sign_in_post() -> ResponseReturnValue:
         remember=form.get("remember") == "1",
     )
     try:
-        live = enter(message, form.get("challenge", ""), form.get("signature", ""), wanted)
+        live = authenticate(message, form.get("challenge", ""), form.get("signature", ""), options)
     except (
         errors.SignInRefused,
         errors.RateLimited,
@@ -68,14 +69,14 @@ def sign_in_post() -> ResponseReturnValue:
 @pages.get("/session")
 @signed_in
 def status() -> ResponseReturnValue:
-    """Show who is signed in, what the session may do, and both its clocks."""
+    """Show the signed-in account, what the session may do, and both its clocks."""
     return render_template("sessions/status.html")
 
 
 @pages.get("/sign-out")
 @public
 def sign_out() -> ResponseReturnValue:
-    """Ask whether to sign out; links can't sign anybody out."""
+    """Ask whether to sign out; a link alone can't sign users out."""
     if session_view() is None:
         return redirect(url_for("sessions.signed_out"), 303)
     return render_template("sessions/sign_out.html")
@@ -92,16 +93,16 @@ def sign_out_post() -> ResponseReturnValue:
 @pages.get("/signed-out")
 @public
 def signed_out() -> ResponseReturnValue:
-    """Say why the session ended and what to do; who is signed in after all is not told so.
+    """Say why the session ended and what to do. A user who is signed in after all does not see it.
 
-    A link from anywhere may lead here. It changes nothing, and the page says only what the server knows: why the
-    session of this browser's cookie ended, or what the answer noted that deleted the cookie.
+    A link from anywhere may lead here. It changes nothing, and the page only shows reasons that the server knows:
+    from the session of this browser's cookie, or from the note of the answer that deleted the cookie.
     """
-    current, ours, noted = wallet_session(), services(), ended_cookie.noted()
+    session, services, noted = wallet_session(), current_services(), ended_cookie.noted()
     if session_view() is not None:
         return redirect(csrf.safe_path(request.args.get("next"), url_for("sessions.status")), 303)
-    reason = _known(current.ended) or _known(noted.reason if noted else None) or "unknown"
-    ended_type = ours.policy.type_of_handle(current.ended_handle)
+    reason = _known(session.ended) or _known(noted.reason if noted else None) or "unknown"
+    ended_type = services.policy.type_of_handle(session.ended_handle)
     return render_template(
         "sessions/signed_out.html",
         reason=reason,
@@ -114,42 +115,42 @@ def signed_out() -> ResponseReturnValue:
 def end_session(reason: str = "signed_out") -> None:
     """Revoke the session of this request, if it has one.
 
-    Raises rather than pretend: `StoreUnavailable`; the refusal of a bearer token that is not good, and so does not
-    say which session is meant; `SessionInvalid` for an id that the session had before, from another browser. That
-    session may well live.
+    Raises instead of reporting a false success: `StoreUnavailable`; the refusal of an invalid bearer token, which
+    does not name a session; `SessionInvalid` for a former id from another browser, since that session may still be
+    alive.
     """
-    ours, current = services(), wallet_session()
-    if current.token_refusal is not None:
-        raise current.token_refusal
-    if current.account_live is not None:
+    services, session = current_services(), wallet_session()
+    if session.token_refusal is not None:
+        raise session.token_refusal
+    if session.account_live is not None:
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
-        if current.claims is None:
-            csrf.demand_token(request, current_app.config, current)
-        ours.lifecycle.revoke(current.account_live, reason)
+        if session.claims is None:
+            csrf.demand_token(request, current_app.config, session)
+        services.lifecycle.revoke(session.account_live, reason)
     elif (
-        current.ended == "rotated"
-        and current.ended_id is not None
-        and not ours.lifecycle.revoke_former(current.ended_id, current.browser, reason)
+        session.ended == "rotated"
+        and session.ended_id is not None
+        and not services.lifecycle.revoke_former(session.ended_id, session.browser, reason)
     ):
-        raise refusal(current)
-    current.release()
+        raise refusal(session)
+    session.release()
 
 
 def clear_browser(response: Response, reason: str, account: str = "") -> Response:
-    """Take our cookies of a session from the browser, and note why the session ended (`ending.note`).
+    """Delete the session's cookies in the browser, and note why the session ended (`ended_cookie.note`).
 
     Nothing else: `Clear-Site-Data` would reach what the application stored, cookies of other applications below the
     same domain, and what parts keep in the browser; and emptying a full cache holds the answer up for a second. The
     page that follows removes our own keys from the storage, and tells the application's scripts (own-storage.js).
     """
-    store = services().store
+    store = current_services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
     return ended_cookie.note(response, reason, account)
 
 
 def own_session() -> SessionView:
-    """Return the session of this request, on a route that lets nobody in without one."""
+    """Return the session of this request, on a route that requires one."""
     view = session_view()
     assert view is not None  # noqa: S101  # the guard saw to it
     return view
@@ -175,15 +176,15 @@ def _sign_in_page(
         next=csrf.safe_path(fields.get("next"), ""),
         wallet=display_name(request.form.get("wallet", "")),
         remember=request.form.get("remember") == "1",
-        statement=services().settings.statement,
+        statement=current_services().settings.statement,
         **accepted(),
         **kind_of(fields.get("session_type", "")),
     )
 
 
 def accepted() -> dict[str, Any]:
-    """Return what the connect panel has to know: chains to sign for, and families of wallets."""
-    chains = [chain(each) for each in services().settings.chains]
+    """Return the variables of the connect panel: chains to sign for, and families of wallets."""
+    chains = [chain(each) for each in current_services().settings.chains]
     families = list(dict.fromkeys(each.namespace for each in chains))
     return {"chains": chains, "families": families}
 
@@ -194,11 +195,11 @@ def _duration(form: Any) -> int | None:
 
 
 def kind_of(name: str) -> dict[str, str | int]:
-    """Return what a page tells about a type of sessions: of that name, or the standard one.
+    """Return the facts of a session type for a page: the type of that name, or the standard one.
 
-    What a sign-in gets is decided when it is signed.
+    The type of a sign-in is decided when it is signed.
     """
-    rules = services().policy
+    rules = current_services().policy
     chosen = rules.types.get(name, rules.standard)
     chosen = chosen if chosen.by_wallet else rules.standard
     return {

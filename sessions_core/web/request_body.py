@@ -1,5 +1,5 @@
-"""JSON bodies and query strings, read strictly: each key once, the declared types, nothing that another parser would
-read otherwise. And bodies of every kind are read whole or not at all.
+"""Reads JSON bodies and query strings strictly: each key once, the declared types, nothing that another parser would
+read differently. Bodies of every kind are read whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MOST_BRACKETS = 100
 
 
 class WholeBodies:
-    """Has Werkzeug refuse a body that breaks off (`ClientDisconnected`).
+    """Makes Werkzeug refuse a body that breaks off (`ClientDisconnected`).
 
     Servers that say `wsgi.input_terminated`, as gunicorn does, just end the stream when the connection is lost, or
-    was too slow. Then half a form would count as all of it: `amount=1000` could arrive as `amount=10`.
+    was too slow. Then part of a form would count as all of it: `amount=1000` could arrive as `amount=10`.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -64,7 +64,7 @@ def read(request: Request, model: type[T]) -> T:
 
 
 def parse(data: bytes) -> Any:
-    """Return what JSON says, if no other parser would read anything else; raise `BodyMalformed` if not."""
+    """Return the value of a JSON text; raise `BodyMalformed` if another parser could read it differently."""
     if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
         # py_ecc, which eth-account imports, lifts Python's recursion limit to 100 000: depth would end in a crash of
         # the worker rather than in a RecursionError.
@@ -78,7 +78,7 @@ def parse(data: bytes) -> Any:
 
 
 def read_query(request: Request, model: type[T]) -> T:
-    """Return the query string as a `model`; raise `BadRequest` for what is none."""
+    """Return the query string as a `model`; raise `BadRequest` if it does not fit."""
     try:
         return msgspec.convert(_each_once(list(request.args.items(multi=True))), model, strict=False)
     except (ValueError, msgspec.ValidationError) as error:

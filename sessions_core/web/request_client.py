@@ -1,7 +1,6 @@
-"""Where the request that is being handled came from.
+"""The client of the current request.
 
-All of it is what the client says of itself, or what a proxy says of it: for people to read, never for a decision
-about access.
+The client or a proxy claims all of it. It is for users to read, never for a decision about access.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from flask import Request, g, has_request_context
 from flask.globals import request_ctx
 
 from ..sign_in.addresses import shown_address
-from .services import services
+from .services import current_services
 
 _LONGEST_AGENT = 300
 
@@ -35,17 +34,19 @@ COMMAND_LINE = Client(device="Command line")
 
 
 def current() -> Client:
-    """Return the client of this request, its address as the settings want it; outside of one the command line."""
+    """Return the client of this request, its address shortened if the settings say so; without a request the command
+    line.
+    """
     if not has_request_context():
         return COMMAND_LINE
     request = request_ctx.request
     kept: tuple[Request, Client] | None = g.get("sessions_core_client")
-    # One application context around several requests, as in a test or a task, gives them all one `g`: nobody may be
-    # noted as somebody else for that.
+    # One application context around several requests, as in a test or a task, gives them all one `g`: a client must
+    # not be recorded as another one because of that.
     if kept is None or kept[0] is not request:
-        ours, agent = services(), request.headers.get("User-Agent", "")
-        describe = ours.hooks("describe_agent")
-        client = client_of(request.remote_addr or "", agent, ours.settings.shorten_ip, describe)
+        services, agent = current_services(), request.headers.get("User-Agent", "")
+        describe = services.hooks("describe_agent")
+        client = client_of(request.remote_addr or "", agent, services.settings.shorten_ip, describe)
         kept = g.sessions_core_client = (request, client)
     return kept[1]
 
@@ -55,6 +56,6 @@ def client_of(ip: str, agent: str, shorten: bool, describe: Iterable[Callable[[s
 
     `shorten` keeps only the network of the address; `describe` says what to call the device of an agent.
     """
-    # Cut first: whatever comes after costs the same however long the header was.
+    # Cut first, so that a long header makes the rest no slower.
     visible = "".join(each for each in agent[:_LONGEST_AGENT] if each.isprintable()).strip()
     return Client(shown_address(ip, shorten), visible, "".join(each(visible) for each in describe))

@@ -13,14 +13,15 @@ from flask.globals import request_ctx
 HEADER = "X-Request-ID"
 
 _KEY = "sessions_core.request_id"
-# What proxies make: UUIDs, hex, and little else. It goes into logs, a header and a page, so nothing else is taken.
+# Ids of proxies: UUIDs, hex, and little else. The id goes into logs, a header and a page, so nothing else is
+# accepted.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
 class RequestIds:
     """Takes the id that a proxy, or the client, has given to a request, or makes one; the answer repeats it.
 
-    Clients can choose it, so it finds lines in a log and proves nothing.
+    Clients can choose it, so it is good for finding log lines, but proves nothing.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -39,7 +40,7 @@ class RequestIds:
 
 
 def current() -> str | None:
-    """Return the id of the request that is being handled, `None` outside of one."""
+    """Return the id of the current request, `None` outside of a request."""
     if not has_request_context():
         return None
     environ = request_ctx.request.environ

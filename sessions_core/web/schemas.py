@@ -1,6 +1,6 @@
-"""What the JSON service answers: `data` of each route, and what stands for it in a refusal.
+"""The answers of the JSON service: `data` of each route, and the error of a refusal.
 
-The views return these, and `openapi` describes them, so that neither can say what the other does not.
+The views return these and `openapi` describes them, so the two can't differ.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Seconds = Annotated[int, Meta(description="In seconds.", ge=0)]
 
 
 class Challenge(Struct):
-    """The text to sign, as it is, and what proves that it was written here."""
+    """The text to sign, and the challenge that proves that this site wrote it."""
 
     account: AccountId
     message: str
@@ -39,7 +39,7 @@ class Challenge(Struct):
 
 
 class SessionState(Struct, kw_only=True):
-    """What a session is and may do, and until when it lives. `expires_at` is the end without further activity.
+    """A session: its permissions and when it ends. `expires_at` is the end without further activity.
 
     `csrf_token` is for cookie sessions alone.
     """
@@ -70,11 +70,12 @@ class SignedOut(Struct):
 
 
 class Problem(Struct, kw_only=True):
-    """Why a request was refused. `message` is a sentence for people, `request_id` finds it in the log.
+    """Why a request was refused. `message` is a sentence for users, `request_id` finds it in the log.
 
-    `reason` refines the code: why a session ended, which action takes a signature. `missing` is the permission, role
-    or session type that is lacking. `request` stands for what waits for a signature, `problem` is the code of the
-    signature that was refused just now. `cause`, in development only, says what was wrong and which line to write.
+    `reason` refines the code: why a session ended, which action needs a signature. `missing` is the permission, role
+    or session type that is lacking. `request` identifies the request that waits for a signature, `problem` is the
+    code of the signature that was refused just now. `cause`, in development only, says what was wrong and which line
+    to write.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""What `extension` built for this application, where guards, pages and JSON find it."""
+"""The services that `extension` builds for an application, for guards, pages and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 EXTENSION = "sessions_core"
 SECRET_FILE = "sessions_core_secret_file"  # noqa: S105  # a name
-"""Where an application keeps the path of the secret that it made for itself in development."""
+"""The key in `app.extensions` with the path of the secret that was made in development."""
 _OWN_PAGE = MenuEntry("Session", "sessions.status", order=10)
 
 P = TypeVar("P", bound=Part)
@@ -65,9 +65,9 @@ class Services:
     parts: dict[str, Part] = field(default_factory=dict)
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
-    """The names of all our blueprints: what the kernel's rules for its own pages hold for."""
+    """The names of this package's blueprints, to which the kernel's rules for its own pages apply."""
     sign_outs: set[str] = field(default_factory=lambda: {"sessions.sign_out_post", "sessions_json.logout"})
-    """The endpoints that sign out; parts add theirs. One that fails must not read like one that worked."""
+    """The endpoints that sign out; parts add theirs. A sign-out that fails must not look like one that worked."""
     _hooks: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
     def part(self, kind: type[P]) -> P:
@@ -75,7 +75,7 @@ class Services:
         return cast(P, self.parts[kind.name])
 
     def hooks(self, name: str) -> tuple[Callable[..., Any], ...]:
-        """Return this method of every part that has one of its own, in the order in which parts were loaded."""
+        """Return this method of every part that overrides it, in the order in which parts were loaded."""
         found = self._hooks.get(name)
         if found is None:
             own = (each for each in self.parts.values() if getattr(type(each), name) is not getattr(Part, name))
@@ -111,7 +111,7 @@ class Services:
         return not of_part or any(error in each.errors for each in self.parts.values())
 
     def open_token(self, token: str) -> TokenClaims | None:
-        """Return which session a bearer token stands for, by the first part that knows it."""
+        """Return the session that a bearer token names, from the first part that knows the token."""
         found = (read(token) for read in self.hooks("read_token"))
         return next((claims for claims in found if claims is not None), None)
 
@@ -121,7 +121,7 @@ class Services:
         self.store.privilege = lambda live: self.privileges(live.record.account, live.account_values)
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
-        """Return role and verification of an account (CAIP-10), decided anew for each request.
+        """Return role and verification of an account (CAIP-10), decided again on each request.
 
         The role comes from the application's `role_for`, else from a part. If `role_for` fails the role is empty,
         which permits nothing: users stay signed in, and can sign out.
@@ -140,7 +140,7 @@ class Services:
             return replace(status, role="")
 
     def user(self, account: Account, values: AccountValues) -> User:
-        """Return the user behind an account: by itself the account alone, unless a part knows more."""
+        """Return the user behind an account: the account alone, unless a part knows more."""
         found = (answer(account, values) for answer in self.hooks("user"))
         return next((each for each in found if each is not None), None) or User(
             derived_user_id(str(account)), (account,)
@@ -176,6 +176,6 @@ class Services:
 _ORDINARY = AccountStatus()
 
 
-def services() -> Services:
+def current_services() -> Services:
     """Return the services of the current application."""
     return cast(Services, current_app.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""A session as views, templates and the JSON service see it: ids and secrets left out, clocks as times."""
+"""A session for views, templates and the JSON service: without ids and secrets, with clocks as times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..sessions.record import LoadedSession
 from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from ..sign_in.user import User
 from .schemas import SessionState
-from .services import Services, services
+from .services import Services, current_services
 
-# With quotation marks of its own, a name could end ours.
+# With its own quotation marks, a name could end the ones around it.
 _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
 
 
 class SessionView:
-    """What may be shown of a live session. All times are aware, in UTC, by Redis's clock."""
+    """The public facts of a living session. All times are aware, in UTC, by Redis's clock."""
 
     def __init__(self, live: LoadedSession, services: Services) -> None:
         self.live = live
@@ -30,7 +30,7 @@ class SessionView:
 
     @property
     def name(self) -> str:
-        """What pages call the session."""
+        """The name of the session on pages."""
         return f"{self.type} session"
 
     @property
@@ -45,7 +45,7 @@ class SessionView:
 
     @property
     def account_tag(self) -> str:
-        """What a page may keep in the browser to notice another account. It names none, and is no part of an id."""
+        """A value for pages to keep in the browser and notice another account. It reveals neither account nor id."""
         account = self.live.record.account.encode()
         return hashlib.blake2b(account, digest_size=9, person=b"browser-account").hexdigest()
 
@@ -61,7 +61,7 @@ class SessionView:
 
     @property
     def short_address(self) -> str:
-        """The address as people compare it."""
+        """The address, shortened for users to compare."""
         return self.account.short_address
 
     @property
@@ -96,7 +96,7 @@ class SessionView:
 
     @cached_property
     def account_status(self) -> policy.AccountStatus:
-        """Role and verification of the account, decided anew for each request."""
+        """Role and verification of the account, decided again on each request."""
         return self._services.account_status(self.live.record.account, self.live.account_values)
 
     @property
@@ -111,8 +111,8 @@ class SessionView:
 
     @property
     def role(self) -> str:
-        """The role that the session has: that of its account. A narrowed session has none, and this is empty, unless
-        its client asked for the role by name; `member` is everybody's.
+        """The role of the session: that of its account. It is empty for a session with a scope, unless its client
+        asked for the role by name, or it is `member`, which every account has.
         """
         narrowed, role = self.live.record.narrowed, self.account_role
         return role if narrowed is None or role == policy.MEMBER or policy.role_right(role) in narrowed else ""
@@ -123,22 +123,22 @@ class SessionView:
         return self.live.record.wallet
 
     @cached_property
-    def grounds(self) -> policy.Grounds:
-        """What permissions are decided on."""
+    def policy_context(self) -> policy.PolicyContext:
+        """The facts that permissions are decided on."""
         narrowed = self.live.record.narrowed
-        return policy.Grounds(
+        return policy.PolicyContext(
             account=self.account,
             session_type=self.session_type,
             network=self.network,
             role=self.account_role,
             verified=self.verified,
-            narrowed=None if narrowed is None else frozenset(narrowed),
+            scope=None if narrowed is None else frozenset(narrowed),
         )
 
     @cached_property
     def permissions(self) -> tuple[policy.Decision, ...]:
         """Every permission with the decision on it."""
-        return self._services.policy.decisions(self.grounds)
+        return self._services.policy.decisions(self.policy_context)
 
     @property
     def allowed(self) -> list[str]:
@@ -147,12 +147,12 @@ class SessionView:
 
     def may(self, permission: str) -> policy.Decision:
         """Decide one permission."""
-        return self._services.policy.decide(permission, self.grounds)
+        return self._services.policy.decide(permission, self.policy_context)
 
     def fresh(self, seconds: int, action: str) -> bool:
         """Whether the wallet signed in, or signed for exactly this action, within the last `seconds`."""
         record = self.live.record
-        # Not even in the same millisecond, nor by a clock that was set back, is 0 seconds ago fresh.
+        # With 0 seconds no signature is fresh, not even in the same millisecond or after a clock was set back.
         age = self.live.now - max(record.signed_at, record.confirmed.get(action, 0))
         return seconds > 0 and age <= seconds * 1000
 
@@ -189,7 +189,7 @@ class SessionView:
 
     @property
     def absolute_expires_at(self) -> datetime:
-        """When the session ends in any case."""
+        """When the session ends even if it is in use."""
         return moment(self.live.absolute_expires_at)
 
     @property
@@ -215,7 +215,7 @@ class SessionView:
         return self._services.settings.absolute_warn_seconds
 
     def as_row(self) -> dict[str, Any]:
-        """Return what lists say of the session, as JSON has it."""
+        """Return the session as a row of a list, for JSON."""
         return {
             "session_id": self.handle,
             "session_type": self.type,
@@ -229,7 +229,7 @@ class SessionView:
         }
 
     def as_state(self) -> SessionState:
-        """Return what `validate` and `keep-alive` answer, without what belongs to a cookie."""
+        """Return the answer of `validate` and `keep-alive`, without the fields for cookies."""
         of_parts = {
             name: value for state in self._services.hooks("session_state") for name, value in state(self).items()
         }
@@ -255,21 +255,21 @@ class SessionView:
 
 
 class HandleConverter(BaseConverter):
-    """Handles in addresses. What is none leads nowhere, like one that is unknown."""
+    """Handles in addresses. A malformed handle is a 404, like an unknown one."""
 
     regex = r"[a-z]{1,16}_[A-Za-z0-9_-]{16}"
 
 
 def described(live: LoadedSession) -> SessionView:
-    """Return what may be shown of a session, with what parts know of it."""
-    ours = services()
-    found = (describe(live) for describe in ours.hooks("describe_session"))
-    return next((each for each in found if each is not None), None) or SessionView(live, ours)
+    """Return the view of a session, with the facts that parts add."""
+    services = current_services()
+    found = (describe(live) for describe in services.hooks("describe_session"))
+    return next((each for each in found if each is not None), None) or SessionView(live, services)
 
 
 def sessions_of(*accounts: Account | str, current: str = "") -> list[SessionView]:
     """Return the living sessions of accounts: the one with the handle `current` first, then by last activity."""
-    views = [described(live) for account in accounts for live in services().repository.living(str(account))]
+    views = [described(live) for account in accounts for live in current_services().repository.living(str(account))]
     return sorted(views, key=lambda view: (view.handle != current, -view.live.active))
 
 
@@ -279,7 +279,7 @@ def iso(moment: datetime) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Return the time of day people read without script: `14:32 UTC`."""
+    """Return the time of day for pages without script: `14:32 UTC`."""
     return moment.astimezone(UTC).strftime("%H:%M UTC")
 
 
@@ -305,7 +305,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def account(text: str) -> Account | None:
-    """Return the account that a text names, for showing it; `None` for what is no account."""
+    """Return the account that a text names, for display; `None` if it names none."""
     try:
         return parse(text)
     except AccountMalformed:
@@ -313,7 +313,7 @@ def account(text: str) -> Account | None:
 
 
 def quoted(name: str) -> str:
-    """Return what a wallet calls itself in quotation marks, so that it can't pass for a sentence of ours."""
+    """Return the wallet's own name in quotation marks, so that it can't pass for a sentence of the site."""
     return f"“{name.translate(_SIMPLE_QUOTES)}”" if name else ""
 
 

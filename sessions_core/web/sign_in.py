@@ -1,4 +1,4 @@
-"""Signing in: what the form and the JSON service have in common, from the signed text to the session."""
+"""Signs users in, for the form and the JSON service: from the signed text to the session."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..sign_in.accounts import Account
 from ..sign_in.challenges import API, SIGN_IN
 from . import attempts
 from .guards import wallet_session
-from .services import services
+from .services import current_services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a client asks its session to be; it gets that or less. `duration` is in seconds."""
+class SignInOptions:
+    """The session that a client asks for; it gets that or less. `duration` is in seconds."""
 
     session_type: str = ""
     duration: int | None = None
@@ -30,43 +30,46 @@ class Wanted:
     remember: bool = False
 
 
-def enter(
-    message: str, challenge: str, signature: str, wanted: Wanted, client: Change | None = None
+def authenticate(
+    message: str, challenge: str, signature: str, options: SignInOptions, client: Change | None = None
 ) -> LoadedSession:
     """Verify a signed text and start the session of its account.
 
-    With `client` the session is for a client without cookies, and so is the challenge that it takes; `client` is
-    called with the record, to add what the client is known by. Without, the session is for this browser, and replaces
-    the one that this browser had. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
-    `VerificationUnavailable` or `StoreUnavailable`; nothing has begun then, but the nonce may be spent.
+    With `client` the session is for a client without cookies, and so is the challenge that it consumes; `client` is
+    called with the record, to add what identifies the client. Without `client`, the session is for this browser and
+    replaces the browser's previous session. Raises `RateLimited`, `SignInRefused`, `PermissionDenied`,
+    `VerificationUnavailable` or `StoreUnavailable`; no session has started then, but the nonce may be consumed.
     """
     attempts.count("sign_ins")
-    ours, current = services(), wallet_session()
-    binding, purpose = (None, API) if client else (current.browser, SIGN_IN)
-    # What the account can't have is refused before the nonce is spent: the same signature does for another type.
-    refuse_type(wanted.session_type, lambda: _signer(message, challenge, binding, purpose))
-    signed = ours.challenges.redeem(message, challenge, signature, binding, purpose)
+    services, session = current_services(), wallet_session()
+    binding, purpose = (None, API) if client else (session.browser, SIGN_IN)
+    # A type that the account can't have is refused before the nonce is consumed, so the same signature works for
+    # another type.
+    refuse_type(options.session_type, lambda: _signer(message, challenge, binding, purpose))
+    signed = services.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
-    values = ours.repository.account_values(str(account))
-    session_type = ours.policy.choose(wanted.session_type, ours.account_status(str(account), values).verified)
-    permissions = list(wanted.permissions) if wanted.permissions is not None else None
+    values = services.repository.account_values(str(account))
+    session_type = services.policy.choose(
+        options.session_type, services.account_status(str(account), values).verified
+    )
+    permissions = list(options.permissions) if options.permissions is not None else None
 
     def prepare(record: SessionRecord) -> None:
         if client is not None:
             client(record)
-        for add in ours.hooks("on_sign_in"):
+        for add in services.hooks("on_sign_in"):
             add(signed, record, client is None)
 
-    return ours.lifecycle.start(
+    return services.lifecycle.start(
         account,
         session_type,
-        wallet=display_name(wanted.wallet),
-        remember=wanted.remember,
-        data=None if client else _carried_over(current),
-        replacing=None if client else current.live,
-        narrowed=policy.narrow(session_type, wanted.duration, permissions, ours.policy.roles),
-        privilege=ours.privileges(str(account), values) or "",
-        browser=None if client else current.browser,
+        wallet=display_name(options.wallet),
+        remember=options.remember,
+        data=None if client else _carried_over(session),
+        replacing=None if client else session.live,
+        scope=policy.scope_of(session_type, options.duration, permissions, services.policy.roles),
+        privilege=services.privileges(str(account), values) or "",
+        browser=None if client else session.browser,
         account_values=values,
         prepare=prepare,
     )
@@ -74,20 +77,20 @@ def enter(
 
 def _signer(message: str, challenge: str, binding: str | None, purpose: str) -> Account | None:
     try:
-        return services().challenges.check(message, challenge, binding, purpose)
+        return current_services().challenges.check(message, challenge, binding, purpose)
     except ChallengeUsed:
-        return None  # `redeem` refuses it, and notes it as a replay
+        return None  # `redeem` refuses it, and publishes a replay
 
 
 def refuse_type(name: str, account: Callable[[], Account | None]) -> None:
-    """Raise `PermissionDenied` for a type of session that nobody can have, or that this account can't.
+    """Raise `PermissionDenied` for a session type that does not exist, or that this account can't have.
 
-    The account is asked for, and looked up in Redis, for types alone that not every account can have.
+    `account` is called, and the account looked up in Redis, only for types that not every account can have.
     """
-    ours = services()
-    if ours.policy.choose(name, verified=True).verified and (found := account()) is not None:
-        values = ours.repository.account_values(str(found))
-        ours.policy.choose(name, ours.account_status(str(found), values).verified)
+    services = current_services()
+    if services.policy.choose(name, verified=True).verified and (found := account()) is not None:
+        values = services.repository.account_values(str(found))
+        services.policy.choose(name, services.account_status(str(found), values).verified)
 
 
 def display_name(text: str) -> str:
@@ -96,8 +99,8 @@ def display_name(text: str) -> str:
     return " ".join(visible.split())[:40]
 
 
-def _carried_over(current: WalletSession) -> dict[str, Any]:
-    # What a visitor collected stays theirs. What another account stored must not become this one's.
-    if current.account_live is not None:
+def _carried_over(session: WalletSession) -> dict[str, Any]:
+    # Data of a visitor is kept. Data of another account must not become this one's.
+    if session.account_live is not None:
         return {}
-    return {key: value for key, value in current.items() if key != CSRF_KEY}
+    return {key: value for key, value in session.items() if key != CSRF_KEY}

@@ -1,5 +1,5 @@
-"""The pages around a refusal that the user can do something about: `/confirm` and `/unauthorized`; and extending a
-session, which is a step-up and nothing else.
+"""The pages for refusals that the user can fix: `/confirm` and `/unauthorized`. And the routes that extend a session,
+which is a step-up alone.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from .json_routes import api, current_state
 from .operation import operation
 from .pages import pages
 from .schemas import SessionState
-from .services import services
+from .services import current_services
 
 
 @pages.get("/confirm")
 @signed_in
 def confirm() -> ResponseReturnValue:
-    """Say in words what is about to happen, and ask for the signature."""
+    """Explain the action and ask for the signature."""
     args = request.args
-    return confirmations.page(services(), wallet_session(), args.get("request", ""), args.get("problem", ""))
+    return confirmations.page(current_services(), wallet_session(), args.get("request", ""), args.get("problem", ""))
 
 
 @pages.post("/confirm", endpoint="confirm_post")
 @signed_in
 def confirm_post() -> ResponseReturnValue:
-    """Take the signature for a page that waits to be opened, and go there. Forms bring their own signature along."""
-    ours, current, form = services(), wallet_session(), request.form
-    token, signing = form.get("request", ""), ours.settings.confirm_seconds
-    pending = confirmations.from_token(ours, current, token, signing=signing)
+    """Take the signature for a page that waits to be opened, and redirect there. Forms bring their own signature."""
+    services, session, form = current_services(), wallet_session(), request.form
+    token, signing = form.get("request", ""), services.settings.confirm_seconds
+    pending = confirmations.from_token(services, session, token, signing=signing)
     if pending.method != "GET":
         raise ConfirmationMalformed("a form is sent to its own address")
-    confirmations.redeem(ours, current, pending, *confirmations.proof(request))
+    confirmations.redeem(services, session, pending, *confirmations.proof(request))
     return redirect(csrf.safe_path(request.script_root + pending.path, url_for("sessions.status")), 303)
 
 
 @pages.post("/session/extend")
 @fresh_required(0, "session.extend")
 def extend() -> ResponseReturnValue:
-    """Start both clocks again; the signature that let this request in has done it."""
+    """Start both clocks again: the guard has done so when it accepted the signature."""
     flash("", "extended")
     return redirect(url_for("sessions.status"), 303)
 
@@ -51,15 +51,15 @@ def extend() -> ResponseReturnValue:
 @fresh_required(0, "session.extend")
 @operation()
 def extend_session() -> SessionState:
-    """Start both clocks again. The signature that lets this request in does it."""
+    """Start both clocks again. This needs a signature."""
     return current_state()
 
 
 @pages.get("/unauthorized")
 @public
 def unauthorized() -> ResponseReturnValue:
-    """Name what is missing, and how to get it. Who was let in meanwhile may go on.
+    """Name what is missing, and how to get it. A user who got access meanwhile may go on.
 
-    Of an address that another site has written nothing is repeated.
+    The page repeats nothing from an address that another site wrote.
     """
     return denial.page({} if csrf.linked_from_elsewhere(request) else request.args), 403

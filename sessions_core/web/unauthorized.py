@@ -9,23 +9,23 @@ from flask import render_template
 from ..access import policy
 from . import csrf
 from .guards import session_view
-from .services import services
+from .services import current_services
 
 
 def page(named: Mapping[str, str]) -> str:
     """Return the page for the `role`, the `session_type` or the `permission` that is lacking, with `next` as the way
-    on. Names that are not of the policy count as none.
+    on. Names that the policy does not know are ignored.
     """
-    ours, view = services(), session_view()
-    role = named.get("role") if named.get("role") in ours.policy.roles else None
-    kind = named.get("session_type") if named.get("session_type") in ours.policy.types else None
-    permission = named.get("permission") if named.get("permission") in _known(ours.policy) else None
+    services, view = current_services(), session_view()
+    role = named.get("role") if named.get("role") in services.policy.roles else None
+    kind = named.get("session_type") if named.get("session_type") in services.policy.types else None
+    permission = named.get("permission") if named.get("permission") in _known(services.policy) else None
     decision = view.may(permission) if view and permission else None
-    granting = [each for each in ours.policy.types.values() if each.by_wallet and permission in each.permissions]
+    granting = [each for each in services.policy.types.values() if each.by_wallet and permission in each.permissions]
     return render_template(
         "sessions/unauthorized.html",
         role=role,
-        session_type=ours.policy.types[kind] if kind else None,
+        session_type=services.policy.types[kind] if kind else None,
         decision=decision,
         permission=permission,
         granting=granting[0] if granting else None,

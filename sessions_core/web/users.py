@@ -1,4 +1,4 @@
-"""The application's own user behind the account that is signed in, for itself and for Flask-Login.
+"""The application's own user behind the signed-in account, for the application and for Flask-Login.
 
     WalletSessions(app, user_for=lambda account: db.session.scalar(select(User).filter_by(account=str(account))))
 
@@ -18,20 +18,20 @@ from werkzeug.local import LocalProxy
 
 from ..errors import Misconfigured
 from .guards import session_view
-from .services import EXTENSION, Services, services
+from .services import EXTENSION, Services, current_services
 
 logger = logging.getLogger(__name__)
 
 _KEPT = "sessions_core_user"
-_FOLLOWS = "__sessions_follows__"  # the mark of a loader that asks for the user of the wallet session first
+_FOLLOWS = "__sessions_follows__"  # marks a loader that looks for the user of the wallet session first
 
 
 def find_user() -> Any:
-    """Return the application's user for the account that is signed in, and `None` for visitors.
+    """Return the application's user for the signed-in account, and `None` for visitors.
 
     Asks `user_for` once for each request. Raises `Misconfigured` if the application has given none.
     """
-    user_for = services().user_for
+    user_for = current_services().user_for
     if user_for is None:
         raise Misconfigured("current_user needs a function that finds it: WalletSessions(app, user_for=…).")
     view = session_view()
@@ -48,7 +48,7 @@ current_user = cast(Any, LocalProxy(find_user))
 
 
 def follow_with_flask_login(app: Flask) -> None:
-    """Have Flask-Login find the user of the wallet session, if the application uses Flask-Login and `user_for`.
+    """Make Flask-Login find the user of the wallet session, if the application uses Flask-Login and `user_for`.
 
     The application's own loaders are asked when no wallet is signed in, so both ways to sign in work side by side.
     Done with each application context, before a request or a handler of Socket.IO can ask: the `LoginManager` and its
@@ -63,8 +63,8 @@ def follow_with_flask_login(app: Flask) -> None:
         if manager is not None and not hasattr(manager._user_callback, _FOLLOWS):
             manager.user_loader(_following(manager._user_callback))
 
-    ours: Services = app.extensions[EXTENSION]
-    if ours.user_for is not None:
+    services: Services = app.extensions[EXTENSION]
+    if services.user_for is not None:
         app.extensions[_KEPT] = follow  # the signal holds it weakly
         appcontext_pushed.connect(follow, app, weak=True)
 
@@ -81,7 +81,7 @@ def _following(loader: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
 
 def _switch_off_session_protection(app: Flask, manager: Any) -> None:
     # It compares what only `login_user` stores, so it would suspect each wallet session: "basic" writes to the
-    # session of every visitor, "strong" makes everybody anonymous.
+    # session of every visitor, "strong" signs all users out.
     if "strong" in (app.config.get("SESSION_PROTECTION"), manager.session_protection):
         logger.warning(
             'SESSION_PROTECTION = "strong" is set and has no effect: it would make the users of wallets anonymous.'

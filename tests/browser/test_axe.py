@@ -11,7 +11,7 @@ from flask import Flask
 from sessions_core import errors, public
 from sessions_core.web import pages
 from sessions_core.web.services import Services
-from sessions_core.web.services import services as services_of_app
+from sessions_core.web.services import current_services as services_of_app
 
 from ..part_services import roles_of
 from ..time_machine import TimeMachine

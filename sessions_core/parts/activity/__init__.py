@@ -1,4 +1,4 @@
-"""What happened to an account: a log that its user and administrators can read and download."""
+"""The activity of an account: a log that its user and administrators can read and download."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from .activity_log import ActivityLog
 
-# Anybody can cause refused requests without end; they are in the server's log, and cost Redis nothing. That replicas
-# have not confirmed an end is told to the client that asked for it.
+# An attacker can cause refused requests without limit; they are in the server's log, and cost Redis nothing. If
+# replicas have not confirmed an end, the client that asked for it is told.
 _NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 
 
 class Activity(Part):
-    """The log of what happened to an account, and of the whole site."""
+    """The activity log of each account, and of the whole site."""
 
     uses = ("command_line", "devices", "roles")
     settings = ActivitySettings
@@ -35,7 +35,7 @@ class Activity(Part):
         "routine": "stream: what all sessions did without end, encrypted",
         "refusals": "stream: what was refused in the name of all accounts, encrypted",
     }
-    after_rotation = "What activity it had sealed can't be read after that."
+    after_rotation = "The activity that it encrypted can't be read after that."
     options: ActivitySettings
     log: ActivityLog
 
@@ -67,7 +67,7 @@ class Activity(Part):
         return (sessions,)
 
     def on_event(self, event: events.Event) -> None:
-        """Keep what happened, and where the request came from."""
+        """Write the event to the log, with the client of the request."""
         if not isinstance(event, _NOT_KEPT):
             from ...web import request_client
 

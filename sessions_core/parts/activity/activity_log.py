@@ -1,16 +1,16 @@
-"""What happened, kept for people: of each account for its owner, of the site for administrators. Bounded and sealed.
+"""The activity log: of each account for its user, of the site for administrators. Bounded and encrypted.
 
     {tag}:activity    stream  what an account did, and what was done to it
     {tag}:routine     stream  what a session may do without end, such as staying alive; a tenth as long
     {tag}:refusals    stream  what was refused in its name; a tenth as long, and only beside some activity
-    activity, routine, refusals       the same of everybody, ten times as long; outside the tag
+    activity, routine, refusals       the same for the whole site, ten times as long; outside the tag
 
-There are three because each has its own attacker: who knows an address can fail to sign in all day, who stole a
-session can renew it all day, and neither may push out the line that would have told its owner.
+There are three because each has its own attacker: an attacker who knows an address can fail to sign in all day, one
+who stole a session can renew it all day, and neither may push out the entry that would have warned the user.
 
-An entry is one field, e: msgpack of [event, fields, ip, device], sealed for its stream. Who reads Redis learns from
-it how often something happened, and when. Who writes to Redis can drop an entry or repeat it in its stream, and can
-neither make one up nor carry it to another account.
+An entry is one field, e: msgpack of [event, fields, ip, device], encrypted for its stream. An attacker who reads
+Redis learns how often something happened, and when. One who writes to Redis can drop an entry or repeat it in its
+stream, but can't forge one or move it to another account.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _DAYS_NEW = 3  # days that the activity of an account is kept which has not come
 _BITS = 64  # of a number in msgpack, with its sign, and of each half of an id in Redis
 
 # KEYS stream, and for an account a stream that must be there, unless it is the same, a spare key, and its activity;
-# ARGV seconds kept, most entries, entry, seconds kept of an account that has not come back.
-# Refusals need activity beside them: anybody could fill Redis with refusals of accounts that were never here.
-# Redis gives the first entry of a stream 4 kB, and a copy of it what it needs: a wallet costs nothing to make, and
-# what it leaves behind must not stay for a month. Who did something on two days has come back.
+# ARGV seconds kept, most entries, entry, seconds kept of an account that has not come back. Refusals need activity
+# beside them: an attacker could fill Redis with refusals of accounts that never signed in. Redis gives the first
+# entry of a stream 4 kB, and a copy of it what it needs: a wallet costs nothing to make, and what it leaves behind
+# must not stay for a month. An account that was active on two days has come back.
 _WRITE = Script("""
 if KEYS[2] and KEYS[2] ~= KEYS[1] and redis.call('EXISTS', KEYS[2]) == 0 then return end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -70,8 +70,8 @@ end
 redis.call('EXPIRE', KEYS[1], kept)
 """)
 
-# KEYS any -> seconds since the epoch. A script, so that a Cluster knows whom to ask. The entries themselves are read
-# without one: through Lua they take five times as long.
+# KEYS any -> seconds since the epoch. A script, so that a Cluster knows which node to ask. The entries themselves are
+# read without one: through Lua they take five times as long.
 _CLOCK = Script("return tonumber(redis.call('TIME')[1])")
 
 
@@ -92,7 +92,7 @@ class Entry:
     @property
     def refused(self) -> bool:
         """Whether this is something that was tried, and not let happen."""
-        # A record that could not be opened is refused too, but nobody can cause that without end.
+        # A record that can't be decrypted is refused too, but an attacker can't cause that without limit.
         return _kept(self.name) == "refusals" or self.name == events.RecordUnreadable.name
 
 
@@ -131,9 +131,9 @@ class ActivityLog:
         self._decode = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], str, str]).decode
 
     def note(self, event: events.Event, client: Client) -> None:
-        """Write an event down, with where it came from. What can't be written is logged: it has happened all the
-        same, and nobody is turned away because it could not be noted. One round trip; on a Cluster one for each
-        account and one for the site.
+        """Write an event down, with where it came from. What can't be written is logged: the event has happened all
+        the same, and no user is turned away because the entry could not be written. One round trip; on a Cluster one
+        for each account and one for the site.
         """
         kind = event.kept
         most = self._most if kind == "activity" else max(1, self._most // 10)
@@ -160,7 +160,7 @@ class ActivityLog:
         return self._page(self._newest_first(self._base(account), names, before), limit)
 
     def site(self, names: Collection[str] = (), before: str = "", limit: int = 50) -> Page:
-        """Return what happened to everybody; everything else is as in `account`."""
+        """Return the activity of the whole site; everything else is as in `account`."""
         return self._page(self._newest_first(self._base(None), names, before), limit)
 
     def iterate(self, account: str | None) -> Iterator[Entry]:
@@ -220,9 +220,9 @@ class ActivityLog:
                 return
             start = f"({rows[-1][0].decode()}"
 
-    def _open(self, key: str, position: _Position, sealed: bytes) -> Entry | None:
+    def _open(self, key: str, position: _Position, encrypted: bytes) -> Entry | None:
         try:
-            name, fields, ip, device = self._decode(self._keys.decrypt(sealed, key.encode()))
+            name, fields, ip, device = self._decode(self._keys.decrypt(encrypted, key.encode()))
         except (DecryptionFailed, msgspec.MsgspecError, ValueError):
             # Not an event, as for a session's record: it would be noted here, and found again by the next reading.
             return None
@@ -239,13 +239,13 @@ def _position(cursor: str) -> _Position | None:
     if found is None:
         return None
     at, number, kind = map(int, found.groups())
-    # Redis refuses 0-0 and larger numbers: what somebody types into the address bar must not look like an outage.
+    # Redis refuses 0-0 and larger numbers: a number typed into the address bar must not look like an outage.
     possible = at + number > 0 and max(at, number).bit_length() <= _BITS
     return _Position(at, number, kind) if possible else None
 
 
 def _renewed_again(later: Entry, earlier: Entry) -> bool:
-    # A renewal from elsewhere is not the same: it is what people look through their activity for.
+    # A renewal from elsewhere is not the same: it is what users look for in their activity.
     same = replace(later, id=earlier.id, at=earlier.at, count=earlier.count) == earlier
     return same and later.name == events.SessionRenewed.name
 

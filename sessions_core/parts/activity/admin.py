@@ -1,4 +1,4 @@
-"""What happened on the whole site, for administrators: below the pages of the part that knows who they are."""
+"""The activity of the whole site, for administrators: below the pages of the part that gives roles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pages = Blueprint("sessions_activity_admin", __name__, url_prefix="/admin")
 @fresh_required(*OPEN)
 @requires(role="admin")
 def activity() -> ResponseReturnValue:
-    """Show what happened on the site, newest first."""
+    """Show the activity of the site, newest first."""
     return page_of_entries("sessions/admin_activity.html", log().site, account_page="sessions_roles.admin_account")
 
 

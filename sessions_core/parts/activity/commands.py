@@ -1,4 +1,4 @@
-"""`flask sessions events`: what happened, on the command line."""
+"""`flask sessions events`: the activity, on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ sessions = Commands("sessions")
 @click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
 @json_option
 def list_events(account: str | None, limit: int, kind: str | None, as_json: bool) -> None:
-    """List what happened, newest first: to a CAIP-10 ACCOUNT, or on the whole site."""
+    """List the activity, newest first: of a CAIP-10 ACCOUNT, or of the whole site."""
     names = names_of(kind) if kind else ()
     of_one = None if account is None else str(parse_account(account))
     page = log().site(names, limit=limit) if of_one is None else log().account(of_one, names, limit=limit)
@@ -34,9 +34,9 @@ def list_events(account: str | None, limit: int, kind: str | None, as_json: bool
 
 def _lines(entry: Entry, account: str | None) -> Iterator[str]:
     fields = dict(entry.fields)
-    whose = fields.pop("account", None) or ""
+    owner = fields.pop("account", None) or ""
     times = f" ({entry.count} times)" if entry.count > 1 else ""
-    yield f"{second(moment(entry.at))}  {entry.name + times:20}  {whose if account is None else ''}".rstrip()
+    yield f"{second(moment(entry.at))}  {entry.name + times:20}  {owner if account is None else ''}".rstrip()
     event = class_of(entry.name)
     for name in event.times if event is not None else ():
         fields[name] = iso(moment(fields[name])) if fields.get(name) else None

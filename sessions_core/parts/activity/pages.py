@@ -1,4 +1,4 @@
-"""What happened to an account, for its person: a page with filters, and downloads as CSV and JSON."""
+"""The activity of an account, for its user: a page with filters, and downloads as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ...access.policy import OWN_SESSIONS
 from ...events import names_of
 from ...web.guards import requires
 from ...web.pages import own_session
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import iso, moment
 from . import Activity
 from .activity_log import ActivityLog, Entry, Page
 
 KINDS = ("sign_ins", "ends", "changes", "refusals")
-"""What the filter offers (`Event.kind`)."""
+"""The choices of the filter (`Event.kind`)."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = ("time", "event", "result", "count", "device", "ip", "details")
 
@@ -34,7 +34,7 @@ activity_pages = Blueprint("sessions_activity", __name__, url_prefix="/activity"
 @activity_pages.get("")
 @requires(OWN_SESSIONS)
 def activity() -> ResponseReturnValue:
-    """Show what happened to this account, newest first."""
+    """Show the activity of this account, newest first."""
     account = str(own_session().account)
     return page_of_entries("sessions/activity.html", partial(log().account, account))
 
@@ -53,7 +53,7 @@ def activity_json() -> ResponseReturnValue:
 
 def log() -> ActivityLog:
     """Return the log of the current application."""
-    return services().part(Activity).log
+    return current_services().part(Activity).log
 
 
 def add_downloads(blueprint: Blueprint, **views: Callable[[], ResponseReturnValue]) -> None:
@@ -71,8 +71,8 @@ add_downloads(activity_pages, csv=activity_csv, json=activity_json)
 
 
 def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page], **more: Any) -> str:
-    """Return the page that this request asks for by `kind` and `before`; what is neither counts as not given. `more`
-    is for the template.
+    """Return the page that this request asks for by `kind` and `before`; invalid values are ignored. `more` is for
+    the template.
     """
     kind, before = request.args.get("kind", ""), request.args.get("before", "")
     kind = kind if kind in KINDS else ""
@@ -84,7 +84,7 @@ def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page],
         before=before,
         kind=kind,
         kinds=KINDS,
-        days=services().part(Activity).options.activity_days,
+        days=current_services().part(Activity).options.activity_days,
         **more,
     )
 
@@ -108,7 +108,7 @@ def as_json(entries: Iterable[Entry], name: str) -> Response:
 
 
 def as_row(entry: Entry) -> dict[str, Any]:
-    """Return what the downloads say of one entry; the fields of its event are left out."""
+    """Return one entry for the downloads, without the fields of its event."""
     return {
         "time": iso(moment(entry.at)),
         "event": entry.name,

@@ -36,7 +36,7 @@ class Api(Part):
     refresh: Refresh
 
     def setup(self, app: Flask) -> None:
-        """Make what signs and reads tokens."""
+        """Make the services that sign and read tokens."""
         from ...storage.encryption import KeyRing
         from .refresh_tokens import Refresh
         from .session_tokens import Tokens
@@ -64,13 +64,13 @@ class Api(Part):
         return OtherOrigins(app, self.options.allowed_origins)
 
     def read_token(self, token: str) -> TokenClaims:
-        """Read a session token. Whatever else a bearer may be, it is refused."""
+        """Read a session token. Any other bearer is refused."""
         from .session_tokens import SessionTokenClaims
 
         return SessionTokenClaims.of(self.tokens.open(token))
 
     def allow_origin(self, request: Request, origin: str) -> bool:
-        """Allow pages of the setting that bring no cookies."""
+        """Allow pages of the configured origins that send no cookies."""
         from .other_origins import allow
 
         return allow(request, origin, self.options.allowed_origins)

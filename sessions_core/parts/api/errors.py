@@ -8,7 +8,7 @@ from ...errors import SessionExpired, SessionInvalid
 
 
 class TokenInvalid(SessionInvalid):
-    """The token is not one of ours, or not for this use. `reason` is always "token"."""
+    """This site did not issue the token, or not for this use. `reason` is always "token"."""
 
     code = "token_invalid"
     message = "This token can't be used here. Sign in again to get one."
@@ -19,7 +19,7 @@ class TokenInvalid(SessionInvalid):
 
 
 class TokenExpired(SessionExpired):
-    """The session token has run out; the session may well live. `reason` is always "token"."""
+    """The session token has run out; the session may still be alive. `reason` is always "token"."""
 
     code = "token_expired"
     message = "This session token has run out. Use the refresh token to get a new one."

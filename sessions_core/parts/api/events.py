@@ -21,7 +21,7 @@ class TokenRefreshed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenReused(Event):
-    """A refresh token came back that somebody had exchanged before: stolen, so its session ends."""
+    """A refresh token came back that was exchanged before: it was stolen, so its session ends."""
 
     name: ClassVar[str] = "token.reused"
     kind = "refusals"

@@ -1,8 +1,8 @@
 """`/api/openapi.json`: the JSON service as OpenAPI 3.1.
 
 Nothing here is written down a second time. Bodies and answers are the Structs that views take and return
-(`operations`), who may use a route and what it may be refused for follow from its declarations (`guards`), and every
-sentence is that of a docstring or of `errors`. So is a route of the application's own that uses `@operation`.
+(`operation`). Access and refusals follow from a route's declarations (`guards`), and every sentence is that of a
+docstring or of `errors`. That includes the application's own routes that use `@operation`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...web.guards import Access, declared, sessionless
 from ...web.json_routes import ChallengeRequest
 from ...web.operation import Operation, described, operation
 from ...web.schemas import Failure, SessionState, as_json
-from ...web.services import EXTENSION, Services, services
+from ...web.services import EXTENSION, Services, current_services
 from . import Api
 from .schemas import PublicKey, PublicKeys
 from .signing_keys import AHEAD
@@ -56,7 +56,7 @@ def jwks() -> PublicKeys | Response:
     """Publish the public halves of the keys that sign tokens (RFC 7517). Half the time between publishing a key and
     signing with it, they may be kept.
     """
-    keys = services().part(Api).signing_keys.public()
+    keys = current_services().part(Api).signing_keys.public()
     response = as_json(PublicKeys([PublicKey(**key) for key in keys]))
     response.headers["Cache-Control"] = f"public, max-age={AHEAD // 2000}"
     return response
@@ -77,7 +77,7 @@ def openapi() -> Document | Response:
         kept = app.extensions[_CACHE] = document(app)
     if request.script_root:  # another one behind each prefix of a proxy
         kept = msgspec.structs.replace(
-            kept, servers=[{"url": services().settings.public_origin + request.script_root}]
+            kept, servers=[{"url": current_services().settings.public_origin + request.script_root}]
         )
     response = as_json(kept)
     response.headers["Cache-Control"] = "public, max-age=300"
@@ -86,7 +86,7 @@ def openapi() -> Document | Response:
 
 def document(app: Flask) -> Document:
     """Return the description of every route of an application that is an `@operation`."""
-    ours: Services = app.extensions[EXTENSION]
+    services: Services = app.extensions[EXTENSION]
     routes = [
         (rule, method.lower(), told)
         for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
@@ -94,7 +94,7 @@ def document(app: Flask) -> Document:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
     models: list[type] = [Failure, *dict.fromkeys(each for _, _, told in routes for each in _models(told))]
-    answered = [ours.extended(each) if issubclass(each, SessionState) else each for each in models]
+    answered = [services.extended(each) if issubclass(each, SessionState) else each for each in models]
     refs, schemas = msgspec.json.schema_components(answered, ref_template=_REF)
     schema_of: dict[type, Json] = dict(zip(models, refs, strict=True))
     for schema in schemas.values():
@@ -106,10 +106,10 @@ def document(app: Flask) -> Document:
         paths.setdefault(_VARIABLE.sub(r"{\2}", rule.rule), {})[method] = described_route
     return Document(
         openapi="3.1.0",
-        info={"title": ours.settings.site_name, "version": "1", "summary": "Wallet sign-in and sessions."},
-        servers=[{"url": ours.settings.public_origin}],
+        info={"title": services.settings.site_name, "version": "1", "summary": "Wallet sign-in and sessions."},
+        servers=[{"url": services.settings.public_origin}],
         paths=paths,
-        components={"schemas": schemas, "securitySchemes": _security_schemes(ours)},
+        components={"schemas": schemas, "securitySchemes": _security_schemes(services)},
     )
 
 
@@ -135,9 +135,9 @@ def _operation(app: Flask, rule: Rule, method: str, told: Operation, schema_of: 
         content = {_JSON: {"schema": schema_of[told.body]}}
         found["requestBody"] = {"required": told.body_required, "content": content}
     found["responses"][str(told.status)] = _answered(told, schema_of)
-    ours: Services = app.extensions[EXTENSION]
-    every = [*_refusals(access, told, method), *(_of_purposes(ours) if told.body is ChallengeRequest else ())]
-    for status, refusals in _by_status(filter(ours.can_raise, every)).items():
+    services: Services = app.extensions[EXTENSION]
+    every = [*_refusals(access, told, method), *(_of_purposes(services) if told.body is ChallengeRequest else ())]
+    for status, refusals in _by_status(filter(services.can_raise, every)).items():
         found["responses"][str(status)] = _refused(status, refusals, schema_of)
     return found
 
@@ -172,12 +172,12 @@ def _headers(access: Access, told: Operation) -> Iterator[Json]:
         }
 
 
-def _security_schemes(ours: Services) -> Json:
+def _security_schemes(services: Services) -> Json:
     return {
         "cookie": {
             "type": "apiKey",
             "in": "cookie",
-            "name": ours.store.cookie_name,
+            "name": services.store.cookie_name,
             "description": "The session of a browser.",
         },
         "csrf": {
@@ -255,9 +255,9 @@ def _refusals(access: Access, told: Operation, method: str) -> Iterator[type[Ses
         yield from (errors.BodyMalformed, errors.MediaTypeUnsupported)
 
 
-def _of_purposes(ours: Services) -> Iterator[type[SessionsError]]:
+def _of_purposes(services: Services) -> Iterator[type[SessionsError]]:
     """Yield what texts for the purposes of parts may be refused for."""
-    for part in ours.parts.values():
+    for part in services.parts.values():
         for refusals in part.purposes.values():
             yield from refusals
 

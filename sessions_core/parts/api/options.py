@@ -21,7 +21,7 @@ class ApiSettings:
     """Origins whose pages may call this site with a session token. They never get to use its cookies."""
 
     def refuse_unsafe(self, settings: Settings) -> None:
-        """Raise `Misconfigured` for a token that lives too long, and for an origin that would let in anybody."""
+        """Raise `Misconfigured` for a token that lives too long, and for an origin that would admit any site."""
         refuse_outside(self, "token_seconds", 30, 5 * MINUTE)
         for origin in self.allowed_origins:
             local = settings.development and urlsplit(origin).hostname in LOOPBACK
@@ -29,5 +29,5 @@ class ApiSettings:
                 raise Misconfigured(
                     f"{PREFIX}ALLOWED_ORIGINS has {origin!r}. Write each as https://, host and port only, in lower "
                     'case and without the default port, such as "https://shop.example.org". "*" and "null" would let '
-                    "in everybody; http:// is for this machine in development only."
+                    "in any site; http:// is for this machine in development only."
                 )

@@ -1,8 +1,8 @@
-"""What pages of `SESSIONS_CORE_ALLOWED_ORIGINS` may ask and read (CORS, Fetch Standard section 3.2).
+"""CORS for the pages of `SESSIONS_CORE_ALLOWED_ORIGINS` (Fetch Standard, section 3.2).
 
 They bring a session token. `Access-Control-Allow-Credentials` is never sent, so no browser lets them use cookies, and
-`allow` refuses a change that brings some all the same. Only origins of the setting are named, and
-`Vary: Origin` keeps caches from handing the answer for one to another.
+`allow` refuses a change that brings cookies anyway. Only origins of the setting are named, and `Vary: Origin` keeps
+caches from handing the answer for one to another.
 
 An answer that names an allowed origin by itself, as Flask-CORS does, is left as it is.
 """

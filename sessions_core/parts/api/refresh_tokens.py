@@ -1,16 +1,17 @@
 """Refresh tokens: each is good for one use, and using one twice ends the session (RFC 9700, section 4.14.2).
 
-All refresh tokens that follow from one sign-in are a family. Its state is part of the session's sealed record, so it
-ends when the session does, nobody who writes to Redis can add a token to it, and changing it is the record's own
-compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that it has moved.
+All refresh tokens that follow from one sign-in are a family. Its state is part of the session's encrypted record, so
+it ends when the session does, an attacker who writes to Redis can't add a token to it, and changing it is the
+record's own compare-and-swap: of two requests that refresh at once one moves the family on, and the other finds that
+it has moved.
 
-A token names its session and carries two secrets. That of the family tells a token that once was ours from a guess: a
-guess ends nothing. That of the generation says which one it is. Stored are their hashes only. The secret of the next
-generation follows from the present one and a key inside the record, so that the loser of a race is given exactly what
-the winner got.
+A token names its session and carries two secrets. The family's secret tells a token that this site issued from a
+guess: a guess ends nothing. The generation's secret says which token of the family it is. Only their hashes are
+stored. The secret of the next generation follows from the present one and a key inside the record, so that the loser
+of a race is given exactly what the winner got.
 
 A client whose answer was lost comes back later, with the token that it still has. It gets another successor, and the
-one that was lost is cut off: should it turn up after all, somebody else got that answer, and the session ends.
+one that was lost is cut off: if it turns up after all, another client got that answer, and the session ends.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Refresh:
     def redeem(self, text: str) -> Refreshed:
         """Move the family of a token on, and start the idle clock of its session again.
 
-        Raises `TokenInvalid` for what is no token of a living family, `SessionExpired` or `SessionInvalid` if the
+        Raises `TokenInvalid` if it is not a token of a living family, `SessionExpired` or `SessionInvalid` if the
         session has ended; the latter with the reason `token_reused` if it ends for this very token.
         """
         parts = _parse(text)
@@ -113,7 +114,7 @@ class Refresh:
             presented = _hash(parts.secret)
             newest = hmac.compare_digest(presented, family.current)
             again = hmac.compare_digest(presented, family.previous)
-            # Both ways: another process may have heard Redis's clock a little later than we did.
+            # Both ways: another process may have read Redis's clock a little later than this one.
             in_time = abs(live.now - family.moved_at) <= GRACE
             if not newest and not (again and (in_time or not family.used)):
                 self._end(live)
@@ -125,15 +126,15 @@ class Refresh:
                 events.publish(TokenRefreshed(handle=live.record.handle, account=live.record.account))
             else:
                 successor = _successor(family, family.generation, parts.secret)
-            # Last: what is no token of this family must not keep its session alive.
+            # Last: a token of another family must not keep this session alive.
             kept = self._repository.keep_alive(live)
             if kept != ROTATED:  # or it has just moved to another id: look there
                 return Refreshed(_alive(kept), self.token(live, parts.family, successor))
         raise AssertionError  # `attempts` has raised
 
     def revoke(self, text: str, reason: str) -> None:
-        """End the session of a token, be it the newest or not. What is no token of a living session has ended
-        already: its holder could do no more about it (RFC 7009, section 2.2).
+        """End the session of a token, the newest one or an older one. A token without a living session counts as
+        ended already: its holder could do no more about it (RFC 7009, section 2.2).
         """
         try:
             live, _ = self._find(_parse(text))
@@ -149,7 +150,8 @@ class Refresh:
         return found, family
 
     def _end(self, live: LoadedSession) -> NoReturn:
-        # Two have this token, and one of them stole it. Who of the two is asking can't be known: both sign in again.
+        # Two clients have this token, and one of them stole it. The server can't know which of the two is asking, so
+        # both have to sign in again.
         if self._lifecycle.revoke(live, REUSED.name):
             events.publish(TokenReused(handle=live.record.handle, account=live.record.account))
         raise SessionInvalid(reason=REUSED.name)
@@ -158,7 +160,7 @@ class Refresh:
 def note_use_of(services: Services, session: WalletSession) -> None:
     """Note that a client has used the session token that came with the newest refresh token.
 
-    So the answer that both were in was not lost. One write for each refresh.
+    So the answer with both tokens was not lost. One write for each refresh.
     """
     from .session_tokens import SessionTokenClaims
 

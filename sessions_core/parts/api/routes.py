@@ -31,9 +31,9 @@ from ...web.json_routes import current_state, signed_out_answer
 from ...web.operation import operation
 from ...web.pages import end_session, own_session
 from ...web.schemas import SessionState, SignedOut
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import SessionView, iso
-from ...web.sign_in import Wanted, enter
+from ...web.sign_in import SignInOptions, authenticate
 from . import Api
 from .errors import TokenExpired, TokenInvalid
 from .refresh_tokens import FAMILY
@@ -44,13 +44,14 @@ json_routes = Blueprint("sessions_api_json", __name__, url_prefix="/api/auth")
 
 _Text = Annotated[str, Meta(max_length=16_000)]
 _Word = Annotated[str, Meta(max_length=64)]
-# Longer than a refresh token: who sends the session token by mistake is told that it is the wrong one.
+# Longer than a refresh token, so that a client that sends the session token by mistake is told that it is the wrong
+# one.
 _Token = Annotated[str, Meta(max_length=8_000)]
 
 
 class SessionRequest(msgspec.Struct):
-    """The signed text and its challenge, as they came; the signature is the bearer. What is asked for beyond what the
-    type grants is dropped. `duration` is in seconds; `wallet` is shown to people; `remember` is for cookies.
+    """The signed text and its challenge, as they came; the signature is the bearer. Permissions that the type does
+    not grant are dropped. `duration` is in seconds; `wallet` is shown to users; `remember` is for cookies.
     """
 
     message: _Text
@@ -75,7 +76,7 @@ class LogoutRequest(msgspec.Struct):
 
 
 @json_routes.post("/sessions")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(
     RateLimited, *family(SignInRefused), PermissionDenied, VerificationUnavailable, status=201, by_signature=True
 )
@@ -83,56 +84,56 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
     """Sign in. A browser, which has the cookie that its challenge is bound to, gets a session cookie; any other
     client gets tokens.
     """
-    signature = bearer(request)  # whatever cookie came along: who is signed in may sign in again
+    signature = bearer(request)  # even with a cookie: a signed-in user may sign in again
     if signature is None:
         raise SignatureMalformed("no bearer")
-    current = wallet_session()
-    wanted = Wanted(
+    session = wallet_session()
+    options = SignInOptions(
         session_type=body.session_type,
         duration=body.duration,
         permissions=body.permissions,
         wallet=body.wallet,
         remember=body.remember,
     )
-    if current.browser is not None:
-        current.adopt(enter(body.message, body.challenge, signature, wanted))
+    if session.browser is not None:
+        session.adopt(authenticate(body.message, body.challenge, signature, options))
         return current_state()
-    refresh = services().part(Api).refresh
+    refresh = current_services().part(Api).refresh
     tokens, *secrets = refresh.start()
-    live = enter(body.message, body.challenge, signature, wanted, lambda record: FAMILY.put(record, tokens))
+    live = authenticate(body.message, body.challenge, signature, options, lambda record: FAMILY.put(record, tokens))
     return _with_tokens(live, refresh.token(live, *secrets))
 
 
 @json_routes.post("/sessions/refresh")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
     """Exchange a refresh token for the next one and a new session token. This counts as activity."""
     attempts.count("refreshes")
-    ours = services()
-    live, token = ours.part(Api).refresh.redeem(body.refresh_token)
+    services = current_services()
+    live, token = services.part(Api).refresh.redeem(body.refresh_token)
     # Of the session that the token names, and not of the one whose cookie may have come along.
     session = WalletSession.of_client(live, token)
-    follow(ours, session)
+    follow(services, session)
     if session.live is None:
         raise refusal(session)
     return _with_tokens(session.live, token)
 
 
 @json_routes.post("/sessions/token")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @operation(status=201)
 def create_token() -> SessionToken:
-    """Make a session token of this session, to show to another service. Who brings one gets the same again: else a
-    stolen token would make the next for as long as the session lives.
+    """Make a session token of this session, to show to another service. A client that sends such a token gets the
+    same one back: otherwise a stolen token would yield new ones for as long as the session lives.
     """
-    current = wallet_session()
-    if current.token is not None and isinstance(current.claims, SessionTokenClaims):
-        return _as_answer(Token(current.token, current.claims.payload.exp))
+    session = wallet_session()
+    if session.token is not None and isinstance(session.claims, SessionTokenClaims):
+        return _as_answer(Token(session.token, session.claims.payload.exp))
     return _token(own_session())
 
 
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(CsrfFailed, SignOutIncomplete, TokenExpired, TokenInvalid)
 def logout(body: LogoutRequest | None) -> SignedOut | Response:
     """Revoke the session of this cookie or token, and with it all its tokens. Signing out twice is fine. A cookie
@@ -145,7 +146,7 @@ def logout(body: LogoutRequest | None) -> SignedOut | Response:
         if refresh_token is None:
             raise
     if refresh_token is not None:
-        services().part(Api).refresh.revoke(refresh_token, "signed_out")
+        current_services().part(Api).refresh.revoke(refresh_token, "signed_out")
     return signed_out_answer()
 
 
@@ -156,15 +157,15 @@ def _take_over_logout(state: BlueprintSetupState) -> None:
 
 
 def _with_tokens(live: LoadedSession, refresh_token: str) -> TokenSession:
-    view = SessionView(live, services())
+    view = SessionView(live, current_services())
     state, token = msgspec.structs.asdict(view.as_state()), msgspec.structs.asdict(_token(view))
-    return services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
+    return current_services().extended(TokenSession)(**state, **token, refresh_token=refresh_token)
 
 
 def _token(view: SessionView) -> SessionToken:
     fresh = view.session_type.fresh  # takes a signature each time, which another service can't ask for
     token = (
-        services()
+        current_services()
         .part(Api)
         .tokens.issue(
             view.live,

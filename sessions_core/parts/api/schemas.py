@@ -1,4 +1,4 @@
-"""What the routes of this part answer."""
+"""The answers of this part's routes."""
 
 from __future__ import annotations
 

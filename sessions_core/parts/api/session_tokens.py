@@ -1,11 +1,11 @@
 """Session tokens: short JWTs derived from a session, for clients without cookies and for services that have no Redis.
 
 The form is that of RFC 9068 (`at+jwt`), signed with ES256 (RFC 7518, section 3.4), which every library knows. Here a
-token is never enough: the session that it names is read with each request, so that revoking it holds at once. Others
-learn of it when the token ends, in minutes, or by asking `validate`.
+token is never enough: the session that it names is read with each request, so that revoking it holds at once. Other
+services learn of it when the token ends, in minutes, or from `validate`.
 
-What is checked before a library sees the token stops the attacks on those that choose for themselves: an algorithm
-by the token's own word, keys from its header (`jwk`, `jku`, `x5u`), `crit`, padded or padded-out parts.
+The checks before a library sees the token stop attacks on libraries that trust the token: an algorithm by the token's
+own word, keys from its header (`jwk`, `jku`, `x5u`), `crit`, padded or padded-out parts.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a token says, by the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the session.
+    """The claims of a token, with the names of RFC 9068: `sub` is the CAIP-10 account, `sid` the handle of the
+    session.
 
     `gen` is the generation of the refresh token that came with it, and `None` in a token of a session with a cookie:
-    that one is to be presented to others, and no bearer here. `iat` and `exp` are seconds since the epoch.
+    that one is only for other services, and no bearer here. `iat` and `exp` are seconds since the epoch.
     """
 
     iss: str
@@ -68,13 +69,13 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True, slots=True)
 class SessionTokenClaims(TokenClaims):
-    """What the session of a request knows of its session token."""
+    """The session token of a request's session."""
 
     payload: Claims
 
     @classmethod
     def of(cls, claims: Claims) -> SessionTokenClaims:
-        """Return what claims mean for the session; a token without `gen` is only to be presented to others."""
+        """Return the claims for the session; a token without `gen` is only for other services."""
         return cls(claims.sub, claims.sid, claims.gen is None, TokenInvalid("not for this use"), claims)
 
 
@@ -107,7 +108,7 @@ class Tokens:
         claims = Claims(
             iss=self._issuer,
             aud=self._audience,
-            client_id=self._issuer,  # RFC 9068 demands one; whoever signs in here is a client of this site
+            client_id=self._issuer,  # RFC 9068 requires one; every user of this site is its client
             sub=live.record.account,
             sid=live.record.handle,
             jti=secrets.token_urlsafe(12),
@@ -126,8 +127,8 @@ class Tokens:
         return Token(f"{signed}.{_encode(_low(_canonical(signature)))}", claims.exp)
 
     def open(self, text: str) -> Claims:
-        """Return what a token of ours says. Whose session it means is for the session to say: an account in another
-        spelling finds none.
+        """Return the claims of a token that this site issued. The account is not normalised: another spelling of it
+        finds no session.
 
         Raises `TokenInvalid`, `TokenExpired`, or `StoreUnavailable` if its key has to be read and can't be.
         """
@@ -139,7 +140,7 @@ class Tokens:
         try:
             key = self._keys.find(msgspec.json.decode(header, type=_Header).kid)
             if key is None:
-                raise TokenInvalid("of no key of ours")
+                raise TokenInvalid("signed with no key of this site")
             jws.deserialize_compact(text, key, registry=self._registry)
             claims = msgspec.json.decode(payload, type=Claims)
             if msgspec.json.encode(claims) != payload:
@@ -155,7 +156,7 @@ class Tokens:
 
 
 def _low(signature: bytes) -> bytes:
-    """Return r and s of a good signature with the smaller of the two s that are right: one token, one text."""
+    """Return r and s of a valid signature with the smaller of the two valid s: one token, one text."""
     s = int.from_bytes(signature[32:])
     return signature if s <= P256_ORDER // 2 else signature[:32] + (P256_ORDER - s).to_bytes(32)
 

@@ -1,9 +1,9 @@
-"""The keys that sign session tokens: P-256 keys in Redis, sealed, that take turns without anybody's doing.
+"""The keys that sign session tokens: P-256 keys in Redis, encrypted, that rotate by themselves.
 
-    {signing}:keys   string  sealed: the keys as JWKs, oldest first
+    {signing}:keys   string  encrypted: the keys as JWKs, oldest first
 
-A key is published before it signs, so that whoever keeps a copy of the public ones knows it in time, and after it has
-signed for the last time, for as long as its tokens live (RFC 7517).
+A key is published before it signs, so that services with a cached copy of the public keys know it in time. It stays
+published after its last signature, for as long as its tokens live (RFC 7517).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SigningKeys:
         keys, now = self._current()
         self._by_id = {key.jwk["kid"]: ECKey.import_key(key.jwk) for key in keys}
         ripe = [key for key in keys if key.created_at + AHEAD <= now]
-        # The very first signs at once: there is nobody yet who could have kept a copy without it.
+        # The very first signs at once: no service can have a cached copy without it yet.
         self._signer = self._by_id[(ripe or keys[:1])[-1].jwk["kid"]]
         self._read_at = time.monotonic()
 
@@ -91,9 +91,9 @@ class SigningKeys:
             keys = self._turned(known, now)
             if keys == known and stored and self._ring.is_newest(stored):
                 return keys, now
-            sealed = self._ring.encrypt(msgspec.json.encode(keys), self._name.encode())
+            encrypted = self._ring.encrypt(msgspec.json.encode(keys), self._name.encode())
             # Of two processes that make the next key at once, the later takes the earlier's.
-            if self._connection.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", sealed) == 1:
+            if self._connection.run(scripts.COMPARE_AND_SWAP, (self._name,), stored or b"", encrypted) == 1:
                 return keys, now
         raise AssertionError  # `attempts` has raised
 
@@ -103,13 +103,13 @@ class SigningKeys:
         try:
             return msgspec.json.decode(self._ring.decrypt(stored, self._name.encode()), type=list[_Key])
         except (DecryptionFailed, msgspec.MsgspecError):
-            # Changed by hand, or sealed with a retired secret. Tokens live for minutes: new keys cost their holders
-            # one refresh, and nobody a session.
+            # Changed by hand, or encrypted with a retired secret. Tokens live for minutes: new keys cost their
+            # holders one refresh, and end no session.
             events.publish(events.RecordUnreadable(key=self._name))
             return []
 
     def _turned(self, keys: list[_Key], now: int) -> list[_Key]:
-        """Return the keys with a successor if the newest is due for one, and without those that nobody needs."""
+        """Return the keys with a successor if the newest is due for one, and without those no longer needed."""
         if not keys or keys[-1].created_at + _TURN <= now:
             parameters: KeyParameters = {"use": "sig", "alg": "ES256", "kid": secrets.token_urlsafe(9)}
             keys = [*keys, _Key(dict(ECKey.generate_key("P-256", parameters).as_dict(private=True)), now)]

@@ -3,8 +3,8 @@
     flask sessions list | show | revoke | revoke-all | sweep
     flask keys rotate
 
-Results go to standard output, as text or with `--json` as one JSON value; whatever is refused to standard error, as
-its code of the closed set and one sentence, and the exit code is 1. A session is named by its handle.
+Results go to standard output, as text or with `--json` as one JSON value; a refusal goes to standard error, as its
+code of the closed set and one sentence, with exit code 1. A session is named by its handle.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...sessions.record import LoadedSession
 from ...sign_in import accounts
 from ...sign_in.accounts import Account
 from ...storage import secret_file
-from ...web.services import SECRET_FILE, services
+from ...web.services import SECRET_FILE, current_services
 from ...web.session_view import HandleConverter, SessionView, described, iso, sessions_of
 from .output import (
     Commands,
@@ -45,15 +45,15 @@ _FOUND = {
     "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
     "lost": "missing in the list of their account: listed again",
-    "unreadable": "changed by somebody: deleted",
-    "foreign": "sealed with a secret that is not known here: left to their clock",
-    "resealed": "sealed with an older secret: sealed anew",
+    "unreadable": "changed from outside: deleted",
+    "foreign": "encrypted with a secret that is not known here: left to their clock",
+    "resealed": "encrypted with an older secret: encrypted again",
     "entries": "memories of sessions that ended more than a day ago: deleted",
 }
 _ROTATED = """\
-The former secret is kept, so nobody is signed out. Next:
+The former secret is kept, so all users stay signed in. Next:
 1. Restart every process of the application, since until then they know only the former secret.
-2. Run flask sessions sweep, which seals what they keep with the new one.
+2. Run flask sessions sweep, which encrypts what they keep with the new one.
 3. Then the former one may go: {place}.
 """
 
@@ -82,7 +82,7 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 def show_session(handle: str, account: str | None, as_json: bool) -> None:
     """Show one living session, and what it may do."""
     live = _find(handle, account)
-    live.account_values = services().repository.account_values(live.record.account)
+    live.account_values = current_services().repository.account_values(live.record.account)
     view = described(live)
     shown = _session(view) | {
         "role": view.role,
@@ -101,7 +101,7 @@ def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
     """End one session."""
     if account is None:
         live = _find(handle, None)
-        owner, alive = accounts.stored(live.record.account), services().lifecycle.revoke(live, "revoked")
+        owner, alive = accounts.stored(live.record.account), current_services().lifecycle.revoke(live, "revoked")
     else:
         owner = parse_account(account)
         alive = _revoke_handle(owner, handle)
@@ -116,18 +116,18 @@ def revoke_session(handle: str, account: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
 def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
-    """End every session of a CAIP-10 ACCOUNT or of everybody, those being signed in right now included."""
+    """End every session of a CAIP-10 ACCOUNT or of all accounts, those being signed in right now included."""
     if everybody == (account is not None):
         raise BadRequest("Name an account, or say --everybody.")
     if account is None:
         confirm("Sign everybody out?", yes)
-        services().lifecycle.revoke_everybody()
+        current_services().lifecycle.revoke_everybody()
         _demand_confirmation()
         answer({"scope": "everybody"} if as_json else ["Everybody is signed out."], as_json)
         return
     found = parse_account(account)
     confirm(f"Sign {found} out everywhere?", yes)
-    ended = services().lifecycle.revoke_account(found, "revoked")
+    ended = current_services().lifecycle.revoke_account(found, "revoked")
     _demand_confirmation()
     shown = {"scope": "all", "account": str(found), "ended": ended}
     answer(shown if as_json else [f"{found} is signed out everywhere. Sessions that ended: {ended}."], as_json)
@@ -137,12 +137,12 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 @force_option
 @json_option
 def sweep(force: bool, as_json: bool) -> None:
-    """Put right what a crash or a full disk left behind, and seal anew what an older secret had sealed."""
-    ours = services()
+    """Repair what a crash or a full disk left behind, and encrypt again what an older secret had encrypted."""
+    services = current_services()
     refuse_unknown_secret(force)
-    found = ours.sweeper.sweep()
+    found = services.sweeper.sweep()
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
-    for clean in ours.hooks("sweep"):
+    for clean in services.hooks("sweep"):
         for name, (count, sentence) in clean().items():
             found[name] = count
             rows.append((str(count), name, sentence))
@@ -155,7 +155,7 @@ def sweep(force: bool, as_json: bool) -> None:
 @keys.command("rotate")
 @json_option
 def rotate(as_json: bool) -> None:
-    """Put a new secret in front and keep the former ones behind it. Signs nobody out."""
+    """Put a new secret in front and keep the former ones behind it. All users stay signed in."""
     path = current_app.extensions.get(SECRET_FILE)
     if path is None:
         lines = _in_environment()
@@ -166,17 +166,17 @@ def rotate(as_json: bool) -> None:
         said = f"{path} holds {count} secrets now, the newest last."
         answer({"path": str(path), "secrets": count} if as_json else [said], as_json)
     if not as_json:
-        lost = [f"   {each.after_rotation}" for each in services().parts.values() if each.after_rotation]
+        lost = [f"   {each.after_rotation}" for each in current_services().parts.values() if each.after_rotation]
         for line in (*_ROTATED.format(place=place).splitlines(), *lost):
-            say(line, err=True)  # so that what is to be kept can go into a file
+            say(line, err=True)  # so that the secrets on standard output can go into a file
 
 
 def _in_environment() -> dict[str, str]:
-    former = services().settings.secrets
+    former = current_services().settings.secrets
     if os.environ.get("FLASK_SECRET_KEY") == former[-1]:  # `app.config.from_prefixed_env()`
         return {"FLASK_SECRET_KEY": secrets.token_urlsafe(32), "FLASK_SECRET_KEY_FALLBACKS": json.dumps(former)}
     if not all(secret.isascii() and secret.isprintable() and "," not in secret for secret in former):
-        # What a terminal shows of it may be another secret, and that would sign everybody out.
+        # A terminal may show it as another secret, and that would sign all users out.
         raise BadRequest(
             "A secret in use has a comma or other than plain ASCII in it, so SESSION_SECRET_FALLBACKS can't hold it: "
             "put it into the list SECRET_KEY_FALLBACKS of the configuration, and a new one into SECRET_KEY."
@@ -195,14 +195,14 @@ def _in_file(path: Path) -> int:
 
 
 def _find(handle: str, account: str | None) -> LoadedSession:
-    repository, of_one = services().repository, None if account is None else parse_account(account)
+    repository, of_one = current_services().repository, None if account is None else parse_account(account)
     _refuse_malformed(handle)
     live = None
     if of_one is not None:
         live = repository.find_living(str(of_one), handle)
     else:
         # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in services().sweeper.every())
+        every = (each for _ in range(2) for each in current_services().sweeper.every())
         live = next((each for each in every if each.record.account and each.record.handle == handle), None)
     if live is None:
         raise NotFound("There is no living session with this handle.")
@@ -212,7 +212,7 @@ def _find(handle: str, account: str | None) -> LoadedSession:
 def _revoke_handle(account: Account, handle: str) -> bool:
     _refuse_malformed(handle)
     try:
-        return services().lifecycle.revoke_handle(account, handle)
+        return current_services().lifecycle.revoke_handle(account, handle)
     except NotFound as error:
         raise NotFound("This account has no session with this handle.") from error
 
@@ -230,8 +230,10 @@ def _refuse_malformed(handle: str) -> None:
 
 
 def _views() -> list[SessionView]:
-    ours = services()
-    found = {live.record.handle: live for live in ours.sweeper.every() if live.record.account}  # one may come twice
+    services = current_services()
+    found = {
+        live.record.handle: live for live in services.sweeper.every() if live.record.account
+    }  # one may come twice
     return sorted(
         map(described, found.values()),
         key=lambda view: (view.live.record.account, -view.live.active),

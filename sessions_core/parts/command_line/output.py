@@ -1,4 +1,4 @@
-"""How commands answer: text or JSON on standard output, a refusal as its code and one sentence on standard error."""
+"""Prints the results of commands: text or JSON to standard output, a refusal to standard error."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from flask.cli import AppGroup
 from ...errors import AccountMalformed, SessionsError, StoreUnavailable
 from ...sign_in import accounts
 from ...sign_in.accounts import Account
-from ...web.services import services
+from ...web.services import current_services
 
 _WIDTH = 100  # columns that a table should fit into
 _NARROWEST = 10
 
 
 class Refusal(click.ClickException):
-    """What a command says when it fails: the code and one sentence."""
+    """The failure of a command: the code and one sentence."""
 
     def __init__(self, error: SessionsError) -> None:
         sentence = str(error) or error.message
@@ -68,7 +68,7 @@ def confirm(question: str, yes: bool) -> None:
 
 def refuse_unknown_secret(force: bool) -> None:
     """Refuse to encrypt with a secret that a server process does not know, if a part keeps track of that."""
-    for check in () if force else services().hooks("check_command"):
+    for check in () if force else current_services().hooks("check_command"):
         check()
 
 
@@ -101,8 +101,8 @@ def answer(value: Any, as_json: bool) -> None:
 
 def say(line: str, err: bool = False) -> None:
     """Print a line, with a question mark for each character that would steer the terminal."""
-    # Here, where everything passes: devices and names are what a client says of itself, and an escape sequence in one
-    # could rewrite this terminal, or type into it.
+    # Here, since all output passes through: clients choose device names, and an escape sequence in one could rewrite
+    # this terminal, or type into it.
     visible = "".join(each if _harmless(each) else "?" for each in line)
     encoding = (sys.stderr if err else sys.stdout).encoding or "ascii"
     click.echo(visible.encode(encoding, "replace").decode(encoding), err=err)

@@ -68,11 +68,11 @@ class ContractWallets(Part):
         return ContractProof(message=message, signature=self.contracts.verify(account, message, signature, refusal))
 
     def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
-        """Keep what the contract accepted, so that it can be asked again."""
+        """Store the text and signature that the contract accepted, so that it can be asked again."""
         PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
-        """Ask the contract again if that was long enough ago; end the session if it no longer accepts."""
+        """Ask the contract again if the last answer is old enough; end the session if it no longer accepts."""
         if thorough:
             self.rechecks.check(session)
         else:

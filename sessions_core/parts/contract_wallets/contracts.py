@@ -1,13 +1,12 @@
 """Contract wallets of Ethereum and its networks: whether the contract accepts a signature (ERC-1271), also one that
 is yet to be deployed (ERC-6492).
 
-A key proves itself. Who speaks for a contract only the contract can tell, so its network is asked, through the RPC
-URL that the settings have for it. What that node says is believed: name your own, or one you would trust with the
-accounts of that network.
+A key proves itself. Only a contract can tell who signs for it, so the server asks its network, through the RPC URL in
+the settings. The server believes that node: name your own, or one you would trust with the accounts of that network.
 
-The wallet's code belongs to a stranger as well. It runs inside a program of ours, which is the whole `eth_call`:
-whether it reverts, burns its gas or returns a megabyte stays in there, and the answer is always one small number. So
-an error of the node is an error of the node, and never looks like a wallet's "no".
+The wallet's code may be an attacker's as well. It runs inside this module's own program, which is the whole
+`eth_call`: if it reverts, burns its gas or returns a megabyte, that stays inside, and the answer is always one small
+number. So an error of the node never looks like a wallet's "no".
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ _SIGNATURE = re.compile(rf"0x(?:[0-9a-fA-F]{{2}}){{0,{MAX_BYTES}}}", re.ASCII)
 _CHAIN_ID = re.compile(r"0x[0-9a-fA-F]{1,16}", re.ASCII)
 _ANSWER = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 _LONGEST_OF_A_KEY = 65  # bytes
-_AT_ONCE = 4  # checks in one process: however slow a node is, it holds up no more workers than these
+_AT_ONCE = 4  # checks in one process: even a slow node blocks no more workers than these
 
-# Who asks, as the contract sees it: the end of keccak256("asks whether a contract accepts a signature"), an address
-# that nobody has the key of. Without one it would be the zero address, which some contracts let do everything,
-# because in a transaction nobody can be it.
+# The caller, as the contract sees it: the end of keccak256("asks whether a contract accepts a signature"), an address
+# without a known key. Without it the caller would be the zero address, which some contracts let do everything,
+# because no transaction can come from it.
 _FROM = "0x89d29fb38babd7fb918a24e21c437c0a88a226ed"
 _GAS = 10_000_000  # of the whole call: a passkey without help of the chain takes 350 000, a deployment 1 000 000
 
@@ -55,8 +54,8 @@ _IS_VALID_SIGNATURE = bytes.fromhex("1626ba7e")  # ERC-1271: the function's sele
 # The code that `eth_call` runs, as if it deployed a contract; it deploys nothing. Written by hand for this file, and
 # `tests/test_chains_contract.py` assembles what stands to the right of it. It asks the wallet; if that is not enough
 # and there is a preparation (ERC-6492, "Verifier side"), it makes that call and asks once more. Behind it come
-# wallet, whom to call first or 0, length of the question, length of the call, two empty words (for what the wallet
-# answers, and how long that was), question, call.
+# wallet, the address to call first or 0, length of the question, length of the call, two empty words (for what the
+# wallet answers, and how long that was), question, call.
 _PROGRAM = bytes.fromhex(
     # All that to memory, from 0 on.
     "6079 80 38 03 90 6000 39"  # PUSH1 @end DUP1 CODESIZE SUB SWAP1 PUSH1 0 CODECOPY
@@ -67,7 +66,7 @@ _PROGRAM = bytes.fromhex(
     "3d 60a0 52 3d 6020 14 16"  # RETURNDATASIZE PUSH1 0xa0 MSTORE RETURNDATASIZE PUSH1 32 EQ AND
     "6080 51 63 1626ba7e 60e0 1b 14 16"  # PUSH1 0x80 MLOAD PUSH4 0x1626ba7e PUSH1 224 SHL EQ AND
     "80 605e 57"  # DUP1 PUSH1 @answer JUMPI
-    # Otherwise, if somebody is to be called first:
+    # Otherwise, if there is an address to call first:
     "6020 51 15 605e 57 50"  # PUSH1 0x20 MLOAD ISZERO PUSH1 @answer JUMPI POP
     "6000 6000 6060 51 6040 51 60c0 01"  # PUSH1 0 PUSH1 0 PUSH1 0x60 MLOAD PUSH1 0x40 MLOAD PUSH1 0xc0 ADD
     "6000 6020 51 5a 6001 1c f1"  # PUSH1 0 PUSH1 0x20 MLOAD GAS PUSH1 1 SHR CALL
@@ -153,7 +152,7 @@ class Contracts:
         with Node(self._urls[account.chain.id], self._seconds) as node:
             network = node.ask("eth_chainId")
             if not _CHAIN_ID.fullmatch(network) or str(int(network, 16)) != account.reference:
-                # On another network the same address is another contract, maybe somebody else's.
+                # On another network the same address is another contract, maybe another user's.
                 raise unavailable(_OTHER_NETWORK, network[:80])
             call = {"from": _FROM, "gas": hex(_GAS), "data": f"0x{program.hex()}"}
             answer = node.ask("eth_call", call, "latest")
@@ -166,7 +165,7 @@ class Contracts:
 
 
 def _advice(error: RpcUnavailable, account: Account) -> str:
-    """Return what the site's operator can do about it, for the log, or nothing if waiting is all."""
+    """Return advice for the site's operator, for the log, or nothing if only waiting helps."""
     what, detail = (*map(str, error.args), "")[:2]
     setting = f"SESSIONS_CORE_RPC_URLS[{account.chain.id!r}]"
     if what == _OTHER_NETWORK:
@@ -196,7 +195,7 @@ def question(account: Account, message: str, signature: bytes) -> bytes:
 
 
 def _unwrapped(signature: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return whom to call first (a word), with what, and the signature itself (ERC-6492, "Signer side")."""
+    """Return the address to call first (a word), the call, and the signature itself (ERC-6492, "Signer side")."""
     if not signature.endswith(_WRAPPED):
         return _word(0), b"", signature
     body = signature[: -len(_WRAPPED)]

@@ -1,4 +1,4 @@
-"""What a contract accepted when its account last signed, kept with the session so that it can be asked again."""
+"""The text and signature that a contract last accepted, stored with the session so that it can be asked again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Sessions of contract wallets: whether the contract still stands by what was signed (EIP-4361, "Server").
+"""Asks contracts again whether they still accept a session's signature (EIP-4361, "Server").
 
-A contract can change its mind: an owner is removed, a key replaced. Nobody tells us, so it is asked again: on a
-schedule while anybody asks about the session, and before anything that takes a fresh signature and would pass without
-one.
+A contract can change its mind: an owner is removed, a key replaced. The server is not told, so it asks again: on a
+schedule while clients ask about the session, and before an action that needs a fresh signature and would pass without
+a new one.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Rechecks:
     def check_when_due(self, session: WalletSession) -> None:
         """Ask the contract if that was long enough ago, and end the session if it no longer accepts the signature.
 
-        One request at a time does so, the others go on. Nobody is signed out for a node that can't be reached.
+        One request at a time does so, the others go on. An unreachable node signs no user out.
         """
         live = _of_contract(session)
-        # A time in the future is none that a clock of today wrote.
+        # No working clock wrote a time in the future.
         if live is None or 0 <= live.now - checked_at(live) < self._seconds * 1000:
             return
         if self._services.repository.consume_nonce(f"check:{live.record.handle}", _TURN):  # no nonce has a colon

@@ -1,8 +1,8 @@
-"""JSON-RPC with the nodes that the settings name. They are strangers: there is a limit on all that they say.
+"""JSON-RPC with the nodes that the settings name. Nodes are not trusted: every part of their answers has a limit.
 
-The standard library's client does what is needed and no more: it follows no redirect, asks no proxy that the
-environment names, and repeats nothing. Its timeouts are those of a single read, though, and a node that sends a byte
-a second would hold a worker for days. So each read waits for what is left of the whole, and counts what arrives.
+The standard library's client does only what is needed: it follows no redirect, uses no proxy of the environment, and
+repeats nothing. But its timeouts apply to a single read, and a node that sends a byte a second would block a worker
+for days. So each read waits at most for the rest of the total time, and counts the bytes that arrive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .errors import RpcUnavailable
 
 _MOST = 64 * 1024  # bytes of all answers together, their headers included
 _MOST_ANSWER = 16 * 1024
-_MOST_BRACKETS = 100  # in one answer; see `web.bodies`
+_MOST_BRACKETS = 100  # in one answer; see `web.request_body`
 NODE_ERROR = "error"
 """What the evidence of `RpcUnavailable` begins with if the node itself reported one, and before its number."""
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "sessions-core"}
@@ -33,8 +33,8 @@ _HEADERS = {"Content-Type": "application/json", "User-Agent": "sessions-core"}
 class Node:
     """A node at the other end of one connection, for `seconds` in all. Use it in `with`.
 
-    Looking up its name is the one thing that takes as long as the system's resolver lets it. No error says the URL,
-    which may hold a key.
+    The time limit does not cover the look-up of its name, which takes as long as the system's resolver allows. No
+    error contains the URL, which may contain a key.
     """
 
     def __init__(self, url: str, seconds: float) -> None:
@@ -120,7 +120,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _Budget:
-    """What is left of the time and of the bytes."""
+    """The remaining time and bytes."""
 
     def __init__(self, seconds: float, most: int) -> None:
         self._until = time.monotonic() + seconds

@@ -179,14 +179,15 @@ def _version(candidate: str) -> tuple[int, int]:
 
 def _socket_directory(directory: Path) -> Path:
     # A socket's path may have about 100 bytes, a checkout's may have more. The name in the shared temporary directory
-    # can be guessed, so the folder must be ours alone, or anybody on this machine could serve us sessions.
+    # can be guessed, so this user must own the folder alone. Otherwise another user of this machine could serve
+    # forged sessions.
     name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
     place = _SOCKETS / f"sessions-core-{os.getuid()}-{name}"
     with contextlib.suppress(FileExistsError):
         place.mkdir(mode=0o700)
     status = place.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise Misconfigured(f"{place} belongs to somebody else or is open to others. Remove it and start again.")
+        raise Misconfigured(f"{place} belongs to another user or is open to others. Remove it and start again.")
     return place
 
 

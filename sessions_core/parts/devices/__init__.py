@@ -26,7 +26,7 @@ _WORDS = "sessions/_devices_action_words.html"
 
 
 class Devices(Part):
-    """The list of a user's sessions: name them, end them, hear of new ones."""
+    """The list of a user's sessions: name them, end them, be told of new ones."""
 
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS,)
@@ -54,7 +54,7 @@ class Devices(Part):
     recent_sign_ins: RecentSignIns
 
     def setup(self, app: Flask) -> None:
-        """Make what tells sessions of each other's sign-ins."""
+        """Make the service that tells sessions of each other's sign-ins."""
         self.recent_sign_ins = RecentSignIns(self.services.keys)
 
     def blueprints(self) -> Sequence[Blueprint]:
@@ -82,8 +82,8 @@ class Devices(Part):
         return DeviceView(session, self.services)
 
     def elsewhere(self, view: SessionView) -> tuple[SignInView, ...]:
-        """Return the sign-ins to the account in the last day, since that of this session, that its user has not said
-        they know of; newest first, and no more than the last eight are known. A narrowed session is told of none.
+        """Return the sign-ins to the account in the last day, after that of this session, that the user has not
+        confirmed; newest first, from the latest eight. A session with a scope gets none.
         """
         from .views import SignInView
 
@@ -105,7 +105,7 @@ class Devices(Part):
             note_client(record, request_client.current())
 
     def on_use(self, session: WalletSession) -> None:
-        """Note that a session goes on from elsewhere."""
+        """Note that a session is now used from another place or device."""
         from . import clients
 
         clients.follow(self.services, session)

@@ -1,4 +1,4 @@
-"""A session that goes on from elsewhere: noted, and told as an event."""
+"""Notes that a session is used from another place or device, and publishes an event."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .events import ClientChanged
 from .recent_sign_ins import DEVICE, note_client
 
 
-def follow(ours: Services, session: WalletSession) -> None:
-    """Note that a session goes on from elsewhere. Looked at as rarely as activity is written."""
+def follow(services: Services, session: WalletSession) -> None:
+    """Note that a session is used from another place or device. Checked as rarely as activity is written."""
     live = session.account_live
     if live is None or not live.kept_alive:
         return
     record, known, seen = live.record, DEVICE.of(live.record), request_client.current()
     changed = "ip" if seen.ip != known.ip else "device" if seen.agent != known.agent else ""
-    if known.device and changed and amend_if_writable(ours, session, lambda each: note_client(each, seen)):
+    if known.device and changed and amend_if_writable(services, session, lambda each: note_client(each, seen)):
         events.publish(ClientChanged(handle=record.handle, account=record.account, changed=changed))

@@ -1,5 +1,5 @@
 """Where a user is signed in: the list, a name for each session, and ending one, all others, or all. As pages and as
-JSON. Users who were told of a sign-in elsewhere say here that it was theirs.
+JSON. Users who were told of a sign-in elsewhere confirm here that it was their own.
 
 The list has the sessions of all accounts of the user. A session is named by its handle; one that is not this user's
 answers like one that never was.
@@ -36,7 +36,7 @@ from ...web.json_routes import current_state
 from ...web.operation import operation
 from ...web.pages import clear_browser, own_session
 from ...web.schemas import SessionState, success
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import sessions_of
 from ...web.sign_in import display_name
 from . import Devices
@@ -54,7 +54,9 @@ PER_PAGE = 25
 
 
 def page_of(total: int, size: int = PER_PAGE) -> tuple[int, int]:
-    """Return the page that was asked for, from 1, and how many there are; what is no page is the nearest one."""
+    """Return the number of the requested page, from 1, and the number of pages; a number out of range is the nearest
+    page.
+    """
     text = request.args.get("page", "1")
     count = max(1, -(-total // size))
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
@@ -74,7 +76,7 @@ def devices() -> ResponseReturnValue:
         total=len(rows),
         page=page,
         pages=count,
-        most=services().settings.sessions_per_account,
+        most=current_services().settings.sessions_per_account,
     )
 
 
@@ -96,7 +98,7 @@ def revoke_one(handle: str) -> ResponseReturnValue:
 @pages.post("/<session_handle:handle>/name")
 @signed_in
 def name_one(handle: str) -> ResponseReturnValue:
-    """Give a session of this user a name of one's own; an empty one takes it away."""
+    """Give a session of this user a label; an empty one removes it."""
     found = _name(handle, request.form.get("label", ""))
     if found is None:
         flash("", "ended_already")
@@ -109,7 +111,8 @@ def name_one(handle: str) -> ResponseReturnValue:
 @signed_in
 def recognise_one(handle: str) -> ResponseReturnValue:
     """Note that the user knows of a sign-in, so that this session no longer tells of it. One at a time: users who
-    have said so of their own are still told of a stranger's. One that this session is not told of is fine, too.
+    confirmed their own sign-in are still told of an attacker's. It may also be a sign-in that this session is not
+    told of.
     """
     _recognise(handle)
     return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
@@ -134,7 +137,7 @@ def others_post() -> ResponseReturnValue:
 @pages.get("/everywhere")
 @requires(OWN_SESSIONS)
 def everywhere() -> ResponseReturnValue:
-    """Ask whether to end all sessions, this one too."""
+    """Ask whether to end all sessions, including this one."""
     return _ask("everywhere")
 
 
@@ -142,7 +145,7 @@ def everywhere() -> ResponseReturnValue:
 @fresh_required(300, "session.revoke_all")
 @requires(OWN_SESSIONS)
 def everywhere_post() -> ResponseReturnValue:
-    """End all sessions of this user, this one too."""
+    """End all sessions of this user, including this one."""
     _end_all()
     return clear_browser(redirect(url_for("sessions.signed_out"), 303), "everywhere")
 
@@ -154,7 +157,7 @@ class Scope(msgspec.Struct):
 
 
 @api.get("/sessions")
-@signed_in(slides=False)
+@signed_in(keeps_alive=False)
 @requires(OWN_SESSIONS)
 @operation()
 def list_sessions() -> SessionList:
@@ -174,11 +177,11 @@ class NameRequest(msgspec.Struct):
 @signed_in
 @operation(NotFound, PermissionDenied)
 def name_session(handle: str, body: NameRequest) -> SessionRow:
-    """Give a session of this user a name of one's own: one line, at most 40 characters of it."""
+    """Give a session of this user a label: one line, at most 40 characters of it."""
     found = _name(handle, body.label)
     if found is None:
         raise NotFound("that session has ended")
-    return DeviceView(found, services()).as_answer(own_session().handle)
+    return DeviceView(found, current_services()).as_answer(own_session().handle)
 
 
 @api.post("/sessions/<session_handle:handle>/recognise")
@@ -221,7 +224,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
     def name(record: SessionRecord) -> None:
         DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), label=display_name(label)))
 
-    named = services().repository.change(found, name) if isinstance(found, LoadedSession) else found
+    named = current_services().repository.change(found, name) if isinstance(found, LoadedSession) else found
     if isinstance(named, Gone):
         return None
     events.publish(SessionNamed(handle=handle, account=named.record.account))
@@ -239,37 +242,37 @@ def _ask(scope: str) -> str:
 
 
 def _end_all() -> int:
-    ended = _end_linked("everywhere") + services().lifecycle.revoke_account(own_session().account)
+    ended = _end_linked("everywhere") + current_services().lifecycle.revoke_account(own_session().account)
     wallet_session().release()
     return ended
 
 
 def _end_linked(reason: str) -> int:
-    # Before those of the own account, in case Redis fails in between: whoever asks again ends what is left.
-    view, lifecycle = own_session(), services().lifecycle
+    # Before those of the own account, in case Redis fails in between: a second attempt ends the rest.
+    view, lifecycle = own_session(), current_services().lifecycle
     return sum(lifecycle.revoke_account(each, reason) for each in view.user.accounts if each != view.account)
 
 
 def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
-    """Return the session of this user that has, or lately had, this handle, with its account; raise `NotFound` if
+    """Return the session of this user that has, or recently had, this handle, with its account; raise `NotFound` if
     there is none.
     """
-    ours, view = services(), own_session()
+    services, view = current_services(), own_session()
     if handle == view.handle:
         return view.account, view.live
     ensure_permitted(OWN_SESSIONS)
     for account in dict.fromkeys((view.account, *view.user.accounts)):  # its own first: most are found there
-        found = ours.repository.find(str(account), handle)
+        found = services.repository.find(str(account), handle)
         if found is not None:
             return account, found
     raise NotFound("no session of this user")
 
 
 def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
-    lifecycle, view = services().lifecycle, own_session()
+    lifecycle, view = current_services().lifecycle, own_session()
     if handle != view.handle:
         ensure_fresh(300, "session.revoke")
-        # One that has ended is ended once more: that confirms what too few replicas had confirmed.
+        # A session that has ended is ended once more: that confirms an end that too few replicas had confirmed.
         alive = lifecycle.revoke_handle(account, handle)
         wallet_session().done = True
         _recognise(handle)
@@ -281,19 +284,21 @@ def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
 
 
 def _revoke_others() -> int:
-    ended = _end_linked("revoked") + services().store.revoke_others(wallet_session())
+    ended = _end_linked("revoked") + current_services().store.revoke_others(wallet_session())
     wallet_session().done = True
     view = session_view()
     if view is not None:
-        _recognise(*(each.handle for each in services().part(Devices).elsewhere(view)))
+        _recognise(*(each.handle for each in current_services().part(Devices).elsewhere(view)))
     return ended
 
 
 def _recognise(*handles: str) -> None:
-    # After what was done about them: one that is still alive must go on being told of.
+    # After ending them: the notice must stay for a session that is still alive.
     view = session_view()
     told = (
-        [each.handle for each in services().part(Devices).elsewhere(view) if each.handle in handles] if view else []
+        [each.handle for each in current_services().part(Devices).elsewhere(view) if each.handle in handles]
+        if view
+        else []
     )
 
     def note(record: SessionRecord) -> None:
@@ -306,7 +311,7 @@ def _recognise(*handles: str) -> None:
     if not told:
         return
     try:
-        services().store.amend(wallet_session(), note)
+        current_services().store.amend(wallet_session(), note)
     except StoreUnavailable as error:
         if not wallet_session().done:
             raise

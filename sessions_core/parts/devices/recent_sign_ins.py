@@ -1,12 +1,12 @@
-"""The last sign-ins of an account, for its other sessions to be told of: who was tricked into one learns of it.
+"""The last sign-ins of an account, shown in its other sessions: a user who was tricked into one learns of it.
 
-They are one string beside the sessions of the account, which each of its requests reads anyway: base64 of sealed
-sign-ins, newest first, with a bar between them. Each is sealed by itself, so that the script that starts a session
-adds it in the same step, and two at once are both there. Who writes to Redis can drop one or repeat it, and can
-neither make one up nor carry it to another account.
+They are one string beside the sessions of the account, which each of its requests reads anyway: base64 of encrypted
+sign-ins, newest first, with a bar between them. Each is encrypted by itself, so that the script that starts a session
+adds it in the same step, and two at once are both there. An attacker who writes to Redis can drop one or repeat it,
+but can't forge one or move it to another account.
 
-They are for one day. After SECRET_KEY was rotated nobody seals them anew: when the former secret is dropped, they are
-gone or about to go, and one that can't be opened is left out.
+They last one day, so they are not encrypted again after SECRET_KEY was rotated: when the former secret is dropped,
+they are gone or about to go. One that can't be decrypted is left out.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int) -> list[Si
 
 
 def _opened(keys: KeyRing, key: str, stored: bytes) -> Iterator[SignIn]:
-    for sealed in stored.split(b"|") if stored else ():
+    for encrypted in stored.split(b"|") if stored else ():
         try:
-            yield _decode(keys.decrypt(b64decode(sealed, validate=True), key.encode()))
+            yield _decode(keys.decrypt(b64decode(encrypted, validate=True), key.encode()))
         except (DecryptionFailed, msgspec.MsgspecError, ValueError):
             continue  # no event, which each page of the day would repeat

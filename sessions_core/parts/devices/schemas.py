@@ -1,4 +1,4 @@
-"""What the JSON service says of a user's sessions."""
+"""A user's sessions in the JSON service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...web.schemas import AccountId, Handle, Time
 
 
 class SignInElsewhere(Struct):
-    """A sign-in to the account after that of this session. What is not known of it is empty."""
+    """A sign-in to the account after that of this session. Unknown fields are empty."""
 
     session_id: Handle
     device: str
@@ -20,7 +20,7 @@ class SignInElsewhere(Struct):
 
 
 class State(Struct):
-    """What is added to the state of a session."""
+    """The fields that this part adds to the state of a session."""
 
     sign_ins_elsewhere: list[SignInElsewhere]
 
@@ -51,7 +51,7 @@ class SessionList(Struct):
 
 
 class EndedSession(Struct):
-    """The session that lives no longer."""
+    """The session that has ended."""
 
     session_id: Handle
     ended: Literal[True]

@@ -1,5 +1,5 @@
-"""What a client says it is, in words that users recognise: "Firefox on Linux". For people to read, never for a
-decision about access.
+"""Names a client in words that users recognise: "Firefox on Linux". For users to read, never for a decision about
+access.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 UNKNOWN = "Unknown browser"
 
 # What may be shown, under the family that ua-parser finds. Its patterns copy whole words out of the agent, so without
-# this list anybody could write "Call 0800 … spider" into the activity of an account that is not theirs.
+# this list an attacker could write "Call 0800 … spider" into the activity of another user's account.
 _OWN_NAMES = (
     "Amazon Silk",
     "Brave",
@@ -71,7 +71,7 @@ _BROWSERS = {
     "QQ Browser": "QQ Browser",
     "QQ Browser Mobile": "QQ Browser",
 }
-# One browser names the distribution in one version and not in the next: nobody is told of another device for that.
+# One browser names the distribution in one version and not in the next: that must not count as another device.
 _LINUX = ("Arch Linux", "CentOS", "Debian", "Fedora", "Gentoo", "Linux", "Linux Mint", "Red Hat", "SUSE", "Ubuntu")
 _SYSTEMS = {
     **{name: name for name in ("Android", "FreeBSD", "KaiOS", "NetBSD", "OpenBSD", "Tizen", "Windows", "iOS")},

@@ -1,4 +1,4 @@
-"""What pages, the JSON service and commands see of a session and of the sign-ins elsewhere."""
+"""A session and the sign-ins elsewhere, for pages, the JSON service and commands."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class DeviceView(SessionView):
         return DEVICE.of(self.live.record).ip
 
     def as_row(self) -> dict[str, Any]:
-        """Return what lists say of the session, as JSON has it."""
+        """Return the session as a row of a list, for JSON."""
         known = {"label": self.label, "device": self.device, "user_agent": self.agent, "ip": self.ip}
         return super().as_row() | known
 
     def as_answer(self, current: str) -> SessionRow:
-        """Return what the JSON service says of the session; `current` is the handle of the one that asks."""
+        """Return the session for the JSON service; `current` is the handle of the session that asks."""
         return SessionRow(current=self.handle == current, **self.as_row())
 
 
 class SignInView:
-    """A sign-in to the account from elsewhere. What is not known of it is empty."""
+    """A sign-in to the account from elsewhere. Unknown fields are empty."""
 
     def __init__(self, sign_in: SignIn) -> None:
         self.handle = sign_in.handle
@@ -59,5 +59,5 @@ class SignInView:
         self.at = moment(sign_in.at)
 
     def as_answer(self) -> SignInElsewhere:
-        """Return what `validate` says of it."""
+        """Return the sign-in for the answer of `validate`."""
         return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))

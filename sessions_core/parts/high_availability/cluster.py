@@ -1,7 +1,7 @@
 """Redis Cluster: which master has a key, and where to go when it has moved.
 
 redis-py finds the nodes. Commands are sent as to a single server (`nodes`), with a circuit breaker for each master:
-the loss of one costs nothing to those whose sessions are on another.
+the loss of one does not affect users with sessions on another.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _subnet_key(delegation: Any, canister: bytes) -> bytes:
     fields = _fields(delegation, subnet_id=bytes, certificate=bytes)
     subnet, tree = fields["subnet_id"], _certified(fields["certificate"], None)
     if _value(tree, b"subnet", subnet, b"type") == b"cloud_engine":
-        raise SignatureMismatch("a subnet that signs for nobody else")
+        raise SignatureMismatch("a subnet that signs for no other")
     # By shards, and as they were written until 2025.
     shards = _leaves(_under(tree, b"canister_ranges", subnet)) + _leaves(
         _under(tree, b"subnet", subnet, b"canister_ranges")
@@ -120,7 +120,7 @@ def _tree(value: Any) -> _Tree:
 
 
 def _forest(value: Any) -> list[_Tree]:
-    """Return what stands beside each other at the top of a tree, each node in its form."""
+    """Return the siblings at the top of a tree, each node in its form."""
     if not isinstance(value, list) or not value or type(value[0]) is not int:
         raise SignatureMalformed("not a hash tree")
     kinds = [type(each) for each in value[1:]]
@@ -180,7 +180,7 @@ def _fields(value: Any, **fields: type) -> dict[str, Any]:
 class _Cbor:
     """The part of CBOR (RFC 8949) that certificates use: definite, shortest lengths, nested a hundred deep at most.
 
-    A library would do it too, and recurse as deep as its input says.
+    A library would recurse as deep as its input demands.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -242,7 +242,7 @@ def _demand_bls(key: bytes, signed: bytes, signature: bytes) -> None:
     from pyblst import BlstP1Element, BlstP2Element, final_verify, miller_loop
 
     point = key[len(_KEY_PREFIX) :]
-    # The point at infinity, as a key, would have anything signed.
+    # With the point at infinity as the key, any signature would be valid.
     if not key.startswith(_KEY_PREFIX) or len(point) != 96 or point[0] & 0x40:
         raise SignatureMalformed("not a key of BLS12-381")
     try:

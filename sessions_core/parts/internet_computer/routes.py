@@ -1,4 +1,4 @@
-"""The account of a public key, which browsers can't work out."""
+"""The account of a public key, which browsers can't compute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...errors import ChainUnsupported
 from ...web.guards import public
 from ...web.operation import operation
 from ...web.schemas import AccountId
-from ...web.services import services
+from ...web.services import current_services
 from .errors import KeyMalformed
 from .verifier import account_of_key
 
@@ -33,10 +33,10 @@ class AccountFound(msgspec.Struct):
 
 
 @api.post("/accounts")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(ChainUnsupported, KeyMalformed)
 def find_account(body: AccountRequest) -> AccountFound:
-    """Say which account a public key has, where a browser can't work that out. Anybody can; it says nothing more."""
-    if body.chain not in services().settings.chains:
+    """Return the account of a public key, for browsers that can't compute it. It is no secret."""
+    if body.chain not in current_services().settings.chains:
         raise ChainUnsupported(body.chain)
     return AccountFound(str(account_of_key(body.chain, body.public_key)))

@@ -1,8 +1,8 @@
 """The Internet Computer: a wallet delegates to a key in the page, and that key signs the text.
 
-There is no standard for signing in with a text, so the separator below is ours: what signs in here can never be taken
-for a call of a canister or for a delegation. Delegations and principals are those of the Internet Computer interface
-specification, "Authentication" and "Principals".
+There is no standard for signing in with a text, so the separator below is this package's own: a sign-in signature can
+never be taken for a call of a canister or for a delegation. Delegations and principals are those of the Internet
+Computer interface specification, "Authentication" and "Principals".
 
 The signature travels as JSON, what `DelegationChain.toJSON()` of @icp-sdk/core gives with the signature beside it:
 
@@ -133,7 +133,7 @@ class InternetComputer(Verifier):
 
 def account_of_key(chain_id: str, key: str) -> Account:
     """Return the account of a public key on a chain (CAIP-2): `key` is DER in lower-case hex, of a wallet's own or of
-    a canister's key. Browsers can't work it out: they have no SHA-224.
+    a canister's key. Browsers can't compute it: they have no SHA-224.
 
     Raises `ChainUnsupported` for a chain of another kind, `KeyMalformed`, and `CanisterSignatureUnsupported` where
     `InternetComputer.verify` would.

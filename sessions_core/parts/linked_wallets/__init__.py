@@ -35,12 +35,10 @@ class LinkedWallets(Part):
     end_reasons = (UNLINKED_REASON,)
     errors = tuple(family(LinkRefused))
     actions = {
-        "wallet.join": Action("Link this account to {account}: whoever holds either is the same person here."),
-        "wallet.link": Action(
-            "Link {account} to this account: whoever holds either is the same person here.", _WORDS
-        ),
+        "wallet.join": Action("Link this account to {account}: both then sign in as the same user here."),
+        "wallet.link": Action("Link {account} to this account: both then sign in as the same user here.", _WORDS),
         "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
-        "wallet.primary": Action("Make {account} the primary account of this person.", _WORDS),
+        "wallet.primary": Action("Make {account} the primary account of this user.", _WORDS),
     }
     redis_keys = {
         "{tag}:person": "string: the user that an account is linked to, encrypted",
@@ -57,12 +55,12 @@ class LinkedWallets(Part):
     linked_accounts: AccountLinking
 
     def setup(self, app: Flask) -> None:
-        """Make what reads and changes which accounts are linked."""
+        """Make the service that reads and changes linked accounts."""
         from .linked_accounts import AccountLinking
 
-        ours = self.services
+        services = self.services
         self.linked_accounts = AccountLinking(
-            ours.connection, ours.keys, ours.repository, ours.lifecycle, ours.settings
+            services.connection, services.keys, services.repository, services.lifecycle, services.settings
         )
 
     def blueprints(self) -> Sequence[Blueprint]:
@@ -94,7 +92,10 @@ class LinkedWallets(Part):
         return issued
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
-        """Encrypt links with the newest secret: users would fall apart with an older one that is dropped."""
+        """Encrypt links with the newest secret: they would be lost with an older one that is dropped."""
         return {
-            "people": (self.linked_accounts.reencrypt(), "linked wallets sealed with an older secret: sealed anew")
+            "people": (
+                self.linked_accounts.reencrypt(),
+                "linked wallets encrypted with an older secret: encrypted again",
+            )
         }

@@ -6,7 +6,7 @@ from ...errors import SessionsError
 
 
 class LinkRefused(SessionsError):
-    """Which accounts are one user's stays as it is."""
+    """A link or unlink was refused; nothing changed."""
 
     code = "link_refused"
     status = 409
@@ -33,16 +33,16 @@ class AccountLinkedElsewhere(LinkRefused):
 
 
 class AccountsTooMany(LinkRefused):
-    """The user has as many accounts as there can be."""
+    """The user has the maximum number of accounts."""
 
     code = "accounts_too_many"
     panel_state = "accounts_too_many"
     title = "You have linked as many wallets as you can"
-    message = "You have linked as many wallets as one person can. Unlink one that you no longer use, then try again."
+    message = "You have linked as many wallets as one user can. Unlink one that you no longer use, then try again."
 
 
 class AccountLast(LinkRefused):
-    """The user's only account can't be unlinked: nobody would be left."""
+    """The user's only account can't be unlinked: no account would be left."""
 
     code = "account_last"
     title = "That is your only wallet"

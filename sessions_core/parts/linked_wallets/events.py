@@ -12,7 +12,8 @@ from ...events import Event
 class WalletLinked(Event):
     """`other` is now one of the accounts of `user`, as `account` is, whose session asked; both have signed.
 
-    `before` is the id that `other` went by, and nobody does any more: what was stored under it is now the user's.
+    `before` is the previous user id of `other`, which is retired: data that was stored under it now belongs to the
+    user.
     """
 
     name: ClassVar[str] = "wallet.linked"

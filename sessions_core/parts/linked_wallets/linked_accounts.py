@@ -1,12 +1,11 @@
-"""Which accounts are one user: link, unlink, choose the primary one.
+"""Links accounts to one user, unlinks them, and sets the primary one.
 
-    {usr_…}:accounts   string  sealed: the accounts of a user, the primary one first
-    {tag}:person       string  sealed: the user that an account points to; read with each request of its sessions
+    {usr_…}:accounts   string  encrypted: the accounts of a user, the primary one first
+    {tag}:person       string  encrypted: the user that an account points to; read with each request of its sessions
     linking:<tag>      string  there while an account is being linked or unlinked, for ten seconds at most
 
-An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck
-off first. So each change holds from one write on, and a crash leaves at most a line in a record, or a link, that
-means nothing.
+An account belongs to a user if both say so. To link, it is listed first and pointed last; to unlink, it is struck off
+first. So each change takes effect with one write, and a crash leaves at most a list entry or a link without effect.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ MOST = 8
 """How many accounts a user may have; each is looked at when the user is."""
 
 _HELD = 10  # seconds after which accounts are free again, should a process have died while it linked them
-_WAIT = 3.0  # seconds for others to finish; nobody who still waits then has an account held
+_WAIT = 3.0  # seconds to wait for other requests; one that still waits then holds no lock
 
 
 class AccountLinking:
-    """Reads and changes who is linked with whom. All methods raise `StoreUnavailable` when Redis does not answer.
+    """Reads and changes which accounts are linked. All methods raise `StoreUnavailable` when Redis does not answer.
 
     `by` is the account whose session asks; it has signed for exactly this.
     """
@@ -98,7 +97,7 @@ class AccountLinking:
         return User(link.alone or derived_user_id(str(account)), (account,))
 
     def check_can_link(self, account: Account, user: User) -> None:
-        """Refuse an account that can't become one more of this user's; what may be said of others comes later.
+        """Refuse an account that can't be linked to this user; checks that reveal other users come later.
 
         Raises `AccountLinked` or `AccountsTooMany`.
         """
@@ -112,7 +111,7 @@ class AccountLinking:
         return account in user.accounts or self.account_link(account).user == user.id
 
     def link(self, account: Account, by: Account) -> User:
-        """Make an account one more of the user behind `by`; both have signed. Return that user.
+        """Link an account to the user behind `by`; both have signed. Return that user.
 
         The joining account's previous user id is retired. Raises what `check_can_link` raises, or
         `AccountLinkedElsewhere` for one that is linked with others of another user.
@@ -123,8 +122,8 @@ class AccountLinking:
     def _link_held(self, account: Account, by: Account) -> User:
         before = self.user(account)
         user_id, linked = self._add(account, by)
-        # The account that asks first: a user is made of it, and the other one comes to them. The last of these
-        # writes links the two.
+        # The asking account first, since it becomes the user that the other one joins. The last of these writes links
+        # the two.
         for each in (by, account):
             if not self._link_to(str(each), user_id, linked.revision):
                 self._remove(user_id, account, by)
@@ -139,18 +138,18 @@ class AccountLinking:
     def unlink(self, account: Account, by: Account) -> None:
         """Take an account from the user behind `by`, and end all its sessions.
 
-        It goes on alone, under an id that nobody has had. Raises `NotFound` for an account that is not this
-        user's, `AccountLast` for the only one, `AccountInUse` for the one that asks.
+        It goes on alone, under a new user id. Raises `NotFound` for an account that is not this user's, `AccountLast`
+        for the only one, `AccountInUse` for the one that asks.
         """
         with self._lock(account, by):
             self._unlink_held(account, by)
 
     def _unlink_held(self, account: Account, by: Account) -> None:
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             if account not in user.accounts:
                 if not self.knows(account, user):
-                    raise NotFound("no account of this person")
+                    raise NotFound("no account of this user")
                 break  # a crash had cut an unlinking short, and this one completes it
             if len(user.accounts) == 1:
                 raise AccountLast(str(account))
@@ -168,10 +167,10 @@ class AccountLinking:
 
         Raises `NotFound` for an account that is not this user's.
         """
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             if account not in user.accounts:
-                raise NotFound("no account of this person")
+                raise NotFound("no account of this user")
             if user.primary == account:
                 return False
             after = self._change_linked(
@@ -189,16 +188,16 @@ class AccountLinking:
 
     def reencrypt(self) -> int:
         """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
-        people would go with the secret that is dropped after a rotation.
+        the links would be lost with the secret that is dropped after a rotation.
         """
         patterns = map(self._repository.pattern, ("accounts", LINK_KEY.name))
         return sum(reencrypt(self._connection, self._keys, pattern) for pattern in patterns)
 
     @contextmanager
     def _lock(self, *accounts: Account) -> Iterator[None]:
-        """Let nobody else link or unlink these accounts meanwhile; wait for those who are at it.
+        """Lock these accounts against linking and unlinking by other requests; wait for those under way.
 
-        Without this, two people who link each other at once would each point the other's account to themselves. All
+        Without this, two users who link each other at once would each point the other's account to themselves. All
         take accounts in the same order, so one of them gets both; the others find what was done.
         """
         began, held = time.monotonic(), []
@@ -213,7 +212,7 @@ class AccountLinking:
             yield
         finally:
             for key, since in held:
-                if time.monotonic() < since + _HELD / 2:  # later, it may be somebody else's
+                if time.monotonic() < since + _HELD / 2:  # later, another request may hold it
                     with suppress(StoreUnavailable):
                         self._connection.call("DEL", key)
 
@@ -221,7 +220,7 @@ class AccountLinking:
 
     def _add(self, account: Account, by: Account) -> tuple[str, LinkedAccounts]:
         """List an account in the record of a user, which is made if there is none; return both."""
-        for _ in attempts("the person"):
+        for _ in attempts("the user"):
             user = self.user(by)
             self.check_can_link(account, user)
             if len(self.user(account).accounts) > 1:
@@ -229,11 +228,12 @@ class AccountLinking:
             user_id = user.id
             linked = self._linked.read(self._linked_key(user_id))
             if linked.accounts and str(by) not in linked.accounts:
-                # Unlinked at this moment, or a link of before was put back: that user is somebody else's now.
+                # Unlinked at this moment, or an earlier link was restored: that user id belongs to other accounts
+                # now.
                 user_id, linked = new_user_id(), LinkedAccounts()
 
             def add(accounts: tuple[str, ...], user: User = user) -> tuple[str, ...]:
-                if len(accounts) >= MOST:  # lines that mean nothing make room
+                if len(accounts) >= MOST:  # entries without effect make room
                     accounts = tuple(map(str, user.accounts))
                 return (*_without(accounts or (str(by),), account), str(account))
 
@@ -244,7 +244,7 @@ class AccountLinking:
 
     def _remove(self, user_id: str, account: Account, by: Account) -> bool:
         """Take an account off the record of a user; return False if it or `by` is not on it any more."""
-        # Of two that unlink each other one stays, or the user would be nobody.
+        # Of two accounts that unlink each other one stays, or the user would have no account.
         after = self._change_linked(
             user_id, lambda accounts: _without(accounts, account) if str(account) in accounts else None, by
         )
@@ -280,7 +280,7 @@ class AccountLinking:
         }
 
     def _link_to(self, account: str, user_id: str, revision: int) -> bool:
-        """Point an account to a user; return False if it is linked with others of somebody else."""
+        """Point an account to a user; return False if it is linked with accounts of another user."""
 
         def claim(before: AccountLink) -> AccountLink | None:
             if before.user == user_id:
@@ -292,7 +292,7 @@ class AccountLinking:
         return self._change_link(account, claim)
 
     def _release(self, account: str, user_id: str) -> bool:
-        """Point an account to nobody; return False if it no longer points to this user."""
+        """Remove an account's link to a user; return False if it no longer points to this user."""
 
         def let_go(before: AccountLink) -> AccountLink | None:
             return AccountLink(alone=before.alone) if before.user == user_id else None
@@ -303,7 +303,7 @@ class AccountLinking:
         return self._links.change(self._link_key(account), change)[1] is not None
 
     def _announce(self, user_id: str, linked: LinkedAccounts) -> None:
-        """Have all living sessions of a user go on under new ids: what they are sessions of has changed."""
+        """Rotate the ids of all living sessions of a user, since the user's accounts have changed."""
         try:
             for account in linked.accounts:
                 self._change_link(
@@ -315,7 +315,7 @@ class AccountLinking:
                     ),
                 )
         except StoreUnavailable as error:
-            # The change itself is done, and saying otherwise would have it done twice.
+            # The change itself is done, and an error would make the user do it twice.
             logger.warning("sessions of a user keep their ids: %s", error)
 
 

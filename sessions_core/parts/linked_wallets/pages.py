@@ -1,7 +1,7 @@
-"""Linking wallets: which accounts are one user's, shown on `/session` and changed here.
+"""Pages to link and unlink wallets; `/session` shows the linked ones.
 
 Both sides sign: the other wallet a text that names the account it is linked to, and the account of the session one
-that names the other. So neither a stolen cookie nor an unlocked screen brings a wallet in, or takes one away.
+that names the other. So neither a stolen cookie nor an unlocked screen is enough to link or unlink a wallet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...sign_in import messages
 from ...sign_in.accounts import Account, parse
 from ...web.guards import ensure_fresh, requires
 from ...web.pages import accepted, own_session
-from ...web.services import services
+from ...web.services import current_services
 from ...web.sign_in import display_name
 from . import LINK, LinkedWallets
 from .errors import AccountInUse, AccountLast, LinkRefused
@@ -37,13 +37,13 @@ def link() -> ResponseReturnValue:
 @requires(OWN_WALLETS)
 def link_wallet() -> ResponseReturnValue:
     """Link the account that has signed, once the account of this session has signed as well."""
-    ours, view, form = services(), own_session(), request.form
+    services, view, form = current_services(), own_session(), request.form
     account = _account(form.get("account", ""))
     message = messages.from_form(form.get("message", ""))
     try:
-        _linked().check_can_link(account, view.user)  # before anybody is asked to sign for it
+        _linked().check_can_link(account, view.user)  # before the user is asked to sign for it
         ensure_fresh(0, "wallet.link")
-        signed = ours.challenges.redeem(
+        signed = services.challenges.redeem(
             message, form.get("challenge", ""), form.get("signature", ""), view.handle, LINK
         )
         if signed.account != account:  # not the one that this session's account has just signed for
@@ -65,7 +65,7 @@ def unlink_wallet() -> ResponseReturnValue:
     if account == view.account:
         raise AccountInUse(str(account)) if len(view.user.accounts) > 1 else AccountLast(str(account))
     if not _linked().knows(account, view.user):
-        raise NotFound("no account of this user")  # before anybody is asked to sign for it
+        raise NotFound("no account of this user")  # before the user is asked to sign for it
     ensure_fresh(0, "wallet.unlink")
     _linked().unlink(account, by=view.account)
     flash(str(account), "unlinked")
@@ -92,14 +92,14 @@ def _page(error: LinkRefused | VerificationUnavailable | SignInRefused | None = 
         state=error.panel_state if error else "idle",
         error=error,
         wallet=display_name(request.form.get("wallet", "")),
-        statement=services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
+        statement=current_services().actions.sentence("wallet.join", {"account": str(own_session().account)}),
         **accepted(),
     )
     return page, error.status if error else 200
 
 
 def _linked() -> AccountLinking:
-    return services().part(LinkedWallets).linked_accounts
+    return current_services().part(LinkedWallets).linked_accounts
 
 
 def _account(text: str) -> Account:

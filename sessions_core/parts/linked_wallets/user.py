@@ -1,9 +1,9 @@
-"""What is stored of a user with several accounts. Linking gives all of them one id, and no rights: role and
+"""The stored records of a user with several accounts. Linking gives all of them one id, and no rights: role and
 permissions stay with the account that signed.
 
 An account belongs to a user if that user's record lists it *and* its own link names that user. The two are on
-different slots of a Cluster, so nothing changes both at once; a crash in between leaves an account that belongs to
-nobody, never one that belongs to two.
+different slots of a Cluster, so nothing changes both at once; a crash in between leaves an account that belongs to no
+user, never one that belongs to two.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ...sign_in.user import as_user_id
 
 
 class AccountLink(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What is kept beside the sessions of an account, and read with each of their requests.
+    """The link of an account to its user, stored beside its sessions and read with each of their requests.
 
-    `user` is the id of the user that it names. `alone` is the id that the account goes by while it is not linked,
-    empty for the one that follows from it; it is a new one after each link, so that an account that was unlinked
-    never answers to the id of those who unlinked it. `revision` is that of the user's record when it last changed.
+    `user` is the id of the user that it names. `alone` is the account's user id while it is not linked, empty for the
+    one derived from the account; it is a new one after each link, so that an unlinked account never has the id of its
+    former user. `revision` is that of the user's record when it last changed.
     """
 
     user: str = ""

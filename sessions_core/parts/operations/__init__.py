@@ -1,4 +1,4 @@
-"""For the people who run the site: metrics, health, readiness, counts of sessions, logs, the gunicorn worker."""
+"""For operators: metrics, health, readiness, counts of sessions, logs, the gunicorn worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Operations(Part):
     servers: Servers
 
     def setup(self, app: Flask) -> None:
-        """Begin to log and to count, and refuse a Redis that is unfit for production."""
+        """Start logging and counting, and refuse a Redis that is unfit for production."""
         from . import logs, metrics
         from .readiness import Readiness
         from .server_processes import Servers, is_command
@@ -83,7 +83,7 @@ class Operations(Part):
         return AnyHost(app, self.services.settings, self.options.metrics_secret)
 
     def on_read(self, session: WalletSession) -> None:
-        """Note now and then that this process runs, and which secrets it knows."""
+        """Note from time to time that this process runs, and which secrets it knows."""
         self.servers.note()
 
     def on_event(self, event: Event) -> None:
@@ -93,5 +93,5 @@ class Operations(Part):
         metrics.count(event)
 
     def check_command(self) -> None:
-        """Refuse to encrypt what a running server process could not open."""
+        """Refuse to encrypt what a running server process could not decrypt."""
         self.servers.refuse_unaware()

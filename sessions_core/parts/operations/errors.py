@@ -6,7 +6,7 @@ from ...errors import SessionsError
 
 
 class NotReady(SessionsError):
-    """`/readyz` would have nobody sent here now: `reason` is one word of `readiness.TROUBLES`."""
+    """`/readyz` asks load balancers to send no requests here now: `reason` is one word of `readiness.TROUBLES`."""
 
     code = "not_ready"
     status = 503

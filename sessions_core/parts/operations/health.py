@@ -1,4 +1,4 @@
-"""For machines: is the process alive, can it take requests, and its numbers. Always JSON, or Prometheus' text."""
+"""Routes for machines: liveness, readiness and metrics. Always JSON, or Prometheus' text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...settings import Settings
 from ...web import error_handlers
 from ...web.guards import sessionless
 from ...web.operation import operation
-from ...web.services import services
+from ...web.services import current_services
 from . import Operations, metrics
 from .errors import NotReady
 from .readiness import READY
@@ -42,8 +42,8 @@ class Ready(msgspec.Struct):
 class AnyHost:
     """Lets `/livez` and `/readyz` be asked by address, as load balancers do; nothing they answer depends on the host.
 
-    `/metrics` too, once it takes a secret. Without one a page that has its own name point here could have a browser
-    read it.
+    `/metrics` too, once it takes a secret. Without one an attacker's page whose host name points here could read it
+    through a browser.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings, metrics_secret: str | None) -> None:
@@ -63,7 +63,7 @@ class AnyHost:
 @sessionless
 @operation()
 def livez() -> Alive:
-    """Say that this process answers. Asks nobody: restarting it would not heal Redis."""
+    """Say that this process answers. It does not ask Redis: a restart of this process would not heal that."""
     return Alive(True)
 
 
@@ -72,7 +72,7 @@ def livez() -> Alive:
 @operation(NotReady)
 def readyz() -> Ready | Response:
     """Say whether requests should be sent here, within 200 milliseconds; what is wrong is a word of a closed set."""
-    trouble = services().part(Operations).readiness.trouble()
+    trouble = current_services().part(Operations).readiness.trouble()
     if trouble in READY:
         return Ready(True, trouble)
     if trouble is not None:
@@ -83,8 +83,8 @@ def readyz() -> Ready | Response:
 @health.get("/metrics")
 @sessionless
 def metrics_text() -> ResponseReturnValue:
-    """Answer the numbers to who may read them; to others there is nothing here."""
-    operations = services().part(Operations)
+    """Return the metrics to clients that may read them, and 404 to others."""
+    operations = current_services().part(Operations)
     if not _may_read(operations.options.metrics_secret):
         return _refused(errors.NotFound("no such secret"))
     return metrics.text(operations.session_count.latest()), {"Content-Type": metrics.CONTENT_TYPE}
@@ -92,7 +92,7 @@ def metrics_text() -> ResponseReturnValue:
 
 def _may_read(secret: str | None) -> bool:
     if secret is None:
-        return services().settings.development
+        return current_services().settings.development
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     given_bytes = given.strip().encode("latin-1", "replace")
     return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, secret.encode())

@@ -1,6 +1,7 @@
-"""What a line in the log looks like: JSON in production, for people in development. One line for each event.
+"""Formats the log: JSON in production, readable text in development. One line for each event.
 
-Only where nobody has configured logging, as Flask does it for its own logger. To have other loggers in the same form:
+It applies only where the app has not configured logging, as Flask does for its own logger. To have other loggers in
+the same form:
 
     logging.config.dictConfig({"version": 1,
         "formatters": {"json": {"()": "sessions_core.parts.operations.logs.JsonLines"}},
@@ -32,7 +33,7 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line. It is ASCII: whatever was sent to us can neither end it nor steer a terminal."""
+        """Return the line. It is ASCII: text from a client can neither end the line nor control a terminal."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -71,22 +72,23 @@ class Readable(logging.Formatter):
 def set_up(app: Flask, development: bool) -> None:
     """Send the lines of this package and of the application to standard error, unless they have a place already.
 
-    In `development` they are for people, else JSON.
+    In `development` they are readable text, otherwise JSON.
     """
-    ours = logging.getLogger(_PACKAGE)
-    if ours.hasHandlers():
+    package_logger = logging.getLogger(_PACKAGE)
+    if package_logger.hasHandlers():
         return
     handler = logging.StreamHandler()
     handler.setFormatter(Readable() if development else JsonLines())
     handler.addFilter(_is_no_command)
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    package_logger.addHandler(handler)
+    package_logger.setLevel(logging.INFO)
     app.logger.removeHandler(default_handler)
     app.logger.addHandler(handler)
 
 
 def _is_no_command(record: logging.LogRecord) -> bool:
-    # A command prints what it did; only trouble is for the log as well. `flask run` answers in other threads.
+    # A command prints its results; only warnings and errors go to the log as well. `flask run` answers in other
+    # threads.
     return record.levelno >= logging.WARNING or click.get_current_context(silent=True) is None
 
 

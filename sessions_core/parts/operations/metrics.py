@@ -1,8 +1,8 @@
-"""Numbers for Prometheus, kept from the events of this process and the latency of its Redis.
+"""Metrics for Prometheus, from the events of this process and the latency of its Redis.
 
 With several workers the library puts them together from files, if `PROMETHEUS_MULTIPROC_DIR` names a folder before
-this module is imported (`gunicorn.conf.py` does). Every label is of a closed set: what anybody can send must not make
-a new time series, and no series may tell who somebody is.
+this module is imported (`gunicorn.conf.py` does). Every label is of a closed set: an attacker must not create new
+time series with request data, and no series may identify a user.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ redis_seconds = Histogram("wallet_redis_seconds", "How long Redis took, failures
 
 
 def begin() -> None:
-    """Begin a series for each reason that is known by now: one that begins with its first event hides that event from
-    `rate()`.
-    """
+    """Start a series for each known reason: a series that starts with its first event hides that event from `rate()`."""
     for reason in (*end_reasons.counted(), *SCOPES):
         revocations.labels(reason)
 
@@ -63,9 +61,9 @@ def text(live: int | None) -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    ours = CollectorRegistry()
-    ours.register(_Live(live))
-    return generate_latest(registry) + generate_latest(ours)
+    session_registry = CollectorRegistry()
+    session_registry.register(_Live(live))
+    return generate_latest(registry) + generate_latest(session_registry)
 
 
 class _Live(Collector):

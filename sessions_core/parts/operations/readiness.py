@@ -1,4 +1,4 @@
-"""Whether this process can do its work now: for load balancers, which have to hear it in time."""
+"""Checks whether this process can take requests now, in time for load balancers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TROUBLES = {
     "redis_replica": "This Redis is a replica: what is written there is refused, or lost.",
     "redis_forgets": "Redis has lost its append-only file, evicts keys, or forgot what it had just been told.",
     "redis_partial": "Some masters of the Cluster do not answer: part of the accounts get 503, the others none.",
-    "keys_unusable": "What was sealed a moment ago could not be opened.",
+    "keys_unusable": "What was encrypted a moment ago could not be decrypted.",
 }
-"""The closed set of what can be wrong."""
+"""The closed set of troubles."""
 
 READY = ("redis_partial",)
-"""What is wrong and yet no reason to send requests elsewhere: every process would say the same, and a load balancer
-that believed them all would turn everybody away, those included whom nothing is the matter with.
+"""Troubles that are no reason to send requests elsewhere: every process would report the same, and a load balancer
+that believed them all would turn all users away, including those who are not affected.
 """
 
 SECONDS = 0.2
@@ -46,8 +46,8 @@ class _Looking(Future[str | None]):
 
 
 class Readiness:
-    """Asks Redis, and each master of a Cluster, to keep a sealed value and to give it back. Now and then also each
-    server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
+    """Asks Redis, and each master of a Cluster, to store an encrypted value and return it. From time to time, asks
+    each server what it would lose. Unless `strict`, a Redis that forgets or lacks a right is ready all the same.
     """
 
     def __init__(self, connection: RedisConnection, keys: KeyRing, settings: Settings, strict: bool = True) -> None:
@@ -62,17 +62,17 @@ class Readiness:
         self._elsewhere: str | None = None  # what was wrong at the last look at all servers
 
     def trouble(self) -> str | None:
-        """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, whatever Redis does."""
-        # In a thread, since a connection takes as long as it takes: timeouts count each step, and none the look-up of
-        # a name. One at a time: a Redis that hangs must not fill the process with threads that wait for it.
+        """Return one word of `TROUBLES`, or `None` if all is well; within 200 milliseconds, even if Redis hangs."""
+        # In a thread, since a connection may take long: socket timeouts apply to each operation and don't cover DNS.
+        # One at a time: a Redis that hangs must not fill the process with waiting threads.
         with self._lock:
             looking, first = self._looking, self._looking is None or self._looking.done()
             if first:
                 looking = self._looking = _Looking()
         assert looking is not None  # noqa: S101  # made above
         if first:
-            # Not under the lock: a thread that starts is waited for. Where gevent came after the lock was made, that
-            # lets others run, and the first of them to ask for the lock would stop the process for ever.
+            # Not under the lock: starting a thread waits for it. If gevent was loaded after the lock was made, other
+            # threads run meanwhile, and the first that takes the lock would block the process for ever.
             try:
                 threading.Thread(target=self._answer, args=(looking,), daemon=True).start()
             except RuntimeError as error:  # no more threads: the next one tries again
@@ -85,10 +85,10 @@ class Readiness:
     def _answer(self, looking: _Looking) -> None:
         try:
             looking.set_result(self._look(looking.found))
-        except BaseException as error:  # whoever waits must hear of it
+        except BaseException as error:  # waiting threads must be told
             looking.set_exception(error)
         else:
-            self._look_at_all()  # after the answer, which one server that hangs must not hold up
+            self._look_at_all()  # after the answer, so that one server that hangs does not delay it
 
     def _look(self, found: list[str | None]) -> str | None:
         try:

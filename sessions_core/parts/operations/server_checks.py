@@ -1,4 +1,4 @@
-"""Checks of the Redis servers, at start and at `/readyz`: do they keep what they are told, may we use every command,
+"""Checks of the Redis servers, at start and at `/readyz`: do they keep data, may this application use every command,
 and do all applications under this prefix have the same secret.
 
 All servers are asked: the masters and replicas of a Cluster, the master and replicas of a Sentinel service. A replica
@@ -92,12 +92,12 @@ _RISKS = {
 
 
 def refuse_unsafe_server(connection: RedisConnection, prefix: str = "sessions_core:", strict: bool = True) -> None:
-    """Refuse a production Redis that forgets, refuses us, or lacks a right: raise `Misconfigured` with what to do.
-    Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
+    """Refuse a production Redis that forgets, refuses this application, or lacks a right: raise `Misconfigured` with
+    what to do. Unless `strict`, only the password is a reason to refuse it, and the rest is logged.
 
     Without the append-only file a restart loads an older snapshot, in which revoked sessions are alive again. With
-    eviction, sessions, epochs and spent nonces vanish under memory pressure. A server that does not answer now is
-    only logged: we start while Redis is down.
+    eviction, sessions, epochs and consumed nonces vanish under memory pressure. A server that does not answer now is
+    only logged: the application starts while Redis is down.
     """
     try:
         for server in connection.servers():
@@ -170,7 +170,7 @@ def warn_of_lost_writes(connection: RedisConnection) -> None:
     """Log what a failover can undo, if the master goes on alone when its replicas are cut off.
 
     Not refused: with one replica, `min-replicas-to-write` stops all writing whenever that replica is restarted, and
-    which of the two is worse is the adopter's to decide.
+    the adopter decides which of the two is worse.
     """
     try:
         replication = bytes(connection.call("INFO", "replication"))
@@ -185,7 +185,7 @@ def warn_of_lost_writes(connection: RedisConnection) -> None:
 
 
 def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
-    """Return in one word what keeps the Redis that answers now from holding sessions, if anything does.
+    """Return one word for the trouble that keeps the present Redis from storing sessions, or `None`.
 
     After a failover it may be another server than the one that was checked at start. With `must_remember` its
     append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
@@ -202,11 +202,10 @@ def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
 def trouble_anywhere(
     connection: RedisConnection, prefix: str, must_remember: bool, strict: bool = True
 ) -> str | None:
-    """Return in one word what keeps one of all servers from holding sessions: forgetting, or a missing right, which
-    is only logged unless `strict`.
+    """Return one word for the trouble that keeps one of all servers from storing sessions: forgetting, or a missing
+    right, which is only logged unless `strict`.
 
-    It takes as long as it takes. Servers that don't answer are left out: whether requests are answered is asked by
-    others.
+    It has no time limit. Servers that don't answer are left out: other checks tell whether requests are answered.
     """
     try:
         for server in connection.servers():

@@ -1,4 +1,4 @@
-"""Which secrets the running server processes know: what a command seals, all of them have to open.
+"""Which secrets the running server processes know: all of them must be able to decrypt what a command encrypts.
 
 Each process notes the ids of its keys in Redis when it starts and, with its requests, once a minute. The note lives
 for a day and goes when the process ends; one that was killed leaves it behind. Ids are hashes and give nothing away.
@@ -36,13 +36,13 @@ class Servers:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Note this process from now on: it is a server, and no command."""
+        """Note this process from now on: it is a server, not a command."""
         self._notes = True
         self.note()
         atexit.register(_forget, weakref.ref(self))
 
     def note(self) -> None:
-        """Note this process again once that is due. Redis may be away: then it is tried again in a minute."""
+        """Note this process again if that is due. If Redis does not answer, try again in a minute."""
         now = time.monotonic()
         if not self._notes or now < self._due:
             return
@@ -54,7 +54,7 @@ class Servers:
             return  # requests say so themselves
 
     def forget(self) -> None:
-        """Take the note back. A worker that was forked leaves that of its parent alone."""
+        """Delete the note. A forked worker keeps that of its parent."""
         if self._pid == os.getpid():
             try:
                 self._connection.call("DEL", self._key)
@@ -62,7 +62,8 @@ class Servers:
                 return
 
     def unaware(self) -> list[int]:
-        """Return when each process was heard of that could not open what is sealed here, in seconds since the epoch.
+        """Return when each process was last heard of that can't decrypt what is encrypted here, in seconds since the
+        epoch.
 
         Raises `StoreUnavailable`.
         """
@@ -71,14 +72,14 @@ class Servers:
         return [each["at"] for each in told if self._keys.newest_id not in each["keys"]]
 
     def refuse_unaware(self) -> None:
-        """Raise `BadRequest` if a process could not open what this one encrypts: users would be signed out, and roles
-        be gone. May raise `StoreUnavailable`.
+        """Raise `BadRequest` if a process could not decrypt what this one encrypts: users would be signed out, and
+        roles lost. May raise `StoreUnavailable`.
         """
         unaware = self.unaware()
         if unaware:
             raise BadRequest(
                 f"{len(unaware)} server process{'es do' if len(unaware) > 1 else ' does'} not know the secret of "
-                f"this shell, and could not open what this command seals (last heard of at "
+                f"this shell, and could not decrypt what this command encrypts (last heard of at "
                 f"{second(moment(max(unaware) * 1000))}). Give this shell the environment of the servers, or restart "
                 "them with the new secret. If the process was killed, say --force."
             )

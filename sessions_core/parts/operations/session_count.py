@@ -1,11 +1,10 @@
-"""How many sessions there are, for whoever watches: one number in Redis that all processes share.
+"""Counts the sessions, for monitoring: one number in Redis that all processes share.
 
     census        number  what was counted last
     census:due    string  there until it may be counted again
 
-Sessions end by their clocks in Redis without a word, so nothing can be added up from events. They are counted by
-going through the keys; one process does it for all, at most once a minute, and never for more than a hundredth of the
-time.
+Sessions expire in Redis without an event, so they can't be counted from events. They are counted by going through the
+keys; one process does it for all, at most once a minute, and never for more than a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -54,4 +53,4 @@ class SessionCount:
             self._connection.call("SET", self._counted, number, "PX", max(_LONGEST, 200 * took))
             self._connection.call("PEXPIRE", self._due, max(_MINUTE, 100 * took))
         except StoreUnavailable:
-            pass  # whoever asks hears that it is not known
+            pass  # the caller is told that it is not known

@@ -1,4 +1,4 @@
-"""How often one network, and one browser, may ask for a challenge, sign in, or refresh a token."""
+"""Limits how often one network, and one browser, may ask for a challenge, sign in, or refresh a token."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .options import RateLimitSettings
 
 
 class RateLimits(Part):
-    """Refuses requests of which there are too many, by the address and the browser that they come from."""
+    """Refuses too many requests from one address or one browser."""
 
     libraries = {"limits": "limits>=5.8"}
     settings = RateLimitSettings
     redis_keys = {"limit:<digest>": "string: how many attempts came from an address or a browser"}
 
     def setup(self, app: Flask) -> None:
-        """Read the limits; refuse what is none."""
+        """Read the limits; refuse a malformed one."""
         from .rate_limits import RateLimits as Counted
 
         settings = self.services.settings

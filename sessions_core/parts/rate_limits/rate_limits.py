@@ -1,7 +1,7 @@
-"""How often one network, and one browser, may ask for something. Counted in Redis, and in memory while that is away.
+"""Limits how often one network, and one browser, may ask for something. Counted in Redis, or in memory if it is down.
 
-A limit belongs to where a request comes from and never to the account that it names: everybody can name an account,
-and nobody may lock somebody else out.
+A limit belongs to where a request comes from and never to the account that it names: an attacker can name any
+account, and must not lock its user out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Counters(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What `limits` may wrap; nothing gets out of here."""
+        """The exceptions that `limits` may wrap; none leaves this module."""
         return StoreUnavailable
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
@@ -71,7 +71,7 @@ class Counters(Storage):
             return self._memory.get(key)
 
     def get_expiry(self, key: str) -> float:
-        """Return when a counter begins anew, in seconds since the epoch."""
+        """Return when a counter starts again, in seconds since the epoch."""
         try:
             return time.time() + max(0, number(self._connection.call("PTTL", self._prefix + key))) / 1000
         except StoreUnavailable:
@@ -89,7 +89,7 @@ class Counters(Storage):
         return True
 
     def reset(self) -> None:
-        """Refuse to forget everything: nobody asks for it."""
+        """Refuse to forget everything: it is not used."""
         raise NotImplementedError
 
 
@@ -123,7 +123,8 @@ class RateLimits:
     def hit(self, name: str, address: str, browser: str | None) -> None:
         """Count a request from an IP address and, if it brought one, a pre-sign-in cookie.
 
-        Raises `RateLimited` with the seconds to wait. A round trip for each limit. What is refused lengthens nothing.
+        Raises `RateLimited` with the seconds to wait. A round trip for each limit. A refused request does not extend
+        the wait.
         """
         limits = self._limits[name]
         # The address first: cookies can be made up, and each new one would be a new counter.
@@ -131,9 +132,9 @@ class RateLimits:
         if browser is not None:
             self._count(limits.browser, name, "browser", browser)
 
-    def _count(self, limits: list[RateLimitItem], name: str, kind: str, who: str) -> None:
-        # Redis need not hold addresses, or cookies that challenges are bound to.
-        digest = hashlib.blake2b(who.encode(), digest_size=12, key=self._key).hexdigest()
+    def _count(self, limits: list[RateLimitItem], name: str, kind: str, source: str) -> None:
+        # Redis must not store addresses, or cookies that challenges are bound to.
+        digest = hashlib.blake2b(source.encode(), digest_size=12, key=self._key).hexdigest()
         for limit in limits:
             if not self._strategy.hit(limit, name, kind, digest):
                 again = self._strategy.get_window_stats(limit, name, kind, digest).reset_time - time.time()
@@ -143,7 +144,7 @@ class RateLimits:
 def network_of(address: str) -> str:
     """Return what an address is counted as: an IPv4 address itself, of IPv6 the /64 that one customer has.
 
-    What is no address counts by its text, which the server or a trusted proxy wrote.
+    A malformed address counts by its text, which the server or a trusted proxy wrote.
     """
     found = read_address(address)
     if found is None:

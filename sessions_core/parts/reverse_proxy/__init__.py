@@ -1,4 +1,4 @@
-"""Behind reverse proxies: which of their headers count, and what they must be set to."""
+"""Reads the headers of trusted reverse proxies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReverseProxy(Part):
     settings = ReverseProxySettings
 
     def setup(self, app: Flask) -> None:
-        """Refuse a number of proxies that nobody has."""
+        """Refuse an impossible number of proxies."""
         if not 0 <= self.options.trusted_proxies <= 10:
             raise Misconfigured(f"{PREFIX}TRUSTED_PROXIES must be between 0 and 10.")
 

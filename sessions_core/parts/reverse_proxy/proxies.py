@@ -1,9 +1,9 @@
-"""What the proxies in front say of a request: its address, scheme, host and path prefix.
+"""Takes address, scheme, host and path prefix of a request from the headers of trusted proxies.
 
-As many proxies are believed as `SESSIONS_CORE_TRUSTED_PROXIES` says. They write `X-Forwarded-For`, `-Proto` and
-`-Host`, or `Forwarded` (RFC 7239), and `X-Forwarded-Prefix` if `SESSIONS_CORE_FORWARDED_PREFIX` says so. Of both
-X-Forwarded-For and Forwarded the first counts. What is not understood is logged once:
-visitors whose address is not known share one limit.
+`SESSIONS_CORE_TRUSTED_PROXIES` is the number of trusted proxies. They write `X-Forwarded-For`, `-Proto` and `-Host`,
+or `Forwarded` (RFC 7239), and `X-Forwarded-Prefix` if `SESSIONS_CORE_FORWARDED_PREFIX` says so. Of both
+X-Forwarded-For and Forwarded the first counts. A malformed header is logged once: visitors with an unknown address
+share one limit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FOR_MACHINES = ("/livez", "/readyz", "/metrics")  # asked from inside, past the
 
 
 class Proxies:
-    """Puts what trusted proxies say in the place of what the connection says."""
+    """Replaces the facts of the connection with those in the headers of trusted proxies."""
 
     def __init__(
         self, app: Callable[..., Iterable[bytes]], settings: Settings, options: ReverseProxySettings
@@ -101,7 +101,7 @@ class Proxies:
 
 
 def _translate(environ: dict[str, Any]) -> None:
-    """Write what `Forwarded` says into the headers that `ProxyFix` reads: one value for each proxy."""
+    """Copy `Forwarded` into the headers that `ProxyFix` reads: one value for each proxy."""
     hops = [_parameters(hop) for hop in parse_http_list(environ["HTTP_FORWARDED"])]
     for name, header in _HEADERS.items():
         if all(name in hop for hop in hops):

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from .roles import AccountRoles
 
 OPEN = (15 * 60, "admin.open")
-"""What opening the administration takes: the age of the signature in seconds, and its action."""
+"""The signature that opens the administration: its age in seconds, and its action."""
 
 _START, _ACCOUNT = "sessions_roles.admin", "sessions_roles.admin_account"
 _WORDS = "sessions/_roles_action_words.html"
 
 
 class Roles(Part):
-    """Roles and verifications that administrators give, and the pages where they do."""
+    """Roles and verifications, and the pages where administrators change them."""
 
     needs = ("devices",)  # for the table of an account's sessions
     uses = ("command_line",)
@@ -71,11 +71,11 @@ class Roles(Part):
     roles: AccountRoles
 
     def setup(self, app: Flask) -> None:
-        """Make what reads and changes roles and verifications."""
+        """Make the service that reads and changes roles and verifications."""
         from .roles import AccountRoles
 
-        ours = self.services
-        self.roles = AccountRoles(ours.connection, ours.keys, ours.repository, ours.settings)
+        services = self.services
+        self.roles = AccountRoles(services.connection, services.keys, services.repository, services.settings)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the administration pages."""
@@ -106,7 +106,7 @@ class Roles(Part):
         )
 
     def stored_status(self, values: AccountValues) -> StoredStatus:
-        """Return what administrators decided about an account, as it was read with the account's session."""
+        """Return role and verification of an account, as they were read with the account's session."""
         return self.roles.status_of(values)
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
@@ -136,4 +136,9 @@ class Roles(Part):
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Encrypt roles with the newest secret: they would be gone with an older one that is dropped."""
-        return {"standings": (self.roles.reencrypt(), "roles and accounts sealed with an older secret: sealed anew")}
+        return {
+            "standings": (
+                self.roles.reencrypt(),
+                "roles and accounts encrypted with an older secret: encrypted again",
+            ),
+        }

@@ -1,6 +1,6 @@
-"""What an administrator decided about an account: its role, and whether it is a verified professional.
+"""The decisions of administrators about an account: its role, and whether it is a verified professional.
 
-It is read with the session in the same round trip, so that what is given or taken holds from the next request on.
+It is read with the session in the same round trip, so that a change applies from the next request on.
 """
 
 from __future__ import annotations

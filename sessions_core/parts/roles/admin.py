@@ -1,7 +1,7 @@
 """Administration: accounts, roles, verification, sessions.
 
-Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes a signature of its
-own that names it. So neither a stolen cookie nor an unlocked screen changes anybody's rights.
+Opening it takes the role `admin` and a signature of the last quarter of an hour; each change takes its own signature
+that names it. So neither a stolen cookie nor an unlocked screen changes a user's rights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...sign_in import accounts
 from ...sign_in.accounts import Account
 from ...web.guards import ensure_fresh, fresh_required, requires, wallet_session
 from ...web.pages import clear_browser, own_session
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import sessions_of
 from ..devices.pages import PER_PAGE, page_of
 from . import OPEN, Roles
@@ -33,8 +33,8 @@ MOST_DAYS = 3650
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin() -> ResponseReturnValue:
-    """Show which accounts have a role or a verification, which signed in lately, and where to look up any account."""
-    ours = services()
+    """Show the accounts with a role or a verification, the latest sign-ins, and a form to look up any account."""
+    services = current_services()
     text = request.args.get("account", "").strip()
     if text:
         try:
@@ -48,7 +48,7 @@ def admin() -> ResponseReturnValue:
         seen=seen,
         looked_for=text,
         problem=problem if text else "",
-        now=ours.repository.time(),
+        now=services.repository.time(),
     )
 
 
@@ -57,15 +57,15 @@ def admin() -> ResponseReturnValue:
 @requires(role="admin")
 def admin_account(account: str) -> ResponseReturnValue:
     """Show one account: its role, its verification, its sessions."""
-    ours, found = services(), _account(account)
+    services, found = current_services(), _account(account)
     rows = sessions_of(str(found))
     page, count = page_of(len(rows))
     return render_template(
         "sessions/admin_account.html",
         account=found,
         status=_roles().status(found),
-        now=ours.repository.time(),
-        roles=tuple(ours.policy.roles),
+        now=services.repository.time(),
+        roles=tuple(services.policy.roles),
         own=found == own_session().account,
         rows=rows[(page - 1) * PER_PAGE : page * PER_PAGE],
         total=len(rows),
@@ -78,8 +78,8 @@ def admin_account(account: str) -> ResponseReturnValue:
 @requires(role="admin")
 def admin_role(account: str) -> ResponseReturnValue:
     """Give an account a role."""
-    ours, found, role = services(), _account(account), request.form.get("role", "")
-    if role not in ours.policy.roles:
+    services, found, role = current_services(), _account(account), request.form.get("role", "")
+    if role not in services.policy.roles:
         return _again(found, "role")
     _refuse_own(found)
     ensure_fresh(0, "admin.role")
@@ -121,11 +121,11 @@ def admin_withdraw(account: str) -> ResponseReturnValue:
 @requires(role="admin")
 def admin_revoke(account: str, handle: str) -> ResponseReturnValue:
     """End one session of an account."""
-    ours, found = services(), _account(account)
-    if ours.repository.find(str(found), handle) is None:
+    services, found = current_services(), _account(account)
+    if services.repository.find(str(found), handle) is None:
         raise NotFound("no session of this account")
     ensure_fresh(0, "admin.revoke")
-    alive = ours.lifecycle.revoke_handle(found, handle)
+    alive = services.lifecycle.revoke_handle(found, handle)
     wallet_session().done = True
     flash(handle, "ended_by_admin" if alive else "ended_already")
     return _to(found)
@@ -137,7 +137,7 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
     """End all sessions of an account."""
     found = _account(account)
     ensure_fresh(0, "admin.revoke_account")
-    ended = services().lifecycle.revoke_account(found, "revoked")
+    ended = current_services().lifecycle.revoke_account(found, "revoked")
     if found == own_session().account:
         return _signed_out()
     wallet_session().done = True
@@ -149,7 +149,7 @@ def admin_revoke_account(account: str) -> ResponseReturnValue:
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin_everybody() -> ResponseReturnValue:
-    """Ask whether to sign everybody out."""
+    """Ask whether to sign all users out."""
     return render_template("sessions/admin_everybody.html")
 
 
@@ -157,13 +157,13 @@ def admin_everybody() -> ResponseReturnValue:
 @fresh_required(0, "admin.revoke_everybody")
 @requires(role="admin")
 def admin_everybody_post() -> ResponseReturnValue:
-    """Sign everybody out, the administrator who asked for it included."""
-    services().lifecycle.revoke_everybody()
+    """Sign all users out, including the administrator who asked for it."""
+    current_services().lifecycle.revoke_everybody()
     return _signed_out()
 
 
 def _roles() -> AccountRoles:
-    return services().part(Roles).roles
+    return current_services().part(Roles).roles
 
 
 def _account(text: str) -> Account:
@@ -179,7 +179,7 @@ def _account(text: str) -> Account:
 
 def _refuse_own(account: Account) -> None:
     if account == own_session().account:
-        # Nobody locks the last administrator out with one click; the command line can.
+        # One click must not lock the last administrator out; the command line can.
         raise PermissionDenied("admin", kind="role", reason="own_account")
 
 

@@ -10,7 +10,7 @@ import click
 from ...access.policy import MEMBER
 from ...errors import BadRequest
 from ...sign_in.accounts import Account
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import iso, moment
 from ..command_line.output import (
     Commands,
@@ -34,7 +34,7 @@ roles = Commands("roles", help="Give and take roles and verifications.")
 @json_option
 def list_roles(as_json: bool) -> None:
     """List the accounts with a role or a verification, and what they have."""
-    now = services().repository.time()
+    now = current_services().repository.time()
     shown = [_member(member, now) for member in _roles().decided()]
     shown.sort(key=lambda row: (row["role"], row["account"]))
     answer(shown if as_json else _role_table(shown), as_json)
@@ -97,12 +97,12 @@ def withdraw(account: str, force: bool, as_json: bool) -> None:
 
 
 def _assign(account: Account, role: str, force: bool, as_json: bool) -> None:
-    ours = services()
-    if ours.role_for is not None:
-        # Also when one is taken away: whoever does that must not believe that it is gone.
+    services = current_services()
+    if services.role_for is not None:
+        # Also when a role is taken away: the operator must not believe that it is gone.
         raise BadRequest("This application has a role_for of its own, so roles are changed there and not here.")
-    if role not in ours.policy.roles:
-        raise BadRequest(f"There is no such role; the roles are {', '.join(ours.policy.roles)}.")
+    if role not in services.policy.roles:
+        raise BadRequest(f"There is no such role; the roles are {', '.join(services.policy.roles)}.")
     refuse_unknown_secret(force)
     _confirm_replacing(account)
     changed = _roles().assign(account, role)
@@ -113,7 +113,7 @@ def _assign(account: Account, role: str, force: bool, as_json: bool) -> None:
 def _confirm_replacing(account: Account) -> None:
     # A shell with a secret of before would take a verification away without a word, or lift a restriction.
     known = _roles().knows(account)
-    confirm("What was decided about it before is sealed with a secret that is not known here. Replace it?", known)
+    confirm("What was decided about it before is encrypted with a secret that is not known here. Replace it?", known)
 
 
 def _member(member: Member, now: int) -> dict[str, Any]:
@@ -146,11 +146,11 @@ def _role_table(rows: list[dict[str, Any]]) -> Iterable[str]:
 
 
 def _role(member: Member) -> str:
-    ours = services()
-    if ours.role_for is None:
+    services = current_services()
+    if services.role_for is None:
         return member.status.role
-    return ours.account_status(member.account, ours.repository.account_values(member.account)).role
+    return services.account_status(member.account, services.repository.account_values(member.account)).role
 
 
 def _roles() -> AccountRoles:
-    return services().part(Roles).roles
+    return current_services().part(Roles).roles

@@ -1,11 +1,11 @@
-"""Who has which role, who is verified, and who signed in lately: what administrators see and change.
+"""The roles and verifications of accounts and the latest sign-ins, for administrators to see and change.
 
-    {tag}:standing        string  sealed: role and verification of one account; read with each request of its sessions
-    {directory}:decided   hash    tag -> sealed account, of all accounts with a role or a verification
+    {tag}:standing        string  encrypted: role and verification of an account; read with each request of it
+    {directory}:decided   hash    tag -> encrypted account, of all accounts with a role or a verification
     {directory}:seen      zset    tag by the time of the last sign-in, and
-    {directory}:names     hash    tag -> sealed account; both hold the latest ten thousand
+    {directory}:names     hash    tag -> encrypted account; both hold the latest ten thousand
 
-Accounts are sealed: who reads Redis does not learn who uses the site.
+Accounts are encrypted, so an attacker who reads Redis does not learn which accounts use the site.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class AccountRoles:
         return values.decoded(STATUS_KEY.name, self._values.decode)
 
     def knows(self, account: Account) -> bool:
-        """Whether a secret of ours encrypted what is kept of an account; True also if nothing is."""
+        """Whether a known secret encrypted what is stored about an account; True also if nothing is stored."""
         stored = self._connection.call("GET", self._key(account))
         return stored is None or self._keys.is_ours(stored)
 
@@ -105,33 +105,33 @@ class AccountRoles:
         """Note that an account signed in. A list that lacks one is no reason to refuse the sign-in."""
         tag = account_tag(account)
         try:
-            self._connection.run(_NOTE_SIGN_IN, (self._seen, self._names), tag, self._sealed(account), _MOST_SEEN)
+            self._connection.run(_NOTE_SIGN_IN, (self._seen, self._names), tag, self._encrypt(account), _MOST_SEEN)
         except StoreUnavailable as error:
             logger.warning("a sign-in could not be noted for administrators: %s", error)
 
     def decided(self) -> list[Member]:
         """Return every account with a role or a verification."""
-        values = (sealed for _, sealed in self._connection.fields(self._decided))
-        members = [self._member(account) for account in map(self._opened, values) if account]
+        values = (encrypted for _, encrypted in self._connection.fields(self._decided))
+        members = [self._member(account) for account in map(self._decrypt, values) if account]
         return [each for each in members if each.status != StoredStatus()]
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
         """Return the accounts that signed in last, newest first."""
         tags = items(self._connection.call("ZREVRANGE", self._seen, offset, offset + limit - 1))
         names = items(self._connection.call("HMGET", self._names, *tags), len(tags)) if tags else []
-        return [self._member(account) for account in map(self._opened, names) if account]
+        return [self._member(account) for account in map(self._decrypt, names) if account]
 
     def reencrypt(self) -> int:
-        """Seal with the newest secret whatever an older one had sealed; return how many values. Without this, roles
-        would go with the secret that is dropped after a rotation.
+        """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
+        roles would go with the secret that is dropped after a rotation.
         """
         count = 0
         for key in (self._decided, self._names):
-            for tag, sealed in self._connection.fields(key):
-                account = self._opened(sealed)
-                if account and not self._keys.is_newest(sealed):
+            for tag, encrypted in self._connection.fields(key):
+                account = self._decrypt(encrypted)
+                if account and not self._keys.is_newest(encrypted):
                     count += self._connection.run(
-                        scripts.COMPARE_AND_SWAP_FIELD, (key,), tag, sealed, self._sealed(account)
+                        scripts.COMPARE_AND_SWAP_FIELD, (key,), tag, encrypted, self._encrypt(account)
                     )
                 if account and key == self._decided:
                     count += self._reencrypt(account)
@@ -144,11 +144,12 @@ class AccountRoles:
     def _change(self, account: Account, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         text = str(account)
         # In the list first: a role that no list shows could not be found to be taken away.
-        self._connection.call("HSET", self._decided, account_tag(text), self._sealed(text))
+        self._connection.call("HSET", self._decided, account_tag(text), self._encrypt(text))
         return self._replace(text, **fields)
 
     def _replace(self, account: str, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
-        # Of two administrators who decide at once neither undoes the other unseen: the later sees the earlier.
+        # If two administrators decide at once, neither undoes the other unseen: the later change builds on the
+        # earlier.
         before, after = self._values.change(
             self._key(account), lambda before: msgspec.structs.replace(before, **fields)
         )
@@ -164,12 +165,12 @@ class AccountRoles:
     def _key(self, account: Account | str) -> str:
         return self._repository.account_keys(str(account)).account_key(STATUS_KEY.name)
 
-    def _sealed(self, account: str) -> bytes:
+    def _encrypt(self, account: str) -> bytes:
         return self._keys.encrypt(account.encode(), self._decided.encode())
 
-    def _opened(self, sealed: bytes | None) -> str:
+    def _decrypt(self, encrypted: bytes | None) -> str:
         try:
-            return self._keys.decrypt(sealed or b"", self._decided.encode()).decode()
+            return self._keys.decrypt(encrypted or b"", self._decided.encode()).decode()
         except DecryptionFailed:
             logger.warning("an entry of the list of accounts can't be opened")
             return ""

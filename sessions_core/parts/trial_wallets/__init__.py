@@ -1,4 +1,4 @@
-"""Wallets for visitors who have none: one half of the key on the server, the other in the browser."""
+"""Trial wallets for visitors without a wallet: one key share on the server, the other in the browser."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class TrialWallets(Part):
         """Make what keeps the server's key shares; refuse sessions that would outlive their wallet."""
         from .key_shares import KeyShares
 
-        ours = self.services
-        ours.sign_outs.add("sessions_trial_wallets.gone")
-        self.chain = self.options.chain(ours.settings)
-        self.options.refuse_outlived(each for each in ours.policy.types.values() if each.by_wallet)
+        services = self.services
+        services.sign_outs.add("sessions_trial_wallets.gone")
+        self.chain = self.options.chain(services.settings)
+        self.options.refuse_outlived(each for each in services.policy.types.values() if each.by_wallet)
         self.key_shares = KeyShares(
-            ours.connection, ours.keys, ours.repository, self.chain, self.options.pregenerated_days
+            services.connection, services.keys, services.repository, self.chain, self.options.pregenerated_days
         )
 
     def blueprints(self) -> Sequence[Blueprint]:
@@ -97,7 +97,7 @@ class TrialWallets(Part):
         return "pregenerated" if self.is_used_by(session) else None
 
     def signing_words(self, session: SessionView) -> str | None:
-        """The two key shares sign as soon as the button is pressed, and show nobody a text."""
+        """The two key shares sign as soon as the button is pressed, and the user does not see the text."""
         return "sessions/_trial_wallet_signing.html" if self.is_used_by(session) else None
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:

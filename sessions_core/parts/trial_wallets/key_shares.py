@@ -1,4 +1,4 @@
-"""Trial wallets: for visitors without a wallet a key is made here and split in two key shares (XOR) at once.
+"""Trial wallets: for visitors without a wallet a key is made here and split into two key shares (XOR) at once.
 
 The user's browser keeps one key share, the server the other, both random and 32 bytes long; the key is their XOR. A
 single one says nothing about the key: for each key there is another share that would make it. The whole key is in
@@ -39,7 +39,7 @@ _KEY = "share"
 
 
 class TrialWallet(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """Whether the wallet of a session was made here, and the browser that signed in holds its other half."""
+    """Whether the wallet of a session was made here, and the browser that signed in holds the other key share."""
 
     held: bool = False
 
@@ -77,17 +77,17 @@ class KeyShares:
 
     def create(self) -> Made:
         """Make a key, keep one key share, and return the other."""
-        ours, theirs = secrets.token_bytes(LENGTH), secrets.token_bytes(LENGTH)
-        signer = _signer(ours, theirs)
+        server_share, browser_share = secrets.token_bytes(LENGTH), secrets.token_bytes(LENGTH)
+        signer = _signer(server_share, browser_share)
         if signer is None:  # no number below the order of the curve; once in 2^128 times
             return self.create()
         account = parse(f"{self._chain}:{signer.address}")
         key = self._key(account)
-        self._connection.call("SET", key, self._keys.encrypt(ours, key.encode()), "EX", _UNUSED)
-        return Made(account, theirs)
+        self._connection.call("SET", key, self._keys.encrypt(server_share, key.encode()), "EX", _UNUSED)
+        return Made(account, browser_share)
 
     def sign(self, account: Account, key_share: bytes, message: str) -> str:
-        """Sign a text (EIP-191) with the key of which `key_share` is the user's half; return `0x`, r, s, v.
+        """Sign a text (EIP-191) with the key of which `key_share` is the browser's share; return `0x`, r, s, v.
 
         The caller has to know where the text comes from: this signs any. Raises `KeyShareMismatch` if the two key
         shares do not make the key of the account, or if the server's is gone; both answer alike, after the same work.
@@ -153,9 +153,9 @@ def _mismatch(account: Account, why: str) -> KeyShareMismatch:
     return error
 
 
-def _signer(ours: bytes, theirs: bytes) -> LocalAccount | None:
+def _signer(server_share: bytes, browser_share: bytes) -> LocalAccount | None:
     """Put a key together; `None` if that is no number that a key can be."""
-    key = bytes(one ^ other for one, other in zip(ours, theirs, strict=True))
+    key = bytes(one ^ other for one, other in zip(server_share, browser_share, strict=True))
     # Looked at first, since libraries quote what they refuse.
     if not 0 < int.from_bytes(key) < SECP256K1_ORDER:
         return None

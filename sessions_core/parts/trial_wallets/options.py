@@ -24,8 +24,8 @@ class TrialWalletSettings:
     def chain(self, settings: Settings) -> str | None:
         """Return the chain of the wallets that are made here, a testnet if there is one; `None` if none are made."""
         wanted = settings.development if self.pregenerated_wallets is None else self.pregenerated_wallets
-        ours = [chain for chain in settings.chains if chain.startswith("eip155:")] if wanted else []
-        return next((chain for chain in ours if CHAINS[chain].network == "testnet"), ours[0] if ours else None)
+        chains = [chain for chain in settings.chains if chain.startswith("eip155:")] if wanted else []
+        return next((chain for chain in chains if CHAINS[chain].network == "testnet"), chains[0] if chains else None)
 
     def refuse_unsafe(self, settings: Settings) -> None:
         """Raise `Misconfigured` where there is no chain for the wallets, or nothing signs with their keys safely."""

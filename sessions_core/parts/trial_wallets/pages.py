@@ -1,7 +1,7 @@
-"""Wallets for visitors who have none: make one, sign with it, export it, delete it.
+"""Trial wallets for visitors without a wallet: make one, sign with it, export it, delete it.
 
-Signing takes the user's half of the key and the server's. A stolen half is no oracle that signs anything: the
-server puts the key together only for a text that it wrote itself, for this browser or session, and that is unused.
+Signing takes the browser's key share and the server's. A stolen share can't be used to sign arbitrary texts: the
+server puts the key together only for an unused text that it wrote itself, for this browser or session.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ...web.guards import ensure_fresh, public, refusal, requires, session_view,
 from ...web.operation import operation
 from ...web.pages import clear_browser, end_session, own_session
 from ...web.schemas import AccountId, success
-from ...web.services import services
+from ...web.services import current_services
 from ...web.session_view import SessionView
 from . import TrialWallets, cookie
 from .end_reasons import DELETED, SHARE_GONE
@@ -45,7 +45,8 @@ api = Blueprint("sessions_trial_wallets_json", __name__, url_prefix="/api/auth")
 
 _KEY_SHARE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = "delete"
-"""What users type before a wallet is deleted: it asks nobody before it signs, so two stray clicks would do."""
+"""What users type before a wallet is deleted: it signs without asking the user, so two stray clicks would be enough.
+"""
 
 
 class Nothing(msgspec.Struct):
@@ -53,7 +54,7 @@ class Nothing(msgspec.Struct):
 
 
 class SignRequest(msgspec.Struct):
-    """A text of ours as it came, who signs it with which half, and for a step-up the `request` that waits."""
+    """A challenge as it came, the account and key share that sign it, and for a step-up the `request` that waits."""
 
     account: str
     share: str
@@ -63,7 +64,7 @@ class SignRequest(msgspec.Struct):
 
 
 class WalletMade(msgspec.Struct):
-    """A new wallet, and the half of its key that only the user's browser keeps."""
+    """A new wallet, and the key share that only the user's browser keeps."""
 
     account: AccountId
     share: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -83,10 +84,10 @@ class WalletGone(msgspec.Struct):
 
 
 @api.post("/wallets")
-@public(slides=False)
+@public(keeps_alive=False)
 @operation(NotFound, RateLimited, status=201)
 def create_wallet(body: Nothing) -> WalletMade | Response:
-    """Make a wallet and give its user's half away; it is forgotten in ten minutes unless it signs."""
+    """Make a wallet and return the browser's key share. The wallet is forgotten in ten minutes unless it signs."""
     part = _part()
     attempts.count("challenges")
     account, key_share = part.key_shares.create()
@@ -94,23 +95,23 @@ def create_wallet(body: Nothing) -> WalletMade | Response:
 
 
 @api.post("/wallets/sign")
-@public(slides=False, csrf=False)
+@public(keeps_alive=False, csrf=False)
 @operation(NotFound, RateLimited, *family(SignInRefused), ConfirmationMalformed, *family(NotSignedIn))
 def sign_with_wallet(body: SignRequest) -> WalletSignature | Response:
-    """Sign a challenge of this browser, or of this session. The caller proves itself by the half it sends."""
-    part, ours, current = _part(), services(), wallet_session()
+    """Sign a challenge of this browser, or of this session. The key share that the caller sends authenticates it."""
+    part, services, session = _part(), current_services(), wallet_session()
     attempts.count("challenges")
     if not _KEY_SHARE.fullmatch(body.share):
         raise BodyMalformed("a key share is 64 lower-case hex digits")
     if body.request is None:
-        if current.browser is None:
+        if session.browser is None:
             raise ChallengeForeign("no cookie of a browser")
-        binding, purpose = current.browser, SIGN_IN
+        binding, purpose = session.browser, SIGN_IN
     else:
-        if current.account_live is None:
-            raise refusal(current)
-        binding, purpose = confirmations.from_token(ours, current, body.request).binding, CONFIRM
-    account = ours.challenges.check(body.message, body.challenge, binding, purpose)
+        if session.account_live is None:
+            raise refusal(session)
+        binding, purpose = confirmations.from_token(services, session, body.request).binding, CONFIRM
+    account = services.challenges.check(body.message, body.challenge, binding, purpose)
     if str(account) != body.account:
         raise ChallengeForeign("of another account")
     signature = part.key_shares.sign(account, bytes.fromhex(body.share), body.message)
@@ -130,7 +131,7 @@ def delete_wallet() -> WalletGone | Response:
 @pages.get("/export")
 @requires(OWN_WALLETS)
 def export_wallet() -> ResponseReturnValue:
-    """Hand out the server's half; the browser puts the key together, so that it never travels whole."""
+    """Return the server's key share; the browser puts the key together, so that the key is never sent whole."""
     view = _view()
     ensure_fresh(300, "wallet.export")
     key_share = _part().key_shares.reveal(view.account)
@@ -150,7 +151,7 @@ def ask_to_delete_wallet() -> ResponseReturnValue:
 @requires(OWN_WALLETS)
 def delete_wallet_post() -> ResponseReturnValue:
     """Delete the wallet and end every session of its account, if the word was typed. The page that follows deletes
-    this browser's half, which is worth nothing any more.
+    this browser's key share, which is worthless now.
     """
     _view()
     if request.form.get("word", "").strip().casefold() != _WORD:
@@ -164,9 +165,9 @@ def delete_wallet_post() -> ResponseReturnValue:
 @pages.post("/gone")
 @public(csrf=False)
 def gone() -> ResponseReturnValue:
-    """Sign out, since the page no longer finds this browser's half of the key. It says so with the next page."""
+    """Sign out, since the page no longer finds this browser's key share. The next page says so."""
     view = session_view()
-    # Of the wallet of this session: another tab may have put a new one in its place, whose half must stay.
+    # Of the wallet of this session: another tab may have replaced it with a new one, whose key share must stay.
     forget = view is not None and cookie.names(view.account)
     end_session(SHARE_GONE.name)
     answer = clear_browser(redirect(url_for("sessions.signed_out"), 303), SHARE_GONE.name)
@@ -174,17 +175,17 @@ def gone() -> ResponseReturnValue:
 
 
 def _delete() -> Account:
-    ours, account = services(), _view().account
+    services, account = current_services(), _view().account
     ensure_fresh(0, "wallet.delete")
-    # The sessions first: if Redis fails in between, the user comes back with their half and deletes again.
-    ours.lifecycle.revoke_account(account, DELETED.name)
+    # The sessions first: if Redis fails in between, the user comes back with their key share and deletes again.
+    services.lifecycle.revoke_account(account, DELETED.name)
     _part().key_shares.forget(account)
     wallet_session().release()
     return account
 
 
 def _part() -> TrialWallets:
-    part = services().part(TrialWallets)
+    part = current_services().part(TrialWallets)
     if part.chain is None:
         raise NotFound("no wallets are made here")
     return part

@@ -10,7 +10,7 @@ from ...settings import LOOPBACK
 from ...web import csrf
 from ...web.guards import public
 from ...web.pages import accepted, kind_of
-from ...web.services import services
+from ...web.services import current_services
 from . import wallet_apps
 
 pages = Blueprint("sessions_wallet_apps", __name__, template_folder="templates")
@@ -20,7 +20,7 @@ pages = Blueprint("sessions_wallet_apps", __name__, template_folder="templates")
 @public
 def phone() -> ResponseReturnValue:
     """Show the way to the sign-in page inside a wallet's app on a phone, as a code and as a link."""
-    args, settings = request.args, services().settings
+    args, settings = request.args, current_services().settings
     apps = wallet_apps.apps(accepted()["families"])
     app = next((each for each in apps if each.id == args.get("app")), apps[0] if apps else None)
     fields = {"next": csrf.safe_path(args.get("next"), ""), **kind_of(args.get("session_type", ""))}

@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit
 import segno
 
 _MOST = 300  # characters; cameras have trouble with the code of more
-_MASK = 2  # of the eight patterns; to try all of them takes nine tenths of the time, and anybody can ask for a code
+_MASK = 2  # of the eight patterns; trying all of them takes most of the time, and any visitor can ask for a code
 
 
 @dataclass(frozen=True, slots=True)
 class WalletApp:
-    """An app by the name that people know, and the namespaces (CAIP-2) of the accounts it has.
+    """A wallet app by its common name, and the namespaces (CAIP-2) of the accounts it has.
 
     `template` takes the address of the page in one of three ways: `{url}` and `{origin}` percent-encoded, `{bare}`
     without its scheme, and as it is.

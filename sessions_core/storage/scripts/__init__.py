@@ -7,7 +7,7 @@ tag `{tag}`, so a script runs on one slot of a Redis Cluster:
     {tag}:epoch              number  a record that saw a smaller one is dead; gone after the longest session
     {tag}:index              hash    digest -> handle|created|ends|idle end|reason; no reason while the session lives
     {tag}:<name>             string  what a part keeps for the account (`AccountKey`)
-    epoch                    number  like that of the account, for everybody; outside the tag
+    epoch                    number  like that of the account, for all accounts; outside the tag
 
 The TTL of a record is its idle clock, never past its absolute end. `active` is when activity was last written: 13
 digits, so that it can be written in place. All times are milliseconds by Redis's own clock. Index entries outlive
