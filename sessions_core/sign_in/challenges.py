@@ -254,7 +254,7 @@ class Challenges:
         try:
             claims = self._serializer.loads(challenge)
         except (BadData, ValueError, RecursionError) as error:
-            raise ChallengeMalformed("not ours") from error
+            raise ChallengeMalformed("not issued by this site") from error
         return dict(claims)
 
     def _check(self, text: messages.SignInMessage) -> Account:

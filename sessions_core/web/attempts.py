@@ -11,7 +11,7 @@ from .services import current_services
 def count(kind: str) -> None:
     """Report this request as one of `challenges`, `sign_ins` or `refreshes`; a part may refuse it (`RateLimited`).
 
-    The address is that of the connection, or the one that the part for reverse proxies took from a header.
+    The address is that of the connection, or the one that a part took from a header of a trusted proxy.
     """
     for hear in current_services().hooks("on_attempt"):
         hear(kind, request.remote_addr or "", wallet_session().browser)

@@ -179,7 +179,7 @@ def from_token(services: Services, session: WalletSession, token: str, *, signin
         packed = services.requests.decrypt(_unpadded(token), _PLACE)
         at, pending = msgspec.msgpack.decode(zlib.decompress(packed), type=tuple[int, Pending])
     except (DecryptionFailed, ValueError, zlib.error, msgspec.MsgspecError) as error:
-        raise ConfirmationMalformed("not ours") from error
+        raise ConfirmationMalformed("not issued by this site") from error
     if not -_CLOCK_SKEW <= services.clock() - at <= _WAITING + signing:
         raise ConfirmationMalformed("too old")
     live = session.account_live

@@ -35,7 +35,7 @@ redis_seconds = Histogram("wallet_redis_seconds", "How long Redis took, failures
 
 
 def begin() -> None:
-    """Start a series for each known reason: a series that starts with its first event hides that event from `rate()`."""
+    """Start a series for each known reason: one that starts with its first event hides it from `rate()`."""
     for reason in (*end_reasons.counted(), *SCOPES):
         revocations.labels(reason)
 

@@ -1,6 +1,6 @@
 """The roles and verifications of accounts and the latest sign-ins, for administrators to see and change.
 
-    {tag}:standing        string  encrypted: role and verification of an account; read with each request of it
+    {tag}:standing        string  encrypted: role and verification; read with each request of the account's sessions
     {directory}:decided   hash    tag -> encrypted account, of all accounts with a role or a verification
     {directory}:seen      zset    tag by the time of the last sign-in, and
     {directory}:names     hash    tag -> encrypted account; both hold the latest ten thousand
