@@ -5,7 +5,7 @@ What is overridden, and the attack or fault it stops: the raw cookie value as ke
 working cookies), the unconditional SET (a request in flight revives a revoked session), the pickle fallback (code
 execution by an attacker who can write to Redis), `regenerate` doing nothing on an empty session (fixation), a
 deletion that leaves a `__Host-` cookie, a write on every request, and a client that hangs for seconds when Redis is
-gone. `tests/test_store.py` fails if upstream changes what this class overrides.
+gone. `tests/sessions/test_session_interface.py` fails if upstream changes what this class overrides.
 
 A visitor without a session costs Redis nothing. The CSRF secret of visitors comes from their pre-sign-in cookie; a
 record for a visitor is made only when a view writes to `flask.session`.

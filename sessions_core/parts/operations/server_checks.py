@@ -30,7 +30,7 @@ from ...storage.scripts import Script
 logger = logging.getLogger(__name__)
 
 # KEYS text, counter, hash, sorted set, stream, spare; ARGV channel or none -> "COMMAND reason" for each that is
-# refused. These are all that requests and the command line use; tests/test_server_checks.py compares.
+# refused. These are all that requests and the command line use; test_redis_rights.py compares.
 PROBE = Script("""
 local refused = {}
 local function try(name, ...)

@@ -1,0 +1,159 @@
+"""The nginx configuration of docs/integrate.md: a real nginx with TLS before the application."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+
+from ...actors import together
+from ...constants import ANOTHER, PATIENCE, ROOT
+from ...processes import BIN, Running
+from ...servers import free_port, tls_for
+
+HOST = "app.example.org"
+SLOW, THREADS = 90, 2
+
+
+def documented() -> str:
+    """The one nginx block of the page."""
+    (block,) = re.findall(r"^```nginx\n(.*?)^```$", (ROOT / "docs" / "integrate.md").read_text(), re.M | re.S)
+    return str(block)
+
+
+class Proxy:
+    """An nginx on a port of its own, and a client that believes its certificate."""
+
+    def __init__(self, folder: Path, port: int, app_port: int) -> None:
+        self.port, self._app_port = port, app_port
+        tls_for(folder, HOST)
+        self._trust = ssl.create_default_context(cafile=str(folder / f"{HOST}.pem"))
+        block = documented()
+        for written, here in (
+            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+            ("127.0.0.1:8000", f"127.0.0.1:{app_port}"),
+            (f"/etc/nginx/{HOST}.pem", str(folder / f"{HOST}.pem")),
+            (f"/etc/nginx/{HOST}.key", str(folder / f"{HOST}.pem")),
+        ):
+            assert written in block
+            block = block.replace(written, here)
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{kind}_temp_path {folder / kind};\n" for kind in kinds)
+        config = folder / "nginx.conf"
+        config.write_text(
+            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
+            f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{block}}}\n"
+        )
+        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert nginx, "nginx is missing: sh tests/browser/install.sh"
+        self._process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL)
+
+    def connect(self) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        return self._trust.wrap_socket(plain, server_hostname=HOST)
+
+    def get(self, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        connection = http.client.HTTPConnection(HOST, self.port)
+        connection.sock = self.connect()
+        connection.request("GET", path, headers={"Host": f"{HOST}:{self.port}"} | headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, response.headers, body
+
+    def wait_until_it_answers(self) -> None:
+        for _ in range(100):
+            assert self._process.poll() is None, "nginx ended"
+            try:
+                return self.connect().close()
+            except ConnectionRefusedError:
+                self._process_may_start()
+        raise AssertionError("nginx does not answer")
+
+    def _process_may_start(self) -> None:
+        try:
+            self._process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            return
+
+    def connections_to_the_app(self) -> int:
+        open_ = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
+        return sum(each.raddr.port == self._app_port for each in open_)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def proxy(
+    tmp_path: Path,
+    start_server: Callable[..., Running],
+    redis: Redis,
+    redis_url: str,
+) -> Iterator[Proxy]:
+    """One worker of two threads, so that a handful of slow requests would be enough.
+
+    With an empty Redis: start-up refuses one that knows another secret.
+    """
+    port = free_port()
+    environment = {
+        "PUBLIC_ORIGIN": f"https://{HOST}:{port}",
+        "SESSION_SECRET": ANOTHER,
+        "REDIS_URL": redis_url,
+        "TRUSTED_PROXIES": "1",
+    }
+    command = [str(BIN / "gunicorn"), "--workers", "1", "--threads", str(THREADS)]
+    app = start_server(["env", *(f"{name}={value}" for name, value in environment.items()), *command], "Ready:")
+    proxy = Proxy(tmp_path, port, app.port)
+    try:
+        proxy.wait_until_it_answers()
+        yield proxy
+    finally:
+        proxy.stop()
+
+
+def test_the_documented_proxy_stops_slow_requests(proxy: Proxy) -> None:
+    """They wait in nginx. The application, which has two threads, hears nothing of them."""
+    form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\na"
+    head = f"POST /sign-in HTTP/1.1\r\nHost: {HOST}:{proxy.port}\r\n{form}".encode()
+    slow = [proxy.connect() for _ in range(SLOW)]
+    try:
+        for connection in slow:
+            connection.sendall(head)
+        assert proxy.get("/livez")[0] == 404  # nginx answers that itself, after it has read what came before
+        assert proxy.connections_to_the_app() == 0
+        answers = together(*[lambda: proxy.get("/sign-in")[0]] * 8)
+        assert answers == [200] * 8
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_documented_proxy_sends_the_headers_the_app_needs(proxy: Proxy) -> None:
+    """https, the host with its port, and a request id that no client chooses."""
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": "chosen-by-the-client"}
+    status, headers, _ = proxy.get("/sign-in", **forged)
+    assert status == 200
+    assert headers["Strict-Transport-Security"]
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "Secure" in headers["Set-Cookie"]
+    assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-ID"])
+    assert proxy.get("/session")[1]["Location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_documented_proxy_hides_machine_endpoints(proxy: Proxy, path: str) -> None:
+    status, _, body = proxy.get(path)
+    assert status == 404
+    assert b"nginx" in body
