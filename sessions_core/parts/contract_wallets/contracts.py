@@ -52,9 +52,10 @@ _WRAPPED = bytes.fromhex("6492" * 16)  # ERC-6492, "Specification"
 _IS_VALID_SIGNATURE = bytes.fromhex("1626ba7e")  # ERC-1271: the function's selector, and what it returns for "yes"
 
 # The code that `eth_call` runs, as if it deployed a contract; it deploys nothing. Written by hand for this file, and
-# test_contracts.py assembles what stands to the right of it. It asks the wallet; if that is not enough and there is a preparation (ERC-6492, "Verifier side"), it makes that call and asks once more. Behind it come
-# wallet, the address to call first or 0, length of the question, length of the call, two empty words (for what the
-# wallet answers, and how long that was), question, call.
+# test_contracts.py assembles what stands to the right of it. It asks the wallet; if that is not enough and there is a
+# preparation (ERC-6492, "Verifier side"), it makes that call and asks once more. Behind it come wallet, the address
+# to call first or 0, length of the question, length of the call, two empty words (for what the wallet answers, and
+# how long that was), question, call.
 _PROGRAM = bytes.fromhex(
     # All that to memory, from 0 on.
     "6079 80 38 03 90 6000 39"  # PUSH1 @end DUP1 CODESIZE SUB SWAP1 PUSH1 0 CODECOPY
