@@ -193,8 +193,8 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
                 f"{PREFIX}PARTS."
             )
     # What this application's parts bring, even if another application in this process has more of them.
-    chains = [chain for each in parts for verifier in each.verifiers for chain in verifier.chains]
-    default = [each.id for each in chains if each.default]
+    kinds = sorted((verifier for each in parts for verifier in each.verifiers), key=lambda each: each.order)
+    default = [chain.id for kind in kinds for chain in kind.chains if chain.default]
     return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
 
 

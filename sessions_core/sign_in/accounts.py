@@ -38,6 +38,7 @@ class Namespace(Protocol):
 
     namespace: ClassVar[str]
     chains: ClassVar[tuple[Chain, ...]]
+    order: ClassVar[int]
 
     def address(self, reference: str, address: str) -> str:
         """Return an address of the chain `reference` in its one canonical spelling.
@@ -61,7 +62,8 @@ def register(namespace: Namespace) -> None:
 
 def default_chains() -> tuple[str, ...]:
     """Return the CAIP-2 ids that a site accepts which names none."""
-    return tuple(each.id for each in CHAINS.values() if each.default)
+    chains = sorted(CHAINS.values(), key=lambda each: NAMESPACES[each.namespace].order)
+    return tuple(each.id for each in chains if each.default)
 
 
 def chain(chain_id: str) -> Chain:

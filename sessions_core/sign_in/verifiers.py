@@ -28,6 +28,8 @@ class Verifier:
     """What users call these chains, such as "Ethereum"; empty: as the texts call the kind of account."""
     chains: ClassVar[tuple[Chain, ...]]
     """The chains that a site may accept."""
+    order: ClassVar[int] = 50
+    """Where its wallets stand among others on the sign-in page; the smallest first."""
     layout: ClassVar[Layout]
     """How its texts are laid out, and what they call the account and the chain."""
     max_signature: ClassVar[int]

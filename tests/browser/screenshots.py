@@ -16,6 +16,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
+from sessions_core.parts.rate_limits import RateLimits
 from sessions_core.parts.trial_wallets import TrialWallets
 from sessions_core.sessions import end_reasons
 from sessions_core.sign_in.accounts import parse
@@ -435,7 +436,7 @@ def test_too_many_sign_ins(
     panel = ConnectPanel(browser)
     panel.connect(wallet)
     for _ in range(300):  # the limit of one address
-        services.rate_limits.spend("sign_ins", "127.0.0.1", None)
+        services.part(RateLimits).limits.hit("sign_ins", "127.0.0.1", None)
     panel.sign()
     wallet.approve_sign()
     panel.wait_for("rate_limited")

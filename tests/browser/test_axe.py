@@ -34,7 +34,7 @@ STATES = (
     "insecure_context", "other_address", "success",
 )  # fmt: skip
 REASONS = (
-    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_changed", "wallet_revoked", "wallet_unlinked",
+    "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_revoked", "wallet_unlinked",
     "replaced", "limit", "share_gone", "wallet_deleted", "unknown",
 )  # fmt: skip
 

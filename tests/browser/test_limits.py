@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from sessions_core.parts.rate_limits import RateLimits
 from sessions_core.web.services import Services
 
 from ..constants import REDIS_PREFIX
@@ -27,7 +28,7 @@ def test_one_sign_in_too_many_counts_down_and_then_signs_in(
 ) -> None:
     panel = ConnectPanel(browser)
     panel.connect(wallet)
-    services.rate_limits.spend("sign_ins", ADDRESS, None)  # somebody else in this house
+    services.part(RateLimits).limits.hit("sign_ins", ADDRESS, None)  # somebody else in this house
     (counter,) = redis.scan_iter(f"{REDIS_PREFIX}limit:*/sign_ins/*")
     redis.pexpire(counter, 4000)
     panel.sign()

@@ -27,12 +27,12 @@ NAMES: list[tuple[Any, str]] = [
 
 def test_names_become_one_printable_line_of_forty_characters(page: Browser) -> None:
     given, expected = zip(*NAMES, strict=True)
-    shown = page.module("words", "given[0].map((name) => module.printable(name))", list(given))
+    shown = page.module("wallets/words", "given[0].map((name) => module.printable(name))", list(given))
     assert shown == list(expected)
 
 
 def test_lone_surrogate_is_dropped(page: Browser) -> None:
-    assert page.module("words", r"module.printable('a\ud800b\udfffc')") == "abc"
+    assert page.module("wallets/words", r"module.printable('a\ud800b\udfffc')") == "abc"
 
 
 ICONS: list[tuple[Any, Any]] = [
@@ -66,7 +66,7 @@ def test_icons_are_small_pictures_in_the_announcement_or_none(page: Browser) -> 
 
 def test_a_monogram_is_the_first_letter(page: Browser) -> None:
     names = ["metaMask", "  «rabby»", "\U0001f98a fox", "éa", "…", ""]
-    letters = page.module("words", "given[0].map((name) => module.monogram(name))", names)
+    letters = page.module("wallets/words", "given[0].map((name) => module.monogram(name))", names)
     assert letters == ["M", "R", "\U0001f98a", "É", "?", "?"]
 
 
@@ -86,7 +86,7 @@ ALIKE = [
 
 
 def test_names_that_look_alike_have_one_shape(page: Browser) -> None:
-    shapes = page.module("words", "given[0].map((pair) => pair.map(module.skeleton))", ALIKE)
+    shapes = page.module("wallets/words", "given[0].map((pair) => pair.map(module.skeleton))", ALIKE)
     assert [pair for pair, (one, other) in zip(ALIKE, shapes, strict=True) if one != other] == []
     names = [
         "MetaMask",
@@ -99,10 +99,10 @@ def test_names_that_look_alike_have_one_shape(page: Browser) -> None:
         "\U0001f98a",
         "\U0001f43c",
     ]
-    assert len(set(page.module("words", "given[0].map(module.skeleton)", names))) == len(names)
+    assert len(set(page.module("wallets/words", "given[0].map(module.skeleton)", names))) == len(names)
 
 
 def test_quoted_words_can_not_end_their_quotation(page: Browser) -> None:
     said = ["a” by you. “Nothing to do", 'say "yes"', "\u202eback\u0007", "", None, "x" * 500]
-    shown = page.module("words", "given[0].map((text) => module.quoted(text))", said)
+    shown = page.module("wallets/words", "given[0].map((text) => module.quoted(text))", said)
     assert shown == ["“a' by you. 'Nothing to do”", "“say 'yes'”", "“back”", "", "", f"“{'x' * 39}…”"]

@@ -24,6 +24,7 @@ class Eip155(Verifier):
     """Verifies signatures of externally owned accounts."""
 
     namespace = "eip155"
+    order = 10
     name = "Ethereum"
     chains = (  # add yours here: id, name, whether its money is real
         Chain("eip155:1", "Ethereum Mainnet", "mainnet"),

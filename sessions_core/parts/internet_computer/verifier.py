@@ -85,6 +85,7 @@ class InternetComputer(Verifier):
     """Verifies signatures of self-authenticating principals, made by their key or by one it delegated to."""
 
     namespace = "icp"
+    order = 40
     name = "Internet Computer"
     chains = (Chain("icp:737ba355e855bd4b61279056603e0550", "Internet Computer", "mainnet"),)
     layout = Layout(account_kind="ICP")

@@ -24,6 +24,7 @@ class Solana(Verifier):
     """Verifies signatures of accounts whose address is an Ed25519 key."""
 
     namespace = "solana"
+    order = 30
     name = "Solana"
     chains = (
         Chain("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "Solana Mainnet", "mainnet"),

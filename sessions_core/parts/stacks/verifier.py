@@ -30,6 +30,7 @@ class Stacks(Verifier):
     """Verifies signatures of accounts that one key holds."""
 
     namespace = "stacks"
+    order = 20
     name = "Stacks"
     chains = (
         Chain("stacks:1", "Stacks Mainnet", "mainnet"),
