@@ -77,6 +77,8 @@ class Api(Part):
 
     def on_read(self, session: WalletSession) -> None:
         """Note that a client uses the token that came with its newest refresh token."""
+        if session.token is None:  # a browser with its cookie, as most requests
+            return
         from .refresh_tokens import note_use_of
 
         note_use_of(self.services, session)
