@@ -101,7 +101,7 @@ def before_it_is_stored(
     monkeypatch: pytest.MonkeyPatch, repository: SessionRepository, step: Callable[[], object]
 ) -> None:
     """Do something once, between encrypting the next record and storing it."""
-    sealed = repository._encrypted
+    sealed = repository.encrypted
 
     def step_first(live: LoadedSession) -> bytes:
         record = sealed(live)

@@ -111,7 +111,7 @@ def test_a_key_is_published_until_its_last_token_has_ended(
     pass_time(30 * DAY)
     keys.signer()  # makes the successor
     pass_time(10 * MINUTE - 1)
-    last = issue(services, start(family=None))
+    last = issue(services, start())
     assert keys.signer().kid == first
     pass_time(last.expires_at - clock() - 1)
     services.part(Api).tokens.open(last.text)
