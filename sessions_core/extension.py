@@ -194,8 +194,11 @@ def _settings(app: Flask, parts: Iterable[type[Part]]) -> Settings:
             )
     # What this application's parts bring, even if another application in this process has more of them.
     kinds = sorted((verifier for each in parts for verifier in each.verifiers), key=lambda each: each.order)
-    default = [chain.id for kind in kinds for chain in kind.chains if chain.default]
-    return Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
+    known_chains = {chain.id: chain for kind in kinds for chain in kind.chains}
+    default = [chain.id for chain in known_chains.values() if chain.default]
+    settings = Settings.from_config({f"{PREFIX}CHAINS": default, **app.config}, loaded)
+    settings.refuse_unknown_chains(known_chains)
+    return settings
 
 
 def _set_up(app: Flask, services: Services, options: Mapping[type[Part], Any]) -> None:
@@ -218,8 +221,14 @@ def _set_up(app: Flask, services: Services, options: Mapping[type[Part], Any]) -
 def _load(app: Flask, services: Services, part: Part) -> None:
     """Register what a part brings: its routes, its templates, its commands."""
     pages = Blueprint(f"sessions_{part.name}", type(part).__module__, template_folder="templates")
-    for blueprint in part.blueprints() or (pages,):
-        moved = services.settings.url_prefixes.get(part.name) if blueprint.name == pages.name else None
+    own, prefix = part.blueprints(), services.settings.url_prefixes.get(part.name)
+    if prefix is not None and pages.name not in {each.name for each in own}:
+        raise Misconfigured(
+            f"{PREFIX}URL_PREFIXES moves the part {part.name!r}, which has no blueprint {pages.name!r} to move. "
+            "Remove it there."
+        )
+    for blueprint in own or (pages,):
+        moved = prefix if blueprint.name == pages.name else None
         services.blueprints.add(blueprint.name)
         _register(app, services.settings, blueprint, moved)
     for command in part.commands():
@@ -250,6 +259,7 @@ def _add_routes(app: Flask, services: Services) -> None:
         _register(app, services.settings, blueprint)
     for loaded in services.parts.values():
         _load(app, services, loaded)
+    collisions.refuse_shared_paths(app)
     collisions.watch(app)
 
 

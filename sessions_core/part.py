@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .web.services import Services
     from .web.session_view import SessionView
 
+_LIST = f"{PREFIX}PARTS (or parts=[…])"
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
@@ -309,19 +310,25 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
     exists. Raises `Misconfigured` for a part that does not exist, lacks another part or a library, or claims what
     another part has.
     """
+    if wanted is not None and not isinstance(wanted, (list, tuple, set, frozenset)):
+        raise Misconfigured(f'{_LIST} must be a list of parts such as ["ethereum", "devices"], not {wanted!r}.')
     found = available()
     classes: dict[str, type[Part]] = {}
     for each in found if wanted is None else wanted:
         if isinstance(each, str) and each not in found:
             raise Misconfigured(
-                f"There is no part {each!r} in sessions_core/parts. Remove it from {PREFIX}PARTS; the parts are "
+                f"There is no part {each!r} in sessions_core/parts. Remove it from {_LIST}; the parts are "
                 f"{', '.join(found)}."
             )
         part = _class_of(each) if isinstance(each, str) else _own(each)
         if classes.setdefault(part.name, part) is not part:
             raise Misconfigured(f"Two parts are called {part.name!r}. Rename {part.__module__}.{part.__qualname__}.")
     for part in classes.values():
-        _refuse_incomplete(part, classes, found)
+        _refuse_incomplete(part, classes, found, listed=wanted is not None)
+    if not any(part.verifiers for part in classes.values()):
+        raise Misconfigured(
+            f'No kind of account can sign in. Add a part that brings one to {_LIST}, such as "ethereum".'
+        )
     ordered = tuple(_in_order(classes))
     _refuse_shared_claims(ordered)
     for part in ordered:
@@ -364,16 +371,18 @@ def _own(part: Any) -> type[Part]:
     return part
 
 
-def _refuse_incomplete(part: type[Part], chosen: Mapping[str, type[Part]], found: Sequence[str]) -> None:
+def _refuse_incomplete(
+    part: type[Part], chosen: Mapping[str, type[Part]], found: Sequence[str], *, listed: bool
+) -> None:
+    leave_out = f"take {part.name!r} out of {_LIST}" if listed else f"delete the folder parts/{part.name}"
     for needed in part.needs:
         if needed not in chosen:
-            mend = "Add it to" if needed in found else f"Restore its folder, or take {part.name!r} out of"
-            raise Misconfigured(f"The part {part.name!r} needs the part {needed!r}. {mend} {PREFIX}PARTS.")
+            mend = f"Add it to {_LIST}." if needed in found else f"Restore its folder, or {leave_out}."
+            raise Misconfigured(f"The part {part.name!r} needs the part {needed!r}. {mend}")
     for module, requirement in part.libraries.items():
         if importlib.util.find_spec(module) is None:
             raise Misconfigured(
-                f"The part {part.name!r} needs {module}: run pip install {requirement!r}, or take {part.name!r} out "
-                f"of {PREFIX}PARTS."
+                f"The part {part.name!r} needs {module}: run pip install {requirement!r}, or {leave_out}."
             )
 
 
@@ -419,7 +428,7 @@ def _refuse_shared_claims(classes: Iterable[type[Part]]) -> None:
                 if owner != part.name:
                     raise Misconfigured(
                         f"The parts {owner!r} and {part.name!r} both have the {kind} {claim!r}. Rename one of them, "
-                        f"or leave one part out of {PREFIX}PARTS."
+                        f"or leave one part out of {_LIST}."
                     )
 
 

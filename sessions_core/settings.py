@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from .errors import Misconfigured
-from .sign_in.accounts import CHAINS, default_chains
+from .sign_in.accounts import CHAINS, Chain, default_chains
 from .sign_in.messages import STATEMENT_CHARACTER
 
 PREFIX = "SESSIONS_CORE_"
@@ -191,7 +191,7 @@ class Settings:
             raise Misconfigured(
                 f'{PREFIX}REDIS_URL is missing. Set it to your Redis, such as "rediss://redis.internal:6379/0".'
             )
-        self._refuse_unknown_chains()
+        self.refuse_unknown_chains(CHAINS)
         self._refuse_unsafe_report_url()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
@@ -216,14 +216,15 @@ class Settings:
                 'a letter and without __Host- or __Secure-, such as "shop": the cookie is then called __Host-shop.'
             )
 
-    def _refuse_unknown_chains(self) -> None:
+    def refuse_unknown_chains(self, known: Mapping[str, Chain]) -> None:
+        """Raise `Misconfigured` for a chain (CAIP-2) that is not among these."""
         if not self.chains:
             raise Misconfigured(f'{PREFIX}CHAINS is empty. Name at least one chain, such as ("eip155:1",).')
         for chain_id in self.chains:
-            if chain_id not in CHAINS:
+            if chain_id not in known:
                 raise Misconfigured(
-                    f"{PREFIX}CHAINS names {chain_id!r}, which accounts.CHAINS does not know. "
-                    "Add it there with its name and network, or remove it here."
+                    f"{PREFIX}CHAINS names {chain_id!r}, which no part that is loaded knows. Remove it, load the "
+                    "part of that network, or add the chain to `chains` in the part's verifier.py."
                 )
 
     def _refuse_unsafe_report_url(self) -> None:

@@ -80,6 +80,21 @@ def _names(app: Flask) -> set[str]:
     return services.blueprints
 
 
+def refuse_shared_paths(app: Flask) -> None:
+    """Raise `Misconfigured` if two blueprints of ours have one path and method: of two parts, one would be dead."""
+    owners: dict[tuple[object, str], Rule] = {}
+    for rule in app.url_map.iter_rules():
+        if not _has_our_rule(app, rule):
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            first = owners.setdefault((_place(rule), method), rule)
+            if first.endpoint.rpartition(".")[0] != rule.endpoint.rpartition(".")[0]:
+                raise Misconfigured(
+                    f"{rule.rule} has two owners: {_owner(app, first)}, and {_owner(app, rule)}. Move the pages of "
+                    f"one part: {PREFIX}URL_PREFIXES, or leave it out of {PREFIX}PARTS."
+                )
+
+
 def _refuse(app: Flask, taken: list[tuple[Rule, Rule]]) -> None:
     lines = [f"    {rule.rule}: {_owner(app, rule)}, and {_owner(app, our)}" for our, rule in taken]
     fixed = all(our.rule.startswith("/.well-known/") for our, _ in taken)

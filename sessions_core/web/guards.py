@@ -414,7 +414,7 @@ def follow(services: Services, session: WalletSession) -> None:
     if live is None:
         return
     record = live.record
-    privilege = services.privileges(record.account, live.account_values)
+    privilege = services.privileges_of(live)
     if privilege is not None and privilege != record.privilege:
         known = privilege
 

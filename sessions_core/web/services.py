@@ -16,7 +16,7 @@ from ..errors import BodyMalformed, SessionsError
 from ..part import MenuEntry, Part
 from ..sessions.flask_session import SessionStore, TokenClaims
 from ..sessions.lifecycle import Lifecycle
-from ..sessions.record import AccountValues
+from ..sessions.record import AccountValues, LoadedSession
 from ..sessions.repository import SessionRepository
 from ..sessions.sweeper import Sweeper
 from ..settings import Settings
@@ -118,7 +118,7 @@ class Services:
     def install(self, app: Flask) -> None:
         """Keep the services with the application."""
         app.extensions[EXTENSION] = self
-        self.store.privilege = lambda live: self.privileges(live.record.account, live.account_values)
+        self.store.privilege = self.privileges_of
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
         """Return role and verification of an account (CAIP-10), decided again on each request.
@@ -146,15 +146,22 @@ class Services:
             derived_user_id(str(account)), (account,)
         )
 
-    def privileges(self, account: str, values: AccountValues) -> str | None:
+    def privileges_of(self, live: LoadedSession) -> str | None:
+        """Return the fingerprint of what the session's account may do now, as `privileges` does."""
+        account, values = live.record.account, live.account_values
+        return self.privileges(account, values, self.account_status(account, values))
+
+    def privileges(self, account: str, values: AccountValues, status: AccountStatus) -> str | None:
         """Return a fingerprint of the account's privileges. When it changes, the session id is rotated.
 
         `None` if the role lookup failed; empty for an ordinary member.
         """
-        role = self.account_status(account, values).role
-        if not role:
+        if not status.role:
             return None
-        words = ["" if role == MEMBER else role, *(each(account, values) for each in self.hooks("privileges"))]
+        words = [
+            "" if status.role == MEMBER else status.role,
+            *(each(account, values) for each in self.hooks("privileges")),
+        ]
         return "|".join(filter(None, words))
 
     def extended(self, base: type[S]) -> type[S]:

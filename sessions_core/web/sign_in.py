@@ -49,9 +49,8 @@ def authenticate(
     signed = services.challenges.redeem(message, challenge, signature, binding, purpose)
     account = signed.account
     values = services.repository.account_values(str(account))
-    session_type = services.policy.choose(
-        options.session_type, services.account_status(str(account), values).verified
-    )
+    status = services.account_status(str(account), values)
+    session_type = services.policy.choose(options.session_type, status.verified)
     permissions = list(options.permissions) if options.permissions is not None else None
 
     def prepare(record: SessionRecord) -> None:
@@ -68,7 +67,7 @@ def authenticate(
         data=None if client else _carried_over(session),
         replacing=None if client else session.live,
         scope=policy.scope_of(session_type, options.duration, permissions, services.policy.roles),
-        privilege=services.privileges(str(account), values) or "",
+        privilege=services.privileges(str(account), values, status) or "",
         browser=None if client else session.browser,
         account_values=values,
         prepare=prepare,

@@ -66,6 +66,19 @@ def test_unknown_part_is_refused_with_the_list_of_parts(make_app: MakeApp) -> No
     assert ", ".join(part.available()) in sentence
 
 
+@pytest.mark.parametrize("wrong", ["ethereum", {"ethereum": True}], ids=repr)
+def test_list_of_parts_that_is_no_list_is_refused(make_app: MakeApp, wrong: Any) -> None:
+    for options in ({"parts": wrong}, {}):
+        with pytest.raises(Misconfigured, match="must be a list of parts such as"):
+            make_app(options, SESSIONS_CORE_PARTS=wrong)
+
+
+@pytest.mark.parametrize("parts", [[], ["devices"], [Notes]], ids=repr)
+def test_app_without_a_kind_of_account_is_refused(make_app: MakeApp, parts: list[Any]) -> None:
+    with pytest.raises(Misconfigured, match="No kind of account can sign in"):
+        make_app({"parts": parts})
+
+
 def test_part_without_the_part_it_needs_is_refused(make_app: MakeApp) -> None:
     with pytest.raises(Misconfigured, match=r"'contract_wallets' needs the part 'ethereum'\. Add it to"):
         make_app({"parts": ["contract_wallets"]})
@@ -117,7 +130,7 @@ def test_missing_library_is_refused_with_its_install_command(make_app: MakeApp) 
     sentence = refused(make_app, variant(libraries={"no_such_library": "no-such-library>=1"}))
     assert sentence == (
         "The part 'variant' needs no_such_library: run pip install 'no-such-library>=1', or take 'variant' out of "
-        "SESSIONS_CORE_PARTS."
+        "SESSIONS_CORE_PARTS (or parts=[…])."
     )
 
 
@@ -153,8 +166,8 @@ def test_setting_of_a_part_has_the_type_of_its_field(make_app: MakeApp) -> None:
 # -- A part of the application itself --------------------------------------------------------------------------------
 
 
-def notes_blueprint() -> Blueprint:
-    pages = Blueprint("sessions_notes", __name__, url_prefix="/notes")
+def notes_blueprint(name: str = "notes") -> Blueprint:
+    pages = Blueprint(f"sessions_{name}", __name__, url_prefix=f"/{name}")
 
     @pages.get("")
     @public
@@ -169,6 +182,22 @@ class Pages(Notes):
 
     def blueprints(self) -> tuple[Blueprint, ...]:
         return (notes_blueprint(),)
+
+
+class Papers(Part):
+    name = "papers"
+
+    def blueprints(self) -> tuple[Blueprint, ...]:
+        return (notes_blueprint("papers"),)
+
+
+class Stray(Part):
+    """A part whose blueprint is not called after it."""
+
+    name = "stray"
+
+    def blueprints(self) -> tuple[Blueprint, ...]:
+        return (notes_blueprint("papers"),)
 
 
 def test_pages_of_a_part_are_served_and_in_the_menu(make_app: MakeApp) -> None:
@@ -194,3 +223,14 @@ def test_unsafe_prefix_of_a_part_is_refused(make_app: MakeApp, prefix: str) -> N
 def test_prefix_of_an_unknown_part_is_refused(make_app: MakeApp) -> None:
     with pytest.raises(Misconfigured, match="'devices', which is not loaded"):
         make_app({"parts": ["ethereum"]}, SESSIONS_CORE_URL_PREFIXES={"devices": "/machines"})
+
+
+def test_prefix_of_a_part_without_pages_is_refused(make_app: MakeApp) -> None:
+    with pytest.raises(Misconfigured, match="which has no blueprint 'sessions_stray' to move"):
+        make_app({"parts": ["ethereum", Stray]}, SESSIONS_CORE_URL_PREFIXES={"stray": "/elsewhere"})
+
+
+def test_two_parts_with_one_path_are_refused(make_app: MakeApp) -> None:
+    """One of them would never answer, and no test of either part would notice."""
+    with pytest.raises(Misconfigured, match=r"/papers has two owners: .*sessions_notes.*sessions_papers"):
+        make_app({"parts": ["ethereum", Pages, Papers]}, SESSIONS_CORE_URL_PREFIXES={"notes": "/papers"})

@@ -295,7 +295,7 @@ def test_a_check_before_the_guard_runs_the_guard_first(
 def test_guard_on_every_request_does_not_block_sign_in(app: Flask, visitor: Visitor) -> None:
     """The sign-in page would send its visitors to the sign-in page."""
     app.before_request_funcs.setdefault(None, []).append(signed_in(lambda: None))
-    with pytest.raises(Misconfigured, match="so nobody could"):
+    with pytest.raises(Misconfigured, match="so no user could sign in"):
         visitor.get("/sign-in")
     with pytest.raises(Misconfigured, match="Use it on a blueprint of your own"):
         visitor.json("/api/auth/challenges", "POST", json={})

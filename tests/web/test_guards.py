@@ -151,7 +151,7 @@ def test_view_put_in_after_the_first_request_answers_nobody(app: Flask, visitor:
 
 def test_static_files_need_no_declaration(app: Flask, visitor: Visitor) -> None:
     """Neither those of the app nor those of blueprints."""
-    shop = Blueprint("shop", __name__, static_folder="browser", static_url_path="/shop-files")
+    shop = Blueprint("shop", __name__, static_folder="../browser", static_url_path="/shop-files")
     app.register_blueprint(shop)
     for path in ("/sessions_core/static/lib/clock.js", "/shop-files/injected_wallet.js"):
         with visitor.get(path) as response:
