@@ -184,7 +184,7 @@ class Cluster:
     def end_of_move(self, slot: int, source: Member, target: Member) -> None:
         """Give the slot to its new master, and tell all masters."""
         identity = target.ask("CLUSTER", "MYID")
-        for node in (target, source, *(each for each in self.nodes[:3] if each not in (source, target))):
+        for node in (target, source, *(each for each in self.masters() if each not in (source, target))):
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", identity)
 
     def _has(self, node: Member, slot: int) -> bool:

@@ -32,12 +32,13 @@ def test_documented_application_is_the_example() -> None:
 
 
 class Site:
-    """The application in a folder that holds it and the three copied folders, and nothing else of the repository."""
+    """The application in a folder that holds it and the copied package, and nothing else of the repository."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.folder, self.port = folder, free_port()
-        for name in ("sessions_core", "templates/sessions", "static/sessions"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "sessions_core", folder / "sessions_core", ignore=shutil.ignore_patterns("__pycache__")
+        )
         shutil.copy(ROOT / "examples/production/app.py", folder)
         (lines,) = documented.blocks("integrate.md", "Production", "sh")
         for written, here in (
