@@ -62,8 +62,10 @@ def test_the_link_is_copied(browser: Browser) -> None:
     browser.driver.execute_cdp_cmd(
         "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
     )
+    browser.cdp("Page.bringToFront")  # a page without the focus may not write to the clipboard
     browser.click("copy-link")
-    browser.wait(lambda: browser.run("return document.querySelector('copy-button').dataset.state") == "copied")
+    state = "return document.querySelector('copy-button').dataset.state"
+    browser.wait(lambda: browser.run(state) == "copied", lambda: f"the button says {browser.run(state)}")
     copied = browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
     assert copied == browser.see("phone-link").text
 
