@@ -31,6 +31,10 @@ check: .venv/test-installed ## Lint, format check and strict types
 bench: .venv/run-installed ## Compare the cost of a request with stock Flask-Session
 	@$(BIN)/python -m benchmarks.request
 
+.PHONY: memory
+memory: .venv/run-installed ## Print what 100,000 accounts cost in Redis, by kind of key
+	@$(BIN)/python -m benchmarks.memory
+
 .PHONY: screenshots
 screenshots: .venv/test-installed ## Make the pictures of README, and all others in build/screenshots
 	@sh tests/browser/install.sh

@@ -6,7 +6,6 @@ changes these modules and no test.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +14,7 @@ from redis import Redis
 from sessions_core.parts.activity.activity_log import ActivityLog
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
-from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord, digest_of
 from sessions_core.sessions.repository import SessionRepository, associated_data
 from sessions_core.sessions.session_data import to_stored
 from sessions_core.storage.connection import RedisConnection
@@ -49,7 +48,7 @@ FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
 
 def key_of(redis: Redis, live: LoadedSession) -> bytes:
     """Return the key of a session's record."""
-    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
+    [key] = redis.keys(f"*:session:{digest_of(live.id)}")
     return key
 
 

@@ -25,6 +25,7 @@ from .record import (
     LoadedSession,
     SessionRecord,
     browser_digest,
+    new_csrf,
 )
 from .repository import Change, Revocation, SessionRepository
 
@@ -73,7 +74,7 @@ class Lifecycle:
             session_type=session_type.name,
             wallet=wallet,
             remember=remember,
-            data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
+            data={**(data or {}), CSRF_KEY: new_csrf()},
             privilege=privilege,
             narrowed=scope.permissions if scope else None,
             browser=browser_digest(browser),
