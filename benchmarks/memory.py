@@ -40,14 +40,15 @@ AGENTS = (
 )
 
 
-def application(url: str) -> Flask:
-    """Return an application with every part."""
+def application(url: str, many: int) -> Flask:
+    """Return an application with every part, whose budget is large enough to keep the activity of all accounts."""
     app = Flask("memory")
     app.config.update(
         SECRET_KEY=SECRET,
         SESSIONS_CORE_DEVELOPMENT=True,
         SESSIONS_CORE_REDIS_URL=url,
         SESSIONS_CORE_PUBLIC_ORIGIN=ORIGIN,
+        SESSIONS_CORE_ACTIVITY_BUDGET=max(1000, 5 * many),
     )
     WalletSessions(app)
     return app
@@ -117,7 +118,7 @@ def main(many: int) -> None:
         server = embedded.start(Path(directory))
         redis = Redis.from_url(server.url)
         redis.config_set("appendonly", "no")
-        app, chance = application(server.url), random.Random(1)
+        app, chance = application(server.url, many), random.Random(1)
         sign_in(app, chance)  # so that Redis knows the scripts
         redis.flushall()
         began, empty = time.monotonic(), used(redis)

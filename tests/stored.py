@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from sessions_core.parts.activity.activity_log import ActivityLog
+from sessions_core.parts.activity.activity_log import ActivityLog, packed
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
 from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord, digest_of
@@ -126,9 +126,9 @@ def encoded_entry(log: ActivityLog, entry: object) -> bytes:
     return log._encode(entry)
 
 
-def sealed_entry(log: ActivityLog, stream: str, plaintext: bytes) -> bytes:
-    """Return an entry of the activity log as it stands in a stream."""
-    return log._keys.encrypt(plaintext, stream.encode())
+def sealed_entry(log: ActivityLog, where: str, plaintext: bytes, account: str | None = None) -> bytes:
+    """Return an entry of the activity log as it stands in a log of an account, or in one of the site."""
+    return log._keys.encrypt(plaintext if account is None else packed(plaintext, account), where.encode())
 
 
 def everything(redis: Redis) -> bytes:

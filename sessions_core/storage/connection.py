@@ -72,22 +72,19 @@ class RedisConnection:
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]) -> None:
-        """Run a script once for each pair of keys and arguments, in one round trip; on a Cluster in one for each.
+    def run_each(self, calls: Sequence[tuple[Script, Sequence[str], Sequence[str | bytes | int]]]) -> list[Any]:
+        """Run scripts with their keys and arguments, in one round trip; on a Cluster in one for each. Return the
+        answers.
 
         Raises `StoreUnavailable` if one of them fails; the others were run all the same.
         """
         if not self.service.one_server:
-            for keys, arguments in calls:
-                self.run(script, keys, *arguments)
-            return
-        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
-        answers = self._exchange(commands)
-        for answer, (keys, arguments) in zip(answers, calls, strict=True):
-            if isinstance(answer, NoScriptError):
-                self.run(script, keys, *arguments)
-            else:
-                self._first([answer])
+            return [self.run(script, keys, *arguments) for script, keys, arguments in calls]
+        answers = self._exchange([("EVALSHA", script.sha, len(keys), *keys, *rest) for script, keys, rest in calls])
+        return [
+            self.run(script, keys, *arguments) if isinstance(answer, NoScriptError) else self._first([answer])
+            for answer, (script, keys, arguments) in zip(answers, calls, strict=True)
+        ]
 
     def values(self, *keys: str) -> list[bytes | None]:
         """Return the values of strings, in one round trip; on a Cluster in one for each slot. What is not there, or
