@@ -655,6 +655,27 @@ def test_revoking_holds_after_the_epoch_was_forgotten(
     assert isinstance(store.load(other.id, "due"), EndedSession)
 
 
+def test_epoch_goes_after_every_session_that_it_ended(
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
+) -> None:
+    """The longest one that there can be, written again by a request in flight: nothing makes it live longer."""
+    live = start(idle=LONGEST, absolute=LONGEST)
+    written, left = redis.get(live.keys.record), redis.pttl(live.keys.record)
+    store.revoke_account(ALICE)
+    redis.set(live.keys.record, written, px=left)
+    days_alive = days = 0
+    while redis.exists(live.keys.epoch):
+        assert isinstance(store.load(live.id, "never"), EndedSession)
+        assert store.save(live) == "gone"
+        assert store.rotate(live, restart_seconds=LONGEST) is None
+        days_alive += redis.exists(live.keys.record)
+        days += 1
+        pass_time(DAY)
+    assert (days_alive, days) == (LONGEST // DAY, LONGEST // DAY + 1)
+    assert not redis.exists(live.keys.record)
+    assert isinstance(store.load(live.id, "now"), EndedSession)
+
+
 def test_account_can_sign_in_again_after_being_revoked(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:

@@ -28,7 +28,12 @@ from ...settings import DAY, LONGEST
 
 EPOCH_SECONDS = LONGEST + DAY
 """How long an account's epoch stays: every record that is older than it has met its absolute end by then, whatever
-the settings are or become, since no session is longer than `LONGEST`; a day is for what was under way."""
+the settings are or become, since no session is longer than `LONGEST`; a day is for what was under way.
+
+Nothing moves that end meanwhile: `rotate` alone can, and refuses a record that is older than the epoch. A refresh and
+a keep-alive move the idle end, and a rotated secret leaves the clocks as they are. To drop the epoch with the index
+would be sooner, but not safe: a record that the index lost, or one being stored right now, may outlive the index.
+"""
 
 _FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r"^-- include (\w+\.lua)\n", re.MULTILINE)
