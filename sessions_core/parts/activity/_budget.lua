@@ -3,12 +3,15 @@
 
 local function day_of(time) return math.floor(time / DAY) end
 
-local function held_by_all(budget_key, now)
-  local days, held = redis.call('HGETALL', budget_key), 0
+-- What the logs of all accounts hold, and of that what expires as soon as the logs of new accounts do.
+local function held_by_all(budget_key, now, keep_new)
+  local days, held, held_by_new = redis.call('HGETALL', budget_key), 0, 0
   for i = 1, #days, 2 do
-    if (tonumber(days[i]) or 0) >= day_of(now) then held = held + (tonumber(days[i + 1]) or 0) end
+    local day, many = tonumber(days[i]) or 0, tonumber(days[i + 1]) or 0
+    if day >= day_of(now) then held = held + many end
+    if day >= day_of(now) and day <= day_of(now + keep_new) then held_by_new = held_by_new + many end
   end
-  return held
+  return held, held_by_new
 end
 
 -- Count a log that held `before` until `day_before`, and now holds `after` until `day`.

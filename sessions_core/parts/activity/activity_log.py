@@ -132,7 +132,7 @@ class ActivityLog:
         self._seconds_new = min(self._seconds, _DAYS_NEW * DAY)
         self._most = options.activity_events
         self._budget, self._most_of_all = f"{redis_prefix}{{activity}}:budget", options.activity_budget
-        self._held, self._warn_at = 0, -math.inf
+        self._held, self._warn_at = [0, 0], -math.inf
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], str, str]).decode
 
@@ -185,21 +185,25 @@ class ActivityLog:
         kept = (self._seconds * 1000, self._seconds_new * 1000)
         # Only beside activity, or an attacker could fill Redis with refusals of accounts that never signed in.
         beside = int(kind == "refusals")
-        return _NOTE, keys, (encrypted, most, *kept, beside, self._most_of_all, self._held)
+        return _NOTE, keys, (encrypted, most, *kept, beside, self._most_of_all, *self._held)
 
     def _count(self, reply: list[Any]) -> None:
         # What `note.lua` answered. On a Cluster the budget is on another master: each process goes by what it heard
         # last, and may so exceed it by one entry.
         if not reply:
             return
-        held, *change = items(reply, 5)
-        self._held = held if held >= 0 else number(self._connection.run(_COUNT, (self._budget,), *change))
-        if self._held * 2 >= self._most_of_all and time.monotonic() >= self._warn_at:
+        held, change = reply[:2], reply[2:]
+        if change:
+            held = self._connection.run(_COUNT, (self._budget,), self._seconds_new * 1000, *change)
+        self._held = [number(each) for each in items(held, 2)]
+        held_by_all, held_by_new = self._held
+        room = min(self._most_of_all - held_by_all, self._most_of_all // 2 - held_by_new)
+        if room < 2 and time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + 3600
             logger.warning(
-                "The activity of all accounts holds %d of %d entries: that of new accounts is not kept. If they are "
-                "your users, raise SESSIONS_CORE_ACTIVITY_BUDGET.",
-                *(self._held, self._most_of_all),
+                "The activity of all accounts holds %d entries, that of new accounts %d of them: no more new accounts "
+                "have theirs kept. If they are your users, raise SESSIONS_CORE_ACTIVITY_BUDGET (%d).",
+                *(held_by_all, held_by_new, self._most_of_all),
             )
 
     def _page(self, found: Iterator[Entry], limit: int) -> Page:

@@ -399,8 +399,8 @@ def test_throwaway_wallets_fill_half_of_the_budget(
     assert names(log.account(throwaway(399))) == []
     assert names(log.site(limit=500)) == ["session.created"] * 400, "the site's log has them all"
     [record] = caplog.records
-    assert "500 of 1000 entries" in record.getMessage()
-    assert "SESSIONS_CORE_ACTIVITY_BUDGET" in record.getMessage()
+    assert "holds 500 entries, that of new accounts 500 of them" in record.getMessage()
+    assert "SESSIONS_CORE_ACTIVITY_BUDGET (1000)" in record.getMessage()
     for number in range(2000):
         log.note((created, renewed, failed)[number % 3](throwaway(number % 250)), HERE)
     assert 498 <= held(redis) == counted(redis) <= 500
@@ -417,11 +417,26 @@ def test_full_budget_silences_no_account_with_a_log(redis: Redis, make: Callable
     for number in range(5):
         log.note(created(ALICE, f"sess_{number}"), THERE)
     assert len(log.account(ALICE).entries) == 6, "half of the room is not for new accounts"
-    for number in range(300):
-        known_for_days(redis, log, throwaway(1000 + number))
+    while held(redis) < 1000:
+        known_for_days(redis, log, throwaway(1000 + held(redis)))
     log.note(created(ALICE, "sess_last"), THERE)
     found = [entry.fields["handle"] for entry in log.account(ALICE).entries]
     assert found == ["sess_last", "sess_4", "sess_3", "sess_2", "sess_1", "sess_0"]
+
+
+def test_known_accounts_leave_room_for_new_ones(redis: Redis, make: Callable[..., ActivityLog]) -> None:
+    """Unless they need all of it: how much they have already is no reason to keep nothing of a new one."""
+    log = make(activity_budget=1000)
+    for number in range(350):
+        known_for_days(redis, log, throwaway(number))
+    for number in range(400, 600):
+        log.note(created(throwaway(number)), HERE)
+    assert held(redis) == counted(redis) == 1000
+    assert names(log.account(throwaway(549))) == ["session.created"]
+    assert names(log.account(throwaway(550))) == []
+    log.note(created(throwaway(1)), HERE)
+    assert len(log.account(throwaway(1)).entries) == 1, "it dropped its own oldest one"
+    assert held(redis) == counted(redis) == 1000
 
 
 def test_expired_logs_make_room_in_the_budget(
