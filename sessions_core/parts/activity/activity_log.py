@@ -189,7 +189,7 @@ class ActivityLog:
 
     def _count(self, reply: list[Any]) -> None:
         # What `note.lua` answered. On a Cluster the budget is on another master: each process goes by what it heard
-        # last, and may so exceed it by one entry.
+        # last, and so may exceed it by two entries.
         if not reply:
             return
         held, change = reply[:2], reply[2:]
@@ -201,8 +201,8 @@ class ActivityLog:
         if room < 2 and time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + 3600
             logger.warning(
-                "The activity of all accounts holds %d entries, that of new accounts %d of them: no more new accounts "
-                "have theirs kept. If they are your users, raise SESSIONS_CORE_ACTIVITY_BUDGET (%d).",
+                "The activity of all accounts holds %d entries, that of new accounts %d of them: no activity is kept "
+                "of more new accounts. If they are your users, raise SESSIONS_CORE_ACTIVITY_BUDGET (%d).",
                 *(held_by_all, held_by_new, self._most_of_all),
             )
 
