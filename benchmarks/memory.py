@@ -97,7 +97,7 @@ def used(redis: Redis) -> int:
 
 def table(redis: Redis, kinds: dict[str, list[bytes]], many: int) -> Iterator[str]:
     """Yield the rows of the table, and delete all keys meanwhile."""
-    yield "| key | type | keys | `MEMORY USAGE` | freed | for each account |"
+    yield "| kind of key | type | keys | `MEMORY USAGE` | freed | for each account |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for kind, keys in sorted(kinds.items()):
         sample = random.sample(keys, min(SAMPLE, len(keys)))
