@@ -54,6 +54,8 @@ class Browser:
         self.cdp("Network.clearBrowserCookies")
         self.cdp("Network.clearBrowserCache")
         self.cdp("Storage.clearDataForOrigin", origin=self.origin, storageTypes="all")
+        # A grant to one origin refuses all that it does not name, and would hold for the tests after this one.
+        self.cdp("Browser.resetPermissions")
         self.online()
         self.scripts(on=True)
         self.look()
@@ -97,6 +99,15 @@ class Browser:
         # Without motion there is nothing half-way to look at.
         calm = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.cdp("Emulation.setEmulatedMedia", features=[scheme, calm])
+
+    def allow_clipboard(self) -> None:
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.cdp("Browser.grantPermissions", origin=self.origin, permissions=permissions)
+        self.cdp("Page.bringToFront")  # a page without the focus may not write to the clipboard
+
+    def clipboard(self) -> str:
+        """What was copied last; `allow_clipboard` first."""
+        return str(self.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])"))
 
     def as_a_phone(self) -> None:
         self.cdp("Emulation.setUserAgentOverride", userAgent=PHONE)

@@ -72,7 +72,7 @@ def test_input_without_a_key_is_activity(watched: Browser, act: Callable[[Browse
 
 def test_pasting_with_the_menu_is_activity(watched: Browser) -> None:
     """Pasting sends `paste` and `input`, and from a menu no key. Each alone would do."""
-    watched.cdp("Browser.grantPermissions", origin=watched.origin, permissions=["clipboardReadWrite"])
+    watched.allow_clipboard()
     watched.run(EDITOR)
     let_pass(watched, 61)
     watched.run(
