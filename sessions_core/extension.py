@@ -169,7 +169,8 @@ class WalletSessions:
         layers: Callable[..., Any] = WholeBodies(app.wsgi_app)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        layers = RequestIds(SecurityHeaders(layers, settings))  # of what a part answers by itself, too
+        origins = [origin for name in services.hooks("asset_origins") for origin in name()]
+        layers = RequestIds(SecurityHeaders(layers, settings, origins))  # of what a part answers by itself, too
         app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod
