@@ -24,13 +24,16 @@ FIGURES = """
     const [page] = performance.getEntriesByType("navigation");
     return {
       html: page.responseEnd, ready: page.domContentLoadedEventEnd, bytes: page.encodedBodySize,
-      files: performance.getEntriesByType("resource").filter(({ name }) => /[.](js|css|svg)([?]|$)/.test(name)).map(
-        ({ name, startTime, responseEnd, transferSize, encodedBodySize }) =>
-          ({ name, begun: startTime, arrived: responseEnd, sent: transferSize, bytes: encodedBodySize })),
+      files: performance.getEntriesByType("resource").map(
+        ({ name, startTime, responseEnd, transferSize, encodedBodySize }) => ({
+          name, kind: name.match(/[.](js|css|svg)([?]|$)/)?.[1], begun: startTime, arrived: responseEnd,
+          sent: transferSize, bytes: encodedBodySize,
+          later: Array.from(document.querySelectorAll("link[rel=prefetch]")).some(({ href }) => href === name),
+        })).filter(({ kind }) => kind),
     };
 """
 NAMED = """
-    const found = document.querySelectorAll("script[type=module], link[rel=modulepreload]");
+    const found = document.querySelectorAll(`script[type=module], link[rel=modulepreload]${arguments[0]}`);
     return Array.from(found, (each) => each.src ?? each.href).map((url) => new URL(url, location).href);
 """
 
@@ -43,7 +46,8 @@ class View:
     asked: list[str]
 
     def files(self, kind: str) -> list[dict[str, Any]]:
-        return [each for each in self.figures["files"] if each["name"].split("?")[0].endswith(f".{kind}")]
+        """The files of the page itself, and not of the one after it."""
+        return [each for each in self.figures["files"] if each["kind"] == kind and not each["later"]]
 
     @property
     def scripts(self) -> list[dict[str, Any]]:
@@ -93,7 +97,7 @@ def look(browser: Browser, app: Flask) -> Iterator[Look]:
             found = browser.run(FIGURES)["files"]
             named = {each["name"] for each in found if each["arrived"]}
             before, last[0] = last[0], len(found)
-            return set(browser.run(NAMED)) <= named and before == len(found)
+            return set(browser.run(NAMED, ", link[rel=prefetch]")) <= named and before == len(found)
 
         browser.wait(rested, lambda: f"{path} never rests")
         view = View(browser.run(FIGURES), list(asked))
@@ -146,7 +150,16 @@ def test_page_preloads_what_chromium_loads(look: Look, browser: Browser, wallet:
     if path != "/sign-in":
         browser.take_cookie(wallet)
     view = look(path)
-    assert set(browser.run(NAMED)) == {each["name"] for each in view.scripts}
+    assert set(browser.run(NAMED, "")) == {each["name"] for each in view.scripts}
+
+
+def test_sign_in_brings_the_scripts_of_the_next_page(look: Look, browser: Browser, wallet: WalletInPage) -> None:
+    """While the user looks for their wallet."""
+    look("/sign-in")
+    browser.take_cookie(wallet)
+    view = look("/session")
+    assert len(view.scripts) > 25
+    assert len([each for each in view.files("js") + view.files("css") if each["sent"]]) <= 3
 
 
 def test_new_release_is_loaded_although_the_old_is_kept(
@@ -192,5 +205,5 @@ class TestFromACdn:
         """Chromium takes what it preloaded, and does not load it again in another mode."""
         view = look("/sign-in")
         assert len(of_files(view)) == len(set(of_files(view)))
-        assert set(browser.run(NAMED)) == {each["name"] for each in view.scripts}
+        assert set(browser.run(NAMED, "")) == {each["name"] for each in view.scripts}
         ConnectPanel(browser).wait_for("no_wallet")
