@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,9 +198,16 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
+    def asset(self, path: str) -> str:
+        """Return the URL under which the page in front has a static file, so that a module is the page's own."""
+        source = self.run("return document.querySelector('head script[type=module]')?.src")
+        fingerprint = re.search(r"/sessions_core/([0-9a-f]{16})/", source or "")
+        return path.replace("/sessions_core", f"/sessions_core/{fingerprint[1]}") if fingerprint else path
+
     def module(self, name: str, expression: str, *arguments: Any) -> Any:
         """Evaluate an expression with a plain module of the site, named as `http` or `lib/http`, as `module`."""
-        [url] = [each for each in MODULES if each.endswith(f"/{name}.js")]
+        [path] = [each for each in MODULES if each.endswith(f"/{name}.js")]
+        url = self.asset(path)
         answer = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1], given = Array.from(arguments).slice(0, -1);"
             f"import('{url}').then(async (module) => ({{ value: await ({expression}) }}))"
