@@ -28,7 +28,7 @@ check: .venv/test-installed ## Lint, format check and strict types
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: .venv/run-installed ## Compare the cost of a request with stock Flask-Session
+bench: .venv/run-installed ## Compare the cost of a request with Flask-Session and others, and hold it to targets
 	@$(BIN)/python -m benchmarks.request
 
 .PHONY: screenshots
