@@ -93,6 +93,31 @@ class Cluster(Service):
             else:
                 return answers
 
+    def exchange_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Send each command to the master that has its first key, in one round trip to each master; return the
+        answers in the order of the commands.
+        """
+        answers: list[Any] = [None] * len(commands)
+        places: dict[Node, list[int]] = {}
+        for place, command in enumerate(commands):
+            places.setdefault(self._owner(_slot_of_command(command)), []).append(place)
+        for node, of_node in places.items():
+            found = self._pipeline(node, [commands[place] for place in of_node])
+            for place, answer in zip(of_node, found, strict=True):
+                redirected = isinstance(answer, (AskError, TryAgainError))
+                answers[place] = self.exchange((commands[place],))[0] if redirected else answer
+        return answers
+
+    def _pipeline(self, node: Node, commands: Sequence[Command]) -> list[Any]:
+        if len(commands) == 1:
+            return self.exchange(commands)
+        try:
+            return node.exchange(commands)
+        except (RedisError, OSError):
+            if self._newer_owner(_slot_of_command(commands[0]), node) is None:
+                raise
+        return [self.exchange((command,))[0] for command in commands]  # a replica has taken its place
+
     def _one_by_one(self, keys: Sequence[str | bytes | int]) -> Any:
         # The slot is on its way to another master, and the keys are not all on one of the two: those that don't exist
         # count as there already, so that it can last as long as the move. From the last to the first: a record, which
@@ -234,6 +259,13 @@ def key_of(command: Command) -> str | bytes | None:
     if name in ("PING", "INFO", "TIME", "PUBLISH", "CLIENT", "CONFIG", "SCAN", "ACL", "COMMAND", "CLUSTER"):
         return None
     return command[1] if len(command) > 1 else None  # type: ignore[return-value]
+
+
+def _slot_of_command(command: Command) -> int:
+    key = key_of(command)
+    if key is None:
+        raise ValueError(f"{command[0]!r} has no key, so no master of a Cluster is its own")
+    return slot_of(key)
 
 
 def slot_of(key: str | bytes) -> int:
