@@ -17,7 +17,7 @@ from .record import EndedSession, LoadedSession, SessionKeys
 from .repository import Found, SessionRepository
 
 KINDS = ("dead", "clock", "lost", "unreadable", "foreign", "resealed", "entries")
-"""What a sweep finds (`Sweeper.sweep`)."""
+_Read = LoadedSession | str
 
 
 class Sweeper:
@@ -101,9 +101,7 @@ class Sweeper:
                 stale.append(live)
         found["resealed"] += self._repository.save_each(stale)
 
-    def _read(
-        self, sessions: Sequence[SessionKeys], now: int
-    ) -> Iterator[tuple[SessionKeys, Found, LoadedSession | str]]:
+    def _read(self, sessions: Sequence[SessionKeys], now: int) -> Iterator[tuple[SessionKeys, Found, _Read]]:
         """Read sessions; for a record that can't be decrypted give the reason. What has ended is left out."""
         for keys, found in zip(sessions, self._repository.read_each(sessions) if sessions else (), strict=True):
             ciphertext = _ciphertext_of(found.record)

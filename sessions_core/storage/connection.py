@@ -21,8 +21,7 @@ from .scripts import Script
 
 logger = logging.getLogger(__name__)
 
-Place = tuple[int, int]
-"""Where a walk through all keys is: the number of a master, and its SCAN cursor."""
+Place = tuple[int, int]  # where a walk through all keys is: the number of a master, and its SCAN cursor
 
 # KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT
 # counts from the last write of its connection, and ending a session that has ended writes nothing. DEL comes first
@@ -59,7 +58,7 @@ class RedisConnection:
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
-        answers = self._exchange((command,))
+        answers: list[Any] = self._timed(self.service.exchange, (command,))
         if isinstance(answers[0], NoScriptError) and command[0] != "EVALSHA":
             # Something between us and Redis answers for it.
             raise StoreUnavailable(str(answers[0]), retry_after=2) from answers[0]
@@ -75,9 +74,7 @@ class RedisConnection:
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]
-    ) -> list[Any]:
+    def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """Run a script once for each pair of keys and arguments, in one round trip to each master.
 
         Returns the answers. Raises `StoreUnavailable` if one of them fails; the others were run all the same.
@@ -92,17 +89,8 @@ class RedisConnection:
         return [self._first([answer]) for answer in answers]
 
     def values(self, *keys: str) -> list[bytes | None]:
-        """Return the values of strings, in one round trip to each master. What is not there, or of another type, is
-        `None`.
-        """
-        if self.service.one_server:
-            return items(self.call("MGET", *keys), len(keys)) if keys else []
-        groups = self.service.together(keys)
-        answers = self._timed(self.service.exchange_each, [("MGET", *group) for group in groups])
-        found: dict[str, bytes | None] = {}
-        for group, answer in zip(groups, answers, strict=True):
-            found.update(zip(group, items(self._first([answer]), len(group)), strict=True))
-        return [found[key] for key in keys]
+        """Return the values of strings, in one round trip to each master; `None` for what is no string or missing."""
+        return items(self.call("MGET", *keys), len(keys)) if keys else []
 
     def fields(self, key: str) -> Iterator[tuple[bytes, bytes]]:
         """Return the fields and values of a hash."""
@@ -152,11 +140,10 @@ class RedisConnection:
 
     def masters(self) -> list[Callable[..., list[Any]]]:
         """Return a function for each master that sends it commands in one round trip and returns their answers."""
+        return [partial(self._ask, node) for node in self._timed(self.service.nodes)]
 
-        def ask(node: Node, *commands: Command) -> list[Any]:
-            return [self._first([answer]) for answer in self._timed(node.exchange, commands)]
-
-        return [partial(ask, node) for node in self._timed(self.service.nodes)]
+    def _ask(self, node: Node, *commands: Command) -> list[Any]:
+        return [self._first([answer]) for answer in self._timed(node.exchange, commands)]
 
     def one_key_for_each_master(self, prefix: str) -> list[str]:
         """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
@@ -193,10 +180,6 @@ class RedisConnection:
     def _settling(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
         found: tuple[list[Any], bool] = self._timed(self.service.exchange_settled, commands)
         return found
-
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        answers: list[Any] = self._timed(self.service.exchange, commands)
-        return answers
 
     def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
         began = time.perf_counter()

@@ -196,10 +196,6 @@ class Service:
         """Do what `exchange` does; return the answers, and whether no failover is under way that could undo them."""
         return self.exchange(commands), True
 
-    def together(self, keys: Sequence[str]) -> list[list[str]]:
-        """Return the keys in groups, each of which one command can name."""
-        return [list(keys)]
-
     def nodes(self) -> list[Node]:
         """Return the masters."""
         return [self.node]
