@@ -401,7 +401,7 @@ class SessionRepository:
             ),
         )
         if over == 0:
-            raise StoreUnavailable("a fresh id or handle is taken: a lost answer was sent again", retry_after=1)
+            raise StoreUnavailable("a fresh id is taken: a lost answer was sent again", retry_after=1)
         live.displaced = tuple(handle.decode() for handle in items(over))
         for handle in live.displaced:
             try:

@@ -3,7 +3,7 @@
 -- KEYS: record, index of the account, and the account's lists that get an entry
 -- ARGV: digest of the session id, handle, idle timeout, created at, absolute end, record without its time, most
 --   sessions, what the keys of the account's records begin with; then for each list: entry, most entries, seconds kept
--- Returns the handles of the sessions that ended for it, or 0 if the key or the handle is taken, or the end is past.
+-- Returns the handles of the sessions that ended for it, or 0 if the key is taken or the end is past.
 -- include _shared.lua
 local record_key, index_key = KEYS[1], KEYS[2]
 local digest, handle, idle, created, ends = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -12,11 +12,7 @@ local record, most, session_prefix = ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local now = now_ms()
 local left = math.min(idle, tonumber(ends) - now)
 if left <= 0 then return 0 end
--- A handle has three random bytes beside those that lead to the account. An index that can't be used fails here,
--- before anything was written.
-for _, entry in ipairs(redis.call('HVALS', index_key)) do
-  if handle ~= '' and parts_of(entry) == handle then return 0 end
-end
+redis.call('HLEN', index_key) -- an index that can't be used fails here, before anything was written
 record = string.format('%013.0f', now) .. record
 if not redis.call('SET', record_key, record, 'NX', 'PX', left) then return 0 end
 enter(index_key, digest, handle, created, ends, now, left)
