@@ -33,9 +33,9 @@ SECRET = "a benchmark secret of 32 characters or more 0123456789"
 Request = Callable[[], None]
 
 
-def request(app: Flask, **headers: str) -> Request:
-    """Return a function that makes one GET / with these headers and throws the answer away."""
-    environ = EnvironBuilder(path="/", base_url=ORIGIN, headers=headers).get_environ()
+def request(app: Flask, path: str = "/", /, **headers: str) -> Request:
+    """Return a function that makes one GET with these headers and throws the answer away."""
+    environ = EnvironBuilder(path=path, base_url=ORIGIN, headers=headers).get_environ()
     seen: list[str] = []
 
     def call() -> None:
