@@ -74,7 +74,7 @@ class Target(NamedTuple):
 
 def direct(ready: Ready, rounds: int, calls: int) -> dict[str, float]:
     """Return the microseconds of one call, for each WSGI application."""
-    callers = {name: _caller(app, headers) for name, (app, headers) in ready.items()}
+    callers = {name: caller(app, headers) for name, (app, headers) in ready.items()}
     measured: dict[str, list[float]] = {name: [] for name in callers}
     for number in range(rounds + 1):
         for name, call in callers.items():
@@ -106,9 +106,9 @@ def served(
     return {name: max(rounds) for name, rounds in measured.items()}
 
 
-def _caller(app: Wsgi, headers: Headers) -> Callable[[], None]:
-    """Return a function that makes one GET / with these headers and throws the answer away."""
-    environ = EnvironBuilder(path="/", base_url=ORIGIN, headers=headers).get_environ()
+def caller(app: Wsgi, headers: Headers, path: str = "/") -> Callable[[], None]:
+    """Return a function that makes one GET with these headers and throws the answer away."""
+    environ = EnvironBuilder(path=path, base_url=ORIGIN, headers=headers).get_environ()
     environ["REMOTE_ADDR"] = "127.0.0.1"
     seen: list[str] = []
 
@@ -118,7 +118,7 @@ def _caller(app: Wsgi, headers: Headers) -> Callable[[], None]:
         body = b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
-        if seen != ["200 OK"] or body != b"hello":
+        if seen != ["200 OK"] or not body:
             raise RuntimeError(f"{app}: {seen}")
 
     return call
