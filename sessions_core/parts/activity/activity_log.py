@@ -139,7 +139,7 @@ class ActivityLog:
     def note(self, event: events.Event, client: Client) -> None:
         """Write an event down, with where it came from. What can't be written is logged: the event has happened all
         the same, and no user is turned away because the entry could not be written. One round trip; on a Cluster one
-        for each account and one for the site.
+        to each master, and one more to count.
         """
         most = self._most if event.kept == "activity" else max(1, self._most // 10)
         accounts = {getattr(event, "account", None), getattr(event, "other", None)} - {None, ""}
@@ -149,7 +149,7 @@ class ActivityLog:
         writes = [self._of_account(str(account), event.kept, entry, most) for account in accounts]
         of_site = (self._keys.encrypt(entry, stream.encode()), most * 10, self._seconds * 1000)
         try:
-            for reply in self._connection.run_each([*writes, (_NOTE_SITE, (stream,), of_site)]):
+            for reply in self._connection.run_all([*writes, (_NOTE_SITE, (stream,), of_site)]):
                 self._count(items(reply))
         except StoreUnavailable as error:
             logger.warning("%s could not be written down: %s", event.name, error)
