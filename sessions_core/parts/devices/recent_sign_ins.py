@@ -1,8 +1,8 @@
 """The last sign-ins of an account, shown in its other sessions: a user who was tricked into one learns of it.
 
-A sign-in from a browser that is known (`known_browsers`) is no news, and not among them. They are one string beside
-the sessions of the account, which each of its requests reads anyway: base64 of encrypted sign-ins, newest first, with
-a bar between them. Each is encrypted by itself, so that the script that starts a session adds it in the same step, and
+A sign-in from a known browser (`known_browsers`) is no news, and not among them. They are one string beside the
+sessions of the account, which each of its requests reads anyway: base64 of encrypted sign-ins, newest first, with a
+bar between them. Each is encrypted by itself, so that the script that starts a session adds it in the same step, and
 two at once are both there. An attacker who writes to Redis can drop one or repeat it, but can't forge one or move it
 to another account.
 
@@ -100,9 +100,7 @@ def encrypted(keys: KeyRing, key: str, sign_in: SignIn) -> bytes:
     return b64encode(keys.encrypt(_encode(sign_in), key.encode()))
 
 
-def since(
-    keys: KeyRing, key: str, stored: bytes, own: str, now: int, started: int | None = None
-) -> list[SignIn]:
+def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int, started: int | None = None) -> list[SignIn]:
     """Return the sign-ins of the last day that came after that of the session with the handle `own`, newest first.
 
     `now` is in milliseconds since the epoch. Without an entry of that session all came after it: it was pushed out,
