@@ -25,7 +25,7 @@ def note_sign_in(services: Services, known: KnownBrowsers, record: SessionRecord
     note_client(record, client)
     if not cookies:
         return
-    since = known.since(request, record.account, client.device, int(services.clock()))
+    since = known.since(request, record.account, client.device, int(services.clock() * 1000))
     DEVICE.put(record, msgspec.structs.replace(DEVICE.of(record), known_since=since))
 
     @after_this_request
@@ -33,7 +33,7 @@ def note_sign_in(services: Services, known: KnownBrowsers, record: SessionRecord
         live = wallet_session().account_live
         if live is None or live.record.handle != record.handle:
             return response  # the session has not started
-        now = live.record.created_at // 1000
+        now = live.record.created_at
         return known.remember(request, response, record.account, client.device, since or now, now)
 
 

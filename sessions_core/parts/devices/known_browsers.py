@@ -39,8 +39,8 @@ _VALUE = re.compile(r"[A-Za-z0-9_-]{43,512}", re.ASCII)
 
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
-    """An account that this browser has signed in with: its tag, and when it first and last did, in seconds since the
-    epoch by Redis's clock.
+    """An account that this browser has signed in with: its tag, and when it first and last did, in milliseconds
+    since the epoch by Redis's clock.
     """
 
     tag: str
@@ -71,18 +71,18 @@ class KnownBrowsers:
         self.cookie_name = store.name_of("device")
 
     def since(self, request: Request, account: str, device: str, now: int) -> int:
-        """Return since when the browser of this request is known to sign in with an account (CAIP-10), in seconds
-        since the epoch; 0 if it is not.
+        """Return since when the browser of this request is known to sign in with an account (CAIP-10); 0 if it
+        is not. Times are in milliseconds since the epoch.
 
-        `device` is what the browser is called, `now` the time in seconds. Asks Redis only for a browser that may be
+        `device` is what the browser is called ("Firefox on Linux"). Asks Redis only for a browser that may be
         known; raises `StoreUnavailable` if Redis does not answer.
         """
         tag = account_tag(account)
         found = next((each for each in self._read(request, device).accounts if each.tag == tag), None)
-        if found is None or now - found.latest >= SECONDS:
+        if found is None or now - found.latest >= SECONDS * 1000:
             return 0
         doubted = number(self._connection.call("GET", self._doubt_key(account)) or 0, DOUBT.name)
-        return found.since if found.latest * 1000 > doubted else 0
+        return found.since if found.latest > doubted else 0
 
     def remember(
         self, request: Request, response: Response, account: str, device: str, since: int, now: int
@@ -90,7 +90,7 @@ class KnownBrowsers:
         """Note with a response that the browser has signed in with an account; it is known `since` then."""
         known = Known(account_tag(account), since, now)
         others = (each for each in self._read(request, device).accounts if each.tag != known.tag)
-        kept = (known, *(each for each in others if now - each.latest < SECONDS))[:MOST]
+        kept = (known, *(each for each in others if now - each.latest < SECONDS * 1000))[:MOST]
         value = self.value_of(Contents(device, kept))
         response.set_cookie(self.cookie_name, value, max_age=SECONDS, **self._store.cookie_attributes())
         return response

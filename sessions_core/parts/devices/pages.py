@@ -296,8 +296,9 @@ def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
 
 
 def _doubted(handle: str) -> tuple[Account, LoadedSession | Gone | None, SignInView | None]:
-    """Return another session of this user, with its account, and the sign-in as this session is told of it. The
-    session is `None` if it ended so long ago that only the notice knows of it. Raises `NotFound` for any other handle.
+    """Return another session of this user, with its account, and the sign-in as this session is told of it.
+
+    The session is `None` if only the notice still knows of it. Raises `NotFound` for a handle of anything else.
     """
     view = own_session()
     if handle == view.handle:

@@ -42,8 +42,8 @@ class SignIn(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 class Device(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Where a session was last used from: a description, the user agent and the address, as far as that is kept.
     `label` is its user's own name for it; `recognised` are the handles of sign-ins elsewhere that they know about.
-    `known_since` is when its browser first signed in with the account, in seconds since the epoch; 0 if that was with
-    this session.
+    `known_since` is when its browser first signed in with the account, in milliseconds since the epoch; 0 if that
+    was with this session.
     """
 
     device: str = ""

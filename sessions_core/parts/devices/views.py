@@ -31,7 +31,7 @@ class DeviceView(SessionView):
     @property
     def is_new(self) -> bool:
         """Whether the browser of the session signed in with this account for the first time within the last day."""
-        since = DEVICE.of(self.live.record).known_since * 1000 or self.live.record.created_at
+        since = DEVICE.of(self.live.record).known_since or self.live.record.created_at
         return self.live.now - since < SECONDS * 1000
 
     @property
