@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from ... import events
 from ...sessions.flask_session import WalletSession
-from ...sessions.record import SessionRecord
+from ...sessions.record import LoadedSession, SessionRecord
 from ...web import request_client
 from ...web.guards import amend_if_writable, wallet_session
 from ...web.services import Services
@@ -37,11 +37,8 @@ def note_sign_in(services: Services, known: KnownBrowsers, record: SessionRecord
         return known.remember(request, response, record.account, client.device, since or now, now)
 
 
-def follow(services: Services, session: WalletSession) -> None:
-    """Note that a session is used from another place or device. Checked as rarely as activity is written."""
-    live = session.account_live
-    if live is None or not live.kept_alive:
-        return
+def follow(services: Services, session: WalletSession, live: LoadedSession) -> None:
+    """Note that a session is used from another place or device."""
     record, known, seen = live.record, DEVICE.of(live.record), request_client.current()
     changed = "ip" if seen.ip != known.ip else "device" if seen.agent != known.agent else ""
     if known.device and changed and amend_if_writable(services, session, lambda each: note_client(each, seen)):
