@@ -93,16 +93,16 @@ def test_a_fresh_signature_is_enough(browser: Browser, wallet: WalletInPage, oth
 def test_older_session_needs_a_signature_for_the_exact_action(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
-    assert panel.sentence == f"Sign out the device {other}."
+    assert panel.sentence == f"End the session {other}."
     assert panel.browser.driver.title.startswith("End the session on Firefox on Linux")
     before = session_cookie(panel.browser)
     text = panel.confirm(wallet)
     lines = text.split("\n")
     assert lines[0] == f"{panel.browser.origin} wants you to sign in with your Ethereum account:"
     assert lines[1] == wallet.address
-    assert lines[3] == f"Sign out the device {other}."
+    assert lines[3] == f"End the session {other}."
     panel.browser.arrive_at("/sessions")
-    assert "The session on Firefox on Linux has ended." in panel.browser.see("message").text
+    assert "Firefox on Linux is signed out." in panel.browser.see("message").text
     assert not alive(other)
     assert session_cookie(panel.browser) != before
 
@@ -339,7 +339,7 @@ def test_ended_session_is_described_as_gone(
     panel.arrive("session.revoke")
     assert "probably ended already" in panel.browser.see("confirm-gone").text
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_text_that_names_another_site_is_not_signed(
@@ -521,7 +521,7 @@ def test_back_button_leaves_nothing_of_the_signature(panel: ConfirmPanel, wallet
     panel.wait_for("idle")
     assert panel.proof == ""
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_page_from_the_back_forward_cache_starts_over(panel: ConfirmPanel, wallet: WalletInPage) -> None:
@@ -572,7 +572,7 @@ def test_a_signature_for_one_session_ends_no_other(
     wallet.approve_sign()
     panel.browser.see("confirm-problem")
     assert panel.problem == "challenge_foreign"
-    assert panel.sentence == f"Sign out the device {second}."
+    assert panel.sentence == f"End the session {second}."
     assert alive(other)
     assert alive(second)
 

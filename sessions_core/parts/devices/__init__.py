@@ -33,12 +33,12 @@ class Devices(Part):
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS, DOUBT)
     actions = {
-        "session.revoke": Action("Sign out the device {handle}.", _WORDS, _LIST),
+        "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
         "session.revoke_others": Action(
-            "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST
+            "End all other sessions of this account and of those linked to it.", _WORDS, _LIST
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: all devices of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
         ),
     }
     redis_keys = {
