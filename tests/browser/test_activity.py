@@ -88,7 +88,7 @@ def choose(browser: Browser, kind: str) -> None:
 def test_entry_is_a_sentence_with_time_and_device(session: Browser) -> None:
     """The machine name and the IP address are one click away."""
     (line,) = open_log(session)
-    assert line.text.split("\n") == ["Signed in", "just now", "Headless Chrome on Linux", "Details"]
+    assert line.text.split("\n")[:3] == ["Signed in", "just now", "Headless Chrome on Linux"]
     assert line.get_attribute("data-result") == "done"
     assert str(part(line, "activity-time").get_attribute("title")).endswith(" UTC")
     part(line, "activity-details").find_element(By.TAG_NAME, "summary").click()
@@ -250,7 +250,7 @@ def test_older_lines_are_a_page_further(session: Browser, account: str, elsewher
     assert len(open_log(session)) == 50
     assert session.shown("activity-newest") is None
     session.follow("activity-older")
-    assert kinds(session) == ["session.rotated"] * 9 + ["session.created"]
+    assert kinds(session) == ["session.created"] + ["session.rotated"] * 9
     assert session.shown("activity-older") is None
     session.follow("activity-newest")
     assert len(rows(session)) == 50
@@ -304,7 +304,7 @@ def test_activity_page_works_without_script(session: Browser, account: str, else
     elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
     session.scripts(on=False)
     session.open("/activity")
-    assert part(rows(session)[0], "activity-time").text.endswith(" UTC")
+    assert str(part(rows(session)[0], "activity-at").get_attribute("textContent")).endswith(" UTC")
     choose(session, "refusals")
     assert kinds(session) == ["signin.failed"]
 
