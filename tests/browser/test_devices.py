@@ -75,7 +75,7 @@ def test_device_list_starts_with_this_device(
     """Each row names the browser, the last activity and an accessible button to revoke that session."""
     old = elsewhere.sign_in(wallet, FIREFOX, "203.0.113.7")
     pass_time(300)
-    elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow")
+    phone = elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow", kind="professional")
     browser.sign_in(wallet)
     open_list(browser)
     assert names(browser) == ["Headless Chrome on Linux", "Safari on iOS", "Firefox on Linux"]
@@ -83,13 +83,13 @@ def test_device_list_starts_with_this_device(
     current = [each for each in rows(browser) if each.find_elements(By.CSS_SELECTOR, "[data-testid=session-current]")]
     assert current == rows(browser)[:1]
     firefox = row(browser, old)
-    assert part(firefox, "session-type").text == "Standard"
-    assert part(firefox, "session-network").text == "Mainnet"
+    assert part(row(browser, phone), "session-type").text == "Professional"
+    assert not firefox.find_elements(By.CSS_SELECTOR, "[data-testid=session-type], [data-testid=session-network]")
     assert part(firefox, "session-ip").text == "203.0.113.7"
     assert part(firefox, "session-wallet").text == "Signed in with “MetaMask” (Ethereum Mainnet)"
     assert part(firefox, "session-last-active").text == "5 minutes ago"
     assert str(part(firefox, "session-last-active").get_attribute("title")).endswith(" UTC")
-    assert part(firefox, "session-revoke").text == "Revoke"
+    assert part(firefox, "session-revoke").text == "Sign out"
     name = "Sign out Firefox on Linux, last active 5 minutes ago"
     assert part(firefox, "session-revoke").accessible_name == name
 
@@ -251,7 +251,7 @@ def test_device_can_be_named_and_the_name_removed(
     assert part(named, "session-device").text == "Old laptop"
     assert "Firefox on Linux" in named.text
     assert part(named, "session-revoke").accessible_name.startswith("Sign out Old laptop, last active ")
-    assert give_name(session, handle, "").endswith("It is listed as Firefox on Linux.")
+    assert give_name(session, handle, "").endswith("The device is listed as Firefox on Linux.")
     assert part(row(session, handle), "session-device").text == "Firefox on Linux"
 
 

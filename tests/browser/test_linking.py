@@ -115,7 +115,7 @@ def test_already_linked_wallet_is_refused_before_it_signs(
     panel.choose(wallet)
     panel.wait_for("account_linked")
     assert "already linked" in panel.error
-    assert "one of yours" in panel.spoken or "linked to you" in panel.spoken
+    assert "one of your wallets" in panel.spoken
     assert wallet.waiting == []
     link(panel, wallet, other)
 
