@@ -42,7 +42,8 @@ class Devices(Part):
         ),
     }
     redis_keys = {
-        "{tag}:news": "string: the account's latest eight sign-ins from new browsers, each encrypted by itself",
+        "{tag}:news": "string: the account's latest eight sign-ins from new browsers beside other sessions, each "
+        "encrypted by itself",
         "{tag}:doubt": "string: when the user last doubted a sign-in; browsers known from before are new again",
     }
     state = State
