@@ -14,7 +14,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from ..errors import (
     BadRequest,
     BodyMalformed,
     BodyTooLarge,
+    ChallengeForeign,
     ConfirmationMalformed,
     MediaTypeUnsupported,
     Misconfigured,
@@ -66,8 +67,8 @@ _REMEMBERED = 8  # actions whose last signature a session remembers
 class Pending:
     """A request that waits for its signature: its action, the values of its sentence, and how to send it again.
 
-    `path` is percent-encoded and has the query with it; `fields` are those of the form; `digest` covers method, path,
-    query and body, files included.
+    `path` is percent-encoded and has the query with it; `fields` are those of the form; `facts` are what the server
+    knows of it (`Action.facts`); `digest` covers method, path, query and body, files included.
     """
 
     handle: str
@@ -78,6 +79,7 @@ class Pending:
     path: str
     fields: list[tuple[str, str]]
     digest: str
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def binding(self) -> str:
@@ -144,6 +146,8 @@ def redeem(
         signed = services.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
+        if f"\n{pending.sentence}\n" not in text:
+            raise ChallengeForeign("what the sentence names has changed")
     except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
@@ -256,6 +260,8 @@ def _of(services: Services, view: SessionView, request: Request, action: str) ->
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
     values = _values(request, services.actions.fields(action))
+    facts = {name: str(value) for name, value in services.actions[action].facts(values).items()}
+    values |= facts
     return Pending(
         handle=view.handle,
         action=action,
@@ -265,6 +271,7 @@ def _of(services: Services, view: SessionView, request: Request, action: str) ->
         path=path,
         fields=fields,
         digest=hashlib.sha256(whole.encode()).hexdigest(),
+        facts=facts,
     )
 
 

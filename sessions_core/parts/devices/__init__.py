@@ -25,18 +25,25 @@ _LIST = "sessions_devices.devices"
 _WORDS = "sessions/_devices_action_words.html"
 
 
+def named(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the device that an action is about, for its sentence."""
+    from .views import device_of
+
+    return device_of(values)
+
+
 class Devices(Part):
     """The list of a user's sessions: name them, end them, be told of new ones."""
 
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS,)
     actions = {
-        "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
+        "session.revoke": Action("Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=named, danger=True),
         "session.revoke_others": Action(
-            "End all other sessions of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out everywhere: all devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
     }
     redis_keys = {"{tag}:news": "string: the account's latest eight sign-ins, each encrypted by itself"}

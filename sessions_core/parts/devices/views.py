@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, cast
 
-from ...web.session_view import SessionView, iso, moment
+from ...web.pages import own_session
+from ...web.services import current_services
+from ...web.session_view import SessionView, described, iso, moment
 from .recent_sign_ins import DEVICE, SignIn
 from .schemas import SessionRow, SignInElsewhere
 from .user_agent import UNKNOWN
@@ -61,3 +66,20 @@ class SignInView:
     def as_answer(self) -> SignInElsewhere:
         """Return the sign-in for the answer of `validate`."""
         return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
+
+
+def device_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Return what the sentence of an action calls the session with this `handle`, of this `account` or of the user."""
+    accounts = (values["account"],) if values.get("account") else own_session().user.accounts
+    for account in accounts:
+        live = current_services().repository.find_living(str(account), values.get("handle", ""))
+        if live is not None:
+            view = cast(DeviceView, described(live))
+            return {"device": _in_ascii(view.label) or _in_ascii(view.device) or UNKNOWN}
+    return {"device": UNKNOWN}
+
+
+def _in_ascii(name: str) -> str:
+    """Return what wallets can show of a name."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return " ".join(re.sub(r"[^A-Za-z0-9 .,_-]", " ", letters).split())[:40].rstrip()

@@ -9,6 +9,7 @@ from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
+from .. import devices
 from .account_status import STATUS_KEY
 from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
@@ -46,10 +47,12 @@ class Roles(Part):
         "admin.verify": Action(
             "Verify {account} as professional {professional_id}, level {level}, for {days} days.", _WORDS, _ACCOUNT
         ),
-        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke": Action("End the session {handle} of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke_account": Action("End every session of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START),
+        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT, danger=True),
+        "admin.revoke": Action(
+            "Sign out {device} ({handle:.9}) of {account}.", _WORDS, _ACCOUNT, facts=devices.named, danger=True
+        ),
+        "admin.revoke_account": Action("Sign out all devices of {account}.", _WORDS, _ACCOUNT, danger=True),
+        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START, danger=True),
     }
     redis_keys = {
         "{tag}:standing": "string: role and verification of an account, encrypted",

@@ -1,6 +1,6 @@
 // @ts-check
 /** The sentences of _timeout.html with the numbers in them. */
-import { sessionClock as clock } from "../../lib/clock.js";
+import { after, sessionClock as clock } from "../../lib/clock.js";
 import { fillIn, timeOfDay } from "../../lib/times.js";
 import { part, phrase, write } from "../../page/parts.js";
 
@@ -15,10 +15,20 @@ export function duration(root, seconds) {
   return seconds === 60 ? sentence(root, "minute") : sentence(root, "seconds", { n: seconds });
 }
 
+/** How long the line under the header repeats that all is well; the header's clock says so, too. */
+const WELL_MS = 20_000;
+
+/** @param {Element} root @param {string} name a sentence that says until when the session lasts */
+export function untilWhen(root, name) {
+  const end = new Date(clock.now().getTime() + clock.left());
+  return sentence(root, name, { clock: timeOfDay(end, clock.now(), document.documentElement.lang) });
+}
+
 /** Say in the line under the header what happened to the session, and until when it lasts. @param {Element} root @param {string} name */
 export function writeLine(root, name) {
-  const end = new Date(clock.now().getTime() + clock.left());
   const line = part(root, "line");
+  const words = untilWhen(root, name);
   line.classList.toggle("strip--warning", name !== "extended");
-  write(line, sentence(root, name, { clock: timeOfDay(end, clock.now(), document.documentElement.lang) }));
+  write(line, words);
+  if (name === "extended") after(WELL_MS, () => { if (line.textContent === words) write(line, ""); });
 }
