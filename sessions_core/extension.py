@@ -352,6 +352,7 @@ def _templates(app: Flask, services: Services) -> None:
     app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
+        "contact": settings.contact,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
     }

@@ -36,6 +36,7 @@ _PLACEHOLDERS = (
     *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
 )
 _PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_E_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
 _COOKIE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
@@ -55,6 +56,8 @@ class Settings:
     """Scheme, host and port in the address bar; it stands in every text that is signed."""
     site_name: str = "Wallet Sessions"
     """The name of the site as users read it."""
+    contact: str = ""
+    """How users reach an administrator: an e-mail address, an https:// URL, or one sentence."""
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
     parts: tuple[str, ...] | None = None
@@ -193,6 +196,13 @@ class Settings:
             )
         self.refuse_unknown_chains(CHAINS)
         self._refuse_unsafe_report_url()
+        sentence = " " in self.contact or not {"@", "/"} & set(self.contact)  # the others become links
+        link = _E_MAIL.fullmatch(self.contact) or is_safe_url(self.contact, plain=self.development)
+        if not (link or (sentence and self.contact.isprintable() and len(self.contact) <= 200)):
+            raise Misconfigured(
+                f'{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "help@example.org", an https:// '
+                "URL, or one sentence of at most 200 characters."
+            )
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flask import current_app
+
 from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ...events import Event
     from ...sessions.record import AccountValues
     from ...settings import Settings
+    from ...sign_in.accounts import Account
     from ...web.session_view import SessionView
     from .account_status import StoredStatus
     from .roles import AccountRoles
@@ -69,6 +72,7 @@ class Roles(Part):
         "activity_words": "sessions/_activity_roles.html",
         "status_notices": "sessions/_professional_offer.html",
         "account_facts": "sessions/_professional_fact.html",
+        "unauthorized_development": "sessions/_grant_command.html",
     }
     options: RoleSettings
     roles: AccountRoles
@@ -111,6 +115,14 @@ class Roles(Part):
     def stored_status(self, values: AccountValues) -> StoredStatus:
         """Return role and verification of an account, as they were read with the account's session."""
         return self.roles.status_of(values)
+
+    def command_for(self, account: Account, role: str | None) -> str:
+        """Return the command with which a developer gives an account the role, or verifies it; "" if there is none."""
+        if "command_line" not in self.services.parts or (role and self.services.role_for is not None):
+            return ""
+        what = f"grant {account} {role}" if role else f"verify {account} lic_1 licensed --days 30"
+        module = current_app.import_name
+        return f"flask --app {'app' if module == '__main__' else module} roles {what}"
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus:
         """Return role and verification as administrators decided them."""
