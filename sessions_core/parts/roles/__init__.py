@@ -12,7 +12,7 @@ from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
 from .. import devices
-from .account_status import STATUS_KEY
+from .account_status import STATUS_KEY, UNKNOWN
 from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
 from .schemas import State
@@ -124,10 +124,10 @@ class Roles(Part):
         module = current_app.import_name
         return f"flask --app {'app' if module == '__main__' else module} roles {what}"
 
-    def account_status(self, account: str, values: AccountValues) -> AccountStatus:
-        """Return role and verification as administrators decided them."""
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
+        """Return role and verification as administrators decided them, if they decided anything."""
         stored = self.stored_status(values)
-        return AccountStatus(stored.role, stored.verified(values.now))
+        return None if stored is UNKNOWN else AccountStatus(stored.role, stored.verified(values.now))
 
     def privileges(self, account: str, values: AccountValues) -> str:
         """Return the level of a verification that holds."""
