@@ -352,6 +352,7 @@ def _templates(app: Flask, services: Services) -> None:
     site = {
         "name": settings.site_name,
         "contact": settings.contact,
+        "contact_link": settings.contact_link,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
     }

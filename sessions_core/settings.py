@@ -196,19 +196,29 @@ class Settings:
             )
         self.refuse_unknown_chains(CHAINS)
         self._refuse_unsafe_report_url()
-        sentence = " " in self.contact or not {"@", "/"} & set(self.contact)  # the others become links
-        link = _E_MAIL.fullmatch(self.contact) or is_safe_url(self.contact, plain=self.development)
-        if not (link or (sentence and self.contact.isprintable() and len(self.contact) <= 200)):
-            raise Misconfigured(
-                f'{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "help@example.org", an https:// '
-                "URL, or one sentence of at most 200 characters."
-            )
+        self._refuse_unusable_contact()
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
+
+    def _refuse_unusable_contact(self) -> None:
+        link = _E_MAIL.fullmatch(self.contact) or is_safe_url(self.contact, plain=self.development)
+        sentence = not self.contact_link and self.contact.isprintable() and len(self.contact) <= 200
+        if not (link or sentence):
+            raise Misconfigured(
+                f"{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "
+                '"help@example.org", an https:// URL, or one sentence of at most 200 characters.'
+            )
+
+    @property
+    def contact_link(self) -> str:
+        """Where a link to the contact leads: a URL, a mailto: URL, or empty for a sentence."""
+        if " " in self.contact or not {"@", "/"} & set(self.contact):
+            return ""
+        return self.contact if "://" in self.contact else f"mailto:{self.contact}"
 
     def _prefixes(self) -> dict[str, str]:
         return {f"URL_PREFIXES[{part!r}]": prefix for part, prefix in self.url_prefixes.items()}

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from ..errors import ConfirmationUnclear, Misconfigured
 from ..sign_in.messages import STATEMENT_CHARACTER
 
-
 Facts = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
@@ -22,15 +21,16 @@ Facts = Callable[[Mapping[str, str]], Mapping[str, str]]
 class Action:
     """What a user may be asked to sign for.
 
-    `sentence` stands in the signed message. It names values of the request as {number}, or their first characters as
-    {number:.8}. `words` is the template whose macros `title` and `consequences` tell the user what will happen;
-    without one the page shows the sentence. `back` is the endpoint of the page where the action begins.
+    `sentence` stands in the signed message. It names values of the request as {number}, or their first eight
+    characters as {number:.8}. `words` is the template whose macros `title`, `consequences` and `facts` tell the user
+    what will happen; without one the page shows the sentence and the facts. `back` is the endpoint of the page where
+    the action begins.
 
-    `facts` is called with the fields of the request that waits (path, query, form or JSON) and returns what the server
-    knows of it: {"amount": "120 USDC", "payee": "Acme"}. The page shows all facts, and the sentence may name some. A fact
-    comes before a field of its name. If one in the sentence has changed when the signature arrives, it is refused.
+    `facts` is called with the values of the request (path, query, form or JSON) and returns what the server knows
+    about it, such as {"amount": "120 USDC", "payee": "Acme"}. The sentence may name facts, too; a fact replaces a
+    value of the same name. If the sentence has changed when the signature arrives, the signature is refused.
 
-    `danger` marks the button of what can't be undone.
+    `danger` marks the button of an action that can't be undone.
     """
 
     sentence: str
@@ -49,13 +49,15 @@ _STRANGE = re.compile(f"(?!{STATEMENT_CHARACTER}).", re.ASCII | re.DOTALL)
 # What can't be taken for words of the sentence: a number, a handle, a CAIP-10 account.
 _WORD = re.compile(r"[A-Za-z0-9_-]+(?:[.:][A-Za-z0-9_-]+)*", re.ASCII)
 _BEFORE_WORD = re.compile(r"(?:|.*[^A-Za-z0-9_.:-])", re.ASCII)
+# The format of a value: how many of its first characters stand in the sentence.
 _FORM = re.compile(r"(?:\.[1-9]\d?)?", re.ASCII)
 _AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
 
 
 class Actions:
-    """All actions: the kernel's, those of parts, and the application's own, `{"invoice.pay": "Pay {number}."}`, each a
-    sentence or an `Action`.
+    """All actions: the kernel's, those of parts, and the application's own.
+
+    Each of the application's own is a sentence, `{"invoice.pay": "Pay {number}."}`, or an `Action`.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ def _can_be_shown(sentence: str) -> bool:
     except ValueError:  # a brace without its other half
         return False
     return not any(
-        _STRANGE.search(words) or (field is not None and not (field.isidentifier() and _FORM.fullmatch(form or "") and not conversion))
+        _STRANGE.search(words)
+        or (field is not None and not (field.isidentifier() and _FORM.fullmatch(form or "") and not conversion))
         for words, field, form, conversion in parts
     )

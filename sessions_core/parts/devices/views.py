@@ -69,7 +69,10 @@ class SignInView:
 
 
 def device_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Return what the sentence of an action calls the session with this `handle`, of this `account` or of the user."""
+    """Return the name of a device, in ASCII, for the sentence of an action (`Action.facts`).
+
+    It is the device of the session with the `handle` in the values, of their `account` or else of the user.
+    """
     accounts = (values["account"],) if values.get("account") else own_session().user.accounts
     for account in accounts:
         live = current_services().repository.find_living(str(account), values.get("handle", ""))

@@ -117,7 +117,10 @@ class Roles(Part):
         return self.roles.status_of(values)
 
     def command_for(self, account: Account, role: str | None) -> str:
-        """Return the command with which a developer gives an account the role, or verifies it; "" if there is none."""
+        """Return the command that gives an account the role, or without one verifies it.
+
+        It is empty without a command line, and where the application says which role an account has.
+        """
         if "command_line" not in self.services.parts or (role and self.services.role_for is not None):
             return ""
         what = f"grant {account} {role}" if role else f"verify {account} lic_1 licensed --days 30"
