@@ -333,7 +333,7 @@ def test_member_is_told_the_missing_role_and_stays_signed_in(
     browser.open("/admin")
     browser.arrive_at("/unauthorized")
     assert missing(browser) == ("missing", "admin")
-    assert "Your account has the role “member”" in browser.text
+    assert "Your account has the member role." in browser.text
     assert browser.see("unauthorized-account").text == str(account_of(wallet))
     browser.wait_for_session("active")
     # Once an administrator has given it, the same page leads on.

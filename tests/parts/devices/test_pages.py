@@ -621,8 +621,8 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/sessions/others", "End all other sessions of this account and of those linked to it."),
-        ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
+        ("/sessions/others", "Sign out all other devices of this account and of those linked to it."),
+        ("/sessions/everywhere", "Sign out everywhere: all devices of this account and of those linked to it."),
     ],
 )
 def test_revoking_many_needs_a_signature_after_a_while(
