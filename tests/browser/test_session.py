@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,9 +22,10 @@ from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Hold, Interruption, account_of
-from .pages import Browser, ConnectPanel
+from .pages import Browser, ConfirmPanel, ConnectPanel
 from .session_page import IDLE, KEEP_ALIVE, VALIDATE, ends_at, press_a_key, turn, warn
 from .wallet_in_page import WalletInPage
+from .wallet_watch import twin_of
 
 
 @pytest.fixture
@@ -114,7 +116,8 @@ def test_restricting_role_is_explained_with_its_limits(
         roles_of(services).assign(account_of(wallet), "restricted")
     session.open("/session")
     assert session.see("session-role").text.startswith("restricted\nCan only read")
-    assert granted(session)["transact"] == ("Send transactions", "Not allowed. Your role doesn’t include it.")
+    words = "Not allowed. Your role doesn\N{RIGHT SINGLE QUOTATION MARK}t include it."
+    assert granted(session)["transact"] == ("Send transactions", words)
     assert granted(session)["read:profile"][1] == "Allowed"
     assert session.shown("professional-offer") is None
 
@@ -163,6 +166,44 @@ def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: Tim
     session.look_again()
     session.wait(lambda: session.see("idle-deadline").get_attribute("data-urgent") is not None, "never urgent")
     assert session.shown("timeout-dialog") is None
+
+
+def test_stay_signed_in_is_offered_near_the_end_only(session: Browser, pass_time: TimeMachine) -> None:
+    assert session.shown("stay-signed-in") is None
+    assert session.shown("session-soon") is None
+    pass_time(IDLE - 290)
+    session.look_again()
+    assert session.see("stay-signed-in").text == "Stay signed in"
+    assert "min" in session.see("session-soon").text
+
+
+def test_page_says_in_one_line_when_the_session_ends(session: Browser) -> None:
+    line = session.see("idle-deadline").text + " " + session.see("absolute-deadline").text
+    clock = r"\d\d?:\d\d(\s[AP]M)?"
+    words = rf"Signed out at {clock} if you\Wre inactive\. Your session ends (\w+ )?{clock}\."
+    assert re.fullmatch(words, line), line
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_answer_stands_beside_its_button(session: Browser, pass_time: TimeMachine, hold: Hold, width: int) -> None:
+    session.look(width=width, height=480)
+    pass_time(IDLE - 290)
+    session.look_again()
+    button = session.see("stay-signed-in")
+    session.run("arguments[0].scrollIntoView({ block: 'center' })", button)
+    hold(*KEEP_ALIVE)
+    button.click()
+    session.wait(lambda: button.get_attribute("aria-busy") == "true", "it looks as if nothing happened")
+    assert button.get_attribute("aria-disabled") == "true"
+    assert "Keeping you signed in" in session.see("stay-result").text
+    hold.release()
+    session.wait(lambda: "still signed in" in session.see("stay-result").text, "no word of it")
+    assert button.get_attribute("aria-busy") is None
+    assert session.run(
+        "const { top, bottom } = arguments[0].getBoundingClientRect(); return top >= 0 && bottom <= innerHeight",
+        session.see("stay-result"),
+    )
+    assert session.focused == button
 
 
 def test_button_restarts_the_idle_clock(session: Browser, pass_time: TimeMachine, services: Services) -> None:
@@ -311,7 +352,7 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
         pass_time(gone)
         session.look_again()
         session.wait(
-            lambda words=words: spoken(session) == f"We’ll sign you out in {words}.",
+            lambda words=words: spoken(session) == f"We\N{RIGHT SINGLE QUOTATION MARK}ll sign you out in {words}.",
             lambda: f"spoken: {spoken(session)!r}",
         )
         assert session.see("timeout-remaining").text == words
@@ -428,6 +469,23 @@ class TestTheAbsoluteEnd:
         assert near_the_end.shown("timeout-stay") is None
         assert "a session lasts 40 minutes at most" in dialog.text
         assert "/sign-in" in str(near_the_end.see("timeout-again").get_attribute("href"))
+
+    def test_absolute_warning_extends_in_a_new_tab(self, near_the_end: Browser, wallet: WalletInPage) -> None:
+        """The page keeps what was typed; the warning closes once the other tab has signed."""
+        before = ends_at(near_the_end, "absolute-deadline")
+        near_the_end.click("timeout-extend")
+        near_the_end.wait(lambda: len(near_the_end.driver.window_handles) == 2, "no new tab")
+        [tab] = set(near_the_end.driver.window_handles) - {near_the_end.home}
+        near_the_end.switch_to(tab)
+        near_the_end.arrive_at("/confirm")
+        assert near_the_end.shown("timeout-dialog") is None
+        twin = twin_of(wallet, near_the_end)
+        near_the_end.driver.refresh()
+        ConfirmPanel(near_the_end).confirm(twin)
+        near_the_end.arrive_at("/session")
+        near_the_end.switch_to(near_the_end.home)
+        near_the_end.see_no("timeout-dialog")
+        assert ends_at(near_the_end, "absolute-deadline") > before
 
     def test_absolute_warning_is_shown_once(self, near_the_end: Browser) -> None:
         near_the_end.click("timeout-continue")
