@@ -36,7 +36,7 @@ class Action:
     sentence: str
     words: str = ""
     back: str = "sessions.status"
-    facts: Facts = lambda values: {}
+    facts: Facts | None = None
     danger: bool = False
 
 

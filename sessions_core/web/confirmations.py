@@ -259,8 +259,9 @@ def _of(services: Services, view: SessionView, request: Request, action: str) ->
     path = csrf.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
-    values = _values(request, services.actions.fields(action))
-    facts = {name: str(value) for name, value in services.actions[action].facts(values).items()}
+    look_up = services.actions[action].facts
+    values = _values(request, services.actions.fields(action), everything=look_up is not None)
+    facts = {name: str(value) for name, value in look_up(values).items()} if look_up else {}
     values |= facts
     return Pending(
         handle=view.handle,
@@ -322,15 +323,15 @@ def _digest(file: FileStorage) -> str:
     return found.hexdigest()
 
 
-def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
+def _values(request: Request, fields: Iterable[str], *, everything: bool) -> dict[str, str]:
     """Return the values that a sentence names, from the same places as the view: from the path, otherwise from query
-    and body if they come once, or always the same.
+    and body if they come once, or always the same. With `everything` those that no sentence names come along.
 
     Raises `MediaTypeUnsupported` for a body whose values only the view could read: it might name another one.
     """
     named = {name: str(value) for name, value in (request.view_args or {}).items()}
-    missing = [field for field in fields if field not in named]
-    given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing else []
+    missing = [field for field in (*fields, *(request.args if everything else ())) if field not in named]
+    given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing or everything else []
     found: dict[str, str] = {}
     for name, value in given:
         # Of two different values the view may take the one that was not signed for. So the sentence gets an empty

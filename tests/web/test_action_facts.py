@@ -18,7 +18,7 @@ INVOICES: dict[str, tuple[str, str]] = {}
 
 
 def look_up(values: Mapping[str, str]) -> dict[str, str]:
-    amount, payee = INVOICES[values["number"]]
+    amount, payee = INVOICES.get(values["number"], ("", ""))
     return {"amount": amount, "payee": payee, "due_on": "31 January"}
 
 
@@ -67,6 +67,21 @@ def test_form_field_takes_no_fact_away(shop: Shop, person: Visitor) -> None:
     page = person.get(asked.headers["Location"]).text
     assert "<dd>Acme</dd>" in page
     assert "<dd>Mallory</dd>" not in page
+
+
+@pytest.mark.parametrize("sentence", ["Pay {amount} for invoice {number}.", "Pay {amount}."])
+def test_facts_read_values_that_the_sentence_does_not_name(make_app: Callable[..., Flask], sentence: str) -> None:
+    """A number in the query and another one in the body is none: the view may take either."""
+    app = make_app({"actions": ACTIONS | {"invoice.pay": Action(sentence, facts=look_up)}})
+    Shop(app)
+    person = Visitor(app)
+    person.sign_in(Wallet())
+    asked = person.submit("/pay", number="7")
+    assert person.waiting(asked).sentence == sentence.format(amount="[120 USDC]", number="7")
+    for path, body in (("/pay?number=7", {"number": "8"}), ("/pay?number=7", {"deeper": {"number": "8"}})):
+        answer = person.send("POST", path, json=body)
+        assert answer.status_code == 400
+        assert code_of(answer) == "confirmation_unclear"
 
 
 def test_facts_are_escaped(shop: Shop, person: Visitor) -> None:
