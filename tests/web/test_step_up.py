@@ -42,7 +42,7 @@ def test_page_shows_the_very_words_that_are_signed(
     handle = handle_of(other)
     asked = person.submit(f"/sessions/{handle}/revoke")
     waiting = person.waiting(asked)
-    assert waiting.sentence == f"End the session {handle}."
+    assert waiting.sentence == f"Sign out [Unknown browser] ({handle[:9]})."
     assert waiting.sentence in person.text_for(waiting.request)["message"].split("\n")
     answer = person.get(asked.headers["Location"])
     page = answer.get_data(as_text=True)
