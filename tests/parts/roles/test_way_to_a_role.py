@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 
 from sessions_core import part
+from sessions_core.web.services import Services
 
 from ...actors import Visitor, Wallet
-from ...constants import PRODUCTION
 
 ADMIN = "/unauthorized?role=admin&next=/admin"
 PROFESSIONAL = "/unauthorized?session_type=professional"
@@ -99,10 +99,9 @@ def test_page_names_no_command_that_would_not_work(
     assert command_on(signed_in(make_app(seams), wallet).get(ADMIN).text) is None
 
 
-def test_production_shows_no_command(make_app: Callable[..., Flask], wallet: Wallet) -> None:
-    served = Visitor(make_app(**PRODUCTION, SESSIONS_CORE_REDIS_CHECK=False))
-    served.site = "https://app.example.org"
-    served.sign_in(wallet)
-    page = served.get(ADMIN).text
+def test_production_shows_no_command(app: Flask, wallet: Wallet, services: Services) -> None:
+    person = signed_in(app, wallet)
+    object.__setattr__(services.settings, "development", False)  # frozen
+    page = person.get(ADMIN).text
     assert 'data-testid="unauthorized-account"' in page
     assert command_on(page) is None
