@@ -163,7 +163,7 @@ def test_the_text_names_the_session_that_ends(app: Flask, person: Visitor, walle
     pass_time(301)
     asked = person.send("DELETE", f"/api/auth/sessions/{handle}")
     text = messages.read(person.text_for(asked.get_json()["error"]["request"])["message"])
-    assert text.statement == f"End the session {handle}."
+    assert text.statement == f"Sign out [Unknown browser] ({handle[:9]})."
 
 
 def test_request_id_differs_for_every_other_request(app: Flask, person: Visitor, wallet: Wallet) -> None:

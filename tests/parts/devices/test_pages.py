@@ -383,7 +383,7 @@ def test_revoking_a_session_needs_a_signature_after_a_while(
     with unchanged(redis):
         asked = person.submit(f"/sessions/{handle}/revoke")
     assert other.signed_in
-    assert person.waiting(asked).sentence == f"End the session {handle}."
+    assert person.waiting(asked).sentence == f"Sign out [Unknown browser] ({handle[:9]})."
     assert person.confirm(wallet, asked).headers["Location"] == "/sessions"
     assert not other.signed_in
     assert person.signed_in

@@ -562,7 +562,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
-    assert "no longer holds your wallet" in member.get("/signed-out").get_data(as_text=True)
+    assert "Your wallet is gone from this browser" in member.get("/signed-out").get_data(as_text=True)
     member.enter()
     assert member.has(MARKER)
 
