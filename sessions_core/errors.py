@@ -243,10 +243,7 @@ class ConfirmationMalformed(BadRequest):
 
     code = "confirmation_malformed"
     title = "This request has expired"
-    message = (
-        "The request is too old, or from another session. Nothing was changed. Start again on the page where it "
-        "began."
-    )
+    message = "The request is too old, or from another session. Start again on the page where it began."
 
 
 class ConfirmationUnclear(BadRequest):
@@ -408,9 +405,7 @@ class StoreUnavailable(SessionsError):
     panel_state = "server_unreachable"
     status = 503
     title = "We can't check who is signed in right now"
-    message = (
-        "We can't check sessions right now, so your last change may not have been made. Try again in a few seconds."
-    )
+    message = "We can't check sessions right now. Your last change may be lost. Try again in a few seconds."
 
 
 class SignOutIncomplete(StoreUnavailable):

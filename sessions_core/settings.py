@@ -37,6 +37,8 @@ _PLACEHOLDERS = (
 )
 _PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 _E_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
+# One line that is meant for readers: a single word with @ or / in it is a link that was misspelt.
+_SENTENCE = re.compile(r"[^@/\s]*|(?=.* )[^\x00-\x1f\x7f]{1,200}")
 _COOKIE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
@@ -155,6 +157,13 @@ class Settings:
         """Whether users reach the site over https."""
         return self.public_origin.startswith("https://")
 
+    @property
+    def contact_link(self) -> str:
+        """Where a link to the contact leads; empty for a sentence."""
+        if is_safe_url(self.contact, plain=self.development):
+            return self.contact
+        return f"mailto:{self.contact}" if _E_MAIL.fullmatch(self.contact) else ""
+
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
         if self.public_origin != canonical_origin(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
@@ -196,29 +205,17 @@ class Settings:
             )
         self.refuse_unknown_chains(CHAINS)
         self._refuse_unsafe_report_url()
-        self._refuse_unusable_contact()
+        if not (self.contact_link or _SENTENCE.fullmatch(self.contact)):
+            raise Misconfigured(
+                f"{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "
+                '"help@example.org", an https:// URL, or one sentence of at most 200 characters.'
+            )
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "
                 "wallets stop checking the domain of a text they don't recognise."
             )
         self._refuse_unsafe_clocks()
-
-    def _refuse_unusable_contact(self) -> None:
-        link = _E_MAIL.fullmatch(self.contact) or is_safe_url(self.contact, plain=self.development)
-        sentence = not self.contact_link and self.contact.isprintable() and len(self.contact) <= 200
-        if not (link or sentence):
-            raise Misconfigured(
-                f"{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "
-                '"help@example.org", an https:// URL, or one sentence of at most 200 characters.'
-            )
-
-    @property
-    def contact_link(self) -> str:
-        """Where a link to the contact leads: a URL, a mailto: URL, or empty for a sentence."""
-        if " " in self.contact or not {"@", "/"} & set(self.contact):
-            return ""
-        return self.contact if "://" in self.contact else f"mailto:{self.contact}"
 
     def _prefixes(self) -> dict[str, str]:
         return {f"URL_PREFIXES[{part!r}]": prefix for part, prefix in self.url_prefixes.items()}

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from ..errors import ConfirmationUnclear, Misconfigured
 from ..sign_in.messages import STATEMENT_CHARACTER
 
-Facts = Callable[[Mapping[str, str]], Mapping[str, str]]
-
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -36,7 +34,7 @@ class Action:
     sentence: str
     words: str = ""
     back: str = "sessions.status"
-    facts: Facts | None = None
+    facts: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
     danger: bool = False
 
 

@@ -279,7 +279,7 @@ def test_admin_revokes_one_session_of_an_account(
     panel.arrive("admin.revoke")
     assert "Firefox on Linux" in admin.see("confirm-facts").text
     assert member.address in admin.see("confirm-facts").text
-    assert f"\nEnd the session {handle} of {account_of(member)}.\n" in panel.confirm(wallet)
+    assert f"\nSign out [Firefox on Linux] ({handle[:9]}) of {account_of(member)}.\n" in panel.confirm(wallet)
     assert handle in flash(admin)
     assert not elsewhere.alive(member, handle)
     assert len(admin.all("session-row")) == 1
@@ -291,7 +291,7 @@ def test_admin_revokes_all_sessions_of_an_account(
     elsewhere.sign_in(member, FIREFOX)
     open_account(admin, member)
     admin.click("admin-revoke-all")
-    assert f"\nEnd every session of {account_of(member)}.\n" in confirm(panel, "admin.revoke_account", wallet)
+    assert f"\nSign out all devices of {account_of(member)}.\n" in confirm(panel, "admin.revoke_account", wallet)
     assert flash(admin) == "All 2 sessions of this account have ended."
     assert not admin.all("session-row")
 

@@ -573,7 +573,7 @@ def test_a_signature_for_one_session_ends_no_other(
     wallet.approve_sign()
     panel.browser.see("confirm-problem")
     assert panel.problem == "challenge_foreign"
-    assert panel.sentence == f"End the session {second}."
+    assert panel.sentence == f"Sign out [Firefox on Linux] ({second[:9]})."
     assert alive(other)
     assert alive(second)
 

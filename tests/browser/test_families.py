@@ -540,7 +540,7 @@ def test_the_wallet_of_the_session_confirms(
     panel = ask_to_end(browser)
     panel.start()
     text = family_wallet.approve_sign()
-    assert f"End the session {other}." in text
+    assert f"Sign out [Firefox on Linux] ({other[:9]})." in text
     assert "has ended" in browser.see("message").text
     assert services.repository.find_living(str(account_of(family_wallet)), other) is None
 
