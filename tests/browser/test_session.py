@@ -356,6 +356,15 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
         assert session.see("timeout-remaining").text == words
 
 
+def test_warning_is_described_in_whole_sentences(session: Browser, pass_time: TimeMachine) -> None:
+    """What screen readers say when the warning opens."""
+    warn(session, pass_time)
+    dialog = session.cdp("Runtime.evaluate", expression="document.querySelector('[data-testid=timeout-dialog]')")
+    tree = session.cdp("Accessibility.getPartialAXTree", objectId=dialog["result"]["objectId"], fetchRelatives=False)
+    description = tree["nodes"][0]["description"]["value"]
+    assert re.search(r"sign you out in 2 minutes\s*\. Anything", description), description
+
+
 def test_title_warns_the_user_of_another_tab(session: Browser, pass_time: TimeMachine) -> None:
     title = session.driver.title
     warn(session, pass_time)
