@@ -214,7 +214,7 @@ def test_declining_changes_nothing_and_can_be_retried(
     panel.start()
     wallet.reject()
     panel.wait_for("rejected")
-    assert "nothing was changed" in panel.error
+    assert "Nothing was changed" in panel.error
     assert panel.spoken == panel.error
     assert panel.browser.see("confirm-button").text == "Try again"
     assert alive(other)
@@ -284,7 +284,7 @@ def test_text_that_expired_in_the_wallet_is_given_up(
         wallet.answer_late()
     assert panel.proof == ""
     assert panel.state == "expired"
-    assert "good for 2 minutes" in panel.error
+    assert "You had 2 minutes to sign." in panel.error
     assert alive(other)
 
 
@@ -338,7 +338,7 @@ def test_ended_session_is_described_as_gone(
     elsewhere.end(wallet, other)
     panel.browser.driver.refresh()
     panel.arrive("session.revoke")
-    assert "probably ended already" in panel.browser.see("confirm-gone").text
+    assert "already signed out" in panel.browser.see("confirm-gone").text
     panel.confirm(wallet)
     assert "had ended already" in panel.browser.see("message").text
 
