@@ -26,7 +26,8 @@ class Action:
 
     `facts` is called with the values of the request (path, query, form or JSON) and returns what the server knows
     about it, such as {"amount": "120 USDC", "payee": "Acme"}. The sentence may name facts, too; a fact replaces a
-    value of the same name. If the sentence has changed when the signature arrives, the signature is refused.
+    value of the same name. If the sentence has changed when the signature arrives, the signature is refused; with
+    `recheck` false it counts, for facts that only describe what the request names by an id.
 
     `danger` marks the button of an action that can't be undone.
     """
@@ -35,6 +36,7 @@ class Action:
     words: str = ""
     back: str = "sessions.status"
     facts: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
+    recheck: bool = True
     danger: bool = False
 
 

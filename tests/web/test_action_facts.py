@@ -61,6 +61,17 @@ def test_changed_fact_needs_a_new_signature(shop: Shop, person: Visitor, wallet:
     assert person.waiting(refused).sentence == "Pay [900 USDC] for invoice 7."
 
 
+def test_fact_that_only_describes_may_change(make_app: Callable[..., Flask], wallet: Wallet) -> None:
+    pay = Action("Pay {amount} for invoice {number}.", facts=look_up, recheck=False)
+    app = make_app({"actions": ACTIONS | {"invoice.pay": pay}})
+    shop, person = Shop(app), Visitor(app)
+    person.sign_in(wallet)
+    target, form = person.signed_form(wallet, person.submit("/invoices/7/pay"))
+    INVOICES["7"] = ("900 USDC", "Acme")
+    assert person.post(target, data=form).text == "done"
+    assert shop.done == [("7", "")]
+
+
 def test_form_field_takes_no_fact_away(shop: Shop, person: Visitor) -> None:
     asked = person.submit("/invoices/7/pay", amount="1 USDC", payee="Mallory")
     assert person.waiting(asked).sentence == "Pay [120 USDC] for invoice 7."

@@ -38,7 +38,9 @@ class Devices(Part):
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS,)
     actions = {
-        "session.revoke": Action("Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=named, danger=True),
+        "session.revoke": Action(
+            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=named, recheck=False, danger=True
+        ),
         "session.revoke_others": Action(
             "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),

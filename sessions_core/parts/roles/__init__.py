@@ -52,7 +52,12 @@ class Roles(Part):
         ),
         "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT, danger=True),
         "admin.revoke": Action(
-            "Sign out {device} ({handle:.9}) of {account}.", _WORDS, _ACCOUNT, facts=devices.named, danger=True
+            "Sign out {device} ({handle:.9}) of {account}.",
+            _WORDS,
+            _ACCOUNT,
+            facts=devices.named,
+            recheck=False,
+            danger=True,
         ),
         "admin.revoke_account": Action("Sign out all devices of {account}.", _WORDS, _ACCOUNT, danger=True),
         "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START, danger=True),

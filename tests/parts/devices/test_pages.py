@@ -389,6 +389,22 @@ def test_revoking_a_session_needs_a_signature_after_a_while(
     assert person.signed_in
 
 
+@pytest.mark.parametrize("change", ["named", "gone"])
+def test_signature_counts_after_the_device_was_renamed(
+    person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, change: str
+) -> None:
+    """The request names the session by its handle; the name in the sentence only describes it."""
+    pass_time(301)
+    handle = handle_of(other)
+    target, form = person.signed_form(wallet, person.submit(f"/sessions/{handle}/revoke"))
+    if change == "named":
+        other.submit(f"/sessions/{handle}/name", label="My laptop")
+    else:
+        other.sign_out()
+    assert person.post(target, data=form).headers["Location"] == "/sessions"
+    assert not other.signed_in
+
+
 def test_a_signature_to_end_one_session_ends_no_other(
     app: Flask, person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, redis: Redis
 ) -> None:
