@@ -25,11 +25,19 @@ _LIST = "sessions_devices.devices"
 _WORDS = "sessions/_devices_action_words.html"
 
 
-def named(values: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the name of the device that an action is about, for its sentence."""
-    from .views import device_of
+def own_device(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the user's own device that an action signs out, whatever account the request names."""
+    from ...web.pages import own_session
+    from .views import signed_name
 
-    return device_of(values)
+    return {"device": signed_name(map(str, own_session().user.accounts), values["handle"])}
+
+
+def device_of_account(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the device of an account that an administrator's action signs out."""
+    from .views import signed_name
+
+    return {"device": signed_name((values["account"],), values["handle"])}
 
 
 class Devices(Part):
@@ -39,7 +47,7 @@ class Devices(Part):
     account_keys = (SIGN_INS,)
     actions = {
         "session.revoke": Action(
-            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=named, recheck=False, danger=True
+            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=own_device, recheck=False, danger=True
         ),
         "session.revoke_others": Action(
             "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True

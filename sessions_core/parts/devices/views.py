@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
-from ...web.pages import own_session
 from ...web.services import current_services
 from ...web.session_view import SessionView, described, iso, moment
 from .recent_sign_ins import DEVICE, SignIn
@@ -68,18 +67,14 @@ class SignInView:
         return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
 
 
-def device_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the name of a device, in ASCII, for the sentence of an action (`Action.facts`).
-
-    It is the device of the session with the `handle` in the values, of their `account` or else of the user.
-    """
-    accounts = (values["account"],) if values.get("account") else own_session().user.accounts
+def signed_name(accounts: Iterable[str], handle: str) -> str:
+    """Return the name, in ASCII, of the device whose session has a handle and belongs to one of the accounts."""
     for account in accounts:
-        live = current_services().repository.find_living(str(account), values.get("handle", ""))
+        live = current_services().repository.find_living(account, handle)
         if live is not None:
             view = cast(DeviceView, described(live))
-            return {"device": _in_ascii(view.label) or _in_ascii(view.device) or UNKNOWN}
-    return {"device": UNKNOWN}
+            return _in_ascii(view.label) or _in_ascii(view.device) or UNKNOWN
+    return UNKNOWN
 
 
 def _in_ascii(name: str) -> str:

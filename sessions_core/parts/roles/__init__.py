@@ -55,7 +55,7 @@ class Roles(Part):
             "Sign out {device} ({handle:.9}) of {account}.",
             _WORDS,
             _ACCOUNT,
-            facts=devices.named,
+            facts=devices.device_of_account,
             recheck=False,
             danger=True,
         ),
