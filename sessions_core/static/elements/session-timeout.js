@@ -10,14 +10,14 @@
 import { after, sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
-import { flag, optionalPart, part, write } from "../page/parts.js";
+import { optionalPart, part } from "../page/parts.js";
 import { ActivityReports, watchActivity } from "./session-timeout/activity.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
 import { SessionServer } from "./session-timeout/server.js";
 import { SIGN_OUT_MS, Tabs } from "./session-timeout/tabs.js";
-import { sentence, untilWhen, writeLine } from "./session-timeout/words.js";
+import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
 class SessionTimeout extends HTMLElement {
   #listening = new AbortController();
@@ -189,13 +189,10 @@ class SessionTimeout extends HTMLElement {
       this.#dialog.show("extending");
       this.#dialog.say("spoken-extending");
     } else if (form) {
-      this.#answerBeside(form, sentence(this, "spoken-extending"), true);
+      answerBeside(form, sentence(this, "spoken-extending"), true);
     }
     /** @param {"extended" | "not-extended"} name */
-    const answer = (name) => {
-      if (form) this.#answerBeside(form, untilWhen(this, name), false);
-      else writeLine(this, name);
-    };
+    const answer = (name) => (form ? answerBeside(form, untilWhen(this, name), false) : writeLine(this, name));
     this.#extending = this.#server.keepAlive().then(
       () => {
         this.#extending = null;
@@ -216,17 +213,6 @@ class SessionTimeout extends HTMLElement {
         this.#update();
       },
     );
-  }
-
-  /**
-   * Where the user looks: the line under the header may be far above.
-   * @param {HTMLFormElement} form @param {string} words @param {boolean} busy
-   */
-  #answerBeside(form, words, busy) {
-    const button = /** @type {HTMLElement} */ (form.querySelector("button"));
-    flag(button, "aria-busy", busy);
-    flag(button, "aria-disabled", busy);
-    write(part(form, "result"), words);
   }
 
   /** A browser lets Esc close a dialog whatever the page wants. So Esc means what is safe: stay. */

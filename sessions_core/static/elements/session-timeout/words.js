@@ -2,7 +2,7 @@
 /** The sentences of _timeout.html with the numbers in them. */
 import { after, sessionClock as clock } from "../../lib/clock.js";
 import { fillIn, timeOfDay } from "../../lib/times.js";
-import { part, phrase, write } from "../../page/parts.js";
+import { flag, part, phrase, write } from "../../page/parts.js";
 
 /** @param {Element} root @param {string} name @param {Record<string, string | number>} [values] */
 export function sentence(root, name, values = {}) {
@@ -31,4 +31,15 @@ export function writeLine(root, name) {
   line.classList.toggle("strip--warning", name !== "extended");
   write(line, words);
   if (name === "extended") after(WELL_MS, () => { if (line.textContent === words) write(line, ""); });
+}
+
+/**
+ * Answer where the user looks: the line under the header may be far above.
+ * @param {HTMLFormElement} form @param {string} words @param {boolean} busy
+ */
+export function answerBeside(form, words, busy) {
+  const button = /** @type {HTMLElement} */ (form.querySelector("button"));
+  flag(button, "aria-busy", busy);
+  flag(button, "aria-disabled", busy);
+  write(part(form, "result"), words);
 }
