@@ -255,7 +255,7 @@ def test_session_ends_when_the_key_share_is_cleared(
     browser.look_again()
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
-    assert "This browser no longer holds your wallet" in browser.text
+    assert "Your wallet is gone from this browser" in browser.text
     assert services.repository.living(account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
