@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The way to a signature: connect a wallet, choose an account and a network, have the server write a fresh text for each
- * attempt, have the wallet sign it, submit the form as any form is submitted.
+ * The way to a signature: connect a wallet, choose an account and a network, have the server write a fresh message for
+ * each attempt, have the wallet sign it, submit the form as any form is submitted.
  */
 import { accountId, namespaceOf, same, shorten } from "../../lib/accounts.js";
 import { ask } from "../../lib/challenge.js";
@@ -14,12 +14,14 @@ import { SIGN_FAILURES, SWITCH_FAILURES } from "./states.js";
 
 /** @typedef {import("../../lib/challenge.js").Challenge} Challenge */
 
-/** A text with less time left than this is replaced before it is shown to the wallet. */
+/** A message with less time left than this is replaced before the wallet shows it. */
 const SIGNING_MARGIN_MS = 30_000;
 
 export class SignInFlow {
   /** The form is being submitted by this script, with a signature in it. */
   submitting = false;
+  /** Sign the first message as soon as it is ready. */
+  #signs = false;
   #panel;
   #form;
   #view;
@@ -46,14 +48,19 @@ export class SignInFlow {
 
   // ---- Step 1 -------------------------------------------------------------------------------------------------
 
-  /** @param {string} id @param {boolean} [another] whether to ask for other accounts than are shared already */
-  connect(id, another = false) {
+  /**
+   * @param {string} id
+   * @param {{another?: boolean, signs?: boolean}} [options] `another` asks for other accounts than are shared already;
+   *   `signs` goes on to the session without asking again, for a wallet that asks nothing itself
+   */
+  connect(id, { another = false, signs = false } = {}) {
     const wallet = list().find((each) => each.id === id);
     const provider = providerOf(id);
     if (!wallet || !provider) return;
     const connection = this.#connection;
     connection.disconnect();
     connection.wallet = wallet;
+    this.#signs = signs;
     fillWallet(this.#panel, wallet);
     this.#view.drawFamily(wallet);
     const { family } = connection;
@@ -75,7 +82,7 @@ export class SignInFlow {
   }
 
   /** Ask the same wallet for other accounts. */
-  connectAnother() { this.connect(this.#connection.wallet?.id ?? "", true); }
+  connectAnother() { this.connect(this.#connection.wallet?.id ?? "", { another: true }); }
 
   /** @param {string} address */
   chooseAccount(address) { this.#attempts.run((signal) => this.#useAccount(address, signal)); }
@@ -152,9 +159,11 @@ export class SignInFlow {
     connection.address = challenge.address;
     this.#view.fill("address", shorten(challenge.address));
     this.#view.show("ready_to_sign");
+    if (this.#signs) this.sign();
   }
 
   sign() {
+    this.#signs = false;
     this.#attempts.run(async (signal) => {
       const connection = this.#connection;
       const { provider, family, address, chain } = connection;
@@ -173,7 +182,7 @@ export class SignInFlow {
         this.#view.show("signing");
       }
       const challenge = /** @type {Challenge} */ (connection.challenge);
-      // Whatever comes of it, the next attempt gets a text of its own.
+      // Whatever comes of it, the next attempt gets a message of its own.
       challenge.spent = true;
       connection.signedOnce = true;
       const signature = await withAbort(

@@ -1,8 +1,9 @@
 // @ts-check
 /** Draws `<wallet-sign-in>`: what belongs to the state, the two steps, the buttons, and where the focus goes. */
 import { shorten } from "../../lib/accounts.js";
+import { fillIn } from "../../lib/times.js";
 import {
-  announce, button, copy, fillSlots, firstShown, flag, part, say, show, showTechnical,
+  announce, button, copy, fillSlots, firstShown, flag, part, phrase, say, show, showTechnical,
 } from "../../page/parts.js";
 import { SLOW_MS } from "../../wallets/answers.js";
 import { installed, list } from "../../wallets/discovery.js";
@@ -10,9 +11,19 @@ import { familyOf } from "../../wallets/families.js";
 import { drawTile, drawWallets } from "../../wallets/rows.js";
 import { preferredWallet } from "./connection.js";
 
+/** What the user does next in a state, the first of these that is shown. */
+const ACTIONS = [
+  "[data-testid='error'] .button--primary", "[data-action='sign']", "[data-part='accounts'] button",
+  "[data-part='networks'] button", "[data-action='cancel']", "[data-part='picker'] button",
+];
+
 export class SignInView {
   /** Whether wallets have had the time to be found. */
   looked = false;
+  /** Whether those that answer at once have been found: what needs no installing is offered from then on. */
+  lookedOnce = false;
+  /** How many wallets the user was told of. */
+  #found = 0;
   #panel;
   #connection;
   #states;
@@ -35,7 +46,7 @@ export class SignInView {
   is(word) { return this.#states.is(this.state, word); }
   /** What the panel shows while nothing happens. */
   get resting() {
-    if (installed().length) return "wallet_list";
+    if (installed().length || (this.lookedOnce && held())) return "wallet_list";
     if (!this.looked) return "scanning";
     return onPhone() ? "in_app_browser" : "no_wallet";
   }
@@ -49,7 +60,7 @@ export class SignInView {
   show(state, { technical = [], retryAfter = 0 } = {}) {
     const { dataset } = this.#panel;
     const { phase } = this.#connection;
-    const phaseBefore = dataset.phase;
+    const { phase: phaseBefore, state: stateBefore } = dataset;
     const focused = document.activeElement;
     clearTimeout(this.#timer);
     if (state !== this.state) {
@@ -58,9 +69,13 @@ export class SignInView {
     }
     dataset.state = state;
     dataset.phase = phase;
-    show(this.#panel, this.#states.wordsOf(state), { phase });
+    const early = state === "scanning" && this.lookedOnce && hosted();
+    show(this.#panel, [...this.#states.wordsOf(state), ...(early ? ["picker"] : [])], { phase });
     showTechnical(this.#panel, technical);
+    this.part("placeholders").hidden ||= early;
+    if (state !== stateBefore && this.#install) this.#install.open = state === "no_wallet";
     this.drawHosted();
+    this.#placeTroubles();
     this.#drawSteps();
     this.drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.show("connect_slow"), SLOW_MS);
@@ -78,6 +93,7 @@ export class SignInView {
     }
     say(this.#panel);
     this.#moveFocus(focused, phaseBefore);
+    if (state !== stateBefore && !this.is("resting")) this.#reveal();
   }
 
   /** Back to the list, at the place where the user was. @param {string} [chosen] */
@@ -93,11 +109,54 @@ export class SignInView {
     this.drawButtons();
   }
 
-  /** Where no wallet is installed, some may need no installing. */
+  /** What needs no installing comes first where nothing is installed, and the ways to install a wallet come last. */
   drawHosted() {
-    const hosted = list().some((wallet) => wallet.hosted);
-    this.part("nothing-to-install").hidden = !(this.is("no-wallet") && hosted);
-    if (this.state === "in_app_browser") this.#all("form.sign-in__form")[0].hidden = !hosted;
+    const [picker, none] = [this.part("picker"), installed().length === 0];
+    this.part("hosted").hidden = !hosted();
+    this.part("installed").classList.toggle("button--primary", !hosted());
+    if (this.#install && !none) this.#install.hidden = true;
+    if (picker.hidden || picker.dataset.placed !== undefined) return;
+    // Once: from now on nothing may move any more under the pointer.
+    picker.dataset.placed = "";
+    if (none) picker.prepend(...this.#all("[data-offer]"));
+  }
+
+  /** Say how many wallets there are to choose from, when that has changed. */
+  announceFound() {
+    const count = installed().length + (held() ? 1 : 0);
+    if (this.state !== "wallet_list" || count === this.#found) return;
+    this.#found = count;
+    const warnings = ["twins", "overflow"].map((name) => this.part(name)).filter((each) => !each.hidden);
+    const sentence = fillIn(phrase(this.#panel, count === 1 ? "found-one" : "found"), { count });
+    announce(this.#panel, [sentence, ...warnings.map((each) => each.textContent)].join(" "));
+  }
+
+  /** Offer what needs no installing at once, with the focus on it. @returns {HTMLButtonElement | undefined} */
+  offer() {
+    const [row] = this.#all("[data-offer]:not([hidden])");
+    if (!row || !this.is("resting")) return undefined;
+    this.lookedOnce = true;
+    this.show(this.resting);
+    button(row).focus();
+    return button(row);
+  }
+
+  /** Show the whole message, or its beginning. */
+  unfold() {
+    const whole = this.part("letter").toggleAttribute("data-whole");
+    this.part("unfold").setAttribute("aria-expanded", String(whole));
+    this.part("unfold-more").hidden = whole;
+    this.part("unfold-less").hidden = !whole;
+  }
+
+  /** @returns {HTMLDetailsElement | null} */
+  get #install() { return this.#panel.querySelector("details[data-part='install']"); }
+
+  /** What went wrong is said in the step that it happened in, next to what can be done about it. */
+  #placeTroubles() {
+    const troubles = this.part("troubles");
+    const [place] = this.#all(`[data-troubles-of="${this.#connection.phase}"]`);
+    if (troubles.parentElement !== place) place.append(troubles);
   }
 
   #drawSteps() {
@@ -121,10 +180,8 @@ export class SignInView {
     this.part("sign-later").hidden = signing;
     this.part("letter").hidden = !signing || stopped || !(challenge || this.state === "preparing");
     this.part("preview").textContent = challenge?.message ?? "";
-    this.part("remember").hidden = !signing || stopped;
-    this.part("sign-actions").hidden = !signing;
+    this.fill("whole-address", challenge?.address ?? "");
     for (const each of this.#all("[data-slow]")) each.hidden = true;
-    this.part("sign-button").hidden = !this.is("sign-button");
     this.part("sign-first").hidden = signedOnce;
     this.part("sign-again").hidden = !signedOnce;
     if (!this.is("network-note")) this.part("network-note").hidden = true;
@@ -134,12 +191,10 @@ export class SignInView {
   drawButtons() {
     const busy = this.is("busy");
     const wallet = this.#connection.wallet ?? preferredWallet(this.#panel.dataset.preferred);
-    // Said of a wallet that is here only: anybody can write a name into a link.
-    this.part("preferred").hidden = this.#connection.wallet !== null || wallet === null;
     for (const control of this.#all("form [data-action], form input[type='checkbox']")) {
       if (!(control instanceof HTMLButtonElement || control instanceof HTMLInputElement)) continue;
       const { action, walletId, chain } = control.dataset;
-      if (action === "cancel") continue;
+      if (action === "cancel" || control.closest("[data-part='troubles']")) continue;
       const chosen = walletId !== undefined && walletId === wallet?.id;
       const target = this.state === "switching" && chain !== undefined && chain === this.#connection.target;
       const pending = busy && (chosen || target || (action === "sign" && this.is("sign-button")));
@@ -162,6 +217,7 @@ export class SignInView {
     for (const each of this.#all("[data-namespace]")) {
       each.hidden = !(each.dataset.namespace ?? "").split(" ").includes(family.NAMESPACE);
     }
+    if (this.part("letter").hasAttribute("data-whole")) this.unfold();
     const alone = family.switchChain === undefined;
     this.part("networks").hidden = alone;
     this.part("switch-yourself").hidden = !alone;
@@ -170,10 +226,12 @@ export class SignInView {
   }
 
   drawAccounts() {
-    this.part("accounts").replaceChildren(...this.#connection.accounts.map((address) => {
+    this.part("accounts").replaceChildren(...this.#connection.accounts.map((address, at) => {
       const row = copy(this.#panel, "account-row");
       button(row).dataset.address = address;
-      part(row, "address").textContent = shorten(address);
+      // Whole: the first and last digits alone can be made to look like those of another account.
+      part(row, "address").textContent = address;
+      part(row, "active").hidden = at > 0;
       return row;
     }));
   }
@@ -184,7 +242,7 @@ export class SignInView {
     this.fill("seconds", String(Math.max(left, 0)));
     this.part("waiting").hidden = over;
     this.part("waited").hidden = !over;
-    for (const retry of this.#all("[data-for='rate_limited'] button")) flag(retry, "aria-disabled", !over);
+    for (const retry of this.#all("[data-for='rate_limited'] [data-action='retry']")) flag(retry, "aria-disabled", !over);
     if (over) return announce(this.#panel, this.part("waited").textContent ?? "");
     this.#timer = setTimeout(() => this.#countDown(), 250);
   }
@@ -212,6 +270,13 @@ export class SignInView {
     if (!message) return;
     if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
     message.focus();
+    this.#reveal();
+  }
+
+  /** What to do next must not be below the fold when a state begins. */
+  #reveal() {
+    const next = ACTIONS.map((each) => firstShown(this.#panel, each)).find((each) => each !== undefined);
+    next?.scrollIntoView({ block: "nearest" });
   }
 
   #focusFirstWallet() {
@@ -239,6 +304,16 @@ export class SignInView {
 
   /** @param {string} selector @returns {HTMLElement[]} */
   #all(selector) { return Array.from(this.#panel.querySelectorAll(selector)); }
+}
+
+/** Whether a wallet is offered that needs no installing. */
+function hosted() {
+  return list().some((wallet) => wallet.hosted);
+}
+
+/** Whether this browser keeps a wallet that needs no installing already. */
+function held() {
+  return list().some((wallet) => wallet.hosted && wallet.detail !== "");
 }
 
 /** Only decides which help is offered when no wallet is there. */
