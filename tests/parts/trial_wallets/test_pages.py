@@ -453,7 +453,7 @@ def test_deleting_needs_a_signature_and_leaves_nothing(
     state = elsewhere.json("/api/auth/sessions/validate")
     assert state.get_json()["error"]["reason"] == "wallet_deleted"
     assert [event.name for event in happened[-2:]] == ["session.revoked_all", "wallet.deleted"]
-    assert "Your wallet is deleted" in member.get("/signed-out").get_data(as_text=True)
+    assert "Your trial wallet is deleted" in member.get("/signed-out").get_data(as_text=True)
     assert code(member.ask(member.challenge(member.account))) == "share_mismatch"
 
 
@@ -562,7 +562,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
-    assert "no longer holds your wallet" in member.get("/signed-out").get_data(as_text=True)
+    assert "no longer in this browser" in member.get("/signed-out").get_data(as_text=True)
     member.enter()
     assert member.has(MARKER)
 

@@ -218,6 +218,8 @@ export class SignInView {
       each.hidden = !(each.dataset.namespace ?? "").split(" ").includes(family.NAMESPACE);
     }
     if (this.part("letter").hasAttribute("data-whole")) this.unfold();
+    // Where only this page shows the message, it comes right after the sentence that says so.
+    this.part("letter")[this.part("unfold").hidden ? "after" : "before"](...this.#all("[data-part='remember']"));
     const alone = family.switchChain === undefined;
     this.part("networks").hidden = alone;
     this.part("switch-yourself").hidden = !alone;
