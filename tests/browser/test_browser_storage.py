@@ -44,7 +44,7 @@ def test_blocked_cookies_are_noticed_before_the_wallet_is_asked(strict: Browser)
     panel.open()
     panel.wait_for("cookies_blocked")
     assert "Allow cookies for this site" in panel.error
-    assert "Signing in needs one" in panel.spoken
+    assert "Signing in needs a cookie" in panel.spoken
     assert panel.rows == []
     assert wallet.calls == []
 

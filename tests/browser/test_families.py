@@ -459,7 +459,8 @@ def test_last_used_wallet_is_first_until_sign_out(
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"
     assert headings(browser) == ["Solana", "Ethereum", "Stacks"]
-    assert browser.see("wallet-last").find_element(By.XPATH, "ancestor::button").get_attribute("data-wallet-id") == solana.id
+    last = browser.see("wallet-last").find_element(By.XPATH, "ancestor::button")
+    assert last.get_attribute("data-wallet-id") == solana.id
     browser.driver.refresh()
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"

@@ -694,7 +694,7 @@ def test_step_up_asks_internet_identity_again(
 ) -> None:
     """The page says that the wallet does not show the sentence that is signed."""
     assert "You sign this sentence" in browser.text
-    assert "Your wallet does not show it." in browser.see("page-signs").text
+    assert "Your wallet won’t show it" in browser.see("page-signs").text
     assert "shows you this sentence" not in browser.text
     confirming.start()
     confirming.wait_for("connecting")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from flask import Flask, Response, jsonify
+from flask import Flask, jsonify
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -16,7 +16,7 @@ from sessions_core import errors
 
 from ..time_machine import TimeMachine
 from .clocks_in_page import HURRY, LATER
-from .conftest import Hold, Interruption, Site
+from .conftest import CHALLENGES, Hold, Interruption, Site, refusal
 from .pages import Browser, ConnectPanel
 from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
@@ -658,14 +658,6 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
 # -- The server ----------------------------------------------------------------------------------------------
 
 
-CHALLENGES = ("/api/auth/challenges", "POST")
-
-
-def refusal(code: str, status: int) -> tuple[Response, int]:
-    """Return what the server answers to a request that it refuses."""
-    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
-
-
 def test_too_many_attempts_count_down_and_then_go_on(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
@@ -827,7 +819,8 @@ def test_page_explains_why_the_session_ended(
 
 def test_page_names_the_time_limit_beforehand(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
-    assert browser.see("limits").text == "If you’re inactive for 30 minutes, we’ll sign you out. We’ll warn you first."
+    words = "If you’re inactive for 30 minutes, we’ll sign you out. We’ll warn you first."
+    assert browser.see("limits").text == words
 
 
 def test_a_page_from_the_back_forward_cache_starts_afresh(

@@ -618,7 +618,7 @@ def test_account_switch_is_announced_once_as_a_sentence(noted: Browser, wallet: 
 def test_network_switch_is_announced_too(noted: Browser, wallet: WalletInPage) -> None:
     wallet.switch_chain(10)
     wait_for(noted, "network_changed")
-    sentence = "Your wallet is on another network. This session was signed for Ethereum Mainnet."
+    sentence = "Your wallet is on another network. You signed in on Ethereum Mainnet."
     assert noted.run("return sentences") == [sentence]
 
 

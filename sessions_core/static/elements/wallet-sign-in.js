@@ -11,7 +11,8 @@
  * before the user presses the offer, which then has the focus.
  *
  * The folder wallet-sign-in/ has its subjects: flow.js goes the way to a signature, connection.js is the wallet on it,
- * attempts.js runs one attempt at a time, view.js draws the panel, states.js says which state follows a refusal.
+ * attempts.js runs one attempt at a time, view.js draws the panel, offers.js orders what to sign in with, focus.js leads
+ * the focus, states.js says which state follows a refusal.
  */
 import { openChannel } from "../lib/channel.js";
 import { visit } from "../page/fragment.js";
@@ -19,6 +20,7 @@ import { discover, installed } from "../wallets/discovery.js";
 import { Attempts, DEFAULT_RETRY_SECONDS } from "./wallet-sign-in/attempts.js";
 import { Connection } from "./wallet-sign-in/connection.js";
 import { keepsCookies } from "./wallet-sign-in/cookie-check.js";
+import { focusMessage } from "./wallet-sign-in/focus.js";
 import { SignInFlow } from "./wallet-sign-in/flow.js";
 import { PanelStates } from "./wallet-sign-in/states.js";
 import { SignInView } from "./wallet-sign-in/view.js";
@@ -56,7 +58,7 @@ class WalletSignIn extends HTMLElement {
     this.#view.fill("host", location.host);
     if (first === "idle") this.#view.show("scanning");
     else this.#view.show(first, { retryAfter: Number(this.dataset.retryAfter) || DEFAULT_RETRY_SECONDS });
-    if (first !== "idle") this.#view.focusMessage();
+    if (first !== "idle") focusMessage(this);
 
     if (this.dataset.signedIn === undefined) openChannel((message) => this.#heard(message));
     discover(window, {
@@ -73,12 +75,16 @@ class WalletSignIn extends HTMLElement {
 
   #walletsChanged() {
     this.#view.drawWallets();
-    this.#view.drawHosted();
+    this.#view.offers.draw();
     // Where nothing was found until now.
     const waiting = this.#view.is("resting") && this.#view.state !== "wallet_list";
     if (waiting && installed().length) this.#view.show("wallet_list");
-    this.#view.announceFound();
+    this.#announceFound();
     this.#begin();
+  }
+
+  #announceFound() {
+    if (this.#view.state === "wallet_list") this.#view.offers.announce();
   }
 
   #begin() {
@@ -92,9 +98,9 @@ class WalletSignIn extends HTMLElement {
   }
 
   #scannedOnce() {
-    this.#view.lookedOnce = true;
+    this.#view.offers.lookedOnce = true;
     if (this.#view.state === "scanning") this.#view.show(this.#view.resting);
-    this.#view.announceFound();
+    this.#announceFound();
   }
 
   #scanned() {

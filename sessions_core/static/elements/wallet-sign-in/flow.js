@@ -40,11 +40,7 @@ export class SignInFlow {
     this.#attempts = attempts;
   }
 
-  get #site() {
-    const { accountUrl = "", walletsUrl = "" } = this.#panel.dataset;
-    const csrf = /** @type {HTMLInputElement} */ (this.#form.elements.namedItem("csrf_token")).value;
-    return { chains: this.#view.chains(this.#connection.family.NAMESPACE), accountUrl, walletsUrl, csrf };
-  }
+  get #site() { return siteOf(this.#panel, this.#form, this.#view.chains(this.#connection.family.NAMESPACE)); }
 
   // ---- Step 1 -------------------------------------------------------------------------------------------------
 
@@ -194,12 +190,10 @@ export class SignInFlow {
 
   /** @param {Challenge} challenge @param {string} signature */
   #submit({ account, message, challenge }, signature) {
-    const { wallet, accounts, address } = this.#connection;
+    const { wallet } = this.#connection;
     write(this.#form, { account, message, challenge, signature, wallet: wallet?.name ?? "" });
-    // Which account to use, the user has just said: no page need ask because the wallet puts another one first. Where
-    // another account is linked to that of the session, nobody is signed in by what is signed here.
-    const linking = this.#panel.dataset.purpose === "link";
-    if (!linking && !same(accounts[0] ?? address, address)) rememberAnswer(account, accounts[0]);
+    // Linking another account signs nobody in, so it says nothing about the account to use.
+    if (this.#panel.dataset.purpose !== "link") rememberAccount(account, this.#connection);
     if (wallet) rememberWallet(wallet);
     this.#view.show("verifying");
     this.submitting = true;
@@ -257,8 +251,8 @@ export class SignInFlow {
       return view.show("wallet_locked");
     }
     if (view.state === "choose_account") return view.drawAccounts();
-    if (!connection.address || view.is("resting") || same(accounts[0], before)) return;
-    if (same(accounts[0], connection.address)) return;
+    if (!connection.address || view.is("resting")) return;
+    if ([before, connection.address].some((known) => same(accounts[0], known))) return;
     this.#attempts.abort();
     connection.offered = accounts[0];
     view.fill("offered", shorten(connection.offered));
@@ -280,4 +274,19 @@ function write(form, fields) {
     const input = form.elements.namedItem(name);
     if (input instanceof HTMLInputElement) input.value = value;
   }
+}
+
+/** What wallets need to know of this site. @param {HTMLElement} panel @param {HTMLFormElement} form @param {string[]} chains */
+function siteOf(panel, form, chains) {
+  const { accountUrl = "", walletsUrl = "" } = panel.dataset;
+  const csrf = /** @type {HTMLInputElement} */ (form.elements.namedItem("csrf_token")).value;
+  return { chains, accountUrl, walletsUrl, csrf };
+}
+
+/**
+ * The user has just said which account to use: no page need ask because the wallet puts another one first.
+ * @param {string} account @param {import("./connection.js").Connection} connection
+ */
+function rememberAccount(account, { accounts: [first], address }) {
+  if (!same(first ?? address, address)) rememberAnswer(account, first);
 }

@@ -1,29 +1,18 @@
 // @ts-check
 /** Draws `<wallet-sign-in>`: what belongs to the state, the two steps, the buttons, and where the focus goes. */
 import { shorten } from "../../lib/accounts.js";
-import { fillIn } from "../../lib/times.js";
-import {
-  announce, button, copy, fillSlots, firstShown, flag, part, phrase, say, show, showTechnical,
-} from "../../page/parts.js";
+import { announce, button, copy, fillSlots, firstShown, flag, part, say, show, showTechnical } from "../../page/parts.js";
 import { SLOW_MS } from "../../wallets/answers.js";
-import { installed, list } from "../../wallets/discovery.js";
 import { familyOf } from "../../wallets/families.js";
 import { drawTile, drawWallets } from "../../wallets/rows.js";
 import { preferredWallet } from "./connection.js";
-
-/** What the user does next in a state, the first of these that is shown. */
-const ACTIONS = [
-  "[data-testid='error'] .button--primary", "[data-action='sign']", "[data-part='accounts'] button",
-  "[data-part='networks'] button", "[data-action='cancel']", "[data-part='picker'] button",
-];
+import { isLost, revealAction } from "./focus.js";
+import { Offers } from "./offers.js";
 
 export class SignInView {
   /** Whether wallets have had the time to be found. */
   looked = false;
-  /** Whether those that answer at once have been found: what needs no installing is offered from then on. */
-  lookedOnce = false;
-  /** How many wallets the user was told of. */
-  #found = 0;
+  offers;
   #panel;
   #connection;
   #states;
@@ -39,6 +28,7 @@ export class SignInView {
     this.#panel = panel;
     this.#connection = connection;
     this.#states = states;
+    this.offers = new Offers(panel);
   }
 
   get state() { return this.#panel.dataset.state ?? "idle"; }
@@ -46,7 +36,7 @@ export class SignInView {
   is(word) { return this.#states.is(this.state, word); }
   /** What the panel shows while nothing happens. */
   get resting() {
-    if (installed().length || (this.lookedOnce && held())) return "wallet_list";
+    if (this.offers.any) return "wallet_list";
     if (!this.looked) return "scanning";
     return onPhone() ? "in_app_browser" : "no_wallet";
   }
@@ -69,12 +59,13 @@ export class SignInView {
     }
     dataset.state = state;
     dataset.phase = phase;
-    const early = state === "scanning" && this.lookedOnce && hosted();
+    const early = state === "scanning" && this.offers.early;
     show(this.#panel, [...this.#states.wordsOf(state), ...(early ? ["picker"] : [])], { phase });
     showTechnical(this.#panel, technical);
     this.part("placeholders").hidden ||= early;
-    if (state !== stateBefore && this.#install) this.#install.open = state === "no_wallet";
-    this.drawHosted();
+    const { install } = this.offers;
+    if (state !== stateBefore && install) install.open = state === "no_wallet";
+    this.offers.draw();
     this.#placeTroubles();
     this.#drawSteps();
     this.drawButtons();
@@ -93,7 +84,7 @@ export class SignInView {
     }
     say(this.#panel);
     this.#moveFocus(focused, phaseBefore);
-    if (state !== stateBefore && !this.is("resting")) this.#reveal();
+    if (state !== stateBefore && !this.is("resting")) revealAction(this.#panel);
   }
 
   /** Back to the list, at the place where the user was. @param {string} [chosen] */
@@ -109,33 +100,11 @@ export class SignInView {
     this.drawButtons();
   }
 
-  /** What needs no installing comes first where nothing is installed, and the ways to install a wallet come last. */
-  drawHosted() {
-    const [picker, none] = [this.part("picker"), installed().length === 0];
-    this.part("hosted").hidden = !hosted();
-    this.part("installed").classList.toggle("button--primary", !hosted());
-    if (this.#install && !none) this.#install.hidden = true;
-    if (picker.hidden || picker.dataset.placed !== undefined) return;
-    // Once: from now on nothing may move any more under the pointer.
-    picker.dataset.placed = "";
-    if (none) picker.prepend(...this.#all("[data-offer]"));
-  }
-
-  /** Say how many wallets there are to choose from, when that has changed. */
-  announceFound() {
-    const count = installed().length + (held() ? 1 : 0);
-    if (this.state !== "wallet_list" || count === this.#found) return;
-    this.#found = count;
-    const warnings = ["twins", "overflow"].map((name) => this.part(name)).filter((each) => !each.hidden);
-    const sentence = fillIn(phrase(this.#panel, count === 1 ? "found-one" : "found"), { count });
-    announce(this.#panel, [sentence, ...warnings.map((each) => each.textContent)].join(" "));
-  }
-
   /** Offer what needs no installing at once, with the focus on it. @returns {HTMLButtonElement | undefined} */
   offer() {
     const [row] = this.#all("[data-offer]:not([hidden])");
     if (!row || !this.is("resting")) return undefined;
-    this.lookedOnce = true;
+    this.offers.lookedOnce = true;
     this.show(this.resting);
     button(row).focus();
     return button(row);
@@ -148,9 +117,6 @@ export class SignInView {
     this.part("unfold-more").hidden = whole;
     this.part("unfold-less").hidden = !whole;
   }
-
-  /** @returns {HTMLDetailsElement | null} */
-  get #install() { return this.#panel.querySelector("details[data-part='install']"); }
 
   /** What went wrong is said in the step that it happened in, next to what can be done about it. */
   #placeTroubles() {
@@ -259,26 +225,9 @@ export class SignInView {
     if (phaseBefore === undefined) return;
     if (heading) return heading.focus();
     if (phaseBefore !== phase) return this.part(`${phase}-heading`).focus();
-    const lost = focused === null || focused === document.body || !focused.isConnected
-      || focused.closest("[hidden]") !== null || (focused instanceof HTMLButtonElement && focused.disabled);
-    if (!lost || focused === null || this.is("resting")) return;
+    if (!isLost(focused) || focused === null || this.is("resting")) return;
     const next = firstShown(this.#panel, "[data-testid='error'] button, [data-part='accounts'] button");
     (next ?? this.part(`${phase}-heading`)).focus();
-  }
-
-  /** A message that is there when the page loads is read to nobody unless it has the focus. */
-  focusMessage() {
-    const message = firstShown(this.#panel, "[data-focus]") ?? firstShown(this.#panel, "[data-testid='error']");
-    if (!message) return;
-    if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
-    message.focus();
-    this.#reveal();
-  }
-
-  /** What to do next must not be below the fold when a state begins. */
-  #reveal() {
-    const next = ACTIONS.map((each) => firstShown(this.#panel, each)).find((each) => each !== undefined);
-    next?.scrollIntoView({ block: "nearest" });
   }
 
   #focusFirstWallet() {
@@ -306,16 +255,6 @@ export class SignInView {
 
   /** @param {string} selector @returns {HTMLElement[]} */
   #all(selector) { return Array.from(this.#panel.querySelectorAll(selector)); }
-}
-
-/** Whether a wallet is offered that needs no installing. */
-function hosted() {
-  return list().some((wallet) => wallet.hosted);
-}
-
-/** Whether this browser keeps a wallet that needs no installing already. */
-function held() {
-  return list().some((wallet) => wallet.hosted && wallet.detail !== "");
 }
 
 /** Only decides which help is offered when no wallet is there. */
