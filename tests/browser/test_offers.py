@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from selenium.webdriver.common.keys import Keys
 
 from .pages import Browser, ConnectPanel
+from .panel_states import serve_states
 from .trial_wallet import Trial
 from .wallet_in_page import MakeWallet, WalletInPage
 
@@ -58,6 +60,16 @@ def test_returning_visitor_is_offered_their_trial_wallet_first(browser: Browser,
     assert browser.see("install").get_attribute("open") is None
     assert "We found no wallet" not in browser.text
     assert trial.panel.spoken == "1 wallet found."
+
+
+def test_wallets_stay_first_on_a_page_that_shows_an_error(
+    browser: Browser, panel: ConnectPanel, wallet: WalletInPage, app: Flask
+) -> None:
+    serve_states(app)
+    browser.open("/states/bad_signature")
+    panel.row(wallet)
+    browser.see("try-without-wallet")
+    assert offers(browser) == ["wallet-option", "try-without-wallet"]
 
 
 # -- One click -----------------------------------------------------------------------------------------------

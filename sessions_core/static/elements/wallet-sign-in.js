@@ -100,6 +100,7 @@ class WalletSignIn extends HTMLElement {
   #scannedOnce() {
     this.#view.offers.lookedOnce = true;
     if (this.#view.state === "scanning") this.#view.show(this.#view.resting);
+    else this.#view.offers.draw();
     this.#announceFound();
   }
 

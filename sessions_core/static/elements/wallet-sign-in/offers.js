@@ -29,7 +29,7 @@ export class Offers {
     part(this.#panel, "hosted").hidden = !hosted();
     part(this.#panel, "installed").classList.toggle("button--primary", !hosted());
     if (this.install && !none) this.install.hidden = true;
-    if (picker.hidden || picker.dataset.placed !== undefined) return;
+    if (picker.hidden || picker.dataset.placed !== undefined || (none && !this.lookedOnce)) return;
     // Once: from now on nothing may move any more under the pointer.
     picker.dataset.placed = "";
     if (none) picker.prepend(...this.#panel.querySelectorAll("[data-offer]"));
