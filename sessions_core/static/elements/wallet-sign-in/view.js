@@ -142,7 +142,7 @@ export class SignInView {
     for (const each of this.#all("[data-part='another-account']")) {
       each.hidden = !(asksAgain && (chosen || this.is("another-account")));
     }
-    const stopped = this.is("no-text");
+    const stopped = this.is("no-message");
     this.part("sign-later").hidden = signing;
     this.part("letter").hidden = !signing || stopped || !(challenge || this.state === "preparing");
     this.part("preview").textContent = challenge?.message ?? "";
