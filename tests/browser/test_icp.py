@@ -735,7 +735,7 @@ def test_a_browser_that_opens_no_window_to_confirm_is_explained(browser: Browser
     browser.run("window.open = () => null")
     confirming.start()
     confirming.wait_for("failed", "blocked")
-    assert "blocked the window of “Internet Identity”" in confirming.error
+    assert "window of “Internet Identity”. Allow pop-ups for this site" in confirming.error
 
 
 def test_a_restricted_delegation_confirms_nothing(confirming: ConfirmPanel, identity: InternetIdentity) -> None:
