@@ -148,7 +148,7 @@ def test_a_share_that_does_not_open_can_be_replaced(browser: Browser, trial: Tri
     trial.panel.open()
     browser.click("try-without-wallet")
     trial.panel.wait_for("share_unreadable")
-    assert "It is damaged" in trial.panel.error
+    assert "half of the key is damaged" in trial.panel.error
     browser.click("wallet-renew")
     trial.panel.wait_for("ready_to_sign")
     assert trial.account != before

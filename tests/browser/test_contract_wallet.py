@@ -136,7 +136,7 @@ def test_an_approval_on_chain_signs_in(
 
 
 SAYS = {
-    "contract_refused": (REFUSING["a revert that says yes"], None, "did not accept that signature"),
+    "contract_refused": (REFUSING["a revert that says yes"], None, "refused the signature"),
     "contract_silent": (HANDLERLESS, None, "gave no answer"),
     "contract_missing": (None, "0x", "no smart-contract wallet at that address"),
 }

@@ -184,7 +184,7 @@ def test_chosen_account_of_several_signs(
     wallet.install()
     panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
-    assert [option.text.split("\n")[0] for option in options] == [short(address) for address in wallet.addresses]
+    assert [option.text.split("\n")[0] for option in options] == [signer.address for signer in wallet.signers]
     options[1].click()
     panel.wait_for("ready_to_sign")
     panel.sign()
