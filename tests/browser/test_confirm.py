@@ -100,7 +100,7 @@ def test_older_session_needs_a_signature_for_the_exact_action(
     assert lines[1] == wallet.address
     assert lines[3] == f"End the session {other}."
     panel.browser.arrive_at("/sessions")
-    assert "The session on Firefox on Linux has ended." in panel.browser.see("message").text
+    assert "Firefox on Linux is signed out." in panel.browser.see("message").text
     assert not alive(other)
     assert session_cookie(panel.browser) != before
 
@@ -337,7 +337,7 @@ def test_ended_session_is_described_as_gone(
     panel.arrive("session.revoke")
     assert "probably ended already" in panel.browser.see("confirm-gone").text
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_text_that_names_another_site_is_not_signed(
@@ -519,7 +519,7 @@ def test_back_button_leaves_nothing_of_the_signature(panel: ConfirmPanel, wallet
     panel.wait_for("idle")
     assert panel.proof == ""
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_page_from_the_back_forward_cache_starts_over(panel: ConfirmPanel, wallet: WalletInPage) -> None:

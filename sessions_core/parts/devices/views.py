@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...web.session_view import SessionView, iso, moment
-from .recent_sign_ins import DEVICE, SignIn
+from .recent_sign_ins import DEVICE, SECONDS, SignIn
 from .schemas import SessionRow, SignInElsewhere
 from .user_agent import UNKNOWN
 
@@ -27,6 +27,12 @@ class DeviceView(SessionView):
     def device(self) -> str:
         """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
         return DEVICE.of(self.live.record).device
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the browser of the session signed in with this account for the first time within the last day."""
+        since = DEVICE.of(self.live.record).known_since or self.live.record.created_at
+        return self.live.now - since < SECONDS * 1000
 
     @property
     def agent(self) -> str:
