@@ -135,9 +135,10 @@ class Part:
     - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
     - `wallet_choices`: rows below the wallets of the sign-in panel
     - `panel_states`: sets `panel_states`, further states of the sign-in panel (`sessions/_panel_states.html`)
-    - `panel_troubles`, `wallet_troubles`: their words, above the panel's steps and among the answers of wallets
+    - `panel_troubles`: the words of those states, shown above the action of the current step
     - `signature_hints`: what may be wrong with a signature that was refused
-    - `signing_steps`: sets `family`, `ready` and `signing`, for wallets that don't show their user the text
+    - `signing_steps`: sets `family`, `ready` and `signing`, for wallets that don't show their user the message; and
+      `connecting`, if no window opens
     - `wallets_to_install`: sets `namespace` and `makers`, for visitors without a wallet
     - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """

@@ -19,7 +19,7 @@ from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .clocks_in_page import LATER, WATCH, asked
-from .conftest import Elsewhere, Hold, Interruption, account_of
+from .conftest import CHALLENGES, Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
 from .session_page import KEEP_ALIVE, VALIDATE, ask_to_stay
 from .step_up import ask_to_end
@@ -28,8 +28,6 @@ from .wallet_watch import other_tab
 
 Alive = Callable[[str], bool]
 
-
-CHALLENGES = ("/api/auth/challenges", "POST")
 # The two minutes of a request to confirm go by at once; the clock of the session keeps its pace.
 HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms > 100000 ? 200 : ms); }"
 NOTE = "Line one\r\n  <b>two</b> & \"three\" 'four'\r\n\r\n" + "Ümläüte und mehr. " * 200

@@ -105,7 +105,7 @@ def test_declining_in_any_words_is_no_error(panel: ConnectPanel, wallet: WalletI
     panel.sign()
     wallet.throw(thrown)
     panel.wait_for("rejected_sign")
-    assert panel.spoken.startswith("You did not sign.")
+    assert panel.spoken.startswith("You declined.")
 
 
 @pytest.mark.parametrize(

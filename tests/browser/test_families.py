@@ -184,7 +184,7 @@ def test_chosen_account_of_several_signs(
     wallet.install()
     panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
-    assert [option.text.split("\n")[0] for option in options] == [short(address) for address in wallet.addresses]
+    assert [option.text.split("\n")[0] for option in options] == [signer.address for signer in wallet.signers]
     options[1].click()
     panel.wait_for("ready_to_sign")
     panel.sign()
@@ -459,7 +459,8 @@ def test_last_used_wallet_is_first_until_sign_out(
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"
     assert headings(browser) == ["Solana", "Ethereum", "Stacks"]
-    assert browser.see("wallet-last").find_element(By.XPATH, "..").get_attribute("data-wallet-id") == solana.id
+    last = browser.see("wallet-last").find_element(By.XPATH, "ancestor::button")
+    assert last.get_attribute("data-wallet-id") == solana.id
     browser.driver.refresh()
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"

@@ -611,14 +611,14 @@ def test_account_switch_is_announced_once_as_a_sentence(noted: Browser, wallet: 
     wallet._tell("for (let n = 0; n < 9; n += 1) wallet.emit('accountsChanged', wallet.accounts)", None)
     noted.click("keep-account")
     wait_for(noted, "watching")
-    first = f"Your wallet switched to {short(other)}. This page is still signed in as {short(mine)}."
+    first = f"Your wallet switched to {short(other)}. You’re still signed in as {short(mine)}."
     assert noted.run("return sentences") == [first, ""]
 
 
 def test_network_switch_is_announced_too(noted: Browser, wallet: WalletInPage) -> None:
     wallet.switch_chain(10)
     wait_for(noted, "network_changed")
-    sentence = "Your wallet is on another network. This session was signed for Ethereum Mainnet."
+    sentence = "Your wallet is on another network. You signed in on Ethereum Mainnet."
     assert noted.run("return sentences") == [sentence]
 
 

@@ -43,7 +43,7 @@ class TrialWallets(Part):
         "activity_words": "sessions/_activity_trial_wallets.html",
         "panel_states": "sessions/_trial_wallet_states.html",
         "signing_steps": "sessions/_trial_wallet_steps.html",
-        "wallet_troubles": "sessions/_trial_wallet_troubles.html",
+        "panel_troubles": "sessions/_trial_wallet_troubles.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",
