@@ -20,36 +20,35 @@ class Invoice(Struct):
 
     number: int
     amount: int
-    currency: str
     payee: str
 
 
-INVOICES = {7: Invoice(7, 120, "USDC", "Fern and Moss Studio")}
+INVOICES = {7: Invoice(7, 120, "Fern and Moss Studio")}
 
-ACTIONS = {"invoice.pay": "Pay invoice {number}: {amount} {currency}."}
+ACTIONS = {"invoice.pay": "Pay invoice {number}: {amount} USDC."}
 ROLES = {"editor": None}
 
 
 @cards.get("/tour/members")
 @signed_in
 def members() -> str:
-    return render_template("tour/members.html", account=current_account)
+    return render_template("tour/members.html", me=current_account)
 
 
 @cards.get("/tour/invoices/<int:number>")
 @signed_in
 def invoice(number: int) -> str:
-    found = INVOICES.get(number) or abort(404)
+    bill = INVOICES.get(number) or abort(404)
     paid = number in session.get("paid", [])
-    return render_template("tour/invoice.html", invoice=found, paid=paid)
+    return render_template("tour/invoice.html", bill=bill, paid=paid)
 
 
 @cards.post("/tour/invoices/<int:number>/pay")
 @fresh_required(0, "invoice.pay")
 def pay(number: int) -> ResponseReturnValue:
-    found, form = INVOICES.get(number) or abort(404), request.form
-    if (form["amount"], form["currency"]) != (str(found.amount), found.currency):
-        abort(409, "The invoice has another amount than the one you signed for. Nothing was paid.")
+    bill = INVOICES.get(number) or abort(404)
+    if request.form["amount"] != str(bill.amount):
+        abort(409, "The amount has changed. Nothing was paid.")
     session["paid"] = sorted({*session.get("paid", []), number})
     return redirect(url_for("tour.invoice", number=number), 303)
 
@@ -77,7 +76,7 @@ def invoice_json(number: int) -> Invoice:
 @cards.get("/tour/note")
 @public
 def note() -> str:
-    return render_template("tour/note.html", note=session.get("note", ""))
+    return render_template("tour/note.html", note=session.get("note"))
 
 
 @cards.post("/tour/note")

@@ -209,23 +209,26 @@ def _documents() -> dict[str, Path]:
 
 
 def _log() -> dict[str, Any]:
-    """Return the requests of this browser, in development, and the latest events of the account, both newest first."""
-    services = current_services()
-    requests = server_log.latest() if services.settings.development else []
-    found: list[dict[str, Any]] = []
-    if current_session and "activity" in services.parts:
-        from sessions_core.parts.activity import Activity  # its folder may have been deleted
+    """Return the requests of this browser, in development, and the latest events of its account; newest first."""
+    development = current_services().settings.development
+    with server_log.not_counted():
+        requests, happened = server_log.latest() if development else [], _events()
+    return {"requests": [each | {"at": iso(moment(each["at"]))} for each in requests], "events": happened}
 
-        entries = services.part(Activity).log.account(str(current_account), limit=10).entries
-        found = [
-            {
-                "id": each.id,
-                "at": iso(moment(each.at)),
-                "name": each.name,
-                "more": str(each.fields.get("code") or each.fields.get("reason") or each.fields.get("action") or ""),
-                "device": each.device,
-                "refused": each.refused,
-            }
-            for each in entries
-        ]
-    return {"requests": [each | {"at": iso(moment(each["at"]))} for each in requests], "events": found}
+
+def _events() -> list[dict[str, Any]]:
+    services = current_services()
+    if not current_session or "activity" not in services.parts:
+        return []
+    from sessions_core.parts.activity import Activity  # its folder may have been deleted
+
+    return [
+        {
+            "id": each.id,
+            "at": iso(moment(each.at)),
+            "name": each.name,
+            "more": str(each.fields.get("code") or each.fields.get("reason") or each.fields.get("action") or ""),
+            "device": each.device,
+        }
+        for each in services.part(Activity).log.account(str(current_account), limit=8).entries
+    ]

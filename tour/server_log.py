@@ -10,7 +10,8 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +125,16 @@ def _give_log(response: Response) -> Response:
     if request.path.startswith("/tour") and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
         response.set_cookie(COOKIE, secrets.token_urlsafe(16), httponly=True, samesite="Lax", path="/")
     return response
+
+
+@contextmanager
+def not_counted() -> Iterator[None]:
+    """Leave out what is read for the log itself."""
+    before = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(before)
 
 
 def latest() -> list[dict[str, Any]]:

@@ -11,8 +11,18 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Flask, abort, current_app, make_response, redirect, render_template, request, session
-from flask import url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 from werkzeug.datastructures import MultiDict
@@ -49,7 +59,7 @@ def _keep_signature(response: Response) -> Response:
     return response
 
 
-# -- Attacks that fail ---------------------------------------------------------------------------------------------
+# -- Attacks that fail -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ def can_replay() -> bool:
     return _SIGNED in session
 
 
-# -- A role for the asking ---------------------------------------------------------------------------------------------
+# -- A role for the asking -------------------------------------------------------------------------------------------
 
 
 @tricks.post("/tour/tricks/editor")
@@ -161,7 +171,7 @@ def editor() -> ResponseReturnValue:
     return redirect(url_for("tour.editors" if after == "editor" else "tour.index"), 303)
 
 
-# -- A second browser ---------------------------------------------------------------------------------------------------
+# -- A second browser ------------------------------------------------------------------------------------------------
 
 
 @tricks.post("/tour/tricks/second")
@@ -171,7 +181,7 @@ def second() -> ResponseReturnValue:
     services, token = current_services(), secrets.token_urlsafe(24)
     trial = services.parts.get("trial_wallets")
     if trial is None or not trial.is_used_by(current_session):  # type: ignore[attr-defined]  # of the part
-        abort(409, "Only a trial account can be opened in a second browser like this. Sign in there with your wallet.")
+        abort(409, "Only a trial account can be opened by a link. Sign in there with your own wallet.")
     account = services.keys.encrypt(str(current_account).encode(), _PLACE)
     services.connection.call("SET", _second_key(token), account, "EX", _SECOND_SECONDS)
     link = services.settings.public_origin + url_for("tour_tricks.second_open", token=token)

@@ -125,6 +125,40 @@ def test_pages(
         picture(f"signed-out-{reason}")
 
 
+def test_the_tour(browser: Browser, picture: Callable[..., None], trial: Trial) -> None:
+    browser.open("/tour")
+    picture("tour-visitor")
+    trial.enter(next="/tour")
+    browser.see("server-log")
+    picture("tour")
+    for name in ("members", "invoices/7", "testnet", "api", "note"):
+        browser.open(f"/tour/{name}")
+        picture(f"tour-{name.partition('/')[0]}")
+    browser.open("/tour/invoices/7")
+    browser.follow("pay")
+    browser.see("confirm")
+    picture("tour-invoice-confirm")
+    trial.confirm()
+    browser.see("invoice-paid")
+    picture("tour-invoice-paid")
+    browser.follow("replay")
+    picture("tour-outcome-replay")
+    browser.open("/tour/api")
+    browser.follow("make-token")
+    picture("tour-api-token")
+    browser.open("/tour")
+    browser.follow("make-editor")
+    picture("tour-editors")
+    browser.open("/tour")
+    browser.follow("second")
+    picture("tour-second")
+    browser.open("/read/README.md")
+    picture("tour-document")
+    browser.open("/tour")
+    browser.follow("stale")
+    picture("tour-outcome-stale")
+
+
 def test_warnings(
     browser: Browser, wallet: WalletInPage, picture: Callable[..., None], app: Flask, redis: Redis, clock: Clock
 ) -> None:
