@@ -41,9 +41,8 @@ from .web import (
     session_view,
     users,
 )
-from .web.headers import SecurityHeaders, csp_nonce
+from .web.headers import ResponseHeaders, csp_nonce
 from .web.request_body import WholeBodies
-from .web.request_id import RequestIds
 from .web.routes import api, pages
 from .web.services import EXTENSION, SECRET_FILE, Services
 
@@ -169,7 +168,7 @@ class WalletSessions:
         layers: Callable[..., Any] = WholeBodies(app.wsgi_app)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        layers = RequestIds(SecurityHeaders(layers, settings))  # of what a part answers by itself, too
+        layers = ResponseHeaders(layers, settings)  # on what a part answers by itself, too
         app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod

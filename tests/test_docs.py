@@ -63,6 +63,22 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
             assert (document.parent / path).exists(), path
 
 
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_every_anchor_that_a_document_names_exists(document: Path) -> None:
+    for path, anchor in re.findall(r"\]\(([^)#\s:]*\.md)?#([^)\s]+)\)", document.read_text()):
+        assert anchor in anchors(document.parent / path if path else document), f"{path}#{anchor}"
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", document.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_has_at_most_700_words() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 700
+
+
 # What the example of a part consists of, and what a browser asks for.
 NOT_HERE = {"announcement.py", "templates/announcement.html", "../../../static/lib/bytes.js"}
 

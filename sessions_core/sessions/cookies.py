@@ -16,6 +16,8 @@ from werkzeug.wrappers import Request
 def values(request: Request, name: str) -> list[str]:
     """Return the values of all cookies with exactly this name, in the order of the header."""
     header: str = request.environ.get("HTTP_COOKIE", "")
+    if name not in header:
+        return []
     # Browsers refuse cookies with a semicolon, so each one ends a pair, also within quotes.
     pairs = (part.removeprefix(" ").partition("=") for part in header.split(";"))
     return [value for key, equals, value in pairs if key == name and equals]

@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 from flask import Flask, Request, Response
@@ -62,6 +62,9 @@ class Reading:
     """The session is being read, or could not be read."""
 
 
+_UNREAD, _READING = Unread(), Reading()
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """No session came with the request, or it was left behind."""
@@ -93,7 +96,7 @@ class TokenClaims:
     account: str
     handle: str
     presented: bool
-    refusal: NotSignedIn
+    refusal: type[NotSignedIn]
 
 
 class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session is untyped
@@ -129,7 +132,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     ) -> None:
         super().__init__()
         self.on_update = type(self)._changed
-        self.state = Unread()
+        self.state = _UNREAD
         self.sid: str | None = sid
         self.browser = browser
         self.token = token
@@ -155,6 +158,7 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
         self._state = state
         self.live: LoadedSession | None = state if isinstance(state, LoadedSession) else None
         self.account_live = self.live if self.live is not None and self.live.record.account else None
+        self.view: Any = None  # what `web.guards.session_view` makes of it
 
     @property
     def loaded(self) -> bool:
@@ -367,11 +371,14 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             # If there is a cookie it decides, and the CSRF token is required: another site's page can't set a header,
             # but it can make the browser send the cookie.
             token=None if sids or self.open_token is None else bearer(request),
-            reader=partial(self.load, keep_alive="never"),
+            reader=self._read_early,
         )
         if sids and session.sid is None:
             session.state = Unread("unknown")  # forged or planted, and refused as such where a session is required
         return session
+
+    def _read_early(self, session: WalletSession) -> None:
+        self.load(session, "never")  # the guard may find later that this request counts as activity
 
     def load(self, session: WalletSession, keep_alive: KeepAlive, accept_presented: bool = False) -> None:
         """Fill the session from Redis: one round trip with a session cookie or a valid token, none without.
@@ -382,7 +389,7 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.loaded:
             self._load_again(session, keep_alive, accept_presented)
             return
-        planted, session.state = session.ended, Reading()
+        planted, session.state = session.ended, _READING
         if session.sid is not None:
             found = self.repository.load(session.sid, keep_alive, session.browser)
             if isinstance(found, LoadedSession) and self._outgrown(found):
@@ -438,13 +445,13 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if claims.presented and not accept_presented:
             # The token of a session with a cookie. Other services and any script of the page have seen it. So it must
             # not do what needs the cookie and its CSRF token, nor rotate the id under the browser.
-            session.refuse_token(claims.refusal)
+            session.refuse_token(claims.refusal("not for this use"))
             return
         found = self.repository.load_handle(account_tag(claims.account), claims.handle, keep_alive)
         if isinstance(found, EndedSession):
             session.state = Gone(EndedSession(found.reason, claims.handle))
         elif found.record.account != claims.account:
-            session.refuse_token(claims.refusal)
+            session.refuse_token(claims.refusal("not for this use"))
         else:
             session.fill(found)
             session.claims = claims

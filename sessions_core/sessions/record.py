@@ -13,6 +13,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -29,6 +30,7 @@ CONFIRMING_GRACE = 15 * 60_000  # the same for a request that waits for its sign
 TAG, DIGEST = 12, 64  # characters
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
+_NO_SESSION = "0" * DIGEST
 _FORMER_IDS = 8  # of a session are remembered, the latest
 
 
@@ -166,11 +168,12 @@ class SessionKeys(NamedTuple):
     session_prefix: str
 
     @classmethod
-    def at(cls, prefix: str, tag: str, digest: str) -> SessionKeys:
-        """Return the keys below a prefix, for the tag of an account and the digest of a session id."""
+    @lru_cache(maxsize=4096)  # of the same accounts with each request
+    def at(cls, prefix: str, tag: str) -> SessionKeys:
+        """Return the keys below a prefix for the tag of an account, and of a session that never exists."""
         base = f"{prefix}{{{tag}}}:"
         sessions = base + "session:"
-        return cls(digest, sessions + digest, base + "index", base + "epoch", sessions)
+        return cls(_NO_SESSION, sessions + _NO_SESSION, base + "index", base + "epoch", sessions)
 
     @property
     def tag(self) -> str:
@@ -183,7 +186,7 @@ class SessionKeys(NamedTuple):
 
     def sibling(self, digest: str) -> SessionKeys:
         """Return the keys of another session of the account."""
-        return self._replace(digest=digest, record=self.session_prefix + digest)
+        return SessionKeys(digest, self.session_prefix + digest, *self[2:])
 
 
 class AccountValues(dict[str, bytes | None]):

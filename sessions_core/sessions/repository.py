@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -26,7 +27,6 @@ from ..storage.encryption import DecryptionFailed, KeyRing
 from ..storage.replies import items, number, takes_no_writes
 from . import session_data
 from .record import (
-    DIGEST,
     ROTATED,
     TAG,
     AccountKey,
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 KeepAlive = Literal["never", "due", "now"]
 Change = Callable[[SessionRecord], object]
 
-_NO_SESSION = "0" * DIGEST
+_OPENED, _OPENED_BYTES = 1000, 4096  # decrypted records that are kept, each of at most this length
 _JUMP = 1.0  # seconds by which this process's two clocks may differ before Redis is asked
 _MOVES = 10  # of a session by other requests, while it is read
 
@@ -92,6 +92,7 @@ class SessionRepository:
         self.channel = f"{self._prefix}ended"
         self._encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(SessionRecord, ext_hook=session_data.read_extension).decode
+        self._opened = lru_cache(_OPENED)(self._decrypted)
         self._ahead, self._ask_again, self._steady = 0.0, -math.inf, 0.0
         self._logged: set[str] = set()  # troubles that were logged, each until it is over
 
@@ -146,7 +147,7 @@ class SessionRepository:
         raise StoreUnavailable("the session kept moving", retry_after=1)
 
     def _load_handle(self, tag: str, handle: str, keep_alive: KeepAlive) -> LoadedSession | EndedSession:
-        keys = SessionKeys.at(self._prefix, tag, _NO_SESSION)
+        keys = SessionKeys.at(self._prefix, tag)
         others = [keys.account_key(name) for name in self._names]
         elsewhere = self._connection.reachable(self._global_epoch)
         try:
@@ -560,11 +561,10 @@ class SessionRepository:
     def decrypt(self, session_id: str, keys: SessionKeys, stored: bytes, now: int) -> LoadedSession | EndedSession:
         """Decrypt a stored record; `now` is in milliseconds since the epoch."""
         try:
-            active, *header, encrypted = stored.split(b"|", 6)
-            plaintext = self._keys.decrypt(encrypted, associated_data(keys.record, header))
-            record = self.decode(plaintext)
-            revision, idle, ends, epoch, global_epoch = map(int, header)
-            values = AccountValues(keys, now, epoch, global_epoch)
+            active, _, rest = stored.partition(b"|")
+            plaintext, numbers = self._open(keys.record, rest)
+            revision, idle, ends, epoch, global_epoch = numbers
+            record, values = self.decode(plaintext), AccountValues(keys, now, epoch, global_epoch)
             live = LoadedSession(
                 *(session_id, keys, record, plaintext, now, int(active), revision, idle, ends, epoch, global_epoch),
                 account_values=values,
@@ -576,6 +576,20 @@ class SessionRepository:
             return EndedSession("unknown")
         # The TTL does this, unless it was removed from the key.
         return live if now < live.absolute_expires_at else EndedSession("absolute")
+
+    def _open(self, key: str, sealed: bytes) -> tuple[bytes, tuple[int, ...]]:
+        """Return the plaintext and the numbers of a record, as Redis has sent it with this request.
+
+        An unchanged record is decrypted once. It is looked up by all its bytes, so what another request has stored
+        is never mistaken for it; both epochs are still compared each time.
+        """
+        if len(sealed) > _OPENED_BYTES:
+            return self._decrypted(key, sealed)
+        return self._opened(key, sealed)
+
+    def _decrypted(self, key: str, sealed: bytes) -> tuple[bytes, tuple[int, ...]]:
+        *header, encrypted = sealed.split(b"|", 5)
+        return self._keys.decrypt(encrypted, associated_data(key, header)), tuple(map(int, header))
 
     def encrypted(self, live: LoadedSession) -> bytes:
         """Encrypt the record; return the value to store, without the time of the last activity in front."""
@@ -612,19 +626,19 @@ class SessionRepository:
 
     def _keys_of(self, session_id: str) -> SessionKeys:
         digest = hashlib.sha256(session_id.encode()).hexdigest()
-        return SessionKeys.at(self._prefix, session_id[:TAG], digest)
+        return SessionKeys.at(self._prefix, session_id[:TAG]).sibling(digest)
 
     def account_keys(self, account: str) -> SessionKeys:
         """Return the Redis keys of an account: index, epoch and the keys of parts.
 
         The session key in the result is a placeholder that never exists in Redis.
         """
-        return SessionKeys.at(self._prefix, account_tag(account), _NO_SESSION)
+        return SessionKeys.at(self._prefix, account_tag(account))
 
     def keys_at(self, record_key: str) -> SessionKeys:
         """Return the keys of the session that the key of a record names."""
         base, _, digest = record_key.removeprefix(self._prefix).partition(":session:")
-        return SessionKeys.at(self._prefix, base[1:-1], digest)
+        return SessionKeys.at(self._prefix, base[1:-1]).sibling(digest)
 
     def pattern(self, name: str) -> str:
         """Return the SCAN pattern for all keys of a name, of any account."""

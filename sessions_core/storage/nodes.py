@@ -116,7 +116,7 @@ class Node:
             self._idle.pop().disconnect()
 
     def _exchange(self, commands: Sequence[Command]) -> tuple[list[Any], Any]:
-        packed = [b"".join(hiredis.pack_command(each) for each in commands)]  # type: ignore[arg-type]  # its stub
+        packed = [b"".join(map(hiredis.pack_command, commands))]  # type: ignore[arg-type]  # its stub
         connection, reused = self._take()
         while True:
             try:

@@ -38,5 +38,8 @@ class Checks:
 
 def checks_of(request: Request) -> Checks:
     """Return the checks that this request has passed."""
-    found: Checks = vars(request).setdefault(_CHECKS, Checks())
+    kept = vars(request)
+    found: Checks | None = kept.get(_CHECKS)
+    if found is None:
+        found = kept[_CHECKS] = Checks()
     return found

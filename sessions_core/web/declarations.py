@@ -56,6 +56,7 @@ class RouteDeclarations(Declarations):
             )
         self._default = _DEFAULTS[undeclared] if undeclared else None
         self._settled = False
+        self.reopen()
 
     # -- What a route is declared as ------------------------------------------------------------------------------
 
@@ -145,10 +146,20 @@ class RouteDeclarations(Declarations):
         for endpoint in self._endpoints():
             self.put_on_view(endpoint)
         self._settled = True
+        appcontext_pushed.disconnect(self._settle_for_command, self._app)  # each request would ask it
 
     def reopen(self) -> None:
-        """Make `settle` check again: a route was added."""
+        """Make `settle` check again, before the next request or command: a route was added."""
         self._settled = False
+        appcontext_pushed.connect(self._settle_for_command, self._app, weak=True)
+
+    def _settle_for_command(self, sender: Flask, **_: Any) -> None:
+        # `flask routes` and every other command but `flask run`: the application is complete once the command has
+        # loaded it.
+        context = click.get_current_context(silent=True)
+        info = context.find_object(ScriptInfo) if context is not None else None
+        if info is not None and info._loaded_app is sender:
+            self.settle()
 
     def put_on_view(self, endpoint: str) -> Access | None:
         """Make the view of a route check what is declared for it from outside; return that."""
@@ -272,10 +283,6 @@ def watch(app: Flask, routes: Routes | None = None, undeclared: str | None = Non
         made.check_route(str(endpoint or getattr(view_func, "__name__", "")))
 
     app.add_url_rule = checked  # type: ignore[method-assign]
-    # `flask routes` and every other command but `flask run`: the application is complete once the command has loaded
-    # it.
-    app.extensions[f"{Declarations.KEY}_command"] = on_push = _settler()
-    appcontext_pushed.connect(on_push, app, weak=True)
     return made
 
 
@@ -287,16 +294,6 @@ def settle(app: Any) -> None:
     routes = app.extensions.get(Declarations.KEY) if isinstance(app, Flask) else None
     if routes is not None:
         routes.settle()
-
-
-def _settler() -> Callable[..., None]:
-    def on_push(sender: Flask, **_: Any) -> None:
-        context = click.get_current_context(silent=True)
-        info = context.find_object(ScriptInfo) if context is not None else None
-        if info is not None and info._loaded_app is sender:
-            settle(sender)
-
-    return on_push
 
 
 def _refuse_unusable(key: str | Blueprint, given: Any) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from flask import Flask, Request, g, has_request_context
+from flask import Flask, Request, has_request_context
 from flask.ctx import RequestContext
 from flask.globals import request_ctx
 from werkzeug.exceptions import SecurityError
@@ -57,6 +57,8 @@ R = TypeVar("R")
 _MARK = "__sessions_access__"
 _WRAPPER = "__sessions_wrapper__"
 _LARGEST_BODY = 16 * 1024
+_NO_RIGHTS = (None, None, None, None)
+_PURPOSES = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,8 @@ def guard() -> None:
     context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # once: each proxy costs a look-up
     app: Flask = context.app
     request: Request = context.request
-    if checks_of(request).guard:
+    done = checks_of(request)
+    if done.guard:
         return  # a guarded function that runs before requests has called it already
     endpoint = request.endpoint
     if request.method == "OPTIONS" and (
@@ -290,7 +293,7 @@ def guard() -> None:
     ):
         # Flask, or a decorator around the view (`@cross_origin` of Flask-CORS), answers with the route's methods: a
         # preflight has no cookies. A view that is called anyway checks its own declaration.
-        checks_of(request).guard = True
+        done.guard = True
         return
     access = declared(app.view_functions.get(endpoint or ""))
     if access is None and endpoint is not None:
@@ -298,7 +301,7 @@ def guard() -> None:
         routes: Declarations = app.extensions[Declarations.KEY]
         access = routes.put_on_view(endpoint)
         if access is None and routes.is_static(endpoint):
-            checks_of(request).guard = True
+            done.guard = True
             return
         if access is None:
             raise Misconfigured(f"The route {endpoint!r} does not say who may use it.")
@@ -308,7 +311,7 @@ def guard() -> None:
         # 404 and 405: their page shows the signed-in user. It can't change anything, so nothing else is checked.
         access = Access(keep_alive="never", csrf=False)
     _admit(context, access, route=True)
-    checks_of(request).guard = True
+    done.guard = True
 
 
 def _admit(context: RequestContext, access: Access, *, route: bool = False) -> None:
@@ -339,7 +342,9 @@ def _admit(context: RequestContext, access: Access, *, route: bool = False) -> N
         if session.account_live is None:
             raise refusal(session)
         if session.claims is not None and session.claims.presented and not access.accept_presented_token:
-            raise session.claims.refusal  # read for a declaration that accepts it; this one does not
+            raise session.claims.refusal(
+                "not for this use"
+            )  # read for a declaration that accepts it; this one does not
     if unsafe and access.csrf and session.claims is None and not done.token:
         # No page of another site can set the header of a token.
         csrf.demand_token(request, context.app.config, session)
@@ -384,8 +389,8 @@ def _is_prefetch(request: Request) -> bool:
     # The browser asks by itself, and the user may never see the page (Fetch Standard, "Sec-Purpose"; older browsers
     # write one of the other two). No browser sends a form like that: an attacker could, to leave no trace of where
     # they are.
-    purposes = (request.environ.get(f"HTTP_{name}", "") for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ"))
-    return request.method == "GET" and any("prefetch" in purpose for purpose in purposes)
+    said = [request.environ[name] for name in _PURPOSES if name in request.environ]
+    return request.method == "GET" and any("prefetch" in purpose for purpose in said)
 
 
 def amend_if_writable(services: Services, session: WalletSession, change: Change) -> bool:
@@ -413,9 +418,8 @@ def follow(services: Services, session: WalletSession) -> None:
     live = session.account_live
     if live is None:
         return
-    record = live.record
     privilege = services.privileges_of(live)
-    if privilege is not None and privilege != record.privilege:
+    if privilege is not None and privilege != live.record.privilege:
         known = privilege
 
         def change(record: SessionRecord) -> None:
@@ -426,9 +430,12 @@ def follow(services: Services, session: WalletSession) -> None:
 
 
 def _demand_rights(services: Services, session: WalletSession, access: Access) -> None:
-    view = session_view()
-    if view is None:  # ended while this request ran
+    session.ensure_read()
+    if session.account_live is None:  # ended while this request ran
         raise refusal(session)
+    if (access.role, access.session_type, access.permission, access.fresh) == _NO_RIGHTS:
+        return
+    view = cast(SessionView, session_view())
     if access.role is not None and view.role != access.role:
         reason = "narrowed" if view.account_role == access.role else "role"
         raise PermissionDenied(access.role, kind="role", reason=reason)
@@ -499,13 +506,9 @@ def session_view() -> SessionView | None:
     """Return the session of this request, or `None` for a visitor. Reads it first if it was not read yet."""
     session = wallet_session()
     session.ensure_read()
-    live = session.account_live
-    if live is None:
-        return None
-    view: SessionView | None = g.get("wallet_session_view")
-    if view is None or view.live is not live:
-        view = g.wallet_session_view = SessionView(live, current_services())
-    return view
+    if session.view is None and session.account_live is not None:
+        session.view = SessionView(session.account_live, current_services())
+    return cast("SessionView | None", session.view)
 
 
 def _current_account() -> Account | None:

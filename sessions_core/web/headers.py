@@ -1,4 +1,4 @@
-"""Security headers on every response, errors and static files included.
+"""Security headers and the request's id on every response, errors and static files included.
 
 A WSGI layer rather than `after_request`: it also covers answers that Flask gives before or after its own hooks, and
 appends a list made once instead of building ten headers per request.
@@ -13,7 +13,9 @@ from typing import Any
 from flask import request
 
 from ..settings import Settings
+from . import request_id
 
+_REQUEST_ID = request_id.HEADER.lower()
 _NONCE = "sessions_core.csp_nonce"
 
 _CSP = "; ".join(
@@ -52,8 +54,8 @@ def _policy(settings: Settings) -> str:
     return f"{_CSP}; report-uri {where}; report-to csp" if where else _CSP
 
 
-class SecurityHeaders:
-    """Adds the headers a response does not set itself."""
+class ResponseHeaders:
+    """Adds the security headers that a response does not set itself, and the id of its request."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
         self._app = app
@@ -77,18 +79,19 @@ class SecurityHeaders:
             self._headers.append(("Strict-Transport-Security", f"max-age=31536000{subdomains}"))
         if settings.csp_report_url:
             self._headers.append(("Reporting-Endpoints", f'csp="{settings.csp_report_url}"'))
-        self._names = {name.lower() for name, _ in self._headers}
+        self._names = {name.lower() for name, _ in self._headers} | {_REQUEST_ID}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application with a `start_response` that adds what is missing."""
+        of_request = (request_id.HEADER, request_id.assign(environ))
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             own = {name.lower() for name, _ in headers}
             security = self._with_nonce(environ[_NONCE]) if _NONCE in environ else self._headers
-            if own.isdisjoint(self._names):
-                return start_response(status, headers + security, exc_info)
-            missing = [header for header in security if header[0].lower() not in own]
-            return start_response(status, headers + missing, exc_info)
+            if not own.isdisjoint(self._names):
+                security = [header for header in security if header[0].lower() not in own]
+                headers = [header for header in headers if header[0].lower() != _REQUEST_ID]
+            return start_response(status, [*headers, *security, of_request], exc_info)
 
         return self._app(environ, start)
 

@@ -158,11 +158,11 @@ class Services:
         """
         if not status.role:
             return None
-        words = [
-            "" if status.role == MEMBER else status.role,
-            *(each(account, values) for each in self.hooks("privileges")),
-        ]
-        return "|".join(filter(None, words))
+        words = [] if status.role == MEMBER else [status.role]
+        for of_part in self.hooks("privileges"):
+            if word := of_part(account, values):
+                words.append(word)
+        return "|".join(words)
 
     def extended(self, base: type[S]) -> type[S]:
         """Return the Struct of a session's state with what the parts of this application add to it."""

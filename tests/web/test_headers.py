@@ -235,7 +235,7 @@ def test_nothing_is_reported_unless_asked(app: Flask) -> None:
 
 def test_responses_before_flask_have_the_headers(app: Flask) -> None:
     """A WSGI layer that an adopter puts inside ours, and an exception that escapes it."""
-    from sessions_core.web.headers import SecurityHeaders
+    from sessions_core.web.headers import ResponseHeaders
 
     def inner(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -243,7 +243,7 @@ def test_responses_before_flask_have_the_headers(app: Flask) -> None:
 
     seen: list[tuple[str, str]] = []
     services = app.extensions["sessions_core"]
-    SecurityHeaders(inner, services.settings)({}, lambda _status, headers, _exc=None: seen.extend(headers))
+    ResponseHeaders(inner, services.settings)({}, lambda _status, headers, _exc=None: seen.extend(headers))
     assert {name for name, _ in seen} >= {*EXPECTED, "Content-Security-Policy", "Cache-Control", "Content-Type"}
 
 

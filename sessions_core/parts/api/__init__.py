@@ -61,7 +61,7 @@ class Api(Part):
         """Let pages of allowed origins read answers."""
         from .other_origins import OtherOrigins
 
-        return OtherOrigins(app, self.options.allowed_origins)
+        return OtherOrigins(app, self.options.allowed_origins) if self.options.allowed_origins else app
 
     def read_token(self, token: str) -> TokenClaims:
         """Read a session token. Any other bearer is refused."""

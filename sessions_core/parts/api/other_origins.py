@@ -49,8 +49,6 @@ class OtherOrigins:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application with a `start_response` that adds the headers."""
-        if not self._allowed:
-            return self._app(environ, start_response)
         origin = environ.get("HTTP_ORIGIN")
         preflight = environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 

@@ -21,7 +21,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from copy import copy
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -168,20 +167,20 @@ def note_use_of(services: Services, session: WalletSession) -> None:
     if live is None or not isinstance(claims, SessionTokenClaims):
         return
     generation = claims.payload.gen
-    if note_use(copy(live.record), generation):
+    if _is_unused(FAMILY.of(live.record), generation):
         # Without Redis's writes there is no refresh either: the next request notes it.
-        amend_if_writable(services, session, lambda record: note_use(record, generation))
+        amend_if_writable(services, session, lambda record: _note_use(record, generation))
 
 
-def note_use(record: SessionRecord, generation: int | None) -> bool:
-    """Note in a record that the session token of this generation was used; return False if that is known, or if the
-    family has moved on.
-    """
+def _is_unused(family: Family, generation: int | None) -> bool:
+    """Whether a session token of the family's newest generation was not used yet."""
+    return bool(family.id) and not family.used and family.generation == generation
+
+
+def _note_use(record: SessionRecord, generation: int | None) -> None:
     family = FAMILY.of(record)
-    if not family.id or family.used or family.generation != generation:
-        return False
-    FAMILY.put(record, msgspec.structs.replace(family, used=True))
-    return True
+    if _is_unused(family, generation):  # else another request has noted it, or the family has moved on
+        FAMILY.put(record, msgspec.structs.replace(family, used=True))
 
 
 def _alive(found: LoadedSession | EndedSession) -> LoadedSession:

@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -32,6 +33,7 @@ from .signing_keys import SigningKeys
 
 # As much as a server takes in one header, so that a site may have a hundred permissions.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{86}", re.ASCII)
+_VERIFIED = 1000  # tokens that are verified once while they are in use
 _CLOCK_SKEW = 30  # seconds that two of our own servers may differ
 
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -61,7 +63,7 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     session_type: str
     network: str
     role: str
-    permissions: list[str]
+    permissions: tuple[str, ...]
     gen: _Count | None
     iat: _Seconds
     exp: _Seconds
@@ -76,7 +78,7 @@ class SessionTokenClaims(TokenClaims):
     @classmethod
     def of(cls, claims: Claims) -> SessionTokenClaims:
         """Return the claims for the session; a token without `gen` is only for other services."""
-        return cls(claims.sub, claims.sid, claims.gen is None, TokenInvalid("not for this use"), claims)
+        return cls(claims.sub, claims.sid, claims.gen is None, TokenInvalid, claims)
 
 
 class Token(NamedTuple):
@@ -98,6 +100,9 @@ class Tokens:
         self._keys = keys
         self._clock = clock
         self._registry = jws.JWSRegistry(algorithms=["ES256"])
+        # A client sends its token with each request. Only good tokens are kept, so a flood of forged ones evicts
+        # none. Their key, their times, and whether the session has ended are looked at each time.
+        self._verified = lru_cache(_VERIFIED)(self._verify)
 
     def issue(
         self, live: LoadedSession, *, session_type: str, network: str, role: str, permissions: Iterable[str]
@@ -115,7 +120,7 @@ class Tokens:
             session_type=session_type,
             network=network,
             role=role,
-            permissions=list(permissions),
+            permissions=tuple(permissions),
             gen=family.generation if family.id else None,
             iat=now,
             exp=now + max(0, min(self._seconds, left)),
@@ -132,13 +137,26 @@ class Tokens:
 
         Raises `TokenInvalid`, `TokenExpired`, or `StoreUnavailable` if its key has to be read and can't be.
         """
+        key_id, claims = self._verified(text)
+        if self._keys.find(key_id) is None:
+            raise TokenInvalid("signed with a key that this site has retired")
+        now = self._clock()
+        if claims.iss != self._issuer or claims.aud != self._audience or claims.iat > now + _CLOCK_SKEW:
+            raise TokenInvalid("for another place or time")
+        if claims.exp <= now:
+            raise TokenExpired("too late")
+        return claims
+
+    def _verify(self, text: str) -> tuple[str, Claims]:
+        """Return the id of the key that signed a token, and the claims of the token."""
         if not _TOKEN.fullmatch(text):
             raise TokenInvalid("not three parts")
         header, payload, signature = (_canonical(part) for part in text.split("."))
         if int.from_bytes(signature[32:]) > P256_ORDER // 2:
             raise TokenInvalid("the signature in its other spelling")
         try:
-            key = self._keys.find(msgspec.json.decode(header, type=_Header).kid)
+            key_id = msgspec.json.decode(header, type=_Header).kid
+            key = self._keys.find(key_id)
             if key is None:
                 raise TokenInvalid("signed with no key of this site")
             jws.deserialize_compact(text, key, registry=self._registry)
@@ -147,12 +165,7 @@ class Tokens:
                 raise TokenInvalid("claims in another spelling, or one twice")
         except (JoseError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise TokenInvalid(type(error).__name__) from error
-        now = self._clock()
-        if claims.iss != self._issuer or claims.aud != self._audience or claims.iat > now + _CLOCK_SKEW:
-            raise TokenInvalid("for another place or time")
-        if claims.exp <= now:
-            raise TokenExpired("too late")
-        return claims
+        return key_id, claims
 
 
 def _low(signature: bytes) -> bytes:

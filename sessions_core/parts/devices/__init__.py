@@ -105,7 +105,10 @@ class Devices(Part):
             note_client(record, request_client.current())
 
     def on_use(self, session: WalletSession) -> None:
-        """Note that a session is now used from another place or device."""
+        """Note a session's new place or device. Looked at as rarely as activity is written."""
+        live = session.account_live
+        if live is None or not live.kept_alive:
+            return
         from . import clients
 
-        clients.follow(self.services, session)
+        clients.follow(self.services, session, live)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.request import parse_http_list
 
@@ -58,12 +59,19 @@ class Proxies:
         address = read_address(given)
         if address is not None:
             environ["REMOTE_ADDR"] = str(address)
-        self._warn(environ, given, known=address is not None, inside=address is not None and address.is_private)
+        brought = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED")
+        if self._hops or brought or address is None:
+            self._warn(environ, given, brought, address)
         return self._app(environ, start_response)
 
-    def _warn(self, environ: dict[str, Any], given: str, *, known: bool, inside: bool) -> None:
-        brought = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED")
-        shown = ascii(given[:100])
+    def _warn(
+        self,
+        environ: dict[str, Any],
+        given: str,
+        brought: str | None,
+        address: IPv4Address | IPv6Address | None,
+    ) -> None:
+        known, shown = address is not None, ascii(given[:100])
         if environ.get("PATH_INFO") in self._for_machines:
             return
         if self._hops:
@@ -87,7 +95,7 @@ class Proxies:
                 f"The server does not say where requests come from (REMOTE_ADDR is {shown}), so all visitors share "
                 f"one limit. Behind a Unix socket, set {PREFIX}TRUSTED_PROXIES to the number of proxies in front.",
             )
-        elif brought and inside and not self._development:
+        elif address is not None and address.is_private and not self._development:
             self._once(
                 "untrusted",
                 f"Requests from {shown} bring {_NAMES}, and {PREFIX}TRUSTED_PROXIES is 0. All visitors behind that "

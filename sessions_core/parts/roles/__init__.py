@@ -9,7 +9,7 @@ from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
-from .account_status import STATUS_KEY
+from .account_status import STATUS_KEY, UNKNOWN
 from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
 from .schemas import State
@@ -109,10 +109,10 @@ class Roles(Part):
         """Return role and verification of an account, as they were read with the account's session."""
         return self.roles.status_of(values)
 
-    def account_status(self, account: str, values: AccountValues) -> AccountStatus:
-        """Return role and verification as administrators decided them."""
+    def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
+        """Return role and verification as administrators decided them, if they decided anything."""
         stored = self.stored_status(values)
-        return AccountStatus(stored.role, stored.verified(values.now))
+        return None if stored is UNKNOWN else AccountStatus(stored.role, stored.verified(values.now))
 
     def privileges(self, account: str, values: AccountValues) -> str:
         """Return the level of a verification that holds."""

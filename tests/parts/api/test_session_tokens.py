@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from sessions_core.parts.api import Api
+from sessions_core.parts.api import Api, refresh_tokens
 from sessions_core.parts.api.errors import TokenExpired, TokenInvalid
 from sessions_core.parts.api.refresh_tokens import Family
 from sessions_core.parts.api.session_tokens import Claims, Tokens
 from sessions_core.sessions.record import LoadedSession
+from sessions_core.sign_in.accounts import parse
 from sessions_core.sign_in.curves import P256_ORDER
 from sessions_core.web.services import Services
 
@@ -88,7 +89,7 @@ def test_token_claims_follow_rfc_9068(services: Services, live: LoadedSession, c
 def test_issued_token_opens(tokens: Tokens, token: str) -> None:
     claims = tokens.open(token)
     assert isinstance(claims, Claims)
-    assert msgspec.to_builtins(claims) == parts_of(token)[1]
+    assert json.loads(msgspec.json.encode(claims)) == parts_of(token)[1]
 
 
 def test_each_token_is_unique(services: Services, live: LoadedSession) -> None:
@@ -147,7 +148,7 @@ def test_a_hundred_permissions_fit(services: Services, live: LoadedSession) -> N
         .tokens.issue(live, session_type="standard", network="mainnet", role="member", permissions=permissions)
         .text
     )
-    assert services.part(Api).tokens.open(text).permissions == permissions
+    assert services.part(Api).tokens.open(text).permissions == tuple(permissions)
 
 
 # -- Who else can read them ----------------------------------------------------------------------------------
@@ -502,3 +503,41 @@ def test_every_change_of_one_character_is_refused(tokens: Tokens, token: str) ->
     for place in range(0, len(token), 3):
         other = "A" if token[place] != "A" else "B"
         refuse(tokens, token[:place] + other + token[place + 1 :])
+
+
+# -- A good token is verified once -----------------------------------------------------------------------------------
+
+
+def test_token_in_use_is_verified_once(tokens: Tokens, token: str) -> None:
+    for _ in range(3):
+        tokens.open(token)
+    assert tokens._verified.cache_info().misses == 1
+
+
+def test_kept_token_still_ends(services: Services, live: LoadedSession, clock: Clock) -> None:
+    issued, tokens = issue(services, live), services.part(Api).tokens
+    tokens.open(issued.text)
+    clock.ahead += 301
+    with pytest.raises(TokenExpired):
+        tokens.open(issued.text)
+
+
+def test_kept_token_opens_no_session_that_has_ended(app: Flask, services: Services) -> None:
+    live = services.lifecycle.start(
+        parse(ALICE), services.policy.standard, prepare=lambda record: refresh_tokens.FAMILY.put(record, FAMILY)
+    )
+    client, bearer = app.test_client(), {"Authorization": f"Bearer {issue(services, live).text}"}
+    asked = [client.get("/api/auth/sessions/validate", base_url=ORIGIN, headers=bearer).status_code]
+    services.lifecycle.revoke(live, "revoked")
+    asked += [client.get("/api/auth/sessions/validate", base_url=ORIGIN, headers=bearer).status_code]
+    assert asked == [200, 401]
+
+
+def test_flood_of_forged_tokens_evicts_no_good_one(tokens: Tokens, token: str) -> None:
+    tokens.open(token)
+    for number in range(1500):
+        refuse(tokens, token[:-4] + f"{number:04d}")
+    kept = tokens._verified.cache_info()
+    assert kept.currsize == 1
+    tokens.open(token)
+    assert tokens._verified.cache_info().hits == kept.hits + 1
