@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sessions_core import current_account, current_session, public, signed_in
 from sessions_core.web.services import SECRET_FILE, current_services
-from sessions_core.web.session_view import iso, moment
+from sessions_core.web.session_view import duration, iso, moment
 
 from . import cards as example
 from . import server_log, source, tricks
@@ -57,14 +57,14 @@ CARDS = (
     Card(
         "members",
         "Members only",
-        "One line above a view keeps visitors out. They sign in, and come back to the page they wanted.",
+        "One line above a view keeps visitors out. They sign in, then return to the page they asked for.",
         ("members",),
         "tour.members",
     ),
     Card(
         "invoice",
         "Pay with a fresh signature",
-        "Being signed in is not enough to pay. The wallet signs a message that names the invoice and the amount.",
+        "Being signed in is not enough to pay. The wallet must sign a message that names the invoice and the amount.",
         ("ACTIONS", "pay"),
         "tour.invoice",
         {"number": 7},
@@ -72,28 +72,28 @@ CARDS = (
     Card(
         "editors",
         "Editors only",
-        "Roles are read with each request. A role that you give or take counts from the next click.",
+        "Roles are read with each request. A new role counts from the next click.",
         ("ROLES", "editors"),
         "tour.editors",
     ),
     Card(
         "testnet",
         "Test networks only",
-        "What a session may do follows from the network that the wallet signed for.",
+        "The network that the wallet signed for decides what a session may do.",
         ("testnet",),
         "tour.testnet",
     ),
     Card(
         "api",
         "A JSON API",
-        "The same line guards JSON. Programs send a token, and get errors with a code.",
+        "The same line protects JSON. Programs send a token, and errors have a code.",
         ("Invoice", "invoice_json"),
         "tour_pages.api",
     ),
     Card(
         "note",
         "flask.session, kept safe",
-        "Store what you like before anybody signs in. It moves into the session, encrypted, and ends with it.",
+        "Store data before a visitor signs in. It moves into their session, encrypted, and ends with it.",
         ("note", "keep_note"),
         "tour.note",
     ),
@@ -145,14 +145,16 @@ class Tour:
         """Return the documents of the project that are here."""
         return list(_documents())
 
-    def machine(self) -> dict[str, str]:
+    def machine(self) -> dict[str, Any]:
         """Return what a developer wants to know of this process: its Redis, its secret, its clocks."""
         services, secret = current_services(), current_app.extensions.get(SECRET_FILE)
         settings = services.settings
         return {
-            "redis": "yours, from REDIS_URL" if settings.redis_url else "a private server, in instance/redis",
-            "secret": f"{secret.parent.name}/{secret.name}" if secret else "yours, from SESSION_SECRET",
-            "clocks": f"{settings.idle_seconds} s idle, warning {settings.warn_seconds} s before",
+            "redis": "Yours, from REDIS_URL" if settings.redis_url else "A private server, in instance/redis",
+            "secret": f"{secret.parent.name}/{secret.name}" if secret else "Yours, from SESSION_SECRET",
+            "clocks": f"Signed out after {duration(settings.idle_seconds)} without activity, with a warning "
+            f"{duration(settings.warn_seconds)} before.",
+            "fast": settings.idle_seconds <= 120,
         }
 
 

@@ -30,8 +30,11 @@ COOKIE = "tour-log"
 _NAME = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 _MOST = 20
 _SECONDS = 60 * 60
-# Pages that look for news by themselves, and files: they would push out what a person did.
-_NOT_NOTED = re.compile(r"/static/|/sessions_core/|/tour/log|/api/auth/sessions/validate|/favicon")
+# Files, what pages ask for by themselves, and the buttons whose own request is an attack: they would push out what is
+# worth seeing.
+_NOT_NOTED = re.compile(
+    r"/static/|/sessions_core/|/tour/log|/tour/tricks/(replay|forge)|/api/auth/sessions/validate|/favicon"
+)
 
 # KEYS log; ARGV note, most notes, seconds kept.
 _NOTE = Script("""

@@ -1,11 +1,13 @@
 // @ts-check
 /**
- * `<server-log data-log-url>`: asks every two seconds what the server did, and puts what is new on top of the lists. While
- * the page is hidden it asks nothing. All words are in the page; rows are clones of its templates.
+ * `<server-log data-log-url>`: a drawer that asks every two seconds what the server did, and puts what is new on top of
+ * its lists. It asks nothing while the page is hidden, or while it is closed and shows no last request. All words are in
+ * the page; rows are clones of its templates.
  */
 
 const EVERY = 2000;
 const MOST = 8;
+const OPEN = "tour-log-open";
 
 class ServerLog extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -15,6 +17,12 @@ class ServerLog extends HTMLElement {
 
   connectedCallback() {
     for (const time of this.querySelectorAll("li time")) localise(time);
+    const drawer = /** @type {HTMLDetailsElement} */ (this.#part("drawer"));
+    drawer.open = remembered();
+    drawer.addEventListener("toggle", () => {
+      remember(drawer.open);
+      this.#ask();
+    });
     document.addEventListener("visibilitychange", this.#visible);
     this.#ask();
   }
@@ -26,13 +34,15 @@ class ServerLog extends HTMLElement {
 
   async #ask() {
     clearTimeout(this.#timer);
-    if (document.hidden || this.#asking) return;
+    const drawer = /** @type {HTMLDetailsElement} */ (this.#part("drawer"));
+    if (document.hidden || this.#asking || !(drawer.open || this.#part("last"))) return;
     this.#asking = true;
     const answer = await this.#fetch();
     this.#asking = false;
     if (answer) {
       this.#add("requests", "request-row", answer.requests);
       this.#add("events", "event-row", answer.events);
+      this.#last(answer.requests[0]);
     }
     this.#part("live").hidden = !answer;
     say(this.#part("trouble"), answer ? "" : this.#phrase("trouble"));
@@ -61,16 +71,35 @@ class ServerLog extends HTMLElement {
     this.#part(`no-${list}`).hidden = rows.children.length > 0;
   }
 
+  /** The closed drawer shows the latest request. @param {any} entry */
+  #last(entry) {
+    const last = this.#part("last");
+    if (!last || !entry || last.dataset.id === entry.id) return;
+    const template = /** @type {HTMLTemplateElement} */ (this.#part("last-row"));
+    last.replaceChildren(template.content.cloneNode(true));
+    last.dataset.id = entry.id;
+    this.#fill(last, entry);
+  }
+
   /** @param {string} name @param {any} entry @returns {HTMLElement} */
   #row(name, entry) {
     const template = /** @type {HTMLTemplateElement} */ (this.#part(name));
     const row = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-    /** @param {string} part @param {string} text */
-    const fill = (part, text) => { const found = row.querySelector(`[data-part="${part}"]`); if (found) found.textContent = text; };
     row.dataset.id = entry.id;
+    this.#fill(row, entry);
+    return row;
+  }
+
+  /** @param {HTMLElement} row @param {any} entry */
+  #fill(row, entry) {
+    /** @param {string} part @param {string} text */
+    const fill = (part, text) => {
+      const found = row.querySelector(`[data-part="${part}"]`);
+      if (found) found.textContent = text;
+    };
     fill("path", `${entry.method} ${entry.path}`);
     fill("status", String(entry.status));
-    /** @type {HTMLElement | null} */ (row.querySelector("[data-kind]"))?.setAttribute("data-kind", String(entry.status)[0]);
+    row.querySelector("[data-kind]")?.setAttribute("data-kind", String(entry.status)[0]);
     if ("round_trips" in entry) {
       const words = this.#phrase(entry.round_trips === 1 ? "one" : "many");
       fill("cost", words.replace("{n}", String(entry.round_trips)).replace("{ms}", String(entry.ms)));
@@ -89,7 +118,6 @@ class ServerLog extends HTMLElement {
       time.dateTime = entry.at;
       localise(time);
     }
-    return row;
   }
 
   /** @param {string} name @returns {HTMLElement} */
@@ -101,6 +129,25 @@ class ServerLog extends HTMLElement {
   #phrase(name) {
     const template = /** @type {HTMLTemplateElement | null} */ (this.querySelector(`template[data-phrase="${name}"]`));
     return template?.content.textContent?.trim() ?? "";
+  }
+}
+
+/** Whether the drawer was open on the page before, in this tab. */
+function remembered() {
+  try {
+    return sessionStorage.getItem(OPEN) !== null;
+  } catch {
+    return false; // storage is switched off
+  }
+}
+
+/** @param {boolean} open */
+function remember(open) {
+  try {
+    if (open) sessionStorage.setItem(OPEN, "1");
+    else sessionStorage.removeItem(OPEN);
+  } catch {
+    // Storage is switched off, so the next page begins with a closed drawer.
   }
 }
 
