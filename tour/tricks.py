@@ -168,7 +168,7 @@ def editor() -> ResponseReturnValue:
     if after is None:
         abort(409, "Only members can become editors here. Your role was not changed.")
     current_services().part(Roles).roles.assign(current_account, after, by=str(current_account))
-    return redirect(url_for("tour.editors" if after == "editor" else "tour.index"), 303)
+    return redirect(url_for("tour.editors" if after == "editor" else "tour_pages.index"), 303)
 
 
 # -- A second browser ------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def second_sign_in(token: str) -> ResponseReturnValue:
         prepare=prepare,
     )
     browser.adopt(live)
-    return redirect(url_for("tour.index"), 303)
+    return redirect(url_for("tour_pages.index"), 303)
 
 
 def _second_key(token: str) -> str:
