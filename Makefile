@@ -28,8 +28,12 @@ check: .venv/test-installed ## Lint, format check and strict types
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: .venv/run-installed ## Compare the cost of a request with stock Flask-Session
+bench: .venv/run-installed ## Compare the cost of a request with Flask-Session and others, and hold it to targets
 	@$(BIN)/python -m benchmarks.request
+
+.PHONY: scale
+scale: .venv/run-installed ## Fill Redis and measure how times grow (SIZES="1000 100000 1000000" adds a million sessions)
+	@$(BIN)/python -m benchmarks.scale $(SIZES)
 
 .PHONY: screenshots
 screenshots: .venv/test-installed ## Make the pictures of README, and all others in build/screenshots

@@ -1,1 +1,1 @@
-"""What things cost: run with `make bench`."""
+"""What things cost, and what they cost elsewhere: run with `make bench`."""

@@ -168,7 +168,8 @@ class WalletSessions:
         layers: Callable[..., Any] = WholeBodies(app.wsgi_app)
         for surround in services.hooks("wsgi"):
             layers = surround(layers)
-        layers = ResponseHeaders(layers, settings)  # on what a part answers by itself, too
+        origins = [origin for origins_of in services.hooks("asset_origins") for origin in origins_of()]
+        layers = ResponseHeaders(layers, settings, origins)  # on what a part answers by itself, too
         app.wsgi_app = declarations.Settled(layers, routes)  # type: ignore[method-assign]
 
     @staticmethod

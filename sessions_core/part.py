@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from flask import Blueprint, Flask, Request
+from flask import Blueprint, Flask, Request, Response
 from msgspec import Struct
 
 from . import parts as folder
@@ -126,6 +126,7 @@ class Part:
     - `problems`: sets `problem_words`, what users read when their signature to confirm an action was refused
     - `confirm_facts`: rows of the list of what an action is about, on the page that asks for a signature
     - `confirm_troubles`: on that page, what a wallet answered
+    - `modules`: at the end of the head of every page, and after each element that names modules of wallet families
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
     - `signed_out`, `signed_out_head`, `signed_out_end`: notices of the page that says why a session ended, scripts in
@@ -180,10 +181,20 @@ class Part:
         """Return the family of the wallet that signs for a session, if it is not that of the account's namespace."""
         return None
 
+    def asset_origins(self) -> Sequence[str]:
+        """Return other origins from which pages may load scripts, styles, pictures and fonts."""
+        return ()
+
     def warm(self) -> None:
         """Import what is slow to import, before a user waits for it."""
 
     # -- With each request ---------------------------------------------------------------------------------------
+
+    def send_asset(self, path: str) -> Response | None:
+        """Answer a request for a static file by its path below `/sessions_core/`, or return `None` to leave it to
+        another part, or to the kernel.
+        """
+        return None
 
     def read_token(self, token: str) -> TokenClaims | None:
         """Return which session a bearer token (RFC 6750) stands for, or `None` if the token is not one of this part.

@@ -32,6 +32,13 @@ def link_of(part: SessionRepository | AccountLinking | ActivityLog) -> RedisConn
     return part._connection
 
 
+def round_trips(connection: RedisConnection, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a list to which each exchange with Redis from now on adds its seconds."""
+    exchanges: list[float] = []
+    monkeypatch.setattr(connection, "observe", exchanges.append)
+    return exchanges
+
+
 def keys_of(part: SessionRepository | ActivityLog | SigningKeys) -> KeyRing:
     """Return the keys with which a part of the application encrypts what it stores."""
     return part._ring if isinstance(part, SigningKeys) else part._keys

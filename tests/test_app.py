@@ -144,10 +144,14 @@ def test_flask_finds_the_app_and_import_has_no_side_effects(tmp_path: Path) -> N
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
 
 
-def test_importing_the_app_loads_no_signature_libraries(tmp_path: Path) -> None:
+def test_start_loads_no_signature_libraries(redis_url: str, tmp_path: Path) -> None:
     """The slow libraries are loaded with the first signature."""
-    code = "import app, sys; print([name for name in ('eth_account', 'Crypto', 'coincurve') if name in sys.modules])"
+    code = (
+        "import app, sys; app.create_app(); "
+        "print([name for name in ('eth_account', 'Crypto', 'coincurve', 'joserfc') if name in sys.modules])"
+    )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"REDIS_URL": redis_url, "SESSION_SECRET": SECRET}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
     )

@@ -64,11 +64,10 @@ class Lifecycle:
         `wallet` is the wallet's display name, `data` the content of `flask.session`, `replacing` a session of the
         same browser that ends now. `scope` limits it to less than its type grants, `privilege` is the account's
         fingerprint, `browser` the browser's cookie, `account_values` the values of the account that were read just
-        now. `prepare` lets parts add to the record before it is stored. The handle is random and unrelated to the id,
-        so it can be shown and logged.
+        now. `prepare` lets parts add to the record before it is stored. The handle can be shown and logged.
         """
         record = SessionRecord(
-            handle=session_type.handle_prefix + secrets.token_urlsafe(12),
+            handle=self._repository.new_handle(session_type.handle_prefix, str(account)),
             account=str(account),
             session_type=session_type.name,
             wallet=wallet,

@@ -9,6 +9,7 @@ import math
 import re
 import secrets
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -23,7 +24,7 @@ from ..settings import Settings
 from ..storage import scripts
 from ..storage.connection import RedisConnection, slot_is_moving
 from ..storage.encrypted_value import attempts
-from ..storage.encryption import DecryptionFailed, KeyRing
+from ..storage.encryption import DecryptionFailed, KeyRing, derived, permuted
 from ..storage.replies import items, number, takes_no_writes
 from . import session_data
 from .record import (
@@ -82,6 +83,7 @@ class SessionRepository:
     ) -> None:
         self._connection = connection
         self._keys = keys
+        self._handle_keys = derived(settings.secrets, "sessions_core handle 1")
         self._prefix = settings.redis_prefix
         self._most = settings.sessions_per_account
         self._keep_alive_ms = settings.slide_seconds * 1000
@@ -145,6 +147,23 @@ class SessionRepository:
             if found != ROTATED:  # otherwise it moved to another id between reading and writing
                 return found
         raise StoreUnavailable("the session kept moving", retry_after=1)
+
+    def find_handle(self, handle: str) -> LoadedSession | None:
+        """Return the living session that `new_handle` named, without its id; one round trip for each secret.
+
+        `None` also for one that was named with a secret that is no longer used, or before handles led to the account.
+        """
+        for key in reversed(self._handle_keys):
+            tag = urlsafe_b64encode(permuted(key, urlsafe_b64decode(handle[-16:]), back=True)[:9]).decode()
+            found = self.load_handle(tag, handle, "never")
+            if isinstance(found, LoadedSession):
+                return found
+        return None
+
+    def new_handle(self, prefix: str, account: str) -> str:
+        """Return a fresh handle for a session of an account. Who lacks the secret can't tell which account it is."""
+        block = urlsafe_b64decode(account_tag(account)) + secrets.token_bytes(3)
+        return prefix + urlsafe_b64encode(permuted(self._handle_keys[-1], block)).decode()
 
     def _load_handle(self, tag: str, handle: str, keep_alive: KeepAlive) -> LoadedSession | EndedSession:
         keys = SessionKeys.at(self._prefix, tag)
@@ -270,6 +289,13 @@ class SessionRepository:
         )
         return Found(record, epoch, global_epoch, values)
 
+    def read_each(self, sessions: Sequence[SessionKeys]) -> list[Found]:
+        """Return what is stored of sessions of any accounts, without the values of parts, in one round trip."""
+        records, epochs = [each.record for each in sessions], [each.epoch for each in sessions]
+        *stored, global_epoch = self._connection.values(*records, *epochs, self._global_epoch)
+        pairs = zip(stored, stored[len(sessions) :], strict=False)
+        return [Found(record, epoch, global_epoch, ()) for record, epoch in pairs]
+
     def account_values(self, account: str) -> AccountValues:
         """Return the values of parts for an account, its epochs and the time, in one round trip."""
         return self._account(self.account_keys(account), self._names)
@@ -390,15 +416,20 @@ class SessionRepository:
 
         With `when_full` a Redis that is out of memory accepts it even if it has grown: for changes of a few bytes.
         """
-        read = live.revision
-        live.revision = read + 1
+        keys, arguments = self._saving(live, when_full)
+        outcome = self._connection.run(scripts.SAVE, keys, *arguments)
+        live.revision -= outcome != 1
+        return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
+
+    def save_each(self, sessions: Sequence[LoadedSession]) -> int:
+        """Save records as `save` does, in one round trip to each master; return how many were saved."""
+        return self._connection.run_each(scripts.SAVE, [self._saving(live) for live in sessions]).count(1)
+
+    def _saving(self, live: LoadedSession, when_full: bool = False) -> tuple[Sequence[str], Sequence[bytes | int]]:
+        live.revision += 1
         # On a Cluster only one key: with more, nothing could be saved while their slot moves to another master.
         keys = (live.keys.record, *self._connection.reachable(live.keys.epoch, self._global_epoch))
-        arguments = (self.encrypted(live), int(when_full), live.epoch, live.global_epoch)
-        outcome = self._connection.run(scripts.SAVE, keys, read, *arguments)
-        if outcome != 1:
-            live.revision = read
-        return "saved" if outcome == 1 else "gone" if outcome == 0 else "changed"
+        return keys, (live.revision - 1, self.encrypted(live), int(when_full), live.epoch, live.global_epoch)
 
     def change(self, live: LoadedSession, change: Change) -> LoadedSession | EndedSession:
         """Change the record as it is stored now; return the session with it, or how it ended.

@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, TryAgainError
 
 from ..errors import StoreUnavailable
-from .nodes import Breaker, Command, Server
+from .nodes import Breaker, Command, Node, Server
 from .redis_url import read
 from .replies import items, pairs
 from .scripts import Script
 
 logger = logging.getLogger(__name__)
 
+Place = tuple[int, int]  # where a walk through all keys is: the number of a master, and its SCAN cursor
 
 # KEYS marker -> OK. A write that every replica has to hear of before it can confirm what was written before: WAIT
 # counts from the last write of its connection, and ending a session that has ended writes nothing. DEL comes first
@@ -56,7 +58,7 @@ class RedisConnection:
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send one command and return its answer; raise `StoreUnavailable` when there is none."""
-        answers = self._exchange((command,))
+        answers: list[Any] = self._timed(self.service.exchange, (command,))
         if isinstance(answers[0], NoScriptError) and command[0] != "EVALSHA":
             # Something between us and Redis answers for it.
             raise StoreUnavailable(str(answers[0]), retry_after=2) from answers[0]
@@ -72,33 +74,23 @@ class RedisConnection:
         except NoScriptError:  # a Redis that was restarted knows no scripts
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]) -> None:
-        """Run a script once for each pair of keys and arguments, in one round trip; on a Cluster in one for each.
+    def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """Run a script once for each pair of keys and arguments, in one round trip to each master.
 
-        Raises `StoreUnavailable` if one of them fails; the others were run all the same.
+        Returns the answers. Raises `StoreUnavailable` if one of them fails; the others were run all the same.
         """
-        if not self.service.one_server:
-            for keys, arguments in calls:
-                self.run(script, keys, *arguments)
-            return
+        if not calls:
+            return []
         commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
-        answers = self._exchange(commands)
-        for answer, (keys, arguments) in zip(answers, calls, strict=True):
+        answers = self._timed(self.service.exchange_each, commands)
+        for number, (answer, (keys, arguments)) in enumerate(zip(answers, calls, strict=True)):
             if isinstance(answer, NoScriptError):
-                self.run(script, keys, *arguments)
-            else:
-                self._first([answer])
+                answers[number] = self.run(script, keys, *arguments)
+        return [self._first([answer]) for answer in answers]
 
     def values(self, *keys: str) -> list[bytes | None]:
-        """Return the values of strings, in one round trip; on a Cluster in one for each slot. What is not there, or
-        of another type, is `None`.
-        """
-        if self.service.one_server:
-            return items(self.call("MGET", *keys), len(keys)) if keys else []
-        found: dict[str, bytes | None] = {}
-        for together in self.service.together(keys):
-            found.update(zip(together, items(self.call("MGET", *together), len(together)), strict=True))
-        return [found[key] for key in keys]
+        """Return the values of strings, in one round trip to each master; `None` for what is no string or missing."""
+        return items(self.call("MGET", *keys), len(keys)) if keys else []
 
     def fields(self, key: str) -> Iterator[tuple[bytes, bytes]]:
         """Return the fields and values of a hash."""
@@ -128,14 +120,30 @@ class RedisConnection:
 
     def scan(self, pattern: str) -> Iterator[str]:
         """Go through all keys that match, without stopping Redis for it; a key may come twice."""
-        for node in self._timed(self.service.nodes):
-            cursor = b"0"
+        for keys, _ in self.pages(pattern):
+            yield from keys
+
+    def pages(self, pattern: str, since: Place = (0, 0)) -> Iterator[tuple[list[str], Place]]:
+        """Go through all keys that match in pages of about a thousand keys of Redis, each with the place after it.
+
+        With `since` it goes on from such a place, as long as the masters are the same and none was restarted.
+        """
+        number, cursor = since
+        for master in self.masters()[number:]:
             while True:
-                command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
-                cursor, keys = self._first(self._timed(node.exchange, (command,)))
-                yield from (key.decode() for key in keys)
-                if cursor == b"0":
+                [(after, keys)] = master(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
+                cursor = int(after)
+                number += not cursor
+                yield [key.decode() for key in keys], (number, cursor)
+                if not cursor:
                     break
+
+    def masters(self) -> list[Callable[..., list[Any]]]:
+        """Return a function for each master that sends it commands in one round trip and returns their answers."""
+        return [partial(self._ask, node) for node in self._timed(self.service.nodes)]
+
+    def _ask(self, node: Node, *commands: Command) -> list[Any]:
+        return [self._first([answer]) for answer in self._timed(node.exchange, commands)]
 
     def one_key_for_each_master(self, prefix: str) -> list[str]:
         """Return random keys that begin with `prefix`, one on each master; those on masters that failed come last.
@@ -172,10 +180,6 @@ class RedisConnection:
     def _settling(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
         found: tuple[list[Any], bool] = self._timed(self.service.exchange_settled, commands)
         return found
-
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        answers: list[Any] = self._timed(self.service.exchange, commands)
-        return answers
 
     def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
         began = time.perf_counter()

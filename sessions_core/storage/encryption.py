@@ -9,8 +9,10 @@ once a year.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Sequence
+from operator import xor
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -29,8 +31,7 @@ class KeyRing:
 
     def __init__(self, secrets: Sequence[str], purpose: str) -> None:
         self._keys: dict[bytes, AESGCM] = {}
-        for secret in secrets:
-            key = HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(secret.encode("utf-8", "surrogatepass"))
+        for key in derived(secrets, purpose):
             self._newest = hashlib.sha256(b"key id" + key).digest()[:_ID]
             self._keys[self._newest] = AESGCM(key)
 
@@ -77,3 +78,21 @@ class KeyRing:
     def is_newest(self, encrypted: bytes) -> bool:
         """Whether the newest key encrypted this; it may still fail to decrypt."""
         return encrypted[:_ID] == self._newest
+
+
+def derived(secrets: Sequence[str], purpose: str) -> list[bytes]:
+    """Return a key for each secret (HKDF-SHA256, RFC 5869)."""
+    raw = (secret.encode("utf-8", "surrogatepass") for secret in secrets)
+    return [HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(secret) for secret in raw]
+
+
+def permuted(key: bytes, block: bytes, *, back: bool = False) -> bytes:
+    """Return twelve bytes encrypted to twelve bytes, or decrypted again.
+
+    A Feistel network of four rounds of HMAC-SHA-256 (Luby and Rackoff, 1988). AES would make sixteen of them.
+    """
+    left, right = block[:6], block[6:]
+    for number in b"3210" if back else b"0123":
+        mask = hmac.digest(key, bytes((number,)) + right, "sha256")
+        left, right = right, bytes(map(xor, left, mask))
+    return right + left

@@ -188,13 +188,13 @@ class Service:
         """
         return self.node.exchange(commands)
 
+    def exchange_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Do what `exchange` does, but each command goes to the server that has its own first key."""
+        return self.exchange(commands)
+
     def exchange_settled(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
         """Do what `exchange` does; return the answers, and whether no failover is under way that could undo them."""
         return self.exchange(commands), True
-
-    def together(self, keys: Sequence[str]) -> list[list[str]]:
-        """Return the keys in groups, each of which one command can name."""
-        return [list(keys)]
 
     def nodes(self) -> list[Node]:
         """Return the masters."""

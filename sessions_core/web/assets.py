@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from flask import abort, send_from_directory, url_for
+from flask import Response, abort, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 
 from .guards import sessionless
@@ -22,10 +22,16 @@ _PACKAGE = Path(__file__).parent.parent
 @pages.get("/sessions_core/<path:path>", endpoint="asset")
 @sessionless
 def send(path: str) -> ResponseReturnValue:
-    """Send a static file of the kernel, or of a part that is loaded."""
+    """Send a static file of the kernel, or of a part that is loaded. Without a part that sends it, the browser asks
+    again at each use whether the file has changed.
+    """
+    sent = (send_asset(path) for send_asset in current_services().hooks("send_asset"))
+    answer: Response | None = next((each for each in sent if each is not None), None)
+    if answer is not None:
+        return answer
     place = path.split("/")
     part = place[1] if place[0] == "parts" and len(place) > 3 and place[2] == "static" else None
-    if place[0] != "static" and part not in current_services().parts:
+    if ".." in place or (place[0] != "static" and part not in current_services().parts):
         abort(404)
     return send_from_directory(_PACKAGE, path)
 

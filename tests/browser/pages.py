@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ class Browser:
         self.cdp("Network.clearBrowserCookies")
         self.cdp("Network.clearBrowserCache")
         self.cdp("Storage.clearDataForOrigin", origin=self.origin, storageTypes="all")
+        # A grant to one origin refuses all that it does not name, and would hold for the tests after this one.
+        self.cdp("Browser.resetPermissions")
         self.online()
         self.scripts(on=True)
         self.look()
@@ -97,6 +100,15 @@ class Browser:
         # Without motion there is nothing half-way to look at.
         calm = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.cdp("Emulation.setEmulatedMedia", features=[scheme, calm])
+
+    def allow_clipboard(self) -> None:
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.cdp("Browser.grantPermissions", origin=self.origin, permissions=permissions)
+        self.cdp("Page.bringToFront")  # a page without the focus may not write to the clipboard
+
+    def clipboard(self) -> str:
+        """What was copied last; `allow_clipboard` first."""
+        return str(self.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])"))
 
     def as_a_phone(self) -> None:
         self.cdp("Emulation.setUserAgentOverride", userAgent=PHONE)
@@ -186,9 +198,16 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
+    def asset(self, path: str) -> str:
+        """Return the URL under which the page in front has a static file, so that a module is the page's own."""
+        source = self.run("return document.querySelector('head script[type=module]')?.src")
+        fingerprint = re.search(r"/sessions_core/([0-9a-f]{16})/", source or "")
+        return path.replace("/sessions_core", f"/sessions_core/{fingerprint[1]}") if fingerprint else path
+
     def module(self, name: str, expression: str, *arguments: Any) -> Any:
         """Evaluate an expression with a plain module of the site, named as `http` or `lib/http`, as `module`."""
-        [url] = [each for each in MODULES if each.endswith(f"/{name}.js")]
+        [path] = [each for each in MODULES if each.endswith(f"/{name}.js")]
+        url = self.asset(path)
         answer = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1], given = Array.from(arguments).slice(0, -1);"
             f"import('{url}').then(async (module) => ({{ value: await ({expression}) }}))"

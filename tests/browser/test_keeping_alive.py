@@ -23,7 +23,8 @@ box.focus();
 """
 # What content of others knows of this session, and would have its tabs believe: 50 minutes instead of two.
 FORGED = """
-    const { sessionClock: clock } = await import("/sessions_core/static/lib/clock.js");
+    const { sessionClock: clock } = await import(document.querySelector("script[src$='/session-timeout.js']").src
+      .replace("elements/session-timeout", "lib/clock"));
     const session = document.querySelector("session-timeout").dataset.sessionId;
     const absolute = clock.absoluteLeft(), at = Date.now(), end = clock.absoluteEnd.toISOString();
     return [
@@ -72,7 +73,7 @@ def test_input_without_a_key_is_activity(watched: Browser, act: Callable[[Browse
 
 def test_pasting_with_the_menu_is_activity(watched: Browser) -> None:
     """Pasting sends `paste` and `input`, and from a menu no key. Each alone would do."""
-    watched.cdp("Browser.grantPermissions", origin=watched.origin, permissions=["clipboardReadWrite"])
+    watched.allow_clipboard()
     watched.run(EDITOR)
     let_pass(watched, 61)
     watched.run(
@@ -114,7 +115,7 @@ def test_typing_in_a_frame_of_the_page_is_activity(watched: Browser, kind: str) 
     )
     let_pass(watched, 61)
     watched.run(
-        "window.ticked = false; import('/sessions_core/static/lib/clock.js').then("
+        f"window.ticked = false; import('{watched.asset('/sessions_core/static/lib/clock.js')}').then("
         "({ sessionClock: clock }) => clock.addEventListener('tick', () => { ticked = true; }))"
     )
     watched.wait(lambda: watched.run("return ticked"))

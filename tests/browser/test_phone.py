@@ -59,15 +59,11 @@ def test_sign_in_page_links_to_phone_page_with_return_path(browser: Browser) -> 
 
 def test_the_link_is_copied(browser: Browser) -> None:
     browser.open("/sign-in/phone")
-    browser.driver.execute_cdp_cmd(
-        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
-    )
-    browser.cdp("Page.bringToFront")  # a page without the focus may not write to the clipboard
+    browser.allow_clipboard()
     browser.click("copy-link")
     state = "return document.querySelector('copy-button').dataset.state"
     browser.wait(lambda: browser.run(state) == "copied", lambda: f"the button says {browser.run(state)}")
-    copied = browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
-    assert copied == browser.see("phone-link").text
+    assert browser.clipboard() == browser.see("phone-link").text
 
 
 def test_too_long_return_path_has_a_link_instead_of_a_code(browser: Browser) -> None:

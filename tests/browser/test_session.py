@@ -149,12 +149,10 @@ def test_a_reload_keeps_the_session(session: Browser, wallet: WalletInPage) -> N
 
 
 def test_the_address_can_be_copied(session: Browser, wallet: WalletInPage) -> None:
-    permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
-    session.cdp("Browser.grantPermissions", origin=session.origin, permissions=permissions)
+    session.allow_clipboard()
     session.click("copy-address")
     session.wait(lambda: "Copied" in session.text, "nothing was copied")
-    copied = session.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
-    assert copied == wallet.address
+    assert session.clipboard() == wallet.address
 
 
 def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: TimeMachine) -> None:

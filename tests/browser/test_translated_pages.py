@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,19 +97,12 @@ def test_a_translated_sign_in_page_still_signs_in(browser: Browser, wallet: Wall
     browser.arrive_at("/session")
 
 
-@pytest.fixture
-def clipboard(browser: Browser) -> Callable[[], str]:
-    permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
-    browser.cdp("Browser.grantPermissions", permissions=permissions)
-    read = "navigator.clipboard.readText().then(arguments[0])"
-    return lambda: str(browser.driver.execute_async_script(read))
-
-
 def copied(browser: Browser) -> None:
     browser.wait(lambda: browser.run("return document.querySelector('copy-button[data-state=copied]')"))
 
 
-def test_copying_the_key_copies_the_key(browser: Browser, clipboard: Callable[[], str]) -> None:
+def test_copying_the_key_copies_the_key(browser: Browser) -> None:
+    browser.allow_clipboard()
     trial = Trial(browser)
     trial.enter()
     browser.open("/session/wallet/export")
@@ -122,16 +114,15 @@ def test_copying_the_key_copies_the_key(browser: Browser, clipboard: Callable[[]
     assert browser.see("private-key").text != key
     browser.click("copy-key")
     copied(browser)
-    assert clipboard() == key
+    assert browser.clipboard() == key
     browser.click("export-hide")
     assert browser.run("return document.querySelector('copy-button').text") == ""
 
 
-def test_copying_an_address_copies_the_address(
-    browser: Browser, wallet: WalletInPage, clipboard: Callable[[], str]
-) -> None:
+def test_copying_an_address_copies_the_address(browser: Browser, wallet: WalletInPage) -> None:
+    browser.allow_clipboard()
     browser.enter(wallet)
     browser.run(TRANSLATE, True)
     browser.run("document.querySelector('copy-button button').click()")
     copied(browser)
-    assert clipboard() == wallet.address
+    assert browser.clipboard() == wallet.address

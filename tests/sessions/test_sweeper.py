@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from sessions_core.web.services import Services
 
 from ..actors import together
 from ..constants import ABSOLUTE, ALICE, ANOTHER, BOB, DAY, HOUR, IDLE, MINUTE, REDIS_PREFIX
-from ..stored import change, key_of, link_of
+from ..stored import change, key_of, link_of, round_trips
 from ..time_machine import TimeMachine
 
 
@@ -338,7 +339,7 @@ def test_a_sweep_that_loses_redis_says_so(
     def gone(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(link_of(store), "run", gone)
+    monkeypatch.setattr(link_of(store), "run_each", gone)
     with pytest.raises(StoreUnavailable):
         sweeper.sweep()
 
@@ -348,15 +349,15 @@ def test_sweep_spares_a_session_that_just_revoked_the_others(
 ) -> None:
     """The revocation happens while the sweep looks at its record."""
     live, other = start(wallet="mine"), start(wallet="other")
-    run = link_of(store).run
+    run_each = link_of(store).run_each
 
-    def revoke_first(script: Script, keys: Any, *rest: Any) -> Any:
-        if script is scripts.REPAIR and keys[0] == live.keys.record:
+    def revoke_first(script: Script, calls: Any) -> Any:
+        if script is scripts.REPAIR and live.keys.record in [keys[0] for keys, _ in calls]:
             monkeypatch.undo()
             assert store.revoke_others(live).ended == 1
-        return run(script, keys, *rest)
+        return run_each(script, calls)
 
-    monkeypatch.setattr(link_of(store), "run", revoke_first)
+    monkeypatch.setattr(link_of(store), "run_each", revoke_first)
     sweeper.sweep()
     assert isinstance(store.load(live.id, "never"), LoadedSession)
     assert store.load(other.id, "never") == EndedSession("revoked")
@@ -417,3 +418,59 @@ def test_a_sweep_never_harms_a_live_session_that_is_in_use(
         for live in (found, quiet, visitor):
             assert sweeper.revoke(live, "revoked")
     assert not any(isinstance(event, events.RecordUnreadable) for event in happened)
+
+
+# -- In pages ----------------------------------------------------------------------------------------------------
+
+
+def test_sweep_costs_few_round_trips(
+    store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One each for SCAN, the records, the repairs, the indexes and the epochs of a page, whatever it holds."""
+    for number in range(60):
+        start(account=f"{ALICE}{number}")
+    assert sweeper.sweep() == NOTHING  # and Redis knows the scripts now
+    exchanges = round_trips(link_of(store), monkeypatch)
+    assert sweeper.sweep() == NOTHING
+    assert len(exchanges) <= 5
+
+
+def test_a_list_of_all_sessions_costs_few_round_trips(
+    store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        start(account=f"{ALICE}{number}")
+    exchanges = round_trips(link_of(store), monkeypatch)
+    assert len(list(sweeper.every())) == 60
+    assert len(exchanges) <= 3, "SCAN, the records, and perhaps the clock"
+
+
+def test_sweep_goes_on_from_a_place(
+    redis: Redis, store: SessionRepository, sweeper: Sweeper, start: Callable[..., LoadedSession]
+) -> None:
+    """One that stopped after its first page finds the rest from there, and nothing twice."""
+    for number in range(1500):
+        start(account=f"{ALICE}{number}")
+    for key in redis.scan_iter("*:session:*", count=1000):
+        redis.persist(key)
+    found = Counter[str]()
+    _, place = next(sweeper.steps(found))
+    before = found["clock"]
+    assert 0 < before < 1500
+    for _ in sweeper.steps(found, place):
+        pass
+    assert found["clock"] == 1500
+    assert sweeper.sweep() == NOTHING
+
+
+def test_records_that_can_not_be_decrypted_are_counted(
+    redis: Redis, sweeper: Sweeper, start: Callable[..., LoadedSession], rotated: Callable[..., Services]
+) -> None:
+    start()
+    broken = start(account=BOB).keys.record
+    redis.set(broken, b"x" + bytes(redis.get(broken) or b"")[1:-1] + b"y", keepttl=True)
+    assert len(list(sweeper.every())) == 1
+    assert sweeper.unread == {"unreadable": 1}
+    stranger = rotated(()).sweeper
+    assert list(stranger.every()) == []
+    assert stranger.unread == {"foreign": 2}

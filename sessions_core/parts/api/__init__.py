@@ -63,6 +63,10 @@ class Api(Part):
 
         return OtherOrigins(app, self.options.allowed_origins) if self.options.allowed_origins else app
 
+    def warm(self) -> None:
+        """Import what signs tokens."""
+        from . import es256  # noqa: F401
+
     def read_token(self, token: str) -> TokenClaims:
         """Read a session token. Any other bearer is refused."""
         from .session_tokens import SessionTokenClaims

@@ -19,8 +19,6 @@ from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
 
 from ...sessions.flask_session import TokenClaims
 from ...sessions.record import LoadedSession
@@ -99,7 +97,6 @@ class Tokens:
         self._seconds = options.token_seconds
         self._keys = keys
         self._clock = clock
-        self._registry = jws.JWSRegistry(algorithms=["ES256"])
         # A client sends its token with each request. Only good tokens are kept, so a flood of forged ones evicts
         # none. Their key, their times, and whether the session has ended are looked at each time.
         self._verified = lru_cache(_VERIFIED)(self._verify)
@@ -125,9 +122,10 @@ class Tokens:
             iat=now,
             exp=now + max(0, min(self._seconds, left)),
         )
+        from . import es256  # slow to import: see there
+
         key = self._keys.signer()
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
-        text = jws.serialize_compact(header, msgspec.json.encode(claims), key, registry=self._registry)
+        text = es256.sign({"typ": "at+jwt", "kid": key.kid}, msgspec.json.encode(claims), key)
         signed, _, signature = text.rpartition(".")
         return Token(f"{signed}.{_encode(_low(_canonical(signature)))}", claims.exp)
 
@@ -149,6 +147,8 @@ class Tokens:
 
     def _verify(self, text: str) -> tuple[str, Claims]:
         """Return the id of the key that signed a token, and the claims of the token."""
+        from . import es256  # slow to import: see there
+
         if not _TOKEN.fullmatch(text):
             raise TokenInvalid("not three parts")
         header, payload, signature = (_canonical(part) for part in text.split("."))
@@ -159,11 +159,11 @@ class Tokens:
             key = self._keys.find(key_id)
             if key is None:
                 raise TokenInvalid("signed with no key of this site")
-            jws.deserialize_compact(text, key, registry=self._registry)
+            es256.verify(text, key)
             claims = msgspec.json.decode(payload, type=Claims)
             if msgspec.json.encode(claims) != payload:
                 raise TokenInvalid("claims in another spelling, or one twice")
-        except (JoseError, msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except (es256.JoseError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise TokenInvalid(type(error).__name__) from error
         return key_id, claims
 

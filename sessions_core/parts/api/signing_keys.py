@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from joserfc.jwk import ECKey, KeyParameters
 
 from ... import events
 from ...sessions.repository import SessionRepository
@@ -22,6 +21,9 @@ from ...storage import scripts
 from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import attempts
 from ...storage.encryption import DecryptionFailed, KeyRing
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
 
 AHEAD = 10 * MINUTE * 1000  # milliseconds between publishing a key and signing with it
 _TURN = 30 * DAY * 1000  # milliseconds after which a key gets a successor
@@ -76,8 +78,10 @@ class SigningKeys:
     def _read_unless_newer_than(self, seconds: float) -> None:
         if time.monotonic() - self._read_at < seconds:
             return
+        from . import es256  # slow to import: see there
+
         keys, now = self._current()
-        self._by_id = {key.jwk["kid"]: ECKey.import_key(key.jwk) for key in keys}
+        self._by_id = {key.jwk["kid"]: es256.read_key(key.jwk) for key in keys}
         ripe = [key for key in keys if key.created_at + AHEAD <= now]
         # The very first signs at once: no service can have a cached copy without it yet.
         self._signer = self._by_id[(ripe or keys[:1])[-1].jwk["kid"]]
@@ -111,7 +115,8 @@ class SigningKeys:
     def _turned(self, keys: list[_Key], now: int) -> list[_Key]:
         """Return the keys with a successor if the newest is due for one, and without those no longer needed."""
         if not keys or keys[-1].created_at + _TURN <= now:
-            parameters: KeyParameters = {"use": "sig", "alg": "ES256", "kid": secrets.token_urlsafe(9)}
-            keys = [*keys, _Key(dict(ECKey.generate_key("P-256", parameters).as_dict(private=True)), now)]
+            from . import es256  # slow to import: see there
+
+            keys = [*keys, _Key(es256.make_key(secrets.token_urlsafe(9)), now)]
         outlived = [later.created_at + AHEAD + self._tokens_live + MINUTE * 1000 <= now for later in keys[1:]]
         return [key for key, gone in zip(keys, [*outlived, False], strict=True) if not gone]

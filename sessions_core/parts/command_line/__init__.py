@@ -12,6 +12,8 @@ from ...part import Part
 class CommandLine(Part):
     """Administration from a shell."""
 
+    redis_keys = {"sweep": "string: where the running or interrupted sweep is"}
+
     def commands(self) -> Sequence[click.Command]:
         """Return the groups of commands that other parts add to."""
         from .commands import keys, sessions

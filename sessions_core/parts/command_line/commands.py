@@ -15,7 +15,8 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain as chain_of
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ...web.session_view import HandleConverter, SessionView, described, iso, se
 from .output import (
     Commands,
     answer,
+    answer_each,
     confirm,
     force_option,
     json_option,
@@ -40,7 +42,10 @@ from .output import (
     say,
     table,
 )
+from .sweep import run_sweep
 
+_BLOCK = 1_000  # sessions that are read and sorted before they are printed
+_CHAIN = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)
 _FOUND = {
     "dead": "had ended and were still there: deleted",
     "clock": "would never have expired: have their clock again",
@@ -68,11 +73,41 @@ _of_account = click.option("--account", help="The CAIP-10 account that the sessi
 
 @sessions.command("list")
 @click.argument("account", required=False)
+@click.option("--limit", type=click.IntRange(1), help="Stop after this many sessions.")
+@click.option("--type", "type_name", help="Only sessions of this type, such as standard.")
+@click.option("--chain", help="Only sessions signed on this CAIP-2 chain, such as eip155:1.")
+@click.option("--inactive", type=click.IntRange(1), metavar="MINUTES", help="Only sessions not used for so long.")
 @json_option
-def list_sessions(account: str | None, as_json: bool) -> None:
-    """List the living sessions, of a CAIP-10 ACCOUNT or of all."""
-    views = _views() if account is None else sessions_of(str(parse_account(account)))
-    answer([_session(view) for view in views] if as_json else _session_table(views), as_json)
+def list_sessions(
+    account: str | None,
+    limit: int | None,
+    type_name: str | None,
+    chain: str | None,
+    inactive: int | None,
+    as_json: bool,
+) -> None:
+    """List the living sessions, of a CAIP-10 ACCOUNT or of all.
+
+    They are printed as they are read, a thousand at a time. Up to a thousand are sorted by account; of more, each
+    thousand is.
+    """
+    unread = current_services().sweeper.unread
+    unread.clear()
+    views = _views() if account is None else iter(sessions_of(str(parse_account(account))))
+    wanted = _matching(views, type_name, chain, inactive)
+    blocks = _sorted_blocks(islice(wanted, limit))
+    first = next(blocks, [])
+    if not first and (type_name or chain or inactive):
+        _refuse_unread()
+        raise NotFound("No living session matches.")
+    blocks = chain_of([first], blocks)
+    if as_json:
+        answer_each(_session(view) for block in blocks for view in block)
+    else:
+        _print_tables(blocks)
+    if limit is not None and next(wanted, None) is not None:
+        say(f"There are more than {limit}.", err=True)
+    _refuse_unread()
 
 
 @sessions.command("show")
@@ -134,13 +169,17 @@ def revoke_all(account: str | None, everybody: bool, yes: bool, as_json: bool) -
 
 
 @sessions.command("sweep")
+@click.option("--again", is_flag=True, help="Begin again, even if the last sweep was interrupted.")
 @force_option
 @json_option
-def sweep(force: bool, as_json: bool) -> None:
-    """Repair what a crash or a full disk left behind, and encrypt again what an older secret had encrypted."""
+def sweep(again: bool, force: bool, as_json: bool) -> None:
+    """Repair what a crash or a full disk left behind, and encrypt again what an older secret had encrypted.
+
+    A sweep that was interrupted goes on where it stopped, within an hour.
+    """
     services = current_services()
     refuse_unknown_secret(force)
-    found = services.sweeper.sweep()
+    found = run_sweep(services, again)
     rows = [(str(count), name, _FOUND[name]) for name, count in found.items()]
     for clean in services.hooks("sweep"):
         for name, (count, sentence) in clean().items():
@@ -201,12 +240,17 @@ def _find(handle: str, account: str | None) -> LoadedSession:
     if of_one is not None:
         live = repository.find_living(str(of_one), handle)
     else:
-        # Twice: the first search may miss a session that moves to a new id meanwhile.
-        every = (each for _ in range(2) for each in current_services().sweeper.every())
-        live = next((each for each in every if each.record.account and each.record.handle == handle), None)
+        live = repository.find_handle(handle) or _search(handle)
     if live is None:
         raise NotFound("There is no living session with this handle.")
     return live
+
+
+def _search(handle: str) -> LoadedSession | None:
+    # Among all sessions: one that its index lacks, or whose handle was made with a secret that is no longer used.
+    # Twice: the first search may miss a session that moves to a new id meanwhile.
+    every = (each for _ in range(2) for each in current_services().sweeper.every())
+    return next((each for each in every if each.record.account and each.record.handle == handle), None)
 
 
 def _revoke_handle(account: Account, handle: str) -> bool:
@@ -229,15 +273,39 @@ def _refuse_malformed(handle: str) -> None:
         raise NotFound("There is no session with this handle; handles look like sess_ and 16 characters.")
 
 
-def _views() -> list[SessionView]:
-    services = current_services()
-    found = {
-        live.record.handle: live for live in services.sweeper.every() if live.record.account
-    }  # one may come twice
-    return sorted(
-        map(described, found.values()),
-        key=lambda view: (view.live.record.account, -view.live.active),
+def _views() -> Iterator[SessionView]:
+    return (described(live) for live in current_services().sweeper.every() if live.record.account)
+
+
+def _matching(
+    views: Iterator[SessionView], type_name: str | None, chain: str | None, inactive: int | None
+) -> Iterator[SessionView]:
+    types = list(current_services().policy.types)
+    if type_name is not None and type_name not in types:
+        raise BadRequest(f"There is no such type; the types are {', '.join(types)}.")
+    if chain is not None and not _CHAIN.fullmatch(chain):
+        raise BadRequest("That is not a CAIP-2 chain such as eip155:1.")
+    return (
+        view
+        for view in views
+        if type_name in (None, view.type)
+        and chain in (None, view.chain_id)
+        and view.live.now - view.live.active >= (inactive or 0) * 60_000
     )
+
+
+def _sorted_blocks(views: Iterator[SessionView]) -> Iterator[list[SessionView]]:
+    while block := list(islice(views, _BLOCK)):
+        once = {view.handle: view for view in block}  # SCAN may give a key twice
+        yield sorted(once.values(), key=lambda view: (view.live.record.account, -view.live.active))
+
+
+def _refuse_unread() -> None:
+    unread = current_services().sweeper.unread
+    if foreign := unread["foreign"]:
+        raise SessionsError(f"Not listed, since a secret that is not known here encrypted them: {foreign}.")
+    if unread.total():
+        raise SessionsError(f"Not listed, since they were changed from outside: {unread.total()}.")
 
 
 # -- How it is shown ---------------------------------------------------------------------------------------------
@@ -247,15 +315,16 @@ def _session(view: SessionView) -> dict[str, Any]:
     return view.as_row()
 
 
-def _session_table(views: Sequence[SessionView]) -> Iterable[str]:
-    if not views:
-        return ["There is no living session."]
+def _print_tables(blocks: Iterable[Sequence[SessionView]]) -> None:
     heading = ("  HANDLE", "TYPE", "DEVICE", "IP", "SIGNED IN", "ACTIVE", "EXPIRES")
-    rows = [_session_row(view) for view in views]
-    first, *lines = table([heading, *rows], flexible=2)
-    owners = [view.live.record.account for view in views]
-    grouped = groupby(zip(owners, lines, strict=True), key=lambda each: each[0])
-    return [first, *(line for owner, group in grouped for line in (owner, *(each[1] for each in group)))]
+    for number, views in enumerate(blocks):
+        first, *lines = table([heading, *map(_session_row, views)], flexible=2)
+        if number == 0:
+            say(first if views else "There is no living session.")
+        owners = [view.live.record.account for view in views]
+        for owner, group in groupby(zip(owners, lines, strict=True), key=lambda each: each[0]):
+            for line in (owner, *(line for _, line in group)):
+                say(line)
 
 
 def _session_row(view: SessionView) -> tuple[str, ...]:

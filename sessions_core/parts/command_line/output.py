@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -97,6 +98,26 @@ def answer(value: Any, as_json: bool) -> None:
         return
     for line in value:
         say(line)
+
+
+def answer_each(values: Iterable[Any]) -> None:
+    """Print one JSON array as its items come, one a line; a failure in between leaves it without its end."""
+    mark = "["
+    for value in values:
+        click.echo(mark + json.dumps(value).replace("\x7f", "\\u007f"), nl=False)
+        mark = ",\n"
+    click.echo("[]" if mark == "[" else "]")
+
+
+@contextmanager
+def progress_bar(length: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show on standard error how far a command is, if that is a terminal; the context is what counts on."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=length, file=sys.stderr) as bar:
+        bar.update(done)
+        yield bar.update
 
 
 def say(line: str, err: bool = False) -> None:

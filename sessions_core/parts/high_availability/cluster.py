@@ -60,14 +60,18 @@ class Cluster(Service):
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands to the master that has the key of the first one, in one piece, and return their answers.
 
-        A `ResponseError` that the server answered is in the list, but for redirections, which are followed: they are
-        no failure of any node. Raises `StoreUnavailable` while the circuit of that master is open, and what redis-py
-        raises when there is no answer.
+        MGET takes keys of several masters. A `ResponseError` that the server answered is in the list, but for
+        redirections, which are followed: they are no failure of any node. Raises `StoreUnavailable` while the circuit
+        of that master is open, and what redis-py raises when there is no answer.
         """
         key = key_of(commands[0])
         if key is None:
             return self._anywhere(commands)
         slot = slot_of(key)
+        if commands[0][0] == "MGET":
+            slots = _by_slot(commands[0][1:])
+            if len(slots) > 1:
+                return [self._of_several_slots(commands[0][1:], slots)]
         node, asking, lost, redirections = self._owner(slot), False, False, 0
         until = time.monotonic() + _PATIENCE
         while True:
@@ -93,6 +97,31 @@ class Cluster(Service):
             else:
                 return answers
 
+    def exchange_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Send each command to the master that has its first key, in one round trip to each master; return the
+        answers in the order of the commands.
+        """
+        answers: list[Any] = [None] * len(commands)
+        places: dict[Node, list[int]] = {}
+        for place, command in enumerate(commands):
+            places.setdefault(self._owner(_slot_of_command(command)), []).append(place)
+        for node, of_node in places.items():
+            found = self._pipeline(node, [commands[place] for place in of_node])
+            for place, answer in zip(of_node, found, strict=True):
+                redirected = isinstance(answer, (AskError, TryAgainError))
+                answers[place] = self.exchange((commands[place],))[0] if redirected else answer
+        return answers
+
+    def _pipeline(self, node: Node, commands: Sequence[Command]) -> list[Any]:
+        if len(commands) == 1:
+            return self.exchange(commands)
+        try:
+            return node.exchange(commands)
+        except (RedisError, OSError):
+            if self._newer_owner(_slot_of_command(commands[0]), node) is None:
+                raise
+        return [self.exchange((command,))[0] for command in commands]  # a replica has taken its place
+
     def _one_by_one(self, keys: Sequence[str | bytes | int]) -> Any:
         # The slot is on its way to another master, and the keys are not all on one of the two: those that don't exist
         # count as there already, so that it can last as long as the move. From the last to the first: a record, which
@@ -101,12 +130,14 @@ class Cluster(Service):
         read = [self.exchange([("GET", key)])[0] for key in reversed(keys)]
         return next((each for each in read if isinstance(each, ResponseError)), read[::-1])
 
-    def together(self, keys: Sequence[str]) -> list[list[str]]:
-        """Return the keys by their slots."""
-        slots: dict[int, list[str]] = {}
-        for key in keys:
-            slots.setdefault(slot_of(key), []).append(key)
-        return list(slots.values())
+    def _of_several_slots(self, keys: Sequence[Any], slots: dict[int, list[Any]]) -> Any:
+        answers = self.exchange_each([("MGET", *of_slot) for of_slot in slots.values()])
+        found: dict[Any, Any] = {}
+        for of_slot, answer in zip(slots.values(), answers, strict=True):
+            if isinstance(answer, ResponseError):
+                return answer
+            found.update(zip(of_slot, answer, strict=True))
+        return [found[key] for key in keys]
 
     def nodes(self) -> list[Node]:
         """Return the masters that have slots, once each."""
@@ -234,6 +265,20 @@ def key_of(command: Command) -> str | bytes | None:
     if name in ("PING", "INFO", "TIME", "PUBLISH", "CLIENT", "CONFIG", "SCAN", "ACL", "COMMAND", "CLUSTER"):
         return None
     return command[1] if len(command) > 1 else None  # type: ignore[return-value]
+
+
+def _slot_of_command(command: Command) -> int:
+    key = key_of(command)
+    if key is None:
+        raise ValueError(f"{command[0]!r} has no key, so no master of a Cluster is its own")
+    return slot_of(key)
+
+
+def _by_slot(keys: Sequence[Any]) -> dict[int, list[Any]]:
+    slots: dict[int, list[Any]] = {}
+    for key in keys:
+        slots.setdefault(slot_of(key), []).append(key)
+    return slots
 
 
 def slot_of(key: str | bytes) -> int:

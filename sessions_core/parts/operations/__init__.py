@@ -52,7 +52,7 @@ class Operations(Part):
         metrics.begin()
         services.connection.observe = metrics.redis_seconds.observe
         self.readiness = Readiness(services.connection, services.keys, settings, self.options.redis_check)
-        self.session_count = SessionCount(services.connection, services.sweeper, settings)
+        self.session_count = SessionCount(services.connection, settings)
         self.servers = Servers(services.connection, services.keys, settings)
         if not settings.development:  # in development each secret has a Redis of its own
             self._check_redis()

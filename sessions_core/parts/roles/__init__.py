@@ -54,6 +54,7 @@ class Roles(Part):
     redis_keys = {
         "{tag}:standing": "string: role and verification of an account, encrypted",
         "{directory}:decided": "hash: the accounts with a role or a verification, encrypted",
+        "{directory}:changed": "zset: those accounts by the time of the last decision",
         "{directory}:seen": "zset: the latest ten thousand accounts by the time of their last sign-in",
         "{directory}:names": "hash: the accounts in that list, encrypted",
     }

@@ -34,21 +34,23 @@ MOST_DAYS = 3650
 @requires(role="admin")
 def admin() -> ResponseReturnValue:
     """Show the accounts with a role or a verification, the latest sign-ins, and a form to look up any account."""
-    services = current_services()
     text = request.args.get("account", "").strip()
     if text:
         try:
             return redirect(url_for("sessions_roles.admin_account", account=str(accounts.parse(text))), 303)
         except AccountMalformed as error:
             problem = error.message
-    seen = _roles().seen(limit=PER_PAGE)
+    decided, seen = _number("decided"), _number("seen")
+    found = _roles().page(PER_PAGE, (decided - 1) * PER_PAGE, (seen - 1) * PER_PAGE)
     return render_template(
         "sessions/admin.html",
-        decided=_roles().decided(),
+        found=found,
+        decided=decided,
+        decided_pages=_pages(decided, found.all_decided),
         seen=seen,
+        seen_pages=_pages(seen, found.all_seen),
         looked_for=text,
         problem=problem if text else "",
-        now=services.repository.time(),
     )
 
 
@@ -160,6 +162,20 @@ def admin_everybody_post() -> ResponseReturnValue:
     """Sign all users out, including the administrator who asked for it."""
     current_services().lifecycle.revoke_everybody()
     return _signed_out()
+
+
+def _number(name: str) -> int:
+    text = request.args.get(name, "1")
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text, re.ASCII):
+        raise BadRequest("no number of a page")
+    return int(text)
+
+
+def _pages(number: int, total: int) -> int:
+    pages = max(1, -(-total // PER_PAGE))
+    if number > pages:
+        raise NotFound("no such page")
+    return pages
 
 
 def _roles() -> AccountRoles:

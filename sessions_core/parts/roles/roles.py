@@ -2,6 +2,7 @@
 
     {tag}:standing        string  encrypted: role and verification; read with each request of the account's sessions
     {directory}:decided   hash    tag -> encrypted account, of all accounts with a role or a verification
+    {directory}:changed   zset    tag by the time of the last decision about such an account
     {directory}:seen      zset    tag by the time of the last sign-in, and
     {directory}:names     hash    tag -> encrypted account; both hold the latest ten thousand
 
@@ -11,6 +12,7 @@ Accounts are encrypted, so an attacker who reads Redis does not learn which acco
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +28,19 @@ from ...storage import scripts
 from ...storage.connection import RedisConnection
 from ...storage.encrypted_value import EncryptedValues
 from ...storage.encryption import DecryptionFailed, KeyRing
-from ...storage.replies import items
+from ...storage.replies import items, pairs
 from .account_status import STATUS_KEY, UNKNOWN, StoredStatus
 from .events import RoleChanged, VerificationChanged
 
 logger = logging.getLogger(__name__)
 
 _MOST_SEEN = 10_000
-_NOTE_SIGN_IN = scripts.load(Path(__file__).with_name("note_sign_in.lua"))
+_HALF = 500  # fields of a hash that are read in one step, about
+_FOLDER = Path(__file__).parent
+_NOTE_SIGN_IN = scripts.load(_FOLDER / "note_sign_in.lua")
+_NOTE_DECISION = scripts.load(_FOLDER / "note_decision.lua")
+_LIST_DECIDED = scripts.load(_FOLDER / "list_decided.lua")
+_PAGE = scripts.load(_FOLDER / "page.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,19 @@ class Member:
     account: str
     status: StoredStatus
     seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A page of the accounts with a role or a verification, the latest decision first, and one of the latest
+    sign-ins; with how many accounts there are in all. `now` is in milliseconds since the epoch.
+    """
+
+    now: int
+    decided: list[Member]
+    all_decided: int
+    seen: list[Member]
+    all_seen: int
 
 
 class AccountRoles:
@@ -61,7 +81,8 @@ class AccountRoles:
         self._repository = repository
         self._values = EncryptedValues(connection, keys, StoredStatus, UNKNOWN)
         base = f"{settings.redis_prefix}{{directory}}:"
-        self._decided, self._seen, self._names = f"{base}decided", f"{base}seen", f"{base}names"
+        self._decided, self._changed = f"{base}decided", f"{base}changed"
+        self._seen, self._names = f"{base}seen", f"{base}names"
 
     def status(self, account: Account | str) -> StoredStatus:
         """Return role and verification of an account."""
@@ -111,15 +132,34 @@ class AccountRoles:
 
     def decided(self) -> list[Member]:
         """Return every account with a role or a verification."""
-        values = (encrypted for _, encrypted in self._connection.fields(self._decided))
-        members = [self._member(account) for account in map(self._decrypt, values) if account]
-        return [each for each in members if each.status != StoredStatus()]
+        found: dict[str, Member] = {}  # HSCAN may give a field twice
+        for fields in self._in_steps(self._decided):
+            scores = items(self._connection.call("ZMSCORE", self._seen, *fields), len(fields))
+            members = self._members(zip(fields.values(), scores, strict=True))
+            found |= {each.account: each for each in members if each and each.status != UNKNOWN}
+        return list(found.values())
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
         """Return the accounts that signed in last, newest first."""
-        tags = items(self._connection.call("ZREVRANGE", self._seen, offset, offset + limit - 1))
-        names = items(self._connection.call("HMGET", self._names, *tags), len(tags)) if tags else []
-        return [self._member(account) for account in map(self._decrypt, names) if account]
+        return self.page(limit, seen_from=offset).seen
+
+    def page(self, size: int, decided_from: int = 0, seen_from: int = 0) -> Directory:
+        """Return `size` accounts of each list from these ranks on, in two round trips; on a Cluster in one more for
+        each further master.
+
+        An account whose role was taken back is left out, so a page may have fewer.
+        """
+        keys = (self._decided, self._changed, self._seen, self._names)
+        ranks = (decided_from, decided_from + size - 1, seen_from, seen_from + size - 1)
+        found = items(self._connection.run(_PAGE, keys, *ranks), 6)
+        if found[2] > found[1]:
+            self._connection.run(_LIST_DECIDED, (self._decided, self._changed))
+            found = items(self._connection.run(_PAGE, keys, *ranks), 6)
+        now, all_decided, _, all_seen, decided, seen = found
+        members = self._members([*pairs(decided), *pairs(seen)])
+        half = len(decided) // 2
+        first = [each for each in members[:half] if each and each.status != UNKNOWN]
+        return Directory(now, first, all_decided, [each for each in members[half:] if each], all_seen)
 
     def reencrypt(self) -> int:
         """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
@@ -127,24 +167,41 @@ class AccountRoles:
         """
         count = 0
         for key in (self._decided, self._names):
-            for tag, encrypted in self._connection.fields(key):
-                account = self._decrypt(encrypted)
-                if account and not self._keys.is_newest(encrypted):
-                    count += self._connection.run(
-                        scripts.COMPARE_AND_SWAP_FIELD, (key,), tag, encrypted, self._encrypt(account)
-                    )
-                if account and key == self._decided:
-                    count += self._reencrypt(account)
+            for fields in self._in_steps(key):
+                accounts = {tag: self._decrypt(encrypted) for tag, encrypted in fields.items()}
+                stale = [tag for tag in fields if accounts[tag] and not self._keys.is_newest(fields[tag])]
+                swaps = [((key,), (tag, fields[tag], self._encrypt(accounts[tag]))) for tag in stale]
+                count += sum(self._connection.run_each(scripts.COMPARE_AND_SWAP_FIELD, swaps))
+                if key == self._decided:
+                    count += self._reencrypt([account for account in accounts.values() if account])
         return count
 
-    def _member(self, account: str) -> Member:
-        score = self._connection.call("ZSCORE", self._seen, account_tag(account))
-        return Member(account, self.status(account), int(float(score or 0)))
+    def _in_steps(self, key: str) -> Iterator[dict[bytes, bytes]]:
+        """Go through the fields of a hash, some hundreds at a time; a field may come twice."""
+        cursor = 0
+        while True:
+            after, fields = items(self._connection.call("HSCAN", key, cursor, "COUNT", _HALF), 2)
+            found, cursor = dict(pairs(fields)), int(after)
+            if found:
+                yield found
+            if not cursor:
+                return
+
+    def _members(self, listed: Iterable[tuple[bytes, bytes | None]]) -> list[Member | None]:
+        """Return the accounts that were read encrypted, each with the time of its last sign-in; `None` for one that
+        can't be opened. One round trip for their roles and verifications.
+        """
+        read = [(self._decrypt(encrypted), int(float(seen_at or 0))) for encrypted, seen_at in listed]
+        keys = [self._key(account) for account, _ in read]
+        return [
+            Member(account, self._values.decode(key, stored), seen_at) if account else None
+            for (account, seen_at), key, stored in zip(read, keys, self._connection.values(*keys), strict=True)
+        ]
 
     def _change(self, account: Account, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         text = str(account)
         # In the list first: a role that no list shows could not be found to be taken away.
-        self._connection.call("HSET", self._decided, account_tag(text), self._encrypt(text))
+        self._connection.run(_NOTE_DECISION, (self._decided, self._changed), account_tag(text), self._encrypt(text))
         return self._replace(text, **fields)
 
     def _replace(self, account: str, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
@@ -155,12 +212,16 @@ class AccountRoles:
         )
         return before, after or before
 
-    def _reencrypt(self, account: str) -> bool:
-        stored = self._connection.call("GET", self._key(account))
-        if stored is None or self._keys.is_newest(stored) or not self._keys.is_ours(stored):
-            return False  # one that we can't open would be replaced by the ordinary one
-        self._replace(account)
-        return True
+    def _reencrypt(self, accounts: list[str]) -> int:
+        stored = zip(accounts, self._connection.values(*map(self._key, accounts)), strict=True)
+        # One that we can't open would be replaced by the ordinary one.
+        stale = [account for account, value in stored if value and self._is_stale(value)]
+        for account in stale:
+            self._replace(account)
+        return len(stale)
+
+    def _is_stale(self, stored: bytes) -> bool:
+        return self._keys.is_ours(stored) and not self._keys.is_newest(stored)
 
     def _key(self, account: Account | str) -> str:
         return self._repository.account_keys(str(account)).account_key(STATUS_KEY.name)

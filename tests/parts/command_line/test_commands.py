@@ -4,6 +4,8 @@ character, whatever somebody called their device.
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import re
@@ -28,7 +30,9 @@ from sessions_core.parts.activity import Activity
 from sessions_core.parts.activity import commands as events_commands
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.parts.command_line import commands as cli
+from sessions_core.parts.command_line import output, sweep
 from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles import commands as roles_commands
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sessions.sweeper import Sweeper
@@ -37,9 +41,9 @@ from sessions_core.web.services import SECRET_FILE, Services
 from sessions_core.web.session_view import iso, moment
 
 from ...actors import ORIGIN, Visitor, Wallet, handle_of, together
-from ...constants import ALICE, ANOTHER, BOB, ROOT, SECRET
+from ...constants import ALICE, ANOTHER, BOB, REDIS_PREFIX, ROOT, SECRET
 from ...part_services import roles_of
-from ...servers import Server, running
+from ...servers import Server, commands_run, running
 from ...stored import link_of
 from ...time_machine import TimeMachine
 
@@ -211,7 +215,130 @@ def test_no_control_character_reaches_the_terminal_from_any_name(flask: Shell, s
             assert flask("sessions", *command, *options).code == 0  # and `Shell` looks at every character
 
 
+def store_many(services: Services, count: int) -> None:
+    """Store the sessions of so many accounts."""
+    for number in range(count):
+        record = SessionRecord(
+            handle=f"sess_{number:016d}", account=some_account(number), session_type="standard", data={}
+        )
+        services.repository.create(record, 1800, 43_200)
+
+
+def some_account(number: int) -> str:
+    return f"eip155:1:{checksum_address(f'0x{number:040x}')}"
+
+
+def test_large_list_is_printed_in_sorted_blocks(flask: Shell, services: Services, redis: Redis) -> None:
+    store_many(services, 1300)
+    lines = flask("sessions", "list").lines
+    assert lines[0].split()[0] == "HANDLE"
+    owners = [line for line in lines[1:] if not line.startswith(" ")]
+    assert (len(owners), len(set(owners)), len(lines)) == (1300, 1300, 2601)
+    assert owners[:1000] == sorted(owners[:1000])
+    assert owners[1000:] == sorted(owners[1000:])
+    rows = flask("sessions", "list", "--json")
+    assert {row["account"] for row in rows.json} == set(owners)
+    assert len(rows.lines) == 1300, "each session has a line"
+
+
+def test_list_prints_before_it_has_read_everything(
+    flask: Shell, services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis stops after the first thousand: they were printed, and the end says that they are not all."""
+    store_many(services, 1300)
+    every = Sweeper.every
+
+    def until_redis_stops(self: Sweeper) -> Iterator[Any]:
+        yield from itertools.islice(every(self), 1200)
+        raise errors.StoreUnavailable("gone")
+
+    monkeypatch.setattr(Sweeper, "every", until_redis_stops)
+    for options in ([], ["--json"]):
+        ran = flask("sessions", "list", *options)
+        assert ran.code == 1
+        assert ran.err == "store_unavailable: Redis does not answer, or refuses (gone).\n"
+        assert ran.out.count("sess_") == 1000
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ran.out)
+
+
+def test_list_stops_at_its_limit(flask: Shell, services: Services, redis: Redis) -> None:
+    store_many(services, 5)
+    ran = flask("sessions", "list", "--limit", "3", "--json")
+    assert len(ran.json) == 3
+    assert ran.err == "There are more than 3.\n"
+    assert flask("sessions", "list", "--limit", "5").err == ""
+    assert flask("sessions", "list", ALICE, "--limit", "1", "--json").json == []
+
+
+def test_list_is_filtered(flask: Shell, services: Services, pass_time: TimeMachine) -> None:
+    old = store_session(services)
+    pass_time(20 * 60)
+    professional = store_session(services, BOB, session_type="professional")
+    polygon = store_session(services, BOB.replace("eip155:1:", "eip155:137:"))
+
+    def listed(*options: str) -> set[str]:
+        return {row["session_id"] for row in flask("sessions", "list", *options, "--json").json}
+
+    assert listed() == {old, professional, polygon}
+    assert listed("--type", "professional") == {professional}
+    assert listed("--chain", "eip155:137") == {polygon}
+    assert listed("--inactive", "10") == {old}
+    assert listed(BOB, "--type", "professional") == {professional}
+    assert listed("--type", "standard", "--chain", "eip155:1") == {old}
+
+
+def test_filter_that_matches_nothing_says_so(flask: Shell, services: Services) -> None:
+    store_session(services)
+    for filters in (["--type", "professional"], ["--chain", "eip155:137"], ["--inactive", "10"]):
+        for options in ([], ["--json"]):
+            sentence = flask.refuses("not_found", "sessions", "list", *filters, *options)
+            assert sentence == "No living session matches."
+
+
+def test_malformed_filter_is_refused_with_the_right_values(flask: Shell, services: Services) -> None:
+    store_session(services)
+    assert "standard, " in flask.refuses("bad_request", "sessions", "list", "--type", "standart")
+    for chain in ("1", "eip155:", "eip155:1:0x", "\x1b[2J", ""):
+        assert "CAIP-2" in flask.refuses("bad_request", "sessions", "list", "--chain", chain)
+
+
+@pytest.mark.parametrize("wrong", [["--limit", "0"], ["--limit", "x"], ["--inactive", "-1"], ["--inactive", "1.5"]])
+def test_wrong_number_is_refused(flask: Shell, wrong: list[str]) -> None:
+    ran = flask("sessions", "list", *wrong)
+    assert (ran.code, ran.out) == (2, "")
+    assert wrong[0] in ran.err
+
+
 # -- One session -------------------------------------------------------------------------------------------------
+
+
+def test_session_is_found_by_its_handle_without_a_search(
+    app: Flask, flask: Shell, wallet: Wallet, redis: Redis
+) -> None:
+    visitor = Visitor(app)
+    visitor.sign_in(wallet)
+    handle = handle_of(visitor)
+    redis.config_resetstat()
+    assert flask("sessions", "show", handle, "--json").json["account"] == wallet.account()
+    assert flask("sessions", "revoke", handle).code == 0
+    assert "scan" not in commands_run(redis)
+
+
+def test_session_is_found_by_its_handle_after_a_rotation(
+    make_app: Callable[..., Flask], plain: str, wallet: Wallet, redis: Redis
+) -> None:
+    """The handle was made with the former secret; once that is dropped, it takes a search."""
+    visitor = Visitor(make_app(SECRET_KEY=plain))
+    visitor.sign_in(wallet)
+    handle = handle_of(visitor)
+    found = settings_of(environment(Shell(visitor.app)("keys", "rotate")))
+    during = Shell(make_app(**found))
+    redis.config_resetstat()
+    assert during("sessions", "show", handle).code == 0
+    assert "scan" not in commands_run(redis)
+    assert during("sessions", "sweep").code == 0
+    assert Shell(make_app(SECRET_KEY=found["SECRET_KEY"]))("sessions", "show", handle).code == 0
 
 
 def test_session_show_prints_role_and_permissions(
@@ -407,6 +534,63 @@ def test_sweep_prints_what_it_repaired(flask: Shell, services: Services, redis: 
     assert {kind: count for kind, count in counts.items() if count} == {"lost": 1}
     assert [row["session_id"] for row in flask("sessions", "list", ALICE, "--json").json] == [handle]
     assert all(len(line) <= 100 for line in lines)
+
+
+def test_interrupted_sweep_goes_on_where_it_stopped(
+    flask: Shell, services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_many(services, 1300)
+    for key in redis.scan_iter("*:session:*", count=1000):
+        redis.persist(key)
+    steps = Sweeper.steps
+
+    def stop_after_two_pages(*arguments: Any) -> Iterator[Any]:
+        yield from itertools.islice(steps(*arguments), 2)
+        raise errors.StoreUnavailable("gone")
+
+    monkeypatch.setattr(Sweeper, "steps", stop_after_two_pages)
+    monkeypatch.setattr(sweep, "_EVERY", 0)
+    ran = flask("sessions", "sweep")
+    assert (ran.code, ran.out) == (1, "")
+    said, refusal = ran.err.splitlines()
+    assert said == "The sweep was interrupted. What it did stays done; run it again to go on."
+    assert refusal == "store_unavailable: Redis does not answer, or refuses (gone)."
+    monkeypatch.undo()
+    done = 1300 - sum(redis.ttl(key) == -1 for key in redis.scan_iter("*:session:*", count=1000))
+    assert 0 < done < 1300
+    ran = flask("sessions", "sweep", "--json")
+    assert ran.err == "A sweep was interrupted within the last hour: this one goes on where it stopped.\n"
+    assert ran.json["clock"] == 1300, "those before the interruption are counted"
+    assert not redis.exists(f"{REDIS_PREFIX}sweep")
+    assert set(flask("sessions", "sweep", "--json").json.values()) == {0}
+
+
+@pytest.mark.parametrize("why", ["--again", "another secret", "another server", "changed by hand"])
+def test_sweep_begins_again_if_the_place_is_no_good(
+    make_app: Callable[..., Flask], plain: str, redis: Redis, why: str
+) -> None:
+    app = make_app(SECRET_KEY=plain)
+    flask, services = Shell(app), app.extensions["sessions_core"]
+    store_session(services)
+    redis.persist(next(iter(redis.keys("*:session:*"))))
+    secret = ANOTHER if why == "another secret" else services.keys.newest_id
+    runs = ["run_id:another"] if why == "another server" else sweep._runs(services.connection)
+    place = json.dumps([runs, secret, [1, 0], 7, {}]) if why != "changed by hand" else "{"
+    redis.set(f"{REDIS_PREFIX}sweep", place)
+    ran = flask("sessions", "sweep", "--json", *(["--again"] if why == "--again" else []))
+    assert (ran.json["clock"], ran.err) == (1, "")
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, shown in ((io.StringIO(), False), (Terminal(), True)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with output.progress_bar(100) as advance:
+            advance(100)
+        assert ("100%" in stream.getvalue()) is shown
 
 
 def test_everything_that_a_sweep_counts_is_explained(services: Services) -> None:
@@ -856,7 +1040,9 @@ def test_without_a_sweep_a_dropped_secret_loses_its_sessions(
     visitor.sign_in(wallet)
     found = settings_of(environment(Shell(visitor.app)("keys", "rotate")))
     dropped = make_app(SECRET_KEY=found["SECRET_KEY"])
-    assert Shell(dropped)("sessions", "list", "--json").json == []
+    listed = Shell(dropped)("sessions", "list", "--json")
+    assert (listed.code, json.loads(listed.out)) == (1, [])
+    assert listed.err.endswith("Not listed, since a secret that is not known here encrypted them: 1.\n")
     assert Shell(dropped)("sessions", "sweep", "--json").json["foreign"] == 1
     assert visitor.signed_in, "and come back with it"
 

@@ -12,11 +12,8 @@ from redis import Redis
 from sessions_core.parts.operations import Operations
 from sessions_core.parts.operations.session_count import SessionCount
 from sessions_core.sessions.record import LoadedSession
-from sessions_core.sessions.repository import SessionRepository
-from sessions_core.sessions.sweeper import Sweeper
 from sessions_core.settings import Settings
 from sessions_core.storage.connection import RedisConnection
-from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.services import Services
 
 from ...clusters import Cluster
@@ -40,8 +37,7 @@ def apart(tmp_path: Path) -> Iterator[tuple[Server, SessionCount]]:
 
 def of(url: str) -> SessionCount:
     """A census of its own."""
-    link, settings, keys = RedisConnection(url, 1), Settings(secrets=(SECRET,)), KeyRing((SECRET,), "test")
-    return SessionCount(link, Sweeper(link, keys, SessionRepository(link, keys, settings)), settings)
+    return SessionCount(RedisConnection(url, 1), Settings(secrets=(SECRET,)))
 
 
 def test_zero_sessions_are_counted_as_zero(census: SessionCount) -> None:
@@ -97,3 +93,20 @@ def test_without_redis_the_count_is_unknown(apart: tuple[Server, SessionCount]) 
 
 def test_sessions_on_a_cluster_are_counted(cluster: Cluster) -> None:
     assert of(cluster.url).latest() == 0
+
+
+def test_large_server_is_sampled_within_three_percent(
+    census: SessionCount, start: Callable[..., LoadedSession], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would be with a hundred times the keys and the sample."""
+    with redis.pipeline(transaction=False) as pipeline:
+        for number in range(60_000):
+            pipeline.set(f"{REDIS_PREFIX}{{{number}}}:session:x", 1)
+            pipeline.set(f"{REDIS_PREFIX}{{{number}}}:index", 1)
+        pipeline.execute()
+    redis.config_resetstat()
+    counted = census.latest()
+    assert counted is not None
+    assert counted != 60_000
+    assert abs(counted - 60_000) < 60_000 * 0.03
+    assert commands_run(redis)["scan"] <= 11

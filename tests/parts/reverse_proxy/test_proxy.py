@@ -44,6 +44,7 @@ class Proxy:
             ("127.0.0.1:8000", f"127.0.0.1:{app_port}"),
             (f"/etc/nginx/{HOST}.pem", str(folder / f"{HOST}.pem")),
             (f"/etc/nginx/{HOST}.key", str(folder / f"{HOST}.pem")),
+            ("/var/cache/nginx/sessions_core", str(folder / "cache")),
         ):
             assert written in block
             block = block.replace(written, here)
@@ -150,6 +151,20 @@ def test_documented_proxy_sends_the_headers_the_app_needs(proxy: Proxy) -> None:
     assert "Secure" in headers["Set-Cookie"]
     assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-ID"])
     assert proxy.get("/session")[1]["Location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_documented_proxy_keeps_static_files(proxy: Proxy, encoding: str) -> None:
+    """The second answer has the request id of the first: the app was not asked again."""
+    page = proxy.get("/sign-in")[2].decode()
+    path = re.findall(r'src="(/sessions_core/[0-9a-f]{16}/[^"]+)"', page)[0]
+    proxy.get(path, **{"Accept-Encoding": "identity" if encoding == "gzip" else "gzip"})
+    answers = [proxy.get(path, **{"Accept-Encoding": encoding}) for _ in range(2)]
+    assert [status for status, _, _ in answers] == [200, 200]
+    assert len({headers["X-Request-ID"] for _, headers, _ in answers}) == 1
+    assert [headers.get("Content-Encoding", "identity") for _, headers, _ in answers] == [encoding] * 2
+    revalidated = [proxy.get(re.sub(r"[0-9a-f]{16}/", "", path)) for _ in range(2)]
+    assert len({headers["X-Request-ID"] for _, headers, _ in revalidated}) == 2
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])

@@ -13,8 +13,11 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
+from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles.account_status import StoredStatus
 from sessions_core.parts.roles.events import RoleChanged, VerificationChanged
+from sessions_core.parts.roles.roles import AccountRoles
 from sessions_core.sessions.record import LoadedSession
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.services import Services
@@ -23,9 +26,14 @@ from ...actors import Visitor, Wallet, handle_of
 from ...answers import code_of
 from ...part_services import roles_of
 from ...snapshot import refused, unchanged
+from ...stored import round_trips
 from ...time_machine import TimeMachine
 
 VERIFY = {"professional_id": "lic_7", "level": "full", "days": "30"}
+
+
+def some_account(number: int) -> str:
+    return f"eip155:1:{checksum_address(f'0x{number:040x}')}"
 
 
 @pytest.fixture
@@ -541,3 +549,45 @@ def test_a_long_list_of_sessions_comes_in_pages(make_app: Callable[..., Flask], 
         page = admin.get(f"/admin/accounts/{wallet.account()}?page={number}").get_data(as_text=True)
         found += re.findall(r'data-testid="session-row" data-handle="([^"]+)"', page)
     assert sorted(found) == sorted(live.record.handle for live in started)
+
+
+def test_admin_page_has_25_accounts_and_few_round_trips(
+    admin: Visitor, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many accounts have a role: the session, the lists, and what the accounts on the page may do."""
+    for number in range(60):
+        roles_of(services).verify(parse(some_account(number)), "lic_1", "licensed", 30)
+        roles_of(services).note_sign_in(some_account(number))
+    admin.get("/admin")
+    exchanges = round_trips(services.connection, monkeypatch)
+    page = admin.get("/admin").get_data(as_text=True)
+    assert len(exchanges) <= 6
+    assert page.count('data-testid="admin-account-row"') == 2 * 25
+    assert page.count("Page 1 of 3") == 2
+    following = admin.get("/admin?decided=3&seen=2").get_data(as_text=True)
+    assert following.count('data-testid="admin-account-row"') == 11 + 25, "60 and the administrator's own"
+    assert "Page 3 of 3" in following
+    assert re.search(r'href="/admin\?seen=2&amp;decided=2" rel="prev"', following)
+    assert some_account(59) in page
+    assert some_account(0) in following
+
+
+@pytest.mark.parametrize("name", ["decided", "seen"])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [("0", 400), ("-1", 400), ("x", 400), ("", 400), ("1.5", 400), ("\u0661", 400), ("9" * 9, 400), ("2", 404)],
+    ids=ascii,
+)
+def test_page_number_that_is_none_is_refused(admin: Visitor, name: str, number: str, status: int) -> None:
+    answer = admin.get("/admin", query_string={name: number})
+    assert answer.status_code == status
+
+
+def test_admin_page_answers_503_without_redis(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis goes away between reading the session and reading the lists."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(AccountRoles, "page", gone)
+    assert admin.get("/admin").status_code == 503

@@ -29,7 +29,7 @@ from ...constants import ANOTHER, DAY, REDIS_PREFIX
 from ...constants import BOB_ACCOUNT as BOB
 from ...part_services import roles_of
 from ...servers import Server, running
-from ...stored import everything
+from ...stored import everything, round_trips
 from ...time_machine import TimeMachine
 
 
@@ -216,7 +216,7 @@ def test_redis_shows_neither_accounts_nor_roles(people: AccountRoles, redis: Red
     people.note_sign_in(str(ALICE))
     people.assign(ALICE, "admin")
     people.verify(BOB, "lic_secret", "licensed", 30)
-    redis.delete(f"{REDIS_PREFIX}{{directory}}:seen")  # a sorted set, of tags
+    redis.delete(*(f"{REDIS_PREFIX}{{directory}}:{name}" for name in ("seen", "changed")))  # sorted sets, of tags
     found = everything(redis).lower()
     for text in (ALICE.address, BOB.address, "admin", "lic_secret", "licensed"):
         assert text.lower().encode() not in found
@@ -246,6 +246,44 @@ def test_an_entry_that_was_made_up_is_left_out(
     assert [member.account for member in people.seen()] == [str(ALICE)]
     assert people.reencrypt() == 0
     assert "can't be opened" in caplog.text
+
+
+def test_directory_comes_in_pages(people: AccountRoles, pass_time: TimeMachine) -> None:
+    """The latest decision comes first, as the latest sign-in does."""
+    for number in range(7):
+        pass_time(1)
+        people.assign(accounts.parse(some_account(number)), "restricted")
+        people.note_sign_in(some_account(number + 100))
+    first, second = people.page(4), people.page(4, 4, 4)
+    assert [member.account for member in second.decided] == [some_account(number) for number in (2, 1, 0)]
+    assert [member.account for member in second.seen] == [some_account(number) for number in (102, 101, 100)]
+    assert [member.account for member in first.decided] == [some_account(number) for number in (6, 5, 4, 3)]
+    assert (first.all_decided, first.all_seen) == (7, 7)
+    assert people.page(4, 8, 8).decided == people.page(4, 8, 8).seen == []
+
+
+def test_decisions_of_earlier_versions_are_listed(people: AccountRoles, redis: Redis) -> None:
+    """They are in no order yet, and come last."""
+    people.assign(ALICE, "admin")
+    redis.delete(f"{REDIS_PREFIX}{{directory}}:changed")
+    people.assign(BOB, "restricted")
+    assert [member.account for member in people.page(10).decided] == [str(BOB), str(ALICE)]
+    assert redis.zcard(f"{REDIS_PREFIX}{{directory}}:changed") == 2
+
+
+def test_pages_of_the_directory_cost_two_round_trips(
+    people: AccountRoles, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        people.verify(accounts.parse(some_account(number)), "lic_1", "licensed", 30)
+        people.note_sign_in(some_account(number))
+    people.page(25)  # and Redis knows the script now
+    exchanges = round_trips(services.connection, monkeypatch)
+    assert len(people.page(25).decided) == 25
+    assert len(exchanges) == 2
+    exchanges.clear()
+    assert len(people.decided()) == 60
+    assert len(exchanges) <= 3, "all of them in one page of the hash"
 
 
 # -- A new secret ------------------------------------------------------------------------------------------------
