@@ -1,7 +1,8 @@
 """What the server did for a browser: its latest requests, with their events, round trips to Redis, and time.
 
-In development only. A browser that has opened the tour has a cookie with a random name for its log; its requests are
-noted in Redis, so that it does not matter which process answers. A note names no account, no session id and no query.
+In development only. A browser that has opened the home page or the tour has a cookie with a random name for its log.
+Its requests are noted in Redis, so that it does not matter which process answers. A note names no account, no session
+id and no query.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def register(app: Flask, services: Services) -> None:
 
 
 def _give_log(response: Response) -> Response:
-    if request.path.startswith("/tour") and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
+    if (request.endpoint == "home" or request.path.startswith("/tour")) and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
         response.set_cookie(COOKIE, secrets.token_urlsafe(16), httponly=True, samesite="Lax", path="/")
     return response
 
