@@ -126,7 +126,8 @@ def register(app: Flask, services: Services) -> None:
 
 
 def _give_log(response: Response) -> Response:
-    if (request.endpoint == "home" or request.path.startswith("/tour")) and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
+    begins_here = request.endpoint == "home" or request.path.startswith("/tour")
+    if begins_here and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
         response.set_cookie(COOKIE, secrets.token_urlsafe(16), httponly=True, samesite="Lax", path="/")
     return response
 

@@ -170,7 +170,7 @@ def test_note_of_a_visitor_is_there_after_sign_in(browser: Browser, trial: Trial
     assert browser.see("note").get_attribute("value") == ""
 
 
-# -- Home page --------------------------------------------------------------------------------------------------------
+# -- Home page ------------------------------------------------------------------------------------------------------
 
 
 def test_home_page_leads_to_the_tour_without_a_wallet(browser: Browser, trial: Trial) -> None:
@@ -231,7 +231,7 @@ def test_drawer_says_when_the_log_can_not_be_read(browser: Browser, guest: Trial
     browser.click("log-open")
     browser.see("log-request")
     browser.offline()
-    browser.wait(lambda: "can’t be read" in browser.see("log-trouble").text)
+    browser.wait(lambda: "be read right now" in browser.see("log-trouble").text)
     browser.online()
     browser.see_no("log-trouble")
 
@@ -341,7 +341,7 @@ def test_first_browser_sees_the_notice_and_ends_the_second(browser: Browser, gue
     browser.wait(lambda: not second.signed_in, "the second browser is still signed in")
 
 
-# -- For everybody ----------------------------------------------------------------------------------------------------
+# -- For everyone ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
