@@ -25,6 +25,7 @@ class Invoice(Struct):
 
 INVOICES = {7: Invoice(7, 120, "Fern and Moss Studio")}
 
+# The amount comes from the form, so `pay` compares it with the invoice: a signature for less pays nothing.
 ACTIONS = {"invoice.pay": "Pay invoice {number}: {amount} USDC."}
 ROLES = {"editor": None}
 
