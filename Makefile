@@ -31,6 +31,10 @@ check: .venv/test-installed ## Lint, format check and strict types
 bench: .venv/run-installed ## Compare the cost of a request with Flask-Session and others, and hold it to targets
 	@$(BIN)/python -m benchmarks.request
 
+.PHONY: memory
+memory: .venv/run-installed ## Print what 100,000 accounts cost in Redis, by kind of key
+	@$(BIN)/python -m benchmarks.memory
+
 .PHONY: scale
 scale: .venv/run-installed ## Fill Redis and measure how times grow (SIZES="1000 100000 1000000" adds a million sessions)
 	@$(BIN)/python -m benchmarks.scale $(SIZES)

@@ -6,16 +6,15 @@ changes these modules and no test.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import pytest
 from redis import Redis
 
-from sessions_core.parts.activity.activity_log import ActivityLog
+from sessions_core.parts.activity.activity_log import ActivityLog, packed
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.linked_wallets.linked_accounts import AccountLinking
-from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionKeys, SessionRecord, digest_of
 from sessions_core.sessions.repository import SessionRepository, associated_data
 from sessions_core.sessions.session_data import to_stored
 from sessions_core.storage.connection import RedisConnection
@@ -56,7 +55,7 @@ FIELDS = ("active", "revision", "idle", "ends", "epoch", "site", "sealed")
 
 def key_of(redis: Redis, live: LoadedSession) -> bytes:
     """Return the key of a session's record."""
-    [key] = redis.keys(f"*:session:{hashlib.sha256(live.id.encode()).hexdigest()}")
+    [key] = redis.keys(f"*:session:{digest_of(live.id)}")
     return key
 
 
@@ -134,9 +133,9 @@ def encoded_entry(log: ActivityLog, entry: object) -> bytes:
     return log._encode(entry)
 
 
-def sealed_entry(log: ActivityLog, stream: str, plaintext: bytes) -> bytes:
-    """Return an entry of the activity log as it stands in a stream."""
-    return log._keys.encrypt(plaintext, stream.encode())
+def sealed_entry(log: ActivityLog, where: str, plaintext: bytes, account: str | None = None) -> bytes:
+    """Return an entry of the activity log as it stands in a log of an account, or in one of the site."""
+    return log._keys.encrypt(plaintext if account is None else packed(plaintext, account), where.encode())
 
 
 def everything(redis: Redis) -> bytes:

@@ -88,6 +88,10 @@ class TimeMachine:
                 self._age_news(name, milliseconds)
             elif name.endswith("{signing}:keys"):
                 self._age_signing_keys(name, milliseconds)
+            elif ":log" in name:
+                self._age_log(name, milliseconds)
+            elif name.endswith("{activity}:budget"):
+                self._age_budget(name, milliseconds)
             elif name.endswith((":activity", ":routine", ":refusals")):
                 self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
@@ -132,6 +136,20 @@ class TimeMachine:
         for digest, entry in self._redis.hgetall(key).items():
             older = re.sub(rb"(?<=\|)\d+(?=\|)", lambda found: b"%d" % (int(found[0]) - milliseconds), entry)
             self._redis.hset(key, digest, older)
+
+    def _age_log(self, key: str, milliseconds: int) -> None:
+        entries, ttl = self._redis.lrange(key, 0, -1), self._redis.pttl(key)
+        self._redis.delete(key)
+        for entry in entries:
+            at, _, rest = entry.partition(b"-")
+            self._redis.rpush(key, b"%d-" % (int(at) - milliseconds) + rest)
+        self._redis.pexpire(key, ttl)
+
+    def _age_budget(self, key: str, milliseconds: int) -> None:
+        days, ttl = self._redis.hgetall(key), self._redis.pttl(key)
+        self._redis.delete(key)
+        self._redis.hset(key, mapping={int(day) - milliseconds // 86_400_000: held for day, held in days.items()})
+        self._redis.pexpire(key, ttl)
 
     def _age_stream(self, key: str, milliseconds: int) -> None:
         entries, ttl = self._redis.xrange(key), self._redis.pttl(key)

@@ -6,7 +6,6 @@ repository only stores.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from copy import copy
 from typing import Any, ParamSpec
@@ -25,6 +24,7 @@ from .record import (
     LoadedSession,
     SessionRecord,
     browser_digest,
+    new_csrf,
 )
 from .repository import Change, Revocation, SessionRepository
 
@@ -72,7 +72,7 @@ class Lifecycle:
             session_type=session_type.name,
             wallet=wallet,
             remember=remember,
-            data={**(data or {}), CSRF_KEY: secrets.token_hex(32)},
+            data={**(data or {}), CSRF_KEY: new_csrf()},
             privilege=privilege,
             narrowed=scope.permissions if scope else None,
             browser=browser_digest(browser),

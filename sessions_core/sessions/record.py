@@ -1,7 +1,8 @@
 """The session's data: its id, its keys in Redis, its record, and its state in a request.
 
 A session id is a tag (12 characters, the same for all sessions of an account) and a secret (43 characters, 32 random
-bytes), both base64url. Redis holds the SHA-256 of the id: an attacker who reads the database can't sign in with it.
+bytes), both base64url. Redis holds a digest of the id, 120 bits of its SHA-256: an attacker who reads the database
+can't sign in with it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ T = TypeVar("T")
 CSRF_KEY = "csrf_token"
 GRACE = 20_000  # milliseconds in which an exchanged id or token still leads to its successor
 CONFIRMING_GRACE = 15 * 60_000  # the same for a request that waits for its signature
-TAG, DIGEST = 12, 64  # characters
+TAG, DIGEST = 12, 20  # characters
 
 _ID = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 _NO_SESSION = "0" * DIGEST
@@ -98,7 +99,7 @@ class SessionRecord(msgspec.Struct, array_like=True, kw_only=True):
         former = FormerId(digest=_short_digest(session_id), key=key, csrf=self.data.get(CSRF_KEY, ""), at=now)
         kept = [each for each in self.formers if now - each.at <= CONFIRMING_GRACE]
         self.formers = (*kept, former)[-_FORMER_IDS:]
-        self.data = self.data | {CSRF_KEY: secrets.token_hex(32)}
+        self.data = self.data | {CSRF_KEY: new_csrf()}
 
 
 class Section(Generic[T]):
@@ -145,7 +146,8 @@ class AccountKey:
     With `read` its value is read with each request of the account's sessions, in the same round trip
     (`AccountValues`). A key with an `entry` is a list of the account's latest sessions:
     `entry(keys, key, record)` returns what is put in front when one starts, in the step that starts it: encrypted, in
-    base64. `most` entries are kept, for `seconds`.
+    base64. `most` entries are kept, for `seconds`. A session that starts alone is not put there: there is no other to
+    read of it, and most accounts have one session.
     """
 
     name: str
@@ -266,6 +268,16 @@ def account_tag(account: str) -> str:
 def new_id(tag: str | None = None) -> str:
     """Return a fresh session id with the given tag, or a random one for a visitor."""
     return (tag or secrets.token_urlsafe(9)) + secrets.token_urlsafe(32)
+
+
+def new_csrf() -> str:
+    """Return a fresh CSRF secret: 128 random bits, in 22 characters."""
+    return secrets.token_urlsafe(16)
+
+
+def digest_of(session_id: str) -> str:
+    """Return the digest by which Redis knows a session id."""
+    return urlsafe_b64encode(hashlib.sha256(session_id.encode()).digest()[:15]).decode()
 
 
 def following(session_id: str, key: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -37,6 +36,7 @@ from .record import (
     SessionKeys,
     SessionRecord,
     account_tag,
+    digest_of,
     following,
     new_id,
 )
@@ -656,8 +656,7 @@ class SessionRepository:
     # -- Keys ------------------------------------------------------------------------------------------------
 
     def _keys_of(self, session_id: str) -> SessionKeys:
-        digest = hashlib.sha256(session_id.encode()).hexdigest()
-        return SessionKeys.at(self._prefix, session_id[:TAG]).sibling(digest)
+        return SessionKeys.at(self._prefix, session_id[:TAG]).sibling(digest_of(session_id))
 
     def account_keys(self, account: str) -> SessionKeys:
         """Return the Redis keys of an account: index, epoch and the keys of parts.

@@ -75,15 +75,19 @@ class RedisConnection:
             return self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
     def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """Run a script once for each pair of keys and arguments, in one round trip to each master.
+        """Run a script once for each pair of keys and arguments; everything else is as in `run_all`."""
+        return self.run_all([(script, keys, arguments) for keys, arguments in calls])
+
+    def run_all(self, calls: Sequence[tuple[Script, Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """Run scripts, each with its keys and arguments, in one round trip to each master.
 
         Returns the answers. Raises `StoreUnavailable` if one of them fails; the others were run all the same.
         """
         if not calls:
             return []
-        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for script, keys, arguments in calls]
         answers = self._timed(self.service.exchange_each, commands)
-        for number, (answer, (keys, arguments)) in enumerate(zip(answers, calls, strict=True)):
+        for number, (answer, (script, keys, arguments)) in enumerate(zip(answers, calls, strict=True)):
             if isinstance(answer, NoScriptError):
                 answers[number] = self.run(script, keys, *arguments)
         return [self._first([answer]) for answer in answers]

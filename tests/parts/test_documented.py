@@ -208,7 +208,7 @@ def test_every_key_in_redis_is_documented(app: Flask, services: Services, redis:
 
 def _pattern(row: str) -> re.Pattern[str]:
     pattern = re.escape(row).replace(r"\{tag\}", r"\{[A-Za-z0-9_-]{12}\}").replace(r"usr_…", "usr_[^}]+")
-    pattern = pattern.replace(r"\{<random>\}:<word>", r"\{[0-9a-f]+\}:(?:text|count|hash|zset|stream|spare)")
+    pattern = pattern.replace(r"\{<random>\}:<word>", r"\{[0-9a-f]+\}:(?:text|count|hash|zset|stream|list)")
     return re.compile(re.sub(r"<\w+>", r"[^:{}]+", pattern))
 
 

@@ -78,7 +78,7 @@ def test_handle_id_and_csrf_secret_are_fresh_and_unrelated(sign_in: Callable[...
     assert len({live.record.data["csrf_token"] for live in lives}) == 200
     for live in lives:
         assert re.fullmatch(r"sess_[A-Za-z0-9_-]{16}", live.record.handle)
-        assert re.fullmatch(r"[0-9a-f]{64}", live.record.data["csrf_token"])
+        assert re.fullmatch(r"[A-Za-z0-9_-]{22}", live.record.data["csrf_token"])
         assert live.record.handle[5:] not in live.id
 
 

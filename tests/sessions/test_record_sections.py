@@ -150,7 +150,7 @@ def test_declared_account_values_are_read_with_the_session(redis: Redis, service
     assert decoded == [b"one"]
 
 
-def test_account_list_gets_an_entry_with_each_new_session(redis: Redis, services: Services) -> None:
+def test_account_list_gets_an_entry_for_a_session_beside_others(redis: Redis, services: Services) -> None:
     def entry(keys: KeyRing, key: str, record: SessionRecord) -> bytes:
         assert record.created_at, "the time is known by then"
         return b64encode(f"{key.rpartition(':')[2]} {record.handle}".encode())
@@ -159,7 +159,8 @@ def test_account_list_gets_an_entry_with_each_new_session(redis: Redis, services
     for number in range(3):
         record = SessionRecord(handle=f"sess_{number}", account=ALICE, session_type="standard", data={})
         live = store.create(record, IDLE, ABSOLUTE)
-    key = live.keys.account_key("latest")
+        key = live.keys.account_key("latest")
+        assert redis.exists(key) == (number > 0), "there is no other session to read of the first"
     assert redis.get(key) == b"|".join(b64encode(f"latest sess_{number}".encode()) for number in (2, 1))
     assert 0 < redis.ttl(key) <= 60
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
@@ -18,7 +17,7 @@ from sessions_core import events
 from sessions_core.errors import StoreUnavailable
 from sessions_core.sessions import record, repository
 from sessions_core.sessions.lifecycle import Lifecycle
-from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord
+from sessions_core.sessions.record import EndedSession, LoadedSession, SessionRecord, digest_of
 from sessions_core.sessions.repository import SessionRepository
 from sessions_core.settings import LONGEST
 from sessions_core.storage import scripts
@@ -148,7 +147,7 @@ def test_the_id_is_nowhere_in_redis(
     for live in (*lives, moved):
         for secret in (live.id, live.id[12:], live.id[12:28]):
             assert secret.encode() not in found
-        assert hashlib.sha256(live.id.encode()).hexdigest().encode() in found or live is lives[2] or live is lives[1]
+        assert digest_of(live.id).encode() in found or live is lives[2] or live is lives[1]
 
 
 def test_redis_shows_neither_accounts_nor_stored_data(redis: Redis, start: Callable[..., LoadedSession]) -> None:
@@ -656,6 +655,27 @@ def test_revoking_holds_after_the_epoch_was_forgotten(
     assert isinstance(store.load(other.id, "due"), EndedSession)
 
 
+def test_epoch_goes_after_every_session_that_it_ended(
+    redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
+) -> None:
+    """The longest one that there can be, written again by a request in flight: nothing makes it live longer."""
+    live = start(idle=LONGEST, absolute=LONGEST)
+    written, left = redis.get(live.keys.record), redis.pttl(live.keys.record)
+    store.revoke_account(ALICE)
+    redis.set(live.keys.record, written, px=left)
+    days_alive = days = 0
+    while redis.exists(live.keys.epoch):
+        assert isinstance(store.load(live.id, "never"), EndedSession)
+        assert store.save(live) == "gone"
+        assert store.rotate(live, restart_seconds=LONGEST) is None
+        days_alive += redis.exists(live.keys.record)
+        days += 1
+        pass_time(DAY)
+    assert (days_alive, days) == (LONGEST // DAY, LONGEST // DAY + 1)
+    assert not redis.exists(live.keys.record)
+    assert isinstance(store.load(live.id, "now"), EndedSession)
+
+
 def test_account_can_sign_in_again_after_being_revoked(
     store: SessionRepository, start: Callable[..., LoadedSession]
 ) -> None:
@@ -833,7 +853,7 @@ def test_an_index_that_was_changed_makes_no_error(
     redis: Redis, store: SessionRepository, start: Callable[..., LoadedSession], pass_time: TimeMachine
 ) -> None:
     live = start()
-    redis.hset(redis.keys("*:index")[0], hashlib.sha256(live.id.encode()).hexdigest(), "nonsense")
+    redis.hset(redis.keys("*:index")[0], digest_of(live.id), "nonsense")
     pass_time(IDLE + 1)
     assert store.load(live.id, "due") == EndedSession("unknown")
     assert isinstance(store.load(start().id, "due"), LoadedSession)

@@ -28,9 +28,10 @@ class Activity(Part):
     menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
     redis_keys = {
-        "{tag}:activity": "stream: what an account did and what was done to it, encrypted",
-        "{tag}:routine": "stream: what a session may do without end, such as staying alive, encrypted",
-        "{tag}:refusals": "stream: what was refused in the account's name, encrypted",
+        "{tag}:log": "list: what an account did and what was done to it, encrypted",
+        "{tag}:log:routine": "list: what a session may do without end, such as staying alive, encrypted",
+        "{tag}:log:refusals": "list: what was refused in the account's name, encrypted",
+        "{activity}:budget": "hash: how many entries the logs of all accounts hold, by the day on which they expire",
         "activity": "stream: what all accounts did, encrypted",
         "routine": "stream: what all sessions did without end, encrypted",
         "refusals": "stream: what was refused in the name of all accounts, encrypted",

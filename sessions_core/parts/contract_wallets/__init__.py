@@ -69,7 +69,9 @@ class ContractWallets(Part):
 
     def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
         """Store the text and signature that the contract accepted, so that it can be asked again."""
-        PROOF.put(record, signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof())
+        proof = signed.evidence if isinstance(signed.evidence, ContractProof) else ContractProof()
+        if proof != PROOF.of(record):
+            PROOF.put(record, proof)
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """Ask the contract again if the last answer is old enough; end the session if it no longer accepts."""

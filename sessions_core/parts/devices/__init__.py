@@ -39,7 +39,9 @@ class Devices(Part):
             "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
         ),
     }
-    redis_keys = {"{tag}:news": "string: the account's latest eight sign-ins, each encrypted by itself"}
+    redis_keys = {
+        "{tag}:news": "string: the account's latest eight sign-ins beside other sessions, each encrypted by itself"
+    }
     state = State
     menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
     events = (SessionNamed, ClientChanged)

@@ -29,7 +29,7 @@ from ...storage.scripts import Script
 
 logger = logging.getLogger(__name__)
 
-# KEYS text, counter, hash, sorted set, stream, spare; ARGV channel or none -> "COMMAND reason" for each that is
+# KEYS text, counter, hash, sorted set, stream, list; ARGV channel or none -> "COMMAND reason" for each that is
 # refused. These are all that requests and the command line use; test_redis_rights.py compares.
 PROBE = Script("""
 local refused = {}
@@ -37,7 +37,7 @@ local function try(name, ...)
   local reply = redis.pcall(name, ...)
   if type(reply) == 'table' and reply.err then table.insert(refused, name .. ' ' .. reply.err) end
 end
-local text, count, hash, zset, stream, spare = unpack(KEYS)
+local text, count, hash, zset, stream, list = unpack(KEYS)
 try('TIME')
 try('PERSIST', text)
 try('SET', text, 'probe', 'NX', 'PX', 5000)
@@ -48,7 +48,6 @@ try('STRLEN', text)
 try('GETRANGE', text, 0, 1)
 try('SETRANGE', text, 0, 'P')
 try('PTTL', text)
-try('TTL', text)
 try('PEXPIRE', text, 5000)
 try('INCR', count)
 try('INCRBY', count, 1)
@@ -69,12 +68,16 @@ try('ZREMRANGEBYRANK', zset, 5, 5)
 try('XADD', stream, 'MAXLEN', 10, '*', 'e', 'x')
 try('EXPIRE', stream, 5)
 try('XTRIM', stream, 'MINID', '0')
-try('XRANGE', stream, '-', '+', 'COUNT', 1)
 try('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-try('COPY', stream, spare, 'REPLACE')
-try('RENAME', spare, stream)
+try('LPUSH', list, 'e')
+try('EXPIRE', list, 5)
+try('LTRIM', list, 0, 9)
+try('LLEN', list)
+try('LINDEX', list, 0)
+try('LRANGE', list, 0, 0)
+try('RPOP', list)
 try('GETDEL', text)
-try('DEL', text, count, hash, zset, stream, spare)
+try('DEL', text, count, hash, zset, stream, list)
 try('SCAN', 0, 'COUNT', 1)
 if ARGV[1] then try('PUBLISH', ARGV[1], '{"handle": "", "reason": "probe"}') end
 return refused
@@ -244,7 +247,7 @@ def _missing_rights(server: Server, prefix: str, *channel: str) -> list[str]:
     With a `channel` something without meaning is announced there.
     """
     tag = _tag_on(server)
-    keys = [f"{prefix}{{{tag}}}:{name}" for name in ("text", "count", "hash", "zset", "stream", "spare")]
+    keys = [f"{prefix}{{{tag}}}:{name}" for name in ("text", "count", "hash", "zset", "stream", "list")]
     refused: list[str] = []
     for command, what in (("EVAL", PROBE.text), ("EVALSHA", PROBE.sha)):
         try:

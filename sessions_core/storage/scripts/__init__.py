@@ -21,16 +21,22 @@ and does the rest (index, announcement) in a way that can't fail: an error means
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from ...settings import DAY, LONGEST
 
 EPOCH_SECONDS = LONGEST + DAY
 """How long an account's epoch stays: every record that is older than it has met its absolute end by then, whatever
-the settings are or become, since no session is longer than `LONGEST`; a day is for what was under way."""
+the settings are or become, since no session is longer than `LONGEST`; a day is for what was under way.
+
+Nothing moves that end meanwhile: `rotate` alone can, and refuses a record that is older than the epoch. A refresh and
+a keep-alive move the idle end, and a rotated secret leaves the clocks as they are. To drop the epoch with the index
+would be sooner, but not safe: a record that the index lost, or one being stored right now, may outlive the index.
+"""
 
 _FOLDER = Path(__file__).parent
-_INCLUDE = "-- include _shared.lua\n"
+_INCLUDE = re.compile(r"^-- include (\w+\.lua)\n", re.MULTILINE)
 
 
 class Script:
@@ -42,8 +48,13 @@ class Script:
 
 
 def load(path: Path) -> Script:
-    """Read a script from a `.lua` file; its line `-- include _shared.lua` stands for the shared functions."""
-    return Script(path.read_text("utf-8").replace(_INCLUDE, (_FOLDER / "_shared.lua").read_text("utf-8")))
+    """Read a script from a `.lua` file. A line `-- include <file>` stands for a file beside it, or `_shared.lua`."""
+
+    def included(line: re.Match[str]) -> str:
+        beside = path.with_name(line[1])
+        return (beside if beside.exists() else _FOLDER / line[1]).read_text("utf-8")
+
+    return Script(_INCLUDE.sub(included, path.read_text("utf-8")))
 
 
 def _load(name: str) -> Script:

@@ -1,5 +1,5 @@
 -- Store a new session. The account's oldest sessions beyond the most that it may have end. What the account keeps of
--- each new session is written in the same step: there is no session that the others have not been told of.
+-- a new session beside others is written in the same step: there is no session that the others have not been told of.
 -- KEYS: record, index of the account, and the account's lists that get an entry
 -- ARGV: digest of the session id, handle, idle timeout, created at, absolute end, record without its time, most
 --   sessions, what the keys of the account's records begin with; then for each list: entry, most entries, seconds kept
@@ -17,6 +17,7 @@ record = string.format('%013.0f', now) .. record
 if not redis.call('SET', record_key, record, 'NX', 'PX', left) then return 0 end
 enter(index_key, digest, handle, created, ends, now, left)
 
+local alone = redis.call('HLEN', index_key) == 1 -- not even one that has ended is known
 for i = 3, #KEYS do
   local entry, most_entries, seconds = ARGV[3 * i], tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
   local before, list = redis.pcall('GET', KEYS[i]), {entry}
@@ -24,7 +25,7 @@ for i = 3, #KEYS do
   for each in string.gmatch(type(before) == 'string' and before or '', '[^|]+') do
     if #list < most_entries then table.insert(list, each) end
   end
-  redis.call('SET', KEYS[i], table.concat(list, '|'), 'EX', seconds)
+  if before or not alone then redis.call('SET', KEYS[i], table.concat(list, '|'), 'EX', seconds) end
 end
 
 local living, ended, over = {}, {}, {}

@@ -8,9 +8,11 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
+from flask import Flask
 from redis import Redis
 
 from sessions_core import events
@@ -34,6 +36,7 @@ from ...constants import ALICE, BOB, REDIS_PREFIX, ROOT, SECRET
 from ...event_types import event_types
 from ...servers import Listener, Server, commands_run, frozen, running
 from ...stored import encoded_entry, link_of, sealed_entry
+from ...time_machine import TimeMachine
 
 MOST = 100
 PURPOSE = "test audit"
@@ -45,7 +48,8 @@ def renewed(account: str = ALICE, handle: str = "sess_1") -> events.Event:
 
 
 def key(kind: str, account: str | None = None) -> str:
-    return f"{REDIS_PREFIX}{{{account_tag(account)}}}:{kind}" if account else f"{REDIS_PREFIX}{kind}"
+    names = {"activity": "log", "routine": "log:routine", "refusals": "log:refusals"}
+    return f"{REDIS_PREFIX}{{{account_tag(account)}}}:{names[kind]}" if account else f"{REDIS_PREFIX}{kind}"
 
 
 def names(page: Page | Iterator[Entry]) -> list[str]:
@@ -66,11 +70,29 @@ def pages(read: Callable[..., Page], **options: Any) -> list[Page]:
 
 
 def plant(
-    redis: Redis, log: ActivityLog, stream: str, stream_id: str, event: events.Event, client: Client = HERE
+    redis: Redis, log: ActivityLog, where: str, entry_id: str, event: events.Event, client: Client = HERE
 ) -> None:
-    """Put an entry into a stream at a moment of the test's choice."""
+    """Put an entry into a log at a moment of the test's choice: of the account of the event, or of the site."""
     entry = encoded_entry(log, (event.name, dataclasses.asdict(event), client.ip, client.device))
-    redis.xadd(stream, {"e": sealed_entry(log, stream, entry)}, stream_id)
+    if ":log" in where:
+        put(redis, where, entry_id.encode() + b"|" + sealed_entry(log, where, entry, getattr(event, "account", None)))
+    else:
+        put(redis, where, sealed_entry(log, where, entry), entry_id)
+
+
+def stored(redis: Redis, where: str) -> list[bytes]:
+    """What is stored in a log, oldest first: of an account, or of the site."""
+    if ":log" in where:
+        return redis.lrange(where, 0, -1)[::-1]
+    return [row[b"e"] for _, row in redis.xrange(where)]
+
+
+def put(redis: Redis, where: str, entry: bytes, stream_id: str = "*") -> None:
+    """Put into a log what may be no entry, as an attacker who can write to Redis would."""
+    if ":log" in where:
+        redis.lpush(where, entry)
+    else:
+        redis.xadd(where, {"e": entry}, stream_id)
 
 
 class Apart(ActivityLog):
@@ -213,8 +235,8 @@ def test_flood_of_refusals_evicts_no_other_event(redis: Redis, make: Callable[..
     log.note(created(), HERE)
     for _ in range(MOST * 12):
         log.note(failed(), THERE)
-    assert redis.xlen(key("activity", ALICE)) == redis.xlen(key("activity")) == 1
-    assert redis.xlen(key("refusals", ALICE)) == MOST // 10
+    assert redis.llen(key("activity", ALICE)) == redis.xlen(key("activity")) == 1
+    assert redis.llen(key("refusals", ALICE)) == MOST // 10
     assert redis.xlen(key("refusals")) == MOST
     assert names(log.account(ALICE))[-1] == names(log.site(limit=1000))[-1] == "session.created"
 
@@ -228,17 +250,17 @@ def test_session_thief_can_not_hide_behind_keep_alive_events(redis: Redis, make:
         log.note(renewed(), THERE)
         log.note(SessionNamed(handle="sess_1", account=ALICE), THERE)
     assert names(log.account(ALICE, limit=1000))[-2:] == ["client.changed", "session.created"]
-    assert redis.xlen(key("routine", ALICE)) == MOST // 10
+    assert redis.llen(key("routine", ALICE)) == MOST // 10
     assert redis.xlen(key("routine")) == MOST
 
 
-def test_account_seen_once_costs_less_than_a_kilobyte(redis: Redis, log: ActivityLog) -> None:
+def test_account_seen_once_costs_less_than_half_a_kilobyte(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), HERE)
     for kind in ("activity", "refusals"):
-        assert redis.memory_usage(key(kind, ALICE), samples=0) < 1000
+        assert redis.memory_usage(key(kind, ALICE), samples=0) < 500
         assert redis.ttl(key(kind, ALICE)) > 0
-    assert len(redis.keys("*")) == 4, "the spare key is gone"
+    assert len(redis.keys("*")) == 5, "two of the account, two of the site, and the budget"
 
 
 def test_a_flood_of_refusals_does_not_make_activity_live_longer(redis: Redis, log: ActivityLog) -> None:
@@ -253,7 +275,7 @@ def test_logs_keep_the_newest_events(redis: Redis, make: Callable[..., ActivityL
     log = make()
     for number in range(MOST * 11):
         log.note(created(handle=f"sess_{number}"), HERE)
-    assert redis.xlen(key("activity", ALICE)) == MOST
+    assert redis.llen(key("activity", ALICE)) == MOST
     assert redis.xlen(key("activity")) == MOST * 10
     newest = [f"sess_{number}" for number in reversed(range(MOST * 11))]
     assert [entry.fields["handle"] for entry in log.account(ALICE, limit=1000).entries] == newest[:MOST]
@@ -274,8 +296,10 @@ def test_every_stream_expires_when_nothing_is_written_to_it(redis: Redis, make: 
     log.note(created(handle="sess_2"), HERE)
     log.note(failed(), HERE)
     keys = redis.keys("*")
-    assert len(keys) == 4
-    assert all(7 * DAY - 60 < redis.ttl(each) <= 7 * DAY for each in keys)
+    assert len(keys) == 5
+    for each in keys:
+        extra = 2 * DAY if each.endswith(b"budget") else 0
+        assert 7 * DAY - 60 < redis.ttl(each) <= 7 * DAY + extra
 
 
 def test_activity_of_a_one_day_account_expires_in_days(redis: Redis, make: Callable[..., ActivityLog]) -> None:
@@ -305,7 +329,7 @@ def test_new_event_never_shortens_the_retention(redis: Redis, make: Callable[...
     plant(redis, log, key("activity", ALICE), f"{(redis.time()[0] - DAY) * 1000}-0", created())
     for number in range(12):
         log.note(created(handle=f"sess_{number}"), HERE)
-    assert redis.xlen(key("activity", ALICE)) == 10
+    assert redis.llen(key("activity", ALICE)) == 10
     assert redis.ttl(key("activity", ALICE)) > 30 * DAY - 60
 
 
@@ -321,9 +345,165 @@ def test_expired_events_are_hidden_and_trimmed_on_next_write(redis: Redis, log: 
         tuple(log.iterate(None)),
     ):
         assert [entry.fields["handle"] for entry in entries] == ["sess_new"]
-    assert redis.xlen(key("activity", ALICE)) == 2
+    assert redis.llen(key("activity", ALICE)) == 2
     log.note(created(), HERE)
-    assert redis.xlen(key("activity", ALICE)) == redis.xlen(key("activity")) == 2
+    assert redis.llen(key("activity", ALICE)) == redis.xlen(key("activity")) == 2
+
+
+# -- The budget of all accounts ----------------------------------------------------------------------------------
+
+BUDGET = f"{REDIS_PREFIX}{{activity}}:budget"
+
+
+def throwaway(number: int) -> str:
+    return f"eip155:1:0x{number:040x}"
+
+
+def held(redis: Redis) -> int:
+    """What the logs of all accounts hold: their entries, and one more for each log."""
+    return sum(redis.llen(log) + 1 for log in redis.keys("*:log*"))
+
+
+def counted(redis: Redis) -> int:
+    """What the budget says that they hold."""
+    return sum(map(int, redis.hvals(BUDGET)))
+
+
+def known_for_days(redis: Redis, log: ActivityLog, account: str) -> None:
+    """Make an account one that was active on another day."""
+    now = redis.time()[0]
+    plant(redis, log, key("activity", account), f"{(now - 2 * DAY) * 1000}-0", created(account))
+    redis.expire(key("activity", account), 28 * DAY)
+    redis.hincrby(BUDGET, (now + 28 * DAY) // DAY, 2)
+
+
+def test_budget_counts_what_the_logs_hold(redis: Redis, make: Callable[..., ActivityLog]) -> None:
+    log = make(activity_events=10)
+    known_for_days(redis, log, BOB)
+    for number in range(300):
+        account = (ALICE, BOB, throwaway(number % 20))[number % 3]
+        log.note((created, renewed, failed)[number // 3 % 3](account), HERE)
+        assert counted(redis) == held(redis)
+    assert len([each for each in redis.hvals(BUDGET) if int(each)]) <= 3, "one number for each day"
+
+
+def test_throwaway_wallets_fill_half_of_the_budget(
+    redis: Redis, make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each signs in once, or does as much as it can: Redis holds no more for it."""
+    log = make(activity_budget=1000)
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        for number in range(400):
+            log.note(created(throwaway(number)), HERE)
+    assert 498 <= held(redis) == counted(redis) <= 500
+    assert names(log.account(throwaway(399))) == []
+    assert names(log.site(limit=500)) == ["session.created"] * 400, "the site's log has them all"
+    [record] = caplog.records
+    assert "holds 500 entries, that of new accounts 500 of them" in record.getMessage()
+    assert "SESSIONS_CORE_ACTIVITY_BUDGET (1000)" in record.getMessage()
+    for number in range(2000):
+        log.note((created, renewed, failed)[number % 3](throwaway(number % 250)), HERE)
+    assert 498 <= held(redis) == counted(redis) <= 500
+
+
+def test_full_budget_silences_no_account_with_a_log(redis: Redis, make: Callable[..., ActivityLog]) -> None:
+    log = make(activity_budget=1000)
+    known_for_days(redis, log, ALICE)
+    log.note(created(BOB, "sess_first"), HERE)
+    for number in range(300):
+        log.note(created(throwaway(number)), HERE)
+    log.note(created(BOB, "sess_second"), THERE)
+    assert [entry.fields["handle"] for entry in log.account(BOB).entries] == ["sess_second"]
+    for number in range(5):
+        log.note(created(ALICE, f"sess_{number}"), THERE)
+    assert len(log.account(ALICE).entries) == 6, "half of the room is not for new accounts"
+    while held(redis) < 1000:
+        known_for_days(redis, log, throwaway(1000 + held(redis)))
+    log.note(created(ALICE, "sess_last"), THERE)
+    found = [entry.fields["handle"] for entry in log.account(ALICE).entries]
+    assert found == ["sess_last", "sess_4", "sess_3", "sess_2", "sess_1", "sess_0"]
+
+
+def test_known_accounts_leave_room_for_new_ones(redis: Redis, make: Callable[..., ActivityLog]) -> None:
+    """Unless they need all of it: how much they have already is no reason to keep nothing of a new one."""
+    log = make(activity_budget=1000)
+    for number in range(350):
+        known_for_days(redis, log, throwaway(number))
+    for number in range(400, 600):
+        log.note(created(throwaway(number)), HERE)
+    assert held(redis) == counted(redis) == 1000
+    assert names(log.account(throwaway(549))) == ["session.created"]
+    assert names(log.account(throwaway(550))) == []
+    log.note(created(throwaway(1)), HERE)
+    assert len(log.account(throwaway(1)).entries) == 1, "it dropped its own oldest one"
+    assert held(redis) == counted(redis) == 1000
+
+
+def test_expired_logs_make_room_in_the_budget(
+    app: Flask, redis: Redis, make: Callable[..., ActivityLog], pass_time: TimeMachine
+) -> None:
+    log = make(activity_budget=1000)
+    for number in range(300):
+        log.note(created(throwaway(number)), HERE)
+    log.note(created(BOB), HERE)
+    assert names(log.account(BOB)) == []
+    pass_time(2 * DAY)
+    log.note(created(BOB), HERE)
+    assert names(log.account(BOB)) == [], "they are kept for three days"
+    pass_time(2 * DAY)
+    assert redis.keys("*:log*") == []
+    log.note(created(BOB), HERE)
+    assert names(log.account(BOB)) == ["session.created"]
+    assert len(redis.hkeys(BUDGET)) == 1, "the days that are over are gone"
+    assert counted(redis) == held(redis) == 2
+
+
+def test_lost_or_damaged_budget_is_no_error(
+    redis: Redis, make: Callable[..., ActivityLog], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failover lost it, or an attacker wrote to it. It is right again when the logs of today have expired."""
+    log = make()
+    log.note(created(), HERE)
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        redis.delete(BUDGET)
+        log.note(created(), HERE)
+        redis.hset(BUDGET, mapping={"x": "y", b"\xff": b"\xff", redis.hkeys(BUDGET)[0]: "z", "1": "999999999"})
+        log.note(created(), HERE)
+    assert caplog.records == []
+    assert len(log.account(ALICE).entries) == 3
+    redis.delete(BUDGET)
+    redis.set(BUDGET, "x")
+    with caplog.at_level(logging.WARNING, logger="sessions_core"):
+        log.note(created(), HERE)
+    assert "session.created could not be written down" in caplog.text
+    assert len(log.account(ALICE).entries) == 3
+
+
+def test_processes_together_keep_to_the_budget(
+    redis: Redis, redis_url: str, make: Callable[..., ActivityLog]
+) -> None:
+    logs = [make(activity_budget=1000) for _ in range(4)]
+    together(
+        *[
+            lambda log=log, first=number * 1000: [
+                log.note(created(throwaway(first + each)), HERE) for each in range(150)
+            ]
+            for number, log in enumerate(logs)
+        ]
+    )
+    assert 498 <= held(redis) == counted(redis) <= 500
+
+
+def test_cluster_keeps_to_the_budget(cluster: Cluster, make: Callable[..., ActivityLog]) -> None:
+    """No script reaches log and budget there: each process goes by what it heard last."""
+    logs = [make(cluster.url, activity_budget=1000) for _ in range(3)]
+    for number in range(300):
+        logs[number % 3].note(created(throwaway(number)), HERE)
+    kept = [number for number in range(300) if logs[0].account(throwaway(number)).entries]
+    assert 249 <= len(kept) <= 253
+    for number in range(300):
+        logs[number % 3].note(created(throwaway(kept[number % len(kept)])), HERE)
+    assert sum(len(list(logs[0].iterate(throwaway(number)))) for number in kept) == len(kept)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -360,8 +540,9 @@ def test_entry_stays_small_and_readable_whatever_a_field_holds(
     (entry,) = log.account(ALICE).entries
     assert entry.fields == {"account": ALICE, "value": kept}
     assert (entry.ip, entry.device) == ("1" * 200, "?" * 200)
-    ((_, stored),) = redis.xrange(key("activity", ALICE))
-    assert len(stored[b"e"]) < 2000
+    for where in (key("activity", ALICE), key("activity")):
+        [found] = stored(redis, where)
+        assert len(found) < 2000
 
 
 # -- Pages -----------------------------------------------------------------------------------------------------
@@ -482,9 +663,10 @@ def test_only_streams_with_the_requested_events_are_read(redis: Redis, log: Acti
         (["session.renewed", "session.named"], [], 1),
         ([], ["signin.failed", "session.created"], 3),
     ):
-        before = commands_run(redis)["xrevrange"]
-        assert names(log.account(ALICE, names=asked)) == expected
-        assert commands_run(redis)["xrevrange"] - before == reads
+        for read, command in ((partial(log.account, ALICE), "lrange"), (log.site, "xrevrange")):
+            before = commands_run(redis)[command]
+            assert names(read(names=asked)) == expected
+            assert commands_run(redis)[command] - before == reads
 
 
 def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(
@@ -493,9 +675,25 @@ def test_a_page_reads_one_piece_of_each_stream_and_not_all_of_it(
     log = make(activity_events=1000)
     for _ in range(activity_log._CHUNK * 3):
         log.note(created(), HERE)
-    before = commands_run(redis)["xrevrange"]
-    log.account(ALICE, limit=50)
-    assert commands_run(redis)["xrevrange"] - before == 3
+    for read, command in ((partial(log.account, ALICE), "lrange"), (log.site, "xrevrange")):
+        before = commands_run(redis)[command]
+        read(limit=50)
+        assert commands_run(redis)[command] - before == 3
+
+
+def test_log_that_is_trimmed_while_it_is_read_repeats_nothing(make: Callable[..., ActivityLog]) -> None:
+    """Other entries are added, and the oldest go, between two pieces of it."""
+    log = make(activity_events=300)
+    for number in range(300):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    read = log.iterate(ALICE)
+    found = [next(read) for _ in range(150)]
+    for number in range(300, 470):
+        log.note(created(handle=f"sess_{number}"), HERE)
+    found += read
+    handles = [int(entry.fields["handle"].removeprefix("sess_")) for entry in found]
+    assert handles == list(range(299, handles[-1] - 1, -1))
+    assert handles[-1] <= 171, "what was there all the time was read"
 
 
 # -- Renewals --------------------------------------------------------------------------------------------------
@@ -564,10 +762,12 @@ def test_export_is_not_collapsed(log: ActivityLog) -> None:
 def test_redis_shows_no_account_event_or_address(redis: Redis, log: ActivityLog) -> None:
     log.note(created(), HERE)
     log.note(failed(), THERE)
-    stored = b"".join(each + redis.dump(each) + repr(redis.xrange(each)).encode() for each in redis.keys("*"))
+    found = b"".join(each + redis.dump(each) for each in redis.keys("*"))
+    for kind, account in itertools.product(("activity", "refusals"), (ALICE, None)):
+        found += b"".join(stored(redis, key(kind, account)))
     for secret in (b"created", b"failed", b"sess_", b"eip155", ALICE[-8:].encode(), b"203.0", b"2001:", b"Firefox"):
-        assert secret not in stored
-        assert secret.lower() not in stored.lower()
+        assert secret not in found
+        assert secret.lower() not in found.lower()
 
 
 def test_entry_copied_to_another_stream_is_not_shown(
@@ -580,11 +780,13 @@ def test_entry_copied_to_another_stream_is_not_shown(
     log.note(failed(ALICE), HERE)
     log.note(renewed(ALICE), HERE)
     streams = [key(kind, account) for kind in activity_log._KINDS for account in (ALICE, BOB, None)]
-    before = {stream: redis.xrange(stream) for stream in streams}
+    before = {stream: stored(redis, stream) for stream in streams}
     pages_before = (log.account(ALICE), log.account(BOB), log.site())
     for source, target in itertools.permutations(streams, 2):
-        for _, entry in before[source]:
-            redis.xadd(target, entry)
+        for entry in before[source]:
+            encrypted = entry.partition(b"|")[2] if ":log" in source else entry
+            place = f"{redis.time()[0] * 1000}-0|".encode() if ":log" in target else b""
+            put(redis, target, place + encrypted)
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
         assert (log.account(ALICE), log.account(BOB), log.site()) == pages_before
     assert len(caplog.records) == 9, "one line for each stream that was read"
@@ -595,19 +797,17 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
 ) -> None:
     log.note(created(), HERE)
     stream = key("activity", ALICE)
-    ((_, real),) = redis.xrange(stream)
-    sealed = real[b"e"]
-    forged: list[dict[Any, Any]] = [
-        {"e": b""},
-        {"e": b"x"},
-        {"e": sealed[:-1]},
-        {"e": sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:]},
-        {"e": b"\xff" * 100_000},
-        {"x": b"", "y": b"z"},
-        {b"": b""},
-        {"e": encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", ""))},
-        {"e": KeyRing(("another secret of thirty-two letters or more",), PURPOSE).encrypt(b"", stream.encode())},
-        {"e": KeyRing((SECRET,), "another purpose").encrypt(b"", stream.encode())},
+    place, _, sealed = stored(redis, stream)[0].partition(b"|")
+    site = key("activity")
+    forged = [
+        b"",
+        b"x",
+        sealed[:-1],
+        sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:],
+        b"\xff" * 100_000,
+        encoded_entry(log, ("role.changed", {"account": ALICE, "after": "admin"}, "", "")),
+        KeyRing(("another secret of thirty-two letters or more",), PURPOSE).encrypt(b"", stream.encode()),
+        KeyRing((SECRET,), "another purpose").encrypt(b"", stream.encode()),
     ]
     # Whoever has the secret can seal what is no entry: that must not be a page that never loads.
     for shape in (
@@ -619,16 +819,21 @@ def test_forged_entries_are_left_out_with_one_line_and_no_event(
         b"\x94\xa1\xff\x80\xa0\xa0",  # not UTF-8
         b"\x91" * 5000,
     ):
-        forged.append({"e": sealed_entry(log, stream, shape)})
-    for entry in forged * 30:
-        redis.xadd(stream, entry)
+        forged += [sealed_entry(log, stream, shape, ALICE), sealed_entry(log, stream, shape)]
+        put(redis, site, sealed_entry(log, site, shape))
+    forged += [(place if number % 3 else b"1-1-1") + b"|" + each for number, each in enumerate(forged)]
+    for entry in (sealed, *forged * 30):  # without its place, the real one is none either
+        put(redis, stream, entry)
+    for row in ({"x": b"", "y": b"z"}, {b"": b""}, *({"e": each} for each in forged)):
+        redis.xadd(site, row)
     log.note(created(), THERE)
-    redis.xadd(stream, forged[0])
-    assert redis.xlen(stream) == MOST + 1  # noting has trimmed them
+    put(redis, stream, forged[0])
+    assert redis.llen(stream) == MOST + 1  # noting has trimmed them
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
         assert [entry.ip for entry in log.account(ALICE).entries] == [THERE.ip]
+        assert [entry.ip for entry in log.site().entries] == [THERE.ip, HERE.ip]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{stream} has entries that can't be opened; they are left out"
+        f"{where} has entries that can't be opened; they are left out" for where in (stream, site)
     ]
     assert happened == []
 
@@ -637,8 +842,9 @@ def test_a_thousand_forged_entries_do_not_hide_a_real_one(redis: Redis, make: Ca
     log = make(activity_events=1000)
     log.note(created(), HERE)
     for _ in range(1000):
-        redis.xadd(key("activity", ALICE), {"e": b"x"})
-    assert names(log.account(ALICE)) == ["session.created"]
+        put(redis, key("activity", ALICE), b"x")
+        put(redis, key("activity"), b"x")
+    assert names(log.account(ALICE)) == names(log.site()) == ["session.created"]
 
 
 def test_entry_with_the_last_possible_id_breaks_nothing(
@@ -646,11 +852,25 @@ def test_entry_with_the_last_possible_id_breaks_nothing(
 ) -> None:
     """An attacker plants an entry with the highest id: Redis can add no more, but reading and the request go on."""
     log.note(created(), HERE)
-    redis.xadd(key("activity", ALICE), {"e": b"x"}, f"{2**64 - 1}-{2**64 - 1}")
+    redis.xadd(key("activity"), {"e": b"x"}, f"{2**64 - 1}-{2**64 - 1}")
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
         log.note(created(), HERE)  # Redis has no id left for it
     assert "session.created could not be written down" in caplog.text
-    assert names(log.account(ALICE, limit=1)) == ["session.created"]
+    assert names(log.site(limit=1)) == ["session.created"]
+
+
+@pytest.mark.parametrize("number", ["0", str(2**63), "9" * 40])
+@pytest.mark.parametrize("ahead", [0, 1000, 3 * DAY * 1000, 10**15])
+def test_entry_from_the_future_moves_no_other(redis: Redis, log: ActivityLog, ahead: int, number: str) -> None:
+    """An attacker plants an entry that claims to be newer than all others: the next one is read all the same."""
+    log.note(created(handle="sess_1"), HERE)
+    now = redis.time()[0] * 1000
+    redis.lpush(key("activity", ALICE), f"{now + ahead}-{number}|x")
+    log.note(created(handle="sess_2"), HERE)
+    log.note(created(handle="sess_3"), HERE)
+    entries = log.account(ALICE).entries
+    assert [entry.fields["handle"] for entry in entries] == ["sess_3", "sess_2", "sess_1"]
+    assert all(entry.at < now + DAY * 1000 for entry in entries)
 
 
 def test_entry_encrypted_with_a_former_secret_is_shown(redis: Redis, make: Callable[..., ActivityLog]) -> None:
@@ -727,13 +947,13 @@ def test_stream_key_of_another_type_is_handled(
     """Reading raises `StoreUnavailable`, writing only logs a warning, and the foreign key stays."""
     log.note(created(), HERE)
     redis.delete(key(kind, account))
-    redis.rpush(key(kind, account), "x")
+    redis.hset(key(kind, account), "x", "y")
     with caplog.at_level(logging.WARNING, logger="sessions_core"):
         log.note({"activity": created(), "routine": renewed(), "refusals": failed()}[kind], HERE)
     assert "could not be written down" in caplog.text
     with pytest.raises(StoreUnavailable):
         log.account(ALICE) if account else log.site()
-    assert redis.lrange(key(kind, account), 0, -1) == [b"x"]
+    assert redis.hgetall(key(kind, account)) == {b"x": b"y"}
 
 
 def test_malformed_redis_reply_does_not_fail_the_request(
@@ -745,14 +965,17 @@ def test_malformed_redis_reply_does_not_fail_the_request(
 
 
 def test_entry_resent_after_a_lost_answer_is_stored_once(redis: Redis, log: ActivityLog) -> None:
-    stream = key("activity", ALICE)
-    sealed = sealed_entry(log, stream, b"x")
+    mine, site, budget = key("activity", ALICE), key("activity"), f"{REDIS_PREFIX}{{activity}}:budget"
     for _ in range(2):
-        link_of(log).run(activity_log._WRITE, (stream,), DAY, MOST, sealed)
-    assert redis.xlen(stream) == 1
+        link_of(log).run(
+            activity_log._NOTE, (mine, mine, budget), b"\x00-|\n\xff|", MOST, DAY * 1000, DAY * 1000, 0, 1000, 0
+        )
+        link_of(log).run(activity_log._NOTE_SITE, (site,), b"\x00-|\n\xff|", MOST, DAY * 1000)
+    assert (redis.llen(mine), redis.xlen(site)) == (1, 1)
+    assert sum(map(int, redis.hvals(budget))) == 2
     log.note(created(), HERE)
     log.note(created(), HERE)
-    assert redis.xlen(stream) == 3, "the same event twice is two entries"
+    assert (redis.llen(mine), redis.xlen(site)) == (3, 3), "the same event twice is two entries"
 
 
 def test_logging_survives_a_flushed_redis(redis: Redis, log: ActivityLog) -> None:
@@ -798,8 +1021,8 @@ for number in range(300):
             log.note(created(handle=f"ours-{number}"), HERE)
             log.note(failed(), HERE)
         assert process.wait(timeout=60) == 0
-    assert redis.xlen(key("activity", ALICE)) == 50
-    assert redis.xlen(key("refusals", ALICE)) == 5
+    assert redis.llen(key("activity", ALICE)) == 50
+    assert redis.llen(key("refusals", ALICE)) == 5
     everything = [entry.fields["handle"] for entry in log.iterate(None) if not entry.refused]
     assert len(everything) == 500
     for whose in ("ours", "theirs"):

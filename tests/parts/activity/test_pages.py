@@ -123,12 +123,12 @@ def test_a_restricted_person_still_reads_their_own(person: Visitor, services: Se
 
 
 def test_reading_the_activity_is_not_logged(person: Visitor, redis: Redis) -> None:
-    streams = {key: redis.xlen(key) for key in redis.keys("*activity")}
-    assert streams
+    logs = {key: redis.llen(key) for key in redis.keys("*:log*")}
+    assert logs
     with unchanged(redis):
         for path in ("/activity", "/activity.csv", "/activity.json", "/activity?kind=ends&before=1-1"):
             person.get(path)
-    assert {key: redis.xlen(key) for key in redis.keys("*activity")} == streams
+    assert {key: redis.llen(key) for key in redis.keys("*:log*")} == logs
 
 
 # -- Filters and pages -----------------------------------------------------------------------------------------------
@@ -351,8 +351,8 @@ def test_hostile_event_text_is_escaped_on_the_page(
 def test_without_redis_a_download_is_503_and_not_an_empty_file(
     make_app: Callable[..., Flask], person: Visitor, services: Services, redis: Redis
 ) -> None:
-    for key in redis.keys("*activity"):
+    for key in redis.keys("*:log"):
         redis.delete(key)
-        redis.set(key, "no stream")
+        redis.set(key, "no list")
     for path in ("/activity", "/activity.csv", "/activity.json"):
         assert person.get(path).status_code == 503

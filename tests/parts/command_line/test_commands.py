@@ -31,7 +31,7 @@ from sessions_core.parts.activity import commands as events_commands
 from sessions_core.parts.activity.activity_log import Entry
 from sessions_core.parts.command_line import commands as cli
 from sessions_core.parts.command_line import output, sweep
-from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device, packed
 from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles import commands as roles_commands
 from sessions_core.sessions.record import SessionRecord
@@ -115,7 +115,8 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
     handle = f"sess_{len(list(services.sweeper.every())):016d}"
-    device = {name: fields.pop(name) for name in ("device", "agent", "ip", "label") if name in fields}
+    device = {name: fields.pop(name) for name in ("device", "ip", "label") if name in fields}
+    device |= {"packed_agent": packed(fields.pop("agent"))} if "agent" in fields else {}
     record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
     DEVICE.put(record, Device(**device))
     services.repository.create(record, 1800, 43_200)

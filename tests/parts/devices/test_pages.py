@@ -20,7 +20,7 @@ from sessions_core import events
 from sessions_core.parts.development_redis import embedded
 from sessions_core.parts.devices.events import SessionNamed
 from sessions_core.parts.devices.recent_sign_ins import DEVICE
-from sessions_core.sessions.record import LoadedSession
+from sessions_core.sessions.record import LoadedSession, digest_of
 from sessions_core.sessions.repository import Revocation
 from sessions_core.sign_in.accounts import parse
 from sessions_core.web.request_client import Client
@@ -224,6 +224,7 @@ def test_no_page_or_answer_holds_any_part_of_a_session_id(
         for session_id in ids:
             for piece in (session_id, session_id[12:], session_id[:12], session_id[-20:]):
                 assert piece not in text
+            assert digest_of(session_id) not in text
             assert hashlib.sha256(session_id.encode()).hexdigest() not in text
 
 

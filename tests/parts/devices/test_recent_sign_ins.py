@@ -14,7 +14,7 @@ from redis import Redis
 
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices import recent_sign_ins
-from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, SignIn
+from sessions_core.parts.devices.recent_sign_ins import DEVICE, KEPT, Device, SignIn
 from sessions_core.sessions.record import EndedSession, LoadedSession, account_tag
 from sessions_core.sign_in.accounts import parse
 from sessions_core.storage.encryption import KeyRing
@@ -87,6 +87,35 @@ def test_foreign_entry_is_skipped_and_the_others_are_told(entry: bytes) -> None:
 def test_encrypted_entry_that_is_no_sign_in_is_skipped() -> None:
     stored = recent_sign_ins.b64encode(KEYS.encrypt(b"\x93\x01\x02\x03", b"news"))
     assert handles(stored) == []
+
+
+# -- What a session keeps of its client -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "most"),
+    [
+        ("", 0),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", 30),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/17.5 Mobile/15E148 Safari/604.1",
+            30,
+        ),
+        ("x" * 300, 30),
+        ("".join(chr(0x4E00 + 7 * number) for number in range(300)), 1000),
+    ],
+    ids=["none", "Firefox", "Safari", "one letter", "no pattern"],
+)
+def test_user_agent_is_stored_short_and_read_in_full(agent: str, most: int) -> None:
+    stored = recent_sign_ins.packed(agent)
+    assert len(stored) <= most
+    assert Device(packed_agent=stored).agent == agent
+
+
+@pytest.mark.parametrize("stored", [b"x", b"\xff" * 40, b"\x03\x00\xff"])
+def test_user_agent_of_another_form_is_left_out(stored: bytes) -> None:
+    assert Device(packed_agent=stored).agent == ""
 
 
 # -- The sign-in tells ---------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_a_user_with_all_rights_may_start(server: Server, raw: Redis, caplog: py
     assert trouble(url) is None
 
 
-@pytest.mark.parametrize("command", ["zadd", "hset", "xadd", "mget", "incr", "copy", "scan", "persist"])
+@pytest.mark.parametrize("command", ["zadd", "hset", "xadd", "mget", "incr", "lpush", "scan", "persist"])
 def test_a_missing_right_is_named(server: Server, command: str) -> None:
     url = with_rights(server, "~*", "&*", "+@all", f"-{command}")
     assert f"ACL SETUSER <user> +{command}" in refusal(url)
