@@ -306,7 +306,7 @@ def test_page_preloads_what_its_scripts_import(app: Flask, wallet: Wallet) -> No
     for path, page in pages.items():
         found = preloads(page)
         assert len(found) == len(set(found)), path
-        scripts = re.findall(r'<script type="module" src="[^"]*/sessions_core/[0-9a-f]{16}/([^"]+)"', page)
+        scripts = re.findall(r'<script type="module"(?: async)? src="[^"]*/sessions_core/[0-9a-f]{16}/([^"]+)"', page)
         families = re.findall(r"&#34;: &#34;[^&]*/(parts/[^&]+\.js)|: \"[^\"]*/(parts/[^\"]+\.js)\"", page)
         named = [*scripts, *(a or b for a, b in families)]
         assert len(named) > len(scripts), path
