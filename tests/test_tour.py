@@ -126,10 +126,15 @@ def test_payment_asks_for_a_signature_that_names_it(person: Visitor, wallet: Wal
     assert "Invoice 7 is paid" in words(person.get("/tour/invoices/7"))
 
 
-def test_payment_of_another_amount_is_refused(person: Visitor, wallet: Wallet) -> None:
-    """A page that was tampered with asks for 1 USDC; what was signed says so, and the invoice says 120."""
-    assert pay(person, wallet, amount="1").status_code == 409
-    assert "is paid" not in words(person.get("/tour/invoices/7"))
+def test_amount_and_payee_come_from_the_invoice(person: Visitor) -> None:
+    """A page that was tampered with asks for 1 USDC; the sentence and the page say what the server knows."""
+    answer = press(person, "/tour/invoices/7/pay", amount="1")
+    assert person.waiting(answer).sentence == "Pay invoice 7: 120 USDC."
+    assert "Fern and Moss Studio" in words(person.get(answer.headers["Location"]))
+
+
+def test_payment_of_an_unknown_invoice_is_a_404(person: Visitor) -> None:
+    assert press(person, "/tour/invoices/8/pay").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/tour/invoices/8", "/api/tour/invoices/8", "/read/docs/none.md", "/read/app.py"])

@@ -6,11 +6,13 @@ of the tour: copy what you need.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from msgspec import Struct
 
-from sessions_core import current_account, fresh_required, operation, public, requires, signed_in
+from sessions_core import Action, current_account, fresh_required, operation, public, requires, signed_in
 
 cards = Blueprint("tour", __name__)
 
@@ -25,8 +27,13 @@ class Invoice(Struct):
 
 INVOICES = {7: Invoice(7, 120, "Fern and Moss Studio")}
 
-# The amount comes from the form, so `pay` compares it with the invoice: a signature for less pays nothing.
-ACTIONS = {"invoice.pay": "Pay invoice {number}: {amount} USDC."}
+
+def invoice_facts(values: Mapping[str, str]) -> dict[str, str]:
+    bill = INVOICES.get(int(values["number"] or 0)) or abort(404)
+    return {"amount": str(bill.amount), "payee": bill.payee}
+
+
+ACTIONS = {"invoice.pay": Action("Pay invoice {number}: {amount} USDC.", facts=invoice_facts)}
 ROLES = {"editor": None}
 
 
@@ -47,9 +54,6 @@ def invoice(number: int) -> str:
 @cards.post("/tour/invoices/<int:number>/pay")
 @fresh_required(0, "invoice.pay")
 def pay(number: int) -> ResponseReturnValue:
-    bill = INVOICES.get(number) or abort(404)
-    if request.form["amount"] != str(bill.amount):
-        abort(409, "The amount has changed. Nothing was paid.")
     session["paid"] = sorted({*session.get("paid", []), number})
     return redirect(url_for("tour.invoice", number=number), 303)
 

@@ -65,7 +65,7 @@ CARDS = (
         "invoice",
         "Pay with a fresh signature",
         "Being signed in is not enough to pay. The wallet must sign a message that names the invoice and the amount.",
-        ("ACTIONS", "pay"),
+        ("invoice_facts", "ACTIONS", "pay"),
         "tour.invoice",
         {"number": 7},
     ),
