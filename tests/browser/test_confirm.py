@@ -256,7 +256,7 @@ def test_a_signature_of_another_account_is_refused_in_words(
     stranger = make_wallet("Stranger", announce="never").keys[0]
     panel.start()
     wallet.approve_sign(key=stranger)
-    assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
+    assert panel.browser.see("confirm-problem").text.startswith("The signature doesn’t match this account")
     assert panel.problem == "signature_mismatch"
     assert panel.browser.focused.get_attribute("data-testid") == "confirm-problem"
     assert alive(other)

@@ -572,7 +572,7 @@ def test_another_account_in_the_wallet_confirms_nothing(
     panel.start()
     if isinstance(family_wallet, Leather):  # only its signature tells
         family_wallet.approve_sign()
-        assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
+        assert panel.browser.see("confirm-problem").text.startswith("The signature doesn’t match this account")
         assert panel.problem == "signature_mismatch"
     else:
         panel.wait_for("address_mismatch")
