@@ -129,6 +129,7 @@ class Part:
     - `modules`: at the end of the head of every page, and after each element that names modules of wallet families
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
+    - `unauthorized_development`: on the page that says what a user lacks, in development: how to give it
     - `signed_out`, `signed_out_head`, `signed_out_end`: notices of the page that says why a session ended, scripts in
       its head, and what stands at its end
     - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets

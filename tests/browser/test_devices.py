@@ -51,7 +51,10 @@ def test_the_page_says_how_long_ago_as_the_server_does(browser: Browser, seconds
     assert (said or "just now") == re.sub(r"^an? ", "1 ", ago(moment, later))
 
 
-def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> None:
+@pytest.mark.parametrize(("locale", "clock"), [("de-DE", "14:05"), ("en-GB", "14:05"), ("en-US", "2:05 PM")])
+def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser, locale: str, clock: str) -> None:
+    """The words are in the language of the page, and the clock has the reader's 12 or 24 hours."""
+    browser.cdp("Emulation.setLocaleOverride", locale=locale)
     browser.open("/")
 
     def said(moment: str) -> str:
@@ -61,9 +64,12 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
             )
         )
 
-    assert said("2026-01-31T14:05:00") == "14:05"
-    assert said("2026-01-02T14:05:00") == "Jan 2, 14:05"
-    assert said("2025-12-31T14:05:00") == "Dec 31, 2025, 14:05"
+    try:
+        assert said("2026-01-31T14:05:00") == clock
+        assert said("2026-01-02T14:05:00") == f"Jan 2, {clock}"
+        assert said("2025-12-31T14:05:00") == f"Dec 31, 2025, {clock}"
+    finally:
+        browser.cdp("Emulation.setLocaleOverride", locale="")
 
 
 # -- The list -------------------------------------------------------------------------------------------------
@@ -101,7 +107,7 @@ def test_times_are_those_of_the_reader(session: Browser) -> None:
         created = session.see("session-created")
         local = session.run(
             "return new Date(arguments[0].dateTime)"
-            ".toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })",
+            ".toLocaleTimeString('en-US', { hour: 'numeric', minute: '2-digit' })",
             created,
         )
         session.wait(lambda: created.text.endswith(local), lambda: f"{created.text}, not {local}")

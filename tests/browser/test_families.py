@@ -541,7 +541,7 @@ def test_the_wallet_of_the_session_confirms(
     panel = ask_to_end(browser)
     panel.start()
     text = family_wallet.approve_sign()
-    assert f"End the session {other}." in text
+    assert f"Sign out [Firefox on Linux] ({other[:9]})." in text
     assert "has ended" in browser.see("message").text
     assert services.repository.find_living(str(account_of(family_wallet)), other) is None
 
@@ -572,7 +572,7 @@ def test_another_account_in_the_wallet_confirms_nothing(
     panel.start()
     if isinstance(family_wallet, Leather):  # only its signature tells
         family_wallet.approve_sign()
-        assert panel.browser.see("confirm-problem").text.startswith("The signature doesn’t match this account")
+        assert panel.browser.see("confirm-problem").text.startswith("The signature is from another account")
         assert panel.problem == "signature_mismatch"
     else:
         panel.wait_for("address_mismatch")

@@ -814,7 +814,7 @@ def test_page_explains_why_the_session_ended(
     assert browser.shown("notice") is None, "the address alone says nothing"
     end("idle")
     panel.open(reason="revoked")
-    assert "You had not used this site for 30 minutes" in browser.see("notice").text
+    assert "You were inactive for 30 minutes" in browser.see("notice").text
 
 
 def test_page_names_the_time_limit_beforehand(browser: Browser, panel: ConnectPanel) -> None:

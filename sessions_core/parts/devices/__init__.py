@@ -27,18 +27,35 @@ _LIST = "sessions_devices.devices"
 _WORDS = "sessions/_devices_action_words.html"
 
 
+def own_device(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the user's own device that an action signs out, whatever account the request names."""
+    from ...web.pages import own_session
+    from .views import signed_name
+
+    return {"device": signed_name(map(str, own_session().user.accounts), values["handle"])}
+
+
+def device_of_account(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the device of an account that an administrator's action signs out."""
+    from .views import signed_name
+
+    return {"device": signed_name((values["account"],), values["handle"])}
+
+
 class Devices(Part):
     """The list of a user's sessions: name them, end them, be told of new ones."""
 
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
     account_keys = (SIGN_INS, DOUBT)
     actions = {
-        "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
+        "session.revoke": Action(
+            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=own_device, recheck=False, danger=True
+        ),
         "session.revoke_others": Action(
-            "End all other sessions of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out everywhere: all devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
     }
     redis_keys = {

@@ -32,8 +32,8 @@ class TrialWallets(Part):
     errors = (KeyShareMismatch,)
     end_reasons = (SHARE_GONE, DELETED)
     actions = {
-        "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS),
-        "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS),
+        "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS, danger=True),
+        "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS, danger=True),
     }
     wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string: the server's key share of an account's trial wallet, encrypted"}

@@ -573,10 +573,10 @@ def test_sign_out_says_that_the_trial_wallet_stays(member: Newcomer, app: Flask)
 def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
     page = member.get(member.submit(DELETE, word="delete").headers["Location"]).get_data(as_text=True)
     assert 'data-testid="server-signs"' in page
-    assert "Your wallet shows you this sentence" not in page
+    assert "Your wallet will show this sentence" not in page
     assert "Let this site see" not in page
     assert "unlocked screen" not in member.get("/sessions/everywhere").get_data(as_text=True)
-    assert "Look for the sentence" not in page
+    assert "Waiting for your signature" not in page
 
 
 def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
