@@ -316,7 +316,7 @@ def test_other_network_is_noticed_and_changes_nothing(session: Browser, wallet: 
     (notice,) = notices(session)
     assert notice.aria_role == "region"
     assert notice.accessible_name == "Your wallet is on another network"
-    assert "signed for Ethereum Mainnet" in notice.text
+    assert "You signed in on Ethereum Mainnet" in notice.text
     assert session.see("session-network").text == before
     session.driver.refresh()
     wait_for(session, "network_changed")
