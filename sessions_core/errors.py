@@ -279,6 +279,10 @@ class AccountMalformed(SignInRefused):
     code = "account_malformed"
     message = "That is not a valid account address. Choose the account in your wallet again."
 
+    def __init__(self, *evidence: object, wrong_checksum: bool = False, **options: Any) -> None:
+        super().__init__(*evidence, **options)
+        self.wrong_checksum = wrong_checksum
+
 
 class AccountKeyless(AccountMalformed):
     """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner."""
