@@ -238,6 +238,22 @@ def test_many_hits_of_one_scan_come_in_pages(admin: Visitor, services: Services)
     assert "Searched about" in pages[0]
 
 
+def test_lookup_searches_all_masters(other_url: str, make_app: Callable[..., Flask], boss: Wallet) -> None:
+    """On a Cluster, and on a Sentinel service."""
+    app = make_app(SESSIONS_CORE_REDIS_URL=other_url)
+    services: Services = app.extensions["sessions_core"]
+    roles_of(services).assign(parse(boss.account()), "admin")
+    admin = Visitor(app)
+    admin.sign_in(boss)
+    accounts = {some_account(0xABCD0000 + number) for number in range(30)}
+    for account in accounts:
+        start(services, account, "Firefox on Linux")
+    for query in ({"account": "0xabcd"}, {"device": "firefox on linux"}):
+        pages = pages_from(admin, page_of(admin, **query))
+        assert {account for page in pages for account in accounts_on(page)} == accounts
+    assert accounts_on(page_of(admin, account=boss.address)) == [boss.account()]
+
+
 # -- Bad input, and who may look up ----------------------------------------------------------------------------------
 
 HOSTILE = (
