@@ -1,4 +1,4 @@
-"""The demo: `create_app()` wires the configuration, the sessions and the demo's own page."""
+"""The demo: `create_app()` wires the configuration, the sessions, the demo's own page and its tour."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, render_template
 
 import config
+import tour
 from sessions_core import WalletSessions, public
 
 
@@ -16,7 +17,10 @@ def create_app(overrides: Mapping[str, Any] | None = None, **seams: Any) -> Flas
     app = Flask(__name__)
     app.config.from_object(config)
     app.config.update(overrides or {})
-    WalletSessions(app, **seams)
+    actions = {**tour.ACTIONS, **(seams.pop("actions", None) or {})}
+    roles = {**tour.ROLES, **(seams.pop("roles", None) or {})}
+    WalletSessions(app, actions=actions, roles=roles, **seams)
+    tour.register(app)
 
     @app.get("/")
     @public

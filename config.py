@@ -26,6 +26,10 @@ PORT = _number("PORT", 5000)
 # PUBLIC_ORIGIN is unset.
 SESSIONS_CORE_DEVELOPMENT = os.environ.get("DEVELOPMENT", "0" if "PUBLIC_ORIGIN" in os.environ else "1") == "1"
 
+# "fast" in development: a session ends after two minutes without activity and after ten at the latest, and warns a
+# minute before, so that the warning can be watched; the clocks below. Elsewhere it has no effect.
+_fast = SESSIONS_CORE_DEVELOPMENT and os.environ.get("CLOCKS") == "fast"
+
 # Scheme, host and port in the address bar; http://localhost:PORT. Wallets refuse or warn when it differs from what
 # they see.
 SESSIONS_CORE_PUBLIC_ORIGIN = os.environ.get("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
@@ -55,16 +59,16 @@ if "REDIS_CHECK" in os.environ:  # a setting of the part operations
     SESSIONS_CORE_REDIS_CHECK = os.environ["REDIS_CHECK"] == "1"
 
 # Seconds without activity after which a session ends; 1800 (30 minutes).
-SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 1800)
+SESSIONS_CORE_IDLE_SECONDS = _number("IDLE_SECONDS", 120 if _fast else 1800)
 
 # Seconds after which a session ends, even if it is in use; 43200 (12 hours).
-SESSIONS_CORE_ABSOLUTE_SECONDS = _number("ABSOLUTE_SECONDS", 43_200)
+SESSIONS_CORE_ABSOLUTE_SECONDS = _number("ABSOLUTE_SECONDS", 600 if _fast else 43_200)
 
 # Seconds before the idle end at which users are warned; 120. Under 20 users could not react, and start-up refuses it.
-SESSIONS_CORE_WARN_SECONDS = _number("WARN_SECONDS", 120)
+SESSIONS_CORE_WARN_SECONDS = _number("WARN_SECONDS", 60 if _fast else 120)
 
 # Seconds before the absolute end at which users are warned; 300. At least 20 as well.
-SESSIONS_CORE_ABSOLUTE_WARN_SECONDS = _number("ABSOLUTE_WARN_SECONDS", 300)
+SESSIONS_CORE_ABSOLUTE_WARN_SECONDS = _number("ABSOLUTE_WARN_SECONDS", 60 if _fast else 300)
 
 # "Lax" or "Strict"; Lax. With Strict, a link from elsewhere arrives signed out.
 SESSIONS_CORE_COOKIE_SAMESITE = os.environ.get("COOKIE_SAMESITE", "Lax")

@@ -14,6 +14,7 @@ def home():
 """
 
 from . import events
+from .access.actions import Action
 from .access.policy import SessionType
 from .errors import Misconfigured, SessionsError
 from .extension import WalletSessions
@@ -35,6 +36,7 @@ current_person = current_wallet_user
 """The name that `current_wallet_user` had before; it goes with the next release."""
 
 __all__ = [
+    "Action",
     "Misconfigured",
     "SessionType",
     "SessionsError",

@@ -55,7 +55,7 @@ class BadRequest(SessionsError):
     code = "bad_request"
     status = 400
     title = "That request can't be used"
-    message = "The request is not in a form this site understands. Go back and try again."
+    message = "This site can't read the request. Go back and try again."
 
 
 class HostUntrusted(BadRequest):
@@ -63,7 +63,7 @@ class HostUntrusted(BadRequest):
 
     code = "host_untrusted"
     title = "Wrong address"
-    message = "This site is not served at the address you used. Open it at its own address."
+    message = "This site doesn't work at the address you used. Open it at its own address."
 
 
 class BodyMalformed(BadRequest):
@@ -80,7 +80,7 @@ class BodyIncomplete(BadRequest):
 
     code = "body_incomplete"
     title = "The request broke off"
-    message = "Your request did not arrive whole, so nothing was changed. Send it again."
+    message = "Your request was cut off. Nothing was changed. Send it again."
 
 
 class BodyTooLarge(SessionsError):
@@ -130,8 +130,8 @@ class RateLimited(SessionsError):
     code = "rate_limited"
     panel_state = "rate_limited"
     status = 429
-    title = "Too many attempts"
-    message = "There were too many requests from your network. Wait a little, then try again."
+    title = "Too many tries"
+    message = "There were too many requests from your network. Wait a moment, then try again."
 
 
 # -- Who is asking -----------------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ class CsrfFailed(SessionsError):
 
     code = "csrf_failed"
     status = 400
-    title = "This form can't be used any more"
-    message = "The request had no valid form token, so nothing was changed. Open the page again and repeat it."
+    title = "That form has expired"
+    message = "The request had no valid form token. Nothing was changed. Reload the page and try again."
 
 
 CSRF_REASONS = {
@@ -181,14 +181,14 @@ class SessionExpired(NotSignedIn):
     """The session ran out by one of its clocks: `reason` is "idle" or "absolute"."""
 
     code = "session_expired"
-    message = "Your session has expired. Sign in again to carry on."
+    message = "Your session has expired. Sign in again to continue."
 
 
 class SessionInvalid(NotSignedIn):
     """The session was ended, or never existed: `reason` says which."""
 
     code = "session_invalid"
-    message = "This session has ended. Sign in again to carry on."
+    message = "This session has ended. Sign in again to continue."
 
 
 class SessionEndedDuringRequest(SessionInvalid):
@@ -200,8 +200,8 @@ class SessionEndedDuringRequest(SessionInvalid):
     code = "session_ended_during_request"
     title = "Your session ended while we were working on this"
     message = (
-        "Your session ended while we were working on this. What you sent may have been done, but nothing more was "
-        "kept in your session. Sign in again and check before you repeat it."
+        "Your session ended while we were working on this. Your request may have worked. Sign in again and check "
+        "before you repeat it."
     )
 
 
@@ -212,8 +212,8 @@ class PermissionDenied(SessionsError):
 
     code = "permission_denied"
     status = 403
-    title = "Your session doesn't allow this"
-    message = "You are signed in, but this session lacks the permission this needs."
+    title = "You don't have permission"
+    message = "You are signed in, but your session lacks the permission for this."
 
     def __init__(self, missing: str = "", *, kind: str = "permission", **refinement: Any) -> None:
         super().__init__(kind, missing, **refinement)
@@ -230,7 +230,7 @@ class StepUpRequired(SessionsError):
     code = "step_up_required"
     status = 403
     title = "Confirm this with your wallet"
-    message = "This needs a fresh signature of your wallet that names what will be done. Nothing was changed yet."
+    message = "Sign a message with your wallet that names this action. Nothing was changed yet."
 
     def __init__(self, action: str = "", request: str = "", problem: str = "") -> None:
         super().__init__(action, reason=action)
@@ -242,17 +242,17 @@ class ConfirmationMalformed(BadRequest):
     """What was to be confirmed is not a request of this session, or from too long ago."""
 
     code = "confirmation_malformed"
-    title = "That can't be confirmed any more"
-    message = "What was to be confirmed is of another session, or too old. Start again on the page where it began."
+    title = "This request has expired"
+    message = "The request is too old, or from another session. Start again on the page where it began."
 
 
 class ConfirmationUnclear(BadRequest):
     """A value that the signed text has to name is missing, or can't be shown to the user as it is."""
 
     code = "confirmation_unclear"
-    title = "That can't be signed for"
+    title = "Your wallet can't show this"
     message = (
-        "A value that your wallet has to show is missing, given twice, too long, or in characters that wallets don't "
+        "A value that your wallet must show is missing, sent twice, too long, or in characters that wallets don't "
         "show. Correct it and try again."
     )
 
@@ -269,7 +269,7 @@ class SignInRefused(SessionsError):
     code = "sign_in_refused"
     status = 400
     title = "Sign-in failed"
-    message = "That sign-in could not be accepted. Start again and sign the new request."
+    message = "We couldn't sign you in. Start again and sign the new message."
     account: str | None = None
 
 
@@ -288,7 +288,7 @@ class AccountKeyless(AccountMalformed):
     """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner."""
 
     code = "account_keyless"
-    message = "No single key can sign for that address. Choose an account that your wallet holds by itself."
+    message = "No single key can sign for that address. Choose another account in your wallet."
 
 
 class ChainUnsupported(SignInRefused):
@@ -296,21 +296,21 @@ class ChainUnsupported(SignInRefused):
 
     code = "chain_unsupported"
     panel_state = "wrong_network"
-    message = "This site does not accept that network. Switch the network in your wallet and try again."
+    message = "This site doesn't support that network. Switch the network in your wallet and try again."
 
 
 class MessageMalformed(SignInRefused):
     """The text is not a sign-in message in the strict form of EIP-4361."""
 
     code = "message_malformed"
-    message = "The signed text is not one of our sign-in requests. Start again and sign the new request."
+    message = "The signed message is not one of ours. Start again and sign the new message."
 
 
 class MessageChanged(SignInRefused):
     """The text differs from the one this server wrote for the challenge."""
 
     code = "message_changed"
-    message = "The text was changed after we wrote it. Start again and sign it unchanged."
+    message = "The message was changed after we wrote it. Start again and sign it unchanged."
 
 
 class DomainMismatch(SignInRefused):
@@ -318,7 +318,7 @@ class DomainMismatch(SignInRefused):
 
     code = "domain_mismatch"
     panel_state = "domain_mismatch"
-    message = "The signed text is for another site. Check the address bar before you sign again."
+    message = "The signed message is for another site. Check the address bar before you sign again."
 
 
 class UriMismatch(SignInRefused):
@@ -326,28 +326,28 @@ class UriMismatch(SignInRefused):
 
     code = "uri_mismatch"
     panel_state = "domain_mismatch"
-    message = "The signed text names another address. Start again and sign the new request."
+    message = "The signed message names another address. Start again and sign the new message."
 
 
 class VersionUnsupported(SignInRefused):
     """The text is of another version of EIP-4361."""
 
     code = "version_unsupported"
-    message = "The signed text has a version this site doesn't know. Start again and sign the new request."
+    message = "The signed message has a version this site doesn't know. Start again and sign the new message."
 
 
 class MessageNotYetValid(SignInRefused):
     """Issued in the future, or before its own Not Before."""
 
     code = "message_not_yet_valid"
-    message = "The signed text is not valid yet. Check the clock of your device and start again."
+    message = "The signed message is not valid yet. Check the clock of your device and start again."
 
 
 class ChallengeMalformed(SignInRefused):
     """The challenge was not signed by this server."""
 
     code = "challenge_malformed"
-    message = "The sign-in request was not issued here. Start again and sign the new request."
+    message = "This site did not make that message. Start again and sign the new message."
 
 
 class ChallengeExpired(SignInRefused):
@@ -355,14 +355,14 @@ class ChallengeExpired(SignInRefused):
 
     code = "challenge_expired"
     panel_state = "nonce_expired"
-    message = "The sign-in request has expired. Start again; it takes one click."
+    message = "That message has expired. Start again to get a new one."
 
 
 class ChallengeForeign(SignInRefused):
     """The challenge was issued to another browser, or for another purpose."""
 
     code = "challenge_foreign"
-    message = "The sign-in request belongs to another browser. Start again here."
+    message = "That message belongs to another browser. Start again here."
 
 
 class ChallengeUsed(SignInRefused):
@@ -370,7 +370,7 @@ class ChallengeUsed(SignInRefused):
 
     code = "challenge_used"
     panel_state = "nonce_expired"
-    message = "That sign-in request was already used. Start again and sign the new request."
+    message = "That message was already used. Start again and sign the new message."
 
 
 class SignatureMalformed(SignInRefused):
@@ -399,7 +399,7 @@ class VerificationUnavailable(SessionsError):
     panel_state = "network_unreachable"
     status = 503
     title = "That signature can't be checked right now"
-    message = "What we have to ask about that signature does not answer. Try again in a moment."
+    message = "The service that checks this signature doesn't answer. Try again in a moment."
 
 
 class StoreUnavailable(SessionsError):
@@ -408,11 +408,8 @@ class StoreUnavailable(SessionsError):
     code = "store_unavailable"
     panel_state = "server_unreachable"
     status = 503
-    title = "Sessions are out of reach for a moment"
-    message = (
-        "We can't reach the session store right now, so your last change may not have been made. "
-        "Try again in a few seconds."
-    )
+    title = "We can't check who is signed in right now"
+    message = "We can't check sessions right now. Your last change may be lost. Try again in a few seconds."
 
 
 class SignOutIncomplete(StoreUnavailable):
@@ -420,7 +417,7 @@ class SignOutIncomplete(StoreUnavailable):
 
     code = "sign_out_incomplete"
     title = "You are still signed in"
-    message = "We could not reach the session store, so signing out was not completed. Try again in a few seconds."
+    message = "Part of our system doesn't answer, so you are not signed out yet. Try again in a few seconds."
 
 
 class RevocationPending(SessionsError):
@@ -430,10 +427,10 @@ class RevocationPending(SessionsError):
 
     code = "revocation_pending"
     status = 503
-    title = "Ended, but not confirmed yet"
+    title = "Signed out, but not confirmed yet"
     message = (
-        "What you ended has ended, but the copies of our session store have not confirmed it yet. If a server fails "
-        "now, it could come back. Do it again in a few seconds to be sure."
+        "The sessions have ended, but our backup servers have not confirmed it yet. One could come back if a server "
+        "fails now. To be sure, do it again in a few seconds."
     )
 
 

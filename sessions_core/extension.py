@@ -16,7 +16,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from . import events, part
-from .access.actions import Actions
+from .access.actions import Action, Actions
 from .access.policy import PermissionsFor, Policy, SessionType
 from .errors import Misconfigured
 from .part import Part
@@ -71,7 +71,7 @@ class WalletSessions:
     `role_for(account)` returns the role of an account; it is called on each request of a signed-in user. Without it,
     roles are in Redis, and administrators change them. `session_types` adds types, `roles` says what roles leave of
     their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` has the sentences
-    that users sign for `fresh_required`.
+    that users sign for `fresh_required`, each a string or an `Action`.
 
     `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
     (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
@@ -90,7 +90,7 @@ class WalletSessions:
         permissions_for: PermissionsFor | None = None,
         session_types: Iterable[SessionType] = (),
         roles: Mapping[str, tuple[str, ...] | None] | None = None,
-        actions: Mapping[str, str] | None = None,
+        actions: Mapping[str, str | Action] | None = None,
         user_for: Callable[[Account], Any] | None = None,
         translate: Callable[[str], str] = str,
         routes: declarations.Routes | None = None,
@@ -352,6 +352,8 @@ def _templates(app: Flask, services: Services) -> None:
     app.jinja_env.globals.update(parts=services.parts, signing_words=services.signing_words)
     site = {
         "name": settings.site_name,
+        "contact": settings.contact,
+        "contact_link": settings.contact_link,
         "origin": settings.public_origin,
         "cookie_secure": settings.cookie_secure,
     }

@@ -129,14 +129,16 @@ class Part:
     - `modules`: at the end of the head of every page, and after each element that names modules of wallet families
     - `head`, `banner`: scripts and styles, and what stands above the page, of every page with a session
     - `status`: panels of the status page
+    - `unauthorized_development`: on the page that says what a user lacks, in development: how to give it
     - `signed_out`, `signed_out_head`, `signed_out_end`: notices of the page that says why a session ended, scripts in
       its head, and what stands at its end
     - `phone_wallets`, `wallets_elsewhere`: rows of the sign-in panel for phones, and a link below the wallets
     - `wallet_choices`: rows below the wallets of the sign-in panel
     - `panel_states`: sets `panel_states`, further states of the sign-in panel (`sessions/_panel_states.html`)
-    - `panel_troubles`, `wallet_troubles`: their words, above the panel's steps and among the answers of wallets
+    - `panel_troubles`: the words of those states, shown above the action of the current step
     - `signature_hints`: what may be wrong with a signature that was refused
-    - `signing_steps`: sets `family`, `ready` and `signing`, for wallets that don't show their user the text
+    - `signing_steps`: sets `family`, `ready` and `signing`, for wallets that don't show their user the message; and
+      `connecting`, if no window opens
     - `wallets_to_install`: sets `namespace` and `makers`, for visitors without a wallet
     - `wallet_attributes`: attributes of the elements that talk to wallets, for the scripts of a kind of account
     """

@@ -36,6 +36,9 @@ _PLACEHOLDERS = (
     *("donotuse", "dontuse", "devonly", "developmentonly", "qwertyuiop", "asdfghjkl", "passwordpassword"),
 )
 _PREFIX_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_E_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
+# One line that is meant for readers: a single word with @ or / in it is a link that was misspelt.
+_SENTENCE = re.compile(r"[^@/\s]*|(?=.* )[^\x00-\x1f\x7f]{1,200}")
 _COOKIE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%-]*", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
@@ -55,6 +58,8 @@ class Settings:
     """Scheme, host and port in the address bar; it stands in every text that is signed."""
     site_name: str = "Wallet Sessions"
     """The name of the site as users read it."""
+    contact: str = ""
+    """How users reach an administrator: an e-mail address, an https:// URL, or one sentence."""
     statement: str = "Sign in to prove that this account is yours. This costs nothing and sends no transaction."
     """The sentence that wallets show; one line of ASCII."""
     parts: tuple[str, ...] | None = None
@@ -152,6 +157,13 @@ class Settings:
         """Whether users reach the site over https."""
         return self.public_origin.startswith("https://")
 
+    @property
+    def contact_link(self) -> str:
+        """Where a link to the contact leads; empty for a sentence."""
+        if is_safe_url(self.contact, plain=self.development):
+            return self.contact
+        return f"mailto:{self.contact}" if _E_MAIL.fullmatch(self.contact) else ""
+
     def _refuse_unsafe(self, config: Mapping[str, Any]) -> None:
         if self.public_origin != canonical_origin(self.public_origin):
             # Browsers send the canonical form in Origin: with another spelling every form would be refused.
@@ -193,6 +205,11 @@ class Settings:
             )
         self.refuse_unknown_chains(CHAINS)
         self._refuse_unsafe_report_url()
+        if not (self.contact_link or _SENTENCE.fullmatch(self.contact)):
+            raise Misconfigured(
+                f"{PREFIX}CONTACT is {self.contact!r}. Write an e-mail address such as "
+                '"help@example.org", an https:// URL, or one sentence of at most 200 characters.'
+            )
         if not _STATEMENT.fullmatch(self.statement):
             raise Misconfigured(
                 f"{PREFIX}STATEMENT must be one line of at most 200 ASCII characters without quotes or < >: "

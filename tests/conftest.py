@@ -297,7 +297,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("app.py", "config.py", "gunicorn.conf.py", "Makefile"):
         shutil.copy(ROOT / name, folder)
-    for name in ("sessions_core", "templates", "static", "requirements"):
+    for name in ("sessions_core", "tour", "templates", "static", "examples", "requirements"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".venv").symlink_to(sys.prefix)
     return folder

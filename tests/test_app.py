@@ -72,6 +72,18 @@ def test_without_an_environment_it_is_for_this_machine(monkeypatch: pytest.Monke
     settings_of(found | {"SECRET_KEY": SECRET}, claims.PARTS)
 
 
+def test_fast_clocks_are_for_development_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("IDLE", "ABSOLUTE", "WARN", "ABSOLUTE_WARN")
+
+    def clocks(**environment: str) -> list[object]:
+        found = settings_by(environment, monkeypatch)
+        return [found[f"SESSIONS_CORE_{name}_SECONDS"] for name in names]
+
+    assert clocks(CLOCKS="fast") == [120, 600, 60, 60]
+    assert clocks(CLOCKS="fast", IDLE_SECONDS="90") == [90, 600, 60, 60]
+    assert clocks() == clocks(CLOCKS="fast", PUBLIC_ORIGIN="https://app.example.org") == [1800, 43_200, 120, 300]
+
+
 def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {
         "PUBLIC_ORIGIN": "https://app.example.org",

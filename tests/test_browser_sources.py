@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "sessions_core"
-STATIC, PARTS = PACKAGE / "static", PACKAGE / "parts"
-FILES = sorted(path for path in PACKAGE.rglob("*.js") if "static" in path.parts)
+from .browser_sources import FILES, PACKAGE, code_of
 
-COMMENT = re.compile(r"/\*.*?\*/|(?<!\S)//[^\n]*", re.DOTALL)
+STATIC, PARTS = PACKAGE / "static", PACKAGE / "parts"
 # `import … from "…"`, `import "…"`, `export … from "…"` and `import("…")`, over several lines too.
 IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\n]+)["']""")
 DOM = re.compile(
@@ -26,10 +24,6 @@ LAYERS = {
     "elements": {"lib", "page", "wallets", "elements"},
 }
 LONGEST_CLASS = 250
-
-
-def code_of(source: str) -> str:
-    return COMMENT.sub("", source)
 
 
 def imports_of(path: Path, source: str | None = None) -> list[Path]:

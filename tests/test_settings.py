@@ -425,5 +425,37 @@ def test_a_report_url_may_be_a_path_or_https(url: str) -> None:
     assert settings(CSP_REPORT_URL=url).csp_report_url == url
 
 
+@pytest.mark.parametrize(
+    ("contact", "link"),
+    [
+        ("", ""),
+        ("help@example.org", "mailto:help@example.org"),
+        ("https://example.org/help", "https://example.org/help"),
+        ("https://example.org/@help", "https://example.org/@help"),
+        ("a/b@example.org", "mailto:a/b@example.org"),
+        ("Write to help@example.org, or ask Ada.", ""),
+    ],
+)
+def test_contact_is_a_sentence_or_what_a_link_leads_to(contact: str, link: str) -> None:
+    assert settings(CONTACT=contact).contact_link == link
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        "javascript:alert(1)//",
+        "http://example.org/",
+        "/help",
+        "//example.org",
+        "help@",
+        "a@b@c",
+        "x " * 101,
+        "a\nb c",
+    ],
+)
+def test_contact_that_leads_nowhere_is_refused(contact: str) -> None:
+    assert "SESSIONS_CORE_CONTACT is" in refusal(CONTACT=contact)
+
+
 def test_default_prefix_is_the_name_of_the_package() -> None:
     assert Settings(secrets=(SECRET,)).redis_prefix == REDIS_PREFIX == f"{sessions_core.__name__}:"

@@ -22,6 +22,7 @@ from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
 from sessions_core.parts.contract_wallets.proof import PROOF
 from sessions_core.parts.devices import recent_sign_ins
+from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.storage.connection import RedisConnection
@@ -108,6 +109,9 @@ class TimeMachine:
                 PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
             if family.moved_at:
                 FAMILY.put(record, msgspec.structs.replace(family, moved_at=family.moved_at - milliseconds))
+            device = DEVICE.of(record)
+            if device.known_since:
+                DEVICE.put(record, msgspec.structs.replace(device, known_since=device.known_since - milliseconds))
             active, ends = FIELDS.index("active"), FIELDS.index("ends")
             fields[active] = b"%013d" % (int(fields[active]) - milliseconds)
             fields[ends] = b"%d" % (int(fields[ends]) - milliseconds)

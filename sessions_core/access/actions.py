@@ -1,6 +1,6 @@
 """The actions that a user may be asked to sign for: a closed set of sentences, each naming exactly what will be done.
 
-The sentence stands in the text that the wallet shows, so that a page that was tampered with can't have one thing
+The sentence stands in the message that the wallet shows, so that a page that was tampered with can't have one thing
 confirmed and do another. It obeys the rules of a statement of EIP-4361: one line, ASCII, no quotes.
 """
 
@@ -19,17 +19,28 @@ from ..sign_in.messages import STATEMENT_CHARACTER
 class Action:
     """What a user may be asked to sign for.
 
-    `sentence` stands in the signed text and names values as {number}. `words` is the template whose macros `title`
-    and `consequences` tell the user what will happen; without one the page shows the sentence. `back` is the endpoint
-    of the page where the action begins.
+    `sentence` stands in the signed message. It names values of the request as {number}, or their first eight
+    characters as {number:.8}. `words` is the template whose macros `title`, `consequences` and `facts` tell the user
+    what will happen; without one the page shows the sentence and the facts. `back` is the endpoint of the page where
+    the action begins.
+
+    `facts` is called with the values of the request (path, query, form or JSON) and returns what the server knows
+    about it, such as {"amount": "120 USDC", "payee": "Acme"}. The sentence may name facts, too; a fact replaces a
+    value of the same name. If the sentence has changed when the signature arrives, the signature is refused; with
+    `recheck` false it counts, for facts that only describe what the request names by an id.
+
+    `danger` marks the button of an action that can't be undone.
     """
 
     sentence: str
     words: str = ""
     back: str = "sessions.status"
+    facts: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
+    recheck: bool = True
+    danger: bool = False
 
 
-ACTIONS = {"session.extend": Action("Keep this session for its full time again.", "sessions/_extend_words.html")}
+ACTIONS = {"session.extend": Action("Extend this session.", "sessions/_extend_words.html")}
 """The kernel's own; parts and the application add theirs."""
 
 _LONGEST_VALUE = 120
@@ -38,26 +49,31 @@ _STRANGE = re.compile(f"(?!{STATEMENT_CHARACTER}).", re.ASCII | re.DOTALL)
 # What can't be taken for words of the sentence: a number, a handle, a CAIP-10 account.
 _WORD = re.compile(r"[A-Za-z0-9_-]+(?:[.:][A-Za-z0-9_-]+)*", re.ASCII)
 _BEFORE_WORD = re.compile(r"(?:|.*[^A-Za-z0-9_.:-])", re.ASCII)
+# The format of a value: how many of its first characters stand in the sentence.
+_FORM = re.compile(r"(?:\.[1-9]\d?)?", re.ASCII)
 _AFTER_WORD = re.compile(r"[.:]?(?:\s|$)|[^A-Za-z0-9_.:-]", re.ASCII)
 
 
 class Actions:
-    """All actions: the kernel's, those of parts, and the application's own, `{"invoice.pay": "Pay {number}."}`."""
+    """All actions: the kernel's, those of parts, and the application's own.
+
+    Each of the application's own is a sentence, `{"invoice.pay": "Pay {number}."}`, or an `Action`.
+    """
 
     def __init__(
         self,
-        own: Mapping[str, str] | None = None,
+        own: Mapping[str, str | Action] | None = None,
         of_parts: Mapping[str, Action] | None = None,
         translate: Callable[[str], str] = str,
     ) -> None:
         self._translate = translate
-        given = {name: Action(sentence) for name, sentence in (own or {}).items()}
+        given = {name: Action(each) if isinstance(each, str) else each for name, each in (own or {}).items()}
         self._actions = {**ACTIONS, **(of_parts or {}), **given}
         for name, sentence in ((name, action.sentence) for name, action in self._actions.items()):
             if not _can_be_shown(sentence):
                 raise Misconfigured(
                     f"The sentence of the action {name!r} must be one line of at most 200 ASCII characters without "
-                    "quotes or < >, and name values as {number}: wallets show it as part of the text to sign."
+                    "quotes or < >, and name values as {number}: wallets show it as part of the message to sign."
                 )
 
     def __contains__(self, name: str) -> bool:
@@ -83,17 +99,17 @@ class Actions:
         shown = self.named(name, values)
         parts = list(string.Formatter().parse(self._translated(name)))
         sentence = ""
-        for number, (words, field, _, _) in enumerate(parts):
+        for number, (words, field, form, _) in enumerate(parts):
             sentence += words
             if field:
                 before = words if words or number == 0 else sentence
                 after = parts[number + 1][0] if number + 1 < len(parts) else ""
                 last = number + 1 == len(parts)
                 alone = _BEFORE_WORD.fullmatch(before) and (after or last) and _AFTER_WORD.match(after)
-                value = shown[field]
+                value = format(shown[field], form or "")
                 sentence += value if alone and _WORD.fullmatch(value) else f"[{value}]"
         if len(sentence) > _LONGEST:
-            raise ConfirmationUnclear("the text would be too long to read", name)
+            raise ConfirmationUnclear("the sentence would be too long to read", name)
         return sentence
 
     def _translated(self, name: str) -> str:
@@ -126,6 +142,7 @@ def _can_be_shown(sentence: str) -> bool:
     except ValueError:  # a brace without its other half
         return False
     return not any(
-        _STRANGE.search(words) or (field is not None and not (field.isidentifier() and not form and not conversion))
+        _STRANGE.search(words)
+        or (field is not None and not (field.isidentifier() and _FORM.fullmatch(form or "") and not conversion))
         for words, field, form, conversion in parts
     )

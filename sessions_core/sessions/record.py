@@ -146,8 +146,8 @@ class AccountKey:
     With `read` its value is read with each request of the account's sessions, in the same round trip
     (`AccountValues`). A key with an `entry` is a list of the account's latest sessions:
     `entry(keys, key, record)` returns what is put in front when one starts, in the step that starts it: encrypted, in
-    base64. `most` entries are kept, for `seconds`. A session that starts alone is not put there: there is no other to
-    read of it, and most accounts have one session.
+    base64; nothing for an empty one. `most` entries are kept, for `seconds`. A session that starts alone is not put
+    there: there is no other to read of it, and most accounts have one session.
     """
 
     name: str

@@ -14,7 +14,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from ..errors import (
     BadRequest,
     BodyMalformed,
     BodyTooLarge,
+    ChallengeForeign,
     ConfirmationMalformed,
     MediaTypeUnsupported,
     Misconfigured,
@@ -66,8 +67,8 @@ _REMEMBERED = 8  # actions whose last signature a session remembers
 class Pending:
     """A request that waits for its signature: its action, the values of its sentence, and how to send it again.
 
-    `path` is percent-encoded and has the query with it; `fields` are those of the form; `digest` covers method, path,
-    query and body, files included.
+    `path` is percent-encoded and has the query with it; `fields` are those of the form; `facts` are what the server
+    knows of it (`Action.facts`); `digest` covers method, path, query and body, files included.
     """
 
     handle: str
@@ -78,6 +79,7 @@ class Pending:
     path: str
     fields: list[tuple[str, str]]
     digest: str
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def binding(self) -> str:
@@ -144,6 +146,8 @@ def redeem(
         signed = services.challenges.redeem(text, challenge, signature, pending.binding, CONFIRM)
         if str(signed.account) != account:
             raise SignInRefused("another account signed")
+        if services.actions[pending.action].recheck and f"\n{pending.sentence}\n" not in text:
+            raise ChallengeForeign("what the sentence names has changed")
     except (VerificationUnavailable, SignInRefused) as error:
         failure = {"handle": view.handle, "account": account, "action": pending.action, "code": error.code}
         events.publish(events.ConfirmationFailed(**failure))
@@ -255,7 +259,10 @@ def _of(services: Services, view: SessionView, request: Request, action: str) ->
     path = csrf.address_of(request)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_THE_REQUEST]
     whole = json.dumps([request.method, path, _body(request, fields)])
-    values = _values(request, services.actions.fields(action))
+    look_up = services.actions[action].facts
+    values = _values(request, services.actions.fields(action), everything=look_up is not None)
+    facts = {name: str(value) for name, value in look_up(values).items()} if look_up else {}
+    values |= facts
     return Pending(
         handle=view.handle,
         action=action,
@@ -265,6 +272,7 @@ def _of(services: Services, view: SessionView, request: Request, action: str) ->
         path=path,
         fields=fields,
         digest=hashlib.sha256(whole.encode()).hexdigest(),
+        facts=facts,
     )
 
 
@@ -315,15 +323,15 @@ def _digest(file: FileStorage) -> str:
     return found.hexdigest()
 
 
-def _values(request: Request, fields: Iterable[str]) -> dict[str, str]:
+def _values(request: Request, fields: Iterable[str], *, everything: bool) -> dict[str, str]:
     """Return the values that a sentence names, from the same places as the view: from the path, otherwise from query
-    and body if they come once, or always the same.
+    and body if they come once, or always the same. With `everything` those that no sentence names come along.
 
     Raises `MediaTypeUnsupported` for a body whose values only the view could read: it might name another one.
     """
     named = {name: str(value) for name, value in (request.view_args or {}).items()}
-    missing = [field for field in fields if field not in named]
-    given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing else []
+    missing = [field for field in (*fields, *(request.args if everything else ())) if field not in named]
+    given = [*request.args.items(multi=True), *_body_values(request, missing)] if missing or everything else []
     found: dict[str, str] = {}
     for name, value in given:
         # Of two different values the view may take the one that was not signed for. So the sentence gets an empty

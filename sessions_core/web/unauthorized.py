@@ -29,6 +29,7 @@ def page(named: Mapping[str, str]) -> str:
         decision=decision,
         permission=permission,
         granting=granting[0] if granting else None,
+        development=services.settings.development,
         next=csrf.safe_path(named.get("next"), ""),
     )
 

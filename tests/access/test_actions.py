@@ -38,7 +38,7 @@ def text_with(statement: str) -> messages.SignInMessage:
 
 @pytest.mark.parametrize("name", ALL)
 def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
-    fields = [field for _, field, _, _ in string.Formatter().parse(ALL[name].sentence) if field]
+    fields = {field: form for _, field, form, _ in string.Formatter().parse(ALL[name].sentence) if field}
     values = {field: field[0] * 60 for field in fields}
     if "account" in fields:
         values["account"] = str(parse(Wallet().account("eip155:11155111")))
@@ -46,7 +46,7 @@ def test_each_sentence_fits_a_text_with_its_longest_values(name: str) -> None:
     assert text_with(sentence).statement == sentence
     assert sentence.endswith(".")
     assert "{" not in sentence
-    assert all(value in sentence for value in values.values())
+    assert all(format(value, fields[field] or "") in sentence for field, value in values.items())
 
 
 def test_each_action_has_its_own_sentence() -> None:
@@ -67,6 +67,18 @@ def test_app_can_add_actions_and_reword_built_in_ones() -> None:
     assert "invoice.pay" in actions
     assert "invoice.pay" not in OURS
     assert ACTIONS["session.extend"].sentence != "Stay here."
+
+
+def test_sentence_may_take_the_first_characters_of_a_value() -> None:
+    actions = Actions({"end": "End {handle:.4} now."})
+    assert actions.sentence("end", {"handle": "sess_1234"}) == "End sess now."
+    assert actions.sentence("end", {"handle": "it"}) == "End it now."
+
+
+def test_name_of_several_words_stands_in_brackets() -> None:
+    """A device called "my phone and all others" must not read like a part of the sentence."""
+    values = {"device": "my phone and all others", "handle": "sess_12345678"}
+    assert OURS.sentence("session.revoke", values) == "Sign out [my phone and all others] (sess_1234)."
 
 
 @pytest.mark.parametrize(
@@ -91,6 +103,9 @@ def test_app_can_add_actions_and_reword_built_in_ones() -> None:
         "Pay {{number}}.",
         "Pay {number!r}.",
         "Pay {number:>9}.",
+        "Pay {number:.0}.",
+        "Pay {number:.123}.",
+        "Pay {number:.8f}.",
         "Pay {number.real}.",
         "Pay {number[0]}.",
         "Pay {the number}.",

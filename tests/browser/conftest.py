@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, jsonify, request
 from flask.ctx import RequestContext
 from selenium.webdriver import Chrome, ChromeOptions
 
@@ -77,6 +77,14 @@ class Interruption:
     def _answer(self) -> Any:
         answer = self.answers.get((request.path, request.method))
         return answer() if answer else None
+
+
+CHALLENGES = ("/api/auth/challenges", "POST")
+
+
+def refusal(code: str, status: int) -> tuple[Response, int]:
+    """Return what the server answers to a request that it refuses."""
+    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
 
 
 @pytest.fixture

@@ -51,9 +51,9 @@ class Browser:
         return dict(self.driver.execute_cdp_cmd(command, parameters) or {})
 
     def forget_everything(self) -> None:
+        """Forget what the tests before left, but for the static files: their URLs change with what is in them."""
         self.cdp("Network.enable")
         self.cdp("Network.clearBrowserCookies")
-        self.cdp("Network.clearBrowserCache")
         self.cdp("Storage.clearDataForOrigin", origin=self.origin, storageTypes="all")
         # A grant to one origin refuses all that it does not name, and would hold for the tests after this one.
         self.cdp("Browser.resetPermissions")
@@ -62,6 +62,10 @@ class Browser:
         self.look()
         self.cdp("Emulation.setUserAgentOverride", userAgent="")
         self.driver.get_log("browser")
+
+    def forget_files(self) -> None:
+        """Forget static files too, for a test of how they arrive."""
+        self.cdp("Network.clearBrowserCache")
 
     def leave(self) -> None:
         """Close what the test left open, so that nothing of it runs on."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,6 +35,7 @@ from .identity_page import InternetIdentity, MakeSigner
 from .pages import FIREFOX, PHONE, Browser, ConfirmPanel, ConnectPanel
 from .session_list import LONG, come_back, give_name
 from .step_up import ask_to_end, ask_to_extend
+from .tour_page import press
 from .trial_wallet import Trial
 from .wallet_in_page import Request, WalletInPage
 
@@ -94,6 +96,15 @@ def test_readme(browser: Browser, wallet: WalletInPage) -> None:
     browser.picture(README / "session.png")
 
 
+def test_social_image(browser: Browser) -> None:
+    """What other sites show of a link to the home page: its first screen."""
+    browser.look(width=1200, height=630)
+    browser.open("/")
+    clip = {"x": 0, "y": 0, "width": 1200, "height": 630, "scale": 1}
+    data = browser.cdp("Page.captureScreenshot", clip=clip)["data"]
+    (ROOT / "static/social.png").write_bytes(base64.b64decode(data))
+
+
 def test_pages(
     browser: Browser, wallet: WalletInPage, picture: Callable[..., None], end: Callable[[str], None]
 ) -> None:
@@ -123,6 +134,44 @@ def test_pages(
         end(reason)
         browser.open("/signed-out")
         picture(f"signed-out-{reason}")
+
+
+def test_the_tour(browser: Browser, picture: Callable[..., None], trial: Trial) -> None:
+    browser.open("/tour")
+    picture("tour-visitor")
+    trial.enter(next="/tour")
+    browser.see("server-log")
+    picture("tour")
+    browser.click("log-open")
+    browser.see("log-request")
+    picture("tour-log")
+    browser.click("log-open")
+    for name in ("members", "invoices/7", "testnet", "api", "note"):
+        browser.open(f"/tour/{name}")
+        picture(f"tour-{name.partition('/')[0]}")
+    browser.open("/tour/invoices/7")
+    press(browser, "pay")
+    browser.see("confirm")
+    picture("tour-invoice-confirm")
+    trial.confirm()
+    browser.see("invoice-paid")
+    picture("tour-invoice-paid")
+    press(browser, "replay")
+    picture("tour-outcome-replay")
+    browser.open("/tour/api")
+    press(browser, "make-token")
+    picture("tour-api-token")
+    browser.open("/tour")
+    press(browser, "make-editor")
+    picture("tour-editors")
+    browser.open("/tour")
+    press(browser, "second")
+    picture("tour-second")
+    browser.open("/read/README.md")
+    picture("tour-document")
+    browser.open("/tour")
+    press(browser, "stale")
+    picture("tour-outcome-stale")
 
 
 def test_warnings(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from selenium.webdriver.common.by import By
+
 from .. import constants
 from ..constants import IDLE
 from ..time_machine import TimeMachine
@@ -31,6 +35,23 @@ def turn(browser: Browser, *, hidden: bool) -> str:
             hidden,
         )
     )
+
+
+def ask_to_stay(browser: Browser) -> str:
+    """Press "Stay signed in", which the page shows in the last five minutes, as if they had begun.
+
+    Return what the page answers beside the button.
+    """
+    browser.run("document.querySelector('[data-testid=session-soon]').dataset.wasUrgent = ''")
+    browser.click("stay-signed-in")
+    browser.wait(lambda: "still signed in" in browser.see("stay-result").text, lambda: browser.text)
+    return browser.see("stay-result").text
+
+
+def ends_at(browser: Browser, deadline: str) -> datetime:
+    """When the session ends by the sentence `idle-deadline` or `absolute-deadline`."""
+    time = browser.see(deadline).find_element(By.TAG_NAME, "time")
+    return datetime.fromisoformat(str(time.get_attribute("datetime")))
 
 
 def press_a_key(browser: Browser) -> None:

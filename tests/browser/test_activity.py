@@ -1,10 +1,11 @@
-"""What happened to an account: each line in words, filters, pages, downloads, and the way out."""
+"""The activity of an account: sentences by day, details, filters, pages, downloads, and signing out everywhere."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -61,6 +62,20 @@ def kinds(browser: Browser) -> list[str | None]:
     return [each.get_attribute("data-event") for each in rows(browser)]
 
 
+def days(browser: Browser) -> dict[str, int]:
+    """How many entries stand under the name of each day."""
+    found = {}
+    for day in browser.all("activity-day"):
+        name = day.find_element(By.TAG_NAME, "h2").text
+        found[name] = len(day.find_elements(By.CSS_SELECTOR, '[data-testid="activity-row"]'))
+    return found
+
+
+def unfold(browser: Browser) -> None:
+    """Show the routine events of the first day."""
+    browser.see("activity-routine").find_element(By.TAG_NAME, "summary").click()
+
+
 def choose(browser: Browser, kind: str) -> None:
     page = browser.driver.find_element(By.TAG_NAME, "html")
     browser.driver.find_element(By.CSS_SELECTOR, f'[data-testid="activity-filter"][data-kind="{kind}"]').click()
@@ -70,22 +85,23 @@ def choose(browser: Browser, kind: str) -> None:
 # -- The lines ------------------------------------------------------------------------------------------------
 
 
-def test_log_line_shows_event_time_address_and_result(session: Browser) -> None:
+def test_entry_is_a_sentence_with_time_and_device(session: Browser) -> None:
+    """The machine name and the IP address are one click away."""
     (line,) = open_log(session)
-    assert part(line, "activity-sentence").text == "Signed in with a standard session"
-    assert line.find_element(By.TAG_NAME, "code").text == "session.created"
-    assert "Headless Chrome on Linux" in line.text
-    assert part(line, "activity-ip").text == "127.0.0.1"
-    assert part(line, "activity-result").text == "Done"
+    assert line.text.split("\n")[:3] == ["Signed in", "just now", "Headless Chrome on Linux"]
     assert line.get_attribute("data-result") == "done"
     assert str(part(line, "activity-time").get_attribute("title")).endswith(" UTC")
+    part(line, "activity-details").find_element(By.TAG_NAME, "summary").click()
+    assert line.find_element(By.TAG_NAME, "code").text == "session.created"
+    assert part(line, "activity-ip").text == "127.0.0.1"
+    assert part(line, "activity-at").is_displayed()
     assert "We keep this for 30 days." in session.text
 
 
 def test_the_newest_line_comes_first(session: Browser, wallet: WalletInPage, elsewhere: Elsewhere) -> None:
     elsewhere.end(wallet, elsewhere.sign_in(wallet, PHONE))
     open_log(session)
-    assert sentences(session) == ["Signed out", *["Signed in with a standard session"] * 2]
+    assert sentences(session) == ["Signed out", *["Signed in"] * 2]
 
 
 def test_refused_attempt_on_the_account_is_explained(session: Browser, account: str, elsewhere: Elsewhere) -> None:
@@ -93,11 +109,10 @@ def test_refused_attempt_on_the_account_is_explained(session: Browser, account: 
     line = open_log(session)[0]
     said = "A sign-in was refused: the signature was not from this account"
     assert part(line, "activity-sentence").text == said
-    assert "signature_mismatch" in line.text
     assert line.get_attribute("data-result") == "refused"
-    result = part(line, "activity-result")
-    assert result.text == "Refused"
-    assert result.find_elements(By.TAG_NAME, "svg"), "told by its colour alone"
+    assert part(line, "activity-sentence").find_elements(By.TAG_NAME, "svg"), "no mark beside the words"
+    part(line, "activity-details").find_element(By.TAG_NAME, "summary").click()
+    assert "signature_mismatch" in line.text
     assert part(line, "activity-ip").text == "198.51.100.9"
 
 
@@ -109,18 +124,35 @@ def test_refused_sign_in_of_another_account_is_not_listed(session: Browser, else
 
 def test_consecutive_renewals_are_one_line(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(*[events.SessionRenewed(handle="sess_1", account=account)] * 4)
-    line = open_log(session)[0]
-    assert part(line, "activity-sentence").text.split("\n") == ["Stayed signed in", "4 times"]
-    assert part(line, "activity-count").text == "4 times"
-    assert len(rows(session)) == 2
+    created, renewed = open_log(session)
+    assert not renewed.is_displayed()
+    unfold(session)
+    assert part(renewed, "activity-sentence").text.split("\n") == ["Stayed signed in", "4 times"]
+    assert part(renewed, "activity-count").text == "4 times"
+    assert part(created, "activity-sentence").text == "Signed in"
+
+
+def test_routine_is_folded_at_the_end_of_its_day(session: Browser, account: str, elsewhere: Elsewhere) -> None:
+    elsewhere.happen(
+        *[events.SessionRenewed(handle="sess_1", account=account)] * 3,
+        events.SignInFailed(code="signature_mismatch", account=account),
+        SessionNamed(handle="sess_1", account=account),
+        events.SessionRotated(handle="sess_1", account=account),
+    )
+    open_log(session)
+    assert [each.get_attribute("data-event") for each in rows(session) if each.is_displayed()] == [
+        "signin.failed", "session.created",
+    ]  # fmt: skip
+    assert session.see("activity-routine").text == "5 routine events"
+    unfold(session)
+    assert sentences(session)[2:] == ["Session ID renewed", "A device was renamed", "Stayed signed in\n3 times"]
 
 
 def test_an_event_without_a_sentence_goes_by_its_name(session: Browser, account: str, elsewhere: Elsewhere) -> None:
     elsewhere.happen(InvoicePaid(account=account, number="<b>7</b>"))
     line = open_log(session)[0]
     assert line.get_attribute("data-event") == "invoice.paid"
-    assert line.find_element(By.TAG_NAME, "code").text == "invoice.paid"
-    assert part(line, "activity-result").text == "Done"
+    assert part(line, "activity-sentence").text == "invoice.paid"
 
 
 def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, elsewhere: Elsewhere) -> None:
@@ -137,15 +169,46 @@ def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, els
     assert session.run("return document.documentElement.scrollWidth <= innerWidth"), "wider than the window"
 
 
-def test_times_are_those_of_the_reader_with_their_day(
-    session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere, pass_time: TimeMachine
+def test_entries_stand_under_the_name_of_their_day(
+    session: Browser, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
     pass_time(2 * 86_400)  # the activity of an account that was here on one day only is kept for three
     session.sign_in(wallet)
     today, other = open_log(session)
-    local = "return new Date(arguments[0].dateTime).toLocaleString('en', { month: 'short', day: 'numeric' })"
-    assert part(other, "activity-time").text.startswith(session.run(local, part(other, "activity-time")) + ", ")
-    assert "," not in part(today, "activity-time").text
+    format_day = "toLocaleDateString('en', { weekday: 'long', month: 'long', day: 'numeric' })"
+    expected = session.run(f"return new Date(arguments[0].dateTime).{format_day}", part(other, "activity-time"))
+    assert days(session) == {"Today": 1, expected: 1}
+    assert part(today, "activity-time").text == "just now"
+    assert re.fullmatch(r"\d\d?:\d\d( [AP]M)?", part(other, "activity-time").text)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_days_are_those_of_the_reader(
+    session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere, pass_time: TimeMachine, zone: str
+) -> None:
+    """One entry every six hours: in a zone far from UTC most are on another day than on the server."""
+    for _ in range(5):
+        elsewhere.happen(
+            events.SignInFailed(code="challenge_expired", account=account),
+            events.SessionRotated(handle="sess_1", account=account),
+        )
+        pass_time(6 * 3600)
+    session.sign_in(wallet)
+    session.cdp("Emulation.setTimezoneOverride", timezoneId=zone)
+    try:
+        open_log(session)
+        found = session.run("""
+            const days = [...document.querySelectorAll("[data-part=day]")];
+            const dates = (day) => [...day.querySelectorAll("[data-part=time]")].map(
+                (time) => new Date(time.dateTime).toDateString());
+            return days.map((day) => [...new Set(dates(day))]);
+        """)
+        assert all(len(each) == 1 for each in found), found
+        assert len({day for (day,) in found}) == len(found), found
+        assert sum(days(session).values()) == 12
+        assert list(days(session))[:2] == ["Today", "Yesterday"]
+    finally:
+        session.cdp("Emulation.setTimezoneOverride", timezoneId="")
 
 
 # -- Filters and pages ----------------------------------------------------------------------------------------
@@ -157,7 +220,7 @@ def test_a_filter_leaves_one_kind(session: Browser, wallet: WalletInPage, accoun
     elsewhere.happen(SessionNamed(handle="sess_1", account=account))
     open_log(session)
     assert [each.text for each in session.all("activity-filter")] == [
-        "All", "Sign-ins", "Endings", "Changes", "Refused",
+        "All", "Sign-ins", "Sign-outs", "Changes", "Refused",
     ]  # fmt: skip
     for kind, found in {
         "sign_ins": ["session.created", "session.created"],
@@ -187,7 +250,7 @@ def test_older_lines_are_a_page_further(session: Browser, account: str, elsewher
     assert len(open_log(session)) == 50
     assert session.shown("activity-newest") is None
     session.follow("activity-older")
-    assert kinds(session) == ["session.rotated"] * 9 + ["session.created"]
+    assert kinds(session) == ["session.created"] + ["session.rotated"] * 9
     assert session.shown("activity-older") is None
     session.follow("activity-newest")
     assert len(rows(session)) == 50
@@ -241,7 +304,7 @@ def test_activity_page_works_without_script(session: Browser, account: str, else
     elsewhere.happen(events.SignInFailed(code="challenge_expired", account=account))
     session.scripts(on=False)
     session.open("/activity")
-    assert part(rows(session)[0], "activity-time").text.endswith(" UTC")
+    assert str(part(rows(session)[0], "activity-at").get_attribute("textContent")).endswith(" UTC")
     choose(session, "refusals")
     assert kinds(session) == ["signin.failed"]
 

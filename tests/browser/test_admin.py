@@ -200,7 +200,7 @@ def test_admin_can_not_change_their_own_role(admin: Browser, wallet: WalletInPag
     open_account(admin, wallet)
     assert not admin.see("admin-role-save").is_enabled()
     assert not admin.driver.find_element(By.ID, "role").is_enabled()
-    assert "Nobody changes their own role" in admin.see("admin-role").text
+    assert "change your own role" in admin.see("admin-role").text
 
 
 def test_a_form_that_changes_it_all_the_same_is_refused_in_words(
@@ -212,7 +212,7 @@ def test_a_form_that_changes_it_all_the_same_is_refused_in_words(
     )
     Select(admin.driver.find_element(By.ID, "role")).select_by_value("member")
     admin.follow("admin-role-save")
-    assert "Nobody changes their own role" in admin.see("error").text
+    assert "change your own role" in admin.see("error").text
     admin.follow("retry")
     admin.see("admin-account")
     assert roles_of(services).status(account_of(wallet)).role == "admin"
@@ -316,7 +316,7 @@ def test_admin_revokes_one_session_of_an_account(
     panel.arrive("admin.revoke")
     assert "Firefox on Linux" in admin.see("confirm-facts").text
     assert member.address in admin.see("confirm-facts").text
-    assert f"\nEnd the session {handle} of {account_of(member)}.\n" in panel.confirm(wallet)
+    assert f"\nSign out [Firefox on Linux] ({handle[:9]}) of {account_of(member)}.\n" in panel.confirm(wallet)
     assert handle in flash(admin)
     assert not elsewhere.alive(member, handle)
     assert len(admin.all("session-row")) == 1
@@ -328,7 +328,7 @@ def test_admin_revokes_all_sessions_of_an_account(
     elsewhere.sign_in(member, FIREFOX)
     open_account(admin, member)
     admin.click("admin-revoke-all")
-    assert f"\nEnd every session of {account_of(member)}.\n" in confirm(panel, "admin.revoke_account", wallet)
+    assert f"\nSign out all devices of {account_of(member)}.\n" in confirm(panel, "admin.revoke_account", wallet)
     assert flash(admin) == "All 2 sessions of this account have ended."
     assert not admin.all("session-row")
 
@@ -370,7 +370,7 @@ def test_member_is_told_the_missing_role_and_stays_signed_in(
     browser.open("/admin")
     browser.arrive_at("/unauthorized")
     assert missing(browser) == ("missing", "admin")
-    assert "Your account has the role “member”" in browser.text
+    assert "Your account has the member role." in browser.text
     assert browser.see("unauthorized-account").text == str(account_of(wallet))
     browser.wait_for_session("active")
     # Once an administrator has given it, the same page leads on.
@@ -393,7 +393,7 @@ def test_test_network_is_named_as_the_obstacle(browser: Browser, make_wallet: Ma
     browser.sign_in(make_wallet(chain=11155111))
     browser.open("/unauthorized", permission="transact", next="/session")
     assert missing(browser) == ("missing", "transact")
-    assert "signed for Sepolia, a test network" in browser.text
+    assert "You signed in on Sepolia, a test network" in browser.text
     browser.click("unauthorized-sign-in")
     browser.arrive_at("/sign-in")
     ConnectPanel(browser).wait_for("wallet_list")

@@ -9,30 +9,17 @@ import pytest
 from flask import Flask
 
 from sessions_core import errors, public
-from sessions_core.web import pages
 from sessions_core.web.services import Services
-from sessions_core.web.services import current_services as services_of_app
 
 from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .conftest import Hold, account_of
 from .pages import Browser, ConnectPanel
+from .panel_states import STATES, serve_states
 from .session_page import IDLE, KEEP_ALIVE, VALIDATE, warn
 from .wallet_in_page import WalletInPage
 
-# Everything but what a state needs a wallet for; those are walked through below.
-STATES = (
-    "rejected_connect", "wallet_locked", "no_accounts", "connect_failed", "wallet_disconnected",
-    "request_pending", "sign_unsupported", "account_unable", "wallet_stale", "connecting", "connect_slow",
-    "choose_account", "wrong_network", "switching", "switch_rejected", "unknown_chain", "switch_unsupported",
-    "switch_unseen", "nonce_failed", "bad_signature", "contract_wallet", "contract_missing", "contract_refused",
-    "contract_silent", "network_unreachable", "wallet_gone", "signature_unreadable", "storage_full",
-    "storage_blocked", "share_unreadable", "cookies_blocked",
-    "popup_blocked", "delegation_restricted", "delegation_expired", "identity_unsupported",
-    "address_mismatch", "domain_mismatch", "text_changed", "nonce_expired", "rate_limited", "server_unreachable",
-    "insecure_context", "other_address", "success",
-)  # fmt: skip
 REASONS = (
     "signed_out", "idle", "absolute", "revoked", "everywhere", "wallet_revoked", "wallet_unlinked",
     "replaced", "limit", "share_gone", "wallet_deleted", "unknown",
@@ -58,25 +45,7 @@ def refusals() -> dict[int, type[errors.SessionsError]]:
 def app(make_app: Callable[..., Flask]) -> Flask:
     """The application, with an address for each state of the panel and for each refusal."""
     app = make_app()
-
-    @app.get("/states/<state>")
-    @public
-    def panel(state: str) -> str:
-        settings = services_of_app().settings
-        error = errors.RateLimited(retry_after=30) if state == "rate_limited" else None
-        return app.jinja_env.get_template("sessions/sign_in.html").render(
-            **_context(app),
-            state=state,
-            error=error,
-            reason="idle",
-            next="/session",
-            wallet="Test Wallet",
-            remember=False,
-            statement=settings.statement,
-            **pages.accepted(),
-            idle_seconds=settings.idle_seconds,
-            absolute_seconds=settings.absolute_seconds,
-        )
+    serve_states(app)
 
     @app.get("/refusals/<name>")
     @public
@@ -84,12 +53,6 @@ def app(make_app: Callable[..., Flask]) -> Flask:
         raise getattr(errors, name)(retry_after=5)
 
     return app
-
-
-def _context(app: Flask) -> dict[str, Any]:
-    context: dict[str, Any] = {}
-    app.update_template_context(context)
-    return context
 
 
 def test_axe_finds_an_unnamed_button(browser: Browser, check: Callable[[str], None]) -> None:
@@ -186,7 +149,7 @@ def test_connecting_panel_passes_axe(
     wallet.switch_chain(10)
     panel.wait_for("ready_to_sign")
     wallet.switch_chain(1)
-    browser.wait(lambda: "wrote the text anew" in browser.text)
+    browser.wait(lambda: "so this is a new message" in browser.text)
     check("ready_to_sign after a change of network")
     wallet.switch_account(keep=True)
     panel.wait_for("account_switched")

@@ -44,7 +44,7 @@ def test_blocked_cookies_are_noticed_before_the_wallet_is_asked(strict: Browser)
     panel.open()
     panel.wait_for("cookies_blocked")
     assert "Allow cookies for this site" in panel.error
-    assert "Signing in needs one" in panel.spoken
+    assert "Signing in needs a cookie" in panel.spoken
     assert panel.rows == []
     assert wallet.calls == []
 
@@ -148,7 +148,7 @@ def test_a_share_that_does_not_open_can_be_replaced(browser: Browser, trial: Tri
     trial.panel.open()
     browser.click("try-without-wallet")
     trial.panel.wait_for("share_unreadable")
-    assert "It is damaged" in trial.panel.error
+    assert "half of the key is damaged" in trial.panel.error
     browser.click("wallet-renew")
     trial.panel.wait_for("ready_to_sign")
     assert trial.account != before

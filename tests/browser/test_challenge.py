@@ -103,7 +103,7 @@ def change(app: Flask, old: str, new: str) -> None:
 MEDDLING = {
     "URI": (r"URI: http://localhost:\d+/", "URI: https://evil.example/"),
     "Chain ID": ("Chain ID: 1", "Chain ID: 10"),
-    "statement": (r"Sign in to prove[^\\]*|End the session[^\\]*", "I give all my coins away."),
+    "statement": (r"Sign in to prove[^\\]*|Sign out [^\\]*", "I give all my coins away."),
     "version": ("Version: 1", "Version: 2"),
 }
 

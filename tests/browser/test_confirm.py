@@ -19,17 +19,15 @@ from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .accessibility import open_without_script
 from .clocks_in_page import LATER, WATCH, asked
-from .conftest import Elsewhere, Hold, Interruption, account_of
+from .conftest import CHALLENGES, Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
-from .session_page import KEEP_ALIVE, VALIDATE
+from .session_page import KEEP_ALIVE, VALIDATE, ask_to_stay
 from .step_up import ask_to_end
 from .wallet_in_page import MakeWallet, WalletInPage
 from .wallet_watch import other_tab
 
 Alive = Callable[[str], bool]
 
-
-CHALLENGES = ("/api/auth/challenges", "POST")
 # The two minutes of a request to confirm go by at once; the clock of the session keeps its pace.
 HURRY = "{ const real = window.setTimeout; window.setTimeout = (run, ms) => real(run, ms > 100000 ? 200 : ms); }"
 NOTE = "Line one\r\n  <b>two</b> & \"three\" 'four'\r\n\r\n" + "Ümläüte und mehr. " * 200
@@ -93,16 +91,17 @@ def test_a_fresh_signature_is_enough(browser: Browser, wallet: WalletInPage, oth
 def test_older_session_needs_a_signature_for_the_exact_action(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
-    assert panel.sentence == f"End the session {other}."
-    assert panel.browser.driver.title.startswith("End the session on Firefox on Linux")
+    sentence = f"Sign out [Firefox on Linux] ({other[:9]})."
+    assert panel.sentence == sentence
+    assert panel.browser.driver.title.startswith("Sign out Firefox on Linux")
     before = session_cookie(panel.browser)
     text = panel.confirm(wallet)
     lines = text.split("\n")
     assert lines[0] == f"{panel.browser.origin} wants you to sign in with your Ethereum account:"
     assert lines[1] == wallet.address
-    assert lines[3] == f"End the session {other}."
+    assert lines[3] == sentence
     panel.browser.arrive_at("/sessions")
-    assert "The session on Firefox on Linux has ended." in panel.browser.see("message").text
+    assert "Firefox on Linux is signed out." in panel.browser.see("message").text
     assert not alive(other)
     assert session_cookie(panel.browser) != before
 
@@ -111,7 +110,7 @@ def test_page_describes_the_session_before_the_wallet_is_asked(
     panel: ConfirmPanel, wallet: WalletInPage, other: str, alive: Alive
 ) -> None:
     facts = panel.browser.see("confirm-facts").text
-    for words in ("Firefox on Linux", "5 minutes ago", "Ethereum Mainnet"):
+    for words in ("Firefox on Linux", other[:9], "5 minutes ago", "Ethereum Mainnet"):
         assert words in facts
     assert panel.state == "idle"
     assert wallet.calls == []
@@ -213,7 +212,7 @@ def test_declining_changes_nothing_and_can_be_retried(
     panel.start()
     wallet.reject()
     panel.wait_for("rejected")
-    assert "nothing was changed" in panel.error
+    assert "Nothing was changed" in panel.error
     assert panel.spoken == panel.error
     assert panel.browser.see("confirm-button").text == "Try again"
     assert alive(other)
@@ -258,7 +257,7 @@ def test_a_signature_of_another_account_is_refused_in_words(
     stranger = make_wallet("Stranger", announce="never").keys[0]
     panel.start()
     wallet.approve_sign(key=stranger)
-    assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
+    assert panel.browser.see("confirm-problem").text.startswith("The signature is from another account")
     assert panel.problem == "signature_mismatch"
     assert panel.browser.focused.get_attribute("data-testid") == "confirm-problem"
     assert alive(other)
@@ -283,7 +282,7 @@ def test_text_that_expired_in_the_wallet_is_given_up(
         wallet.answer_late()
     assert panel.proof == ""
     assert panel.state == "expired"
-    assert "good for 2 minutes" in panel.error
+    assert "You had 2 minutes to sign." in panel.error
     assert alive(other)
 
 
@@ -337,9 +336,9 @@ def test_ended_session_is_described_as_gone(
     elsewhere.end(wallet, other)
     panel.browser.driver.refresh()
     panel.arrive("session.revoke")
-    assert "probably ended already" in panel.browser.see("confirm-gone").text
+    assert "already signed out" in panel.browser.see("confirm-gone").text
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_text_that_names_another_site_is_not_signed(
@@ -521,7 +520,7 @@ def test_back_button_leaves_nothing_of_the_signature(panel: ConfirmPanel, wallet
     panel.wait_for("idle")
     assert panel.proof == ""
     panel.confirm(wallet)
-    assert "had ended already" in panel.browser.see("message").text
+    assert "was already signed out" in panel.browser.see("message").text
 
 
 def test_a_page_from_the_back_forward_cache_starts_over(panel: ConfirmPanel, wallet: WalletInPage) -> None:
@@ -572,7 +571,7 @@ def test_a_signature_for_one_session_ends_no_other(
     wallet.approve_sign()
     panel.browser.see("confirm-problem")
     assert panel.problem == "challenge_foreign"
-    assert panel.sentence == f"End the session {second}."
+    assert panel.sentence == f"Sign out [Firefox on Linux] ({second[:9]})."
     assert alive(other)
     assert alive(second)
 
@@ -611,8 +610,7 @@ def test_other_tab_continues_after_a_step_up(panel: ConfirmPanel, wallet: Wallet
     browser.see("message")
     browser.switch_to(second_tab)
     browser.wait(lambda: token(browser) != before, "the other tab kept the token of the former id")
-    browser.click("stay-signed-in")
-    browser.wait(lambda: "still signed in" in browser.see("session-line").text)
+    ask_to_stay(browser)
     browser.click("sign-out")
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "signed_out"
@@ -647,8 +645,7 @@ def test_stale_csrf_token_is_replaced_silently(session: Browser) -> None:
         "document.querySelector('meta[name=csrf-token]').content = 'stale';"
         "for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'"
     )
-    session.click("stay-signed-in")
-    session.wait(lambda: "still signed in" in session.see("session-line").text, lambda: session.text)
+    ask_to_stay(session)
     assert token(session) != "stale"
     assert asked(session) == [(*KEEP_ALIVE,), (*VALIDATE,), (*KEEP_ALIVE,)]
     session.click("sign-out")
@@ -676,8 +673,7 @@ def test_page_asks_again_when_the_session_id_was_just_replaced(session: Browser,
     interrupt.answers[VALIDATE] = lambda: answers.pop()() if answers else None
     session.look_again()
     session.wait(lambda: len(asked(session)) == 2, "it did not ask again")
-    session.click("stay-signed-in")
-    session.wait(lambda: "still signed in" in session.see("session-line").text)
+    ask_to_stay(session)
     assert session.path == "/session"
 
 

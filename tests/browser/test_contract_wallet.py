@@ -80,7 +80,7 @@ def test_when_the_network_is_out_of_reach_one_click_tries_again(
     panel.sign()
     wallet.approve_sign()
     panel.wait_for("network_unreachable")
-    assert browser.focused.text == "We could not reach your wallet\u2019s network"
+    assert browser.focused.text == "We couldn\u2019t reach your wallet\u2019s network"
     node.down = False
     panel.retry()
     panel.wait_for("ready_to_sign")
@@ -136,7 +136,7 @@ def test_an_approval_on_chain_signs_in(
 
 
 SAYS = {
-    "contract_refused": (REFUSING["a revert that says yes"], None, "did not accept that signature"),
+    "contract_refused": (REFUSING["a revert that says yes"], None, "refused the signature"),
     "contract_silent": (HANDLERLESS, None, "gave no answer"),
     "contract_missing": (None, "0x", "no smart-contract wallet at that address"),
 }

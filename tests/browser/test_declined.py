@@ -105,7 +105,7 @@ def test_declining_in_any_words_is_no_error(panel: ConnectPanel, wallet: WalletI
     panel.sign()
     wallet.throw(thrown)
     panel.wait_for("rejected_sign")
-    assert panel.spoken.startswith("You did not sign.")
+    assert panel.spoken.startswith("You declined.")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_declining_to_confirm_in_words_is_no_error(
     panel = start_to_end(browser, wallet, elsewhere, pass_time)
     wallet.throw(thrown)
     panel.wait_for("rejected")
-    assert panel.spoken.startswith("You declined in your wallet.")
+    assert panel.spoken == "You declined. Nothing was changed."
 
 
 def test_declining_to_link_in_words_is_no_error(

@@ -105,6 +105,7 @@ def look(browser: Browser, app: Flask) -> Iterator[Look]:
         return view
 
     slow = {"latency": LATENCY, "downloadThroughput": BANDWIDTH, "uploadThroughput": BANDWIDTH}
+    browser.forget_files()
     browser.cdp("Network.emulateNetworkConditions", offline=False, **slow)
     yield look
     browser.online()

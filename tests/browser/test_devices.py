@@ -51,7 +51,10 @@ def test_the_page_says_how_long_ago_as_the_server_does(browser: Browser, seconds
     assert (said or "just now") == re.sub(r"^an? ", "1 ", ago(moment, later))
 
 
-def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> None:
+@pytest.mark.parametrize(("locale", "clock"), [("de-DE", "14:05"), ("en-GB", "14:05"), ("en-US", "2:05 PM")])
+def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser, locale: str, clock: str) -> None:
+    """The words are in the language of the page, and the clock has the reader's 12 or 24 hours."""
+    browser.cdp("Emulation.setLocaleOverride", locale=locale)
     browser.open("/")
 
     def said(moment: str) -> str:
@@ -61,9 +64,12 @@ def test_a_moment_has_its_day_and_year_where_they_differ(browser: Browser) -> No
             )
         )
 
-    assert said("2026-01-31T14:05:00") == "14:05"
-    assert said("2026-01-02T14:05:00") == "Jan 2, 14:05"
-    assert said("2025-12-31T14:05:00") == "Dec 31, 2025, 14:05"
+    try:
+        assert said("2026-01-31T14:05:00") == clock
+        assert said("2026-01-02T14:05:00") == f"Jan 2, {clock}"
+        assert said("2025-12-31T14:05:00") == f"Dec 31, 2025, {clock}"
+    finally:
+        browser.cdp("Emulation.setLocaleOverride", locale="")
 
 
 # -- The list -------------------------------------------------------------------------------------------------
@@ -75,22 +81,22 @@ def test_device_list_starts_with_this_device(
     """Each row names the browser, the last activity and an accessible button to revoke that session."""
     old = elsewhere.sign_in(wallet, FIREFOX, "203.0.113.7")
     pass_time(300)
-    elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow")
+    phone = elsewhere.sign_in(wallet, PHONE, "2001:db8::7", name="Rainbow", kind="professional")
     browser.sign_in(wallet)
     open_list(browser)
     assert names(browser) == ["Headless Chrome on Linux", "Safari on iOS", "Firefox on Linux"]
-    assert browser.see("session-count").text == "You have 3 sessions, one for each browser."
+    assert browser.see("session-count").text == "You\N{RIGHT SINGLE QUOTATION MARK}re signed in on 3 devices."
     current = [each for each in rows(browser) if each.find_elements(By.CSS_SELECTOR, "[data-testid=session-current]")]
     assert current == rows(browser)[:1]
     firefox = row(browser, old)
-    assert part(firefox, "session-type").text == "Standard"
-    assert part(firefox, "session-network").text == "Mainnet"
+    assert part(row(browser, phone), "session-type").text == "Professional"
+    assert not firefox.find_elements(By.CSS_SELECTOR, "[data-testid=session-type], [data-testid=session-network]")
     assert part(firefox, "session-ip").text == "203.0.113.7"
     assert part(firefox, "session-wallet").text == "Signed in with “MetaMask” (Ethereum Mainnet)"
     assert part(firefox, "session-last-active").text == "5 minutes ago"
     assert str(part(firefox, "session-last-active").get_attribute("title")).endswith(" UTC")
-    assert part(firefox, "session-revoke").text == "Revoke"
-    name = "Revoke session: Firefox on Linux, last active 5 minutes ago"
+    assert part(firefox, "session-revoke").text == "Sign out"
+    name = "Sign out Firefox on Linux, last active 5 minutes ago"
     assert part(firefox, "session-revoke").accessible_name == name
 
 
@@ -101,7 +107,7 @@ def test_times_are_those_of_the_reader(session: Browser) -> None:
         created = session.see("session-created")
         local = session.run(
             "return new Date(arguments[0].dateTime)"
-            ".toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })",
+            ".toLocaleTimeString('en-US', { hour: 'numeric', minute: '2-digit' })",
             created,
         )
         session.wait(lambda: created.text.endswith(local), lambda: f"{created.text}, not {local}")
@@ -188,6 +194,15 @@ class TestMany:
         assert browser.shown("page-next")
 
 
+def test_device_that_signed_in_for_the_first_time_is_marked_new(
+    session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
+) -> None:
+    handle = elsewhere.sign_in(wallet)
+    open_list(session)
+    assert part(row(session, handle), "session-new-device").text == "New"
+    assert len(session.all("session-new-device")) == 1, "this device is marked, too"
+
+
 # -- Ending one -----------------------------------------------------------------------------------------------
 
 
@@ -195,7 +210,7 @@ def test_revoking_a_session_ends_it_and_says_so(session: Browser, wallet: Wallet
     phone, firefox = elsewhere.sign_in(wallet, PHONE), elsewhere.sign_in(wallet, FIREFOX)
     open_list(session)
     session.settled(part(row(session, firefox), "session-revoke")).click()
-    session.wait(lambda: message(session).text == "The session on Firefox on Linux has ended.", "not said")
+    session.wait(lambda: message(session).text == "Firefox on Linux is signed out.", "not said")
     assert names(session)[1:] == ["Safari on iOS"]
     assert not elsewhere.alive(wallet, firefox)
     assert elsewhere.alive(wallet, phone)
@@ -225,7 +240,7 @@ def test_a_session_that_ended_meanwhile_is_no_error(
     open_list(session)
     elsewhere.end(wallet, handle)
     session.settled(part(row(session, handle), "session-revoke")).click()
-    assert message(session).text == "That session had ended already."
+    assert message(session).text == "That device was already signed out."
     assert len(rows(session)) == 1
 
 
@@ -241,8 +256,8 @@ def test_device_can_be_named_and_the_name_removed(
     named = row(session, handle)
     assert part(named, "session-device").text == "Old laptop"
     assert "Firefox on Linux" in named.text
-    assert part(named, "session-revoke").accessible_name.startswith("Revoke session: Old laptop, last active ")
-    assert give_name(session, handle, "").endswith("It is listed as Firefox on Linux.")
+    assert part(named, "session-revoke").accessible_name.startswith("Sign out Old laptop, last active ")
+    assert give_name(session, handle, "").endswith("The device is listed as Firefox on Linux.")
     assert part(row(session, handle), "session-device").text == "Firefox on Linux"
 
 
@@ -276,13 +291,13 @@ def test_a_session_that_ended_meanwhile_is_marked_and_told_once(
     come_back(session)
     ended = row(session, ends)
     assert ended.get_attribute("data-ended") is not None
-    assert "This session has ended." in ended.text
+    assert "This device was signed out." in ended.text
     assert not part(ended, "session-revoke").is_displayed()
     assert not part(ended, "session-name").is_displayed()
     assert row(session, stays).get_attribute("data-ended") is None
     assert part(row(session, stays), "session-revoke").is_displayed()
-    assert spoken(session) == "One session has ended since you opened this page."
-    assert session.see("session-count").text == "You have 2 sessions, one for each browser."
+    assert spoken(session) == "One device was signed out after you opened this page."
+    assert session.see("session-count").text == "You\N{RIGHT SINGLE QUOTATION MARK}re signed in on 2 devices."
     assert "(1)" in session.see("end-others").text
     session.run("document.querySelector('[data-testid=session-speech]').textContent = 'silence'")
     come_back(session)
@@ -297,7 +312,7 @@ def test_ended_sessions_are_reported_in_one_sentence(
     for handle in handles:
         elsewhere.end(wallet, handle)
     come_back(session)
-    assert spoken(session) == "3 sessions have ended since you opened this page."
+    assert spoken(session) == "3 devices were signed out after you opened this page."
     assert session.see("session-count").text == "You\N{RIGHT SINGLE QUOTATION MARK}re only signed in here."
     assert session.shown("end-others") is None
 
@@ -319,8 +334,8 @@ def test_a_new_session_is_announced_with_a_link_to_the_new_list(
     open_list(session)
     elsewhere.sign_in(wallet)
     come_back(session)
-    assert "You signed in somewhere else" in session.see("session-new").text
-    assert spoken(session).startswith("You signed in somewhere else")
+    assert "You signed in on another device" in session.see("session-new").text
+    assert spoken(session).startswith("You signed in on another device")
     assert session.see("end-others")
     session.follow("session-reload")
     assert len(rows(session)) == 2
@@ -374,15 +389,18 @@ def test_revoking_all_other_devices_needs_a_confirmation(
     open_list(session)
     session.follow("end-others")
     session.arrive_at("/sessions/others")
-    assert "They stop working at once, including open tabs." in session.text
-    assert "3 other sessions" in session.text
+    assert "Nothing can be done with your account there from then on." in session.text
+    assert "3 other devices" in session.text
     session.follow("end-cancel")
     session.arrive_at("/sessions")
     assert all(elsewhere.alive(wallet, handle) for handle in handles)
     session.follow("end-others")
     session.follow("end-confirm")
     session.arrive_at("/sessions")
-    assert message(session).text == "3 other sessions have ended. You stay signed in here."
+    assert (
+        message(session).text
+        == "3 other devices are signed out. You\N{RIGHT SINGLE QUOTATION MARK}re still signed in here."
+    )
     assert len(rows(session)) == 1
     assert not any(elsewhere.alive(wallet, handle) for handle in handles)
 
@@ -394,7 +412,7 @@ def test_signing_out_everywhere_ends_this_session_too(
     open_list(session)
     session.follow("end-everywhere")
     session.arrive_at("/sessions/everywhere")
-    assert "Two sessions of yours end" in session.text
+    assert "on both of your devices, this one included" in session.text
     session.follow("end-confirm")
     session.arrive_at("/signed-out")
     assert session.see("signed-out").get_attribute("data-reason") == "everywhere"
@@ -409,7 +427,7 @@ def test_single_session_gets_a_message_and_a_way_back(session: Browser) -> None:
     session.follow("end-cancel")
     session.arrive_at("/sessions")
     session.open("/sessions/everywhere")
-    assert "this ends one session: this one" in session.text
+    assert "You\N{RIGHT SINGLE QUOTATION MARK}ll be signed out on this device" in session.text
     assert session.shown("end-confirm")
 
 
@@ -428,7 +446,7 @@ def test_device_list_and_forms_work_without_script(
     part(row(session, handle), "session-save").click()
     session.wait(lambda: session.see("message").text == "That device is now called Old laptop.", "not named")
     session.settled(part(row(session, handle), "session-revoke")).click()
-    session.wait(lambda: session.see("message").text == "The session on Old laptop has ended.", "not ended")
+    session.wait(lambda: session.see("message").text == "Old laptop is signed out.", "not ended")
     assert len(rows(session)) == 1
 
 

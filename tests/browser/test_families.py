@@ -184,7 +184,7 @@ def test_chosen_account_of_several_signs(
     wallet.install()
     panel.connect(wallet, until="choose_account")
     options = [option for option in browser.all("account-option") if option.is_displayed()]
-    assert [option.text.split("\n")[0] for option in options] == [short(address) for address in wallet.addresses]
+    assert [option.text.split("\n")[0] for option in options] == [signer.address for signer in wallet.signers]
     options[1].click()
     panel.wait_for("ready_to_sign")
     panel.sign()
@@ -459,7 +459,8 @@ def test_last_used_wallet_is_first_until_sign_out(
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"
     assert headings(browser) == ["Solana", "Ethereum", "Stacks"]
-    assert browser.see("wallet-last").find_element(By.XPATH, "..").get_attribute("data-wallet-id") == solana.id
+    last = browser.see("wallet-last").find_element(By.XPATH, "ancestor::button")
+    assert last.get_attribute("data-wallet-id") == solana.id
     browser.driver.refresh()
     browser.wait(lambda: len(panel.rows) == 3)
     assert panel.wallets[0] == "Phantom"
@@ -540,7 +541,7 @@ def test_the_wallet_of_the_session_confirms(
     panel = ask_to_end(browser)
     panel.start()
     text = family_wallet.approve_sign()
-    assert f"End the session {other}." in text
+    assert f"Sign out [Firefox on Linux] ({other[:9]})." in text
     assert "has ended" in browser.see("message").text
     assert services.repository.find_living(str(account_of(family_wallet)), other) is None
 
@@ -571,7 +572,7 @@ def test_another_account_in_the_wallet_confirms_nothing(
     panel.start()
     if isinstance(family_wallet, Leather):  # only its signature tells
         family_wallet.approve_sign()
-        assert panel.browser.see("confirm-problem").text.startswith("That signature is not from this account")
+        assert panel.browser.see("confirm-problem").text.startswith("The signature is from another account")
         assert panel.problem == "signature_mismatch"
     else:
         panel.wait_for("address_mismatch")

@@ -87,8 +87,8 @@ def test_user_signs_in_with_internet_identity(
     panel.wait_for("ready_to_sign")
     browser.wait(lambda: not identity.open, "the window was left open")
     assert f"\n{identity.address}\n" in panel.preview
-    assert "For 10 minutes, “Internet Identity” lets a key in this page sign for you" in panel.spoken
-    assert "your wallet will ask you to sign" not in browser.text
+    assert "For 10 minutes this page can sign for you. “Internet Identity” won’t show this message" in panel.spoken
+    assert "Your wallet will show" not in browser.text
     panel.sign()
     browser.arrive_at("/session")
     assert identity.address in browser.text
@@ -135,7 +135,7 @@ def test_without_the_library_internet_identity_is_not_offered(
     panel.open()
     panel.wait_for("no_wallet")
     assert panel.wallets == []
-    assert not browser.run("return document.querySelector('[data-part=\"nothing-to-install\"]').checkVisibility()")
+    assert not browser.run("return document.querySelector('[data-part=\"hosted\"]').checkVisibility()")
 
 
 def test_a_key_of_a_canister_without_the_library_is_explained(
@@ -307,7 +307,7 @@ def test_a_browser_that_opens_no_window_is_explained(
     browser.run("window.really = window.open; window.open = () => null")
     panel.choose(identity)
     panel.wait_for("popup_blocked")
-    assert "did not open the window of “Internet Identity”" in panel.error
+    assert "blocked the window of “Internet Identity”" in panel.error
     browser.run("window.open = window.really")
     panel.retry()
     identity.allow()
@@ -319,7 +319,7 @@ def test_a_delegation_with_targets_is_refused_and_says_so(
 ) -> None:
     identity.answer(identity.chain(asked["key"], asked["lifetime"], targets=CANISTER))
     panel.wait_for("delegation_restricted")
-    assert "allowed this page certain calls only" in panel.error
+    assert "permission doesn’t cover signing in" in panel.error
     panel.retry()
     identity.allow()
     panel.wait_for("ready_to_sign")
@@ -480,8 +480,7 @@ def test_phone_offers_internet_identity_beside_wallet_apps(
     panel.open()
     panel.wait_for("in_app_browser")
     assert browser.all("wallet-app")
-    assert "Or stay in this browser, with one that needs no app:" in browser.text
-    assert "needs no installing" not in browser.text
+    assert "You can continue without installing anything:" in browser.text
     panel.choose(identity)
     identity.allow()
     panel.wait_for("ready_to_sign")
@@ -516,13 +515,13 @@ def test_the_words_are_those_of_the_wallet_that_was_chosen(
     panel.choose(identity)
     identity.allow()
     panel.wait_for("ready_to_sign")
-    assert browser.see("sign-button").text == "Sign this text"
+    assert browser.see("sign-button").text == "Sign this message"
     panel.cancel()
     panel.choose(wallet)
     wallet.approve_connect()
     panel.wait_for("ready_to_sign")
-    assert "This is exactly what your wallet will ask you to sign." in panel.spoken
-    assert "key in this page" not in panel.spoken
+    assert "Your wallet will show this message." in panel.spoken
+    assert "this page can sign for you" not in panel.spoken
     assert browser.see("sign-button").text == "Sign with “Test Wallet”"
 
 
@@ -695,7 +694,7 @@ def test_step_up_asks_internet_identity_again(
 ) -> None:
     """The page says that the wallet does not show the sentence that is signed."""
     assert "You sign this sentence" in browser.text
-    assert "Your wallet does not show it." in browser.see("page-signs").text
+    assert "Your wallet won’t show it" in browser.see("page-signs").text
     assert "shows you this sentence" not in browser.text
     confirming.start()
     confirming.wait_for("connecting")
@@ -736,7 +735,7 @@ def test_a_browser_that_opens_no_window_to_confirm_is_explained(browser: Browser
     browser.run("window.open = () => null")
     confirming.start()
     confirming.wait_for("failed", "blocked")
-    assert "did not open the window of “Internet Identity”" in confirming.error
+    assert "window of “Internet Identity”. Allow pop-ups for this site" in confirming.error
 
 
 def test_a_restricted_delegation_confirms_nothing(confirming: ConfirmPanel, identity: InternetIdentity) -> None:

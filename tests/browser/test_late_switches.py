@@ -32,9 +32,7 @@ def test_a_network_that_comes_late_is_waited_for(panel: ConnectPanel, wallet: Wa
 def test_missing_network_switch_is_explained(panel: ConnectPanel, wallet: WalletInPage) -> None:
     wallet.approve_switch_late(-1)
     panel.wait_for("switch_unseen")
-    assert panel.spoken.startswith(
-        "“Test Wallet” answered that it switched, but still names the network that it was on"
-    )
+    assert panel.spoken.startswith("“Test Wallet” said that it switched, but it is still on the network it was on")
     assert "Ethereum Mainnet" in panel.error
     # Switched by hand in the wallet: with an event the page goes on by itself.
     wallet.switch_chain(1)

@@ -34,8 +34,8 @@ def test_one_sign_in_too_many_counts_down_and_then_signs_in(
     panel.sign()
     wallet.approve_sign()
     panel.wait_for("rate_limited")
-    assert "Try again in" in panel.error
-    assert "Too many attempts" in panel.error
+    assert "Wait " in panel.error
+    assert "Too many tries" in panel.error
     browser.wait(lambda: browser.see("retry").get_attribute("aria-disabled") is None, "never to be pressed")
     panel.retry()
     panel.wait_for("ready_to_sign")

@@ -33,7 +33,7 @@ OTHER = "eip155:11155111:0x52908400098527886E0F7030069857D2E4169EE7"
 def test_trial_wallet_sign_in_shows_account_and_permissions(browser: Browser, trial: Trial) -> None:
     """A visitor without a wallet signs in; the page shows account, network and permissions."""
     trial.panel.open()
-    assert trial.offer.startswith("Try it without a wallet\nWe make one for you.")
+    assert trial.offer.startswith("Try it without a wallet\nWe’ll create a trial wallet in this browser.")
     assert trial.half is None, "opening the page makes nothing"
     browser.click("try-without-wallet")
     trial.panel.wait_for("ready_to_sign")
@@ -47,7 +47,7 @@ def test_trial_wallet_sign_in_shows_account_and_permissions(browser: Browser, tr
     allowed = [row.text for row in browser.all("session-permission") if row.get_attribute("data-allowed") == "true"]
     assert any("test-only" in row for row in allowed)
     assert not any("transact" in row for row in allowed)
-    assert browser.see("pregenerated").text.startswith("This wallet lives in this browser")
+    assert browser.see("pregenerated").text.startswith("Your trial wallet")
     trial.wait_for_watch("here")
 
 
@@ -134,7 +134,7 @@ def test_after_signing_out_the_same_wallet_is_still_there(browser: Browser, tria
     assert trial.half == half
     trial.panel.open()
     address = parse(half["account"]).address
-    assert trial.offer.startswith(f"Continue with the wallet of this browser\n{address[:6]}…{address[-4:]}")
+    assert trial.offer.startswith(f"Continue with your trial wallet\nIn this browser: {address[:6]}…{address[-4:]}")
     trial.enter()
     assert browser.see("session-account").text == f"{address[:6]}…{address[-4:]}"
 
@@ -221,7 +221,7 @@ def test_deleting_removes_both_key_shares(browser: Browser, trial: Trial, redis:
     trial.enter()
     delete(browser, trial)
     assert browser.see("signed-out").get_attribute("data-reason") == "wallet_deleted"
-    assert "Your wallet is deleted" in browser.text
+    assert "Your trial wallet is deleted" in browser.text
     browser.wait(lambda: trial.half is None, "its half is still here")
     assert redis.keys("*:share") == []
     assert [cookie["name"] for cookie in browser.cdp("Network.getCookies")["cookies"]] == ["__Host-ended"]
@@ -247,7 +247,7 @@ def test_deleting_the_wallet_signs_out_other_tabs(browser: Browser, trial: Trial
 def test_session_ends_when_the_key_share_is_cleared(
     browser: Browser, trial: Trial, services: Services, happened: list[events.Event]
 ) -> None:
-    """The sign-out page says that this browser no longer holds the wallet."""
+    """The sign-out page says that the wallet is no longer in this browser."""
     trial.enter()
     trial.wait_for_watch("here")
     account = trial.account
@@ -255,7 +255,7 @@ def test_session_ends_when_the_key_share_is_cleared(
     browser.look_again()
     browser.arrive_at("/signed-out")
     assert browser.see("signed-out").get_attribute("data-reason") == "share_gone"
-    assert "This browser no longer holds your wallet" in browser.text
+    assert "Your trial wallet is no longer in this browser" in browser.text
     assert services.repository.living(account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
 
@@ -333,9 +333,9 @@ def test_discarding_a_dead_trial_wallet_spares_a_newer_one(browser: Browser, tri
 
 def test_the_page_names_no_window_of_a_wallet_that_has_none(browser: Browser, trial: Trial) -> None:
     trial.choose()
-    assert "This is exactly what will be signed." in browser.text
-    assert "your wallet will ask" not in browser.text
-    assert browser.see("sign-button").text == "Sign this text"
+    assert "You won’t see it again, so read it now." in browser.text
+    assert "Your wallet will show" not in browser.text
+    assert browser.see("sign-button").text == "Sign this message"
 
 
 def test_two_tabs_creating_a_trial_wallet_share_the_first_one(browser: Browser, trial: Trial) -> None:

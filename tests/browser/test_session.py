@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from ..part_services import roles_of
 from ..time_machine import TimeMachine
 from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Hold, Interruption, account_of
-from .pages import Browser, ConnectPanel
-from .session_page import IDLE, KEEP_ALIVE, VALIDATE, press_a_key, turn, warn
+from .pages import Browser, ConfirmPanel, ConnectPanel
+from .session_page import IDLE, KEEP_ALIVE, VALIDATE, ends_at, press_a_key, turn, warn
 from .wallet_in_page import WalletInPage
+from .wallet_watch import twin_of
 
 
 @pytest.fixture
@@ -96,15 +98,15 @@ def test_the_page_leads_to_everything_else_of_the_account(session: Browser) -> N
 def test_signature_restarts_both_clocks(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     pass_time(1500)
     session.driver.refresh()
-    assert "11 h 35 min" in session.see("absolute-deadline").text
+    before = ends_at(session, "absolute-deadline")
     session.follow("extend")
     session.arrive_at("/confirm")
     session.click("confirm-button")
     wallet.approve_sign()
     session.arrive_at("/session")
-    assert session.see("message").text == "Your wallet has signed, and both clocks have started again."
+    assert session.see("message").text == "Your session is extended. It lasts 12 hours from now."
     session.wait(lambda: session.focused == session.see("message"), "reading does not start at the message")
-    assert "12 h 0 min" in session.see("absolute-deadline").text
+    assert timedelta(minutes=25) <= ends_at(session, "absolute-deadline") - before < timedelta(minutes=27)
 
 
 def test_restricting_role_is_explained_with_its_limits(
@@ -113,8 +115,9 @@ def test_restricting_role_is_explained_with_its_limits(
     with app.app_context():
         roles_of(services).assign(account_of(wallet), "restricted")
     session.open("/session")
-    assert session.see("session-role").text.startswith("restricted\nReads only")
-    assert granted(session)["transact"] == ("Send transactions", "Not allowed. Your role does not include it.")
+    assert session.see("session-role").text.startswith("restricted\nCan only read")
+    words = "Not allowed. Your role doesn\N{RIGHT SINGLE QUOTATION MARK}t include it."
+    assert granted(session)["transact"] == ("Send transactions", words)
     assert granted(session)["read:profile"][1] == "Allowed"
     assert session.shown("professional-offer") is None
 
@@ -139,7 +142,7 @@ def test_a_verified_professional_is_offered_a_session_of_its_own(
         roles_of(services).revoke_verification(account_of(wallet))
     session.open("/session")
     assert "Not verified any more" in session.see("session-professional").text
-    assert granted(session)["write:therapy_notes"][1].endswith("does not hold any more.")
+    assert granted(session)["write:therapy_notes"][1].endswith("You are not verified as a professional any more.")
 
 
 def test_a_reload_keeps_the_session(session: Browser, wallet: WalletInPage) -> None:
@@ -163,10 +166,49 @@ def test_the_clocks_count_from_the_servers_word(session: Browser, pass_time: Tim
     assert session.shown("timeout-dialog") is None
 
 
+def test_stay_signed_in_is_offered_near_the_end_only(session: Browser, pass_time: TimeMachine) -> None:
+    assert session.shown("stay-signed-in") is None
+    assert session.shown("session-soon") is None
+    pass_time(IDLE - 290)
+    session.look_again()
+    assert session.see("stay-signed-in").text == "Stay signed in"
+    assert "min" in session.see("session-soon").text
+
+
+def test_page_says_in_one_line_when_the_session_ends(session: Browser) -> None:
+    line = session.see("idle-deadline").text + " " + session.see("absolute-deadline").text
+    clock = r"\d\d?:\d\d(\s[AP]M)?"
+    words = rf"Signed out at {clock} if you\Wre inactive\. Your session ends (\w+ )?{clock}\."
+    assert re.fullmatch(words, line), line
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_answer_stands_beside_its_button(session: Browser, pass_time: TimeMachine, hold: Hold, width: int) -> None:
+    session.look(width=width, height=480)
+    pass_time(IDLE - 290)
+    session.look_again()
+    button = session.see("stay-signed-in")
+    session.run("arguments[0].scrollIntoView({ block: 'center' })", button)
+    hold(*KEEP_ALIVE)
+    button.click()
+    session.wait(lambda: button.get_attribute("aria-busy") == "true", "it looks as if nothing happened")
+    assert button.get_attribute("aria-disabled") == "true"
+    assert "Keeping you signed in" in session.see("stay-result").text
+    hold.release()
+    session.wait(lambda: "still signed in" in session.see("stay-result").text, "no word of it")
+    assert button.get_attribute("aria-busy") is None
+    assert session.run(
+        "const { top, bottom } = arguments[0].getBoundingClientRect(); return top >= 0 && bottom <= innerHeight",
+        session.see("stay-result"),
+    )
+    assert session.focused == button
+
+
 def test_button_restarts_the_idle_clock(session: Browser, pass_time: TimeMachine, services: Services) -> None:
     pass_time(IDLE - 300)
+    session.look_again()
     session.click("stay-signed-in")
-    session.wait(lambda: "still signed in" in session.see("session-line").text, "no word of it")
+    session.wait(lambda: "still signed in" in session.see("stay-result").text, "no word of it")
     pass_time(IDLE - 300)
     session.look_again()
     session.wait_for_session("active")
@@ -308,10 +350,19 @@ def test_the_countdown_is_spoken_in_whole_sentences(session: Browser, pass_time:
         pass_time(gone)
         session.look_again()
         session.wait(
-            lambda words=words: spoken(session) == f"We will sign you out in {words}.",
+            lambda words=words: spoken(session) == f"We\N{RIGHT SINGLE QUOTATION MARK}ll sign you out in {words}.",
             lambda: f"spoken: {spoken(session)!r}",
         )
         assert session.see("timeout-remaining").text == words
+
+
+def test_warning_is_described_in_whole_sentences(session: Browser, pass_time: TimeMachine) -> None:
+    """What screen readers say when the warning opens."""
+    warn(session, pass_time)
+    dialog = session.cdp("Runtime.evaluate", expression="document.querySelector('[data-testid=timeout-dialog]')")
+    tree = session.cdp("Accessibility.getPartialAXTree", objectId=dialog["result"]["objectId"], fetchRelatives=False)
+    description = tree["nodes"][0]["description"]["value"]
+    assert re.search(r"sign you out in 2 minutes\s*\. Anything", description), description
 
 
 def test_title_warns_the_user_of_another_tab(session: Browser, pass_time: TimeMachine) -> None:
@@ -343,7 +394,7 @@ def test_lost_connection_is_explained_with_a_next_step(session: Browser, pass_ti
     session.offline()
     session.click("timeout-stay")
     session.wait(lambda: session.see("timeout-dialog").get_attribute("data-state") == "error", "no error")
-    assert "We could not reach the server" in session.see("timeout-dialog").text
+    assert "reach the server" in session.see("timeout-dialog").text
     assert session.see("timeout-stay").text == "Try again"
     session.online()
     session.click("timeout-stay")
@@ -366,7 +417,7 @@ def test_without_an_answer_the_session_ends(session: Browser, wallet: WalletInPa
     session.look_again()
     session.arrive_at("/signed-out")
     assert session.see("signed-out").get_attribute("data-reason") == "idle"
-    assert "You had not used this site for 30 minutes" in session.text
+    assert "You were inactive for 30 minutes" in session.text
     assert wallet.address not in session.text
     session.click("sign-in-again")
     session.arrive_at("/sign-in")
@@ -423,8 +474,25 @@ class TestTheAbsoluteEnd:
         dialog = near_the_end.see("timeout-dialog")
         assert dialog.get_attribute("data-state") == "absolute"
         assert near_the_end.shown("timeout-stay") is None
-        assert "sessions last 40 minutes at most" in dialog.text
+        assert "a session lasts 40 minutes at most" in dialog.text
         assert "/sign-in" in str(near_the_end.see("timeout-again").get_attribute("href"))
+
+    def test_absolute_warning_extends_in_a_new_tab(self, near_the_end: Browser, wallet: WalletInPage) -> None:
+        """The page keeps what was typed; the warning closes once the other tab has signed."""
+        before = ends_at(near_the_end, "absolute-deadline")
+        near_the_end.click("timeout-extend")
+        near_the_end.wait(lambda: len(near_the_end.driver.window_handles) == 2, "no new tab")
+        [tab] = set(near_the_end.driver.window_handles) - {near_the_end.home}
+        near_the_end.switch_to(tab)
+        near_the_end.arrive_at("/confirm")
+        assert near_the_end.shown("timeout-dialog") is None
+        twin = twin_of(wallet, near_the_end)
+        near_the_end.driver.refresh()
+        ConfirmPanel(near_the_end).confirm(twin)
+        near_the_end.arrive_at("/session")
+        near_the_end.switch_to(near_the_end.home)
+        near_the_end.see_no("timeout-dialog")
+        assert ends_at(near_the_end, "absolute-deadline") > before
 
     def test_absolute_warning_is_shown_once(self, near_the_end: Browser) -> None:
         near_the_end.click("timeout-continue")
@@ -639,7 +707,7 @@ def test_a_sign_out_that_fails_says_so(
 def test_a_form_with_a_stale_token_recovers_with_one_click(session: Browser) -> None:
     session.run("for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'")
     session.click("sign-out")
-    session.wait(lambda: "That form was out of date" in session.text, lambda: session.text)
+    session.wait(lambda: "That form has expired" in session.text, lambda: session.text)
     session.click("retry")
     session.arrive_at("/session")
     session.wait_for_session("active")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from flask import Flask, Response, jsonify
+from flask import Flask, jsonify
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -15,7 +16,7 @@ from sessions_core import errors
 
 from ..time_machine import TimeMachine
 from .clocks_in_page import HURRY, LATER
-from .conftest import Hold, Interruption, Site
+from .conftest import CHALLENGES, Hold, Interruption, Site, refusal
 from .pages import Browser, ConnectPanel
 from .wallet_in_page import ICON, MakeWallet, WalletInPage
 
@@ -65,12 +66,15 @@ def test_the_keyboard_alone_signs_in(browser: Browser, panel: ConnectPanel, wall
     browser.press(Keys.TAB, Keys.ENTER)
     wallet.approve_connect()
     panel.wait_for("ready_to_sign")
-    assert browser.focused.text == "Sign the text"
+    assert browser.focused.text == "Sign the message"
+    browser.press(Keys.TAB)
+    assert browser.focused.get_attribute("data-testid") == "sign-button"
     browser.press(Keys.TAB, Keys.TAB)
     assert browser.focused.get_attribute("data-testid") == "remember"
     browser.press(Keys.SPACE, Keys.ENTER)
     assert panel.state == "ready_to_sign", "Enter in the box must not send a form without a signature"
-    browser.press(Keys.TAB, Keys.ENTER)
+    back = ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.TAB, Keys.TAB).key_up(Keys.SHIFT)
+    back.send_keys(Keys.ENTER).perform()
     wallet.approve_sign()
     browser.arrive_at("/session")
 
@@ -96,7 +100,7 @@ def test_every_state_is_spoken_as_a_sentence(panel: ConnectPanel, wallet: Wallet
     assert panel.spoken == "Waiting for “Test Wallet”. Choose an account in its window and confirm."
     wallet.reject()
     panel.wait_for("rejected_connect")
-    assert panel.spoken.startswith("You did not connect “Test Wallet”.")
+    assert panel.spoken.startswith("You declined to connect “Test Wallet”.")
 
 
 def test_nothing_is_kept_in_web_storage(browser: Browser, wallet: WalletInPage) -> None:
@@ -435,7 +439,7 @@ def test_a_change_of_network_before_signing_gets_a_new_text(panel: ConnectPanel,
     wallet.switch_chain(11155111)
     panel.browser.wait(lambda: "Chain ID: 11155111" in panel.preview, "the text stayed")
     assert panel.preview != before
-    assert "we wrote the text anew" in panel.browser.text
+    assert "so this is a new message" in panel.browser.text
     wallet.switch_chain(424242)
     panel.wait_for("wrong_network")
 
@@ -510,14 +514,14 @@ def test_a_silent_switch_is_noticed_before_signing(panel: ConnectPanel, wallet: 
 def test_declined_signature_is_no_error_and_gets_a_new_text(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage
 ) -> None:
-    """The button reads "Sign again" and signs a new text."""
+    """The button reads "Try again" and signs a new message."""
     panel.connect(wallet)
     first = panel.preview
     panel.sign()
     wallet.reject()
     panel.wait_for("rejected_sign")
     assert "notice--error" not in str(browser.see("error").get_attribute("class"))
-    assert browser.see("sign-button").text == "Sign again"
+    assert browser.see("sign-button").text == "Try again"
     panel.sign()
     assert wallet.approve_sign() != first
     browser.arrive_at("/session")
@@ -570,7 +574,7 @@ def test_wrong_key_is_refused_and_the_form_choices_are_kept(
     panel.sign()
     wallet.approve_sign(key=Account.create())
     panel.wait_for("bad_signature")
-    assert browser.focused.text == "That signature does not fit"
+    assert browser.focused.text == "The signature doesn’t match this account"
     assert panel.row(wallet).get_attribute("data-chosen") is not None
     assert browser.shown("server-code") is not None
     panel.retry()
@@ -654,20 +658,12 @@ def test_cancel_while_the_server_checks_shows_how_things_stand(
 # -- The server ----------------------------------------------------------------------------------------------
 
 
-CHALLENGES = ("/api/auth/challenges", "POST")
-
-
-def refusal(code: str, status: int) -> tuple[Response, int]:
-    """Return what the server answers to a request that it refuses."""
-    return jsonify(success=False, error={"code": code, "message": "", "request_id": "abc"}), status
-
-
 def test_too_many_attempts_count_down_and_then_go_on(
     browser: Browser, panel: ConnectPanel, wallet: WalletInPage, interrupt: Interruption
 ) -> None:
     interrupt.answers[CHALLENGES] = lambda: (*refusal("rate_limited", 429), {"Retry-After": "2"})
     panel.connect(wallet, until="rate_limited")
-    assert "Try again in 2 s" in panel.error
+    assert "Wait 2 seconds" in panel.error
     assert browser.see("retry").get_attribute("aria-disabled") == "true"
     assert browser.see("chosen-wallet").text.startswith("Test Wallet")
     interrupt.answers.clear()
@@ -818,12 +814,13 @@ def test_page_explains_why_the_session_ended(
     assert browser.shown("notice") is None, "the address alone says nothing"
     end("idle")
     panel.open(reason="revoked")
-    assert "You had not used this site for 30 minutes" in browser.see("notice").text
+    assert "You were inactive for 30 minutes" in browser.see("notice").text
 
 
 def test_page_names_the_time_limit_beforehand(browser: Browser, panel: ConnectPanel) -> None:
     panel.open()
-    assert browser.see("limits").text == "We sign you out after 30 minutes without activity and warn you first."
+    words = "If you’re inactive for 30 minutes, we’ll sign you out. We’ll warn you first."
+    assert browser.see("limits").text == words
 
 
 def test_a_page_from_the_back_forward_cache_starts_afresh(

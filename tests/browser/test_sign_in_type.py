@@ -13,7 +13,7 @@ def test_a_type_is_refused_before_the_wallet_signs(browser: Browser, wallet: Wal
     wallet.approve_connect()
     browser.arrive_at("/unauthorized")  # although the wallet has approved no signature
     assert "session_type=professional" in browser.path
-    assert "an account has to be verified before it can start one" in browser.text
+    assert "It is for verified accounts. You\N{RIGHT SINGLE QUOTATION MARK}re not signed in." in browser.text
     browser.follow("unauthorized-ordinary")
     browser.arrive_at("/sign-in")
     assert "next=/session" in browser.path

@@ -57,7 +57,7 @@ def test_a_family_that_does_not_arrive_leaves_the_others(
         panel = ConnectPanel(browser)
         panel.open()
         panel.row(wallet)
-        assert "Part of this page did not arrive" in browser.see("script-late").text
+        assert "Part of this page did not load" in browser.see("script-late").text
     finally:
         browser.cdp("Network.setBlockedURLs", urls=[])
     panel.open()

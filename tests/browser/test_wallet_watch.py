@@ -17,7 +17,7 @@ from sessions_core import public
 
 from .clocks_in_page import WATCH, asked
 from .pages import Browser, ConnectPanel
-from .session_page import turn
+from .session_page import ask_to_stay, turn
 from .wallet_in_page import MakeWallet, WalletInPage
 from .wallet_watch import notices, other_tab, short, state, wait_for
 
@@ -174,7 +174,7 @@ def test_other_account_notice_offers_both_accounts(session: Browser, wallet: Wal
 def test_page_after_a_form_is_no_return_path(session: Browser, wallet: WalletInPage) -> None:
     session.run("for (const field of document.getElementsByName('csrf_token')) field.value = 'stale'")
     session.click("sign-out")
-    session.wait(lambda: "That form was out of date" in session.text, lambda: session.text)
+    session.wait(lambda: "That form has expired" in session.text, lambda: session.text)
     wait_for(session, "watching")
     wallet.switch_account()
     target = urlsplit(str(session.see("sign-in-as-other").get_attribute("href")))
@@ -316,7 +316,7 @@ def test_other_network_is_noticed_and_changes_nothing(session: Browser, wallet: 
     (notice,) = notices(session)
     assert notice.aria_role == "region"
     assert notice.accessible_name == "Your wallet is on another network"
-    assert "signed for Ethereum Mainnet" in notice.text
+    assert "You signed in on Ethereum Mainnet" in notice.text
     assert session.see("session-network").text == before
     session.driver.refresh()
     wait_for(session, "network_changed")
@@ -611,26 +611,26 @@ def test_account_switch_is_announced_once_as_a_sentence(noted: Browser, wallet: 
     wallet._tell("for (let n = 0; n < 9; n += 1) wallet.emit('accountsChanged', wallet.accounts)", None)
     noted.click("keep-account")
     wait_for(noted, "watching")
-    first = f"Your wallet switched to {short(other)}. This page is still signed in as {short(mine)}."
+    first = f"Your wallet switched to {short(other)}. You’re still signed in as {short(mine)}."
     assert noted.run("return sentences") == [first, ""]
 
 
 def test_network_switch_is_announced_too(noted: Browser, wallet: WalletInPage) -> None:
     wallet.switch_chain(10)
     wait_for(noted, "network_changed")
-    sentence = "Your wallet is on another network. This session was signed for Ethereum Mainnet."
+    sentence = "Your wallet is on another network. You signed in on Ethereum Mainnet."
     assert noted.run("return sentences") == [sentence]
 
 
 def test_the_focus_stays_where_it_is(session: Browser, wallet: WalletInPage) -> None:
-    session.run("document.querySelector('[data-testid=stay-signed-in]').focus()")
+    session.run("document.querySelector('[data-testid=extend]').focus()")
     before = wallet.keys
     wallet.switch_account()
     wait_for(session, "account_changed")
-    assert session.focused.get_attribute("data-testid") == "stay-signed-in"
+    assert session.focused.get_attribute("data-testid") == "extend"
     switch_to(wallet, before)
     wait_for(session, "watching")
-    assert session.focused.get_attribute("data-testid") == "stay-signed-in"
+    assert session.focused.get_attribute("data-testid") == "extend"
 
 
 def test_the_keyboard_answers_and_goes_on_at_the_content(session: Browser, wallet: WalletInPage) -> None:
@@ -717,8 +717,7 @@ def test_a_broken_wallet_breaks_nothing(session: Browser, wallet: WalletInPage, 
         session.driver.refresh()
         wait_for(session, "watching")
     assert notices(session) == []
-    session.click("stay-signed-in")
-    session.wait(lambda: "still signed in" in session.see("session-line").text, "the page is stuck")
+    ask_to_stay(session)
 
 
 def test_a_wallet_that_never_answers_is_still_heard(

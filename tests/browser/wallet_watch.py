@@ -32,13 +32,19 @@ def short(address: str) -> str:
     return f"{address[:6]}…{address[-4:]}"
 
 
+def twin_of(wallet: WalletInPage, browser: Browser) -> WalletInPage:
+    """Put the same wallet into the tab in front, from its next page on."""
+    twin = WalletInPage(browser.driver, wallet.info["name"], chain=wallet.chain)
+    twin.keys, twin.connected = wallet.keys, True
+    twin.install()
+    return twin
+
+
 @contextmanager
 def other_tab(browser: Browser, wallet: WalletInPage, path: str) -> Iterator[WalletInPage]:
     """Open a page in a tab of its own, with the same wallet in it; the tab stays in front until the block ends."""
     browser.new_tab()
-    twin = WalletInPage(browser.driver, wallet.info["name"], chain=wallet.chain)
-    twin.keys, twin.connected = wallet.keys, True
-    twin.install()
+    twin = twin_of(wallet, browser)
     browser.open(path)
     try:
         yield twin

@@ -16,8 +16,8 @@ from ..actors import ORIGIN, Visitor, Wallet
 
 GERMAN = {
     errors.NotSignedIn.message: "Melde dich an und versuche es noch einmal.",
-    "There is no such page": "Diese Seite gibt es nicht",
-    "Go to the start page": "Zur Startseite",
+    "Page not found": "Diese Seite gibt es nicht",
+    "Go to the home page": "Zur Startseite",
     "Pay invoice {number}.": "Rechnung {number} bezahlen.",
     "Close the shop.": "Geschäft schließen.",
     "Open {door}.": "Öffne {door}.",
@@ -73,7 +73,7 @@ def test_error_pages_are_translated(app: Flask, german: Visitor) -> None:
     page = german.get("/nothing", headers={"Accept": "text/html"}).text
     assert "<h1>Diese Seite gibt es nicht</h1>" in page
     assert "Zur Startseite" in page
-    assert "There is no such page" in Visitor(app).get("/nothing", headers={"Accept": "text/html"}).text
+    assert "Page not found" in Visitor(app).get("/nothing", headers={"Accept": "text/html"}).text
 
 
 def test_sentence_to_sign_is_translated_in_ascii(german: Visitor) -> None:

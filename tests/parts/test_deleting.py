@@ -24,7 +24,7 @@ def copied(tmp_path: Path, without: set[str]) -> Path:
     """Copy what an adopter has, without some parts."""
     for name in ("app.py", "config.py"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("templates", "static", "sessions_core"):
+    for name in ("templates", "static", "tour", "examples", "sessions_core"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests/parts").mkdir(parents=True)
     for name in ("__init__.py", "actors.py", "parts/__init__.py", "parts/walk.py"):

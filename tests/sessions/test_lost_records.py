@@ -53,8 +53,8 @@ def test_a_flushed_database_leaves_unknown_sessions(redis: Redis, person: Visito
     error = person.json("/api/auth/sessions/validate").get_json()["error"]
     assert (error["code"], error["reason"]) == ("session_invalid", "unknown")
     page = person.get("/sign-in?reason=unknown").text
-    assert "this page does not know why" in page
-    assert "You had not used this site" not in page
+    assert "Your session has ended." in page
+    assert "You were inactive" not in page
 
 
 def test_entries_of_earlier_versions_are_read(

@@ -672,7 +672,7 @@ def test_unsaved_session_change_turns_the_answer_into_503(site: Site) -> None:
     response = site.person.get("/note")
     assert_unavailable(response)
     assert "noted" not in response.text
-    assert "session store" in response.text
+    assert "check who is signed in right now" in response.text
     assert response.headers["Cache-Control"] == "no-store"
     site.during = lambda: None
     site.server.start()

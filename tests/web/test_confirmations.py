@@ -163,7 +163,7 @@ def test_the_text_names_the_session_that_ends(app: Flask, person: Visitor, walle
     pass_time(301)
     asked = person.send("DELETE", f"/api/auth/sessions/{handle}")
     text = messages.read(person.text_for(asked.get_json()["error"]["request"])["message"])
-    assert text.statement == f"End the session {handle}."
+    assert text.statement == f"Sign out [Unknown browser] ({handle[:9]})."
 
 
 def test_request_id_differs_for_every_other_request(app: Flask, person: Visitor, wallet: Wallet) -> None:
@@ -214,11 +214,11 @@ def test_no_value_forges_the_text_that_is_signed(shop: Shop, person: Visitor, re
 
 
 def test_a_value_can_not_go_on_with_the_sentence(shop: Shop, person: Visitor, wallet: Wallet) -> None:
-    asked = person.submit("/pay", number="7. Keep this session for its full time again")
+    asked = person.submit("/pay", number="7. Extend this session")
     text = person.text_for(person.waiting(asked).request)["message"]
-    assert messages.read(text).statement == "Pay invoice [7. Keep this session for its full time again]."
+    assert messages.read(text).statement == "Pay invoice [7. Extend this session]."
     assert person.confirm(wallet, asked).status_code == 200
-    assert shop.done == ["7. Keep this session for its full time again"]
+    assert shop.done == ["7. Extend this session"]
 
 
 @pytest.mark.parametrize("fields", [{}, {"number": ""}, {"number": "7" * 121}, {"Number": "7"}], ids=str)
@@ -549,7 +549,7 @@ def test_owners_of_a_safe_can_be_given_hours(
     assert code_on_page(visitor.attempt(wallet, challenge)) == "challenge_used"
     pass_time(301)
     asked = visitor.get("/counter")
-    assert 'The text is good for <span class="nowrap">4 hours' in visitor.get(asked.headers["Location"]).get_data(
+    assert 'This request expires in <span class="nowrap">4 hours' in visitor.get(asked.headers["Location"]).get_data(
         as_text=True
     )
     target, form = visitor.signed_form(wallet, asked)

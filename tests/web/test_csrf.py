@@ -161,7 +161,7 @@ def test_a_safe_method_needs_no_token(user: Visitor, method: str) -> None:
 def test_a_refusal_says_that_the_token_is_wrong(user: Visitor, token: str) -> None:
     page = user.post("/item", data={"csrf_token": token}, headers={"Accept": "text/html"})
     assert page.status_code == 400
-    assert "That form was out of date" in page.get_data(as_text=True)
+    assert "That form has expired" in page.get_data(as_text=True)
     answer = user.post("/item", data={"csrf_token": token}, headers={"Accept": "application/json"})
     assert refusal(answer) == (400, "csrf_failed", "token_wrong")
 
@@ -170,7 +170,7 @@ def test_a_refusal_says_that_the_token_is_wrong(user: Visitor, token: str) -> No
 def test_a_refusal_says_that_the_token_is_missing(user: Visitor, fields: dict[str, str]) -> None:
     page = user.post("/item", data=fields, headers={"Accept": "text/html"})
     assert page.status_code == 400
-    assert "sent without the token" in page.get_data(as_text=True)
+    assert "sent without its security token" in page.get_data(as_text=True)
     answer = user.post("/item", data=fields, headers={"Accept": "application/json"})
     assert refusal(answer) == (400, "csrf_failed", "token_missing")
 

@@ -189,14 +189,14 @@ def test_narrowed_session_sees_no_recent_sign_ins(site: Flask, wallet: Wallet) -
 def test_the_page_says_that_the_session_was_narrowed(site: Flask, visitor: Visitor, wallet: Wallet) -> None:
     visitor.sign_in(wallet, permissions="read:profile")
     for path, words in (
-        ("/admin", "Your account has this role, and this session was started without it."),
-        ("/sessions", "See and end your other sessions"),
+        ("/admin", "Your account has this role, but you signed in without it."),
+        ("/sessions", "See and sign out your other devices"),
     ):
         answer = visitor.get(visitor.get(path).headers["Location"])
         page = answer.get_data(as_text=True)
         assert answer.status_code == 403
         assert words in page
-        assert "Sign in again for all of them." in page
+        assert "Sign in again with all your permissions." in page
     status = visitor.get("/session").get_data(as_text=True)
     assert "You signed in without it." in status
     assert 'href="/admin"' not in status

@@ -42,7 +42,7 @@ def test_page_shows_the_very_words_that_are_signed(
     handle = handle_of(other)
     asked = person.submit(f"/sessions/{handle}/revoke")
     waiting = person.waiting(asked)
-    assert waiting.sentence == f"End the session {handle}."
+    assert waiting.sentence == f"Sign out [Unknown browser] ({handle[:9]})."
     assert waiting.sentence in person.text_for(waiting.request)["message"].split("\n")
     answer = person.get(asked.headers["Location"])
     page = answer.get_data(as_text=True)
@@ -129,7 +129,7 @@ def test_session_is_extended_only_by_a_signature_each_time(
     for _ in range(2):
         pass_time(1000)
         asked = person.submit("/session/extend")
-        assert person.waiting(asked).sentence == "Keep this session for its full time again."
+        assert person.waiting(asked).sentence == "Extend this session."
         assert left() <= 42_200
         answer = person.confirm(wallet, asked)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/session")
@@ -231,7 +231,7 @@ def test_a_link_from_another_site_names_nothing(person: Visitor, site: str) -> N
     page = answer.get_data(as_text=True)
     assert answer.status_code == 403
     assert state(page) == ("unknown", "", "")
-    assert "This takes the role" not in page
+    assert "You need the" not in page
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

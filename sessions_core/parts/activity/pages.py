@@ -21,6 +21,7 @@ from ...web.services import current_services
 from ...web.session_view import iso, moment
 from . import Activity
 from .activity_log import ActivityLog, Entry, Page
+from .days import by_day
 
 KINDS = ("sign_ins", "ends", "changes", "refusals")
 """The choices of the filter (`Event.kind`)."""
@@ -79,7 +80,7 @@ def page_of_entries(template: str, read: Callable[[tuple[str, ...], str], Page],
     page = read(names_of(kind) if kind else (), before)
     return render_template(
         template,
-        entries=page.entries,
+        groups=by_day(page.entries),
         older=page.older,
         before=before,
         kind=kind,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...access.actions import Action
 from ...access.policy import OWN_SESSIONS
 from ...part import MenuEntry, Part
+from ...storage.encryption import KeyRing
 from .events import ClientChanged, SessionNamed
-from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns, note_client
+from .known_browsers import DOUBT, KnownBrowsers
+from .recent_sign_ins import DEVICE, SIGN_INS, RecentSignIns
 from .schemas import State
 
 if TYPE_CHECKING:
@@ -25,22 +27,41 @@ _LIST = "sessions_devices.devices"
 _WORDS = "sessions/_devices_action_words.html"
 
 
+def own_device(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the user's own device that an action signs out, whatever account the request names."""
+    from ...web.pages import own_session
+    from .views import signed_name
+
+    return {"device": signed_name(map(str, own_session().user.accounts), values["handle"])}
+
+
+def device_of_account(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the name of the device of an account that an administrator's action signs out."""
+    from .views import signed_name
+
+    return {"device": signed_name((values["account"],), values["handle"])}
+
+
 class Devices(Part):
     """The list of a user's sessions: name them, end them, be told of new ones."""
 
     libraries = {"ua_parser": "ua-parser>=1.0.1"}
-    account_keys = (SIGN_INS,)
+    account_keys = (SIGN_INS, DOUBT)
     actions = {
-        "session.revoke": Action("End the session {handle}.", _WORDS, _LIST),
+        "session.revoke": Action(
+            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=own_device, recheck=False, danger=True
+        ),
         "session.revoke_others": Action(
-            "End all other sessions of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: end every session of this account and of those linked to it.", _WORDS, _LIST
+            "Sign out everywhere: all devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
         ),
     }
     redis_keys = {
-        "{tag}:news": "string: the account's latest eight sign-ins beside other sessions, each encrypted by itself"
+        "{tag}:news": "string: the account's latest eight sign-ins from new browsers beside other sessions, each "
+        "encrypted by itself",
+        "{tag}:doubt": "string: when the user last doubted a sign-in; browsers known from before are new again",
     }
     state = State
     menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
@@ -54,10 +75,14 @@ class Devices(Part):
     }
 
     recent_sign_ins: RecentSignIns
+    known_browsers: KnownBrowsers
 
     def setup(self, app: Flask) -> None:
-        """Make the service that tells sessions of each other's sign-ins."""
-        self.recent_sign_ins = RecentSignIns(self.services.keys)
+        """Make the services that tell sessions of each other's sign-ins, and know browsers again."""
+        services = self.services
+        self.recent_sign_ins = RecentSignIns(services.keys)
+        ring = KeyRing(services.settings.secrets, "sessions_core known browsers 1")
+        self.known_browsers = KnownBrowsers(ring, services.store, services.repository, services.connection)
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the pages and the JSON service."""
@@ -100,11 +125,11 @@ class Devices(Part):
         return {"sign_ins_elsewhere": [each.as_answer() for each in self.elsewhere(view)]}
 
     def on_sign_in(self, signed: Signed, record: SessionRecord, cookies: bool) -> None:
-        """Keep where the user signed in."""
-        from ...web import request_client
+        """Keep where the user signed in, and whether the browser is known; it is known from now on."""
+        from . import clients
 
         if not record.created_at:  # else the session goes on, and a change of place is an event (`on_use`)
-            note_client(record, request_client.current())
+            clients.note_sign_in(self.services, self.known_browsers, record, cookies)
 
     def on_use(self, session: WalletSession) -> None:
         """Note a session's new place or device. Looked at as rarely as activity is written."""

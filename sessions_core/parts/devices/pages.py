@@ -1,5 +1,5 @@
 """Where a user is signed in: the list, a name for each session, and ending one, all others, or all. As pages and as
-JSON. Users who were told of a sign-in elsewhere confirm here that it was their own.
+JSON. Users who were told of a sign-in elsewhere say here whether it was their own.
 
 The list has the sessions of all accounts of the user. A session is named by its handle; one that is not this user's
 answers like one that never was.
@@ -43,7 +43,7 @@ from . import Devices
 from .events import SessionNamed
 from .recent_sign_ins import DEVICE, KEPT
 from .schemas import EndedSession, EndedSessions, SessionList, SessionRow
-from .views import DeviceView
+from .views import DeviceView, SignInView
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,32 @@ def recognise_one(handle: str) -> ResponseReturnValue:
     """
     _recognise(handle)
     return redirect(safe_path(request.form.get("next"), url_for("sessions.status")), 303)
+
+
+@pages.get("/<session_handle:handle>/not-me")
+@signed_in
+def not_me(handle: str) -> ResponseReturnValue:
+    """Ask whether to end a session that the user did not start."""
+    _, found, sign_in = _doubted(handle)
+    row = DeviceView(found, current_services()) if isinstance(found, LoadedSession) else None
+    return render_template("sessions/not_me.html", handle=handle, row=row, sign_in=sign_in)
+
+
+@pages.post("/<session_handle:handle>/not-me", endpoint="not_me_post")
+@signed_in
+def not_me_post(handle: str) -> ResponseReturnValue:
+    """End a session that the user did not start. One that has ended already is fine. Browsers that were known to the
+    account are new again.
+    """
+    account, found, _ = _doubted(handle)
+    if found is not None:
+        ensure_fresh(300, "session.revoke")
+    _doubt(account)  # before the notice goes: if Redis fails in between, a second attempt does the rest
+    alive = found is not None and _revoke(account, found, handle)
+    if found is None:
+        _recognise(handle)
+    flash(_name_of(found) if alive and isinstance(found, LoadedSession) else "", "not_me" if alive else "not_me_gone")
+    return redirect(url_for("sessions_devices.devices"), 303)
 
 
 @pages.get("/others")
@@ -242,6 +268,7 @@ def _ask(scope: str) -> str:
 
 
 def _end_all() -> int:
+    _doubt(*own_session().user.accounts)
     ended = _end_linked("everywhere") + current_services().lifecycle.revoke_account(own_session().account)
     wallet_session().release()
     return ended
@@ -268,6 +295,28 @@ def _find(handle: str) -> tuple[Account, LoadedSession | Gone]:
     raise NotFound("no session of this user")
 
 
+def _doubted(handle: str) -> tuple[Account, LoadedSession | Gone | None, SignInView | None]:
+    """Return another session of this user, with its account, and the sign-in as this session is told of it.
+
+    The session is `None` if only the notice still knows of it. Raises `NotFound` for a handle of anything else.
+    """
+    view = own_session()
+    if handle == view.handle:
+        raise NotFound("the session that asks")
+    told = next((each for each in current_services().part(Devices).elsewhere(view) if each.handle == handle), None)
+    try:
+        return *_find(handle), told
+    except NotFound:
+        if told is None:
+            raise
+        return view.account, None, told
+
+
+def _doubt(*accounts: Account) -> None:
+    for account in accounts:
+        current_services().part(Devices).known_browsers.doubt(str(account), own_session().live.now)
+
+
 def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
     lifecycle, view = current_services().lifecycle, own_session()
     if handle != view.handle:
@@ -284,6 +333,7 @@ def _revoke(account: Account, found: LoadedSession | Gone, handle: str) -> bool:
 
 
 def _revoke_others() -> int:
+    _doubt(*own_session().user.accounts)
     ended = _end_linked("revoked") + current_services().store.revoke_others(wallet_session())
     wallet_session().done = True
     view = session_view()

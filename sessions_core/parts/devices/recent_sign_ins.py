@@ -1,9 +1,10 @@
 """The last sign-ins of an account, shown in its other sessions: a user who was tricked into one learns of it.
 
-They are one string beside the sessions of the account, which each of its requests reads anyway: base64 of encrypted
-sign-ins, newest first, with a bar between them. Each is encrypted by itself, so that the script that starts a session
-adds it in the same step, and two at once are both there. An attacker who writes to Redis can drop one or repeat it,
-but can't forge one or move it to another account.
+A sign-in from a known browser (`known_browsers`) is no news, and not among them. They are one string beside the
+sessions of the account, which each of its requests reads anyway: base64 of encrypted sign-ins, newest first, with a
+bar between them. Each is encrypted by itself, so that the script that starts a session adds it in the same step, and
+two at once are both there. An attacker who writes to Redis can drop one or repeat it, but can't forge one or move it
+to another account.
 
 The first session of an account has no other to tell, and makes no entry. Entries last one day, so they are not
 encrypted again after SECRET_KEY was rotated: when the former secret is dropped, they are gone or about to go. One
@@ -43,6 +44,8 @@ class SignIn(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 class Device(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Where a session was last used from: a description, the user agent and the address, as far as that is kept.
     `label` is its user's own name for it; `recognised` are the handles of sign-ins elsewhere that they know about.
+    `known_since` is when its browser first signed in with the account, in milliseconds since the epoch; 0 if that
+    was with this session.
     """
 
     device: str = ""
@@ -50,6 +53,7 @@ class Device(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     ip: str = ""
     label: str = ""
     recognised: tuple[str, ...] = ()
+    known_since: int = 0
 
     @property
     def agent(self) -> str:
@@ -98,6 +102,8 @@ _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 def _entry(keys: KeyRing, key: str, record: SessionRecord) -> bytes:
     device = DEVICE.of(record)
+    if device.known_since:
+        return b""
     sign_in = SignIn(
         handle=record.handle, device=device.device, ip=device.ip, wallet=record.wallet, at=record.created_at
     )
@@ -117,8 +123,9 @@ class RecentSignIns:
         """Return the sign-ins of this account in the last day that came after that of this session, newest first, as
         they were read with it; at most `KEPT`.
         """
-        key, stored = live.keys.account_key(SIGN_INS.name), live.account_values.get(SIGN_INS.name)
-        return since(self._keys, key, stored or b"", live.record.handle, live.now)
+        key, stored = live.keys.account_key(SIGN_INS.name), live.account_values.get(SIGN_INS.name) or b""
+        started = live.record.created_at if DEVICE.of(live.record).known_since else None
+        return since(self._keys, key, stored, live.record.handle, live.now, started)
 
 
 def encrypted(keys: KeyRing, key: str, sign_in: SignIn) -> bytes:
@@ -126,16 +133,16 @@ def encrypted(keys: KeyRing, key: str, sign_in: SignIn) -> bytes:
     return b64encode(keys.encrypt(_encode(sign_in), key.encode()))
 
 
-def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int) -> list[SignIn]:
+def since(keys: KeyRing, key: str, stored: bytes, own: str, now: int, started: int | None = None) -> list[SignIn]:
     """Return the sign-ins of the last day that came after that of the session with the handle `own`, newest first.
 
     `now` is in milliseconds since the epoch. Without an entry of that session all came after it: it was pushed out,
-    or ran out of its day.
+    or ran out of its day. A session that has no entry since its browser is known says when it `started` instead.
     """
     # By their place and not by their time: of two in the same millisecond the later one is told to the earlier.
     found: list[SignIn] = []
     for sign_in in _opened(keys, key, stored):
-        if sign_in.handle == own:
+        if sign_in.handle == own or (started is not None and sign_in.at < started):
             break
         if now - sign_in.at < SECONDS * 1000:
             found.append(sign_in)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, cast
 
-from ...web.session_view import SessionView, iso, moment
-from .recent_sign_ins import DEVICE, SignIn
+from ...web.services import current_services
+from ...web.session_view import SessionView, described, iso, moment
+from .recent_sign_ins import DEVICE, SECONDS, SignIn
 from .schemas import SessionRow, SignInElsewhere
 from .user_agent import UNKNOWN
 
@@ -27,6 +31,12 @@ class DeviceView(SessionView):
     def device(self) -> str:
         """What the session was last used with, such as "Firefox on Linux"; empty if that is not kept."""
         return DEVICE.of(self.live.record).device
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the browser of the session signed in with this account for the first time within the last day."""
+        since = DEVICE.of(self.live.record).known_since or self.live.record.created_at
+        return self.live.now - since < SECONDS * 1000
 
     @property
     def agent(self) -> str:
@@ -61,3 +71,19 @@ class SignInView:
     def as_answer(self) -> SignInElsewhere:
         """Return the sign-in for the answer of `validate`."""
         return SignInElsewhere(self.handle, self.device, self.ip, self.wallet, iso(self.at))
+
+
+def signed_name(accounts: Iterable[str], handle: str) -> str:
+    """Return the name, in ASCII, of the device whose session has a handle and belongs to one of the accounts."""
+    for account in accounts:
+        live = current_services().repository.find_living(account, handle)
+        if live is not None:
+            view = cast(DeviceView, described(live))
+            return _in_ascii(view.label) or _in_ascii(view.device) or UNKNOWN
+    return UNKNOWN
+
+
+def _in_ascii(name: str) -> str:
+    """Return what wallets can show of a name."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return " ".join(re.sub(r"[^A-Za-z0-9 .,_-]", " ", letters).split())[:40].rstrip()

@@ -29,7 +29,7 @@ class InternetComputer(Part):
         "activity_words": "sessions/_activity_internet_computer.html",
         "panel_states": "sessions/_internet_computer_states.html",
         "signing_steps": "sessions/_internet_computer_steps.html",
-        "wallet_troubles": "sessions/_internet_computer_troubles.html",
+        "panel_troubles": "sessions/_internet_computer_troubles.html",
         "problems": "sessions/_internet_computer_problems.html",
         "wallet_attributes": "sessions/_internet_computer_attributes.html",
     }

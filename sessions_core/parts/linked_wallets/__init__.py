@@ -37,7 +37,9 @@ class LinkedWallets(Part):
     actions = {
         "wallet.join": Action("Link this account to {account}: both then sign in as the same user here."),
         "wallet.link": Action("Link {account} to this account: both then sign in as the same user here.", _WORDS),
-        "wallet.unlink": Action("Unlink {account} from this account, and end its sessions.", _WORDS),
+        "wallet.unlink": Action(
+            "Unlink {account} from this account, and sign it out everywhere.", _WORDS, danger=True
+        ),
         "wallet.primary": Action("Make {account} the primary account of this user.", _WORDS),
     }
     redis_keys = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flask import current_app
+
 from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
+from .. import devices
 from .account_status import STATUS_KEY, UNKNOWN
 from .events import RoleChanged, VerificationChanged
 from .options import RoleSettings
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ...events import Event
     from ...sessions.record import AccountValues
     from ...settings import Settings
+    from ...sign_in.accounts import Account
     from ...web.session_view import SessionView
     from .account_status import StoredStatus
     from .roles import AccountRoles
@@ -46,10 +50,17 @@ class Roles(Part):
         "admin.verify": Action(
             "Verify {account} as professional {professional_id}, level {level}, for {days} days.", _WORDS, _ACCOUNT
         ),
-        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke": Action("End the session {handle} of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke_account": Action("End every session of {account}.", _WORDS, _ACCOUNT),
-        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START),
+        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT, danger=True),
+        "admin.revoke": Action(
+            "Sign out {device} ({handle:.9}) of {account}.",
+            _WORDS,
+            _ACCOUNT,
+            facts=devices.device_of_account,
+            recheck=False,
+            danger=True,
+        ),
+        "admin.revoke_account": Action("Sign out all devices of {account}.", _WORDS, _ACCOUNT, danger=True),
+        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START, danger=True),
     }
     redis_keys = {
         "{tag}:standing": "string: role and verification of an account, encrypted",
@@ -67,6 +78,7 @@ class Roles(Part):
         "activity_words": "sessions/_activity_roles.html",
         "status_notices": "sessions/_professional_offer.html",
         "account_facts": "sessions/_professional_fact.html",
+        "unauthorized_development": "sessions/_grant_command.html",
     }
     options: RoleSettings
     roles: AccountRoles
@@ -109,6 +121,17 @@ class Roles(Part):
     def stored_status(self, values: AccountValues) -> StoredStatus:
         """Return role and verification of an account, as they were read with the account's session."""
         return self.roles.status_of(values)
+
+    def command_for(self, account: Account, role: str | None) -> str:
+        """Return the command that gives an account the role, or without one verifies it.
+
+        It is empty without a command line, and where the application says which role an account has.
+        """
+        if "command_line" not in self.services.parts or (role and self.services.role_for is not None):
+            return ""
+        what = f"grant {account} {role}" if role else f"verify {account} lic_1 licensed --days 30"
+        module = current_app.import_name
+        return f"flask --app {'app' if module == '__main__' else module} roles {what}"
 
     def account_status(self, account: str, values: AccountValues) -> AccountStatus | None:
         """Return role and verification as administrators decided them, if they decided anything."""

@@ -32,8 +32,8 @@ class TrialWallets(Part):
     errors = (KeyShareMismatch,)
     end_reasons = (SHARE_GONE, DELETED)
     actions = {
-        "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS),
-        "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS),
+        "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS, danger=True),
+        "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS, danger=True),
     }
     wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string: the server's key share of an account's trial wallet, encrypted"}
@@ -43,7 +43,7 @@ class TrialWallets(Part):
         "activity_words": "sessions/_activity_trial_wallets.html",
         "panel_states": "sessions/_trial_wallet_states.html",
         "signing_steps": "sessions/_trial_wallet_steps.html",
-        "wallet_troubles": "sessions/_trial_wallet_troubles.html",
+        "panel_troubles": "sessions/_trial_wallet_troubles.html",
         "banner": "sessions/_trial_wallet_watch.html",
         "endings": "sessions/_trial_wallet_endings.html",
         "head": "sessions/_trial_wallet_head.html",

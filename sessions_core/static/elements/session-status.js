@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * `<session-status data-clock="session|idle|absolute">` keeps server-rendered times true while the page is open:
- * `data-part="ends"` gets the time of day, `"left"` what is left of it, `"bar"` (a `<progress>`) the same as a length;
- * `"since"` is only brought into the reader's time zone.
+ * `data-part="ends"` gets the time of day, `"left"` what is left of it; `"since"` is only brought into the reader's time
+ * zone. `data-urgent` marks the last five minutes, and `data-was-urgent` stays once they have begun.
  */
 import { sessionClock } from "../lib/clock.js";
 import { fillIn, parts, timeOfDay } from "../lib/times.js";
@@ -35,6 +35,8 @@ class SessionStatus extends HTMLElement {
     const end = kind === "idle" ? idleEnd : kind === "absolute" ? absoluteEnd : first;
 
     this.toggleAttribute("data-urgent", left <= URGENT_MS);
+    // What a press uncovers must not vanish under the pointer: that press is activity, and moves the clock.
+    if (left <= URGENT_MS) this.dataset.wasUrgent = "";
     // Activity moves the idle end up to the absolute one, and no further.
     this.toggleAttribute("data-capped", idleEnd >= absoluteEnd);
 
@@ -46,9 +48,6 @@ class SessionStatus extends HTMLElement {
       words.hidden = false;
       write(words, this.#sentence(left));
     }
-
-    const bar = optionalPart(this, "bar");
-    if (bar instanceof HTMLProgressElement) bar.value = Math.max(left, 0) / 1000;
   }
 
   /**
@@ -68,8 +67,8 @@ class SessionStatus extends HTMLElement {
   /** @param {number} left */
   #sentence(left) {
     if (left <= 0) return phrase(this, "none");
-    // A number that changes each second is left out for whoever asked for less motion.
-    const calm = this.dataset.clock === "session" || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    // Seconds tick only near the end, and not for users who asked for less motion.
+    const calm = left > URGENT_MS || this.dataset.seconds === undefined || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const whole = parts(left, calm ? "minutes" : "seconds");
     if (whole.hours > 0) return fillIn(phrase(this, "hours"), parts(left, "minutes"));
     return fillIn(phrase(this, calm ? "minutes" : "seconds"), whole);

@@ -10,14 +10,14 @@
 import { after, sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
-import { part } from "../page/parts.js";
+import { optionalPart, part } from "../page/parts.js";
 import { ActivityReports, watchActivity } from "./session-timeout/activity.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
 import { SessionServer } from "./session-timeout/server.js";
 import { SIGN_OUT_MS, Tabs } from "./session-timeout/tabs.js";
-import { writeLine } from "./session-timeout/words.js";
+import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
 class SessionTimeout extends HTMLElement {
   #listening = new AbortController();
@@ -178,21 +178,28 @@ class SessionTimeout extends HTMLElement {
 
   // ---- What the user does -------------------------------------------------------------------------------------
 
-  /** The user wants to stay: the dialog closes once the server has agreed. */
-  #extend() {
+  /**
+   * The user wants to stay: the dialog closes once the server has agreed.
+   * @param {HTMLFormElement} [form] the form whose button was pressed; the answer is shown beside it
+   */
+  #extend(form) {
     if (this.#server.paused || this.#extending) return;
     const warned = this.#dialog.open || this.#deadline.wanted !== null;
     if (warned) {
       this.#dialog.show("extending");
       this.#dialog.say("spoken-extending");
+    } else if (form) {
+      answerBeside(form, sentence(this, "spoken-extending"), true);
     }
+    /** @param {"extended" | "not-extended"} name */
+    const answer = (name) => (form ? answerBeside(form, untilWhen(this, name), false) : writeLine(this, name));
     this.#extending = this.#server.keepAlive().then(
       () => {
         this.#extending = null;
         this.#announce();
         this.#update();
         // After the dialog has closed: what lies behind a modal dialog is not read out.
-        if (!this.#dialog.open) writeLine(this, "extended");
+        if (!this.#dialog.open) answer("extended");
       },
       () => {
         this.#extending = null;
@@ -201,7 +208,7 @@ class SessionTimeout extends HTMLElement {
           this.#dialog.show("error");
           this.#dialog.say("spoken-error");
         } else {
-          writeLine(this, "not-extended");
+          answer("not-extended");
         }
         this.#update();
       },
@@ -226,7 +233,7 @@ class SessionTimeout extends HTMLElement {
     const form = /** @type {HTMLFormElement} */ (event.target);
     if (form.matches("[data-keep-alive]")) {
       event.preventDefault();
-      this.#extend();
+      this.#extend(optionalPart(form, "result") ? form : undefined);
     } else if (form.matches("[data-sign-out]")) {
       this.#tabs.tell("signing_out");
       // Its answer clears cookies and storage while this page still stands: not a reason to leave by another door.

@@ -5,25 +5,34 @@
  * The module touches no DOM and keeps no state.
  */
 
+/** Nearer than this, a time of day can only be the next one. */
+const NEAR_MS = 6 * 3_600_000;
+/** From here on the name of a day is that of another week. */
+const WEEK_MS = 6 * 86_400_000;
+
 /**
- * "14:32", with the day when that is not today.
+ * "14:32" or "2:32 PM", with the day when it needs one. The words are in the language of the page; whether the clock has
+ * 12 or 24 hours follows the reader's own locale.
  * @param {Date} date
  * @param {Date} today
  * @param {string} language
- * @param {"weekday" | "date"} [day] how another day is named: "Fri 14:32" for what is near, or "Nov 28, 14:32", then with
- *   the year too when it is not this one
+ * @param {"weekday" | "date"} [day] how another day is named: "Friday 14:32" for a time ahead, or "Nov 28, 14:32" for one in
+ *   the past, then with the year too when it is not this one
  */
 export function timeOfDay(date, today, language, day = "weekday") {
+  const ahead = date.getTime() - today.getTime();
   const sameDay = date.toDateString() === today.toDateString();
   const sameYear = date.getFullYear() === today.getFullYear();
+  const byName = day === "weekday" && ahead < WEEK_MS;
+  const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
   /** @type {Intl.DateTimeFormatOptions} */
-  const named = day === "weekday" ? { weekday: "short" } : { month: "short", day: "numeric" };
+  const named = byName ? { weekday: "long" } : { month: "short", day: "numeric" };
   return new Intl.DateTimeFormat(language, {
-    hour: "2-digit",
+    hour: hourCycle === "h23" ? "2-digit" : "numeric",
     minute: "2-digit",
-    hourCycle: "h23",
-    ...(sameDay ? {} : named),
-    ...(sameYear || day === "weekday" ? {} : { year: "numeric" }),
+    hourCycle,
+    ...(sameDay || (byName && ahead < NEAR_MS) ? {} : named),
+    ...(sameYear || byName ? {} : { year: "numeric" }),
   }).format(date);
 }
 

@@ -120,16 +120,16 @@ function isFull(family, wallet) {
 }
 
 /**
- * Loads the families and has them look for wallets from now on for as long as the page lives. Says `scanned` once: when
- * those that were there already have had the time to answer, or where there are none, when none has come in the time that
- * wallets take. Says `incomplete` if a family did not arrive.
+ * Loads the families and has them look for wallets from now on for as long as the page lives. Says `scannedOnce` when those
+ * that were there already have had the time to answer; `scanned` at the same time or, if there are none, when none has come
+ * in the time that wallets take; and `incomplete` if a family did not arrive.
  * @param {Window} window
- * @param {{families: string | undefined, changed: () => void, scanned: () => void, incomplete?: () => void,
- *          legacyName?: string, ownName?: string, identityUrl?: string}} report
+ * @param {{families: string | undefined, changed: () => void, scanned: () => void, scannedOnce?: () => void,
+ *          incomplete?: () => void, legacyName?: string, ownName?: string, identityUrl?: string}} report
  *   `families` is the list of `loadFamilies`.
  */
 export async function discover(window, report) {
-  const { changed, scanned, incomplete, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
+  const { changed, scanned, scannedOnce, incomplete, legacyName = "Browser wallet", ownName = "", identityUrl = "" } = report;
   const { names: families, missing } = await loadFamilies(report.families);
   if (missing) incomplete?.();
   let told = true;
@@ -148,8 +148,11 @@ export async function discover(window, report) {
   const look = () => { for (const each of looks) each(); };
   const end = performance.now() + LATE_MS;
   let over = false;
+  let once = false;
   const scan = () => {
     look();
+    if (!once) scannedOnce?.();
+    once = true;
     const goesOn = looks.length > 0 && performance.now() < end;
     if (!over && !(goesOn && installed().length === 0)) {
       over = true;

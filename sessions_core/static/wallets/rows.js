@@ -13,9 +13,9 @@ import { quoted } from "./words.js";
 
 /**
  * Brings the rows up to date with the wallets that were found: one list per family, headed by the name of its chain
- * only where several have wallets that somebody installed, and what was used last in this browser first. Once people
- * have seen the rows, none of them moves any more: what comes later comes below, since a script could otherwise push a
- * row of its own under the pointer.
+ * only where several have installed wallets. The wallet that was used last in this browser comes first; where another one
+ * is to be linked to it, last. Once people have seen the rows, none of them moves any more: what comes later comes below,
+ * since a script could otherwise push a row of its own under the pointer.
  * @param {Element} panel
  * @returns {boolean} whether the row that had the focus is gone
  */
@@ -25,10 +25,11 @@ export function drawWallets(panel) {
   const groups = Array.from(panel.querySelectorAll("[data-wallets]"));
   const focused = groups.some((group) => group.contains(document.activeElement));
   const seen = all.dataset.seen !== undefined;
+  const linking = panel.getAttribute("data-purpose") === "link";
   const installed = new Set(wallets.filter((wallet) => !wallet.hosted).map((wallet) => wallet.family));
   for (const group of groups) {
     const own = wallets.filter((wallet) => wallet.family === group.getAttribute("data-wallets"));
-    drawRows(panel, part(group, "rows"), own, seen);
+    drawRows(panel, part(group, "rows"), own, { seen, linking });
     if (seen && group.hasAttribute("hidden") && own.length) all.append(group);
     if (!seen || group.hasAttribute("hidden")) part(group, "chain-heading").hidden = installed.size < 2;
     group.toggleAttribute("hidden", own.length === 0);
@@ -38,7 +39,7 @@ export function drawWallets(panel) {
   }
   const shown = groups.filter((group) => !group.hasAttribute("hidden"));
   const first = shown.find((group) => group.querySelector("[data-last]"));
-  if (first && first !== shown[0] && !seen) shown[0].before(first);
+  if (first && !linking && first !== shown[0] && !seen) shown[0].before(first);
   if (shown.length && !seen) requestAnimationFrame(() => { all.dataset.seen = ""; });
   warn(panel, "twins", wallets.some((wallet) => wallet.twin));
   warn(panel, "overflow", overflows());
@@ -52,8 +53,11 @@ function warn(panel, about, on) {
   notice.hidden = !on;
 }
 
-/** @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets @param {boolean} seen */
-function drawRows(panel, rows, wallets, seen) {
+/**
+ * @param {Element} panel @param {HTMLElement} rows @param {Wallet[]} wallets
+ * @param {{seen: boolean, linking: boolean}} how
+ */
+function drawRows(panel, rows, wallets, { seen, linking }) {
   const ids = new Set(wallets.map((wallet) => wallet.id));
   const drawn = new Map(Array.from(rows.children, (row) => [button(row).dataset.walletId ?? "", row]));
   for (const [id, row] of drawn) if (!ids.has(id)) row.remove();
@@ -63,7 +67,7 @@ function drawRows(panel, rows, wallets, seen) {
     const last = isRememberedWallet(wallet) && !wallet.twin;
     if (!row) {
       row = drawRow(panel, wallet);
-      if (last && !seen) rows.prepend(row);
+      if (last && !seen && !linking) rows.prepend(row);
       else rows.append(row);
     }
     part(row, "rdns").hidden = !(wallet.twin && wallet.rdns);
@@ -73,10 +77,12 @@ function drawRows(panel, rows, wallets, seen) {
     button(row).toggleAttribute("data-last", last);
     part(row, "last").hidden = !last;
   }
+  const used = linking && !seen ? rows.querySelector("[data-last]")?.closest("li") : null;
+  if (used) rows.append(used);
 }
 
 /**
- * What the server offers by itself has its row in the page, in words of its own, below all others.
+ * What the server offers by itself has its row in the page, in words of its own.
  * @param {HTMLElement} offer @param {Wallet | undefined} wallet
  */
 function drawOffer(offer, wallet) {

@@ -20,7 +20,7 @@ enter(index_key, digest, handle, created, ends, now, left)
 local alone = redis.call('HLEN', index_key) == 1 -- not even one that has ended is known
 for i = 3, #KEYS do
   local entry, most_entries, seconds = ARGV[3 * i], tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
-  local before, list = redis.pcall('GET', KEYS[i]), {entry}
+  local before, list = redis.pcall('GET', KEYS[i]), {entry ~= '' and entry or nil}
   -- Nobody is kept from signing in by what else may be there.
   for each in string.gmatch(type(before) == 'string' and before or '', '[^|]+') do
     if #list < most_entries then table.insert(list, each) end

@@ -560,8 +560,8 @@ def test_step_up_by_a_new_key_replaces_the_checked_signature(
 @pytest.mark.parametrize(
     ("down", "problem", "words"),
     [
-        (False, "contract_wallet_refused", "did not accept that signature"),
-        (True, "rpc_unavailable", "We could not reach your wallet"),
+        (False, "contract_wallet_refused", "refused the signature"),
+        (True, "rpc_unavailable", "reach your wallet"),
     ],
 )
 def test_refused_or_unchecked_signature_confirms_nothing(

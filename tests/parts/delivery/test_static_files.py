@@ -18,7 +18,7 @@ from sessions_core.parts.delivery import Delivery, snapshot
 from sessions_core.web.services import Services
 
 from ...actors import ORIGIN, Visitor, Wallet
-from ...test_browser_sources import FILES, PACKAGE, code_of
+from ...browser_sources import FILES, PACKAGE, code_of
 
 CLOCK = "static/lib/clock.js"
 IMMUTABLE = "public, max-age=31536000, immutable"

@@ -384,10 +384,26 @@ def test_revoking_a_session_needs_a_signature_after_a_while(
     with unchanged(redis):
         asked = person.submit(f"/sessions/{handle}/revoke")
     assert other.signed_in
-    assert person.waiting(asked).sentence == f"End the session {handle}."
+    assert person.waiting(asked).sentence == f"Sign out [Unknown browser] ({handle[:9]})."
     assert person.confirm(wallet, asked).headers["Location"] == "/sessions"
     assert not other.signed_in
     assert person.signed_in
+
+
+@pytest.mark.parametrize("change", ["named", "gone"])
+def test_signature_counts_after_the_device_was_renamed(
+    person: Visitor, other: Visitor, wallet: Wallet, pass_time: TimeMachine, change: str
+) -> None:
+    """The request names the session by its handle; the name in the sentence only describes it."""
+    pass_time(301)
+    handle = handle_of(other)
+    target, form = person.signed_form(wallet, person.submit(f"/sessions/{handle}/revoke"))
+    if change == "named":
+        other.submit(f"/sessions/{handle}/name", label="My laptop")
+    else:
+        other.sign_out()
+    assert person.post(target, data=form).headers["Location"] == "/sessions"
+    assert not other.signed_in
 
 
 def test_a_signature_to_end_one_session_ends_no_other(
@@ -622,8 +638,8 @@ def test_without_a_scope_that_it_knows_the_service_ends_nothing(
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/sessions/others", "End all other sessions of this account and of those linked to it."),
-        ("/sessions/everywhere", "Sign out everywhere: end every session of this account and of those linked to it."),
+        ("/sessions/others", "Sign out all other devices of this account and of those linked to it."),
+        ("/sessions/everywhere", "Sign out everywhere: all devices of this account and of those linked to it."),
     ],
 )
 def test_revoking_many_needs_a_signature_after_a_while(

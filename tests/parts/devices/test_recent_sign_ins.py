@@ -361,7 +361,7 @@ def elsewhere(services: Services, wallet: Wallet, begin: Callable[..., LoadedSes
 def notice(visitor: Visitor, path: str = "/session") -> str | None:
     """What the notice of a page says of a sign-in, as it reads; `None` without one."""
     page = visitor.get(path).get_data(as_text=True)
-    found = re.search(r'data-testid="elsewhere-what">(.*?)</p>', page, re.DOTALL)
+    found = re.search(r'data-testid="elsewhere-what"><strong>New sign-in:</strong>(.*?)</p>', page, re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]*>", "", found[1])).split()) if found else None
 
 
@@ -375,21 +375,40 @@ def recognise(visitor: Visitor, handle: str, **fields: str) -> Any:
 
 
 def test_every_session_page_shows_a_new_sign_in(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    pages = ("/session", "/", "/sessions", "/activity", "/sign-in", "/sign-out", "/nowhere", "/unauthorized")
+    pages = ("/session", "/", "/sessions", "/activity", "/sign-out")
     assert [notice(person, path) for path in pages] == [None] * len(pages)
     elsewhere()
     said = "Firefox on Linux, 203.0.113.7, just now, with “MetaMask”."
     assert [notice(person, path) for path in pages] == [said] * len(pages)
 
 
+def test_page_with_a_task_of_its_own_shows_no_notice(
+    person: Visitor, elsewhere: Callable[..., str], pass_time: TimeMachine
+) -> None:
+    handle = elsewhere()
+    for path in (
+        *("/sign-in", "/session/wallets/link", "/nowhere", "/unauthorized", "/sessions/others"),
+        f"/sessions/{handle}/not-me",
+    ):
+        page = person.get(path).get_data(as_text=True)
+        assert "data-session-state=" in page
+        assert 'data-testid="elsewhere"' not in page
+        assert "#elsewhere" not in page
+    pass_time(301)
+    asked = person.submit(f"/sessions/{handle}/revoke")
+    page = person.get(asked.headers["Location"]).get_data(as_text=True)
+    assert 'data-testid="confirm"' in page
+    assert 'data-testid="elsewhere"' not in page
+
+
 def test_sign_in_is_shown_to_other_sessions_only(app: Flask, person: Visitor, wallet: Wallet) -> None:
-    other = Visitor(app)
+    other, third = Visitor(app), Visitor(app)
     other.sign_in(wallet)
     assert notice(other) is None
     assert notice(person) == "Unknown browser, 127.0.0.1, just now."
-    other.sign_in(wallet)  # over the one before
-    assert notice(other) is None
-    assert notice(person) == "Unknown browser, 127.0.0.1, just now, and 1 more before it."
+    third.sign_in(wallet)
+    assert notice(third) is None
+    assert notice(person) == "Unknown browser, 127.0.0.1, just now. 2 new sign-ins"
 
 
 def test_notice_shows_the_age_and_ends_after_a_day(
@@ -410,7 +429,7 @@ def test_notice_shows_the_age_and_ends_after_a_day(
 def test_notice_shows_the_newest_and_counts_the_rest(person: Visitor, elsewhere: Callable[..., str]) -> None:
     for device in ("Safari on iOS", "Edge on Windows", "Firefox on Linux"):
         elsewhere(prepare=used_from(Client(device=device)), wallet="")
-    assert notice(person) == "Firefox on Linux, just now, and 2 more before it."
+    assert notice(person) == "Firefox on Linux, just now. 3 new sign-ins"
 
 
 def test_unknown_details_are_left_out(person: Visitor, elsewhere: Callable[..., str]) -> None:
@@ -546,13 +565,6 @@ def test_signed_out_visitor_recognises_nothing(
 
 
 # -- It was not me -------------------------------------------------------------------------------------------------
-
-
-def test_notice_links_to_that_session(person: Visitor, elsewhere: Callable[..., str]) -> None:
-    handle = elsewhere()
-    page = person.get("/session").get_data(as_text=True)
-    assert f'href="/sessions#{handle}"' in page
-    assert f'id="{handle}"' in person.get("/sessions").get_data(as_text=True)
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["page", "json"])

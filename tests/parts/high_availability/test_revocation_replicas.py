@@ -84,7 +84,7 @@ def test_unconfirmed_sign_out_is_pending_and_clears_the_cookie(site: Site) -> No
         answer = site.person.post("/sign-out", data={"csrf_token": token})
     assert answer.status_code == 503
     assert 'data-code="revocation_pending"' in answer.text
-    assert "You are signed out in this browser." in answer.text
+    assert "Signed out, but not confirmed yet" in answer.text
     assert not site.person.signed_in
     assert site.person.client.get_cookie("session") is None
 

@@ -770,7 +770,7 @@ def test_revoking_all_others_covers_all_linked_wallets(
     if path.startswith("/api"):
         assert person.send("DELETE", path).get_json()["data"]["ended"] == 3
     else:
-        assert "3 other sessions" in person.get(path).get_data(as_text=True)
+        assert "3 other devices" in person.get(path).get_data(as_text=True)
         person.submit(path)
     assert [each.signed_in for each in others] == [False] * 3
     assert person.signed_in

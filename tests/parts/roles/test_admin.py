@@ -69,8 +69,8 @@ def changes(account: str, handle: str) -> Iterator[tuple[str, dict[str, str], st
     yield f"{base}/role", {"role": "restricted"}, f"Give the role restricted to {account}."
     yield f"{base}/verify", VERIFY, f"Verify {account} as professional lic_7, level full, for 30 days."
     yield f"{base}/withdraw", {}, f"Withdraw the verification of {account}."
-    yield f"{base}/sessions/{handle}/revoke", {}, f"End the session {handle} of {account}."
-    yield f"{base}/revoke", {}, f"End every session of {account}."
+    yield f"{base}/sessions/{handle}/revoke", {}, f"Sign out [Unknown browser] ({handle[:9]}) of {account}."
+    yield f"{base}/revoke", {}, f"Sign out all devices of {account}."
     yield "/admin/everybody", {}, "Sign everybody out of this site."
 
 

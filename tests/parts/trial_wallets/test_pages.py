@@ -111,6 +111,43 @@ def shares(redis: Redis) -> list[bytes]:
 # -- The whole way ---------------------------------------------------------------------------------------------------
 
 
+# -- The offer on the sign-in page --------------------------------------------------------------------------------
+
+BY_A_CLICK_HERE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "begins"),
+    [
+        (BY_A_CLICK_HERE, "now"),
+        ({}, "offer"),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-User": "?1"}, "offer"),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-User": "?1"}, "offer"),
+        ({"Sec-Fetch-Site": "same-origin"}, "offer"),
+    ],
+    ids=["click here", "no headers", "typed", "another site", "no click"],
+)
+def test_trial_link_begins_by_itself_after_a_click_here_only(
+    app: Flask, headers: dict[str, str], begins: str
+) -> None:
+    """A link on another site, a redirect or a script makes no wallet without a click on the page."""
+    page = Visitor(app).get("/sign-in?try=1", headers=headers).get_data(as_text=True)
+    assert f'data-begin="{begins}"' in page
+
+
+def test_trial_link_of_a_signed_in_user_begins_nothing(member: Newcomer) -> None:
+    assert "data-begin" not in member.get("/sign-in?try=1", headers=BY_A_CLICK_HERE).get_data(as_text=True)
+    assert "data-begin" not in Visitor(member.app).get("/sign-in").get_data(as_text=True)
+
+
+def test_trial_wallet_is_prominent_in_development_only(app: Flask, make_app: Callable[..., Flask]) -> None:
+    production = make_app(**PRODUCTION, SESSIONS_CORE_PREGENERATED_WALLETS=True)
+    for each, prominent in ((app, True), (production, False)):
+        page = each.test_client().get("/sign-in", base_url=each.config["SESSIONS_CORE_PUBLIC_ORIGIN"]).text
+        assert "Try it without a wallet" in page
+        assert ("data-prominent" in page) is prominent
+
+
 def test_visitor_without_a_wallet_signs_in_with_a_trial_wallet(member: Newcomer, services: Services) -> None:
     state = member.json("/api/auth/sessions/validate").get_json()["data"]
     assert (state["account"], state["network"], state["role"]) == (member.account, "testnet", "member")
@@ -453,7 +490,7 @@ def test_deleting_needs_a_signature_and_leaves_nothing(
     state = elsewhere.json("/api/auth/sessions/validate")
     assert state.get_json()["error"]["reason"] == "wallet_deleted"
     assert [event.name for event in happened[-2:]] == ["session.revoked_all", "wallet.deleted"]
-    assert "Your wallet is deleted" in member.get("/signed-out").get_data(as_text=True)
+    assert "Your trial wallet is deleted" in member.get("/signed-out").get_data(as_text=True)
     assert code(member.ask(member.challenge(member.account))) == "share_mismatch"
 
 
@@ -536,19 +573,19 @@ def test_sign_out_says_that_the_trial_wallet_stays(member: Newcomer, app: Flask)
 def test_trial_wallet_pages_mention_no_wallet_window(member: Newcomer) -> None:
     page = member.get(member.submit(DELETE, word="delete").headers["Location"]).get_data(as_text=True)
     assert 'data-testid="server-signs"' in page
-    assert "Your wallet shows you this sentence" not in page
+    assert "Your wallet will show this sentence" not in page
     assert "Let this site see" not in page
     assert "unlocked screen" not in member.get("/sessions/everywhere").get_data(as_text=True)
-    assert "Look for the sentence" not in page
+    assert "Waiting for your signature" not in page
 
 
 def test_delete_page_names_what_linked_wallets_keep(member: Newcomer, services: Services) -> None:
-    lost = "what you did here, and what it holds"
+    lost = "everything the account has here and on any network"
     assert lost in member.get(DELETE).get_data(as_text=True)
     linked_accounts_of(services).link(parse(Wallet().account()), by=parse(member.account))
     page = member.get(DELETE).get_data(as_text=True)
     assert lost not in page
-    assert "you stay the same person with your other wallets" in page
+    assert "You keep your account here with your other wallets" in page
 
 
 def test_lost_key_share_ends_the_session_with_its_reason(
@@ -562,7 +599,7 @@ def test_lost_key_share_ends_the_session_with_its_reason(
     assert not member.has(MARKER)
     assert services.repository.living(member.account) == []
     assert [event.reason for event in happened if isinstance(event, events.SessionEnded)] == ["share_gone"]
-    assert "no longer holds your wallet" in member.get("/signed-out").get_data(as_text=True)
+    assert "no longer in this browser" in member.get("/signed-out").get_data(as_text=True)
     member.enter()
     assert member.has(MARKER)
 

@@ -5,7 +5,7 @@
  */
 import { after, sessionClock as clock } from "../../lib/clock.js";
 import { step } from "../../lib/times.js";
-import { flag, part, show, write } from "../../page/parts.js";
+import { fillSlots, flag, part, show, write } from "../../page/parts.js";
 import { duration, sentence } from "./words.js";
 
 /** A live region that is filled at the moment it appears is not read out. */
@@ -87,7 +87,7 @@ export class WarningDialog {
     const bar = /** @type {HTMLProgressElement} */ (part(this.#root, "bar"));
     bar.max = this.#deadline.lead / 1000;
     bar.value = left / 1000;
-    write(part(this.#root, "remaining"), duration(this.#root, now));
+    fillSlots(this.#root, "remaining", duration(this.#root, now));
     this.retitle(now);
     if (now === this.#spokenStep) return;
     const announce = now <= 60 && this.#spokenStep > 0;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The way to a signature: connect a wallet, choose an account and a network, have the server write a fresh text for each
- * attempt, have the wallet sign it, submit the form as any form is submitted.
+ * The way to a signature: connect a wallet, choose an account and a network, have the server write a fresh message for
+ * each attempt, have the wallet sign it, submit the form as any form is submitted.
  */
 import { accountId, namespaceOf, same, shorten } from "../../lib/accounts.js";
 import { ask } from "../../lib/challenge.js";
@@ -14,12 +14,14 @@ import { SIGN_FAILURES, SWITCH_FAILURES } from "./states.js";
 
 /** @typedef {import("../../lib/challenge.js").Challenge} Challenge */
 
-/** A text with less time left than this is replaced before it is shown to the wallet. */
+/** A message with less time left than this is replaced before the wallet shows it. */
 const SIGNING_MARGIN_MS = 30_000;
 
 export class SignInFlow {
   /** The form is being submitted by this script, with a signature in it. */
   submitting = false;
+  /** Sign the first message as soon as it is ready. */
+  #signs = false;
   #panel;
   #form;
   #view;
@@ -38,22 +40,23 @@ export class SignInFlow {
     this.#attempts = attempts;
   }
 
-  get #site() {
-    const { accountUrl = "", walletsUrl = "" } = this.#panel.dataset;
-    const csrf = /** @type {HTMLInputElement} */ (this.#form.elements.namedItem("csrf_token")).value;
-    return { chains: this.#view.chains(this.#connection.family.NAMESPACE), accountUrl, walletsUrl, csrf };
-  }
+  get #site() { return siteOf(this.#panel, this.#form, this.#view.chains(this.#connection.family.NAMESPACE)); }
 
   // ---- Step 1 -------------------------------------------------------------------------------------------------
 
-  /** @param {string} id @param {boolean} [another] whether to ask for other accounts than are shared already */
-  connect(id, another = false) {
+  /**
+   * @param {string} id
+   * @param {{another?: boolean, signs?: boolean}} [options] `another` asks for other accounts than are shared already;
+   *   `signs` goes on to the session without asking again, for a wallet that asks nothing itself
+   */
+  connect(id, { another = false, signs = false } = {}) {
     const wallet = list().find((each) => each.id === id);
     const provider = providerOf(id);
     if (!wallet || !provider) return;
     const connection = this.#connection;
     connection.disconnect();
     connection.wallet = wallet;
+    this.#signs = signs;
     fillWallet(this.#panel, wallet);
     this.#view.drawFamily(wallet);
     const { family } = connection;
@@ -75,7 +78,7 @@ export class SignInFlow {
   }
 
   /** Ask the same wallet for other accounts. */
-  connectAnother() { this.connect(this.#connection.wallet?.id ?? "", true); }
+  connectAnother() { this.connect(this.#connection.wallet?.id ?? "", { another: true }); }
 
   /** @param {string} address */
   chooseAccount(address) { this.#attempts.run((signal) => this.#useAccount(address, signal)); }
@@ -152,9 +155,11 @@ export class SignInFlow {
     connection.address = challenge.address;
     this.#view.fill("address", shorten(challenge.address));
     this.#view.show("ready_to_sign");
+    if (this.#signs) this.sign();
   }
 
   sign() {
+    this.#signs = false;
     this.#attempts.run(async (signal) => {
       const connection = this.#connection;
       const { provider, family, address, chain } = connection;
@@ -173,7 +178,7 @@ export class SignInFlow {
         this.#view.show("signing");
       }
       const challenge = /** @type {Challenge} */ (connection.challenge);
-      // Whatever comes of it, the next attempt gets a text of its own.
+      // Whatever comes of it, the next attempt gets a message of its own.
       challenge.spent = true;
       connection.signedOnce = true;
       const signature = await withAbort(
@@ -185,12 +190,10 @@ export class SignInFlow {
 
   /** @param {Challenge} challenge @param {string} signature */
   #submit({ account, message, challenge }, signature) {
-    const { wallet, accounts, address } = this.#connection;
+    const { wallet } = this.#connection;
     write(this.#form, { account, message, challenge, signature, wallet: wallet?.name ?? "" });
-    // Which account to use, the user has just said: no page need ask because the wallet puts another one first. Where
-    // another account is linked to that of the session, nobody is signed in by what is signed here.
-    const linking = this.#panel.dataset.purpose === "link";
-    if (!linking && !same(accounts[0] ?? address, address)) rememberAnswer(account, accounts[0]);
+    // Linking another account signs nobody in, so it says nothing about the account to use.
+    if (this.#panel.dataset.purpose !== "link") rememberAccount(account, this.#connection);
     if (wallet) rememberWallet(wallet);
     this.#view.show("verifying");
     this.submitting = true;
@@ -248,8 +251,8 @@ export class SignInFlow {
       return view.show("wallet_locked");
     }
     if (view.state === "choose_account") return view.drawAccounts();
-    if (!connection.address || view.is("resting") || same(accounts[0], before)) return;
-    if (same(accounts[0], connection.address)) return;
+    if (!connection.address || view.is("resting")) return;
+    if ([before, connection.address].some((known) => same(accounts[0], known))) return;
     this.#attempts.abort();
     connection.offered = accounts[0];
     view.fill("offered", shorten(connection.offered));
@@ -271,4 +274,19 @@ function write(form, fields) {
     const input = form.elements.namedItem(name);
     if (input instanceof HTMLInputElement) input.value = value;
   }
+}
+
+/** What wallets need to know of this site. @param {HTMLElement} panel @param {HTMLFormElement} form @param {string[]} chains */
+function siteOf(panel, form, chains) {
+  const { accountUrl = "", walletsUrl = "" } = panel.dataset;
+  const csrf = /** @type {HTMLInputElement} */ (form.elements.namedItem("csrf_token")).value;
+  return { chains, accountUrl, walletsUrl, csrf };
+}
+
+/**
+ * The user has just said which account to use: no page need ask because the wallet puts another one first.
+ * @param {string} account @param {import("./connection.js").Connection} connection
+ */
+function rememberAccount(account, { accounts: [first], address }) {
+  if (!same(first ?? address, address)) rememberAnswer(account, first);
 }

@@ -1,18 +1,18 @@
 // @ts-check
 /** Draws `<wallet-sign-in>`: what belongs to the state, the two steps, the buttons, and where the focus goes. */
 import { shorten } from "../../lib/accounts.js";
-import {
-  announce, button, copy, fillSlots, firstShown, flag, part, say, show, showTechnical,
-} from "../../page/parts.js";
+import { announce, button, copy, fillSlots, firstShown, flag, part, say, show, showTechnical } from "../../page/parts.js";
 import { SLOW_MS } from "../../wallets/answers.js";
-import { installed, list } from "../../wallets/discovery.js";
 import { familyOf } from "../../wallets/families.js";
 import { drawTile, drawWallets } from "../../wallets/rows.js";
 import { preferredWallet } from "./connection.js";
+import { isLost, revealAction } from "./focus.js";
+import { Offers } from "./offers.js";
 
 export class SignInView {
   /** Whether wallets have had the time to be found. */
   looked = false;
+  offers;
   #panel;
   #connection;
   #states;
@@ -28,6 +28,7 @@ export class SignInView {
     this.#panel = panel;
     this.#connection = connection;
     this.#states = states;
+    this.offers = new Offers(panel);
   }
 
   get state() { return this.#panel.dataset.state ?? "idle"; }
@@ -35,7 +36,7 @@ export class SignInView {
   is(word) { return this.#states.is(this.state, word); }
   /** What the panel shows while nothing happens. */
   get resting() {
-    if (installed().length) return "wallet_list";
+    if (this.offers.any) return "wallet_list";
     if (!this.looked) return "scanning";
     return onPhone() ? "in_app_browser" : "no_wallet";
   }
@@ -49,7 +50,7 @@ export class SignInView {
   show(state, { technical = [], retryAfter = 0 } = {}) {
     const { dataset } = this.#panel;
     const { phase } = this.#connection;
-    const phaseBefore = dataset.phase;
+    const { phase: phaseBefore, state: stateBefore } = dataset;
     const focused = document.activeElement;
     clearTimeout(this.#timer);
     if (state !== this.state) {
@@ -58,9 +59,14 @@ export class SignInView {
     }
     dataset.state = state;
     dataset.phase = phase;
-    show(this.#panel, this.#states.wordsOf(state), { phase });
+    const early = state === "scanning" && this.offers.early;
+    show(this.#panel, [...this.#states.wordsOf(state), ...(early ? ["picker"] : [])], { phase });
     showTechnical(this.#panel, technical);
-    this.drawHosted();
+    this.part("placeholders").hidden ||= early;
+    const { install } = this.offers;
+    if (state !== stateBefore && install) install.open = state === "no_wallet";
+    this.offers.draw();
+    this.#placeTroubles();
     this.#drawSteps();
     this.drawButtons();
     if (state === "connecting") this.#timer = setTimeout(() => this.show("connect_slow"), SLOW_MS);
@@ -78,6 +84,7 @@ export class SignInView {
     }
     say(this.#panel);
     this.#moveFocus(focused, phaseBefore);
+    if (state !== stateBefore && !this.is("resting")) revealAction(this.#panel);
   }
 
   /** Back to the list, at the place where the user was. @param {string} [chosen] */
@@ -93,11 +100,29 @@ export class SignInView {
     this.drawButtons();
   }
 
-  /** Where no wallet is installed, some may need no installing. */
-  drawHosted() {
-    const hosted = list().some((wallet) => wallet.hosted);
-    this.part("nothing-to-install").hidden = !(this.is("no-wallet") && hosted);
-    if (this.state === "in_app_browser") this.#all("form.sign-in__form")[0].hidden = !hosted;
+  /** Offer what needs no installing at once, with the focus on it. @returns {HTMLButtonElement | undefined} */
+  offer() {
+    const [row] = this.#all("[data-offer]:not([hidden])");
+    if (!row || !this.is("resting")) return undefined;
+    this.offers.lookedOnce = true;
+    this.show(this.resting);
+    button(row).focus();
+    return button(row);
+  }
+
+  /** Show the whole message, or its beginning. */
+  unfold() {
+    const whole = this.part("letter").toggleAttribute("data-whole");
+    this.part("unfold").setAttribute("aria-expanded", String(whole));
+    this.part("unfold-more").hidden = whole;
+    this.part("unfold-less").hidden = !whole;
+  }
+
+  /** What went wrong is said in the step that it happened in, next to what can be done about it. */
+  #placeTroubles() {
+    const troubles = this.part("troubles");
+    const [place] = this.#all(`[data-troubles-of="${this.#connection.phase}"]`);
+    if (troubles.parentElement !== place) place.append(troubles);
   }
 
   #drawSteps() {
@@ -117,14 +142,12 @@ export class SignInView {
     for (const each of this.#all("[data-part='another-account']")) {
       each.hidden = !(asksAgain && (chosen || this.is("another-account")));
     }
-    const stopped = this.is("no-text");
+    const stopped = this.is("no-message");
     this.part("sign-later").hidden = signing;
     this.part("letter").hidden = !signing || stopped || !(challenge || this.state === "preparing");
     this.part("preview").textContent = challenge?.message ?? "";
-    this.part("remember").hidden = !signing || stopped;
-    this.part("sign-actions").hidden = !signing;
+    this.fill("whole-address", challenge?.address ?? "");
     for (const each of this.#all("[data-slow]")) each.hidden = true;
-    this.part("sign-button").hidden = !this.is("sign-button");
     this.part("sign-first").hidden = signedOnce;
     this.part("sign-again").hidden = !signedOnce;
     if (!this.is("network-note")) this.part("network-note").hidden = true;
@@ -134,12 +157,10 @@ export class SignInView {
   drawButtons() {
     const busy = this.is("busy");
     const wallet = this.#connection.wallet ?? preferredWallet(this.#panel.dataset.preferred);
-    // Said of a wallet that is here only: anybody can write a name into a link.
-    this.part("preferred").hidden = this.#connection.wallet !== null || wallet === null;
     for (const control of this.#all("form [data-action], form input[type='checkbox']")) {
       if (!(control instanceof HTMLButtonElement || control instanceof HTMLInputElement)) continue;
       const { action, walletId, chain } = control.dataset;
-      if (action === "cancel") continue;
+      if (action === "cancel" || control.closest("[data-part='troubles']")) continue;
       const chosen = walletId !== undefined && walletId === wallet?.id;
       const target = this.state === "switching" && chain !== undefined && chain === this.#connection.target;
       const pending = busy && (chosen || target || (action === "sign" && this.is("sign-button")));
@@ -162,6 +183,9 @@ export class SignInView {
     for (const each of this.#all("[data-namespace]")) {
       each.hidden = !(each.dataset.namespace ?? "").split(" ").includes(family.NAMESPACE);
     }
+    if (this.part("letter").hasAttribute("data-whole")) this.unfold();
+    // Where only this page shows the message, it comes right after the sentence that says so.
+    this.part("letter")[this.part("unfold").hidden ? "after" : "before"](...this.#all("[data-part='remember']"));
     const alone = family.switchChain === undefined;
     this.part("networks").hidden = alone;
     this.part("switch-yourself").hidden = !alone;
@@ -170,10 +194,12 @@ export class SignInView {
   }
 
   drawAccounts() {
-    this.part("accounts").replaceChildren(...this.#connection.accounts.map((address) => {
+    this.part("accounts").replaceChildren(...this.#connection.accounts.map((address, at) => {
       const row = copy(this.#panel, "account-row");
       button(row).dataset.address = address;
-      part(row, "address").textContent = shorten(address);
+      // Whole: the first and last digits alone can be made to look like those of another account.
+      part(row, "address").textContent = address;
+      part(row, "active").hidden = at > 0;
       return row;
     }));
   }
@@ -184,7 +210,7 @@ export class SignInView {
     this.fill("seconds", String(Math.max(left, 0)));
     this.part("waiting").hidden = over;
     this.part("waited").hidden = !over;
-    for (const retry of this.#all("[data-for='rate_limited'] button")) flag(retry, "aria-disabled", !over);
+    for (const retry of this.#all("[data-for='rate_limited'] [data-action='retry']")) flag(retry, "aria-disabled", !over);
     if (over) return announce(this.#panel, this.part("waited").textContent ?? "");
     this.#timer = setTimeout(() => this.#countDown(), 250);
   }
@@ -199,19 +225,9 @@ export class SignInView {
     if (phaseBefore === undefined) return;
     if (heading) return heading.focus();
     if (phaseBefore !== phase) return this.part(`${phase}-heading`).focus();
-    const lost = focused === null || focused === document.body || !focused.isConnected
-      || focused.closest("[hidden]") !== null || (focused instanceof HTMLButtonElement && focused.disabled);
-    if (!lost || focused === null || this.is("resting")) return;
+    if (!isLost(focused) || focused === null || this.is("resting")) return;
     const next = firstShown(this.#panel, "[data-testid='error'] button, [data-part='accounts'] button");
     (next ?? this.part(`${phase}-heading`)).focus();
-  }
-
-  /** A message that is there when the page loads is read to nobody unless it has the focus. */
-  focusMessage() {
-    const message = firstShown(this.#panel, "[data-focus]") ?? firstShown(this.#panel, "[data-testid='error']");
-    if (!message) return;
-    if (!message.hasAttribute("tabindex")) message.tabIndex = -1;
-    message.focus();
   }
 
   #focusFirstWallet() {
