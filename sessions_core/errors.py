@@ -274,7 +274,7 @@ class SignInRefused(SessionsError):
 
 
 class AccountMalformed(SignInRefused):
-    """Not a CAIP-10 account, or an address with a wrong checksum."""
+    """Not a CAIP-10 account, or an address with a wrong checksum; `wrong_checksum` if that alone is wrong."""
 
     code = "account_malformed"
     message = "That is not a valid account address. Choose the account in your wallet again."

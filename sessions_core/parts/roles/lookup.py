@@ -28,9 +28,9 @@ Kind = Literal["address", "prefix", "role", "device"]
 Problem = Literal["malformed", "checksum", "keyless", "unknown"]
 
 LONGEST, LONGEST_DEVICE = 180, 40  # characters of what is looked for; a session's name has 40 at most
-LISTED = 4000  # accounts of each list that are compared for a page
+LISTED = 2500  # accounts of each list that are compared for a page
 DECIDED = 1000  # accounts whose role is compared for a page
-SCANNED = 10_000  # keys of Redis that are looked at for a page; a third of them or more are sessions
+SCANNED = 5000  # keys of Redis that are looked at for a page; a third of them or more are sessions
 
 _PREFIX = re.compile(r"[A-Za-z0-9-]{3,128}", re.ASCII)
 _LIST_PLACE = re.compile(r"list\.(\d{1,7})", re.ASCII)
