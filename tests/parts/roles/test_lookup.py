@@ -10,12 +10,15 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.devices.recent_sign_ins import DEVICE, Device
 from sessions_core.parts.ethereum.verifier import checksum_address
 from sessions_core.parts.roles import lookup
+from sessions_core.parts.roles.roles import AccountRoles
 from sessions_core.parts.stacks.c32check import write_stacks
 from sessions_core.sessions.record import LoadedSession, SessionRecord
 from sessions_core.sign_in.accounts import parse
+from sessions_core.storage.connection import RedisConnection
 from sessions_core.web.services import Services
 
 from ...actors import Visitor, Wallet
@@ -331,3 +334,16 @@ def test_lookup_leaves_records_of_other_secrets_alone(
         page = page_of(admin, device="firefox")
     assert accounts_on(page) == []
     assert "Searched all sessions" in page
+
+
+def test_lookup_answers_503_without_redis(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis goes away between reading the session and the search."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreUnavailable("gone")
+
+    for method in ("listed", "known"):
+        monkeypatch.setattr(AccountRoles, method, gone)
+    monkeypatch.setattr(RedisConnection, "masters", gone)
+    for query in ({"account": "0xabcd"}, {"account": "admin"}, {"account": Wallet().address}, {"device": "x"}):
+        assert admin.get("/admin", query_string=query).status_code == 503
