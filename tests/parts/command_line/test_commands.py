@@ -114,7 +114,7 @@ def noted(services: Services, account: str | None = None) -> list[Entry]:
 
 def store_session(services: Services, account: str = ALICE, **fields: Any) -> str:
     """Store a session without signing in, and return its handle."""
-    handle = f"sess_{len(list(services.sweeper.every())):016d}"
+    handle = f"sess_{len({live.record.handle for live in services.sweeper.every()}):016d}"  # SCAN may give one twice
     device = {name: fields.pop(name) for name in ("device", "ip", "label") if name in fields}
     device |= {"packed_agent": packed(fields.pop("agent"))} if "agent" in fields else {}
     record = SessionRecord(**{"handle": handle, "account": account, "session_type": "standard", "data": {}} | fields)
