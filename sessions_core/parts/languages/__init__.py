@@ -35,8 +35,10 @@ class Languages(Part):
             Babel(app, configure_jinja=False, locale_selector=self._best_match)
 
     def _best_match(self) -> str:
+        # In the order of the browser, each with its language alone: "de-AT" before "en" is "de".
+        wanted = (name for each in request.accept_languages.values() for name in (each, each.partition("-")[0]))
         names = self.options.languages
-        return (request.accept_languages.best_match(names) or names[0]).replace("-", "_")
+        return next((name for name in wanted if name in names), names[0]).replace("-", "_")
 
     def language(self) -> Language | None:
         """Return the language that Flask-Babel has chosen for the request; `None` for one that is not listed."""
