@@ -248,9 +248,7 @@ class Part:
         return {}
 
     def language(self) -> Language | None:
-        """Return the language of the request (`web.texts.Language`), or `None` to leave it to another part, or in
-        English. Called for each text.
-        """
+        """Return the language of the request, or `None` to leave it to another part. Called for each text."""
         return None
 
     def signing_words(self, session: SessionView) -> str | None:

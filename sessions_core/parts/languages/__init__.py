@@ -25,11 +25,14 @@ class Languages(Part):
 
     def setup(self, app: Flask) -> None:
         """Read the catalogues, and set up Flask-Babel where the application has not done it yet."""
+        self.languages: dict[str, Language] = {}
+        if self.options.languages == ("en",):
+            return
         from flask_babel import Babel
 
         from .catalogues import read
 
-        self.languages = {name: read(name) for name in self.options.languages if name != "en"}
+        self.languages.update((name, read(name)) for name in self.options.languages if name != "en")
         if "babel" not in app.extensions:
             # Without its filters and functions for templates: those are the application's choice.
             Babel(app, configure_jinja=False, locale_selector=self._best_match)
@@ -42,7 +45,7 @@ class Languages(Part):
 
     def language(self) -> Language | None:
         """Return the language that Flask-Babel has chosen for the request; `None` for one that is not listed."""
-        if not has_request_context():
+        if not self.languages or not has_request_context():
             return None
         from babel import UnknownLocaleError
         from flask_babel import get_locale
