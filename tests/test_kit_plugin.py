@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+import sessions_core.testing
+from sessions_core.testing import browser
+
 from .constants import ROOT
 from .documented import blocks, table
 
 PAGE = "test-your-app.md"
+PLAYWRIGHT = "from playwright.sync_api import sync_playwright"
 SHOP, TESTS, LONG_LIVED = blocks(PAGE, "With pytest", "python")
 
 
@@ -101,6 +105,26 @@ def test_missing_redis_part_is_named(folder: Path) -> None:
     assert "SESSIONS_CORE_TEST_REDIS_URL" in done.stdout
 
 
+@pytest.mark.parametrize("driver", ["selenium", "playwright"])
+def test_documented_browser_test_passes(folder: Path, driver: str) -> None:
+    tests, fixture = blocks(PAGE, "In a browser", "python")
+    assert len([line for line in tests.splitlines() if line.strip()]) <= 30
+    if driver == "playwright":
+        pytest.importorskip("playwright", reason="Playwright is not installed")
+        tests = re.sub(r"@pytest.fixture\ndef browser.*?\n\n\n", lambda _: f"{fixture}\n\n", tests, flags=re.S)
+        tests = tests.replace("from selenium.webdriver import Chrome, ChromeOptions", PLAYWRIGHT)
+        tests = tests.replace("browser.get(", "browser.goto(").replace("browser.page_source", "browser.content()")
+        options = f"executable_path={shutil.which('chromium')!r}, args=['--no-sandbox']"
+        tests = tests.replace("launch()", f"launch({options})")
+    else:
+        assert "--no-sandbox" not in tests
+        headless = 'options.add_argument("--headless=new")'
+        tests = tests.replace(headless, headless + '\n    options.add_argument("--no-sandbox")')
+    (folder / "test_shop.py").write_text(tests)
+    done = run(folder)
+    assert re.search(r"^2 passed", done.stdout, re.M), done.stdout + done.stderr
+
+
 def test_minimal_app_is_tested_with_the_kit_alone(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples/minimal/app.py", tmp_path)
     (tmp_path / "test_app.py").write_text(
@@ -122,7 +146,8 @@ def test_documented_fixtures_are_those_of_the_plugin() -> None:
 
 
 def test_documented_functions_are_those_of_the_kit() -> None:
-    import sessions_core.testing
-
     written = {name.partition("(")[0] for name in table(f"docs/{PAGE}", "function")}
     assert written == set(sessions_core.testing.__all__) - {"KitError", "TestSession"}
+    written = {name.partition("(")[0] for name in table(f"docs/{PAGE}", "for a browser")}
+    own = {name for name, each in vars(browser).items() if getattr(each, "__module__", "") == browser.__name__}
+    assert written == {name for name in own if not name.startswith("_")}

@@ -68,3 +68,18 @@ class BrowserUnsupported(KitError):
     """The object is neither a Chromium of Selenium nor a page of Playwright."""
 
     code = "testing_browser_unsupported"
+
+
+class ClocksMissing(KitError):
+    """The page was opened without the clocks that a test can move."""
+
+    code = "testing_clocks_missing"
+
+    def __init__(self) -> None:
+        super().__init__("The page has its own clocks. Call fast_clocks(browser) before you open it.")
+
+
+class NotSeen(KitError):
+    """The page in front does not show an element that a test waits for."""
+
+    code = "testing_not_seen"
