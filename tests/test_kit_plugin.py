@@ -109,8 +109,10 @@ def test_missing_redis_part_is_named(folder: Path) -> None:
 def test_documented_browser_test_passes(folder: Path, driver: str) -> None:
     tests, fixture = blocks(PAGE, "In a browser", "python")
     assert len([line for line in tests.splitlines() if line.strip()]) <= 30
+    path = str(ROOT)
     if driver == "playwright":
-        pytest.importorskip("playwright", reason="Playwright is not installed")
+        package = pytest.importorskip("playwright", reason="Playwright is not installed")
+        path += f":{Path(package.__file__).parents[1]}"
         tests = re.sub(r"@pytest.fixture\ndef browser.*?\n\n\n", lambda _: f"{fixture}\n\n", tests, flags=re.S)
         tests = tests.replace("from selenium.webdriver import Chrome, ChromeOptions", PLAYWRIGHT)
         tests = tests.replace("browser.get(", "browser.goto(").replace("browser.page_source", "browser.content()")
@@ -121,7 +123,7 @@ def test_documented_browser_test_passes(folder: Path, driver: str) -> None:
         headless = 'options.add_argument("--headless=new")'
         tests = tests.replace(headless, headless + '\n    options.add_argument("--no-sandbox")')
     (folder / "test_shop.py").write_text(tests)
-    done = run(folder)
+    done = run(folder, PYTHONPATH=path)
     assert re.search(r"^2 passed", done.stdout, re.M), done.stdout + done.stderr
 
 

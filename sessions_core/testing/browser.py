@@ -73,6 +73,9 @@ class _Playwright:
         return self._page.evaluate(expression)
 
     def set_cookie(self, **cookie: Any) -> None:
+        if cookie["secure"]:
+            # Playwright decides by the URL whether a cookie is Secure. Browsers send these to http://localhost too.
+            cookie["url"] = cookie["url"].replace("http://", "https://", 1)
         self._page.context.add_cookies([cookie])
 
     def click(self, selector: str) -> None:
