@@ -264,11 +264,17 @@ def _wait(driving: _Selenium | _Playwright, test_id: str, seconds: float, condit
       return found.innerText ?? "";
     }})()"""
     deadline = time.monotonic() + seconds
-    while (text := driving.run(script)) is None:
+    trouble: Exception | None = None
+    while True:
+        try:
+            text = driving.run(script)
+        except Exception as error:  # of the driver: scripts fail in a page that is just being left
+            text, trouble = None, error
+        if text is not None:
+            return str(text)
         if time.monotonic() > deadline:
-            raise NotSeen(f"No {test_id!r} was to be seen at {driving.run('location.href')} for {seconds} seconds.")
+            raise NotSeen(f"{test_id!r} was not to be seen on the page for {seconds} seconds.") from trouble
         threading.Event().wait(0.02)
-    return str(text)
 
 
 def fast_clocks(browser: Any) -> None:

@@ -96,7 +96,10 @@ class _Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def sessions_url(app: Flask) -> Iterator[str]:
-    """Serve your fixture `app` at its public origin while the test runs, for a browser; return that origin."""
+    """Serve your fixture `app` at its public origin while the test runs, for a browser; return that origin.
+
+    The origin must be `http://localhost` with a port, as `sessions_config` has it.
+    """
     origin = services_of(app).settings.public_origin
     with ExitStack() as stack:
         port = int(origin.rpartition(":")[2])
