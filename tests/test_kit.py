@@ -158,6 +158,7 @@ def test_wallet_names_what_is_missing(chain: str, module: str, said: str) -> Non
 
 def test_program_signs_in_with_a_token(app: Flask, client: FlaskClient) -> None:
     wallet = TestWallet()
+    sign_in(client, TestWallet("solana"))
     found = sign_in(client, wallet, bearer=True)
     assert client.get("/me").text == wallet.account
     assert client.get_cookie("__Host-session") is None
@@ -168,6 +169,8 @@ def test_program_signs_in_with_a_token(app: Flask, client: FlaskClient) -> None:
     assert csrf(client) == ""
     revoke(found)
     assert client.get("/me").status_code == 401
+    sign_in(client, TestWallet("solana"))
+    assert client.get("/me").text == TestWallet("solana").account
 
 
 def test_bearer_without_its_part_is_refused(make: Callable[..., Flask]) -> None:

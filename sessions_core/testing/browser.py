@@ -14,6 +14,8 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -204,12 +206,18 @@ class BrowserWallet:
 
 
 def sign_in_browser(
-    browser: Any, app: Flask, wallet: TestWallet | BrowserWallet, session_type: str = "", **options: Any
+    browser: Any,
+    app: Flask,
+    wallet: TestWallet | BrowserWallet,
+    session_type: str = "",
+    *,
+    duration: int | None = None,
+    permissions: list[str] | None = None,
 ) -> TestSession:
     """Sign a browser in without the pages: with a test client, whose cookies it gets. Return the session.
 
-    `app` is the application that the browser will open, at its public origin. `options` are those of `sign_in`. A
-    wallet in the page is connected from the next page on. Raises what `sign_in` raises, and `BrowserUnsupported`.
+    `app` is the application that the browser will open, at its public origin. `duration` is in seconds. A wallet in
+    the page is connected from the next page on. Raises what `sign_in` raises, and `BrowserUnsupported`.
     """
     driving, settings = _driving(browser), services_of(app).settings
     client = app.test_client()
@@ -218,7 +226,7 @@ def sign_in_browser(
         wallet._connected = True
         wallet._install()
         wallet = wallet.wallet
-    session = sign_in(client, wallet, session_type, **options)
+    session = sign_in(client, wallet, session_type, duration=duration, permissions=permissions)
     store = services_of(app).store
     for name in (store.cookie_name, store.browser_cookie_name):
         cookie = client.get_cookie(name, settings.host)
@@ -277,9 +285,14 @@ def _wait(driving: _Selenium | _Playwright, test_id: str, seconds: float, condit
         threading.Event().wait(0.02)
 
 
-def fast_clocks(browser: Any) -> None:
-    """Let `pass_time` move the clocks of pages that are opened from now on. Raises `BrowserUnsupported`."""
-    _driving(browser).before_pages(_CLOCKS, None)
+def fast_clocks(browser: Any) -> Callable[[], None]:
+    """Let `pass_time` move the clocks of pages that are opened from now on. Return a function that takes this back
+    (Selenium; in Playwright open a new page).
+
+    Raises `BrowserUnsupported`.
+    """
+    driving = _driving(browser)
+    return partial(driving.forget, driving.before_pages(_CLOCKS, None))
 
 
 def pass_time(

@@ -14,7 +14,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,23 +56,37 @@ def sessions_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     server.stop()
 
 
-@pytest.fixture
-def sessions_origin() -> str:
-    """Where a browser finds the application of this test: `http://localhost` at a free port."""
+def _free_origin() -> str:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return f"http://localhost:{free.getsockname()[1]}"
 
 
-@pytest.fixture
-def sessions_config(sessions_redis_url: str, sessions_origin: str) -> Iterator[dict[str, Any]]:
-    """A configuration for the application of this test, which no other test shares a key in Redis with."""
+@contextmanager
+def _own_keys(redis_url: str) -> Iterator[str]:
+    """Give a prefix of keys that no other test has, and delete these keys afterwards."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     prefix = f"sessions_core_test:{worker}:{uuid.uuid4().hex[:12]}:"
-    yield config(sessions_redis_url, prefix, sessions_origin)
-    connection = RedisConnection(sessions_redis_url, 5)
+    yield prefix
+    connection = RedisConnection(redis_url, 5)
     for key in list(connection.scan(f"{prefix}*")):
         connection.call("DEL", key)
     connection.close()
+
+
+@pytest.fixture
+def sessions_config(sessions_redis_url: str) -> Iterator[dict[str, Any]]:
+    """A configuration for the application of this test alone: no other test shares a key in Redis with it. Its public
+    origin is `http://localhost` at a free port.
+    """
+    with _own_keys(sessions_redis_url) as prefix:
+        yield config(sessions_redis_url, prefix, _free_origin())
+
+
+@pytest.fixture(scope="session")
+def sessions_run_config(sessions_redis_url: str) -> Iterator[dict[str, Any]]:
+    """The same for an application that all tests of a run share; with pytest-xdist, all tests of a worker."""
+    with _own_keys(sessions_redis_url) as prefix:
+        yield config(sessions_redis_url, prefix, _free_origin())
 
 
 @pytest.fixture

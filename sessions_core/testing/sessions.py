@@ -119,6 +119,7 @@ def _sign_in_program(
     body = {key: value for key, value in asked.items() if value}
     body |= {"message": text["message"], "challenge": text["challenge"], "wallet": "Test wallet"}
     headers = {"Authorization": f"Bearer {wallet.sign(text['message'])}"}
+    client.delete_cookie(services.store.cookie_name, domain=services.settings.host)  # or it would count, and no token
     answer = _send(program, "POST", "sessions_api_json.create_session", json=body, headers=headers)
     data = _data(answer, wallet)
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {data['session_token']}"

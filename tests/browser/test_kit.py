@@ -194,39 +194,17 @@ def test_time_passes_for_page_and_session(browser: Browser, app: Flask) -> None:
     browser.open("/session")
     with pytest.raises(errors.ClocksMissing, match="fast_clocks"):
         pass_time(browser.driver, session, minutes=1)
-    with kept_clocks(browser):
-        browser.open("/session")
-        browser.wait_for_session("active")
-        pass_time(browser.driver, session, seconds=IDLE - MINUTE)
-        browser.see("timeout-dialog")
-        browser.click("timeout-stay")
-        browser.see_no("timeout-dialog")
-        pass_time(browser.driver, session, seconds=IDLE + 1)
-        browser.arrive_at("/signed-out")
+    take_back = fast_clocks(browser.driver)
+    browser.open("/session")
+    browser.wait_for_session("active")
+    take_back()
+    pass_time(browser.driver, session, seconds=IDLE - MINUTE)
+    browser.see("timeout-dialog")
+    browser.click("timeout-stay")
+    browser.see_no("timeout-dialog")
+    pass_time(browser.driver, session, seconds=IDLE + 1)
+    browser.arrive_at("/signed-out")
     assert session.end_reason == "idle"
-
-
-class kept_clocks:
-    """Take the clocks out of the browser after the block, for the tests that come after this one."""
-
-    def __init__(self, browser: Browser) -> None:
-        self._driver = browser.driver
-        self._added: list[dict[str, Any]] = []
-
-    def __enter__(self) -> None:
-        real = self._driver.execute_cdp_cmd
-
-        def noting(command: str, parameters: dict[str, Any]) -> Any:
-            self._added.append(real(command, parameters))
-            return self._added[-1]
-
-        self._driver.execute_cdp_cmd = noting
-        fast_clocks(self._driver)
-        self._driver.execute_cdp_cmd = real
-
-    def __exit__(self, *_: object) -> None:
-        for script in self._added:
-            self._driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 def test_what_is_no_browser_is_refused() -> None:
