@@ -48,7 +48,7 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
 
 def test_documented_test_file_passes(folder: Path) -> None:
     done = run(folder)
-    assert re.search(r"^2 passed", done.stdout, re.M), done.stdout + done.stderr
+    assert re.search(r"^3 passed", done.stdout, re.M), done.stdout + done.stderr
 
 
 def test_documented_test_file_is_short() -> None:
@@ -82,7 +82,7 @@ def test_workers_share_a_redis_and_no_keys(folder: Path) -> None:
         "    print(prefix, sessions_config['SESSIONS_CORE_REDIS_URL'])\n"
     )
     done = run(folder, "-n", "2", "-rP")
-    assert re.search(r"^8 passed", done.stdout, re.M), done.stdout + done.stderr
+    assert re.search(r"^9 passed", done.stdout, re.M), done.stdout + done.stderr
     printed = re.findall(r"^(sessions_core_test:(\w+):\w+:) (unix:\S+)$", done.stdout, re.M)
     assert len({prefix for prefix, _, _ in printed}) == 6
     assert {worker for _, worker, _ in printed} == {"gw0", "gw1"}
@@ -93,7 +93,7 @@ def test_workers_share_a_redis_and_no_keys(folder: Path) -> None:
 def test_own_redis_is_used_and_left_as_it_was(folder: Path, redis: Redis, redis_url: str) -> None:
     redis.set("mine", 1)
     done = run(folder, SESSIONS_CORE_TEST_REDIS_URL=redis_url)
-    assert re.search(r"^2 passed", done.stdout, re.M), done.stdout + done.stderr
+    assert re.search(r"^3 passed", done.stdout, re.M), done.stdout + done.stderr
     assert redis.keys("*") == [b"mine"]
 
 

@@ -41,7 +41,7 @@ class ChainUnknown(KitError):
 
 
 class PackageMissing(KitError):
-    """A package is not installed that signs on this chain, or drives a browser."""
+    """A package is not installed that signs on this chain."""
 
     code = "testing_package_missing"
 

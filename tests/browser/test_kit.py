@@ -56,8 +56,8 @@ def test_wallet_of_each_kind_signs_in(browser: Browser, panel: ConnectPanel, put
 @pytest.mark.parametrize(
     ("chain", "signer"), [("eip155:1", EthereumSigner), ("stacks:1", StacksSigner), (SOLANA, SolanaSigner)]
 )
-def test_page_signs_like_the_library_of_the_chain(browser: Browser, put: Any, chain: str, signer: Any) -> None:
-    """Texts of any length, short and long, in other scripts; byte for byte only where signing is deterministic."""
+def test_server_accepts_what_the_page_signs(browser: Browser, put: Any, chain: str, signer: Any) -> None:
+    """Texts around the block sizes of the hashes, and with characters of several bytes."""
     wallet = put(chain, connected=True)
     browser.open("/livez")
     assert signer(wallet.wallet.key.hex()).account(chain) == wallet.account
