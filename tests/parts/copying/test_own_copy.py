@@ -19,7 +19,7 @@ from sessions_core.parts.copying.package import Package
 from ...actors import Wallet
 from ...constants import ROOT
 from ...processes import Running
-from .projects import NAME, Project, commit, git, tree
+from .projects import NAME, Project, commit, git, run, tree
 
 APP = """\
 import os
@@ -179,3 +179,22 @@ def test_packages_to_install_are_named_once() -> None:
 def test_command_without_a_name_lists_the_three() -> None:
     done = python(ROOT)
     assert re.findall(r"^  (copy|status|upgrade) ", done.stdout + done.stderr, re.M) == ["copy", "status", "upgrade"]
+
+
+def test_commands_of_the_page_run_as_written(tmp_path: Path) -> None:
+    """Those of docs/copying.md, one after another, in the place of the reader's own folders."""
+    (tmp_path / "shop").mkdir()
+    text = (ROOT / "docs/copying.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\S*python (?:-P )?-m sessions_core (.+)$", text, re.M)
+    assert [line.split()[0] for line in lines] == ["copy", "status", "upgrade", "upgrade", "status"]
+    for line in lines:
+        words = [re.sub(r"^(\.\./shop|\.)$", str(tmp_path / "shop"), word) for word in line.split()]
+        done = run(words[0], *words[1:])
+        assert done.exit_code == 0, (line, done.output)
+
+
+def test_copy_goes_into_a_repository_with_other_edits(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("# the application\n")
+    commit(tmp_path)
+    (tmp_path / "app.py").write_text("# edited\n")
+    assert run("copy", tmp_path, "--parts", "ethereum").exit_code == 0
