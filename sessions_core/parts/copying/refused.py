@@ -1,4 +1,4 @@
-"""How these commands fail: one sentence on standard error, and exit code 1."""
+"""How these commands fail: what is wrong and what to do, on standard error, with exit code 1."""
 
 from __future__ import annotations
 

@@ -60,11 +60,19 @@ def refuse_interrupted(target: Path) -> None:
 
 
 def clean_up(target: Path) -> None:
-    """Undo or finish what an interrupted command left. Raises `Refused` for links, which no command makes."""
+    """Undo or finish what an interrupted command left.
+
+    Raises `Refused` for links, which no command makes, and if something else was put in the place of the copy.
+    """
     new, old = target / _NEW, target / _OLD
     for path in (new, old):
         if path.is_symlink():
             raise Refused(f"{shown(path)} is a symbolic link, which this command never makes. Remove it.")
+    if old.exists() and os.path.lexists(target / NAME) and not os.path.exists(target / NAME / manifest.FOLDER):
+        raise Refused(
+            f"{shown(old)} is your copy before an interrupted upgrade, and {shown(target / NAME)} is none. Move that "
+            "away, then run the command again."
+        )
     with _written(target):
         if old.exists() and not os.path.lexists(target / NAME):
             old.rename(target / NAME)
@@ -131,12 +139,15 @@ def replace(target: Path, kept: Iterable[str], files: Mapping[str, bytes], befor
             _write(new / path, content)
             if (copy / path).exists():
                 shutil.copymode(copy / path, new / path)
-        if local_files(copy) != before:
-            raise Refused(f"A file in {shown(copy)} has changed meanwhile. Commit it, then run the command again.")
         if hasattr(os, "sync"):
             os.sync()  # a power cut after the renames would leave empty files, and the copy of before is deleted
         copy.rename(old)
         try:
+            # Now that no program finds them any more: an edit that was saved until here would be lost.
+            if local_files(old) != before:
+                raise Refused(
+                    f"A file in {shown(copy)} has changed meanwhile. Commit it, then run the command again."
+                )
             new.rename(copy)
         except BaseException:
             old.rename(copy)

@@ -1,4 +1,4 @@
-"""Whatever the commands can't do is refused: one sentence, exit code 1, and nothing is changed."""
+"""Whatever the commands can't do is refused: one line that says what to do, exit code 1, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -380,6 +380,15 @@ def test_folder_where_the_new_version_has_a_file_is_refused(project: Project) ->
     project.write("web/added.py/ours.py", b"")
     words = "web/added.py is a file in one version and a folder in the other"
     demand_refusal(project.folder, words, "upgrade", project.folder)
+
+
+def test_folder_in_the_place_of_a_moved_copy_is_refused(project: Project) -> None:
+    """Between the renames of an interrupted upgrade somebody made a folder of that name. The copy must survive."""
+    project.copy.rename(project.folder / ".sessions_core.old")
+    project.write("notes.txt", b"ours")
+    demand_refusal(project.folder, "is your copy before an interrupted upgrade", "upgrade", project.folder)
+    shutil.rmtree(project.copy)
+    assert run("upgrade", project.folder).exit_code == 0
 
 
 def test_failed_rename_puts_the_copy_back(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
