@@ -236,7 +236,7 @@ def sign_in_browser(
     return session
 
 
-def see(browser: Any, test_id: str, seconds: float = 10) -> str:
+def see(browser: Any, test_id: str, seconds: float = 30) -> str:
     """Wait until an element with this `data-testid` is shown; return its text. docs/test-ids.md lists all of them.
 
     Raises `NotSeen` after so many seconds.
@@ -244,20 +244,21 @@ def see(browser: Any, test_id: str, seconds: float = 10) -> str:
     return _wait(_driving(browser), test_id, seconds, "true")
 
 
-def click(browser: Any, test_id: str, seconds: float = 10) -> None:
+def click(browser: Any, test_id: str, seconds: float = 30) -> None:
     """Wait until an element with this `data-testid` is shown and takes clicks, and click it.
 
-    Some buttons ignore clicks in their first second, which a user would not have meant. Raises `NotSeen` after so
-    many seconds.
+    Buttons take no clicks while they wait for an answer, and some none in their first second, which a user would not
+    have meant. Raises `NotSeen` after so many seconds.
     """
     driving = _driving(browser)
-    _wait(driving, test_id, seconds, _SETTLED)
+    _wait(driving, test_id, seconds, _TAKES_CLICKS)
     driving.click(f'[{_MARK}="{test_id}"]')
 
 
-# While a page or a button is new (`static/page/deliberate.js`).
-_SETTLED = """!found.closest("[data-deliberate]") || (document.documentElement.dataset.settling === undefined
-  && !found.getAnimations().some(({ animationName }) => animationName === "settle"))"""
+# Not while a button waits for an answer, nor while it or its page is new (`static/page/deliberate.js`).
+_TAKES_CLICKS = """!found.matches(":disabled, [aria-disabled='true']") && (!found.closest("[data-deliberate]") ||
+  (document.documentElement.dataset.settling === undefined
+  && !found.getAnimations().some(({ animationName }) => animationName === "settle")))"""
 _MARK = "data-sessions-test"
 
 
@@ -281,7 +282,8 @@ def _wait(driving: _Selenium | _Playwright, test_id: str, seconds: float, condit
         if text is not None:
             return str(text)
         if time.monotonic() > deadline:
-            raise NotSeen(f"{test_id!r} was not to be seen on the page for {seconds} seconds.") from trouble
+            what = "was not to be seen" if condition == "true" else "was not to be seen, or took no clicks,"
+            raise NotSeen(f"{test_id!r} {what} on the page for {seconds} seconds.") from trouble
         threading.Event().wait(0.02)
 
 

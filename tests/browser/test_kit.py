@@ -15,6 +15,7 @@ from sessions_core.testing.browser import BrowserWallet, click, fast_clocks, pas
 
 from ..constants import IDLE, MINUTE
 from ..signers import SOLANA, EthereumSigner, SolanaSigner, StacksSigner
+from .conftest import CHALLENGES, Hold
 from .pages import Browser, ConnectPanel
 
 CHAINS = ["eip155:1", "stacks:1", SOLANA]
@@ -180,6 +181,21 @@ def test_session_by_cookie_confirms_with_the_wallet(browser: Browser, app: Flask
     click(browser.driver, "confirm-button")
     browser.arrive_at("/signed-out")
     assert other.end_reason == "everywhere"
+
+
+def test_click_waits_until_a_button_takes_it(browser: Browser, panel: ConnectPanel, put: Any, hold: Hold) -> None:
+    """The button to sign is there before the text is."""
+    put()
+    browser.open("/sign-in")
+    hold(*CHALLENGES)
+    click(browser.driver, "wallet-option")
+    panel.wait_for("preparing")
+    assert see(browser.driver, "sign-button")
+    with pytest.raises(errors.NotSeen, match="took no clicks"):
+        click(browser.driver, "sign-button", seconds=0)
+    hold.release()
+    click(browser.driver, "sign-button")
+    browser.arrive_at("/session")
 
 
 def test_element_that_is_not_there_is_named(browser: Browser) -> None:
