@@ -85,12 +85,13 @@ def sign_in(
     """
     services = services_of(client.application)
     asked: dict[str, Any] = {"session_type": session_type, "permissions": permissions, "duration": duration}
+    asked = {key: value for key, value in asked.items() if value not in (None, "")}
     if bearer:
         return _sign_in_program(services, client, wallet, asked)
     client.environ_base.pop("HTTP_AUTHORIZATION", None)
     token = _token_of(_send(client, "GET", "sessions.sign_in"))
     text = _challenge(client, wallet)
-    form = {key: value for key, value in asked.items() if value} | {"csrf_token": token, "wallet": "Test wallet"}
+    form = asked | {"csrf_token": token, "wallet": "Test wallet"}
     form |= {"message": text["message"], "challenge": text["challenge"], "signature": wallet.sign(text["message"])}
     refusals: list[str] = []
 
@@ -116,8 +117,7 @@ def _sign_in_program(
     app = client.application
     program = app.test_client(use_cookies=False)  # with a cookie the answer would be a cookie
     text = _challenge(program, wallet)
-    body = {key: value for key, value in asked.items() if value}
-    body |= {"message": text["message"], "challenge": text["challenge"], "wallet": "Test wallet"}
+    body = asked | {"message": text["message"], "challenge": text["challenge"], "wallet": "Test wallet"}
     headers = {"Authorization": f"Bearer {wallet.sign(text['message'])}"}
     client.delete_cookie(services.store.cookie_name, domain=services.settings.host)  # or it would count, and no token
     answer = _send(program, "POST", "sessions_api_json.create_session", json=body, headers=headers)
