@@ -21,24 +21,23 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 _SIGN_IN = """
-import re, sys
-sys.path.append({root!r})  # for the actors only; sessions_core comes from elsewhere
+import re
 import app, sessions_core
-from tests.actors import Visitor, Wallet
+from sessions_core.testing import TestWallet, csrf, sign_in
 assert sessions_core.__file__.startswith({folder!r}), sessions_core.__file__
-visitor, wallet = Visitor(app.app), Wallet()
-assert visitor.get("/").status_code == 303
-page = visitor.get("/sign-in").get_data(as_text=True)
+client, wallet = app.app.test_client(), TestWallet()
+assert client.get("/").status_code == 303
+page = client.get("/sign-in").text
 files = set(re.findall('(?:src|href)="(/[^"?#]*[.](?:js|css|svg))', page))
 assert len(files) > 3, page
 for file in files:
-    with visitor.get(file) as answer:
+    with client.get(file) as answer:
         assert answer.status_code == 200, file
-visitor.sign_in(wallet)
-assert visitor.get("/").get_data(as_text=True) == "Hello " + wallet.address
-assert visitor.get("/session").status_code == 200
-assert visitor.sign_out().status_code == 303
-assert visitor.get("/").status_code == 303
+sign_in(client, wallet)
+assert client.get("/").text == "Hello " + wallet.address
+assert client.get("/session").status_code == 200
+assert client.post("/sign-out", data=dict(csrf_token=csrf(client))).status_code == 303
+assert client.get("/").status_code == 303
 print("signed in and out")
 """
 
@@ -102,7 +101,7 @@ def test_minimal_app_signs_a_wallet_in_and_out(tmp_path: Path, way: str, request
         place = request.getfixturevalue("installed")
         environ["PYTHONPATH"] = str(place)
     run = subprocess.run(
-        [sys.executable, "-c", _SIGN_IN.format(root=str(ROOT), folder=str(place))],
+        [sys.executable, "-c", _SIGN_IN.format(folder=str(place))],
         cwd=tmp_path,
         env=environ,
         capture_output=True,
@@ -111,6 +110,21 @@ def test_minimal_app_signs_a_wallet_in_and_out(tmp_path: Path, way: str, request
         check=False,
     )
     assert run.stdout == "signed in and out\n", run.stderr
+
+
+def test_wheel_makes_the_same_copy_as_a_checkout(tmp_path: Path, installed: Path) -> None:
+    """With manifest and originals. `-P` leaves out the current folder, in which a copy would come first."""
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    copies = []
+    for name, folder, path in (("checkout", ROOT, {}), ("wheel", tmp_path, {"PYTHONPATH": str(installed)})):
+        target = tmp_path / name
+        target.mkdir()
+        command = [sys.executable, *(["-P"] if path else []), "-m", "sessions_core"]
+        for arguments in (["copy", str(target), "--parts", "ethereum,roles"], ["upgrade", str(target)]):
+            subprocess.run([*command, *arguments], cwd=folder, env=environ | path, check=True, timeout=120)
+        copies.append({each.relative_to(target): each.read_bytes() for each in target.rglob("*") if each.is_file()})
+    assert copies[0] == copies[1]
+    assert Path("sessions_core/.upstream/originals.zip") in copies[1]
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
