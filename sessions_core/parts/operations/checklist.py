@@ -44,6 +44,11 @@ def unsafe(about: str, sentence: str) -> Finding:
     return Finding("unsafe", about, sentence)
 
 
+def reason_of(error: Exception) -> str:
+    """Return what an error says, on one line: whatever answered in place of a server may stand in it."""
+    return " ".join((str(error) or type(error).__name__)[:200].split())
+
+
 # -- Settings ----------------------------------------------------------------------------------------------------
 
 
@@ -176,8 +181,8 @@ def _unreachable(name: str, error: StoreUnavailable) -> Finding:
         return unsafe("redis", str(refused))
     return unsafe(
         "redis",
-        f"{name} does not answer, or refuses ({error}). Start it, let this machine connect to it, or correct "
-        f"{PREFIX}REDIS_URL.",
+        f"{name} does not answer, or refuses ({reason_of(error)}). Start it, let this machine connect to it, or "
+        f"correct {PREFIX}REDIS_URL.",
     )
 
 

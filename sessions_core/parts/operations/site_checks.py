@@ -21,7 +21,7 @@ from flask import Request
 
 from ...settings import PREFIX, Settings
 from ...storage.encryption import DecryptionFailed, KeyRing
-from .checklist import Finding, advice, clocks, ok, unsafe
+from .checklist import Finding, advice, clocks, ok, reason_of, unsafe
 
 PATH = "/checkz"
 STRANGER = "192.0.2.1"
@@ -119,11 +119,10 @@ def of_site(site: Site, settings: Settings) -> Iterator[Finding]:
             f"{site.parts.hostname} that a public authority signed, with its chain.",
         )
     except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
         yield unsafe(
             "site",
-            f"{site.url} does not answer this machine ({reason}), so TLS, cookies and proxies were not checked. "
-            "Start the site, name another address with --url, or leave these checks out with --offline.",
+            f"{site.url} does not answer this machine ({reason_of(error)}), so TLS, cookies and proxies were not "
+            "checked. Start the site, name another address with --url, or leave these checks out with --offline.",
         )
 
 
