@@ -11,7 +11,8 @@ import pytest
 from redis import Redis
 
 from ...actors import together
-from ...constants import ANOTHER, ROOT
+from ...constants import ANOTHER
+from ...documented import blocks
 from ...nginx import Nginx
 from ...processes import BIN, Running
 from ...servers import free_port
@@ -20,14 +21,8 @@ HOST = "app.example.org"
 SLOW, THREADS = 90, 2
 
 
-def documented() -> str:
-    """The one nginx block of the page."""
-    (block,) = re.findall(r"^```nginx\n(.*?)^```$", (ROOT / "docs" / "integrate.md").read_text(), re.M | re.S)
-    return str(block)
-
-
 class Proxy(Nginx):
-    """nginx with that block."""
+    """nginx with the block of the page."""
 
     def __init__(self, folder: Path, port: int, app_port: int) -> None:
         self._app_port = app_port
@@ -38,7 +33,8 @@ class Proxy(Nginx):
             f"/etc/nginx/{HOST}.key": str(folder / f"{HOST}.pem"),
             "/var/cache/nginx/sessions_core": str(folder / "cache"),
         }
-        config = f"events {{}}\nhttp {{\naccess_log off;\n{documented()}}}\n"
+        (block,) = blocks("integrate.md", "A proxy that buffers", "nginx")
+        config = f"events {{}}\nhttp {{\naccess_log off;\n{block}}}\n"
         super().__init__(folder, config, changes, HOST, port)
 
     def connections_to_the_app(self) -> int:
