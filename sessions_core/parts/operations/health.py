@@ -98,7 +98,7 @@ def checkz() -> ResponseReturnValue:
     proxies: Any = services.parts.get("reverse_proxy")
     trusted = proxies.options.trusted_proxies if proxies else 0
     told = site_checks.arrived(request, services.settings.secrets, trusted)
-    return _refused(errors.NotFound("no such secret")) if told is None else told
+    return _refused(errors.NotFound("no such secret")) if told is None else msgspec.to_builtins(told)
 
 
 def _may_read(secret: str | None) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import parse_http_list
 
+import msgspec
 from flask import Request
 
 from ...settings import PREFIX, Settings
@@ -29,8 +29,21 @@ STRANGER = "192.0.2.1"
 
 _PATIENCE = 5.0  # seconds for each step of a request
 _CERTIFICATE_DAYS = 14
-_TOLD = {"address", "scheme", "host", "trusted", "forwarded", "request_id", "time"}
 _HOPS = f"{PREFIX}TRUSTED_PROXIES"
+
+
+class Arrived(msgspec.Struct):
+    """How a request arrived at the app. `trusted` is the number of trusted proxies, `forwarded` how many addresses
+    `X-Forwarded-For` names, and `time` the clock of the app, in seconds since the epoch.
+    """
+
+    address: str
+    scheme: str
+    host: str
+    trusted: int
+    forwarded: int
+    request_id: str
+    time: float
 
 
 class Answer(NamedTuple):
@@ -75,18 +88,17 @@ class Site:
         finally:
             connection.close()
 
-    def seen(self, **headers: str) -> tuple[Answer, dict[str, Any] | None]:
+    def seen(self, **headers: str) -> tuple[Answer, Arrived | None]:
         """Return how a request with these headers arrives, or `None` if the site does not tell this shell."""
         token = base64.urlsafe_b64encode(self._keys.encrypt(b"check", PATH.encode())).decode()
         answer = self.get(PATH, Authorization=f"Bearer {token}", **headers)
         try:
-            told = json.loads(answer.body) if answer.status == 200 else None
-        except ValueError:
-            told = None
-        return answer, told if isinstance(told, dict) and told.keys() >= _TOLD else None
+            return answer, msgspec.json.decode(answer.body, type=Arrived)
+        except msgspec.MsgspecError:  # the envelope of a 404, or a page of another server
+            return answer, None
 
 
-def arrived(request: Request, secrets: tuple[str, ...], trusted: int) -> dict[str, Any] | None:
+def arrived(request: Request, secrets: tuple[str, ...], trusted: int) -> Arrived | None:
     """Return what the app, which trusts so many proxies, makes of a request; `None` for a client that does not know
     one of the secrets.
     """
@@ -96,15 +108,15 @@ def arrived(request: Request, secrets: tuple[str, ...], trusted: int) -> dict[st
         KeyRing(secrets, "sessions_core check 1").decrypt(encrypted, PATH.encode())
     except (ValueError, DecryptionFailed):
         return None
-    return {
-        "address": request.remote_addr or "",
-        "scheme": request.scheme,
-        "host": request.host,
-        "trusted": trusted,
-        "forwarded": len(parse_http_list(request.headers.get("X-Forwarded-For", ""))),
-        "request_id": request.headers.get("X-Request-ID", ""),
-        "time": time.time(),
-    }
+    return Arrived(
+        address=request.remote_addr or "",
+        scheme=request.scheme,
+        host=request.host,
+        trusted=trusted,
+        forwarded=len(parse_http_list(request.headers.get("X-Forwarded-For", ""))),
+        request_id=request.headers.get("X-Request-ID", ""),
+        time=time.time(),
+    )
 
 
 def of_site(site: Site, settings: Settings) -> Iterator[Finding]:
@@ -206,7 +218,7 @@ def _proxies(site: Site, settings: Settings) -> Iterator[Finding]:
         )
         return
     _, forged = site.seen(X_Forwarded_For=STRANGER, Forwarded=f"for={STRANGER}", X_Request_ID="chosen-by-the-client")
-    named, hops = int(plain["forwarded"]), int(plain["trusted"])
+    named, hops = plain.forwarded, plain.trusted
     count = f"{named} address{'' if named == 1 else 'es'}"
     if named < hops:
         yield unsafe(
@@ -214,7 +226,7 @@ def _proxies(site: Site, settings: Settings) -> Iterator[Finding]:
             f"Visitors can choose their IP address: {_HOPS} is {hops}, and the proxies in front name {count}. Set it "
             f"to {named}, or have each proxy write X-Forwarded-For.",
         )
-    elif forged is None or forged["address"] == STRANGER:
+    elif forged is None or forged.address == STRANGER:
         yield unsafe(
             "proxies",
             "Visitors can choose their IP address: a proxy in front passes on X-Forwarded-For as a client sent it. "
@@ -235,23 +247,23 @@ def _proxies(site: Site, settings: Settings) -> Iterator[Finding]:
     else:
         yield ok("proxies", f"The app believes {count} of X-Forwarded-For, and no other.")
     yield from _other_headers(plain, forged or plain, settings)
-    yield clocks("The app's clock", float(plain["time"]) - answer.at + answer.took / 2, answer.took / 2)
+    yield clocks("The app's clock", plain.time - answer.at + answer.took / 2, answer.took / 2)
 
 
-def _other_headers(plain: Mapping[str, Any], forged: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
-    if plain["scheme"] != "https" and settings.secure_origin:
+def _other_headers(plain: Arrived, forged: Arrived, settings: Settings) -> Iterator[Finding]:
+    if plain.scheme != "https" and settings.secure_origin:
         yield advice(
             "proxies",
             "The app takes requests for plain http, and writes http:// into full links. Have the proxy set "
             "X-Forwarded-Proto: https.",
         )
-    if plain["host"] != settings.domain:
+    if plain.host != settings.domain:
         yield advice(
             "proxies",
-            f"The app takes its own host for {plain['host']!a}. Have the proxy pass the Host of the browser on, "
+            f"The app takes its own host for {plain.host!a}. Have the proxy pass the Host of the browser on, "
             "with its port.",
         )
-    if forged["request_id"] == "chosen-by-the-client":
+    if forged.request_id == "chosen-by-the-client":
         yield advice(
             "proxies",
             "Clients choose the request id of the log. Have the proxy set X-Request-ID.",

@@ -259,6 +259,20 @@ def test_site_that_speaks_no_http_gives_one_line(make_app: Callable[..., Flask],
     assert "does not answer this machine" in said(lines, "unsafe", "site")
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"address": 1, "forwarded": "x"}', b"\xff", b"[" * 5000])
+def test_server_of_another_kind_gives_a_line(make_app: Callable[..., Flask], server: Server, body: bytes) -> None:
+    def other(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Set-Cookie", "id=1")])
+        return [body]
+
+    app = make_app(**PRODUCTION, SESSIONS_CORE_REDIS_URL=server.url)
+    with serving(other) as port:
+        code, lines = run(app, "--url", f"http://127.0.0.1:{port}")
+    assert code == 1
+    assert "/checkz answers 200" in said(lines, "unsafe", "secret")
+    assert "The cookie 'id' lacks __Host-" in said(lines, "unsafe", "cookies")
+
+
 @pytest.mark.parametrize("url", ["app.example.org", "ftp://x", "https://", "https://x:port", "https://x/\u00e9", ""])
 def test_address_that_is_none_is_refused(app: Flask, url: str) -> None:
     result = app.test_cli_runner().invoke(args=["sessions", "check", "--url", url])
