@@ -251,7 +251,7 @@ def test_verified_account_can_start_a_professional_session(
     wallet.uninstall()
     member.install()
     ConnectPanel(admin).open(session_type="professional")
-    assert "15 minutes without activity" in admin.see("session-kind").text
+    assert "15 minutes of inactivity" in admin.see("session-kind").text
     admin.sign_in(member, session_type="professional")
     admin.arrive_at("/session")
     assert "professional" in admin.see("session-type").text.lower()
