@@ -389,7 +389,7 @@ def installation(tmp_path: Path, store: Server) -> Iterator[Installation]:
         made.stop()
 
 
-def test_restarts_and_rotation_sign_nobody_out(installation: Installation, store: Server) -> None:
+def test_restarts_and_rotation_keep_users_signed_in(installation: Installation, store: Server) -> None:
     """The steps of docs/operations.md, "Deploy it", with users who ask for their page all the time."""
 
     def page(cookie: str) -> tuple[int, bytes]:

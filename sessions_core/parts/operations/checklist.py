@@ -78,7 +78,7 @@ def of_settings(settings: Settings, redis_check: bool, metrics_secret: str | Non
     if metrics_secret is None and not settings.development:
         yield advice(
             "settings",
-            f"Nobody can read /metrics. Set {PREFIX}METRICS_SECRET to let your monitoring do so: openssl rand "
+            f"No client can read /metrics. Set {PREFIX}METRICS_SECRET to let your monitoring do so: openssl rand "
             "-base64 32",
         )
 
@@ -147,7 +147,7 @@ def _memory(name: str, info: dict[str, str]) -> Iterator[Finding]:
     if most and used > 0.9 * most:
         yield unsafe(
             "redis",
-            f"{name} has used {100 * used // most} % of maxmemory. Raise it: once it is full, nobody can sign in.",
+            f"{name} has used {100 * used // most} % of maxmemory. Raise it: once it is full, no user can sign in.",
         )
 
 
