@@ -202,8 +202,8 @@ def _cookies(cookies: list[str]) -> Finding:
     if not cookies:
         return unsafe(
             "cookies",
-            "The sign-in page sets no cookie, so no user can sign in. Have proxies and caches pass Set-Cookie on, and "
-            "store no page that says no-store.",
+            "The sign-in page sets no cookie, so no user can sign in. Have proxies and caches pass Set-Cookie on, "
+            "and store no page that says no-store.",
         )
     return ok("cookies", "Cookies have __Host-, Secure, HttpOnly and SameSite.")
 
