@@ -329,11 +329,12 @@ class Installation:
         for group in self.groups:
             group.environment |= variables(self._environment_file.read_text())
 
-    def restart_in_turn(self) -> None:
+    def restart_in_turn(self, after_each: Callable[[], None]) -> None:
         """Do what `systemctl restart` does with one instance after the other."""
         for group in self.groups:
             group.stop()
             group.start()
+            after_each()
 
     def flask(self, *command: str) -> str:
         done = subprocess.run(
@@ -373,7 +374,7 @@ class Traffic:
 
     def _go_on(self) -> None:
         while not self._stop.is_set():
-            for address, cookie in self._cookies.items():
+            for address, cookie in list(self._cookies.items()):
                 status, body = self._ask(cookie)
                 mine = status == 200 and body == f"Hello {address}".encode()
                 self.answers["signed in" if mine else f"{status}"] += 1
@@ -396,6 +397,13 @@ def test_restarts_and_rotation_keep_users_signed_in(installation: Installation, 
         status, _, body = installation.nginx.get("/", Cookie=cookie)
         return status, body
 
+    def newcomer() -> None:
+        """Sign in while the groups may have other secrets, and meet both of them."""
+        wallet = Wallet()
+        cookie = sign_in(installation.nginx.ask, wallet)
+        assert [page(cookie) for _ in range(4)] == [(200, f"Hello {wallet.address}".encode())] * 4
+        cookies[wallet.address] = cookie
+
     wallets = [Wallet() for _ in range(4)]
     cookies = {each.address: sign_in(installation.nginx.ask, each) for each in wallets}
     with Traffic(page, cookies) as traffic:
@@ -404,12 +412,12 @@ def test_restarts_and_rotation_keep_users_signed_in(installation: Installation, 
         new = found["FLASK_SECRET_KEY"]
         assert json.loads(found["FLASK_SECRET_KEY_FALLBACKS"]) == [former]
         installation.configure(FLASK_SECRET_KEY_FALLBACKS=json.dumps([new]))
-        installation.restart_in_turn()
+        installation.restart_in_turn(newcomer)
         installation.configure(**found)
-        installation.restart_in_turn()
+        installation.restart_in_turn(newcomer)
         installation.flask("sessions", "sweep")
         installation.configure(FLASK_SECRET_KEY_FALLBACKS="[]")
-        installation.restart_in_turn()
+        installation.restart_in_turn(newcomer)
     assert set(traffic.answers) == {"signed in"}, traffic.answers
     assert traffic.answers.total() >= 20
     store.stop()
