@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
+
 
 def _(text: str) -> str:
     """Mark a text for translation, which happens when a user reads it (`web.texts`)."""
     return text
 
 
-class Misconfigured(Exception):
-    """The application can't start like this; the text says which line to change, and to what."""
+class Misconfigured(click.ClickException):
+    """The application can't start like this; the text says which line to change, and to what.
+
+    The command `flask` prints the text alone, without a traceback.
+    """
 
 
 class SessionsError(Exception):

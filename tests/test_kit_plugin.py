@@ -19,7 +19,6 @@ from .constants import ROOT
 from .documented import blocks, table
 
 PAGE = "test-your-app.md"
-PLAYWRIGHT = "from playwright.sync_api import sync_playwright"
 SHOP, TESTS, LONG_LIVED = blocks(PAGE, "With pytest", "python")
 
 
@@ -105,25 +104,14 @@ def test_missing_redis_part_is_named(folder: Path) -> None:
     assert "SESSIONS_CORE_TEST_REDIS_URL" in done.stdout
 
 
-@pytest.mark.parametrize("driver", ["selenium", "playwright"])
-def test_documented_browser_test_passes(folder: Path, driver: str) -> None:
-    tests, fixture = blocks(PAGE, "In a browser", "python")
+def test_documented_browser_test_passes(folder: Path) -> None:
+    tests, _ = blocks(PAGE, "In a browser", "python")
     assert len([line for line in tests.splitlines() if line.strip()]) <= 30
-    path = str(ROOT)
-    if driver == "playwright":
-        package = pytest.importorskip("playwright", reason="Playwright is not installed")
-        path += f":{Path(package.__file__).parents[1]}"
-        tests = re.sub(r"@pytest.fixture\ndef browser.*?\n\n\n", lambda _: f"{fixture}\n\n", tests, flags=re.S)
-        tests = tests.replace("from selenium.webdriver import Chrome, ChromeOptions", PLAYWRIGHT)
-        tests = tests.replace("browser.get(", "browser.goto(").replace("browser.page_source", "browser.content()")
-        options = f"executable_path={shutil.which('chromium')!r}, args=['--no-sandbox']"
-        tests = tests.replace("launch()", f"launch({options})")
-    else:
-        assert "--no-sandbox" not in tests
-        headless = 'options.add_argument("--headless=new")'
-        tests = tests.replace(headless, headless + '\n    options.add_argument("--no-sandbox")')
+    assert "--no-sandbox" not in tests
+    headless = 'options.add_argument("--headless=new")'
+    tests = tests.replace(headless, headless + '\n    options.add_argument("--no-sandbox")')
     (folder / "test_shop.py").write_text(tests)
-    done = run(folder, PYTHONPATH=path)
+    done = run(folder, PYTHONPATH=str(ROOT))
     assert re.search(r"^2 passed", done.stdout, re.M), done.stdout + done.stderr
 
 
