@@ -93,6 +93,9 @@ class TimeMachine:
                 self._age_log(name, milliseconds)
             elif name.endswith("{activity}:budget"):
                 self._age_budget(name, milliseconds)
+            elif name.endswith(("{directory}:changed", "{directory}:seen")):
+                for member in self._redis.zrange(name, 0, -1):
+                    self._redis.zincrby(name, -milliseconds, member)
             elif name.endswith((":activity", ":routine", ":refusals")):
                 self._age_stream(name, milliseconds)
             ttl = self._redis.pttl(key)
