@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
-from flask import Flask, render_template, render_template_string, request
+from flask import Flask, get_template_attribute, render_template, render_template_string, request
 from flask_babel import Babel
 from jinja2 import DictLoader
 from redis import Redis
@@ -111,6 +111,20 @@ def test_templates_of_the_app_keep_their_own_functions(make: Callable[..., Flask
     german = speaking(app, "de")
     assert german.get("/own").text == "own Sign out"
     assert "<h1>Mit deiner Wallet anmelden</h1>" in german.get("/sign-in").text
+
+
+@pytest.mark.parametrize(
+    ("language", "role", "said"),
+    [
+        ("en", "member", "Member"),
+        ("en", "support_staff", "Support staff"),
+        ("de", "admin", "Administrator"),
+        ("ar", "member", "عضو"),
+    ],
+)
+def test_roles_are_words_in_the_language(make: Callable[..., Flask], language: str, role: str, said: str) -> None:
+    with make().test_request_context("/", base_url=ORIGIN, headers={"Accept-Language": language}):
+        assert get_template_attribute("sessions/_accounts.html", "role_name")(role) == said
 
 
 def test_clock_has_the_hours_of_the_language(make: Callable[..., Flask]) -> None:
