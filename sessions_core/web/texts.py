@@ -2,8 +2,7 @@
 
 Texts are written in English. The application's `translate` translates them, else a part (`Part.language`). A text
 without a translation stays English, and so does one whose translation has a placeholder that the text does not have.
-The application's templates can use the same, unless it has an i18n extension of its own, set up before or after this
-package: then they keep that.
+The application's templates use the same, or the i18n extension that it sets up before or after this package.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from flask import Flask, has_app_context
 from jinja2 import Environment, nodes, pass_eval_context
 from jinja2.ext import Extension, InternationalizationExtension
 from jinja2.lexer import Token, TokenStream
-from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
 from markupsafe import Markup
 
@@ -49,12 +47,9 @@ class Language:
         return naturaltime(length)
 
 
-_ENGLISH = Language()
-
-
 def language() -> Language:
     """Return the language of the request; English if no part knows another one."""
-    return (current_services().language() if has_app_context() else None) or _ENGLISH
+    return (current_services().language() if has_app_context() else None) or Language()
 
 
 def gettext(text: str, /, **values: Any) -> str:
@@ -97,9 +92,8 @@ class Texts(Extension):
         if others and not _is_ours(parser.name):
             return others[0].parse(parser)
         parsed = _I18N.parse(parser)
-        for node in parsed if isinstance(parsed, list) else [parsed]:
-            for name in node.find_all(nodes.Name):
-                name.name = _NAMES.get(name.name, name.name)
+        for name in nodes.Template(parsed if isinstance(parsed, list) else [parsed]).find_all(nodes.Name):
+            name.name = _NAMES.get(name.name, name.name)
         return parsed
 
 
@@ -113,20 +107,14 @@ _I18N.environment.policies["ext.i18n.trimmed"] = True  # white space in a text i
 
 
 @pass_eval_context
-def _gettext(context: EvalContext, text: str, /, **values: Any) -> str:
-    return _filled((text, "", 1), values, Markup if context.autoescape else str)
-
-
-@pass_eval_context
-def _ngettext(context: EvalContext, one: str, many: str, number: int, /, **values: Any) -> str:
-    return _filled((one, many, number), {"num": number, **values}, Markup if context.autoescape else str)
+def _text(context: nodes.EvalContext, one: str, many: str = "", number: int = 1, /, **values: Any) -> str:
+    values = {"num": number, **values} if many else values
+    return _filled((one, many, number), values, Markup if context.autoescape else str)
 
 
 def install(app: Flask) -> None:
     """Let templates be translated. Functions of the application with these names stay its own."""
     app.jinja_env.add_extension(Texts)
     app.jinja_env.filters["translated"] = gettext
-    known = app.jinja_env.globals
-    known.update(sessions_core_gettext=_gettext, sessions_core_ngettext=_ngettext, language=language)
-    for name, own in _NAMES.items():
-        known.setdefault(name, known[own])
+    free = _NAMES.keys() - app.jinja_env.globals.keys()
+    app.jinja_env.globals.update(dict.fromkeys([*_NAMES.values(), *free], _text), language=language)
