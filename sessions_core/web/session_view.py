@@ -201,9 +201,8 @@ class SessionView:
     @property
     def absolute_seconds(self) -> int:
         """The length of the absolute clock."""
-        return (
-            self.live.absolute_expires_at - (self.live.record.restarted_at or self.live.record.created_at)
-        ) // 1000
+        record = self.live.record
+        return (self.live.absolute_expires_at - (record.restarted_at or record.created_at)) // 1000
 
     @property
     def warn_seconds(self) -> int:

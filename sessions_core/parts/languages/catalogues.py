@@ -34,6 +34,8 @@ class BabelLanguage(Language):
         self.locale = locale
         self.code = str(locale).replace("_", "-")
         self.direction = locale.text_direction
+        # The forms repeat after 100; some languages have one of their own for millions.
+        self.plural_forms = {locale.plural_form(number): number for number in (0, 1_000_000, *range(200, 0, -1))}
         self._texts = texts
         self._plural = plural
 
