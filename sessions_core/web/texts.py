@@ -30,7 +30,7 @@ class Language:
     """English; a part's language replaces what differs. `code` and `direction` are for `lang` and `dir` of a page."""
 
     code, direction = "en", "ltr"
-    plural_forms: Mapping[str, int] = {"one": 1, "other": 2}  # noqa: RUF012
+    plural_forms: Mapping[str, int] = {"one": 1, "other": 2}
     """A number that takes each form of the plural, by the form's name in Unicode's tables."""
 
     def ngettext(self, one: str, many: str, number: int) -> str:
