@@ -32,7 +32,7 @@ class SessionView:
     @property
     def name(self) -> str:
         """The name of the session on pages."""
-        return f"{self.type} session"
+        return gettext("%(type)s session", type=gettext(self.type))
 
     @property
     def handle(self) -> str:
@@ -280,7 +280,7 @@ def iso(moment: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """Return the time of day for pages without script: `14:32 UTC`."""
-    return f"{language().moment(moment.astimezone(UTC), 'Hm')} UTC"
+    return gettext("%(time)s UTC", time=language().moment(moment.astimezone(UTC), "Hm"))
 
 
 def second(time: datetime) -> str:

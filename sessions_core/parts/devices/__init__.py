@@ -85,6 +85,9 @@ class Devices(Part):
 
     def setup(self, app: Flask) -> None:
         """Make the services that tell sessions of each other's sign-ins, and know browsers again."""
+        from .user_agent import translated
+
+        app.jinja_env.filters["device_name"] = translated
         services = self.services
         self.recent_sign_ins = RecentSignIns(services.keys)
         ring = KeyRing(services.settings.secrets, "sessions_core known browsers 1")
