@@ -29,10 +29,15 @@ export function copy(root, name) {
  * @param {Element} root @param {string} name @param {number} [number]
  */
 export function phrase(root, name, number) {
-  const form = number === undefined ? "" : `[data-plural="${new Intl.PluralRules(document.documentElement.lang).select(number)}"]`;
+  const form = number === undefined ? "" : `[data-plural="${pluralForm(number)}"]`;
   const template = root.querySelector(`template[data-phrase="${name}"]${form}`);
   const words = template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
   return number === undefined ? words : words.replaceAll("{n}", String(number));
+}
+
+/** "one", "few", "other" …, as the language of the page has it. @param {number} number */
+function pluralForm(number) {
+  return new Intl.PluralRules(document.documentElement.lang).select(number);
 }
 
 /** Put a text into every slot of a name. @param {Element} root @param {string} name @param {string} text */
