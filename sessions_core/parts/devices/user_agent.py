@@ -97,7 +97,7 @@ def describe(agent: str) -> str:
     return _device(agent)
 
 
-def translated(device: str) -> str:
+def device_name(device: str) -> str:
     """Return a device in the language of the request, such as "Firefox unter Linux"; empty is an unknown browser.
     What is stored, and what programs read, stays English.
     """
