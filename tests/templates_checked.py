@@ -38,7 +38,7 @@ def environment() -> Environment:
     found = Environment(autoescape=True, extensions=[Texts])
     for name in ("address_of", "account", "ago", "clock", "duration", "family_name", "iso", "moment", "quoted"):
         found.filters[name] = str
-    found.filters["translated"] = str
+    found.filters["translated"] = found.filters["device_name"] = str
     return found
 
 

@@ -20,8 +20,7 @@ from markupsafe import Markup
 
 from .services import current_services
 
-_NAMES = {"gettext": "sessions_core_gettext", "ngettext": "sessions_core_ngettext"}
-_NAMES["_"] = _NAMES["gettext"]
+_NAMES = {"_": "sessions_core_gettext", "gettext": "sessions_core_gettext", "ngettext": "sessions_core_ngettext"}
 # By their names in Unicode's tables of locales (CLDR).
 _FORMATS = {"Hm": "%H:%M", "EEEE": "%A", "MMMd": "%b %d", "yMMMd": "%b %d, %Y"}
 _FORMATS |= {"MMMMEEEEd": "%A, %B %d", "yMMMMEEEEd": "%A, %B %d, %Y"}
@@ -31,6 +30,8 @@ class Language:
     """English; a part's language replaces what differs. `code` and `direction` are for `lang` and `dir` of a page."""
 
     code, direction = "en", "ltr"
+    plural_forms: Mapping[str, int] = {"one": 1, "other": 2}
+    """A number that takes each form of the plural, by the form's name in Unicode's tables."""
 
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the form of a text that belongs to a number; `many` is empty for a text without forms."""

@@ -45,6 +45,8 @@ class BabelLanguage(Language):
         self.code = str(locale).replace("_", "-")
         self.direction = locale.text_direction
         self._catalogues = catalogues
+        # The forms repeat after 100; some languages have one of their own for millions.
+        self.plural_forms = {locale.plural_form(number): number for number in (0, 1_000_000, *range(200, 0, -1))}
 
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the translation, or the English text if there is none."""

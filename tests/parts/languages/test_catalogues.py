@@ -135,7 +135,7 @@ def test_number_may_be_said_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(1, "ساعة واحدة"), (2, "ساعتان"), (3, "%(num)s ساعات"), (11, "%(num)s ساعة"), (100, "%(num)s ساعة")],
+    [(1, "ساعة واحدة"), (2, "ساعتين"), (3, "%(num)s ساعات"), (11, "%(num)s ساعة"), (100, "%(num)s ساعة")],
 )
 def test_arabic_has_its_forms_of_the_plural(number: int, said: str) -> None:
     assert catalogues.read("ar").ngettext("%(num)s hour", "%(num)s hours", number) == said

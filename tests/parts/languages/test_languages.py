@@ -15,11 +15,16 @@ from flask_babel import Babel
 from jinja2 import DictLoader
 from redis import Redis
 
-from sessions_core import Misconfigured, WalletSessions, gettext, ngettext, public
+from sessions_core import Misconfigured, WalletSessions, events, gettext, ngettext, public
+from sessions_core.parts.roles.events import RoleChanged, VerificationChanged
+from sessions_core.sign_in.accounts import parse
 
 from ...actors import ORIGIN, Visitor, Wallet
+from ...devices import listed
 from ..leaving_out import without_settings
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SENTENCE = re.compile(r'data-testid="activity-sentence">(.*?)</p>', re.DOTALL)
 ALL = {"SESSIONS_CORE_LANGUAGES": ["en", "de", "ar"]}
 
 
@@ -40,7 +45,7 @@ def make(overrides: dict[str, Any], redis: Redis) -> Callable[..., Flask]:
 def speaking(app: Flask, language: str) -> Visitor:
     class Speaking(Visitor):
         def _headers(self, options: Any) -> Any:
-            return {"Accept-Language": language} | super()._headers(options)
+            return {"Accept-Language": language, "User-Agent": FIREFOX} | super()._headers(options)
 
     return Speaking(app)
 
@@ -290,3 +295,40 @@ def test_commands_speak_english(make: Callable[..., Flask]) -> None:
         assert app.jinja_env.filters["translated"]("Sign out") == "Abmelden"
     with app.app_context():
         assert app.jinja_env.filters["translated"]("Sign out") == "Sign out"
+
+
+def test_device_is_translated_on_pages_alone(make: Callable[..., Flask]) -> None:
+    """What is stored, and what programs read, stays English."""
+    german = speaking(make(), "de")
+    german.sign_in(Wallet())
+    assert [each["device"] for each in listed(german)] == ["Firefox on Linux"]
+    for path in ("/sessions", "/activity"):
+        page = german.get(path).text
+        assert ("Firefox unter Linux" in page, "Firefox on Linux" in page) == (True, False), path
+
+
+def test_name_that_a_user_chose_is_not_translated(make: Callable[..., Flask]) -> None:
+    german = speaking(make(), "de")
+    german.sign_in(Wallet())
+    [row] = listed(german)
+    german.submit(f"/sessions/{row['session_id']}/name", label="Chrome on Linux")
+    page = german.get("/sessions").text
+    assert ("Chrome on Linux" in page, "Chrome unter Linux" in page) == (True, False)
+
+
+def test_sentences_of_the_activity_are_whole(make: Callable[..., Flask]) -> None:
+    app, wallet = make(), Wallet()
+    german, account = speaking(app, "de"), wallet.account()
+    german.sign_in(wallet)
+    with app.app_context():
+        events.publish(RoleChanged(account=account, before="member", after="admin", by=""))
+        events.publish(VerificationChanged(account=account, level="", until=0, by=account))
+        events.publish(events.SignInFailed(code="domain_mismatch", account=account))
+    page = german.get("/activity").text
+    said = {" ".join(re.sub("<[^>]*>", "", each).split()) for each in SENTENCE.findall(page)}
+    short = parse(account).short_address
+    assert said >= {
+        "Eine Anmeldung wurde abgelehnt: die signierte Nachricht war für eine andere Website",
+        f"Die Bestätigung als Fachkraft wurde von {short} zurückgenommen",
+        "Die Rolle wechselte von Mitglied zu Administrator, über die Kommandozeile",
+    }
