@@ -80,7 +80,7 @@ def test_admin_page_lists_accounts_with_role_or_recent_sign_in(
     admin.driver.refresh()
     assert row_of(admin, wallet).get_attribute("data-role") == "admin"
     assert "You" in row_of(admin, wallet).text
-    assert "member" in row_of(admin, member).text
+    assert "Member" in row_of(admin, member).text
     assert "just now" in row_of(admin, member).text
 
 
