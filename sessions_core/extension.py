@@ -155,6 +155,7 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         _demand_sentences(policy, actions)
+        store.without_user = services.hooks("without_user")
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)

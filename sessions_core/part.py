@@ -118,6 +118,7 @@ class Part:
     - `status_notices`: in `status.html`, above the panels
     - `account_facts`: in `status.html`, rows of the list about the account
     - `account_links`: in `status.html`, items of the list of links
+    - `session_facts`: facts about `row`, a session in a list of them
     - `admin`: links above the administration; a slot of the part that has these pages
     - `activity_words`: sets `action_words`, `ended_words` and `refusal_words`, and has a macro `sentence(name, f)`:
       what an activity log says about the part's actions, end reasons, errors and events; a slot of the part with the
@@ -262,6 +263,12 @@ class Part:
 
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""
+
+    def without_user(self, session: WalletSession) -> None:
+        """Look for something else in a request that proves its user: what it brought named no living session of one.
+
+        `session.adopt` continues with a session that was found or started. May raise `StoreUnavailable`.
+        """
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """End the session if it may not go on. `thorough` is for actions that take a fresh signature and are about to

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from types import MappingProxyType
@@ -351,7 +351,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
         return value or None
     if hint == bool | None and (value is None or value is True or value is False):
         return value
-    if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
+    a_function = hint == Callable[..., Any] | None and (value is None or callable(value))
+    if a_function or (hint in (bool, int, str) and type(value) is hint):  # True is an int to isinstance
         return value
     wanted = (
         "a list of strings"

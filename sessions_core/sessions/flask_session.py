@@ -343,6 +343,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.lifecycle = lifecycle
         # Reads a bearer token, and raises a `NotSignedIn` for an invalid one. `None`: bearer tokens are ignored.
         self.open_token: Callable[[str], TokenClaims | None] | None = None
+        # What parts do about a request that brought no session of a user.
+        self.without_user: tuple[Callable[[WalletSession], None], ...] = ()
         self.settings = settings
         # Returns the current fingerprint of the account's privileges, as in `SessionRecord.privilege`; set by the
         # services.
@@ -402,6 +404,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             self._load_bearer(session, session.token, keep_alive, accept_presented)
         else:
             session.state = Gone(EndedSession(planted)) if planted else Visitor()
+        for look in self.without_user:
+            if session.account_live is None:
+                look(session)
         if session.account_live is None:
             session.seed_csrf()
 
