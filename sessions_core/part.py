@@ -16,7 +16,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import click
 from flask import Blueprint, Flask, Request, Response
@@ -313,6 +313,10 @@ class Part:
         """Raise a `BadRequest` if a command that encrypts with this process's secret must not run now. The user's
         `--force` leaves this out.
         """
+
+    def findings(self) -> Sequence[tuple[Literal["ok", "advice", "unsafe"], str]]:
+        """Return what a check of the running deployment says about the part, each with a sentence; never raises."""
+        return ()
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.

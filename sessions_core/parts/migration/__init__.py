@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...part import Part
-from ...settings import PREFIX
+from ...settings import DAY, PREFIX
 from .events import DataMigrated, MigrationRefused, SessionMigrated
 from .options import MigrationSettings
 
@@ -105,6 +105,38 @@ class Migration(Part):
 
             counted.count(event)
         self.mover.hear(event)
+
+    def findings(self) -> Sequence[tuple[Literal["ok", "advice", "unsafe"], str]]:
+        """Say what is left to do until the migration is over."""
+        if self.mover is None:
+            return ()
+        from ...errors import StoreUnavailable
+
+        found: list[tuple[Literal["ok", "advice", "unsafe"], str]] = []
+        if self.options.migrate_redis_url is not None:
+            try:
+                self.mover.ping()
+                found.append(("ok", "The Redis of the former sessions answers."))
+            except StoreUnavailable as error:
+                reason = " ".join(str(error).split())[:200]
+                found.append(("unsafe", f"The Redis of the former sessions does not answer: {reason}"))
+        if self.options.migrate_unpickle is not None:
+            found.append(
+                (
+                    "advice",
+                    f"{PREFIX}MIGRATE_UNPICKLE is set, so an attacker who can write to the former Redis can run code "
+                    "here. Remove it as soon as you can.",
+                )
+            )
+        if self.options.migrate_beside:
+            sentence = f"{PREFIX}MIGRATE_BESIDE is True. Remove it when the last former server has stopped."
+        else:
+            days = -(-self.options.migrate_seconds // DAY)
+            sentence = (
+                f"{PREFIX}MIGRATE_FROM is set. Remove it {days} days after the last former server has stopped: no "
+                "former session is younger then."
+            )
+        return (*found, ("advice", sentence))
 
     # -- For templates -------------------------------------------------------------------------------------------
 

@@ -71,6 +71,10 @@ class Mover:
         self._records = records
         self._cookies = cookies
 
+    def ping(self) -> None:
+        """Raise `StoreUnavailable` if the Redis of the former sessions does not answer."""
+        self._sources.ping()
+
     # -- A request without a user ----------------------------------------------------------------------------------
 
     def find(self, session: WalletSession) -> None:
@@ -109,14 +113,20 @@ class Mover:
 
     def _move(self, session: WalletSession, request: Request, presented: Presented) -> LoadedSession | None:
         stored = self._marks.settled(presented)
-        for _ in range(2):
+        for _ in range(3):
             if stored:
                 mark = self._marks.read(presented, stored)
                 live = self._again(session, request, presented, mark) if mark.hidden else None
                 if live is not None or not (mark.hidden and self._options.migrate_beside):
                     return live
-            former = self._sources.read(presented)
-            account = self._account_of(presented, former)
+            try:
+                former = self._sources.read(presented)
+            except Refused as refused:
+                before, stored = stored, self._marks.settled(presented)
+                if refused.code != "expired" or stored == before:
+                    raise
+                continue  # another request has moved it between the two looks
+            account = self._account_of(former)
             if account is None and (self._options.migrate_beside or session.live is not None):
                 return None  # a visitor, whose former session goes on, or who has data here
             token = self._marks.claim(presented, stored)
@@ -125,7 +135,7 @@ class Mover:
             stored = self._marks.settled(presented)  # another request was first
         raise StoreUnavailable("a former session keeps being moved", retry_after=1)
 
-    def _account_of(self, presented: Presented, former: Former) -> Account | None:
+    def _account_of(self, former: Former) -> Account | None:
         find = self._options.migrate_account
         if find is None:
             return None
@@ -280,8 +290,8 @@ class Mover:
     # -- While the former servers run ------------------------------------------------------------------------------
 
     def follow(self, session: WalletSession) -> None:
-        """End a session that was moved if its user has signed out at a former server. Once those are gone, end what
-        they left of it. May raise `StoreUnavailable`.
+        """End a session that was moved if its user has signed out at a former server, or another user has signed in
+        there. Once those servers are gone, end what they left of it. May raise `StoreUnavailable`.
         """
         live = session.account_live
         if live is None or session.token is not None or not ORIGIN.of(live.record).beside:
@@ -296,14 +306,16 @@ class Mover:
 
             amend_if_writable(self._services, session, alone)
         elif not self._is_signed_in_there(account):
+            self._records.unlink(account, handle)  # another user may have signed in there, in the same browser
             self._services.lifecycle.revoke(live, "signed_out")
             session.lose(EndedSession("signed_out", handle))
+            self.find(session)
 
     def _is_signed_in_there(self, account: str) -> bool:
         try:
             for presented in self._sources.presented(request_ctx.request):
                 try:
-                    if str(self._account_of(presented, self._sources.read(presented))) == account:
+                    if str(self._account_of(self._sources.read(presented))) == account:
                         return True
                 except Refused as refused:
                     if refused.code not in ("expired", "unsigned"):

@@ -35,8 +35,8 @@ class MigrationSettings:
     """The secrets that signed the former cookies; empty: SECRET_KEY and SECRET_KEY_FALLBACKS."""
     migrate_seconds: int = 31 * DAY
     """How old a former session or cookie may be (PERMANENT_SESSION_LIFETIME)."""
-    migrate_pickle: bool = False
-    """True reads the pickles of Flask-Session before 0.6; an attacker who can write to Redis then runs code here."""
+    migrate_unpickle: Callable[..., Any] | None = None
+    """What reads the pickles of Flask-Session before 0.6, such as pickle.loads; None refuses them."""
     migrate_beside: bool = False
     """True while servers of the former version still run: their sessions stay until the last one has stopped."""
 

@@ -64,7 +64,7 @@ class Sources:
         self._connection = connection
         self._own_cookie = own_cookie
         # Flask signs with the bytes of a secret; a SECRET_KEY of bytes was read as latin-1.
-        self._secrets = [key for each in secrets for key in dict.fromkeys((each.encode(), _latin(each)))]
+        self._secrets = [key for each in secrets for key in dict.fromkeys((_utf8(each), _latin(each)))]
         self._serializer = URLSafeTimedSerializer(
             self._secrets,
             salt="cookie-session",
@@ -110,6 +110,10 @@ class Sources:
         """Return the key of the former record in its Redis; `None` for a cookie that holds the session itself."""
         return self._options.migrate_key_prefix + presented.value if presented.source == REDIS else None
 
+    def ping(self) -> None:
+        """Raise `StoreUnavailable` if the former Redis does not answer."""
+        self._connection.call("PING")
+
     def delete(self, key: str) -> None:
         """Delete a former record."""
         self._connection.call("DEL", key)
@@ -134,7 +138,7 @@ class Sources:
         outcome = reply[0].decode()
         if outcome != "found":
             raise Refused({"none": "expired", "large": "too_large"}.get(outcome, "unreadable"))
-        data = decoded(items(reply, 2)[1], allow_pickle=self._options.migrate_pickle)
+        data = decoded(items(reply, 2)[1], self._options.migrate_unpickle)
         return Former(data, remember=bool(data.get("_permanent")))
 
     def _read_signed(self, presented: Presented) -> Former:
@@ -165,4 +169,8 @@ def _latin(secret: str) -> bytes:
     try:
         return secret.encode("latin-1")
     except UnicodeEncodeError:
-        return secret.encode()
+        return _utf8(secret)
+
+
+def _utf8(secret: str) -> bytes:
+    return secret.encode("utf-8", "surrogatepass")

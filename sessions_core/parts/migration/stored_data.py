@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import pickle  # read only where the setting allows it
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from ...sessions.record import CSRF_KEY
 from ...sessions.session_data import to_stored
 from ...settings import PREFIX
+from .nesting import is_deep_json, is_deep_msgpack
 from .refused import Refused
 
 logger = logging.getLogger(__name__)
@@ -22,27 +23,32 @@ LARGEST = 256 * 1024
 _OF_FLASK = {CSRF_KEY, "_permanent"}
 _OF_FLASK_LOGIN = {"_user_id", "_fresh", "_id", "_remember", "_remember_seconds"}
 
-_DECODERS = (msgspec.msgpack.Decoder().decode, msgspec.json.Decoder().decode)
+_DECODERS = (
+    (is_deep_msgpack, msgspec.msgpack.Decoder().decode),
+    (is_deep_json, msgspec.json.Decoder().decode),
+)
 
 
-def decoded(stored: bytes, *, allow_pickle: bool) -> dict[Any, Any]:
-    """Return the data of a record of Flask-Session: MessagePack or JSON; a pickle only if that is allowed.
+def decoded(stored: bytes, unpickle: Callable[[bytes], Any] | None) -> dict[Any, Any]:
+    """Return the data of a record of Flask-Session: MessagePack or JSON; a pickle only with a function that reads it.
 
     Raises `Refused`.
     """
-    for decode in _DECODERS:
+    too_deep = False
+    for is_deep, decode in _DECODERS:
+        if is_deep(stored):
+            too_deep = True
+            continue
         try:
             return mapping(decode(stored))
         except (msgspec.MsgspecError, ValueError):
             continue
-        except RecursionError as error:
-            raise Refused("unreadable", "nested too deeply") from error
     if not _looks_pickled(stored):
-        raise Refused("unreadable", "neither MessagePack nor JSON")
-    if not allow_pickle:
-        raise Refused("pickled", f"a pickle can run code when it is read; {PREFIX}MIGRATE_PICKLE = True allows that")
+        raise Refused("unreadable", "nested too deeply" if too_deep else "neither MessagePack nor JSON")
+    if unpickle is None:
+        raise Refused("pickled", f"a pickle can run code when it is read; {PREFIX}MIGRATE_UNPICKLE allows that")
     try:
-        return mapping(pickle.loads(stored))  # noqa: S301  # an operator has allowed it
+        return mapping(unpickle(stored))
     except Refused:
         raise
     except Exception as error:
