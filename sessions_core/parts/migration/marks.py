@@ -30,11 +30,13 @@ class Mark(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """What became of something that was presented.
 
     `hidden` is the id of its session and the value of the browser cookie, hidden by what was presented; empty if it
-    was refused. `agent` is a digest of the user agent that presented it.
+    was refused. `agent` is a digest of the user agent that presented it. `beside` says that the former session went
+    on at the former servers, so it may be moved again when this one has ended.
     """
 
     hidden: bytes = b""
     agent: bytes = b""
+    beside: bool = False
 
 
 class Marks:

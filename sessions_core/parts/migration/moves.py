@@ -101,7 +101,10 @@ class Mover:
             self._note(source, refused)
 
     def _adopt(self, session: WalletSession, live: LoadedSession) -> None:
-        live.browser = session.browser or session.minted_browser
+        if session.browser is None and session.minted_browser:
+            # With its Max-Age if the session's cookie has one: one must not outlive the other.
+            session.browser, session.browser_cookie_due = session.minted_browser, not live.record.remember
+        live.browser = session.browser
         session.adopt(live)
         if not self._options.migrate_beside:
             self._forget_cookies()
@@ -117,7 +120,7 @@ class Mover:
             if stored:
                 mark = self._marks.read(presented, stored)
                 live = self._again(session, request, presented, mark) if mark.hidden else None
-                if live is not None or not (mark.hidden and self._options.migrate_beside):
+                if live is not None or not mark.hidden:
                     return live
             try:
                 former = self._sources.read(presented)
@@ -127,8 +130,11 @@ class Mover:
                     raise
                 continue  # another request has moved it between the two looks
             account = self._account_of(former)
-            if account is None and (self._options.migrate_beside or session.live is not None):
-                return None  # a visitor, whose former session goes on, or who has data here
+            if account is None and self._options.migrate_beside:
+                return None  # a visitor, who may still sign in at a former server
+            if account is None and session.live is not None:
+                self._forget_cookies()  # a visitor, who has newer data here
+                return None
             token = self._marks.claim(presented, stored)
             if token:
                 return self._claimed(session, request, presented, former, account, token)
@@ -178,13 +184,14 @@ class Mover:
             with suppress(StoreUnavailable):
                 self._marks.release(presented, token)
             raise
-        mark = Mark(hidden=hidden(presented, live.id, browser), agent=_agent(request))
+        beside = self._options.migrate_beside
+        mark = Mark(hidden=hidden(presented, live.id, browser), agent=_agent(request), beside=beside)
         if not self._marks.settle(presented, token, mark, self._seconds(presented)):
             # Redis was so slow that another request took over: one session is enough.
             self._services.lifecycle.revoke(live, "replaced")
             raise StoreUnavailable("another request moves this session", retry_after=1)
         key = self._sources.key(presented)
-        if key is not None and self._options.migrate_beside:
+        if key is not None and beside:
             self._records.link(live.record.account, live.record.handle, key)
         elif key is not None:
             self._sources.delete(key)
@@ -263,14 +270,15 @@ class Mover:
         names itself as the one that came first.
         """
         beside = self._options.migrate_beside
+        may_move_again = beside or mark.beside
         session_id, browser = shown(presented, mark)
         live = self._services.repository.load(session_id, "never", browser)
         if isinstance(live, EndedSession):
-            if beside:
+            if may_move_again:
                 return None
             raise Refused("used")
         if live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
-            if beside:  # the former session is not over: the user may move again, and the latest one counts
+            if may_move_again:  # the former session is not over: the user may move again, and the latest one counts
                 self._records.unlink(live.record.account, live.record.handle)
                 self._services.lifecycle.revoke(live, "replaced")
                 return None

@@ -18,10 +18,13 @@ def former(redis_url: str) -> Flask:
 
 @pytest.fixture
 def make_site(make_app: Callable[..., Flask]) -> Callable[..., Flask]:
-    """Make the new site, which moves sessions from all sources; settings without their beginning."""
+    """Make the new site, which moves sessions from all sources. The settings of this part lack their beginning."""
 
     def make(**settings: Any) -> Flask:
-        own = {f"SESSIONS_CORE_MIGRATE_{name}": value for name, value in settings.items() if name.isupper()}
+        own = {
+            name if name.startswith("SESSIONS_CORE_") else f"SESSIONS_CORE_MIGRATE_{name}": value
+            for name, value in settings.items()
+        }
         sources = ["redis", "signed_cookie", "remember_cookie"]
         base = {"SESSIONS_CORE_MIGRATE_FROM": sources, "SESSIONS_CORE_MIGRATE_ACCOUNT": account_of}
         return with_data_page(make_app(**base | own))

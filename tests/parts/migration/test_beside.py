@@ -126,6 +126,21 @@ def test_session_that_ended_by_its_clock_is_moved_again(
     assert browser.jar[SESSION_COOKIE] != before
 
 
+def test_user_of_former_servers_is_moved_when_they_stop(
+    app: Flask, make_site: Callable[..., Flask], former: Flask, pass_time: TimeMachine, redis: Redis
+) -> None:
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    pass_time(3600)
+    assert former_account(former, browser) == ALICE
+    after = make_site()
+    copy = browser.copy()
+    assert browser.account(after) == ALICE
+    assert redis.keys("session:*") == []
+    pass_time(60)
+    assert copy.account(after) is None
+
+
 def test_second_browser_with_a_former_cookie_takes_the_session_over(
     app: Flask, former: Flask, pass_time: TimeMachine
 ) -> None:
