@@ -15,6 +15,7 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
+from sessions_core.errors import Misconfigured
 from sessions_core.parts.migration.events import DataMigrated, MigrationRefused, SessionMigrated
 from sessions_core.parts.migration.refused import CODES
 from sessions_core.sessions.record import GRACE
@@ -494,3 +495,35 @@ def test_outcomes_are_counted(app: Flask, former: Flask) -> None:
     page = Browser().send(app, "/metrics").get_data(as_text=True)
     assert 'wallet_migrations_total{outcome="session",source="redis"}' in page
     assert 'wallet_migrations_total{outcome="expired",source="redis"}' in page
+
+
+# -- The checklist -----------------------------------------------------------------------------------------------
+
+
+def checked(app: Flask) -> list[tuple[str, str]]:
+    """Return what `flask sessions check` says about the migration."""
+    result = app.test_cli_runner().invoke(args=["sessions", "check", "--offline", "--json"])
+    lines = json.loads(result.stdout)
+    return [(line["state"], line["sentence"]) for line in lines if line["about"] == "migration"]
+
+
+def test_checklist_says_when_the_migration_is_over(make_site: Callable[..., Flask], redis_url: str) -> None:
+    [(state, sentence)] = checked(make_site())
+    assert state == "advice"
+    assert "Remove it 31 days after the last former server has stopped" in sentence
+    found = checked(make_site(BESIDE=True, UNPICKLE=pickle.loads, REDIS_URL=redis_url))
+    assert [state for state, _ in found] == ["ok", "advice", "advice"]
+    assert "MIGRATE_UNPICKLE" in found[1][1]
+    assert "MIGRATE_BESIDE" in found[2][1]
+    assert checked(make_site(FROM=[])) == []
+
+
+def test_checklist_misses_a_former_redis(make_site: Callable[..., Flask]) -> None:
+    [(state, sentence), _] = checked(make_site(REDIS_URL="redis://127.0.0.1:1/0"))
+    assert state == "unsafe"
+    assert "does not answer" in sentence
+
+
+def test_former_redis_url_is_refused_by_its_name(make_site: Callable[..., Flask]) -> None:
+    with pytest.raises(Misconfigured, match="SESSIONS_CORE_MIGRATE_REDIS_URL"):
+        make_site(REDIS_URL="http://redis.internal")
