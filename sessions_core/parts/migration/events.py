@@ -21,7 +21,8 @@ class DataMigrated(Event):
     """What the former store held for a visitor was moved here. `source` is where it was."""
 
     name: ClassVar[str] = "migration.data_moved"
-    kept = "routine"
+    kind = "changes"
+    only_logged = True
     source: str
 
 
@@ -34,7 +35,7 @@ class MigrationRefused(Event):
 
     name: ClassVar[str] = "migration.refused"
     kind = "refusals"
-    kept = "refusals"
+    only_logged = True
     source: str
     code: str
     cause: str
