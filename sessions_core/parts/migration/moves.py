@@ -315,8 +315,8 @@ class Mover:
             amend_if_writable(self._services, session, alone)
         elif not self._is_signed_in_there(account):
             self._records.unlink(account, handle)  # another user may have signed in there, in the same browser
-            self._services.lifecycle.revoke(live, "signed_out")
             session.lose(EndedSession("signed_out", handle))
+            self._services.lifecycle.revoke(live, "signed_out")
             self.find(session)
 
     def _is_signed_in_there(self, account: str) -> bool:
@@ -334,14 +334,19 @@ class Mover:
 
     def hear(self, event: events.Event) -> None:
         """End former records with the sessions that were made of them; note when an account signed out."""
+        own = _own_session()
         if isinstance(event, events.SessionEnded) and event.account:
+            if own is not None and own.handle == event.handle:
+                self._forget_cookies()  # the browser may hold a signed one, which can't be ended
             self._records.end(event.account, event.handle)
             if event.reason not in ("replaced", "limit"):
                 self._records.close(event.account)
         elif isinstance(event, events.SessionsRevoked):
             self._records.close(event.account)
             if event.account is not None:
-                self._records.end_all(event.account, _own_handle() if event.scope == "others" else "")
+                if own is not None and own.account == event.account and event.scope == "all":
+                    self._forget_cookies()
+                self._records.end_all(event.account, own.handle if own and event.scope == "others" else "")
 
     def _forget_cookies(self) -> None:
         """Delete the former cookies in the browser, with the answer to this request."""
@@ -354,10 +359,10 @@ class Mover:
             return response
 
 
-def _own_handle() -> str:
-    """Return the handle of the session of this request, or nothing."""
+def _own_session() -> SessionRecord | None:
+    """Return the record of the user's session of this request."""
     live = wallet_session().account_live if has_request_context() else None
-    return live.record.handle if live is not None else ""
+    return live.record if live is not None else None
 
 
 def _agent(request: Request) -> bytes:

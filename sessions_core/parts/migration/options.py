@@ -36,7 +36,7 @@ class MigrationSettings:
     migrate_seconds: int = 31 * DAY
     """How old a former session or cookie may be (PERMANENT_SESSION_LIFETIME)."""
     migrate_unpickle: Callable[..., Any] | None = None
-    """What reads the pickles of Flask-Session before 0.6, such as pickle.loads; None refuses them."""
+    """What reads the pickles of Flask-Session before 0.7, such as pickle.loads; None refuses them."""
     migrate_beside: bool = False
     """True while servers of the former version still run: their sessions stay until the last one has stopped."""
 

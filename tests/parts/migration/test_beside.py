@@ -81,6 +81,15 @@ def test_sign_out_at_a_new_server_reaches_the_former_ones(app: Flask, former: Fl
     assert redis.keys("session:*") == []
 
 
+def test_sign_out_at_a_new_server_deletes_a_signed_cookie(app: Flask) -> None:
+    former = former_site(None)
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    sign_out(app, browser)
+    assert former_account(former, browser) is None
+    assert browser.account(app) is None
+
+
 def test_sign_out_at_a_former_server_reaches_the_new_ones(app: Flask, former: Flask) -> None:
     browser = signed_in(former, ALICE)
     copy = browser.copy()
