@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .sign_in.verifiers import Verifier
     from .web.services import Services
     from .web.session_view import SessionView
+    from .web.texts import Language
 
 _LIST = f"{PREFIX}PARTS (or parts=[…])"
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -254,6 +255,10 @@ class Part:
         """Return the values of the fields of `state` for a session."""
         return {}
 
+    def language(self) -> Language | None:
+        """Return the language of the request, or `None` to leave it to another part. Called for each text."""
+        return None
+
     def signing_words(self, session: SessionView) -> str | None:
         """Return the template that says how the account of a session signs, if no wallet shows its user the text.
 
@@ -265,10 +270,7 @@ class Part:
         """Look at a session that was just read from Redis, whatever the request is for."""
 
     def without_user(self, session: WalletSession) -> None:
-        """Look for something else in a request that proves its user: what it brought named no living session of one.
-
-        `session.adopt` continues with a session that was found or started. May raise `StoreUnavailable`.
-        """
+        """Look for another proof of the user in a request that brought no session of one, for `session.adopt`."""
 
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """End the session if it may not go on. `thorough` is for actions that take a fresh signature and are about to

@@ -32,15 +32,7 @@ from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, 
 from ..settings import Settings
 from . import cookies
 from .lifecycle import Lifecycle
-from .record import (
-    CSRF_KEY,
-    ROTATED,
-    EndedSession,
-    LoadedSession,
-    SessionRecord,
-    account_tag,
-    well_formed,
-)
+from .record import CSRF_KEY, ROTATED, EndedSession, LoadedSession, SessionRecord, account_tag, well_formed
 from .repository import Change, KeepAlive, SessionRepository
 from .session_data import same, to_stored
 
