@@ -190,11 +190,7 @@ class Mover:
             # Redis was so slow that another request took over: one session is enough.
             self._services.lifecycle.revoke(live, "replaced")
             raise StoreUnavailable("another request moves this session", retry_after=1)
-        key = self._sources.key(presented)
-        if key is not None and beside:
-            self._records.link(live.record.account, live.record.handle, key)
-        elif key is not None:
-            self._sources.delete(key)
+        self._settle_record(presented, live, beside)
         if account is None:
             events.publish(DataMigrated(source=presented.source))
         return live
@@ -284,11 +280,18 @@ class Mover:
                 return None
             self._delete(presented)  # a former server has written it again, at the end of a request
             raise Refused("used")
-        if not beside:
-            self._delete(presented)
+        self._settle_record(presented, live, beside)
         if session.browser is None and browser:
             session.minted_browser, session.browser_cookie_due = browser, True
         return live
+
+    def _settle_record(self, presented: Presented, live: LoadedSession, beside: bool) -> None:
+        """Delete the former record, or let it end together with the session that was made of it."""
+        key = self._sources.key(presented)
+        if key is not None and not beside:
+            self._sources.delete(key)
+        elif key is not None and live.record.account:
+            self._records.link(live.record.account, live.record.handle, key)
 
     def _delete(self, presented: Presented) -> None:
         key = self._sources.key(presented)
