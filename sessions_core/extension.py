@@ -31,17 +31,7 @@ from .sign_in.challenges import Challenges
 from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
-from .web import (
-    assets,
-    collisions,
-    csrf,
-    declarations,
-    error_handlers,
-    guards,
-    session_view,
-    texts,
-    users,
-)
+from .web import assets, collisions, csrf, declarations, error_handlers, guards, session_view, texts, users
 from .web.headers import ResponseHeaders, csp_nonce
 from .web.request_body import WholeBodies
 from .web.routes import api, pages
@@ -157,6 +147,7 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         _demand_sentences(policy, actions)
+        store.without_user = services.hooks("without_user")
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)

@@ -32,15 +32,7 @@ from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, 
 from ..settings import Settings
 from . import cookies
 from .lifecycle import Lifecycle
-from .record import (
-    CSRF_KEY,
-    ROTATED,
-    EndedSession,
-    LoadedSession,
-    SessionRecord,
-    account_tag,
-    well_formed,
-)
+from .record import CSRF_KEY, ROTATED, EndedSession, LoadedSession, SessionRecord, account_tag, well_formed
 from .repository import Change, KeepAlive, SessionRepository
 from .session_data import same, to_stored
 
@@ -343,6 +335,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.lifecycle = lifecycle
         # Reads a bearer token, and raises a `NotSignedIn` for an invalid one. `None`: bearer tokens are ignored.
         self.open_token: Callable[[str], TokenClaims | None] | None = None
+        # What parts do about a request that brought no session of a user.
+        self.without_user: tuple[Callable[[WalletSession], None], ...] = ()
         self.settings = settings
         # Returns the current fingerprint of the account's privileges, as in `SessionRecord.privilege`; set by the
         # services.
@@ -402,6 +396,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             self._load_bearer(session, session.token, keep_alive, accept_presented)
         else:
             session.state = Gone(EndedSession(planted)) if planted else Visitor()
+        for look in self.without_user:
+            if session.account_live is None:
+                look(session)
         if session.account_live is None:
             session.seed_csrf()
 

@@ -158,10 +158,11 @@ class SessionView:
         return seconds > 0 and age <= seconds * 1000
 
     @property
-    def signed_at(self) -> datetime:
-        """When the wallet last signed for this session."""
+    def signed_at(self) -> datetime | None:
+        """When the wallet last signed for this session; `None` if it has not."""
         record = self.live.record
-        return moment(max(record.signed_at, *record.confirmed.values(), 0))
+        signed_at = max(record.signed_at, *record.confirmed.values(), 0)
+        return moment(signed_at) if signed_at else None
 
     @property
     def remember(self) -> bool:
