@@ -207,7 +207,7 @@ def id_of(client: FlaskClient) -> str:
 
 def sign_out(client: FlaskClient) -> None:
     """Choose "Sign out" on the session's page."""
-    answer = client.post("/sign-out", data={"csrf_token": csrf(client)}, base_url=ORIGIN)
+    answer = client.post("/sign-out", data={"csrf_token": csrf(client)})
     assert answer.status_code == 303
 
 
@@ -215,57 +215,57 @@ def sign_out(client: FlaskClient) -> None:
 def test_login_gets_an_id_of_its_own(beside: FlaskClient, remembered: bool) -> None:
     """An attacker who knows the visitor's id must not be signed in with it."""
     if remembered:
-        beside.get("/login/alice?remember", base_url=ORIGIN)
+        beside.get("/login/alice?remember")
         beside.delete_cookie("__Host-session")
-    beside.get("/basket", base_url=ORIGIN)
+    beside.get("/basket")
     planted = id_of(beside) if not remembered else ""
-    beside.get("/name" if remembered else "/login/alice", base_url=ORIGIN)
+    beside.get("/name" if remembered else "/login/alice")
     assert id_of(beside) not in ("", planted)
-    assert beside.get("/name", base_url=ORIGIN).text == "alice"
-    assert beside.get("/basket", base_url=ORIGIN).text == "2"
+    assert beside.get("/name").text == "alice"
+    assert beside.get("/basket").text == "2"
     attacker = beside.application.test_client()
     attacker.set_cookie("__Host-session", planted or "x")
-    assert attacker.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert attacker.get("/name").text == "anonymous"
 
 
 def test_cookie_that_remembers_starts_a_session(beside: FlaskClient) -> None:
     """The session that a visitor had before, which an attacker may know, is left."""
-    beside.get("/login/alice?remember", base_url=ORIGIN)
+    beside.get("/login/alice?remember")
     revoke(visitor_session(beside))
     beside.delete_cookie("__Host-session")
     other = beside.application.test_client()
-    other.get("/basket", base_url=ORIGIN)
+    other.get("/basket")
     planted = id_of(other)
     beside.set_cookie("__Host-session", planted)
-    assert beside.get("/name", base_url=ORIGIN).text == "alice"
+    assert beside.get("/name").text == "alice"
     assert id_of(beside) != planted
-    assert other.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert other.get("/name").text == "anonymous"
 
 
 def test_login_ends_by_the_clock_of_flask(beside: FlaskClient) -> None:
-    beside.get("/login/alice", base_url=ORIGIN)
+    beside.get("/login/alice")
     session = visitor_session(beside)
     age(session, hours=7 * 24 - 1)
-    assert beside.get("/name", base_url=ORIGIN).text == "alice"
+    assert beside.get("/name").text == "alice"
     age(session, hours=7 * 24 - 1)
-    assert beside.get("/name", base_url=ORIGIN).text == "alice"
+    assert beside.get("/name").text == "alice"
     expire(session)
-    assert beside.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert beside.get("/name").text == "anonymous"
 
 
 def test_login_ends_after_a_month_in_use(beside: FlaskClient) -> None:
-    beside.get("/login/alice", base_url=ORIGIN)
+    beside.get("/login/alice")
     session = visitor_session(beside)
     names = []
     for _ in range(5):
         age(session, hours=6 * 24)
-        names.append(beside.get("/name", base_url=ORIGIN).text)
+        names.append(beside.get("/name").text)
     assert names == ["alice"] * 4 + ["anonymous"]
 
 
 def test_visitor_s_session_stays_short(beside: FlaskClient) -> None:
     """Each costs memory, and anyone can make one."""
-    beside.get("/basket", base_url=ORIGIN)
+    beside.get("/basket")
     session = visitor_session(beside)
     age(session, minutes=31)
     assert session.load() is None
@@ -273,75 +273,75 @@ def test_visitor_s_session_stays_short(beside: FlaskClient) -> None:
 
 @pytest.mark.parametrize("query", ["", "?permanent"])
 def test_permanent_login_outlives_the_browser(beside: FlaskClient, query: str) -> None:
-    answer = beside.get(f"/login/alice{query}", base_url=ORIGIN)
+    answer = beside.get(f"/login/alice{query}")
     (cookie,) = [each for each in answer.headers.getlist("Set-Cookie") if each.startswith("__Host-session=")]
     assert ("Max-Age" in cookie) is bool(query)
 
 
 @pytest.mark.parametrize("remember", ["", "?remember"])
 def test_signing_out_of_the_wallet_ends_the_login(beside: FlaskClient, remember: str) -> None:
-    beside.get(f"/login/alice{remember}", base_url=ORIGIN)
+    beside.get(f"/login/alice{remember}")
     wallet = TestWallet()
     sign_in(beside, wallet)
-    assert beside.get("/name", base_url=ORIGIN).text == f"user of {wallet.account}"
+    assert beside.get("/name").text == f"user of {wallet.account}"
     sign_out(beside)
-    assert beside.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert beside.get("/name").text == "anonymous"
     assert beside.get_cookie("remember_token") is None
 
 
 def test_sign_out_form_ends_a_login_without_wallet(beside: FlaskClient) -> None:
-    beside.get("/login/alice?remember", base_url=ORIGIN)
+    beside.get("/login/alice?remember")
     session = visitor_session(beside)
     sign_out(beside)
     assert session.load() is None
-    assert beside.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert beside.get("/name").text == "anonymous"
 
 
 @pytest.mark.parametrize("remember", ["", "?remember"])
 def test_logout_user_ends_the_wallet_session(beside: FlaskClient, remember: str) -> None:
-    beside.get(f"/login/alice{remember}", base_url=ORIGIN)
+    beside.get(f"/login/alice{remember}")
     session = sign_in(beside, TestWallet())
-    assert beside.get("/logout", base_url=ORIGIN).text == "logged out"
+    assert beside.get("/logout").text == "logged out"
     assert session.end_reason == "signed_out"
-    assert [beside.get(path, base_url=ORIGIN).text for path in ("/name", "/account")] == ["anonymous", "None"]
+    assert [beside.get(path).text for path in ("/name", "/account")] == ["anonymous", "None"]
     assert beside.get_cookie("remember_token") is None
 
 
 def test_login_of_another_user_ends_the_wallet_session(beside: FlaskClient) -> None:
     """What its account stored does not go to the other user."""
     session = sign_in(beside, TestWallet())
-    beside.get("/basket", base_url=ORIGIN)
-    beside.get("/login/alice", base_url=ORIGIN)
+    beside.get("/basket")
+    beside.get("/login/alice")
     assert session.end_reason == "replaced"
-    assert [beside.get(path, base_url=ORIGIN).text for path in ("/name", "/account")] == ["alice", "None"]
-    assert beside.get("/basket", base_url=ORIGIN).text == "1"
+    assert [beside.get(path).text for path in ("/name", "/account")] == ["alice", "None"]
+    assert beside.get("/basket").text == "1"
 
 
 def test_login_of_the_same_user_keeps_the_wallet(beside: FlaskClient) -> None:
     wallet = TestWallet()
     session = sign_in(beside, wallet)
-    beside.get(f"/login/user of {wallet.account}", base_url=ORIGIN)
+    beside.get(f"/login/user of {wallet.account}")
     assert session.end_reason is None
-    assert beside.get("/account", base_url=ORIGIN).text == wallet.account
+    assert beside.get("/account").text == wallet.account
 
 
 def test_expired_wallet_session_leaves_a_remembered_login(beside: FlaskClient) -> None:
     """The user asked to stay signed in on this device, and has not signed out."""
-    beside.get("/login/alice?remember", base_url=ORIGIN)
+    beside.get("/login/alice?remember")
     expire(sign_in(beside, TestWallet()))
-    assert beside.get("/name", base_url=ORIGIN).text == "alice"
+    assert beside.get("/name").text == "alice"
 
 
 def test_ending_all_sessions_ends_logins_too(beside: FlaskClient) -> None:
-    beside.get("/login/alice", base_url=ORIGIN)
+    beside.get("/login/alice")
     with beside.application.app_context():
         beside.application.extensions[EXTENSION].lifecycle.revoke_everybody()
-    assert beside.get("/name", base_url=ORIGIN).text == "anonymous"
+    assert beside.get("/name").text == "anonymous"
 
 
 def test_without_user_for_both_logins_are_apart(assemble) -> None:
     client = assemble(add).test_client()
     session = sign_in(client, TestWallet())
-    client.get("/login", base_url=ORIGIN)
-    client.get("/logout", base_url=ORIGIN)
+    client.get("/login")
+    client.get("/logout")
     assert session.end_reason is None
