@@ -280,6 +280,9 @@ class Part:
     def on_use(self, session: WalletSession) -> None:
         """Note that a user works with the session. Called for requests that count as activity, after all checks."""
 
+    def forget_browser(self, response: Response) -> None:
+        """Delete what the part keeps in cookies of the browser, with the response that signs it out."""
+
     # -- When an account signs in --------------------------------------------------------------------------------
 
     def verify_otherwise(

@@ -112,6 +112,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
+    wants_permanent = False
+    visitor_clocks: tuple[int, int] | None = None  # idle and absolute seconds of a visitor's session that begins now
     claims: TokenClaims | None = None
     token_refusal: NotSignedIn | None = None  # why the token of this request is invalid
 
@@ -297,12 +299,14 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser. The user decides at sign-in, so setting it does nothing."""
+        """Whether the cookie outlives the browser. Users of wallets decide that at sign-in, so setting it has an
+        effect on sessions with `visitor_clocks` alone.
+        """
         return self.live is not None and self.live.record.remember
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        pass
+        self.wants_permanent = value
 
 
 def _reading_first(name: str) -> Callable[..., Any]:
@@ -543,8 +547,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.live is not None:
             self._save(session, session.live, data)
         elif data and session.token is None:  # without a cookie the visitor could not come back to it
-            settings = self.settings
-            live = self.lifecycle.create(SessionRecord(data=data), settings.idle_seconds, settings.absolute_seconds)
+            remember = session.wants_permanent and session.visitor_clocks is not None
+            clocks = session.visitor_clocks or (self.settings.idle_seconds, self.settings.absolute_seconds)
+            live = self.lifecycle.create(SessionRecord(data=data, remember=remember), *clocks)
             session.state, session.sid, session.cookie_due = live, live.id, True
 
     def _save(self, session: WalletSession, live: LoadedSession, data: dict[str, Any]) -> None:
