@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from flask import Request, after_this_request, has_request_context
+from flask import Request, after_this_request, current_app, has_request_context
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
@@ -17,7 +17,7 @@ from ... import events
 from ...errors import AccountKeyless, AccountMalformed, SessionsError, StoreUnavailable
 from ...sessions.flask_session import WalletSession
 from ...sessions.record import CSRF_KEY, GRACE, EndedSession, LoadedSession, Section, SessionRecord
-from ...settings import PREFIX
+from ...settings import LONGEST, PREFIX
 from ...sign_in.accounts import Account, parse
 from ...sign_in.challenges import Signed
 from ...web.guards import amend_if_writable, wallet_session
@@ -27,7 +27,7 @@ from .marks import Mark, Marks, agent_digest, hidden, shown
 from .options import REDIS, REMEMBER_COOKIE, MigrationSettings
 from .refused import KEPT, Refused
 from .sources import Former, Presented, Sources
-from .stored_data import kept
+from .stored_data import FLASK_LOGIN_USER, kept
 
 if TYPE_CHECKING:
     from ...web.services import Services
@@ -197,8 +197,12 @@ class Mover:
 
     def _visitor(self, former: Former) -> LoadedSession:
         settings = self._services.settings
+        clocks = settings.idle_seconds, settings.absolute_seconds
+        if FLASK_LOGIN_USER in former.data:  # it lasts as long as before: Flask's lifetime without a request
+            idle = max(1, int(current_app.permanent_session_lifetime.total_seconds()))
+            clocks = idle, max(idle, LONGEST)
         record = SessionRecord(data=kept(former.data, has_account=False), remember=former.remember)
-        return self._services.lifecycle.create(record, settings.idle_seconds, settings.absolute_seconds)
+        return self._services.lifecycle.create(record, *clocks)
 
     def _user(
         self, session: WalletSession, presented: Presented, former: Former, account: Account, browser: str

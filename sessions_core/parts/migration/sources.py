@@ -21,7 +21,7 @@ from ...storage.connection import RedisConnection
 from ...storage.replies import items
 from .options import REDIS, REMEMBER_COOKIE, SIGNED_COOKIE, MigrationSettings
 from .refused import Refused
-from .stored_data import LARGEST, decoded, mapping
+from .stored_data import FLASK_LOGIN_USER, LARGEST, decoded, mapping
 
 _READ = scripts.load(Path(__file__).with_name("read.lua"))
 _SID = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII)  # any longer or shorter one is not of Flask-Session
@@ -162,7 +162,7 @@ class Sources:
         given = digest.encode("utf-8", "surrogatepass")
         if not any(hmac.compare_digest(each.encode(), given) for each in made):
             raise Refused("unsigned")
-        return Former({"_user_id": user}, remember=True)
+        return Former({FLASK_LOGIN_USER: user}, remember=True)
 
 
 def _latin(secret: str) -> bytes:

@@ -21,7 +21,8 @@ LARGEST = 256 * 1024
 # What Flask, Flask-WTF and Flask-Login keep there for themselves. A session here has a CSRF secret of its own, and
 # the user of a wallet session is found by its account.
 _OF_FLASK = {CSRF_KEY, "_permanent"}
-_OF_FLASK_LOGIN = {"_user_id", "_fresh", "_id", "_remember", "_remember_seconds"}
+FLASK_LOGIN_USER = "_user_id"
+_OF_FLASK_LOGIN = {FLASK_LOGIN_USER, "_fresh", "_id", "_remember", "_remember_seconds"}
 
 _DECODERS = (
     (is_deep_msgpack, msgspec.msgpack.Decoder().decode),

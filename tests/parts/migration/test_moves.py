@@ -6,7 +6,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -109,6 +109,20 @@ def test_user_of_flask_login_without_account_keeps_the_login(make_site: Callable
     browser = Browser()
     browser.send(former, "/sign-in", json={"_user_id": "7", "_fresh": True})
     assert browser.data(app) == {"_user_id": "7", "_fresh": True}
+
+
+def test_moved_login_lasts_as_long_as_flasks_session(
+    make_site: Callable[..., Flask], former: Flask, pass_time: TimeMachine
+) -> None:
+    app = make_site(ACCOUNT=lambda data: None)
+    app.permanent_session_lifetime = timedelta(hours=2)
+    browser = Browser()
+    browser.send(former, "/sign-in", json={"_user_id": "7"})
+    assert browser.data(app) == {"_user_id": "7"}
+    pass_time(HOUR)
+    assert browser.data(app) == {"_user_id": "7"}
+    pass_time(3 * HOUR)
+    assert browser.data(app) == {}
 
 
 def test_data_of_a_visitor_here_joins_the_moved_session(app: Flask, former: Flask) -> None:
