@@ -97,6 +97,11 @@ if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
 if "INTERNET_IDENTITY_URL" in os.environ:
     SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
 
+# Languages that the package's pages can be in, separated by commas, such as en,de,ar; en. The demo's own pages are
+# English.
+if os.environ.get("LANGUAGES"):
+    SESSIONS_CORE_LANGUAGES = os.environ["LANGUAGES"].split(",")
+
 # Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
 if "TRUSTED_PROXIES" in os.environ:
     SESSIONS_CORE_TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)

@@ -7,10 +7,15 @@ travels in the arguments of the exception and is never shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+
+
+def _(text: str) -> str:
+    """Mark a text for translation, which happens when a user reads it (`web.texts`)."""
+    return text
 
 
 class Misconfigured(click.ClickException):
@@ -29,8 +34,10 @@ class SessionsError(Exception):
 
     code = "internal_error"
     status = 500
-    title = "Something went wrong"
-    message = "An error on our side stopped this request. Try again in a moment."
+    title = _("Something went wrong")
+    message = _("An error on our side stopped this request. Try again in a moment.")
+    values: Mapping[str, Any] = {}
+    """What stands for the placeholders `%(name)s` of `message`."""
     suspicious = False
     """Whether only a client that makes things up meets it: then it is reported, though no session came along."""
     said = ""
@@ -59,23 +66,23 @@ class BadRequest(SessionsError):
 
     code = "bad_request"
     status = 400
-    title = "That request can't be used"
-    message = "This site can't read the request. Go back and try again."
+    title = _("That request can't be used")
+    message = _("This site can't read the request. Go back and try again.")
 
 
 class HostUntrusted(BadRequest):
     """The Host header names another site (spoofed, or an address the site isn't served at)."""
 
     code = "host_untrusted"
-    title = "Wrong address"
-    message = "This site doesn't work at the address you used. Open it at its own address."
+    title = _("Wrong address")
+    message = _("This site doesn't work at the address you used. Open it at its own address.")
 
 
 class BodyMalformed(BadRequest):
     """The JSON body is not what the endpoint takes."""
 
     code = "body_malformed"
-    message = "Send one JSON object with the documented fields, each once, in UTF-8."
+    message = _("Send one JSON object with the documented fields, each once, in UTF-8.")
 
 
 class BodyIncomplete(BadRequest):
@@ -84,8 +91,8 @@ class BodyIncomplete(BadRequest):
     """
 
     code = "body_incomplete"
-    title = "The request broke off"
-    message = "Your request was cut off. Nothing was changed. Send it again."
+    title = _("The request broke off")
+    message = _("Your request was cut off. Nothing was changed. Send it again.")
 
 
 class BodyTooLarge(SessionsError):
@@ -93,13 +100,14 @@ class BodyTooLarge(SessionsError):
 
     code = "body_too_large"
     status = 413
-    title = "That was too large"
-    message = "The request is larger than this address accepts. Send less than 16 kB."
+    title = _("That was too large")
+    message = _("The request is larger than this address accepts. Send less than 16 kB.")
 
     def __init__(self, *evidence: object, limit: int | None = None, **refinement: Any) -> None:
         super().__init__(*evidence, **refinement)
         if limit is not None:  # in bytes, where it is another one
-            self.message = f"The request is larger than this address accepts. Send less than {limit // 1024} kB."
+            self.message = _("The request is larger than this address accepts. Send less than %(limit)s kB.")
+            self.values = {"limit": limit // 1024}
 
 
 class MediaTypeUnsupported(SessionsError):
@@ -107,8 +115,8 @@ class MediaTypeUnsupported(SessionsError):
 
     code = "media_type_unsupported"
     status = 415
-    title = "Wrong content type"
-    message = "Send the body as application/json."
+    title = _("Wrong content type")
+    message = _("Send the body as application/json.")
 
 
 class NotFound(SessionsError):
@@ -116,8 +124,8 @@ class NotFound(SessionsError):
 
     code = "not_found"
     status = 404
-    title = "Page not found"
-    message = "There is nothing at this address. Check it for typing mistakes, or start from the home page."
+    title = _("Page not found")
+    message = _("There is nothing at this address. Check it for typing mistakes, or start from the home page.")
 
 
 class MethodNotAllowed(SessionsError):
@@ -125,8 +133,8 @@ class MethodNotAllowed(SessionsError):
 
     code = "method_not_allowed"
     status = 405
-    title = "That doesn't work here"
-    message = "This address doesn't answer that kind of request. Go back and use the page's own buttons."
+    title = _("That doesn't work here")
+    message = _("This address doesn't answer that kind of request. Go back and use the page's own buttons.")
 
 
 class RateLimited(SessionsError):
@@ -135,8 +143,8 @@ class RateLimited(SessionsError):
     code = "rate_limited"
     panel_state = "rate_limited"
     status = 429
-    title = "Too many tries"
-    message = "There were too many requests from your network. Wait a moment, then try again."
+    title = _("Too many tries")
+    message = _("There were too many requests from your network. Wait a moment, then try again.")
 
 
 # -- Who is asking -----------------------------------------------------------------------------------------
@@ -150,8 +158,8 @@ class CrossSiteRequest(SessionsError):
 
     code = "cross_site_request"
     status = 403
-    title = "This request came from another site"
-    message = (
+    title = _("This request came from another site")
+    message = _(
         "For your safety, changes are only accepted from this site's own pages. Open the page here and try again."
     )
 
@@ -161,8 +169,8 @@ class CsrfFailed(SessionsError):
 
     code = "csrf_failed"
     status = 400
-    title = "That form has expired"
-    message = "The request had no valid form token. Nothing was changed. Reload the page and try again."
+    title = _("That form has expired")
+    message = _("The request had no valid form token. Nothing was changed. Reload the page and try again.")
 
 
 CSRF_REASONS = {
@@ -178,22 +186,22 @@ class NotSignedIn(SessionsError):
 
     code = "no_token"
     status = 401
-    title = "Sign in first"
-    message = "Sign in with your wallet to use this page."
+    title = _("Sign in first")
+    message = _("Sign in with your wallet to use this page.")
 
 
 class SessionExpired(NotSignedIn):
     """The session ran out by one of its clocks: `reason` is "idle" or "absolute"."""
 
     code = "session_expired"
-    message = "Your session has expired. Sign in again to continue."
+    message = _("Your session has expired. Sign in again to continue.")
 
 
 class SessionInvalid(NotSignedIn):
     """The session was ended, or never existed: `reason` says which."""
 
     code = "session_invalid"
-    message = "This session has ended. Sign in again to continue."
+    message = _("This session has ended. Sign in again to continue.")
 
 
 class SessionEndedDuringRequest(SessionInvalid):
@@ -203,8 +211,8 @@ class SessionEndedDuringRequest(SessionInvalid):
     """
 
     code = "session_ended_during_request"
-    title = "Your session ended while we were working on this"
-    message = (
+    title = _("Your session ended while we were working on this")
+    message = _(
         "Your session ended while we were working on this. Your request may have worked. Sign in again and check "
         "before you repeat it."
     )
@@ -217,8 +225,8 @@ class PermissionDenied(SessionsError):
 
     code = "permission_denied"
     status = 403
-    title = "You don't have permission"
-    message = "You are signed in, but your session lacks the permission for this."
+    title = _("You don't have permission")
+    message = _("You are signed in, but your session lacks the permission for this.")
 
     def __init__(self, missing: str = "", *, kind: str = "permission", **refinement: Any) -> None:
         super().__init__(kind, missing, **refinement)
@@ -234,8 +242,8 @@ class StepUpRequired(SessionsError):
 
     code = "step_up_required"
     status = 403
-    title = "Confirm this with your wallet"
-    message = "Sign a message with your wallet that names this action. Nothing was changed yet."
+    title = _("Confirm this with your wallet")
+    message = _("Sign a message with your wallet that names this action. Nothing was changed yet.")
 
     def __init__(self, action: str = "", request: str = "", problem: str = "") -> None:
         super().__init__(action, reason=action)
@@ -247,16 +255,16 @@ class ConfirmationMalformed(BadRequest):
     """What was to be confirmed is not a request of this session, or from too long ago."""
 
     code = "confirmation_malformed"
-    title = "This request has expired"
-    message = "The request is too old, or from another session. Start again on the page where it began."
+    title = _("This request has expired")
+    message = _("The request is too old, or from another session. Start again on the page where it began.")
 
 
 class ConfirmationUnclear(BadRequest):
     """A value that the signed text has to name is missing, or can't be shown to the user as it is."""
 
     code = "confirmation_unclear"
-    title = "Your wallet can't show this"
-    message = (
+    title = _("Your wallet can't show this")
+    message = _(
         "A value that your wallet must show is missing, sent twice, too long, or in characters that wallets don't "
         "show. Correct it and try again."
     )
@@ -273,8 +281,8 @@ class SignInRefused(SessionsError):
 
     code = "sign_in_refused"
     status = 400
-    title = "Sign-in failed"
-    message = "We couldn't sign you in. Start again and sign the new message."
+    title = _("Sign-in failed")
+    message = _("We couldn't sign you in. Start again and sign the new message.")
     account: str | None = None
 
 
@@ -282,7 +290,7 @@ class AccountMalformed(SignInRefused):
     """Not a CAIP-10 account, or an address with a wrong checksum; `wrong_checksum` if that alone is wrong."""
 
     code = "account_malformed"
-    message = "That is not a valid account address. Choose the account in your wallet again."
+    message = _("That is not a valid account address. Choose the account in your wallet again.")
 
     def __init__(self, *evidence: object, wrong_checksum: bool = False, **options: Any) -> None:
         super().__init__(*evidence, **options)
@@ -293,7 +301,7 @@ class AccountKeyless(AccountMalformed):
     """A well-formed address that no single key signs for: of several keys, a contract, a program, or no owner."""
 
     code = "account_keyless"
-    message = "No single key can sign for that address. Choose another account in your wallet."
+    message = _("No single key can sign for that address. Choose another account in your wallet.")
 
 
 class ChainUnsupported(SignInRefused):
@@ -301,21 +309,21 @@ class ChainUnsupported(SignInRefused):
 
     code = "chain_unsupported"
     panel_state = "wrong_network"
-    message = "This site doesn't support that network. Switch the network in your wallet and try again."
+    message = _("This site doesn't support that network. Switch the network in your wallet and try again.")
 
 
 class MessageMalformed(SignInRefused):
     """The text is not a sign-in message in the strict form of EIP-4361."""
 
     code = "message_malformed"
-    message = "The signed message is not one of ours. Start again and sign the new message."
+    message = _("The signed message is not one of ours. Start again and sign the new message.")
 
 
 class MessageChanged(SignInRefused):
     """The text differs from the one this server wrote for the challenge."""
 
     code = "message_changed"
-    message = "The message was changed after we wrote it. Start again and sign it unchanged."
+    message = _("The message was changed after we wrote it. Start again and sign it unchanged.")
 
 
 class DomainMismatch(SignInRefused):
@@ -323,7 +331,7 @@ class DomainMismatch(SignInRefused):
 
     code = "domain_mismatch"
     panel_state = "domain_mismatch"
-    message = "The signed message is for another site. Check the address bar before you sign again."
+    message = _("The signed message is for another site. Check the address bar before you sign again.")
 
 
 class UriMismatch(SignInRefused):
@@ -331,28 +339,28 @@ class UriMismatch(SignInRefused):
 
     code = "uri_mismatch"
     panel_state = "domain_mismatch"
-    message = "The signed message names another address. Start again and sign the new message."
+    message = _("The signed message names another address. Start again and sign the new message.")
 
 
 class VersionUnsupported(SignInRefused):
     """The text is of another version of EIP-4361."""
 
     code = "version_unsupported"
-    message = "The signed message has a version this site doesn't know. Start again and sign the new message."
+    message = _("The signed message has a version this site doesn't know. Start again and sign the new message.")
 
 
 class MessageNotYetValid(SignInRefused):
     """Issued in the future, or before its own Not Before."""
 
     code = "message_not_yet_valid"
-    message = "The signed message is not valid yet. Check the clock of your device and start again."
+    message = _("The signed message is not valid yet. Check the clock of your device and start again.")
 
 
 class ChallengeMalformed(SignInRefused):
     """The challenge was not signed by this server."""
 
     code = "challenge_malformed"
-    message = "This site did not make that message. Start again and sign the new message."
+    message = _("This site did not make that message. Start again and sign the new message.")
 
 
 class ChallengeExpired(SignInRefused):
@@ -360,14 +368,14 @@ class ChallengeExpired(SignInRefused):
 
     code = "challenge_expired"
     panel_state = "nonce_expired"
-    message = "That message has expired. Start again to get a new one."
+    message = _("That message has expired. Start again to get a new one.")
 
 
 class ChallengeForeign(SignInRefused):
     """The challenge was issued to another browser, or for another purpose."""
 
     code = "challenge_foreign"
-    message = "That message belongs to another browser. Start again here."
+    message = _("That message belongs to another browser. Start again here.")
 
 
 class ChallengeUsed(SignInRefused):
@@ -375,7 +383,7 @@ class ChallengeUsed(SignInRefused):
 
     code = "challenge_used"
     panel_state = "nonce_expired"
-    message = "That message was already used. Start again and sign the new message."
+    message = _("That message was already used. Start again and sign the new message.")
 
 
 class SignatureMalformed(SignInRefused):
@@ -383,7 +391,7 @@ class SignatureMalformed(SignInRefused):
 
     code = "signature_malformed"
     panel_state = "signature_unreadable"
-    message = "Your wallet's answer is not a valid signature. Try again, or use another wallet."
+    message = _("Your wallet's answer is not a valid signature. Try again, or use another wallet.")
 
 
 class SignatureMismatch(SignInRefused):
@@ -391,7 +399,7 @@ class SignatureMismatch(SignInRefused):
 
     code = "signature_mismatch"
     panel_state = "bad_signature"
-    message = "The signature is not from that account. Check which account is active in your wallet and try again."
+    message = _("The signature is not from that account. Check which account is active in your wallet and try again.")
 
 
 # -- What the service depends on ---------------------------------------------------------------------------
@@ -403,8 +411,8 @@ class VerificationUnavailable(SessionsError):
     code = "verification_unavailable"
     panel_state = "network_unreachable"
     status = 503
-    title = "That signature can't be checked right now"
-    message = "The service that checks this signature doesn't answer. Try again in a moment."
+    title = _("That signature can't be checked right now")
+    message = _("The service that checks this signature doesn't answer. Try again in a moment.")
 
 
 class StoreUnavailable(SessionsError):
@@ -413,16 +421,16 @@ class StoreUnavailable(SessionsError):
     code = "store_unavailable"
     panel_state = "server_unreachable"
     status = 503
-    title = "We can't check who is signed in right now"
-    message = "We can't check sessions right now. Your last change may be lost. Try again in a few seconds."
+    title = _("We can't check who is signed in right now")
+    message = _("We can't check sessions right now. Your last change may be lost. Try again in a few seconds.")
 
 
 class SignOutIncomplete(StoreUnavailable):
     """The session could not be revoked, so claiming a sign-out would be a lie."""
 
     code = "sign_out_incomplete"
-    title = "You are still signed in"
-    message = "Part of our system doesn't answer, so you are not signed out yet. Try again in a few seconds."
+    title = _("You are still signed in")
+    message = _("Part of our system doesn't answer, so you are not signed out yet. Try again in a few seconds.")
 
 
 class RevocationPending(SessionsError):
@@ -432,8 +440,8 @@ class RevocationPending(SessionsError):
 
     code = "revocation_pending"
     status = 503
-    title = "Signed out, but not confirmed yet"
-    message = (
+    title = _("Signed out, but not confirmed yet")
+    message = _(
         "The sessions have ended, but our backup servers have not confirmed it yet. One could come back if a server "
         "fails now. To be sure, do it again in a few seconds."
     )

@@ -39,6 +39,7 @@ from .web import (
     error_handlers,
     guards,
     session_view,
+    texts,
     users,
 )
 from .web.headers import ResponseHeaders, csp_nonce
@@ -74,7 +75,8 @@ class WalletSessions:
     that users sign for `fresh_required`, each a string or an `Action`.
 
     `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
-    (see `users`). `translate(sentence)` returns sentences of errors and of step-up in the language of the request.
+    (see `users`). `translate(text)` returns a text of pages, errors or step-up in the language of the request, or the
+    text itself if it has no translation of it (`web.texts`).
 
     `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
     "public") is the declaration of those that have none (see `declarations`).
@@ -121,7 +123,7 @@ class WalletSessions:
         settings = _settings(app, parts)
         options = {each.name: part.read_options(each, app.config, settings) for each in parts}
         of_parts = {name: action for each in parts for name, action in each.actions.items()}
-        actions = Actions(self._actions, of_parts, self._translate)
+        actions = Actions(self._actions, of_parts)
         url = settings.redis_url or _development_redis(app, parts)
         connection = RedisConnection(url, settings.redis_timeout_ms / 1000, replicas=settings.revocation_replicas)
         keys = KeyRing(settings.secrets, "sessions_core record 1")
@@ -342,7 +344,7 @@ def _templates(app: Flask, services: Services) -> None:
     )
     app.jinja_env.filters.update({each.__name__: each for each in filters})
     app.jinja_env.filters["family_name"] = verifiers.name_of
-    app.jinja_env.filters["translated"] = services.translate
+    texts.install(app)
     app.jinja_env.globals.update(csp_nonce=csp_nonce, asset=assets.url, menu=services.menu, slots=services.slots)
     app.jinja_env.globals.update(
         wallet_modules=assets.wallet_modules,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .sign_in.verifiers import Verifier
     from .web.services import Services
     from .web.session_view import SessionView
+    from .web.texts import Language
 
 _LIST = f"{PREFIX}PARTS (or parts=[…])"
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -252,6 +253,10 @@ class Part:
     def session_state(self, view: SessionView) -> Mapping[str, Any]:
         """Return the values of the fields of `state` for a session."""
         return {}
+
+    def language(self) -> Language | None:
+        """Return the language of the request, or `None` to leave it to another part. Called for each text."""
+        return None
 
     def signing_words(self, session: SessionView) -> str | None:
         """Return the template that says how the account of a session signs, if no wallet shows its user the text.

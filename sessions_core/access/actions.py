@@ -11,7 +11,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..errors import ConfirmationUnclear, Misconfigured
+from ..errors import ConfirmationUnclear, Misconfigured, _
 from ..sign_in.messages import STATEMENT_CHARACTER
 
 
@@ -40,7 +40,7 @@ class Action:
     danger: bool = False
 
 
-ACTIONS = {"session.extend": Action("Extend this session.", "sessions/_extend_words.html")}
+ACTIONS = {"session.extend": Action(_("Extend this session."), "sessions/_extend_words.html")}
 """The kernel's own; parts and the application add theirs."""
 
 _LONGEST_VALUE = 120
@@ -61,12 +61,8 @@ class Actions:
     """
 
     def __init__(
-        self,
-        own: Mapping[str, str | Action] | None = None,
-        of_parts: Mapping[str, Action] | None = None,
-        translate: Callable[[str], str] = str,
+        self, own: Mapping[str, str | Action] | None = None, of_parts: Mapping[str, Action] | None = None
     ) -> None:
-        self._translate = translate
         given = {name: Action(each) if isinstance(each, str) else each for name, each in (own or {}).items()}
         self._actions = {**ACTIONS, **(of_parts or {}), **given}
         for name, sentence in ((name, action.sentence) for name, action in self._actions.items()):
@@ -87,19 +83,22 @@ class Actions:
 
     def fields(self, name: str) -> list[str]:
         """Return the values that the sentence of an action names."""
-        return _fields(self._actions[name].sentence)
+        return [field for field, _ in _fields(self._actions[name].sentence)]
 
-    def sentence(self, name: str, values: Mapping[str, str]) -> str:
+    def sentence(self, name: str, values: Mapping[str, str], translated: str = "") -> str:
         """Return the sentence of an action with the values of this request in it.
 
-        A value that is more than a word stands in brackets, which none has itself, so that it can't go on with the
-        sentence. Raises `ConfirmationUnclear` if one is missing, too long to be read before signing, or in characters
-        that a wallet would not show as they are.
+        `translated` is the sentence in another language, for pages to show beside the one that is signed. It is not
+        used if it names other values. A value that is more than a word stands in brackets, which none has itself, so
+        that it can't go on with the sentence. Raises `ConfirmationUnclear` if one is missing, too long to be read
+        before signing, or in characters that a wallet would not show as they are.
         """
         shown = self.named(name, values)
-        parts = list(string.Formatter().parse(self._translated(name)))
+        written = self._actions[name].sentence
+        said = translated if _fields(translated) == _fields(written) else written
+        parts = list(string.Formatter().parse(said or written))
         sentence = ""
-        for number, (words, field, form, _) in enumerate(parts):
+        for number, (words, field, form, _conversion) in enumerate(parts):
             sentence += words
             if field:
                 before = words if words or number == 0 else sentence
@@ -111,12 +110,6 @@ class Actions:
         if len(sentence) > _LONGEST:
             raise ConfirmationUnclear("the sentence would be too long to read", name)
         return sentence
-
-    def _translated(self, name: str) -> str:
-        """Return the sentence in the language of the request, if wallets can show it: in ASCII, with its values."""
-        sentence = self._actions[name].sentence
-        said = self._translate(sentence)
-        return said if _can_be_shown(said) and _fields(said) == _fields(sentence) else sentence
 
     def named(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """Return those of the values that the sentence of an action names; raise as above."""
@@ -130,8 +123,12 @@ class Actions:
         return found
 
 
-def _fields(sentence: str) -> list[str]:
-    return [field for _, field, _, _ in string.Formatter().parse(sentence) if field]
+def _fields(sentence: str) -> list[tuple[str, str]]:
+    """Return the values that a sentence names, each with its format; none of a sentence that can't be read."""
+    try:
+        return sorted((field, form or "") for _, field, form, _ in string.Formatter().parse(sentence) if field)
+    except ValueError:  # a brace without its other half
+        return []
 
 
 def _can_be_shown(sentence: str) -> bool:

@@ -46,6 +46,7 @@ from . import csrf, request_body
 from .checks import checks_of
 from .services import Services
 from .session_view import SessionView, described
+from .texts import gettext
 
 HEADER = csrf.CONFIRMATION_HEADER
 """Where a client of the JSON service puts the proof: base64url of `{"message", "challenge", "signature"}`."""
@@ -198,6 +199,7 @@ def page(services: Services, session: WalletSession, token: str, problem: str = 
     return render_template(
         "sessions/confirm.html",
         pending=pending,
+        translation=_translation(services, pending),
         token=token,
         problem=catalogue().get(problem),
         action=services.actions[pending.action] if pending.action in services.actions else Action(pending.sentence),
@@ -205,6 +207,13 @@ def page(services: Services, session: WalletSession, token: str, problem: str = 
         about=_about(services, session, pending.values),
         seconds=services.settings.confirm_seconds,
     )
+
+
+def _translation(services: Services, pending: Pending) -> str:
+    """Return the sentence to sign in the language of the request; empty if it is the same."""
+    written = services.actions[pending.action].sentence if pending.action in services.actions else ""
+    translated = gettext(written)
+    return services.actions.sentence(pending.action, pending.values, translated) if translated != written else ""
 
 
 def _back(services: Services, pending: Pending) -> str:

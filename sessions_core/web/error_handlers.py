@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 
 from .. import errors, events
 from ..settings import LOOPBACK
-from . import confirmations, csrf, request_id, unauthorized
+from . import confirmations, csrf, request_id, texts, unauthorized
 from .guards import wallet_session
 from .schemas import Failure, Problem, as_json
 from .services import current_services
@@ -114,7 +114,7 @@ def note(error: errors.SessionsError) -> str:
 
 def envelope(error: errors.SessionsError, found_by: str) -> Response:
     """Return the JSON form of an error; the request id `found_by` finds it in the log."""
-    problem = Problem(code=error.code, message=current_services().translate(error.message), request_id=found_by)
+    problem = Problem(code=error.code, message=texts.gettext(error.message, **error.values), request_id=found_by)
     if error.reason is not None:
         problem.reason = error.reason
     if error.cause is not None and current_services().settings.development:
@@ -204,7 +204,9 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
         from humanize import naturalsize  # 20 ms to import
 
         size = naturalsize(request.max_content_length, binary=True)
-        refusal.message = refusal.said = f"What you sent is larger than this address accepts: at most {size}."
+        refusal.message = refusal.said = texts.gettext(
+            "What you sent is larger than this address accepts: at most %(size)s.", size=size
+        )
     response = current_app.make_response(answer(refusal))
     for name, value in error.get_headers():  # Allow, Retry-After, Content-Range …
         if name not in ("Content-Type", "Content-Length"):

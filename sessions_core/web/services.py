@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from .. import parts as folder
 from ..access.actions import Actions
 from ..access.policy import MEMBER, AccountStatus, Policy
-from ..errors import BodyMalformed, SessionsError
+from ..errors import BodyMalformed, SessionsError, _
 from ..part import MenuEntry, Part
 from ..sessions.flask_session import SessionStore, TokenClaims
 from ..sessions.lifecycle import Lifecycle
@@ -29,13 +29,14 @@ from . import schemas
 
 if TYPE_CHECKING:
     from .session_view import SessionView
+    from .texts import Language
 
 logger = logging.getLogger(__name__)
 
 EXTENSION = "sessions_core"
 SECRET_FILE = "sessions_core_secret_file"  # noqa: S105  # a name
 """The key in `app.extensions` with the path of the secret that was made in development."""
-_OWN_PAGE = MenuEntry("Session", "sessions.status", order=10)
+_OWN_PAGE = MenuEntry(_("Session"), "sessions.status", order=10)
 
 P = TypeVar("P", bound=Part)
 S = TypeVar("S", bound=schemas.SessionState)
@@ -61,7 +62,7 @@ class Services:
     user_for: Callable[[Account], Any] | None = None
     """Returns the application's own user for an account (`users`)."""
     translate: Callable[[str], str] = str
-    """Translates a sentence into the language of the request."""
+    """Returns a text in the language of the request, as `WalletSessions` got it; see `web.texts`."""
     parts: dict[str, Part] = field(default_factory=dict)
     """The parts of this application by name."""
     blueprints: set[str] = field(default_factory=lambda: {"sessions", "sessions_json"})
@@ -99,6 +100,11 @@ class Services:
         """Return the family of the wallet that signs for a session."""
         found = (name(session) for name in self.hooks("wallet_family"))
         return next((family for family in found if family), session.chain.namespace)
+
+    def language(self) -> Language | None:
+        """Return the language of the request, from the first part that knows it."""
+        found = (choose() for choose in self.hooks("language"))
+        return next((each for each in found if each is not None), None)
 
     def menu(self) -> list[MenuEntry]:
         """Return the links of the header, in order."""

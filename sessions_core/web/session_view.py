@@ -16,6 +16,7 @@ from ..sign_in.accounts import Account, Chain, Network, parse, stored
 from ..sign_in.user import User
 from .schemas import SessionState
 from .services import Services, current_services
+from .texts import gettext, language, ngettext
 
 # With its own quotation marks, a name could end the ones around it.
 _SIMPLE_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»\u2039\u203a\uff02'), "'")
@@ -280,7 +281,7 @@ def iso(moment: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """Return the time of day for pages without script: `14:32 UTC`."""
-    return moment.astimezone(UTC).strftime("%H:%M UTC")
+    return f"{language().moment(moment.astimezone(UTC), 'Hm')} UTC"
 
 
 def second(time: datetime) -> str:
@@ -290,18 +291,20 @@ def second(time: datetime) -> str:
 
 def duration(seconds: float) -> str:
     """Return a length of time in the largest unit that divides it: `30 minutes`, `12 hours`, `1 day`."""
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= length and seconds % length == 0:
-            count = int(seconds // length)
-            return f"{count} {unit}" + ("" if count == 1 else "s")
-    return f"{int(seconds)} seconds"
+    whole = int(seconds)
+    if seconds >= 86_400 and seconds % 86_400 == 0:
+        return ngettext("%(num)s day", "%(num)s days", whole // 86_400)
+    if seconds >= 3_600 and seconds % 3_600 == 0:
+        return ngettext("%(num)s hour", "%(num)s hours", whole // 3_600)
+    if seconds >= 60 and seconds % 60 == 0:
+        return ngettext("%(num)s minute", "%(num)s minutes", whole // 60)
+    return ngettext("%(num)s second", "%(num)s seconds", whole)
 
 
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long before `now` a moment was: `5 minutes ago`, `just now`."""
-    from humanize import naturaltime  # 20 ms to import, and only some pages need it
-
-    return "just now" if (now - moment).total_seconds() < 60 else naturaltime(now - moment)
+    past = now - moment
+    return gettext("just now") if past.total_seconds() < 60 else language().ago(past)
 
 
 def account(text: str) -> Account | None:

@@ -1,7 +1,8 @@
-"""Flask-Babel: errors and sentences to sign by `translate`, and those of pages by templates of the application."""
+"""Flask-Babel by `translate`: errors, pages, what stands beside the sentence to sign, and templates of the app."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ..actors import ORIGIN, Visitor, Wallet
 
 GERMAN = {
     errors.NotSignedIn.message: "Melde dich an und versuche es noch einmal.",
+    "Sign in with your wallet": "Mit deiner Wallet anmelden",
     "Page not found": "Diese Seite gibt es nicht",
     "Go to the home page": "Zur Startseite",
     "Pay invoice {number}.": "Rechnung {number} bezahlen.",
@@ -76,20 +78,32 @@ def test_error_pages_are_translated(app: Flask, german: Visitor) -> None:
     assert "Page not found" in Visitor(app).get("/nothing", headers={"Accept": "text/html"}).text
 
 
-def test_sentence_to_sign_is_translated_in_ascii(german: Visitor) -> None:
-    """Wallets and EIP-4361 take no other characters: what they can't show stays as the application wrote it."""
+def test_signed_sentence_stays_english(german: Visitor) -> None:
+    """Its translation stands beside it, in any characters; one that names other values is not shown."""
     german.sign_in(Wallet())
-    said = {}
+    said, shown = {}, {}
     for action in ("invoice.pay", "shop.close", "door.open"):
-        said[action] = german.waiting(german.submit(f"/{action}/7/a")).sentence
-    assert said == {"invoice.pay": "Rechnung 7 bezahlen.", "shop.close": "Close the shop.", "door.open": "Open a."}
+        answer = german.submit(f"/{action}/7/a")
+        said[action] = german.waiting(answer).sentence
+        page = german.get(answer.headers["Location"]).text
+        shown[action] = re.findall(r'data-testid="confirm-translation">([^<]*)<', page)
+    assert said == {"invoice.pay": "Pay invoice 7.", "shop.close": "Close the shop.", "door.open": "Open a."}
+    assert shown == {
+        "invoice.pay": ["Rechnung 7 bezahlen."],
+        "shop.close": ["Geschäft schließen."],
+        "door.open": ["Öffne a."],
+    }
 
 
-def test_translated_sentence_can_be_signed(german: Visitor) -> None:
+def test_sentence_with_a_translation_can_be_signed(german: Visitor) -> None:
     wallet = Wallet()
     german.sign_in(wallet)
     address, form = german.signed_form(wallet, german.submit("/invoice.pay/7/a"))
     assert german.post(address, data=form).text == "done"
+
+
+def test_pages_are_translated_by_the_catalogue_of_the_app(german: Visitor) -> None:
+    assert "<h1>Mit deiner Wallet anmelden</h1>" in german.get("/sign-in").text
 
 
 def test_template_of_the_app_wins_and_is_translated(german: Visitor) -> None:

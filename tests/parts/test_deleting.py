@@ -18,6 +18,7 @@ from ..constants import ROOT
 
 PARTS = {each.name: each for each in part.choose(None)}
 SHARED = {"eth_account", "eth_keys", "Crypto", "coincurve"}  # of several parts, Ethereum among them
+SHARED |= {"flask_babel"}  # Flask-WTF imports it wherever it is installed
 
 
 def copied(tmp_path: Path, without: set[str]) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import events
+from ...errors import _
 from ...part import MenuEntry, Part
 from .options import ActivitySettings
 
@@ -25,7 +26,7 @@ class Activity(Part):
 
     uses = ("command_line", "devices", "roles")
     settings = ActivitySettings
-    menu = (MenuEntry("Activity", "sessions_activity.activity", order=30),)
+    menu = (MenuEntry(_("Activity"), "sessions_activity.activity", order=30),)
     slots = {"account_links": "sessions/_activity_link.html", "admin": "sessions/_site_activity_link.html"}
     redis_keys = {
         "{tag}:log": "list: what an account did and what was done to it, encrypted",

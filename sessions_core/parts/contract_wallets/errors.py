@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import SignInRefused, VerificationUnavailable
+from ...errors import SignInRefused, VerificationUnavailable, _
 
 
 class ContractWalletUnsupported(SignInRefused):
@@ -10,7 +10,7 @@ class ContractWalletUnsupported(SignInRefused):
 
     code = "contract_wallet_unsupported"
     panel_state = "contract_wallet"
-    message = (
+    message = _(
         "That looks like the signature of a smart-contract wallet, which we can't check on that network. "
         "Switch the network in your wallet, or use an account with a key of its own."
     )
@@ -21,7 +21,7 @@ class ContractWalletMissing(SignInRefused):
 
     code = "contract_wallet_missing"
     panel_state = "contract_missing"
-    message = (
+    message = _(
         "That looks like the signature of a smart-contract wallet, but at that address there is none on that "
         "network. Switch to the network that your wallet is set up on."
     )
@@ -32,7 +32,7 @@ class ContractWalletRefused(SignInRefused):
 
     code = "contract_wallet_refused"
     panel_state = "contract_refused"
-    message = (
+    message = _(
         "The account is a smart contract, and it does not accept that signature. Check that enough of its owners "
         "have signed, and which account is active in your wallet."
     )
@@ -45,7 +45,7 @@ class ContractWalletSilent(SignInRefused):
 
     code = "contract_wallet_silent"
     panel_state = "contract_silent"
-    message = (
+    message = _(
         "The account is a smart contract that gives no answer about signatures (ERC-1271). A Safe needs its fallback "
         "handler for that. Set it up, or use another account."
     )
@@ -56,5 +56,5 @@ class RpcUnavailable(VerificationUnavailable):
 
     code = "rpc_unavailable"
     panel_state = "network_unreachable"
-    title = "Your wallet's network is out of reach"
-    message = "Only your wallet's network can check that signature, and we can't reach it. Try again in a moment."
+    title = _("Your wallet's network is out of reach")
+    message = _("Only your wallet's network can check that signature, and we can't reach it. Try again in a moment.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...access.actions import Action
 from ...access.policy import OWN_SESSIONS
+from ...errors import _
 from ...part import MenuEntry, Part
 from ...storage.encryption import KeyRing
 from .events import ClientChanged, SessionNamed
@@ -49,13 +50,16 @@ class Devices(Part):
     account_keys = (SIGN_INS, DOUBT)
     actions = {
         "session.revoke": Action(
-            "Sign out {device} ({handle:.9}).", _WORDS, _LIST, facts=own_device, recheck=False, danger=True
+            _("Sign out {device} ({handle:.9})."), _WORDS, _LIST, facts=own_device, recheck=False, danger=True
         ),
         "session.revoke_others": Action(
-            "Sign out all other devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
+            _("Sign out all other devices of this account and of those linked to it."), _WORDS, _LIST, danger=True
         ),
         "session.revoke_all": Action(
-            "Sign out everywhere: all devices of this account and of those linked to it.", _WORDS, _LIST, danger=True
+            _("Sign out everywhere: all devices of this account and of those linked to it."),
+            _WORDS,
+            _LIST,
+            danger=True,
         ),
     }
     redis_keys = {
@@ -64,7 +68,9 @@ class Devices(Part):
         "{tag}:doubt": "string: when the user last doubted a sign-in; browsers known from before are new again",
     }
     state = State
-    menu = (MenuEntry("Devices", _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),)
+    menu = (
+        MenuEntry(_("Devices"), _LIST, below=("sessions_devices.others", "sessions_devices.everywhere"), order=20),
+    )
     events = (SessionNamed, ClientChanged)
     slots = {
         "confirm_facts": "sessions/_devices_confirm_facts.html",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...errors import SignInRefused
+from ...errors import SignInRefused, _
 
 
 class KeyMalformed(SignInRefused):
     """Not a public key in the one encoding that accounts of its chain have."""
 
     code = "key_malformed"
-    message = "Your wallet's answer holds no key of an account on that network. Try again, or use another wallet."
+    message = _("Your wallet's answer holds no key of an account on that network. Try again, or use another wallet.")
 
 
 class DelegationExpired(SignInRefused):
@@ -17,7 +17,7 @@ class DelegationExpired(SignInRefused):
 
     code = "delegation_expired"
     panel_state = "delegation_expired"
-    message = "What your wallet allowed this page to sign has expired. Connect the wallet again."
+    message = _("What your wallet allowed this page to sign has expired. Connect the wallet again.")
 
 
 class DelegationRestricted(SignInRefused):
@@ -25,7 +25,9 @@ class DelegationRestricted(SignInRefused):
 
     code = "delegation_restricted"
     panel_state = "delegation_restricted"
-    message = "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
+    message = _(
+        "Your wallet allowed this page certain calls only. Connect it again without naming any, or use another."
+    )
 
 
 class CanisterSignatureUnsupported(SignInRefused):
@@ -33,4 +35,4 @@ class CanisterSignatureUnsupported(SignInRefused):
 
     code = "canister_signature_unsupported"
     panel_state = "identity_unsupported"
-    message = "This site does not accept Internet Identity. Use a wallet that holds its own key."
+    message = _("This site does not accept Internet Identity. Use a wallet that holds its own key.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...access.actions import Action
 from ...access.policy import OWN_WALLETS
-from ...errors import family
+from ...errors import _, family
 from ...part import Part
 from .errors import LinkRefused
 from .events import LinkFailed, PrimaryChanged, WalletLinked, WalletUnlinked
@@ -35,12 +35,12 @@ class LinkedWallets(Part):
     end_reasons = (UNLINKED_REASON,)
     errors = tuple(family(LinkRefused))
     actions = {
-        "wallet.join": Action("Link this account to {account}: both then sign in as the same user here."),
-        "wallet.link": Action("Link {account} to this account: both then sign in as the same user here.", _WORDS),
+        "wallet.join": Action(_("Link this account to {account}: both then sign in as the same user here.")),
+        "wallet.link": Action(_("Link {account} to this account: both then sign in as the same user here."), _WORDS),
         "wallet.unlink": Action(
-            "Unlink {account} from this account, and sign it out everywhere.", _WORDS, danger=True
+            _("Unlink {account} from this account, and sign it out everywhere."), _WORDS, danger=True
         ),
-        "wallet.primary": Action("Make {account} the primary account of this user.", _WORDS),
+        "wallet.primary": Action(_("Make {account} the primary account of this user."), _WORDS),
     }
     redis_keys = {
         "{tag}:person": "string: the user that an account is linked to, encrypted",

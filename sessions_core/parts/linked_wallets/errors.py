@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import SessionsError
+from ...errors import SessionsError, _
 
 
 class LinkRefused(SessionsError):
@@ -10,8 +10,8 @@ class LinkRefused(SessionsError):
 
     code = "link_refused"
     status = 409
-    title = "Your wallets stay as they are"
-    message = "Your wallets could not be changed like that. Open your session's page and start again."
+    title = _("Your wallets stay as they are")
+    message = _("Your wallets could not be changed like that. Open your session's page and start again.")
 
 
 class AccountLinked(LinkRefused):
@@ -19,8 +19,8 @@ class AccountLinked(LinkRefused):
 
     code = "account_linked"
     panel_state = "account_linked"
-    title = "That wallet is yours already"
-    message = "That account is among your wallets already. Choose another one to link."
+    title = _("That wallet is yours already")
+    message = _("That account is among your wallets already. Choose another one to link.")
 
 
 class AccountLinkedElsewhere(LinkRefused):
@@ -28,8 +28,8 @@ class AccountLinkedElsewhere(LinkRefused):
 
     code = "account_linked_elsewhere"
     panel_state = "account_linked_elsewhere"
-    title = "That wallet is linked elsewhere"
-    message = "That account is linked with other wallets. Sign in with one of those and unlink it there first."
+    title = _("That wallet is linked elsewhere")
+    message = _("That account is linked with other wallets. Sign in with one of those and unlink it there first.")
 
 
 class AccountsTooMany(LinkRefused):
@@ -37,21 +37,21 @@ class AccountsTooMany(LinkRefused):
 
     code = "accounts_too_many"
     panel_state = "accounts_too_many"
-    title = "You have linked as many wallets as you can"
-    message = "You have linked as many wallets as one user can. Unlink one that you no longer use, then try again."
+    title = _("You have linked as many wallets as you can")
+    message = _("You have linked as many wallets as one user can. Unlink one that you no longer use, then try again.")
 
 
 class AccountLast(LinkRefused):
     """The user's only account can't be unlinked: no account would be left."""
 
     code = "account_last"
-    title = "That is your only wallet"
-    message = "Your only wallet can't be unlinked. Link another one first."
+    title = _("That is your only wallet")
+    message = _("Your only wallet can't be unlinked. Link another one first.")
 
 
 class AccountInUse(LinkRefused):
     """The account that signed this session can't be unlinked from within it."""
 
     code = "account_in_use"
-    title = "You are signed in with that wallet"
-    message = "You are using that wallet right now. Sign in with another of your wallets and unlink it there."
+    title = _("You are signed in with that wallet")
+    message = _("You are using that wallet right now. Sign in with another of your wallets and unlink it there.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import SessionsError
+from ...errors import SessionsError, _
 
 
 class NotReady(SessionsError):
@@ -10,5 +10,5 @@ class NotReady(SessionsError):
 
     code = "not_ready"
     status = 503
-    title = "Not ready"
-    message = "This server can't take requests right now. Try again in a few seconds, or another server."
+    title = _("Not ready")
+    message = _("This server can't take requests right now. Try again in a few seconds, or another server.")

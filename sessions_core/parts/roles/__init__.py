@@ -9,6 +9,7 @@ from flask import current_app
 
 from ...access.actions import Action
 from ...access.policy import AccountStatus, SessionType
+from ...errors import _
 from ...events import SessionCreated
 from ...part import MenuEntry, Part
 from .. import devices
@@ -44,23 +45,23 @@ class Roles(Part):
     settings = RoleSettings
     account_keys = (STATUS_KEY,)
     actions = {
-        "write:therapy_notes": Action("Write a therapy note.", _WORDS),
-        "admin.open": Action("Open the administration of this site.", _WORDS),
-        "admin.role": Action("Give the role {role} to {account}.", _WORDS, _ACCOUNT),
+        "write:therapy_notes": Action(_("Write a therapy note."), _WORDS),
+        "admin.open": Action(_("Open the administration of this site."), _WORDS),
+        "admin.role": Action(_("Give the role {role} to {account}."), _WORDS, _ACCOUNT),
         "admin.verify": Action(
-            "Verify {account} as professional {professional_id}, level {level}, for {days} days.", _WORDS, _ACCOUNT
+            _("Verify {account} as professional {professional_id}, level {level}, for {days} days."), _WORDS, _ACCOUNT
         ),
-        "admin.withdraw": Action("Withdraw the verification of {account}.", _WORDS, _ACCOUNT, danger=True),
+        "admin.withdraw": Action(_("Withdraw the verification of {account}."), _WORDS, _ACCOUNT, danger=True),
         "admin.revoke": Action(
-            "Sign out {device} ({handle:.9}) of {account}.",
+            _("Sign out {device} ({handle:.9}) of {account}."),
             _WORDS,
             _ACCOUNT,
             facts=devices.device_of_account,
             recheck=False,
             danger=True,
         ),
-        "admin.revoke_account": Action("Sign out all devices of {account}.", _WORDS, _ACCOUNT, danger=True),
-        "admin.revoke_everybody": Action("Sign everybody out of this site.", _WORDS, _START, danger=True),
+        "admin.revoke_account": Action(_("Sign out all devices of {account}."), _WORDS, _ACCOUNT, danger=True),
+        "admin.revoke_everybody": Action(_("Sign everybody out of this site."), _WORDS, _START, danger=True),
     }
     redis_keys = {
         "{tag}:standing": "string: role and verification of an account, encrypted",
@@ -71,7 +72,7 @@ class Roles(Part):
     }
     state = State
     menu = (
-        MenuEntry("Admin", _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
+        MenuEntry(_("Admin"), _START, below=("sessions_roles.", "sessions_activity_admin."), role="admin", order=90),
     )
     events = (RoleChanged, VerificationChanged)
     slots = {

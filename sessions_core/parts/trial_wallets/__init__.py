@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...access.actions import Action
+from ...errors import _
 from ...part import Part
 from .end_reasons import DELETED, SHARE_GONE
 from .errors import KeyShareMismatch
@@ -32,8 +33,8 @@ class TrialWallets(Part):
     errors = (KeyShareMismatch,)
     end_reasons = (SHARE_GONE, DELETED)
     actions = {
-        "wallet.export": Action("Show the private key of this wallet in this browser.", _WORDS, danger=True),
-        "wallet.delete": Action("Delete this wallet: its key is lost for good.", _WORDS, danger=True),
+        "wallet.export": Action(_("Show the private key of this wallet in this browser."), _WORDS, danger=True),
+        "wallet.delete": Action(_("Delete this wallet: its key is lost for good."), _WORDS, danger=True),
     }
     wallet_modules = {"pregenerated": "pregenerated.js"}
     redis_keys = {"{tag}:share": "string: the server's key share of an account's trial wallet, encrypted"}
