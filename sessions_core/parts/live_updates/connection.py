@@ -1,0 +1,176 @@
+"""One WebSocket: follows one session until it ends, and tells the browser why."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from simple_websocket import ConnectionClosed, Server
+
+from ...errors import StoreUnavailable
+from ...sessions.record import EndedSession, LoadedSession, account_tag
+from ...web.services import Services
+from .account_state import state_of
+from .errors import LiveUpdatesUnavailable
+from .hub import Waiting
+
+ENDED, RESTART, UNAVAILABLE, NOT_EXPECTED = 4401, 1012, 1013, 1008
+"""Close codes: the session has ended (its reason comes along), the server stops, Redis does not answer, and the
+browser sent something."""
+
+PING_SECONDS = 25  # less than the minute after which proxies close a silent connection
+_SEND_SECONDS = 5.0  # that a browser may take to read what fills its buffers
+_LINGER_SECONDS, _LINGER_BYTES = 1.0, 2 * 1024 * 1024
+_LARGEST_FRAME = 256  # bytes; a browser has nothing to say at all
+_TICK = 1.0
+
+# Which servers hand over their socket: those whose environment has one of these.
+_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
+
+
+def demand_socket(environ: dict[str, Any]) -> None:
+    """Raise `LiveUpdatesUnavailable` if the server can't hand over its connection, or would answer nothing else."""
+    threads = environ.get("wsgi.multithread") or "gevent" in environ.get("SERVER_SOFTWARE", "").lower()
+    if not threads or not any(name in environ for name in _SOCKETS):
+        raise LiveUpdatesUnavailable("no socket, or one thread", reason="server", retry_after=60)
+
+
+class LiveConnection:
+    """Tells one browser when its session ends or its account changes.
+
+    `keep` keeps the seat of the connection, `serving` says whether the server goes on.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        services: Services,
+        waiting: Waiting,
+        keep: Callable[[], object],
+        serving: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._services = services
+        self._waiting = waiting
+        self._keep = keep
+        self._serving = serving
+        self._told: dict[str, str] | None = None
+        self._due = self._end = 0.0  # of the monotonic clock: the next ping, and when the session may have ended
+
+    def follow(self, environ: dict[str, Any], tag: str) -> str:
+        """Take the connection over and follow the session of an account (`tag`) until either ends.
+
+        Return the name of the server's way to hand it over.
+        """
+        ws = Server(
+            environ,
+            ping_interval=PING_SECONDS,
+            max_message_size=_LARGEST_FRAME,
+            event_class=lambda: self._waiting.wake,  # what arrives, and the end, wake this thread
+            thread_class=partial(threading.Thread, daemon=True),
+        )
+        ws.sock.settimeout(_SEND_SECONDS)  # a browser that never reads must not hold a thread
+        spare = _duplicate(ws.sock)
+        code, reason = RESTART, ""
+        try:
+            code, reason = self._follow(ws, tag)
+        except (ConnectionClosed, OSError):
+            pass  # the browser has gone
+        finally:
+            _close(ws, spare, code, reason)
+        return str(ws.mode)
+
+    def _follow(self, ws: Server, tag: str) -> tuple[int, str]:
+        wake = self._waiting.wake
+        self._due = time.monotonic() + PING_SECONDS
+        look = True  # what happened since the page was made, and before this connection was known, woke nobody
+        while ws.connected:
+            if look:
+                try:
+                    ended = self._look(ws, tag)
+                except StoreUnavailable:
+                    return UNAVAILABLE, "store_unavailable"
+                if ended is not None:
+                    return ENDED, ended
+            look = wake.wait(max(0.0, min(_TICK, self._due - time.monotonic(), self._end - time.monotonic())))
+            wake.clear()
+            if ws.connected and ws.receive(timeout=0) is not None:
+                return NOT_EXPECTED, "This connection only speaks."
+            if self._waiting.stopped or not self._serving():
+                return RESTART, ""
+            now = time.monotonic()
+            if now >= self._due:
+                self._due = now + PING_SECONDS
+                _send(ws, type="ping")
+                look = True  # in case an announcement was lost
+                with contextlib.suppress(StoreUnavailable):
+                    self._keep()
+            look = look or now >= self._end
+        return RESTART, ""
+
+    def _look(self, ws: Server, tag: str) -> str | None:
+        """Read the session without keeping it alive, and tell the browser what is new.
+
+        Return why it ended, or `None`.
+        """
+        changed, self._waiting.changed = self._waiting.changed, False
+        # A context for each look: what `role_for` takes from a pool of the application goes back at once.
+        with self._app.app_context():
+            found = self._services.repository.load_handle(tag, self._waiting.handle, "never")
+            if isinstance(found, EndedSession):
+                return found.reason
+            state = state_of(self._services, found)
+            self._waiting.tags = tags_of(self._services, found)
+        # Other requests keep the session alive; then there is nothing to see at this time, but another one.
+        left = min(found.idle_expires_at, found.absolute_expires_at) - found.now
+        self._end = time.monotonic() + left / 1000 + 0.05
+        if state != self._told:
+            self._told = state
+            _send(ws, type="state", state=state)
+        if changed:
+            _send(ws, type="sessions")
+        return None
+
+
+def tags_of(services: Services, live: LoadedSession) -> frozenset[str]:
+    """Return the tags of all accounts of a session's user."""
+    from ...sign_in.accounts import stored
+
+    user = services.user(stored(live.record.account), live.account_values)
+    return frozenset({live.keys.tag, *(account_tag(str(each)) for each in user.accounts)})
+
+
+def _send(ws: Server, **message: Any) -> None:
+    ws.send(json.dumps(message, separators=(",", ":")))
+
+
+def _duplicate(sock: socket.socket) -> socket.socket | None:
+    try:
+        return sock.dup()
+    except (NotImplementedError, OSError):  # TLS without a proxy
+        return None
+
+
+def _close(ws: Server, spare: socket.socket | None, code: int, reason: str) -> None:
+    """Close a connection, and let its code arrive: closing with data unread resets it."""
+    with contextlib.suppress(Exception):  # whatever state the other side has left the protocol in
+        ws.close(code, reason[:120])
+    if spare is not None:
+        with contextlib.suppress(OSError):
+            spare.shutdown(socket.SHUT_WR)
+            spare.settimeout(_LINGER_SECONDS)
+            until, left = time.monotonic() + _LINGER_SECONDS, _LINGER_BYTES
+            while time.monotonic() < until and left > 0 and (read := len(spare.recv(65536))):
+                left -= read
+    with contextlib.suppress(OSError):
+        (spare or ws.sock).shutdown(socket.SHUT_RDWR)
+    ws.thread.join(1.0)
+    if spare is not None:
+        spare.close()
