@@ -1,0 +1,142 @@
+// @ts-check
+/**
+ * `<live-updates>` (templates/sessions/_live_updates.html) hears at once what happens to the session and the account of
+ * this page. One tab of the browser is connected, and tells the others. What is heard is a hint: the page asks the
+ * server, and believes that.
+ *
+ * It tells the page by events on `document`:
+ *
+ *     session-doubted     the session may have ended: session-timeout asks, and leaves if that is so
+ *     sessions:changed    the sessions of the account may be others than a moment ago
+ *     account:changed     role, wallets or sign-ins of the account are others than when the page was made; the names of
+ *                         what changed are in `detail`
+ */
+import { after } from "../../../static/lib/clock.js";
+import { HttpError, request } from "../../../static/lib/http.js";
+import { fillIn } from "../../../static/lib/times.js";
+import { part, phrase, write } from "../../../static/page/parts.js";
+import { LiveConnection } from "./connection.js";
+import { lead } from "./leader.js";
+import { openTabs } from "./tabs.js";
+
+/** However many hints come, real ones or not, the server is asked at most this often. */
+const ASK_AGAIN_MS = 1_000;
+/** A question that nobody answered is asked again after this. */
+const TRY_AGAIN_MS = 5_000;
+
+/** @typedef {Record<string, string>} State a digest for each thing that is kept for the account */
+
+class LiveUpdates extends HTMLElement {
+  #listening = new AbortController();
+  #connected = new AbortController();
+  /** What the page shows. @type {State} */ #known = {};
+  #ask = rarely(() => { this.#compare(); });
+  #refresh = rarely(() => { document.dispatchEvent(new Event("sessions:changed")); });
+
+  connectedCallback() {
+    const { signal } = this.#listening;
+    this.#known = JSON.parse(this.dataset.state ?? "{}");
+    this.#start();
+    // A page with an open connection is not kept for Back and Forward. What it misses meanwhile, it asks for then.
+    window.addEventListener("pagehide", () => this.#connected.abort(), { signal });
+    window.addEventListener("pageshow", (event) => {
+      if (!event.persisted) return;
+      this.#start();
+      this.#ask();
+    }, { signal });
+  }
+
+  disconnectedCallback() {
+    this.#listening.abort();
+    this.#connected.abort();
+  }
+
+  #start() {
+    const { url = "", validateUrl = "" } = this.dataset;
+    this.#connected.abort();
+    this.#connected = new AbortController();
+    const { signal } = this.#connected;
+    const tell = openTabs((message) => this.#heard(message), signal);
+    lead(`wallet-session-live ${url}`, signal, () => {
+      this.dataset.leads = "";
+      new LiveConnection(url, validateUrl, (message) => {
+        tell(message);
+        this.#heard(message);
+      }, signal);
+    });
+  }
+
+  /** @param {import("./tabs.js").Message} message */
+  #heard(message) {
+    if (message.type === "ended") document.dispatchEvent(new Event("session-doubted"));
+    else if (message.type === "sessions") this.#refresh();
+    else if (differences(this.#known, message.state).length) this.#ask();
+  }
+
+  async #compare() {
+    let answer;
+    try {
+      answer = await request(this.dataset.validateUrl ?? "", { signal: this.#connected.signal });
+    } catch (error) {
+      if (error instanceof HttpError && error.signedOut) document.dispatchEvent(new Event("session-doubted"));
+      else if (!this.#connected.signal.aborted) after(TRY_AGAIN_MS, () => this.#ask());
+      return;
+    }
+    if (answer.session_id !== this.dataset.sessionId) {
+      document.dispatchEvent(new Event("session-doubted"));
+      return;
+    }
+    const changed = differences(this.#known, answer.live_state);
+    this.#known = answer.live_state;
+    if (!changed.length) return;
+    this.#show(changed, answer);
+    document.dispatchEvent(new CustomEvent("account:changed", { detail: changed }));
+  }
+
+  /**
+   * @param {string[]} changed
+   * @param {{sign_ins_elsewhere?: {session_id: string, device: string}[]}} answer
+   */
+  #show(changed, { sign_ins_elsewhere: [newest] = [] }) {
+    const shown = /** @type {HTMLElement | null} */ (document.querySelector("[data-newest]"));
+    if (changed.includes("news") && newest && newest.session_id !== shown?.dataset.newest) {
+      this.#say("sign-in", { device: newest.device || phrase(this, "unknown-device") });
+    } else if (changed.includes("person")) {
+      this.#say("wallets", {});
+    } else if (changed.includes("standing") || changed.includes("rights")) {
+      this.#say("rights", {});
+    }
+  }
+
+  /** @param {"sign-in" | "wallets" | "rights"} kind @param {Record<string, string>} values */
+  #say(kind, values) {
+    const sentence = fillIn(phrase(this, kind), values);
+    const notice = part(this, "notice");
+    notice.dataset.kind = kind;
+    write(part(this, "text"), sentence);
+    for (const link of notice.querySelectorAll("a")) link.hidden = !(link.dataset.for ?? "").split(" ").includes(kind);
+    notice.hidden = false;
+    write(part(this, "speech"), sentence);
+  }
+}
+
+/** The names under which two states differ. @param {State} one @param {State} other */
+function differences(one, other) {
+  return Object.keys({ ...one, ...other }).filter((name) => one[name] !== other[name]);
+}
+
+/** Run at most once in `ASK_AGAIN_MS`: at once, or when that has passed. @param {() => void} run */
+function rarely(run) {
+  let ranAt = -Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  return () => {
+    timer ??= after(ranAt + ASK_AGAIN_MS - performance.now(), () => {
+      timer = undefined;
+      ranAt = performance.now();
+      run();
+    });
+  };
+}
+
+customElements.define("live-updates", LiveUpdates);
