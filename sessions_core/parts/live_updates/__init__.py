@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flask import url_for
 
 from ...part import Part
 from .errors import LiveUpdatesUnavailable
@@ -58,6 +61,10 @@ class LiveUpdates(Part):
         """End all connections and all threads: for a server that is about to end, and for tests."""
         self.hub.stop()
         self.announcements.finish()
+
+    def events_path(self) -> str:
+        """Return the path of the WebSocket. `url_for` names scheme and host too, which a proxy may have changed."""
+        return urlsplit(url_for("sessions_live_updates.listen")).path
 
     def session_state(self, view: SessionView) -> Mapping[str, Any]:
         """Return a digest of each thing that tabs show of the account: one that differs has changed."""

@@ -39,11 +39,7 @@ class LiveUpdates extends HTMLElement {
     this.#start();
     // A page with an open connection is not kept for Back and Forward. What it misses meanwhile, it asks for then.
     window.addEventListener("pagehide", () => this.#connected.abort(), { signal });
-    window.addEventListener("pageshow", (event) => {
-      if (!event.persisted) return;
-      this.#start();
-      this.#ask();
-    }, { signal });
+    window.addEventListener("pageshow", (event) => { if (event.persisted) this.#ask(); }, { signal });
   }
 
   disconnectedCallback() {
@@ -53,7 +49,6 @@ class LiveUpdates extends HTMLElement {
 
   #start() {
     const { url = "", validateUrl = "" } = this.dataset;
-    this.#connected.abort();
     this.#connected = new AbortController();
     const { signal } = this.#connected;
     const tell = openTabs((message) => this.#heard(message), signal);
@@ -68,20 +63,30 @@ class LiveUpdates extends HTMLElement {
 
   /** @param {import("./tabs.js").Message} message */
   #heard(message) {
-    if (message.type === "ended") document.dispatchEvent(new Event("session-doubted"));
+    if (message.type === "ended") this.#doubt();
     else if (message.type === "sessions") this.#refresh();
     else if (differences(this.#known, message.state).length) this.#ask();
   }
 
+  /** The server has no connection for a session that has ended. If this one lives, the page asks for one again. */
+  #doubt() {
+    this.#connected.abort();
+    document.dispatchEvent(new Event("session-doubted"));
+    after(TRY_AGAIN_MS, () => this.#ask());
+  }
+
   async #compare() {
+    const { signal } = this.#listening;
+    if (signal.aborted) return;
     let answer;
     try {
-      answer = await request(this.dataset.validateUrl ?? "", { signal: this.#connected.signal });
+      answer = await request(this.dataset.validateUrl ?? "", { signal });
     } catch (error) {
       if (error instanceof HttpError && error.signedOut) document.dispatchEvent(new Event("session-doubted"));
-      else if (!this.#connected.signal.aborted) after(TRY_AGAIN_MS, () => this.#ask());
+      else after(TRY_AGAIN_MS, () => this.#ask());
       return;
     }
+    if (this.#connected.signal.aborted) this.#start();
     if (answer.session_id !== this.dataset.sessionId) {
       document.dispatchEvent(new Event("session-doubted"));
       return;
