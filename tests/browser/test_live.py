@@ -19,6 +19,7 @@ from ..actors import Wallet
 from ..part_services import roles_of
 from .conftest import FLAGS, Elsewhere, Interruption, Site, account_of
 from .pages import Browser
+from .session_page import hurried
 from .wallet_in_page import WalletInPage
 
 ROUNDS = 100
@@ -305,21 +306,13 @@ def test_nothing_is_kept_in_web_storage(session: Browser, wallet: WalletInPage, 
 
 # -- Without a connection --------------------------------------------------------------------------------------------
 
-# Half a minute passes in half a second; other timers run as they are.
-FAST = """
-    {
-      const { setTimeout } = window;
-      window.setTimeout = (run, ms, ...rest) => setTimeout(run, ms === 30000 ? 500 : ms, ...rest);
-    }
-"""
-
 
 def test_browser_without_a_connection_asks_every_30_seconds(
     browser: Browser, wallet: WalletInPage, elsewhere: Elsewhere, live: LiveUpdates, interrupt: Interruption
 ) -> None:
     browser.expected_complaints.append("WebSocket connection to")
     interrupt.answers["/api/auth/sessions/events", "GET"] = lambda: ("full", 503)
-    with browser.before_scripts(FAST):
+    with hurried(browser):
         browser.enter(wallet)
         browser.wait_for_session("active")
         elsewhere.sign_in(wallet)

@@ -47,7 +47,7 @@ class LiveUpdates(Part):
         services = self.services
         prefix = services.settings.redis_prefix
         channel = f"{prefix}live"
-        self.hub = Hub(services.connection, services.repository.channel, channel, self.options.live_connections)
+        self.hub = Hub(services.connection, services.repository.channel, channel)
         self.seats = Seats(services.connection, prefix)
         self.announcements = Announcements(services.connection, channel)
 

@@ -31,15 +31,28 @@ _LINGER_SECONDS, _LINGER_BYTES = 1.0, 2 * 1024 * 1024
 _LARGEST_FRAME = 256  # bytes; a browser has nothing to say at all
 _TICK = 1.0
 
-# Which servers hand over their socket: those whose environment has one of these.
-_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
+SERVING, THREADS = "sessions_core.serving", "sessions_core.threads"
+"""What a server can put into the environment of a request: a function that says whether it goes on, so that
+connections end when it stops, and how many threads it has."""
+
+_OF_DEVELOPMENT = 100  # connections: Flask's own server starts a thread for each, and has no limit
 
 
-def demand_socket(environ: dict[str, Any]) -> None:
-    """Raise `LiveUpdatesUnavailable` if the server can't hand over its connection, or would answer nothing else."""
-    threads = environ.get("wsgi.multithread") or "gevent" in environ.get("SERVER_SOFTWARE", "").lower()
-    if not threads or not any(name in environ for name in _SOCKETS):
+def most_connections(environ: dict[str, Any], wanted: int) -> int:
+    """Return how many connections this process may have, if the setting says `wanted` (-1: as many as are safe):
+    never all threads.
+
+    Raises `LiveUpdatesUnavailable` if the server can't hand over a connection, has one thread, or does not say how
+    many it has while no number is set: then connections could take all of them, and no page would be answered.
+    """
+    of_development, threads = "werkzeug.socket" in environ, environ.get(THREADS)
+    if not environ.get("wsgi.multithread") or not (of_development or "gunicorn.socket" in environ):
         raise LiveUpdatesUnavailable("no socket, or one thread", reason="server", retry_after=60)
+    if threads is not None:
+        return int(threads) // 2 if wanted < 0 else min(wanted, int(threads) - 1)
+    if wanted < 0 and not of_development:
+        raise LiveUpdatesUnavailable("an unknown number of threads", reason="server", retry_after=60)
+    return _OF_DEVELOPMENT if wanted < 0 else wanted
 
 
 class LiveConnection:

@@ -6,9 +6,10 @@ from ...errors import SessionsError
 
 
 class LiveUpdatesUnavailable(SessionsError):
-    """No connection for live updates was opened. `reason` says why: "full" (the process has as many as it takes),
+    """No connection for live updates was opened. `reason` says why: "full" (the process has as many as it may),
     "session_full" (the session has three already), "redis" (Redis does not tell this process what happens) or
-    "server" (the web server can't upgrade a connection, or has one thread). Pages ask every 30 seconds instead.
+    "server" (the web server has one thread, does not say how many it has, or does not hand over its connection).
+    Pages ask every 30 seconds instead.
     """
 
     code = "live_updates_unavailable"

@@ -51,10 +51,9 @@ class Hub:
     What Redis says is only a reason to look: each connection reads its session, and believes that.
     """
 
-    def __init__(self, connection: RedisConnection, ended: str, changed: str, most: int) -> None:
+    def __init__(self, connection: RedisConnection, ended: str, changed: str) -> None:
         self._connection = connection
         self._ended, self._changed = ended, changed
-        self._most = most
         self._begin()
 
     def _begin(self) -> None:
@@ -70,8 +69,10 @@ class Hub:
         return len(self._waiting)
 
     @contextlib.contextmanager
-    def joined(self, waiting: Waiting) -> Iterator[None]:
+    def joined(self, waiting: Waiting, most: int) -> Iterator[None]:
         """Wake a connection until the end of the block. Everything that happens from now on wakes it.
+
+        `most` is how many there may be.
 
         Raises `LiveUpdatesUnavailable` if there are too many, or if Redis can't be listened to.
         """
@@ -79,7 +80,7 @@ class Hub:
             if self._pid != os.getpid():  # a forked worker has none of its parent's threads
                 self._begin()
         with self._lock:
-            if len(self._waiting) >= self._most:
+            if len(self._waiting) >= most:
                 raise LiveUpdatesUnavailable(len(self._waiting), reason="full", retry_after=30)
             self._waiting.add(waiting)
             if self._thread is None or not self._thread.is_alive():

@@ -12,13 +12,10 @@ from ...errors import CrossSiteRequest, NotSignedIn
 from ...web.guards import signed_in, wallet_session
 from ...web.services import current_services
 from . import LiveUpdates
-from .connection import LiveConnection, demand_socket, tags_of
+from .connection import SERVING, LiveConnection, most_connections, tags_of
 from .hub import Waiting
 
 events = Blueprint("sessions_live_updates", __name__, url_prefix="/api/auth", template_folder="templates")
-
-SERVING = "sessions_core.serving"
-"""Where a server can put a function that says whether it goes on, so that connections end when it stops."""
 
 
 @events.route("/sessions/events", websocket=True)
@@ -37,13 +34,13 @@ def listen() -> Response:
     live = session.account_live
     if live is None or session.claims is not None:
         raise NotSignedIn("a token, or ended", reason="no_token")
-    demand_socket(request.environ)
     part = services.part(LiveUpdates)
+    most = most_connections(request.environ, part.options.live_connections)
     handle = live.record.handle
     waiting = Waiting(handle, tags_of(services, live))
     serving: Callable[[], bool] = request.environ.get(SERVING, lambda: True)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    with part.hub.joined(waiting), part.seats.taken(handle) as seat:
+    with part.hub.joined(waiting, most), part.seats.taken(handle) as seat:
         keep = partial(part.seats.keep, handle, seat)
         mode = LiveConnection(app, services, waiting, keep, serving).follow(request.environ, live.keys.tag)
     return _HandedOver(mode)

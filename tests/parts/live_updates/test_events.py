@@ -20,6 +20,7 @@ from sessions_core import part
 from sessions_core.parts.linked_wallets import LinkedWallets
 from sessions_core.parts.live_updates import LiveUpdates
 from sessions_core.parts.live_updates import connection as live_connection
+from sessions_core.parts.live_updates.errors import LiveUpdatesUnavailable
 from sessions_core.parts.live_updates.seats import MOST
 from sessions_core.parts.roles import Roles
 from sessions_core.sessions.record import LoadedSession
@@ -283,6 +284,28 @@ def test_process_has_as_many_connections_as_it_may(make_app: Callable[..., Flask
             stack.enter_context(connected(port, cookie(visitors[2].session_id)))
         assert (refusal.value.status_code, json.loads(refusal.value.resp_body)["error"]["reason"]) == (503, "full")
         assert visitors[2].get("/session").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted", "most"),
+    [
+        ({"werkzeug.socket": 1}, -1, 100),
+        ({"werkzeug.socket": 1}, 7, 7),
+        ({"gunicorn.socket": 1, "sessions_core.threads": 16}, -1, 8),
+        ({"gunicorn.socket": 1, "sessions_core.threads": 16}, 40, 15),
+        ({"gunicorn.socket": 1, "sessions_core.threads": 1}, 40, 0),
+        ({"gunicorn.socket": 1}, 40, 40),
+        ({"gunicorn.socket": 1}, -1, "server"),
+        ({"gunicorn.socket": 1, "wsgi.multithread": False}, 40, "server"),
+        ({}, 40, "server"),
+    ],
+)
+def test_connections_never_take_all_threads(environ: dict[str, Any], wanted: int, most: int | str) -> None:
+    try:
+        found: int | str | None = live_connection.most_connections({"wsgi.multithread": True} | environ, wanted)
+    except LiveUpdatesUnavailable as refusal:
+        found = refusal.reason
+    assert found == most
 
 
 def test_zero_connections_turn_live_updates_off(make_app: Callable[..., Flask]) -> None:
