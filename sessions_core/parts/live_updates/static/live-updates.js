@@ -48,13 +48,13 @@ class LiveUpdates extends HTMLElement {
   }
 
   #start() {
-    const { url = "", validateUrl = "" } = this.dataset;
+    const { socket = "", validateUrl = "" } = this.dataset;
     this.#connected = new AbortController();
     const { signal } = this.#connected;
     const tell = openTabs((message) => this.#heard(message), signal);
-    lead(`wallet-session-live ${url}`, signal, () => {
+    lead(`wallet-session-live ${socket}`, signal, () => {
       this.dataset.leads = "";
-      new LiveConnection(url, validateUrl, (message) => {
+      new LiveConnection(socket, validateUrl, (message) => {
         tell(message);
         this.#heard(message);
       }, signal);
