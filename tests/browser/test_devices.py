@@ -236,8 +236,10 @@ def test_a_browser_whose_session_was_revoked_is_signed_out(session: Browser, wal
 def test_a_session_that_ended_meanwhile_is_no_error(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
+    """Nothing has told the page yet."""
     handle = elsewhere.sign_in(wallet)
     open_list(session)
+    session.run("document.querySelector('live-updates')?.remove()")
     elsewhere.end(wallet, handle)
     session.settled(part(row(session, handle), "session-revoke")).click()
     assert message(session).text == "That device was already signed out."

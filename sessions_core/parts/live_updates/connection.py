@@ -82,14 +82,7 @@ class LiveConnection:
 
         Return the name of the server's way to hand it over.
         """
-        ws = Server(
-            environ,
-            ping_interval=PING_SECONDS,
-            max_message_size=_LARGEST_FRAME,
-            event_class=lambda: self._waiting.wake,  # what arrives, and the end, wake this thread
-            thread_class=partial(threading.Thread, daemon=True),
-        )
-        ws.sock.settimeout(_SEND_SECONDS)  # a browser that never reads must not hold a thread
+        ws = _accept(environ, self._waiting.wake)  # what arrives, and the end, wake this thread
         spare = _duplicate(ws.sock)
         code, reason = RESTART, ""
         try:
@@ -150,6 +143,25 @@ class LiveConnection:
         if changed:
             _send(ws, type="sessions")
         return None
+
+
+def refuse(environ: dict[str, Any], reason: str) -> str:
+    """Take a connection over and close it, since there is no session; return what `follow` does."""
+    ws = _accept(environ, threading.Event())
+    _close(ws, _duplicate(ws.sock), ENDED, reason)
+    return str(ws.mode)
+
+
+def _accept(environ: dict[str, Any], wake: threading.Event) -> Server:
+    ws = Server(
+        environ,
+        ping_interval=PING_SECONDS,
+        max_message_size=_LARGEST_FRAME,
+        event_class=lambda: wake,
+        thread_class=partial(threading.Thread, daemon=True),
+    )
+    ws.sock.settimeout(_SEND_SECONDS)  # a browser that never reads must not hold a thread
+    return ws
 
 
 def tags_of(services: Services, live: LoadedSession) -> frozenset[str]:

@@ -8,34 +8,37 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
-from ...errors import CrossSiteRequest, NotSignedIn
-from ...web.guards import signed_in, wallet_session
+from ...errors import CrossSiteRequest
+from ...web.guards import public, refusal, wallet_session
 from ...web.services import current_services
 from . import LiveUpdates
-from .connection import SERVING, LiveConnection, most_connections, tags_of
+from .connection import SERVING, LiveConnection, most_connections, refuse, tags_of
 from .hub import Waiting
 
 events = Blueprint("sessions_live_updates", __name__, url_prefix="/api/auth", template_folder="templates")
 
 
 @events.route("/sessions/events", websocket=True)
-@signed_in(keeps_alive=False)
+@public(keeps_alive=False, csrf=False)
 def listen() -> Response:
     """Tell a browser of the end of its session and of changes to its account, until either side closes.
 
     The cookie says which session; nothing that the browser sends is read. Only this site's own pages may connect: a
     page of another site that opens a WebSocket brings the cookie along, and browsers let it read what comes
     (cross-site WebSocket hijacking). All browsers send `Origin`.
+
+    Without a living session the connection is closed at once, with the reason: scripts don't see how a handshake is
+    refused.
     """
     services, session = current_services(), wallet_session()
     origin = request.headers.get("Origin")
     if origin != services.settings.public_origin:
         raise CrossSiteRequest("Origin", origin)
-    live = session.account_live
-    if live is None or session.claims is not None:
-        raise NotSignedIn("a token, or ended", reason="no_token")
     part = services.part(LiveUpdates)
     most = most_connections(request.environ, part.options.live_connections)
+    live = session.account_live
+    if live is None or session.claims is not None:  # a token is for programs, which ask `validate`
+        return _HandedOver(refuse(request.environ, refusal(session).reason or "no_token"))
     handle = live.record.handle
     waiting = Waiting(handle, tags_of(services, live))
     serving: Callable[[], bool] = request.environ.get(SERVING, lambda: True)

@@ -219,22 +219,22 @@ def test_foreign_origin_is_refused(connect: Connect, person: Visitor, origin: st
     assert refused(connect, person, origin=origin) == (403, "cross_site_request")
 
 
-def test_no_cookie_and_a_made_up_one_are_refused(connect: Connect) -> None:
-    assert refused(connect, None) == (401, "no_token no_token")
-    assert refused(connect, "x" * 43)[0] == 401
+def test_no_cookie_and_a_made_up_one_are_closed(connect: Connect) -> None:
+    assert connect(None).end() == (4401, "no_token")
+    assert connect("x" * 43).end() == (4401, "unknown")
 
 
-def test_ended_session_is_refused(connect: Connect, person: Visitor) -> None:
+def test_ended_session_is_closed_with_its_reason(connect: Connect, person: Visitor) -> None:
     session_id = person.session_id
     person.sign_out()
-    assert refused(connect, session_id) == (401, "session_invalid signed_out")
+    assert connect(session_id).end() == (4401, "signed_out")
 
 
 def test_bearer_token_opens_nothing(connect: Connect, app: Flask) -> None:
     client = ApiClient(app)
     client.sign_in(Wallet())
     headers = [f"Authorization: Bearer {client.access}"]
-    assert refused(connect, None, header=headers)[0] == 401
+    assert connect(None, header=headers).end() == (4401, "no_token")
 
 
 def test_plain_request_is_refused_without_a_fault(person: Visitor) -> None:

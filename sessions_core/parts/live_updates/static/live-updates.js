@@ -16,8 +16,7 @@ import { HttpError, request } from "../../../static/lib/http.js";
 import { fillIn } from "../../../static/lib/times.js";
 import { part, phrase, write } from "../../../static/page/parts.js";
 import { LiveConnection } from "./connection.js";
-import { lead } from "./leader.js";
-import { openTabs } from "./tabs.js";
+import { lead, openTabs } from "./tabs.js";
 
 /** However many hints come, real ones or not, the server is asked at most this often. */
 const ASK_AGAIN_MS = 1_000;
