@@ -274,10 +274,14 @@ class SignInRefused(SessionsError):
 
 
 class AccountMalformed(SignInRefused):
-    """Not a CAIP-10 account, or an address with a wrong checksum."""
+    """Not a CAIP-10 account, or an address with a wrong checksum; `wrong_checksum` if that alone is wrong."""
 
     code = "account_malformed"
     message = "That is not a valid account address. Choose the account in your wallet again."
+
+    def __init__(self, *evidence: object, wrong_checksum: bool = False, **options: Any) -> None:
+        super().__init__(*evidence, **options)
+        self.wrong_checksum = wrong_checksum
 
 
 class AccountKeyless(AccountMalformed):

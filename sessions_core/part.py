@@ -147,6 +147,13 @@ class Part:
         self.services = services
         self.options = options
 
+    # -- Without an application ----------------------------------------------------------------------------------
+
+    @classmethod
+    def standalone_commands(cls) -> Sequence[click.Command]:
+        """Return commands for `python -m sessions_core`, which need no application."""
+        return ()
+
     # -- When the application is set up ------------------------------------------------------------------------
 
     @classmethod
@@ -333,7 +340,7 @@ def choose(wanted: Iterable[str | type[Part]] | None) -> tuple[type[Part], ...]:
                 f"There is no part {each!r} in sessions_core/parts. Remove it from {_LIST}; the parts are "
                 f"{', '.join(found)}."
             )
-        part = _class_of(each) if isinstance(each, str) else _own(each)
+        part = class_of(each) if isinstance(each, str) else _own(each)
         if classes.setdefault(part.name, part) is not part:
             raise Misconfigured(f"Two parts are called {part.name!r}. Rename {part.__module__}.{part.__qualname__}.")
     for part in classes.values():
@@ -372,7 +379,7 @@ def settings_of(part: type[Part]) -> tuple[str, ...]:
 
 def owner_of(setting: str) -> str | None:
     """Return the part, among all whose folder exists, that has a setting of this name."""
-    return next((name for name in available() if setting in settings_of(_class_of(name))), None)
+    return next((name for name in available() if setting in settings_of(class_of(name))), None)
 
 
 def _own(part: Any) -> type[Part]:
@@ -399,7 +406,8 @@ def _refuse_incomplete(
             )
 
 
-def _class_of(name: str) -> type[Part]:
+def class_of(name: str) -> type[Part]:
+    """Return the class of the part in a folder; raise `Misconfigured` if the folder does not hold exactly one."""
     module = importlib.import_module(f"{folder.__name__}.{name}")
     classes = [
         each

@@ -26,7 +26,7 @@ ROWS = (
     ("sessions",),
     ("part",),
     ("web",),
-    ("extension", "testing", "__init__"),
+    ("extension", "testing", "__init__", "__main__"),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -131,7 +131,7 @@ def test_no_two_modules_import_each_other() -> None:
 def test_kernel_names_no_part(name: str) -> None:
     """Neither in code nor in words. Ordinary words, and one of EIP-4361, count where only the part can be meant."""
     words = [name, name.replace("_", " "), name.replace("_", "-")]
-    if name in ("activity", "api", "command_line", "devices", "ethereum", "operations", "roles"):
+    if name in ("activity", "api", "command_line", "copying", "devices", "ethereum", "operations", "roles"):
         words = [f"parts/{name}", f"parts.{name}", f"sessions_{name}"]
     pattern = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in words), re.IGNORECASE)
     texts = [*KERNEL, *(PACKAGE / "templates").rglob("*.html"), *(PACKAGE / "static").rglob("*.*")]

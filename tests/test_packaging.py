@@ -113,6 +113,21 @@ def test_minimal_app_signs_a_wallet_in_and_out(tmp_path: Path, way: str, request
     assert run.stdout == "signed in and out\n", run.stderr
 
 
+def test_wheel_makes_the_same_copy_as_a_checkout(tmp_path: Path, installed: Path) -> None:
+    """With manifest and originals. `-P` leaves out the current folder, in which a copy would come first."""
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    copies = []
+    for name, folder, path in (("checkout", ROOT, {}), ("wheel", tmp_path, {"PYTHONPATH": str(installed)})):
+        target = tmp_path / name
+        target.mkdir()
+        command = [sys.executable, *(["-P"] if path else []), "-m", "sessions_core"]
+        for arguments in (["copy", str(target), "--parts", "ethereum,roles"], ["upgrade", str(target)]):
+            subprocess.run([*command, *arguments], cwd=folder, env=environ | path, check=True, timeout=120)
+        copies.append({each.relative_to(target): each.read_bytes() for each in target.rglob("*") if each.is_file()})
+    assert copies[0] == copies[1]
+    assert Path("sessions_core/.upstream/originals.zip") in copies[1]
+
+
 def test_every_folder_with_modules_is_a_package() -> None:
     folders = {path.parent for path in (ROOT / "sessions_core").rglob("*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []

@@ -88,3 +88,24 @@ def test_private_redis_names_the_setting_that_helps(tmp_path: Path, libraries: s
     assert run.returncode == 1
     assert "refused: The private Redis server of development needs Linux or macOS" in run.stderr
     assert 'app.config["SESSIONS_CORE_REDIS_URL"] = "redis://' in run.stderr
+
+
+_COPY = """
+from pathlib import Path
+from click.testing import CliRunner
+from sessions_core.parts.copying import commands
+
+del os.sync
+for name in ("copy", "upgrade"):
+    parts = "ethereum" if name == "copy" else "solana"
+    done = CliRunner().invoke(getattr(commands, name), [sys.argv[1], "--parts", parts])
+    assert done.exit_code == 0, done.output
+print(*sorted(each.name for each in Path(sys.argv[1], "sessions_core/parts").iterdir() if each.is_dir()))
+"""
+
+
+def test_copies_and_upgrades_run_without_a_lock(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _WINDOWS + _COPY, str(tmp_path)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert (run.stdout, run.returncode) == ("solana\n", 0), run.stderr

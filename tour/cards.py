@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from msgspec import Struct
 
 from sessions_core import Action, current_account, fresh_required, operation, public, requires, signed_in
+from sessions_core.errors import NotFound
 
 cards = Blueprint("tour", __name__)
 
@@ -72,10 +73,12 @@ def testnet() -> str:
 
 @cards.get("/api/tour/invoices/<int:number>")
 @signed_in(accept_presented_token=True)
-@operation()
+@operation(NotFound)
 def invoice_json(number: int) -> Invoice:
     """Return an invoice of the tour."""
-    return INVOICES.get(number) or abort(404)
+    if number not in INVOICES:
+        raise NotFound
+    return INVOICES[number]
 
 
 @cards.get("/tour/note")

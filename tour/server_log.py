@@ -1,6 +1,6 @@
 """What the server did for a browser: its latest requests, with their events, round trips to Redis, and time.
 
-In development only. A browser that has opened the home page or the tour has a cookie with a random name for its log.
+In development only. A browser that has opened the tour has a cookie with a random name for its log.
 Its requests are noted in Redis, so that it does not matter which process answers. A note names no account, no session
 id and no query.
 """
@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response
 
 from sessions_core import events
@@ -28,7 +27,8 @@ from sessions_core.storage.scripts import Script
 from sessions_core.web.services import Services, current_services
 
 COOKIE = "tour-log"
-_NAME = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+# Read from the header as it came: a browser can send bytes in other cookies that no text is made of.
+_SENT = re.compile(rf"(?:^|;\s*){COOKIE}=([A-Za-z0-9_-]{{22}})\s*(?:;|$)", re.ASCII)
 _MOST = 20
 _SECONDS = 60 * 60
 # Files, what pages ask for by themselves, and the buttons whose own request is an attack: they would push out what is
@@ -83,8 +83,8 @@ class ServerLog:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the application, then note what it did."""
-        log = parse_cookie(environ).get(COOKIE, "")
-        if not _NAME.fullmatch(log) or _NOT_NOTED.search(environ.get("PATH_INFO", "")):
+        log = _log_of(environ)
+        if not log or _NOT_NOTED.search(environ.get("PATH_INFO", "")):
             return self._app(environ, start_response)
         exchange = Exchange(log)
 
@@ -126,8 +126,7 @@ def register(app: Flask, services: Services) -> None:
 
 
 def _give_log(response: Response) -> Response:
-    begins_here = request.endpoint == "home" or request.path.startswith("/tour")
-    if begins_here and not _NAME.fullmatch(request.cookies.get(COOKIE, "")):
+    if request.path.startswith("/tour") and response.status_code < 500 and not _log_of(request.environ):
         response.set_cookie(COOKIE, secrets.token_urlsafe(16), httponly=True, samesite="Lax", path="/")
     return response
 
@@ -144,11 +143,17 @@ def not_counted() -> Iterator[None]:
 
 def latest() -> list[dict[str, Any]]:
     """Return the latest requests of this browser, newest first. Raises `StoreUnavailable`."""
-    log = request.cookies.get(COOKIE, "")
-    if not _NAME.fullmatch(log):
+    log = _log_of(request.environ)
+    if not log:
         return []
     services = current_services()
     return [json.loads(each) for each in items(services.connection.call("LRANGE", _key(services, log), 0, _MOST - 1))]
+
+
+def _log_of(environ: dict[str, Any]) -> str:
+    """Return the name of this browser's log, or ""."""
+    sent = _SENT.search(environ.get("HTTP_COOKIE", ""))
+    return sent[1] if sent else ""
 
 
 def _key(services: Services, log: str) -> str:

@@ -39,13 +39,17 @@ class Sweeper:
         One that moves to a new id meanwhile may come twice, or not at all.
         """
         for page, _ in self._connection.pages(self._repository.pattern("session:*")):
-            sessions = [self._repository.keys_at(key) for key in page]
-            now = self._repository.now(sessions[0]) if sessions else 0
-            for _, found, live in self._read(sessions, now):
-                if isinstance(live, str):
-                    self.unread[live] += 1
-                elif self._repository.ended_by_epoch(live, found) is None:
-                    yield live
+            yield from self.living(page)
+
+    def living(self, record_keys: Sequence[str]) -> Iterator[LoadedSession]:
+        """Read the records at these keys in one round trip to each master; give the living sessions."""
+        sessions = [self._repository.keys_at(key) for key in record_keys]
+        now = self._repository.now(sessions[0]) if sessions else 0
+        for _, found, live in self._read(sessions, now):
+            if isinstance(live, str):
+                self.unread[live] += 1
+            elif self._repository.ended_by_epoch(live, found) is None:
+                yield live
 
     def sweep(self) -> dict[str, int]:
         """Repair what a crash, a full disk or a manual change in Redis left behind; return the number of findings by

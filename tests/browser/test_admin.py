@@ -91,12 +91,49 @@ def test_an_account_is_looked_up_by_its_address(admin: Browser, member: WalletIn
     assert member.address in admin.text
 
 
-def test_malformed_account_is_reported_at_the_field(admin: Browser) -> None:
-    fill(admin, account="0x1234")
+@pytest.mark.parametrize(
+    ("text", "words"), [("0x12*4", "That is no account"), ("0x" + "1" * 40, "No account of that address was found")]
+)
+def test_account_that_is_not_found_is_reported_at_the_field(admin: Browser, text: str, words: str) -> None:
+    fill(admin, account=text)
     admin.press(Keys.ENTER)
-    assert "That is no account" in admin.see("admin-lookup-error").text
+    assert words in admin.see("admin-lookup-error").text
     assert admin.focused.get_attribute("id") == "account"
-    assert admin.focused.get_attribute("value") == "0x1234"
+    assert admin.focused.get_attribute("value") == text
+
+
+def test_account_is_found_by_address_prefix_role_and_device(
+    admin: Browser,
+    member: WalletInPage,
+    elsewhere: Elsewhere,
+    services: Services,
+    check: Callable[[str], None],
+) -> None:
+    """Each list of hits passes axe, on a phone of 320 px too, and leads to the account."""
+    roles_of(services).assign(account_of(member), "restricted")
+    handle = elsewhere.sign_in(member, FIREFOX)
+    account = str(account_of(member))
+    for kind, text in (("address", member.address), ("prefix", member.address[:9].lower()), ("role", "restricted")):
+        admin.open("/admin")
+        fill(admin, account=text)
+        admin.press(Keys.ENTER)
+        assert admin.see("admin-hits").get_attribute("data-kind") == kind
+        [row] = admin.all("admin-account-row")
+        assert row.get_attribute("data-account") == account
+        check(kind)
+    row.find_element(By.TAG_NAME, "a").click()
+    admin.see("admin-account")
+    admin.open("/admin")
+    fill(admin, device="firefox linux")
+    admin.press(Keys.ENTER)
+    assert handle in [row.get_attribute("data-handle") for row in admin.all("admin-session-row")]
+    assert "Searched all sessions" in admin.see("lookup-searched").text
+    check("device")
+    admin.open("/admin", account="0x000000000")
+    check("a search to be continued")
+    admin.click("lookup-continue")
+    admin.wait(lambda: "Searched all sessions" in admin.see("lookup-searched").text)
+    assert "Nothing was found" in admin.see("lookup-none").text
 
 
 def test_admin_pages_need_a_signature_after_15_minutes(
@@ -214,7 +251,7 @@ def test_verified_account_can_start_a_professional_session(
     wallet.uninstall()
     member.install()
     ConnectPanel(admin).open(session_type="professional")
-    assert "15 minutes without activity" in admin.see("session-kind").text
+    assert "15 minutes of inactivity" in admin.see("session-kind").text
     admin.sign_in(member, session_type="professional")
     admin.arrive_at("/session")
     assert "professional" in admin.see("session-type").text.lower()

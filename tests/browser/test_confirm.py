@@ -84,7 +84,7 @@ def test_a_fresh_signature_is_enough(browser: Browser, wallet: WalletInPage, oth
     browser.sign_in(wallet)
     browser.open("/sessions")
     browser.click("session-revoke")
-    assert "has ended" in browser.see("message").text
+    assert "is signed out" in browser.see("message").text
     assert not alive(other)
 
 
@@ -635,7 +635,7 @@ def test_two_tabs_confirm_one_after_the_other(
         browser.switch_to(tab)
         browser.wait(lambda: token(browser) != before)
         panel.confirm(twin)
-        assert "has ended" in browser.see("message").text
+        assert "is signed out" in browser.see("message").text
     assert not alive(other)
     assert not alive(second)
 

@@ -542,7 +542,7 @@ def test_the_wallet_of_the_session_confirms(
     panel.start()
     text = family_wallet.approve_sign()
     assert f"Sign out [Firefox on Linux] ({other[:9]})." in text
-    assert "has ended" in browser.see("message").text
+    assert browser.see("message").text == "Firefox on Linux is signed out."
     assert services.repository.find_living(str(account_of(family_wallet)), other) is None
 
 
@@ -597,7 +597,7 @@ def test_leather_opens_one_window_to_confirm(
     panel.start()
     leather.approve_connect()
     leather.approve_sign()
-    assert "has ended" in browser.see("message").text
+    assert browser.see("message").text == "Firefox on Linux is signed out."
 
 
 def test_a_wallet_of_another_family_is_not_asked_to_confirm(

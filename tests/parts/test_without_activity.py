@@ -21,7 +21,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 def test_user_signs_in_and_out_and_no_link_is_dead(app: Flask) -> None:
     found = walk(app)
     assert (found.signed_in, found.signed_out, found.dead) == (True, True, [])
-    assert not any("/activity" in page for page in found.pages.values())
+    assert not any('"/activity' in page for page in found.pages.values())
 
 
 def test_no_event_is_stored(app: Flask, redis: Redis) -> None:

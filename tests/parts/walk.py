@@ -72,6 +72,8 @@ def walk(app: Flask) -> Found:
 
 def _follow(app: Flask, visitor: Visitor, path: str, found: Found) -> None:
     bare = path.partition("?")[0]
+    if bare.startswith("/read/"):  # the project's documents, as they are written
+        return
     if path in found.pages or sum(each.partition("?")[0] == bare for each in found.pages) >= VARIANTS:
         return
     answer = visitor.get(path)

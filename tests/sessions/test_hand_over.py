@@ -217,7 +217,7 @@ def test_write_that_was_not_kept_is_not_called_done(
     assert answers[0].status_code == 401
     text = answers[0].get_data(as_text=True)
     assert "session_ended_during_request" in text
-    assert "may have been done" in text
+    assert "may have worked" in text
     assert "Nothing was changed" not in text
 
 

@@ -131,7 +131,8 @@ def test_the_line_feeds_of_a_form_may_be_those_of_a_browser(visitor: Visitor, wa
 
 def test_session_cookie_has_every_flag(visitor: Visitor, wallet: Wallet) -> None:
     """It ends with the browser."""
-    (cookie,) = visitor.attempt(wallet).headers.getlist("Set-Cookie")
+    device, cookie = visitor.attempt(wallet).headers.getlist("Set-Cookie")
+    assert device.startswith("__Host-device=")
     assert re.fullmatch(
         r"__Host-session=[A-Za-z0-9_-]{55}; Secure; HttpOnly; Path=/; SameSite=Lax",
         cookie,
@@ -140,8 +141,8 @@ def test_session_cookie_has_every_flag(visitor: Visitor, wallet: Wallet) -> None
 
 def test_remember_me_keeps_the_cookie_until_the_absolute_end(visitor: Visitor, wallet: Wallet) -> None:
     cookies = visitor.attempt(wallet, remember="1").headers.getlist("Set-Cookie")
-    assert [cookie.partition("=")[0] for cookie in cookies] == [SESSION_COOKIE, BROWSER_COOKIE]
-    for cookie in cookies:
+    assert [cookie.partition("=")[0] for cookie in cookies] == ["__Host-device", SESSION_COOKIE, BROWSER_COOKIE]
+    for cookie in cookies[1:]:
         found = re.search(r"Max-Age=(\d+)", cookie)
         assert found
         assert 43_190 <= int(found[1]) <= 43_200
@@ -149,7 +150,7 @@ def test_remember_me_keeps_the_cookie_until_the_absolute_end(visitor: Visitor, w
 
 @pytest.mark.parametrize("remember", ["0", "true", "on", "", "1 ", "2"])
 def test_only_the_ticked_box_remembers(visitor: Visitor, wallet: Wallet, remember: str) -> None:
-    (cookie,) = visitor.attempt(wallet, remember=remember).headers.getlist("Set-Cookie")
+    _, cookie = visitor.attempt(wallet, remember=remember).headers.getlist("Set-Cookie")
     assert "Max-Age" not in cookie
     assert "Expires" not in cookie
 
@@ -187,17 +188,18 @@ def test_strict_cookies_by_setting(make_app: Callable[..., Flask], wallet: Walle
     visitor = Visitor(make_app(SESSIONS_CORE_COOKIE_SAMESITE="Strict"))
     cookies = visitor.get("/sign-in").headers.getlist("Set-Cookie")
     cookies += visitor.attempt(wallet).headers.getlist("Set-Cookie")
-    assert len(cookies) == 2
+    assert len(cookies) == 3
     assert all("SameSite=Strict" in cookie for cookie in cookies)
 
 
 def test_insecure_development_cookies_have_other_names(make_app: Callable[..., Flask], wallet: Wallet) -> None:
     visitor = Visitor(make_app(SESSIONS_CORE_COOKIE_SECURE=False))
     (first,) = visitor.get("/sign-in").headers.getlist("Set-Cookie")
-    (second,) = visitor.attempt(wallet).headers.getlist("Set-Cookie")
+    device, second = visitor.attempt(wallet).headers.getlist("Set-Cookie")
     assert first.startswith("browser=")
+    assert device.startswith("device=")
     assert second.startswith("session=")
-    assert "Secure" not in first + second
+    assert "Secure" not in first + device + second
     assert "HttpOnly" in first
     assert "HttpOnly" in second
     assert visitor.signed_in

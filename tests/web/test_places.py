@@ -46,7 +46,7 @@ def test_prefix_moves_every_route_of_ours(prefixed: Flask) -> None:
 def test_pages_below_a_prefix_link_below_it(prefixed: Flask, page: str) -> None:
     answer = Visitor(prefixed).get(AT + page)
     assert answer.status_code in (200, 403)
-    assert {link for link in links(answer.text) if not link.startswith(f"{AT}/")} <= {"/static/demo.css"}
+    assert {link for link in links(answer.text) if not link.startswith(f"{AT}/")} <= {"/static/demo.css", "/tour"}
 
 
 def test_whole_stay_works_below_a_prefix(prefixed: Flask) -> None:
@@ -56,7 +56,7 @@ def test_whole_stay_works_below_a_prefix(prefixed: Flask) -> None:
     for page in ("/session", "/sessions", "/activity"):
         answer = visitor.get(page)
         assert answer.status_code == 200
-        assert {link for link in links(answer.text) if not link.startswith(f"{AT}/")} <= {"/static/demo.css"}
+        assert {link for link in links(answer.text) if not link.startswith(f"{AT}/")} <= {"/static/demo.css", "/tour"}
     assert visitor.json("/api/auth/sessions/validate").status_code == 200
     assert visitor.sign_out().headers["Location"].startswith(f"{AT}/signed-out")
     assert visitor.get("/session").status_code == 303
@@ -81,7 +81,9 @@ def test_unknown_address_of_the_moved_service_is_json(prefixed: Flask) -> None:
 def test_openapi_names_the_moved_paths(prefixed: Flask) -> None:
     described = Visitor(prefixed).get(f"{AT}/api/openapi.json").get_json()
     assert f"{AT}/api/auth/sessions/validate" in described["paths"]
-    assert {path for path in described["paths"] if not path.startswith(AT)} == {"/.well-known/jwks.json"}
+    assert {path for path in described["paths"] if not path.startswith((AT, "/api/tour/"))} == {
+        "/.well-known/jwks.json"
+    }
 
 
 def test_health_checks_move_and_take_any_host(prefixed: Flask) -> None:
@@ -104,7 +106,11 @@ def test_script_name_stands_before_the_prefix(prefixed: Flask) -> None:
     answer = client.get("/members", base_url=ORIGIN, environ_overrides=at)
     assert answer.headers["Location"] == f"/shop{AT}/sign-in?next=/shop/members"
     page = client.get(f"{AT}/sign-in", base_url=ORIGIN, environ_overrides=at).text
-    assert {link for link in links(page) if not link.startswith(f"/shop{AT}/")} <= {"/shop/static/demo.css", "/shop/"}
+    assert {link for link in links(page) if not link.startswith(f"/shop{AT}/")} <= {
+        "/shop/static/demo.css",
+        "/shop/",
+        "/shop/tour",
+    }
     described = client.get(f"{AT}/api/openapi.json", base_url=ORIGIN, environ_overrides=at).get_json()
     assert described["servers"] == [{"url": f"{ORIGIN}/shop"}]
     assert client.get(f"{AT}/api/openapi.json", base_url=ORIGIN).get_json()["servers"] == [{"url": ORIGIN}]
@@ -242,7 +248,7 @@ def test_all_cookies_begin_with_the_one_name(make_app: Callable[..., Flask]) -> 
     note(visitor.attempt(wallet))
     assert visitor.get("/session").status_code == 200
     note(visitor.sign_out())
-    assert names == {"__Host-shop", "__Host-shop-browser", "__Host-shop-ended"}
+    assert names == {"__Host-shop", "__Host-shop-browser", "__Host-shop-device", "__Host-shop-ended"}
     assert app.config["SESSION_COOKIE_NAME"] == "__Host-shop"
 
 

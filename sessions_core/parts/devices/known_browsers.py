@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
 
 import msgspec
 from werkzeug.wrappers import Request, Response
@@ -26,6 +27,7 @@ from ...sessions.flask_session import SessionStore
 from ...sessions.record import AccountKey, account_tag
 from ...sessions.repository import SessionRepository
 from ...settings import DAY
+from ...storage import scripts
 from ...storage.connection import RedisConnection
 from ...storage.encryption import DecryptionFailed, KeyRing
 from ...storage.replies import number
@@ -34,6 +36,7 @@ MOST = 5
 SECONDS = 90 * DAY
 DOUBT = AccountKey(name="doubt", read=False)
 
+_DOUBT_UNTIL = scripts.load(Path(__file__).with_name("doubt.lua"))
 _PLACE = b"known browser"
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43,512}", re.ASCII)
 
@@ -102,7 +105,7 @@ class KnownBrowsers:
 
     def doubt(self, account: str, now: int) -> None:
         """Let no cookie count that was written for an account until `now`, in milliseconds since the epoch."""
-        self._connection.call("SET", self._doubt_key(account), now, "EX", SECONDS)
+        self._connection.run(_DOUBT_UNTIL, (self._doubt_key(account),), now, SECONDS)
 
     def _doubt_key(self, account: str) -> str:
         return self._repository.account_keys(account).account_key(DOUBT.name)

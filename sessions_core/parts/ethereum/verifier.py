@@ -49,7 +49,7 @@ class Eip155(Verifier):
         checksummed = checksum_address(address)
         digits = address[2:]
         if address != checksummed and digits not in (digits.lower(), digits.upper()):
-            raise AccountMalformed("wrong ERC-55 checksum")
+            raise AccountMalformed("wrong ERC-55 checksum", wrong_checksum=True)
         return checksummed
 
     def verify(self, account: Account, message: str, signature: str, now: float) -> None:

@@ -49,6 +49,7 @@ _CANISTER = bytes.fromhex("300c060a2b0601040183b8430102")  # SEQUENCE { OID 1.3.
 
 _REFERENCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ADDRESS = re.compile(r"[a-z2-7-]{7,63}", re.ASCII)
+_LENGTH = 63  # of a self-authenticating principal, which is the only kind with a key
 _HEX = re.compile(r"(?:[0-9a-f]{2}){1,130}", re.ASCII)  # as long as the longest key
 _Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})+\Z")]
 _Nanoseconds = Annotated[str, msgspec.Meta(pattern=r"\A[1-9a-f][0-9a-f]{0,15}\Z")]
@@ -101,7 +102,8 @@ class InternetComputer(Verifier):
         try:
             principal = read_principal(address)
         except ValueError as error:
-            raise AccountMalformed("not the text of a principal") from error
+            whole = len(address) == _LENGTH  # a shorter text may be the beginning of one
+            raise AccountMalformed("not the text of a principal", wrong_checksum=whole) from error
         if len(principal) != 29 or principal[-1] != 2:
             raise AccountKeyless("a canister, or anonymous: only self-authenticating principals have a key")
         return address

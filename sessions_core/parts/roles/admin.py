@@ -20,6 +20,7 @@ from ...web.services import current_services
 from ...web.session_view import sessions_of
 from ..devices.pages import PER_PAGE, page_of
 from . import OPEN, Roles
+from .lookup import LONGEST, AccountLookup, Place, Refused, read_place
 from .roles import AccountRoles
 
 pages = Blueprint("sessions_roles", __name__, template_folder="templates", url_prefix="/admin")
@@ -33,13 +34,19 @@ MOST_DAYS = 3650
 @fresh_required(*OPEN)
 @requires(role="admin")
 def admin() -> ResponseReturnValue:
-    """Show the accounts with a role or a verification, the latest sign-ins, and a form to look up any account."""
-    text = request.args.get("account", "").strip()
-    if text:
+    """Show the accounts with a role or a verification, the latest sign-ins, and forms to look up any account."""
+    account, device = request.args.get("account", "").strip(), request.args.get("device", "").strip()
+    refused = None
+    if account or device:
+        place, lookup = _place(), AccountLookup(current_services(), _roles(), PER_PAGE)
         try:
-            return redirect(url_for("sessions_roles.admin_account", account=str(accounts.parse(text))), 303)
-        except AccountMalformed as error:
-            problem = error.message
+            hits = lookup.account(account, place) if account else lookup.device(device, place)
+        except Refused as error:
+            refused = error
+        else:
+            if isinstance(hits, Account):
+                return _to(hits)
+            return render_template("sessions/admin_lookup.html", hits=hits, hits_now=own_session().live.now)
     decided, seen = _number("decided"), _number("seen")
     found = _roles().page(PER_PAGE, (decided - 1) * PER_PAGE, (seen - 1) * PER_PAGE)
     return render_template(
@@ -49,8 +56,9 @@ def admin() -> ResponseReturnValue:
         decided_pages=_pages(decided, found.all_decided),
         seen=seen,
         seen_pages=_pages(seen, found.all_seen),
-        looked_for=text,
-        problem=problem if text else "",
+        looked_for=_shown(account),
+        looked_for_device="" if account else _shown(device),
+        refused=refused,
     )
 
 
@@ -162,6 +170,20 @@ def admin_everybody_post() -> ResponseReturnValue:
     """Sign all users out, including the administrator who asked for it."""
     current_services().lifecycle.revoke_everybody()
     return _signed_out()
+
+
+def _place() -> Place:
+    place = read_place(request.args.get("place", "list.0"))
+    if place is None:
+        raise BadRequest("no place of a search")
+    return place
+
+
+def _shown(text: str) -> str:
+    """Return what was typed as the form repeats it: without control and bidi characters, and not longer than it
+    takes.
+    """
+    return "".join(each for each in text[:LONGEST] if each.isprintable())
 
 
 def _number(name: str) -> int:

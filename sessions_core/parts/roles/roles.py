@@ -12,7 +12,7 @@ Accounts are encrypted, so an attacker who reads Redis does not learn which acco
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ _NOTE_SIGN_IN = scripts.load(_FOLDER / "note_sign_in.lua")
 _NOTE_DECISION = scripts.load(_FOLDER / "note_decision.lua")
 _LIST_DECIDED = scripts.load(_FOLDER / "list_decided.lua")
 _PAGE = scripts.load(_FOLDER / "page.lua")
+_EXISTS = scripts.Script("return redis.call('EXISTS', KEYS[1])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ class Directory:
     decided: list[Member]
     all_decided: int
     seen: list[Member]
+    all_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Ranges of both lists as they are stored: accounts, each with the time of its last sign-in (milliseconds since
+    the epoch, or 0), or an empty account where one can't be decrypted. With how many accounts there are in all.
+    """
+
+    now: int
+    decided: list[tuple[str, int]]
+    all_decided: int
+    seen: list[tuple[str, int]]
     all_seen: int
 
 
@@ -134,9 +148,9 @@ class AccountRoles:
         """Return every account with a role or a verification."""
         found: dict[str, Member] = {}  # HSCAN may give a field twice
         for fields in self._in_steps(self._decided):
-            scores = items(self._connection.call("ZMSCORE", self._seen, *fields), len(fields))
-            members = self._members(zip(fields.values(), scores, strict=True))
-            found |= {each.account: each for each in members if each and each.status != UNKNOWN}
+            accounts = [self._decrypt(encrypted) for encrypted in fields.values()]
+            members = self.members(zip(accounts, self._seen_at(*fields), strict=True))
+            found |= {each.account: each for each in members if each.status != UNKNOWN}
         return list(found.values())
 
     def seen(self, offset: int = 0, limit: int = 50) -> list[Member]:
@@ -149,17 +163,37 @@ class AccountRoles:
 
         An account whose role was taken back is left out, so a page may have fewer.
         """
+        listed = self.listed((decided_from, size), (seen_from, size))
+        members = self.members([*listed.decided, *listed.seen])
+        half = sum(bool(account) for account, _ in listed.decided)
+        decided = [each for each in members[:half] if each.status != UNKNOWN]
+        return Directory(listed.now, decided, listed.all_decided, members[half:], listed.all_seen)
+
+    def listed(self, decided: tuple[int, int], seen: tuple[int, int] = (0, 0)) -> Listed:
+        """Return ranges of the lists of decisions and of sign-ins, the latest first: each is the rank that it starts
+        from, and how many accounts it has. One round trip.
+        """
         keys = (self._decided, self._changed, self._seen, self._names)
-        ranks = (decided_from, decided_from + size - 1, seen_from, seen_from + size - 1)
-        found = items(self._connection.run(_PAGE, keys, *ranks), 6)
+        found = items(self._connection.run(_PAGE, keys, *decided, *seen), 6)
         if found[2] > found[1]:
             self._connection.run(_LIST_DECIDED, (self._decided, self._changed))
-            found = items(self._connection.run(_PAGE, keys, *ranks), 6)
-        now, all_decided, _, all_seen, decided, seen = found
-        members = self._members([*pairs(decided), *pairs(seen)])
-        half = len(decided) // 2
-        first = [each for each in members[:half] if each and each.status != UNKNOWN]
-        return Directory(now, first, all_decided, [each for each in members[half:] if each], all_seen)
+            found = items(self._connection.run(_PAGE, keys, *decided, *seen), 6)
+        now, all_decided, _, all_seen, *ranges = found
+        accounts = [
+            [(self._decrypt(encrypted), int(float(seen_at))) for encrypted, seen_at in pairs(each)] for each in ranges
+        ]
+        return Listed(now, accounts[0], all_decided, accounts[1], all_seen)
+
+    def known(self, accounts: Sequence[str]) -> list[Member]:
+        """Return those of these accounts that have a role, a verification, one of the latest sign-ins, or a session
+        that is alive or ended less than a day ago. Three round trips.
+        """
+        account_keys = [self._repository.account_keys(account) for account in accounts]
+        indexed = self._connection.run_each(_EXISTS, [((each.entries,), ()) for each in account_keys])
+        seen_at = self._seen_at(*(each.tag for each in account_keys))
+        members = self.members(zip(accounts, seen_at, strict=True))
+        found = zip(members, indexed, strict=True)
+        return [each for each, has_index in found if has_index or each.seen_at or each.status != UNKNOWN]
 
     def reencrypt(self) -> int:
         """Encrypt with the newest secret whatever an older one had encrypted; return how many values. Without this,
@@ -187,16 +221,20 @@ class AccountRoles:
             if not cursor:
                 return
 
-    def _members(self, listed: Iterable[tuple[bytes, bytes | None]]) -> list[Member | None]:
-        """Return the accounts that were read encrypted, each with the time of its last sign-in; `None` for one that
-        can't be opened. One round trip for their roles and verifications.
+    def members(self, listed: Iterable[tuple[str, int]]) -> list[Member]:
+        """Return accounts, each given with the time of its last sign-in, with their roles and verifications. One
+        round trip. Empty accounts, which could not be decrypted, are left out.
         """
-        read = [(self._decrypt(encrypted), int(float(seen_at or 0))) for encrypted, seen_at in listed]
+        read = [(account, seen_at) for account, seen_at in listed if account]
         keys = [self._key(account) for account, _ in read]
         return [
-            Member(account, self._values.decode(key, stored), seen_at) if account else None
+            Member(account, self._values.decode(key, stored), seen_at)
             for (account, seen_at), key, stored in zip(read, keys, self._connection.values(*keys), strict=True)
         ]
+
+    def _seen_at(self, *tags: str | bytes) -> list[int]:
+        scores = items(self._connection.call("ZMSCORE", self._seen, *tags), len(tags))
+        return [int(float(score or 0)) for score in scores]
 
     def _change(self, account: Account, **fields: str | int) -> tuple[StoredStatus, StoredStatus]:
         text = str(account)

@@ -48,7 +48,8 @@ class Stacks(Verifier):
         try:
             version, _ = read_stacks(address)
         except ValueError as error:
-            raise AccountMalformed("not c32check") from error
+            # A shorter text is no whole address, except for keys whose hash begins with zeros.
+            raise AccountMalformed("not c32check", wrong_checksum=len(address) >= 40) from error
         if version in _MULTIPLE:
             raise AccountKeyless("SM and SN addresses are of several keys, or wrapped", version)
         if version not in _SINGLE[chain(f"stacks:{reference}").network]:

@@ -157,7 +157,7 @@ def test_wallet_of_another_network_is_explained(visitor: Visitor, evm: Anvil) ->
     wallet = Wallet()  # nothing is deployed at its address
     status, code, page = told(visitor, wallet.account(CHAIN), lambda text: wallet.sign(text) + "11" * 65)
     assert (status, code) == (400, "contract_wallet_missing")
-    assert "Switch to the network that your wallet is set up on" in page
+    assert "Switch to the network where your wallet is set up" in page
 
 
 # -- Nobody to ask ---------------------------------------------------------------------------------------------

@@ -322,7 +322,7 @@ def test_session_ends_when_the_wallet_rejects_its_signature(
     assert services.repository.load(session_id, "never") == EndedSession("wallet_revoked")
     assert error_of(person.json("/page")) == (401, "session_invalid", "wallet_revoked")
     page = person.get(response.headers["Location"]).get_data(as_text=True)
-    assert "Your wallet no longer accepts the signature" in page
+    assert "Your wallet no longer accepts your signature" in page
     person.sign_in(contract_wallet)
     assert person.get("/page").status_code == 200
 

@@ -413,7 +413,7 @@ def test_not_me_takes_a_signature_like_ending_a_session(
     handle = handle_of(device)
     asked = watcher.submit(f"/sessions/{handle}/not-me")
     assert "/confirm?" in asked.headers["Location"]
-    assert watcher.waiting(asked).sentence == f"End the session {handle}."
+    assert watcher.waiting(asked).sentence.endswith(f" ({handle[:9]}).")
     assert device.signed_in
     assert told(watcher) == [handle]
     assert not redis.exists(f"{REDIS_PREFIX}{{{account_tag(wallet.account())}}}:doubt")
