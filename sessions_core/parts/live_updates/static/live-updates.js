@@ -39,6 +39,9 @@ class LiveUpdates extends HTMLElement {
     // A page with an open connection is not kept for Back and Forward. What it misses meanwhile, it asks for then.
     window.addEventListener("pagehide", () => this.#connected.abort(), { signal });
     window.addEventListener("pageshow", (event) => { if (event.persisted) this.#ask(); }, { signal });
+
+    // The server has said that the session is over. The page is left, and until the next one is here nothing stays in it.
+    document.addEventListener("sessions:ended", () => this.#empty(), { signal });
   }
 
   disconnectedCallback() {
@@ -72,6 +75,11 @@ class LiveUpdates extends HTMLElement {
     this.#connected.abort();
     document.dispatchEvent(new Event("session-doubted"));
     after(TRY_AGAIN_MS, () => this.#ask());
+  }
+
+  #empty() {
+    // The cover is in session-timeout.
+    for (const each of Array.from(document.body.children)) if (!each.matches("session-timeout")) each.remove();
   }
 
   async #compare() {
