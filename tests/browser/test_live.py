@@ -274,6 +274,26 @@ def test_devices_page_updates_itself(
     session.wait(lambda: session.run("return !document.querySelector('session-list [data-part=new]').hidden"))
 
 
+def test_notices_pass_axe(
+    session: Browser,
+    wallet: WalletInPage,
+    services: Services,
+    elsewhere: Elsewhere,
+    live: LiveUpdates,
+    check: Callable[[str], None],
+) -> None:
+    """Each where the user sees it: they have to load the page again for the next."""
+    elsewhere.sign_in(wallet)
+    notice(session)
+    check("new sign-in")
+    session.open("/session")
+    connected(session, live)
+    with elsewhere.request():
+        roles_of(services).assign(account_of(wallet), "admin")
+    notice(session)
+    check("role")
+
+
 # -- Hints that nobody confirms ----------------------------------------------------------------------------------
 
 

@@ -32,7 +32,11 @@ class LiveUpdates(Part):
     errors = (LiveUpdatesUnavailable,)
     state = State
     redis_keys = {"live:<handle>": "zset: the open connections of a session, by when each must be heard of again"}
-    slots = {"head": "sessions/_live_updates_script.html", "banner": "sessions/_live_updates.html"}
+    slots = {
+        "head": "sessions/_live_updates_script.html",
+        "modules": "sessions/_live_updates_modules.html",
+        "banner": "sessions/_live_updates.html",
+    }
     options: LiveUpdateSettings
     hub: Hub
     seats: Seats

@@ -53,10 +53,13 @@ class LiveUpdates extends HTMLElement {
     const { socket = "", validateUrl = "" } = this.dataset;
     this.#connected = new AbortController();
     const { signal } = this.#connected;
-    const tell = openTabs((message) => this.#heard(message), signal);
+    /** @type {import("./tabs.js").Message | null} */
+    let state = null;
+    const tell = openTabs((message) => this.#heard(message), () => { if (state) tell(state); }, signal);
     lead(`wallet-session-live ${socket}`, signal, () => {
       this.dataset.leads = "";
       new LiveConnection(socket, validateUrl, (message) => {
+        if (message.type === "state") state = message;
         tell(message);
         this.#heard(message);
       }, signal);

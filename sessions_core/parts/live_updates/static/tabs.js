@@ -25,16 +25,19 @@ export function readMessage(message) {
 
 /**
  * @param {(message: Message) => void} hear
+ * @param {() => void} asked another tab has just opened, and wants to hear the state: its page may be older than that
  * @param {AbortSignal} signal closes it
  * @returns {(message: Message) => void} tells the other tabs
  */
-export function openTabs(hear, signal) {
+export function openTabs(hear, asked, signal) {
   if (!("BroadcastChannel" in globalThis)) return () => {};
   const channel = new BroadcastChannel(NAME);
   channel.onmessage = (event) => {
     const message = readMessage(event.data);
     if (message) hear(message);
+    else if (event.data?.type === "asked") asked();
   };
+  channel.postMessage({ type: "asked" });
   signal.addEventListener("abort", () => channel.close(), { once: true });
   return (message) => { if (!signal.aborted) channel.postMessage(message); };
 }
