@@ -96,6 +96,7 @@ class LiveConnection:
     def _follow(self, ws: Server, tag: str) -> tuple[int, str]:
         wake = self._waiting.wake
         self._due = time.monotonic() + PING_SECONDS
+        self._waiting.changed = False
         look = True  # what happened since the page was made, and before this connection was known, woke nobody
         while ws.connected:
             if look:

@@ -152,8 +152,8 @@ class Hub:
             if message["type"] == "subscribe":
                 missing.discard(channel)
                 if not missing and not self._listening.is_set():
-                    self._listening.set()
                     self._wake_all()  # what was said meanwhile is lost: each reads its session anew
+                    self._listening.set()
             elif message["type"] == "message":
                 self._told(channel, message["data"])
 
