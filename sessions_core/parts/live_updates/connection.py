@@ -137,7 +137,7 @@ class LiveConnection:
             self._waiting.tags = tags_of(self._services, found)
         # Other requests keep the session alive; then there is nothing to see at this time, but another one.
         left = min(found.idle_expires_at, found.absolute_expires_at) - found.now
-        self._end = time.monotonic() + left / 1000 + 0.05
+        self._end = time.monotonic() + max(left / 1000, 0.1) + 0.05
         if state != self._told:
             self._told = state
             _send(ws, type="state", state=state)
