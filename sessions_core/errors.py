@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import click
 
-class Misconfigured(Exception):
-    """The application can't start like this; the text says which line to change, and to what."""
+
+class Misconfigured(click.ClickException):
+    """The application can't start like this; the text says which line to change, and to what.
+
+    The command `flask` prints the text alone, without a traceback.
+    """
 
 
 class SessionsError(Exception):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from .constants import PATIENCE
 from .metric_samples import Numbers, read
 
 BIN = Path(sys.prefix) / "bin"
+Ask = Callable[..., tuple[int, http.client.HTTPMessage, bytes]]
 
 
 class Running:
@@ -74,20 +76,8 @@ class Running:
         assert alive == []
 
     def sign_in(self, wallet: Wallet) -> str:
-        """Sign in as a browser does, each request on a connection of its own; return the cookies."""
-        _, headers, page = self.ask("GET", "/sign-in")
-        cookies = _cookies(headers)
-        token = re.search(rb'name="csrf_token" value="([^"]+)"', page)
-        assert token
-        asked = {"Content-Type": "application/json", "Cookie": cookies}
-        body = json.dumps({"account": wallet.account()})
-        challenge = json.loads(self.ask("POST", "/api/auth/challenges", body=body, headers=asked)[2])["data"]
-        form = {"message": challenge["message"], "challenge": challenge["challenge"], "csrf_token": token[1].decode()}
-        form["signature"] = wallet.sign(challenge["message"])
-        sent = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
-        status, headers, _ = self.ask("POST", "/sign-in", body=urlencode(form), headers=sent)
-        assert status == 303
-        return f"{cookies}; {_cookies(headers)}"
+        """Sign in as a browser does; return the cookies."""
+        return sign_in(self.ask, wallet)
 
     def numbers(self) -> Numbers:
         """What Prometheus reads, from whichever worker answers."""
@@ -100,6 +90,23 @@ class Running:
         body = response.read()
         connection.close()
         return response.status, response.headers, body
+
+
+def sign_in(ask: Ask, wallet: Wallet) -> str:
+    """Sign in as a browser does, each request on a connection of its own; return the cookies."""
+    _, headers, page = ask("GET", "/sign-in")
+    cookies = _cookies(headers)
+    token = re.search(rb'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    asked = {"Content-Type": "application/json", "Cookie": cookies}
+    body = json.dumps({"account": wallet.account()})
+    challenge = json.loads(ask("POST", "/api/auth/challenges", body=body, headers=asked)[2])["data"]
+    form = {"message": challenge["message"], "challenge": challenge["challenge"], "csrf_token": token[1].decode()}
+    form["signature"] = wallet.sign(challenge["message"])
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
+    status, headers, _ = ask("POST", "/sign-in", body=urlencode(form), headers=sent)
+    assert status == 303
+    return f"{cookies}; {_cookies(headers)}"
 
 
 def _cookies(headers: http.client.HTTPMessage) -> str:

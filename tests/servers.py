@@ -210,10 +210,12 @@ def serving(application: WSGIApplication, tls: ssl.SSLContext | None = None) -> 
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet, ssl_context=tls)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield int(server.port)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield int(server.port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def tls_for(directory: Path, host: str) -> ssl.SSLContext:

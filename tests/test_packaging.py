@@ -21,24 +21,23 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 _SIGN_IN = """
-import re, sys
-sys.path.append({root!r})  # for the actors only; sessions_core comes from elsewhere
+import re
 import app, sessions_core
-from tests.actors import Visitor, Wallet
+from sessions_core.testing import TestWallet, csrf, sign_in
 assert sessions_core.__file__.startswith({folder!r}), sessions_core.__file__
-visitor, wallet = Visitor(app.app), Wallet()
-assert visitor.get("/").status_code == 303
-page = visitor.get("/sign-in").get_data(as_text=True)
+client, wallet = app.app.test_client(), TestWallet()
+assert client.get("/").status_code == 303
+page = client.get("/sign-in").text
 files = set(re.findall('(?:src|href)="(/[^"?#]*[.](?:js|css|svg))', page))
 assert len(files) > 3, page
 for file in files:
-    with visitor.get(file) as answer:
+    with client.get(file) as answer:
         assert answer.status_code == 200, file
-visitor.sign_in(wallet)
-assert visitor.get("/").get_data(as_text=True) == "Hello " + wallet.address
-assert visitor.get("/session").status_code == 200
-assert visitor.sign_out().status_code == 303
-assert visitor.get("/").status_code == 303
+sign_in(client, wallet)
+assert client.get("/").text == "Hello " + wallet.address
+assert client.get("/session").status_code == 200
+assert client.post("/sign-out", data=dict(csrf_token=csrf(client))).status_code == 303
+assert client.get("/").status_code == 303
 print("signed in and out")
 """
 
@@ -102,7 +101,7 @@ def test_minimal_app_signs_a_wallet_in_and_out(tmp_path: Path, way: str, request
         place = request.getfixturevalue("installed")
         environ["PYTHONPATH"] = str(place)
     run = subprocess.run(
-        [sys.executable, "-c", _SIGN_IN.format(root=str(ROOT), folder=str(place))],
+        [sys.executable, "-c", _SIGN_IN.format(folder=str(place))],
         cwd=tmp_path,
         env=environ,
         capture_output=True,

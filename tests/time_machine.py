@@ -16,7 +16,6 @@ import msgspec
 from flask import Flask
 from redis import Redis
 
-from sessions_core import testing
 from sessions_core.parts.api import Api
 from sessions_core.parts.api.refresh_tokens import FAMILY
 from sessions_core.parts.api.signing_keys import SigningKeys
@@ -26,6 +25,7 @@ from sessions_core.parts.devices.recent_sign_ins import DEVICE
 from sessions_core.parts.operations.readiness import Readiness
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.storage.connection import RedisConnection
+from sessions_core.testing.clocks import older
 from sessions_core.web.services import Services
 
 from .part_services import roles_of
@@ -103,7 +103,7 @@ class TimeMachine:
 
     def _age_record(self, key: str, milliseconds: int) -> None:
         def age(record: SessionRecord, fields: list[bytes]) -> None:
-            testing.older(record, milliseconds)
+            older(record, milliseconds)
             proof, family = PROOF.of(record), FAMILY.of(record)
             if proof.checked_at:
                 PROOF.put(record, msgspec.structs.replace(proof, checked_at=proof.checked_at - milliseconds))
@@ -121,8 +121,8 @@ class TimeMachine:
     def _age_signing_keys(self, key: str, milliseconds: int) -> None:
         ring = keys_of(self._signing_keys)
         keys = json.loads(ring.decrypt(self._redis.get(key), key.encode()))
-        older = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
-        self._redis.set(key, ring.encrypt(json.dumps(older).encode(), key.encode()))
+        aged = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
+        self._redis.set(key, ring.encrypt(json.dumps(aged).encode(), key.encode()))
         read_long_ago(self._signing_keys)  # as long ago as that, and longer, every process has read them again
 
     def _age_standing(self, key: str, milliseconds: int) -> None:

@@ -170,22 +170,12 @@ def test_note_of_a_visitor_is_there_after_sign_in(browser: Browser, trial: Trial
     assert browser.see("note").get_attribute("value") == ""
 
 
-def go_on_without_wallet(browser: Browser, trial: Trial) -> None:
-    """Take the offer of the sign-in page, and sign, unless the page does both by itself."""
-    browser.wait(lambda: browser.path == "/tour" or browser.shown("try-without-wallet"))
-    if browser.path != "/tour":
-        browser.click("try-without-wallet")
-        trial.panel.wait_for("ready_to_sign")
-        trial.panel.sign()
-
-
 # -- Home page ------------------------------------------------------------------------------------------------------
 
 
-def test_home_page_leads_to_the_tour_without_a_wallet(browser: Browser, trial: Trial) -> None:
+def test_home_page_leads_to_the_tour_without_a_wallet(browser: Browser) -> None:
     browser.open("/")
     press(browser, "home-try")
-    go_on_without_wallet(browser, trial)
     browser.arrive_at("/tour")
     browser.open("/")
     press(browser, "home-tour")

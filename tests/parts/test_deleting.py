@@ -86,6 +86,14 @@ def test_part_can_be_deleted(tmp_path: Path, redis_server: str, whole: dict[str,
     assert libraries & set(found["modules"]) == set()
 
 
+def test_kit_for_tests_can_be_deleted(tmp_path: Path, redis_server: str, whole: dict[str, Any]) -> None:
+    folder = copied(tmp_path, set())
+    shutil.rmtree(folder / "sessions_core/testing")
+    found = walked(folder, redis_server)
+    assert found["pages"].keys() == whole["pages"].keys()
+    assert {**found, "pages": None} == {**whole, "pages": None}
+
+
 def test_kernel_needs_no_library_of_a_part(tmp_path: Path, redis_server: str) -> None:
     """With Ethereum alone none of these is imported, so none has to be installed."""
     found = walked(copied(tmp_path, set(PARTS) - {"ethereum"}), redis_server)

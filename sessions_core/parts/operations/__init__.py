@@ -11,6 +11,7 @@ from .errors import NotReady
 from .options import OperationsSettings
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint, Flask
 
     from ...events import Event
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Operations(Part):
-    """`/livez`, `/readyz`, `/metrics`, lines in the log, and checks of Redis."""
+    """`/livez`, `/readyz`, `/metrics`, lines in the log, and checks of Redis and of the whole deployment."""
 
     libraries = {"prometheus_client": "prometheus-client>=0.22"}
     settings = OperationsSettings
+    uses = ("command_line", "reverse_proxy")
     errors = (NotReady,)
     slots = {"activity_words": "sessions/_activity_operations.html"}
     redis_keys = {
@@ -44,7 +46,7 @@ class Operations(Part):
         """Start logging and counting, and refuse a Redis that is unfit for production."""
         from . import logs, metrics
         from .readiness import Readiness
-        from .server_processes import Servers, is_command
+        from .server_processes import Servers, is_check, is_command
         from .session_count import SessionCount
 
         services, settings = self.services, self.services.settings
@@ -55,7 +57,8 @@ class Operations(Part):
         self.session_count = SessionCount(services.connection, settings)
         self.servers = Servers(services.connection, services.keys, settings)
         if not settings.development:  # in development each secret has a Redis of its own
-            self._check_redis()
+            if not is_check():
+                self._check_redis()
             if not is_command():
                 self.servers.start()
 
@@ -75,6 +78,14 @@ class Operations(Part):
         from .health import health
 
         return (health,)
+
+    def commands(self) -> Sequence[click.Command]:
+        """Return `flask sessions check`, where there is a command line."""
+        if "command_line" not in self.services.parts:
+            return ()
+        from .commands import sessions
+
+        return (sessions,)
 
     def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
         """Let the health checks be asked by address."""

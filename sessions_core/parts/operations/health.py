@@ -1,4 +1,4 @@
-"""Routes for machines: liveness, readiness and metrics. Always JSON, or Prometheus' text."""
+"""Routes for machines: liveness, readiness, metrics and checks. Always JSON, or Prometheus' text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...web import error_handlers
 from ...web.guards import sessionless
 from ...web.operation import operation
 from ...web.services import current_services
-from . import Operations, metrics
+from . import Operations, metrics, site_checks
 from .errors import NotReady
 from .readiness import READY
 
@@ -88,6 +88,17 @@ def metrics_text() -> ResponseReturnValue:
     if not _may_read(operations.options.metrics_secret):
         return _refused(errors.NotFound("no such secret"))
     return metrics.text(operations.session_count.latest()), {"Content-Type": metrics.CONTENT_TYPE}
+
+
+@health.get(site_checks.PATH)
+@sessionless
+def checkz() -> ResponseReturnValue:
+    """Tell `flask sessions check` how its request arrived, and others 404."""
+    services = current_services()
+    proxies: Any = services.parts.get("reverse_proxy")
+    trusted = proxies.options.trusted_proxies if proxies else 0
+    told = site_checks.arrived(request, services.settings.secrets, trusted)
+    return _refused(errors.NotFound("no such secret")) if told is None else msgspec.to_builtins(told)
 
 
 def _may_read(secret: str | None) -> bool:

@@ -110,15 +110,15 @@ def refuse_unsafe_server(connection: RedisConnection, prefix: str = "sessions_co
         for server in connection.servers():
             _check(server, prefix, strict)
     except StoreUnavailable as error:
-        _refuse_credentials(error)
+        refuse_credentials(error)
         logger.warning("Redis does not answer (%s): its persistence, eviction and rights were not checked", error)
 
 
 def _check(server: Server, prefix: str, strict: bool) -> None:
     try:
-        info = _info(server.ask("INFO"))
+        info = info_of(server.ask("INFO"))
     except StoreUnavailable as error:
-        _refuse_credentials(error)
+        refuse_credentials(error)
         reason = "does not let us ask INFO" if isinstance(error.__cause__, ResponseError) else "does not answer"
         logger.warning(
             "%s %s (%s), so it can't be checked: make sure of appendonly and noeviction yourself",
@@ -127,7 +127,8 @@ def _check(server: Server, prefix: str, strict: bool) -> None:
             error,
         )
     else:
-        _refuse_forgetful(server.name, info, strict)
+        for sentence in complaints(server.name, info):
+            _refuse(sentence, strict)
     if server.master:
         _refuse_missing_rights(server, prefix, strict)
 
@@ -138,7 +139,8 @@ def _refuse(sentence: str, strict: bool) -> None:
     logger.warning("%s", sentence)
 
 
-def _refuse_credentials(error: StoreUnavailable) -> None:
+def refuse_credentials(error: StoreUnavailable) -> None:
+    """Raise `Misconfigured` if the server refused our user or password."""
     for cause in _causes(error):
         if isinstance(cause, AuthenticationError) or (
             isinstance(cause, RedisError) and _NO_PASSWORD.search(str(cause))
@@ -149,23 +151,24 @@ def _refuse_credentials(error: StoreUnavailable) -> None:
             ) from None
 
 
-def _refuse_forgetful(name: str, info: dict[str, str], strict: bool) -> None:
+def complaints(name: str, info: dict[str, str]) -> list[str]:
+    """Return a sentence for each reason not to keep sessions on a server: its version, and what it would forget."""
     version = info.get("redis_version", "")
+    found = []
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2):
-        _refuse(f"{name} {version} is too old: sessions need Redis 6.2 or later, or Valkey.", strict)
-    for setting, found, wanted in _forgets(info):
-        _refuse(
-            f"{name} has {setting} {found}: a revoked session could come back, or a live one vanish. "
-            f"Run: redis-cli CONFIG SET {setting} {wanted} (and write it into redis.conf), or set it where your "
-            "provider has you set it. If that is not possible, SESSIONS_CORE_REDIS_CHECK = False starts all the "
-            f"same, at your risk: {_RISKS[setting]}.",
-            strict,
-        )
+        found.append(f"{name} {version} is too old: sessions need Redis 6.2 or later, or Valkey.")
+    return found + [
+        f"{name} has {setting} {value}: a revoked session could come back, or a live one vanish. "
+        f"Run: redis-cli CONFIG SET {setting} {wanted} (and write it into redis.conf), or set it where your "
+        "provider has you set it. If that is not possible, SESSIONS_CORE_REDIS_CHECK = False starts all the "
+        f"same, at your risk: {_RISKS[setting]}."
+        for setting, value, wanted in _forgets(info)
+    ]
 
 
 def _refuse_missing_rights(server: Server, prefix: str, strict: bool) -> None:
     try:
-        missing = _missing_rights(server, prefix, f"{prefix}ended")
+        missing = missing_rights(server, prefix, f"{prefix}ended")
     except StoreUnavailable as error:
         logger.warning("%s does not answer (%s): its rights were not checked", server.name, error)
         return
@@ -198,7 +201,7 @@ def trouble_now(connection: RedisConnection, must_remember: bool) -> str | None:
     append-only file and its eviction are looked at again. Raises `StoreUnavailable` if it does not answer at all.
     """
     try:
-        info = _info(connection.call("INFO"))
+        info = info_of(connection.call("INFO"))
     except StoreUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return None  # it may not be asked, which start-up has warned of
@@ -217,7 +220,7 @@ def trouble_anywhere(
     try:
         for server in connection.servers():
             try:
-                trouble = _trouble(_info(server.ask("INFO")), must_remember, server.master)
+                trouble = _trouble(info_of(server.ask("INFO")), must_remember, server.master)
             except StoreUnavailable:
                 trouble = None
             if trouble is None and server.master and _lacks_rights(server, prefix) and strict:
@@ -237,7 +240,7 @@ def _trouble(info: dict[str, str], must_remember: bool, master: bool) -> str | N
 
 def _lacks_rights(server: Server, prefix: str) -> bool:
     try:
-        missing = _missing_rights(server, prefix)
+        missing = missing_rights(server, prefix)
     except StoreUnavailable:
         return False
     if missing:
@@ -245,7 +248,7 @@ def _lacks_rights(server: Server, prefix: str) -> bool:
     return bool(missing)
 
 
-def _missing_rights(server: Server, prefix: str, *channel: str) -> list[str]:
+def missing_rights(server: Server, prefix: str, *channel: str) -> list[str]:
     """Return a sentence for each right that requests would lack on a master. May raise `StoreUnavailable`.
 
     With a `channel` something without meaning is announced there.
@@ -301,7 +304,8 @@ def _forgets(info: dict[str, str]) -> list[tuple[str, str, str]]:
     return [(name, found[name], value) for name, value in wanted if found[name] != value]
 
 
-def _info(answer: Any) -> dict[str, str]:
+def info_of(answer: Any) -> dict[str, str]:
+    """Return the fields of an answer to INFO; raise `StoreUnavailable` if it is something else."""
     if isinstance(answer, dict):  # redis-py has parsed it
         return {str(key): str(value) for key, value in answer.items()}
     if not isinstance(answer, (bytes, str)):

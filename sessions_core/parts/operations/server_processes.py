@@ -10,8 +10,10 @@ import atexit
 import json
 import os
 import secrets
+import sys
 import time
 import weakref
+from itertools import pairwise
 
 import click
 from flask.cli import ScriptInfo
@@ -96,3 +98,8 @@ def is_command() -> bool:
     # `flask sessions sweep` and the like; `flask run` is a server.
     context = click.get_current_context(silent=True)
     return context is not None and context.find_object(ScriptInfo) is not None and context.info_name != "run"
+
+
+def is_check() -> bool:
+    """Whether this process is `flask sessions check`, which reports what start-up refuses."""
+    return is_command() and ("sessions", "check") in pairwise(sys.argv)

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from sessions_core import public
 
+from ... import documented
 from ...actors import ORIGIN, Visitor, Wallet
 
 FORMS = {
@@ -67,6 +68,15 @@ def test_every_form_of_x_forwarded_for_is_read(
 def test_every_form_of_forwarded_is_read(behind: Callable[..., Flask], written: str, address: str) -> None:
     scheme = "https" if "proto" in written.lower() else "http"
     assert where(behind(), Forwarded=written).text == f"{address} {scheme}"
+
+
+PROVIDERS = documented.table("docs/operations.md", "in front of the app")
+
+
+@pytest.mark.parametrize(("written", "hops"), PROVIDERS.values(), ids=PROVIDERS)
+def test_documented_number_of_proxies_finds_the_client(behind: Callable[..., Flask], written: str, hops: str) -> None:
+    """The client is 198.51.100.7, and claims to be 192.0.2.1."""
+    assert where(behind(int(hops)), X_Forwarded_For=written.strip("`")).text == "198.51.100.7 http"
 
 
 @pytest.mark.parametrize("peer", ["198.51.100.7:5000", "[2001:db8::1]:5000", "::ffff:198.51.100.7"])

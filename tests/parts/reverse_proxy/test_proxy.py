@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import os
 import re
-import shutil
-import socket
-import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,84 +14,36 @@ from redis import Redis
 from sessions_core.web.services import Services
 
 from ...actors import together
-from ...constants import ALICE_ACCOUNT, ANOTHER, PATIENCE, ROOT
+from ...constants import ALICE_ACCOUNT, ANOTHER
+from ...documented import blocks
+from ...nginx import Nginx
 from ...processes import BIN, Running
-from ...servers import free_port, tls_for
+from ...servers import free_port
 from ..live_updates.sockets import connected, cookie
 
 HOST = "app.example.org"
 SLOW, THREADS = 90, 2
 
 
-def documented() -> str:
-    """The one nginx block of the page."""
-    (block,) = re.findall(r"^```nginx\n(.*?)^```$", (ROOT / "docs" / "integrate.md").read_text(), re.M | re.S)
-    return str(block)
-
-
-class Proxy:
-    """An nginx on a port of its own, and a client that believes its certificate."""
+class Proxy(Nginx):
+    """nginx with the block of the page."""
 
     def __init__(self, folder: Path, port: int, app_port: int) -> None:
-        self.port, self._app_port = port, app_port
-        tls_for(folder, HOST)
-        self._trust = ssl.create_default_context(cafile=str(folder / f"{HOST}.pem"))
-        block = documented()
-        for written, here in (
-            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-            ("127.0.0.1:8000", f"127.0.0.1:{app_port}"),
-            (f"/etc/nginx/{HOST}.pem", str(folder / f"{HOST}.pem")),
-            (f"/etc/nginx/{HOST}.key", str(folder / f"{HOST}.pem")),
-            ("/var/cache/nginx/sessions_core", str(folder / "cache")),
-        ):
-            assert written in block
-            block = block.replace(written, here)
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = "".join(f"{kind}_temp_path {folder / kind};\n" for kind in kinds)
-        config = folder / "nginx.conf"
-        config.write_text(
-            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
-            f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{block}}}\n"
-        )
-        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert nginx, "nginx is missing: sh tests/browser/install.sh"
-        self._process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL)
-
-    def connect(self) -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-        return self._trust.wrap_socket(plain, server_hostname=HOST)
-
-    def get(self, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection = http.client.HTTPConnection(HOST, self.port)
-        connection.sock = self.connect()
-        connection.request("GET", path, headers={"Host": f"{HOST}:{self.port}"} | headers)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response.status, response.headers, body
-
-    def wait_until_it_answers(self) -> None:
-        for _ in range(100):
-            assert self._process.poll() is None, "nginx ended"
-            try:
-                return self.connect().close()
-            except ConnectionRefusedError:
-                self._process_may_start()
-        raise AssertionError("nginx does not answer")
-
-    def _process_may_start(self) -> None:
-        try:
-            self._process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            return
+        self._app_port = app_port
+        changes = {
+            "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+            "127.0.0.1:8000": f"127.0.0.1:{app_port}",
+            f"/etc/nginx/{HOST}.pem": str(folder / f"{HOST}.pem"),
+            f"/etc/nginx/{HOST}.key": str(folder / f"{HOST}.pem"),
+            "/var/cache/nginx/sessions_core": str(folder / "cache"),
+        }
+        (block,) = blocks("integrate.md", "A proxy that buffers", "nginx")
+        config = f"events {{}}\nhttp {{\naccess_log off;\n{block}}}\n"
+        super().__init__(folder, config, changes, HOST, port)
 
     def connections_to_the_app(self) -> int:
         open_ = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
         return sum(each.raddr.port == self._app_port for each in open_)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(PATIENCE)
 
 
 @pytest.fixture

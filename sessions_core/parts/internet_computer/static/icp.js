@@ -5,7 +5,7 @@
  *
  * None of them signs a text. They delegate to a key that this page makes, and that key signs: what the server takes is
  * described in sessions_core/parts/internet_computer/verifier.py. The key is made anew for each connection, can't be read by any script, and
- * goes with the page. In a store it would let whoever injects a script later confirm in the user's name, without
+ * goes with the page. In a store it would let an attacker who injects a script later confirm in the user's name, without
  * asking any wallet.
  *
  * The module touches no DOM; it keeps what was delegated to this page.
