@@ -122,8 +122,6 @@ def test_content_opened_on_a_covered_page_stays_hidden(
     lose_the_server(session, interrupt)
     session.run(OPEN[what])
     session.wait(lambda: not secret_shown(session), "it shows")
-    answers = interrupt.answers.copy()
-    interrupt.answers.clear()
     # A modal dialog of the page would keep the pointer from the button for good.
     center = (
         "const box = document.querySelector('[data-testid=cover-recheck]').getBoundingClientRect();"
@@ -131,8 +129,9 @@ def test_content_opened_on_a_covered_page_stays_hidden(
         "return top !== null && top.closest('[data-testid=cover-recheck]') !== null"
     )
     session.wait(lambda: session.run(center), "the button can't be reached")
-    assert answers
-    session.see("cover-recheck").click()
+    interrupt.answers.clear()
+    # By a script: the page asks by itself too, and may be given back before a pointer gets there.
+    session.run("document.querySelector('[data-testid=cover-recheck]').click()")
     session.wait_for_session("active")
     session.see_no("cover")
 
