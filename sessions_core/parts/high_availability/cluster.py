@@ -108,6 +108,8 @@ class Cluster(Service):
         for node, of_node in places.items():
             found = self._pipeline(node, [commands[place] for place in of_node])
             for place, answer in zip(of_node, found, strict=True):
+                if isinstance(answer, MovedError):  # or the next try would be sent there for nothing
+                    self._owners[_slot_of_command(commands[place])] = self._node(answer.host, answer.port)
                 redirected = isinstance(answer, (AskError, TryAgainError))
                 answers[place] = self.exchange((commands[place],))[0] if redirected else answer
         return answers
