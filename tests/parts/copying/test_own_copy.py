@@ -42,7 +42,7 @@ app.run(host="localhost", port=int(os.environ["PORT"]))
 
 # What the old version said, and what this one says.
 OLDER = {
-    "templates/sessions/status.html": ("Your session{% endblock %}", "Session{% endblock %}"),
+    "templates/sessions/status.html": ("Your session{% endtrans %}", "Session{% endtrans %}"),
     "templates/sessions/sign_in.html": ("{% else %}Sign in{% endif %}", "{% else %}Enter{% endif %}"),
     "errors.py": ('"""The closed set of refusals', '"""The set of refusals'),
 }
