@@ -20,7 +20,7 @@ TEMPLATES = sorted(PACKAGE.rglob("templates/**/*.html"))
 ELEMENTS = "static/elements"
 # By macros, which get them as an argument: `when(at, now, "session-created")`, `change(…, "wallet-unlink")`.
 BY_MACRO = re.compile(
-    r'\b(?:when|since)\((?:[^(){}]|\([^()]*\))*"([a-z-]+)"\)|\bchange\("[^"]*", \w+, "[^"]*", "([a-z-]+)"'
+    r'\b(?:when|since)\((?:[^(){}]|\([^()]*\))*"([a-z-]+)"\)|\bchange\("[^"]*", \w+, [^,]*, "([a-z-]+)"'
 )
 MACROS = {"{{ test_id }}", "{{ testid }}"}
 # Who sets a state: the row of the table → its source, and what surrounds the names in it.

@@ -43,14 +43,20 @@ app.run(host="localhost", port=int(os.environ["PORT"]))
 # What the old version said, and what this one says.
 OLDER = {
     "templates/sessions/status.html": ("Your session{% endtrans %}", "Session{% endtrans %}"),
-    "templates/sessions/sign_in.html": ("{% else %}Sign in{% endif %}", "{% else %}Enter{% endif %}"),
+    "templates/sessions/sign_in.html": (
+        "{% else %}{% trans %}Sign in{% endtrans %}",
+        "{% else %}{% trans %}Enter{% endtrans %}",
+    ),
     "errors.py": ('"""The closed set of refusals', '"""The set of refusals'),
 }
 # What the team edits: three templates and a module, two of them where the new version has edits, too.
 EDITS = {
     "templates/sessions/status.html": ('<div class="stack stack--loose">', '<div class="stack stack--loose shop">'),
-    "templates/sessions/sign_in.html": ("Sign in with your wallet</h1>", "Welcome to the shop</h1>"),
-    "templates/sessions/signed_out.html": (">Sign in again</a>", ">Back to the shop</a>"),
+    "templates/sessions/sign_in.html": (
+        "{% trans %}Sign in with your wallet{% endtrans %}</h1>",
+        "Welcome to the shop</h1>",
+    ),
+    "templates/sessions/signed_out.html": (">{% trans %}Sign in again{% endtrans %}</a>", ">Back to the shop</a>"),
     "errors.py": ("Sign in with your wallet to use this page.", "Sign in to the shop to use this page."),
 }
 

@@ -34,7 +34,7 @@ class LiveUpdates extends HTMLElement {
 
   connectedCallback() {
     const { signal } = this.#listening;
-    this.#known = JSON.parse(this.dataset.state ?? "{}");
+    this.#known = JSON.parse(this.dataset.known ?? "{}");
     this.#start();
     // A page with an open connection is not kept for Back and Forward. What it misses meanwhile, it asks for then.
     window.addEventListener("pagehide", () => this.#connected.abort(), { signal });
