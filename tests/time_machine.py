@@ -77,24 +77,23 @@ class TimeMachine:
         """Let `seconds` pass."""
         self._clock.ahead += seconds
         milliseconds = int(seconds * 1000)
+        by_ending = {
+            ":index": self._age_index,
+            ":standing": self._age_standing,
+            ":news": self._age_news,
+            "{signing}:keys": self._age_signing_keys,
+            "{activity}:budget": self._age_budget,
+            (":activity", ":routine", ":refusals"): self._age_stream,
+            ("{directory}:changed", "{directory}:seen"): self._age_times,
+        }
         for key in self._redis.keys("*"):
             name = key.decode()
             if ":session:" in name:
                 self._age_record(name, milliseconds)
-            elif name.endswith(":index"):
-                self._age_index(name, milliseconds)
-            elif name.endswith(":standing"):
-                self._age_standing(name, milliseconds)
-            elif name.endswith(":news"):
-                self._age_news(name, milliseconds)
-            elif name.endswith("{signing}:keys"):
-                self._age_signing_keys(name, milliseconds)
             elif ":log" in name:
                 self._age_log(name, milliseconds)
-            elif name.endswith("{activity}:budget"):
-                self._age_budget(name, milliseconds)
-            elif name.endswith((":activity", ":routine", ":refusals")):
-                self._age_stream(name, milliseconds)
+            elif age := next((each for ending, each in by_ending.items() if name.endswith(ending)), None):
+                age(name, milliseconds)
             ttl = self._redis.pttl(key)
             if ttl > milliseconds:
                 self._redis.pexpire(key, ttl - milliseconds)
@@ -124,6 +123,10 @@ class TimeMachine:
         aged = [each | {"created_at": each["created_at"] - milliseconds} for each in keys]
         self._redis.set(key, ring.encrypt(json.dumps(aged).encode(), key.encode()))
         read_long_ago(self._signing_keys)  # as long ago as that, and longer, every process has read them again
+
+    def _age_times(self, key: str, milliseconds: int) -> None:
+        for member in self._redis.zrange(key, 0, -1):
+            self._redis.zincrby(key, -milliseconds, member)
 
     def _age_standing(self, key: str, milliseconds: int) -> None:
         standing = self._standings.decode(key, self._redis.get(key))
