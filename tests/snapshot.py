@@ -12,7 +12,7 @@ from sessions_core import events
 from .constants import REDIS_PREFIX
 
 # What a refusal enters: the record of what happened, and how often this network asked.
-_ENTERED, _COUNTERS = (b"activity", b"refusals", b"log", b"{activity}:budget"), f"{REDIS_PREFIX}limit:".encode()
+_ENTERED, _COUNTERS = (b"activity", b"refusals", b"{activity}:budget"), f"{REDIS_PREFIX}limit:".encode()
 
 
 def snapshot(redis: Redis) -> dict[bytes, bytes | None]:

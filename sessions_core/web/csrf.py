@@ -25,7 +25,7 @@ _WITHOUT = (
     '<input type="hidden" name="csrf_token" value="{{ csrf_token() }}"> or, if the route takes requests of '
     "programs that authenticate in another way, @public(csrf=False)."
 )
-_ANEW = "Load the page with the form again; a script takes the token from the page or an answer it just got."
+_LOAD_AGAIN = "Load the page with the form again; a script takes the token from the page or an answer it just got."
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 # Path, query and fragment in the characters RFC 3986 allows: no backslash (browsers read it as a slash), no control
@@ -119,14 +119,14 @@ def demand_token(request: Request, config: Mapping[str, Any], session: WalletSes
     try:
         found = str(serializer.loads(given, max_age=config["WTF_CSRF_TIME_LIMIT"]))
     except BadData as error:
-        cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_ANEW}"
+        cause = f"The CSRF token is not one of this SECRET_KEY and its fallbacks, or too old ({error}). {_LOAD_AGAIN}"
         raise CsrfFailed(str(error), reason="token_wrong", cause=cause) from error
     if not any(hmac.compare_digest(found.encode(), secret.encode()) for secret in wanted):
         # This site issued the token, but its cookie did not come along: cookies are blocked, or were cleared.
         cookieless = session.sid is None and session.browser is None and session.ended is None
         if cookieless:
             raise CsrfFailed("no cookie", reason="cookie_missing", cause=_cause_of_cookie(request, config))
-        cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_ANEW}"
+        cause = f"The CSRF token belongs to another session, or to this browser before it signed in. {_LOAD_AGAIN}"
         raise CsrfFailed("of another session", reason="token_wrong", cause=cause)
     g.csrf_valid = True  # a FlaskForm in the view need not check it again
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, jsonify, request
 from flask.ctx import RequestContext
+from redis import Redis
 from selenium.webdriver import Chrome, ChromeOptions
 
 from sessions_core import events
@@ -17,6 +18,7 @@ from sessions_core.sign_in import accounts
 from sessions_core.web import request_client
 from sessions_core.web.services import Services
 
+from ..activity import wait_a_millisecond
 from ..constants import ALICE_ACCOUNT
 from ..new_sessions import used_from
 from ..servers import serving
@@ -204,8 +206,9 @@ def make_signer(driver: Chrome, browser: Browser) -> Iterator[MakeSigner]:
 class Elsewhere:
     """Other browsers of the same person, and whoever else knows the address: all without a second Chromium."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, redis: Redis) -> None:
         self._app = app
+        self._redis = redis
         self._services: Services = app.extensions["sessions_core"]
 
     def sign_in(
@@ -239,6 +242,7 @@ class Elsewhere:
         for event in happened:
             with self.request(agent, ip):
                 events.publish(event)
+            wait_a_millisecond(self._redis)
 
     def request(self, agent: str = FIREFOX, ip: str = "203.0.113.7") -> RequestContext:
         return self._app.test_request_context(headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": ip})
@@ -267,8 +271,8 @@ def account_of(wallet: WalletInPage) -> accounts.Account:
 
 
 @pytest.fixture
-def elsewhere(app: Flask) -> Elsewhere:
-    return Elsewhere(app)
+def elsewhere(app: Flask, redis: Redis) -> Elsewhere:
+    return Elsewhere(app, redis)
 
 
 @pytest.fixture

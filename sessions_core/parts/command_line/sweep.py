@@ -38,7 +38,8 @@ class Progress(msgspec.Struct, array_like=True):
 def run_sweep(services: Services, again: bool) -> dict[str, int]:
     """Sweep all sessions and return the findings by kind (`Sweeper.sweep`), those before an interruption included.
 
-    With `again` it begins again in any case. Raises `StoreUnavailable`; then the next sweep goes on from there.
+    With `again` it begins again even if an interrupted sweep could go on. Raises `StoreUnavailable`; then the next
+    sweep goes on from there.
     """
     connection, key = services.connection, f"{services.settings.redis_prefix}sweep"
     size = sum(ask(("DBSIZE",))[0] for ask in connection.masters())

@@ -104,7 +104,7 @@ class TrialWallets(Part):
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Encrypt with the newest secret what an older one had encrypted."""
         count = self.key_shares.reencrypt()
-        return {"shares": (count, "key shares of trial wallets encrypted with an older secret: encrypted anew")}
+        return {"shares": (count, "key shares of trial wallets encrypted with an older secret: encrypted again")}
 
     # -- For templates -------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ const SCAN_MS = 300;
 /** Some wallets come later and say nothing, above all those whose app opened this page: what provider libraries wait too. */
 const LATE_MS = 3_000;
 const LOOK_MS = 200;
-/** Of one family: a wallet that announces without end must not fill the page. More than anybody installs, or fakes do by a few. */
+/** Of one family: an extension that announces wallets without end must not fill the page. No user installs so many. */
 export const MAX_WALLETS = 200;
 /** A wallet has two or three. One with more has been announced under names that are not its own. */
 const MAX_CLAIMS = 30;

@@ -28,7 +28,7 @@ from sessions_core.storage.connection import RedisConnection
 from sessions_core.storage.encryption import KeyRing
 from sessions_core.web.request_client import Client
 
-from ...activity import HERE, THERE, created, failed
+from ...activity import HERE, THERE, created, failed, wait_a_millisecond
 from ...actors import together
 from ...claims import event_classes
 from ...clusters import Cluster
@@ -96,17 +96,15 @@ def put(redis: Redis, where: str, entry: bytes, stream_id: str = "*") -> None:
 
 
 class Apart(ActivityLog):
-    """Notes each event in a millisecond of its own: within one, activity and refusals have no order."""
+    """Notes each event in a millisecond of its own."""
+
+    def __init__(self, redis: Redis, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._redis = redis
 
     def note(self, event: events.Event, client: Client) -> None:
         super().note(event, client)
-        noted = self._milliseconds()
-        while self._milliseconds() == noted:
-            pass
-
-    def _milliseconds(self) -> int:
-        seconds, microseconds = self._connection.call("TIME")
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        wait_a_millisecond(self._redis)
 
 
 @pytest.fixture
@@ -123,6 +121,7 @@ def make(redis_url: str) -> Callable[..., ActivityLog]:
 @pytest.fixture
 def log(redis: Redis, redis_url: str) -> ActivityLog:
     return Apart(
+        redis,
         RedisConnection(redis_url, 2),
         KeyRing((SECRET,), PURPOSE),
         "sessions_core:",

@@ -37,20 +37,6 @@ def some_account(number: int) -> str:
 
 
 @pytest.fixture
-def boss() -> Wallet:
-    return Wallet()
-
-
-@pytest.fixture
-def admin(app: Flask, services: Services, boss: Wallet) -> Visitor:
-    """An administrator who has just signed in."""
-    roles_of(services).assign(parse(boss.account()), "admin")
-    admin = Visitor(app)
-    admin.sign_in(boss)
-    return admin
-
-
-@pytest.fixture
 def target(wallet: Wallet) -> str:
     return f"/admin/accounts/{wallet.account()}"
 

@@ -32,20 +32,6 @@ MOST_TRIPS = 6
 CHAINS = ("eip155:1", "eip155:10", "eip155:137")
 
 
-@pytest.fixture
-def boss() -> Wallet:
-    return Wallet()
-
-
-@pytest.fixture
-def admin(app: Flask, services: Services, boss: Wallet) -> Visitor:
-    """An administrator who has just signed in."""
-    roles_of(services).assign(parse(boss.account()), "admin")
-    admin = Visitor(app)
-    admin.sign_in(boss)
-    return admin
-
-
 def some_account(number: int, chain: str = "eip155:1") -> str:
     return f"{chain}:{checksum_address(f'0x{number:08x}' + 32 * '7')}"
 

@@ -81,7 +81,7 @@ class SessionList extends HTMLElement {
   #end(row) {
     const words = row.querySelector("[data-part=ended]");
     if (!(words instanceof HTMLElement)) return;
-    // Whoever was about to press a button that goes away starts at the words that say why.
+    // A user who was about to press a button that goes away gets the focus on the words that say why.
     const lost = row.contains(document.activeElement);
     row.toggleAttribute("data-ended", true);
     words.hidden = false;
