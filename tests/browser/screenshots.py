@@ -148,7 +148,7 @@ def test_the_tour(browser: Browser, picture: Callable[..., None], trial: Trial) 
     browser.see("log-request")
     picture("tour-log")
     browser.click("log-open")
-    for name in ("members", "invoices/7", "testnet", "api", "note"):
+    for name in ("members", "invoices/7", "testnet", "live", "api", "note"):
         browser.open(f"/tour/{name}")
         picture(f"tour-{name.partition('/')[0]}")
     browser.open("/tour/invoices/7")
