@@ -174,6 +174,9 @@ def make_app(
 
     yield make
     for app in made:
+        live_updates = app.extensions["sessions_core"].parts.get("live_updates")
+        if live_updates is not None:
+            live_updates.stop()  # its threads would open a connection anew
         # The collector may meet a socket before the connection that would close it, and a warning fails the run.
         link_of(app.extensions["sessions_core"].repository).close()
 

@@ -92,6 +92,13 @@ CARDS = (
         "tour.testnet",
     ),
     Card(
+        "live",
+        _("Live in every tab"),
+        _("Every open page hears at once that its session ended or its account changed. It takes no code of yours."),
+        ("live",),
+        "tour.live",
+    ),
+    Card(
         "api",
         _("A JSON API"),
         _("The same line protects JSON. Programs send a token, and errors have a code."),

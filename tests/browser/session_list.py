@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -31,6 +33,13 @@ def message(browser: Browser) -> WebElement:
     found = browser.see("message")
     browser.wait(lambda: browser.focused == found, "reading does not start at the message")
     return found
+
+
+def unheard(browser: Browser) -> AbstractContextManager[None]:
+    """In pages that are opened now, nothing tells the list that sessions began or ended."""
+    return browser.before_scripts(
+        "addEventListener('DOMContentLoaded', () => document.querySelector('live-updates')?.remove())"
+    )
 
 
 def state(browser: Browser) -> str | None:

@@ -20,7 +20,7 @@ from .accessibility import open_without_script
 from .clocks_in_page import WATCH, asked
 from .conftest import Elsewhere, Interruption, account_of
 from .pages import FIREFOX, PHONE, Browser, part
-from .session_list import LONG, come_back, give_name, message, names, row, rows, state
+from .session_list import LONG, come_back, give_name, message, names, row, rows, state, unheard
 from .session_page import turn
 from .wallet_in_page import WalletInPage
 
@@ -236,8 +236,10 @@ def test_a_browser_whose_session_was_revoked_is_signed_out(session: Browser, wal
 def test_a_session_that_ended_meanwhile_is_no_error(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
+    """Nothing has told the page yet."""
     handle = elsewhere.sign_in(wallet)
-    open_list(session)
+    with unheard(session):
+        open_list(session)
     elsewhere.end(wallet, handle)
     session.settled(part(row(session, handle), "session-revoke")).click()
     assert message(session).text == "That device was already signed out."
@@ -272,7 +274,8 @@ def test_a_name_has_forty_characters_at_most(session: Browser) -> None:
 
 
 def test_list_is_refreshed_only_when_the_user_returns(session: Browser) -> None:
-    with session.before_scripts(WATCH):
+    """Or when something else tells the list that sessions began or ended."""
+    with session.before_scripts(WATCH), unheard(session):
         open_list(session)
         assert state(session) == "idle"
         turn(session, hidden=True)
@@ -358,7 +361,8 @@ def test_missing_answer_marks_no_session_as_ended(
     session: Browser, wallet: WalletInPage, elsewhere: Elsewhere
 ) -> None:
     handle = elsewhere.sign_in(wallet)
-    open_list(session)
+    with unheard(session):
+        open_list(session)
     elsewhere.end(wallet, handle)
     session.offline()
     come_back(session, to="offline")

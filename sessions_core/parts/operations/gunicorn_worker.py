@@ -30,6 +30,8 @@ from ...web import declarations
 ARRIVAL_SECONDS = float(os.environ.get("REQUEST_ARRIVAL_SECONDS") or 10)
 HURRIED_SECONDS = min(2.0, ARRIVAL_SECONDS)
 
+SERVING, THREADS = "sessions_core.serving", "sessions_core.threads"
+
 _KEPT = 64 * 1024  # bytes of a body that gunicorn reads after the answer to go on with the connection
 _READ = 1024 * 1024  # bytes that are read after the answer, so that the client comes to read it
 _READ_SECONDS = 2.0
@@ -50,7 +52,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is untyped
         """
         super().load_wsgi()
         declarations.settle(self.wsgi)
-        self.wsgi: Callable[..., Iterable[bytes]] = _closing(self.wsgi)
+        self.wsgi: Callable[..., Iterable[bytes]] = _closing(self.wsgi, lambda: bool(self.alive), self.cfg.threads)
 
     def handle(self, conn: Any) -> Any:
         """Read a request and answer it, in a thread of the pool."""
@@ -105,8 +107,14 @@ def _read_on(body: Any, sock: socket.socket) -> None:
             left -= len(part)
 
 
-def _closing(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Return the application with `Connection: close` in answers to requests whose body gunicorn will not read on."""
+def _closing(
+    app: Callable[..., Iterable[bytes]], serving: Callable[[], bool], threads: int
+) -> Callable[..., Iterable[bytes]]:
+    """Return the application with `Connection: close` in answers to requests whose body gunicorn will not read on.
+
+    Requests that last, such as a WebSocket, find in their environment whether the worker goes on, and how many
+    threads it has.
+    """
 
     def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = start_response.__self__  # type: ignore[attr-defined]  # gunicorn's, which ignores the header
@@ -116,6 +124,7 @@ def _closing(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[byte
                 response.force_close()
             return start_response(*arguments)
 
+        environ[SERVING], environ[THREADS] = serving, threads
         return app(environ, start)
 
     return call

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flask import Flask
 from redis import Redis
 
+from sessions_core.web.services import Services
+
 from ...actors import together
-from ...constants import ANOTHER
+from ...constants import ALICE_ACCOUNT, ANOTHER
 from ...documented import blocks
 from ...nginx import Nginx
 from ...processes import BIN, Running
 from ...servers import free_port
+from ..live_updates.sockets import connected, cookie
 
 HOST = "app.example.org"
 SLOW, THREADS = 90, 2
@@ -111,6 +115,17 @@ def test_documented_proxy_keeps_static_files(proxy: Proxy, encoding: str) -> Non
     assert [headers.get("Content-Encoding", "identity") for _, headers, _ in answers] == [encoding] * 2
     revalidated = [proxy.get(re.sub(r"[0-9a-f]{16}/", "", path)) for _ in range(2)]
     assert len({headers["X-Request-ID"] for _, headers, _ in revalidated}) == 2
+
+
+def test_documented_proxy_upgrades_live_connections(proxy: Proxy, make_app: Callable[..., Flask]) -> None:
+    services: Services = make_app(SECRET_KEY=ANOTHER).extensions["sessions_core"]
+    session = services.lifecycle.start(ALICE_ACCOUNT, services.policy.standard)
+    host = f"{HOST}:{proxy.port}"
+    sent = cookie(session.id)
+    with connected(proxy.port, sent, f"https://{host}", socket=proxy.connect(), host=host) as browser:
+        browser.hear("state")
+        services.lifecycle.revoke(session, "revoked")
+        assert browser.end() == (4401, "revoked")
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])

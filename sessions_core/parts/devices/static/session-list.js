@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * `<session-list data-url="…" data-now="…">` around the list of sessions. When the user comes back to the tab it asks
- * once which of them still live, marks those that ended meanwhile, and says how many; it never asks by itself.
+ * once which of them still live, marks those that ended meanwhile, and says how many; it never asks by itself, but it
+ * asks when it is told that the sessions have changed (`sessions:changed`).
  * `data-state`: `idle`, `checking`, `ready` (the list is as the server said last), `offline` (nobody answered).
  */
 import { sessionClock } from "../../../static/lib/clock.js";
@@ -24,6 +25,8 @@ class SessionList extends HTMLElement {
     window.addEventListener("focus", check, { signal });
     window.addEventListener("pageshow", (event) => { if (event.persisted) check(); }, { signal });
     window.addEventListener("online", () => { if (this.dataset.state === "offline") check(); }, { signal });
+    // Something that hears of it at once says that a session has begun or ended.
+    document.addEventListener("sessions:changed", check, { signal });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) check(); }, { signal });
     sessionClock.addEventListener("tick", () => this.#tick(), { signal });
   }

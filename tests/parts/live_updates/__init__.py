@@ -1,0 +1,1 @@
+"""Live updates: the WebSocket and what listens to Redis."""
