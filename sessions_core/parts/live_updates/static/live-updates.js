@@ -33,6 +33,7 @@ class LiveUpdates extends HTMLElement {
   #refresh = rarely(() => { document.dispatchEvent(new Event("sessions:changed")); });
 
   connectedCallback() {
+    this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.#known = JSON.parse(this.dataset.known ?? "{}");
     this.#start();
