@@ -179,9 +179,7 @@ def test_same_account_goes_on_with_its_form(
     }
 
 
-def test_sign_in_tab_closes_and_the_page_is_back(
-    session: Browser, wallet: WalletInPage, pass_time: TimeMachine
-) -> None:
+def test_sign_in_tab_closes_and_page_is_back(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     """The whole way, as a user goes it."""
     hold_page(session, pass_time)
     open_sign_in(session, wallet)
@@ -236,9 +234,7 @@ def test_tab_that_missed_the_end_keeps_what_was_written(
     assert send(session)["words"] == "secret words"
 
 
-def test_page_that_was_given_back_is_held_again(
-    session: Browser, wallet: WalletInPage, pass_time: TimeMachine
-) -> None:
+def test_page_given_back_is_held_again(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     hold_page(session, pass_time)
     session.take_cookie(wallet)
     session.look_again()
@@ -258,7 +254,7 @@ def test_page_that_was_given_back_is_held_again(
 def test_id_that_rotates_meanwhile_does_not_lose_the_form(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine, services: Services, app: Flask, hold: Hold
 ) -> None:
-    """The role changes while the page asks who is signed in, so the answer comes from another id, with another token."""
+    """The role changes while the page asks, so the answer comes from another id, with another token."""
     hold_page(session, pass_time)
     session.take_cookie(wallet)
     hold(*VALIDATE)
@@ -268,6 +264,23 @@ def test_id_that_rotates_meanwhile_does_not_lose_the_form(
     hold.release()
     given_back(session)
     assert send(session)["words"] == "secret words"
+
+
+def test_account_is_watched_again_after_the_return(
+    session: Browser, wallet: WalletInPage, pass_time: TimeMachine, elsewhere: Elsewhere
+) -> None:
+    """The part `live_updates` compares with the new session, and not with the old one."""
+    session.run(
+        "window.heard = [];document.addEventListener('account:changed', ({ detail }) => heard.push(detail.join()))"
+    )
+    hold_page(session, pass_time)
+    session.take_cookie(wallet)
+    session.look_again()
+    given_back(session)
+    elsewhere.sign_in(wallet)
+    session.wait(lambda: session.shown("live-notice"), "it hears of nothing")
+    assert session.see("live-notice").text.startswith("New sign-in to your account")
+    assert session.run("return heard") == ["news"]
 
 
 def test_lost_answer_is_asked_for_again(
@@ -285,7 +298,7 @@ def test_lost_answer_is_asked_for_again(
     assert send(session)["words"] == "secret words"
 
 
-def test_modal_dialog_of_the_page_is_modal_again(
+def test_open_dialog_of_the_page_is_modal_again(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
     session.run("""
@@ -396,7 +409,7 @@ def test_user_who_leaves_loses_everything(session: Browser, wallet: WalletInPage
     assert "secret words" not in everything(session)
 
 
-def test_sign_in_after_leaving_opens_an_empty_form(
+def test_sign_in_after_leaving_finds_an_empty_form(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
     hold_page(session, pass_time)
@@ -410,9 +423,7 @@ def test_sign_in_after_leaving_opens_an_empty_form(
 # -- Nothing private meanwhile ---------------------------------------------------------------------------------------
 
 
-def test_no_private_word_is_left_in_the_document(
-    session: Browser, wallet: WalletInPage, pass_time: TimeMachine
-) -> None:
+def test_no_private_word_is_in_the_document(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     session.run(
         "document.body.dataset.customer = 'Ada Lovelace';"
         "const beside = document.createElement('p'); beside.textContent = 'Ada Lovelace';"

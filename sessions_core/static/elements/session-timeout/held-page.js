@@ -207,6 +207,6 @@ function renew(page, timeout, answer) {
 function resume(fresh, answer, askedAt) {
   clock.read(answer, askedAt);
   takeToken(answer.csrf_token ?? "");
-  document.dispatchEvent(new Event("sessions:resumed"));
+  document.dispatchEvent(new CustomEvent("sessions:resumed", { detail: answer }));
   after(QUIET_MS, () => writeLine(fresh, "resumed"));
 }
