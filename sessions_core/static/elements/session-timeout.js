@@ -5,10 +5,11 @@
  * signed-out page when, and only when, the server says that the session is over.
  *
  * The folder session-timeout/ has its subjects: server.js asks, deadline.js says which warning is due, dialog.js shows it,
- * cover.js takes the page away, tabs.js and activity.js hear of the other tabs and of the user. held-page.js, which is
- * loaded when it is needed, keeps what the user has written until they have signed in again.
+ * cover.js takes the page away, sent-form.js waits for the answer to a form, tabs.js and activity.js hear of the other tabs
+ * and of the user. held-page.js, which is loaded when it is needed, keeps what the user has written until they have signed
+ * in again.
  */
-import { after, sessionClock as clock } from "../lib/clock.js";
+import { sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
 import { listener, optionalPart, part } from "../page/parts.js";
@@ -16,8 +17,9 @@ import { ActivityReports, watchActivity } from "./session-timeout/activity.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
+import { SentForm } from "./session-timeout/sent-form.js";
 import { SessionServer, sameOwner } from "./session-timeout/server.js";
-import { SIGN_OUT_MS, Tabs } from "./session-timeout/tabs.js";
+import { Tabs } from "./session-timeout/tabs.js";
 import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
 class SessionTimeout extends HTMLElement {
@@ -29,6 +31,7 @@ class SessionTimeout extends HTMLElement {
     ended: (reason) => this.#ended(reason),
     lost: (why) => this.#lost(why),
   });
+  #sent = new SentForm(this.#server);
   #tabs = new Tabs(() => this.#server.check());
   /** An open warning wants its own answer. */
   #reports = new ActivityReports(
@@ -87,7 +90,7 @@ class SessionTimeout extends HTMLElement {
     });
     on(window, "pageshow", (event) => {
       if (!event.persisted) return;
-      this.#server.paused = false;
+      this.#sent.end();
       this.#askedAtTheEnd = true;
       this.#tabs.open();
       this.#hidePage("checking");
@@ -127,9 +130,10 @@ class SessionTimeout extends HTMLElement {
    * @param {import("./session-timeout/server.js").Answer} answer @param {number} askedAt
    */
   async #replaced(answer, askedAt) {
+    if (this.#sent.waiting) return this.#hidePage("checking");
     this.#server.stop();
     const kept = sameOwner(this.dataset, answer) && await keepWritten(({ carryOn }) => carryOn(this, answer, askedAt, this.#ways));
-    if (!kept) loadAgain();
+    if (!kept && !this.#sent.waiting) loadAgain();
   }
 
   /** Nobody answered, so the deadline stands. @param {import("./session-timeout/server.js").Loss} why */
@@ -141,6 +145,7 @@ class SessionTimeout extends HTMLElement {
 
   /** @param {string | null} reason */
   async #ended(reason) {
+    if (this.#sent.waiting) return this.#hidePage("checking");
     this.#server.stop();
     this.#hidePage("checking");
     mark("signed_out");
@@ -232,15 +237,12 @@ class SessionTimeout extends HTMLElement {
   /** @param {SubmitEvent} event */
   #submitted(event) {
     const form = /** @type {HTMLFormElement} */ (event.target);
+    if (form.matches("[data-sign-out]")) this.#tabs.tell("signing_out");
     if (form.matches("[data-keep-alive]")) {
       event.preventDefault();
       this.#extend(optionalPart(form, "result") ? form : undefined);
-    } else if (form.matches("[data-sign-out]")) {
-      this.#tabs.tell("signing_out");
-      // Its answer clears cookies and storage while this page still stands: not a reason to leave by another door.
-      this.#server.paused = true;
-      after(SIGN_OUT_MS, () => { this.#server.paused = false; this.#server.check(); });
     }
+    this.#sent.begin(event);
   }
 
   /** Loading a page and keeping alive both restarted the idle clock: no other tab needs to report it again. */
