@@ -17,7 +17,7 @@ from sessions_core.web.services import Services
 
 from ..part_services import roles_of
 from ..time_machine import TimeMachine
-from .clocks_in_page import WATCH, asked
+from .clocks_in_page import WATCH, asked, let_pass
 from .conftest import Elsewhere, Hold, Interruption, account_of
 from .pages import Browser, ConnectPanel
 from .session_page import IDLE, VALIDATE, turn
@@ -377,6 +377,14 @@ def test_sign_out_elsewhere_drops_the_held_page(
     session.arrive_at("/signed-out")
 
 
+def test_cookie_that_is_gone_drops_the_held_page(session: Browser, pass_time: TimeMachine) -> None:
+    """It was there until the user signed out, or cleared what the site had stored."""
+    hold_page(session, pass_time)
+    session.cdp("Network.clearBrowserCookies")
+    hint(session)
+    session.arrive_at("/signed-out")
+
+
 def test_forged_hints_change_nothing(session: Browser, wallet: WalletInPage, pass_time: TimeMachine) -> None:
     with session.before_scripts(WATCH):
         session.driver.refresh()
@@ -522,6 +530,22 @@ class TestTheAbsoluteEnd:
     def test_absolute_end_is_explained(self, session: Browser, pass_time: TimeMachine) -> None:
         hold_page(session, pass_time)
         assert "a session lasts 30 minutes at most" in session.see("reauthentication").text
+
+    def test_cookie_that_ends_with_the_session_holds_the_page(
+        self, session: Browser, wallet: WalletInPage, pass_time: TimeMachine
+    ) -> None:
+        """That of a user who stays signed in when the browser closes: the server hears of no session at all."""
+        with session.before_scripts(WATCH):
+            session.driver.refresh()
+        session.wait_for_session("active")
+        write(session)
+        session.cdp("Network.clearBrowserCookies")
+        let_pass(session, IDLE + 1)
+        expire(session, pass_time)
+        assert "a session lasts 30 minutes at most" in session.see("reauthentication").text
+        session.take_cookie(wallet)
+        session.look_again()
+        given_back(session)
 
 
 # -- What counts as written ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
 import { SentForm } from "./session-timeout/sent-form.js";
-import { SessionServer, sameOwner } from "./session-timeout/server.js";
+import { SessionServer, endedByTime, sameOwner } from "./session-timeout/server.js";
 import { Tabs } from "./session-timeout/tabs.js";
 import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
@@ -149,8 +149,8 @@ class SessionTimeout extends HTMLElement {
     this.#server.stop();
     this.#hidePage("checking");
     mark("signed_out");
-    const byTime = reason === "idle" || reason === "absolute";
-    if (byTime && await keepWritten(({ holdPage }) => holdPage(this, reason, this.#ways))) return;
+    const by = endedByTime(reason);
+    if (by && await keepWritten(({ holdPage }) => holdPage(this, by, this.#ways))) return;
     sessionEnded();
     this.#ways.leave();
   }

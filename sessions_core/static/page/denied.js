@@ -19,9 +19,10 @@ let busy = false;
 
 /** @param {{kind?: unknown, missing?: unknown} | null} refusal the error of the answer */
 export async function showDenied(refusal) {
-  if (busy) return;
+  const root = /** @type {HTMLElement | null} */ (document.querySelector("session-timeout"));
+  // None while the page waits for the next sign-in.
+  if (busy || !root) return;
   busy = true;
-  const root = /** @type {HTMLElement} */ (document.querySelector("session-timeout"));
   const dialog = /** @type {HTMLDialogElement} */ (copy(root, "denied"));
   const page = await load(addressFor(root.dataset, refusal));
   const panel = page?.querySelector("[data-part=denial]");
@@ -42,6 +43,7 @@ export async function showDenied(refusal) {
 /** @param {DOMStringMap} settings @param {{kind?: unknown, missing?: unknown} | null} refusal */
 function addressFor({ unauthorizedUrl = "", returnTo }, refusal) {
   const url = new URL(unauthorizedUrl, location.href);
+  /** @type {{kind?: unknown, missing?: unknown}} */
   const { kind, missing } = refusal ?? {};
   if (typeof kind === "string" && KINDS.has(kind)) url.searchParams.set(kind, String(missing));
   url.searchParams.set("next", returnTo ?? location.pathname + location.search);

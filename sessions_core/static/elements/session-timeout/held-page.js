@@ -10,15 +10,13 @@
 import { after, sessionClock as clock } from "../../lib/clock.js";
 import { sessionEnded } from "../../page/own-storage.js";
 import { announce, copy, listener, part, phrase, show, shownText, write } from "../../page/parts.js";
-import { SessionServer, sameOwner, takeToken } from "./server.js";
+import { SessionServer, endedByTime, sameOwner, takeToken } from "./server.js";
 import { Tabs } from "./tabs.js";
 import { forget, hasUnsent } from "./unsent.js";
 import { writeLine } from "./words.js";
 
 /** What the dialog needs of the head. Everything else of it may be private, and leaves with the page. */
 const KEPT_HEAD = "title, base, link, style, script[src], meta[charset], meta[http-equiv], meta[name=viewport]";
-/** With these reasons nobody has signed in yet. With any other one somebody ended something, and the page goes. */
-const STILL_OVER = new Set(["idle", "absolute", "no_token", "unknown"]);
 /** A live region that is filled at the moment it appears is not read out. */
 const QUIET_MS = 100;
 
@@ -32,13 +30,14 @@ const QUIET_MS = 100;
 
 /**
  * Hold the page of a session that has ended.
- * @param {HTMLElement} timeout the `<session-timeout>` of the page @param {string} reason @param {Ways} ways
+ * @param {HTMLElement} timeout the `<session-timeout>` of the page
+ * @param {"idle" | "absolute"} by the clock that ended it @param {Ways} ways
  * @returns {boolean} false where nothing is written in it
  */
-export function holdPage(timeout, reason, ways) {
+export function holdPage(timeout, by, ways) {
   if (!hasUnsent()) return false;
   ways.uncover();
-  new HeldPage(timeout, reason, ways);
+  new HeldPage(timeout, by, ways);
   return true;
 }
 
@@ -72,12 +71,12 @@ class HeldPage {
   #observer = new MutationObserver(() => this.#tidy());
   /** The tab in which the user signs in. @type {Window | null} */ #signingIn = null;
 
-  /** @param {HTMLElement} timeout @param {string} reason @param {Ways} ways */
-  constructor(timeout, reason, ways) {
+  /** @param {HTMLElement} timeout @param {"idle" | "absolute"} by @param {Ways} ways */
+  constructor(timeout, by, ways) {
     this.#timeout = timeout;
     this.#ways = ways;
     this.#dialog = /** @type {HTMLDialogElement} */ (copy(timeout, "held"));
-    show(this.#dialog, forget() ? [reason, "passwords"] : [reason]);
+    show(this.#dialog, forget() ? [by, "passwords"] : [by]);
     this.#server = new SessionServer(timeout.dataset, {
       alive: (answer, askedAt) => this.#giveBack(answer, askedAt),
       replaced: (answer, askedAt) => {
@@ -87,7 +86,8 @@ class HeldPage {
       },
       ended: (why) => {
         write(part(this.#dialog, "status"), "");
-        if (!STILL_OVER.has(why ?? "unknown")) this.#leave();
+        // After a day the server has forgotten why. Any other reason means that somebody has ended something.
+        if (!endedByTime(why) && why !== "unknown") this.#leave();
       },
       lost: () => announce(this.#dialog, phrase(this.#dialog, "unreachable")),
     });

@@ -8,6 +8,8 @@ import { HttpError, request } from "../../lib/http.js";
 
 /** The server is asked at most this often, whatever other tabs, or scripts that pretend to be one, say. */
 const ASK_AGAIN_MS = 1_000;
+/** The lifetime of a cookie is in whole seconds. */
+const COOKIE_MS = 1_000;
 /** While the server can't be reached: ask again after 2 s, 4 s, … up to this. */
 const LONGEST_RETRY_MS = 60_000;
 
@@ -130,6 +132,17 @@ export class SessionServer {
     this.lost = null;
     this.#listener.alive(answer, askedAt, found);
   }
+}
+
+/**
+ * Which clock ended a session, or null where somebody did.
+ * @param {string | null} reason the server's word
+ * @returns {"idle" | "absolute" | null}
+ */
+export function endedByTime(reason) {
+  if (reason === "idle" || reason === "absolute") return reason;
+  // A cookie that outlives the browser goes with the absolute end, to the second. Before that, somebody has deleted it.
+  return reason === "no_token" && clock.absoluteLeft() < COOKIE_MS ? "absolute" : null;
 }
 
 /** Whether a session is of the account and the type of this page. @param {DOMStringMap} settings @param {Answer} answer */

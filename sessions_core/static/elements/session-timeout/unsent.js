@@ -27,7 +27,7 @@ export function forget() {
 
 /** @returns {Field[]} */
 function fields() {
-  return Array.from(document.querySelectorAll("input, textarea, select"));
+  return Array.from(/** @type {NodeListOf<Field>} */ (document.querySelectorAll("input, textarea, select")));
 }
 
 /** @param {Field} field */
