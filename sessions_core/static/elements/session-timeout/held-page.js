@@ -86,7 +86,7 @@ class HeldPage {
       },
       ended: (why) => {
         write(part(this.#dialog, "status"), "");
-        // After a day the server has forgotten why. Any other reason means that somebody has ended something.
+        // After a day the server has forgotten why. Any other reason: the user, or an administrator, has ended something.
         if (!endedByTime(why) && why !== "unknown") this.#leave();
       },
       lost: () => announce(this.#dialog, phrase(this.#dialog, "unreachable")),

@@ -135,13 +135,13 @@ export class SessionServer {
 }
 
 /**
- * Which clock ended a session, or null where somebody did.
+ * Which clock ended a session, or null where a user or an administrator ended it.
  * @param {string | null} reason the server's word
  * @returns {"idle" | "absolute" | null}
  */
 export function endedByTime(reason) {
   if (reason === "idle" || reason === "absolute") return reason;
-  // A cookie that outlives the browser goes with the absolute end, to the second. Before that, somebody has deleted it.
+  // A cookie that outlives the browser goes with the absolute end, to the second. Before that, it was deleted.
   return reason === "no_token" && clock.absoluteLeft() < COOKIE_MS ? "absolute" : null;
 }
 
