@@ -84,6 +84,13 @@ CARDS = (
         "tour.testnet",
     ),
     Card(
+        "live",
+        "Live in every tab",
+        "Every open page hears at once that its session ended or its account changed. It takes no code of yours.",
+        ("live",),
+        "tour.live",
+    ),
+    Card(
         "api",
         "A JSON API",
         "The same line protects JSON. Programs send a token, and errors have a code.",
