@@ -85,7 +85,7 @@ def test_every_state_of_the_sign_in_panel_is_documented(app: Flask) -> None:
 
 def test_every_state_of_the_document_is_documented() -> None:
     source = (PACKAGE / ELEMENTS / "session-timeout.js").read_text()
-    marked = re.search(r"@param \{(.*)\} state \*/\n  #mark", source)
+    marked = re.search(r"@param \{(.*)\} state \*/\nfunction mark", source)
     assert marked
     assert written(table(PAGE, "element")["html"][1]) == set(re.findall(r'"(\w+)"', marked[1]))
 

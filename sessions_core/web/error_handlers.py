@@ -37,7 +37,6 @@ _BY_STATUS: dict[int, type[errors.SessionsError]] = {
     429: errors.RateLimited,
 }
 
-
 _LONGEST_IN_ADDRESS = 3800  # gunicorn takes request lines of 4094 bytes
 
 
@@ -120,7 +119,7 @@ def envelope(error: errors.SessionsError, found_by: str) -> Response:
     if error.cause is not None and current_services().settings.development:
         problem.cause = error.cause
     if isinstance(error, errors.PermissionDenied) and error.reason is not None:
-        problem.missing = error.missing
+        problem.missing, problem.kind = error.missing, error.kind
     if isinstance(error, errors.StepUpRequired):
         problem.request = error.request
         if error.problem:

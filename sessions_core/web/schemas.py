@@ -72,10 +72,10 @@ class SignedOut(Struct):
 class Problem(Struct, kw_only=True):
     """Why a request was refused. `message` is a sentence for users, `request_id` finds it in the log.
 
-    `reason` refines the code: why a session ended, which action needs a signature. `missing` is the permission, role
-    or session type that is lacking. `request` identifies the request that waits for a signature, `problem` is the
-    code of the signature that was refused just now. `cause`, in development only, says what was wrong and which line
-    to write.
+    `reason` refines the code: why a session ended, which action needs a signature. `missing` is what is lacking, and
+    `kind` tells whether that is a `permission`, a `role` or a `session_type`. `request` identifies the request that
+    waits for a signature, `problem` is the code of the signature that was refused just now. `cause`, in development
+    only, says what was wrong and which line to write.
     """
 
     code: str
@@ -83,6 +83,7 @@ class Problem(Struct, kw_only=True):
     request_id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
     reason: str | UnsetType = UNSET
     missing: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
     request: str | UnsetType = UNSET
     problem: str | UnsetType = UNSET
     cause: str | UnsetType = UNSET

@@ -197,6 +197,24 @@ def test_warnings(
     browser.online()
 
 
+def test_dialogs(
+    browser: Browser, wallet: WalletInPage, picture: Callable[..., None], app: Flask, redis: Redis, clock: Clock
+) -> None:
+    browser.enter(wallet)
+    browser.wait_for_session("active")
+    detail = {"kind": "role", "missing": "admin"}
+    browser.run("document.dispatchEvent(new CustomEvent('permission-denied', { detail: arguments[0] }))", detail)
+    browser.see("denied")
+    picture("denied")
+    browser.open("/sessions")
+    browser.wait_for_session("active")
+    browser.run("document.querySelector('[name=label]').value = 'Kitchen'")
+    TimeMachine(app, redis, clock)(1801)
+    browser.look_again()
+    browser.see("reauthentication")
+    picture("reauthentication")
+
+
 def test_without_a_wallet(
     browser: Browser,
     make_wallet: Callable[..., WalletInPage],

@@ -175,7 +175,8 @@ def test_json_names_the_missing_role_in_the_envelope(person: Visitor) -> None:
     answer = person.json("/admin")
     error = answer.get_json()["error"]
     assert answer.status_code == 403
-    assert (error["code"], error["reason"], error["missing"]) == ("permission_denied", "role", "admin")
+    assert (error["code"], error["reason"]) == ("permission_denied", "role")
+    assert (error["kind"], error["missing"]) == ("role", "admin")
 
 
 def test_user_with_a_new_role_may_continue(person: Visitor, wallet: Wallet, services: Services) -> None:

@@ -6,18 +6,19 @@
  *
  * The folder session-timeout/ has its subjects: server.js asks, deadline.js says which warning is due, dialog.js shows it,
  * cover.js takes the page away, sent-form.js waits for the answer to a form, tabs.js and activity.js hear of the other tabs
- * and of the user.
+ * and of the user. held-page.js, which is loaded when it is needed, keeps what the user has written until they have signed
+ * in again.
  */
 import { sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
-import { optionalPart, part } from "../page/parts.js";
+import { listener, optionalPart, part } from "../page/parts.js";
 import { ActivityReports, watchActivity } from "./session-timeout/activity.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
 import { SentForm } from "./session-timeout/sent-form.js";
-import { SessionServer } from "./session-timeout/server.js";
+import { SessionServer, endedByTime, sameOwner } from "./session-timeout/server.js";
 import { Tabs } from "./session-timeout/tabs.js";
 import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
@@ -26,8 +27,8 @@ class SessionTimeout extends HTMLElement {
   #deadline = new Deadline(this.dataset);
   #server = new SessionServer(this.dataset, {
     alive: (answer, askedAt, found) => this.#alive(answer, askedAt, found),
-    replaced: () => this.#reload(),
-    ended: () => this.#leave(),
+    replaced: (answer, askedAt) => this.#replaced(answer, askedAt),
+    ended: (reason) => this.#ended(reason),
     lost: (why) => this.#lost(why),
   });
   #sent = new SentForm(this.#server);
@@ -64,10 +65,7 @@ class SessionTimeout extends HTMLElement {
 
   #listen() {
     const { signal } = this.#listening;
-    /** @type {(target: EventTarget, types: string, run: (event: any) => void) => void} */
-    const on = (target, types, run) => {
-      for (const type of types.split(" ")) target.addEventListener(type, run, { signal });
-    };
+    const on = listener(signal);
     const check = () => this.#server.check();
 
     const lookForFrames = watchActivity(() => this.#reports.active(), signal);
@@ -127,13 +125,15 @@ class SessionTimeout extends HTMLElement {
     if (warned && !this.#dialog.open) writeLine(this, "extended");
   }
 
-  /** Another session has begun in this browser: what this page shows, and its CSRF token, belong to the old one. */
-  #reload() {
+  /**
+   * Another session has begun in this browser: what this page shows, and its CSRF token, belong to the old one.
+   * @param {import("./session-timeout/server.js").Answer} answer @param {number} askedAt
+   */
+  async #replaced(answer, askedAt) {
     if (this.#sent.waiting) return this.#hidePage("checking");
     this.#server.stop();
-    // Not reload(): this page may be the answer to a form, which the browser would offer to send again.
-    // Whole and without its fragment: a path alone that begins with "//" would be another host.
-    location.replace(location.href.split("#", 1)[0]);
+    const kept = sameOwner(this.dataset, answer) && await keepWritten(({ carryOn }) => carryOn(this, answer, askedAt, this.#ways));
+    if (!kept && !this.#sent.waiting) loadAgain();
   }
 
   /** Nobody answered, so the deadline stands. @param {import("./session-timeout/server.js").Loss} why */
@@ -143,19 +143,20 @@ class SessionTimeout extends HTMLElement {
     this.#update();
   }
 
-  /** The page that follows asks the server why: what an address says of it, anybody could have written. */
-  #leave() {
+  /** @param {string | null} reason */
+  async #ended(reason) {
     if (this.#sent.waiting) return this.#hidePage("checking");
     this.#server.stop();
-    this.#reports.stop();
     this.#hidePage("checking");
-    this.#mark("signed_out");
+    mark("signed_out");
+    const by = endedByTime(reason);
+    if (by && await keepWritten(({ holdPage }) => holdPage(this, by, this.#ways))) return;
     sessionEnded();
-    const url = new URL(this.dataset.signedOutUrl ?? "", location.href);
-    url.searchParams.set("next", this.dataset.returnTo ?? location.pathname + location.search);
-    if (this.dataset.returnTo === undefined) keepFragment(url);
-    // Replaced, so that Back does not lead to a page that is no longer theirs.
-    location.replace(url);
+    this.#ways.leave();
+  }
+
+  get #ways() {
+    return { uncover: () => this.#showPage(), leave: () => leave(this.dataset), reload: loadAgain };
   }
 
   // ---- What the clock says ------------------------------------------------------------------------------------
@@ -168,13 +169,13 @@ class SessionTimeout extends HTMLElement {
       if (this.#dialog.open && wanted !== this.#dialog.kind) this.#dialog.close();
       if (wanted && !this.#dialog.open) this.#dialog.show(wanted);
     }
-    this.#mark(this.#server.lost ? "offline" : this.#deadline.due ? "warning" : "active");
+    mark(this.#server.lost ? "offline" : this.#deadline.due ? "warning" : "active");
     this.#dialog.countDown();
   }
 
   /** Time is up by our reckoning, but another tab may have extended it: the server has the last word. */
   #atTheEnd() {
-    this.#mark(this.#server.lost ? "offline" : "expired");
+    mark(this.#server.lost ? "offline" : "expired");
     if (this.#askedAtTheEnd) return;
     this.#askedAtTheEnd = true;
     this.#hidePage("checking");
@@ -264,12 +265,42 @@ class SessionTimeout extends HTMLElement {
     this.#cover.hide();
     this.#dialog.retitle(null);
   }
+}
 
-  /** @param {"active" | "warning" | "expired" | "signed_out" | "offline"} state */
-  #mark(state) {
-    const root = document.documentElement;
-    if (root.dataset.sessionState !== state) root.dataset.sessionState = state;
-  }
+/** @param {"active" | "warning" | "expired" | "signed_out" | "offline"} state */
+function mark(state) {
+  const root = document.documentElement;
+  if (root.dataset.sessionState !== state) root.dataset.sessionState = state;
+}
+
+/**
+ * Keep the page for what the user has written in it. Most pages end without: they don't need the module.
+ * @param {(module: typeof import("./session-timeout/held-page.js")) => boolean} how
+ * @returns {Promise<boolean>} false where there is nothing to keep, or it can't be kept
+ */
+function keepWritten(how) {
+  return import("./session-timeout/held-page.js").then(how).catch(() => false);
+}
+
+/** The page that follows asks the server why: what an address says of it, anybody could have written. @param {DOMStringMap} settings */
+function leave({ signedOutUrl = "", returnTo }) {
+  const url = new URL(signedOutUrl, location.href);
+  url.searchParams.set("next", returnTo ?? location.pathname + location.search);
+  if (returnTo === undefined) keepFragment(url);
+  // Replaced, so that Back does not lead to a page that is no longer theirs.
+  location.replace(url);
+}
+
+/** Load this page for the session that there is now. */
+function loadAgain() {
+  // Not reload(): this page may be the answer to a form, which the browser would offer to send again.
+  // Whole and without its fragment: a path alone that begins with "//" would be another host.
+  location.replace(location.href.split("#", 1)[0]);
 }
 
 customElements.define("session-timeout", SessionTimeout);
+
+// A script of the page has met a refusal that the user can do something about.
+document.addEventListener("permission-denied", (event) => {
+  import("../page/denied.js").then(({ showDenied }) => showDenied(/** @type {CustomEvent} */ (event).detail));
+});

@@ -24,16 +24,20 @@ const SIGNED_OUT_CODES = new Set([
 export class HttpError extends Error {
   /**
    * @param {string} code the server's code, or `network_error`, `timed_out`, `cancelled`, `unexpected_answer`
-   * @param {{message?: string, status?: number, reason?: string | null,
-   *          retryAfter?: number | null, requestId?: string | null,
-   *          developers?: string}} [details] `developers` is what the server tells those who run it, in development
+   * @param {{message?: string, status?: number, reason?: string | null, missing?: string, kind?: string,
+   *          retryAfter?: number | null, requestId?: string | null, developers?: string}} [details]
+   *   `missing` is what the session lacks and `kind` whether that is a permission, a role or a session type; `developers`
+   *   is what the server tells those who run it, in development
    */
-  constructor(code, { message = code, status = 0, reason = null, retryAfter = null, requestId = null, developers = "" } = {}) {
+  constructor(code, details = {}) {
+    const { message = code, status = 0, reason = null, retryAfter = null, requestId = null, developers = "" } = details;
     super(message);
     this.name = "HttpError";
     this.code = code;
     this.status = status;
     this.reason = reason;
+    this.missing = details.missing ?? "";
+    this.kind = details.kind ?? "";
     this.retryAfter = retryAfter;
     this.requestId = requestId;
     this.developers = developers;
@@ -118,9 +122,9 @@ async function open(response) {
     throw new HttpError("unexpected_answer", { status, retryAfter });
   }
   if (response.ok && body?.success === true) return body.data;
-  const { code, message, reason, request_id: requestId, cause: developers } = body?.error ?? {};
+  const { code, message, reason, missing, kind, request_id: requestId, cause: developers } = body?.error ?? {};
   if (typeof code !== "string") throw new HttpError("unexpected_answer", { status, retryAfter });
-  throw new HttpError(code, { message, status, reason, retryAfter, requestId, developers });
+  throw new HttpError(code, { message, status, reason, missing, kind, retryAfter, requestId, developers });
 }
 
 /** @param {string | null} value a Retry-After header in its seconds form */

@@ -46,6 +46,16 @@ export function fillSlots(root, name, text) {
 }
 
 /**
+ * @param {AbortSignal} signal ends all that is listened to
+ * @returns {(target: EventTarget, types: string, run: (event: any) => void) => void} `types` are separated by blanks
+ */
+export function listener(signal) {
+  return (target, types, run) => {
+    for (const type of types.split(" ")) target.addEventListener(type, run, { signal });
+  };
+}
+
+/**
  * Writing the same words again would have a screen reader read them out again, and wake what watches the page.
  * @param {Element | null} element @param {string} text
  */

@@ -20,6 +20,7 @@ class SessionList extends HTMLElement {
   #minute = NaN;
 
   connectedCallback() {
+    this.#listening = new AbortController();
     const { signal } = this.#listening;
     const check = () => this.#check();
     window.addEventListener("focus", check, { signal });

@@ -33,6 +33,7 @@ class LiveUpdates extends HTMLElement {
   #refresh = rarely(() => { document.dispatchEvent(new Event("sessions:changed")); });
 
   connectedCallback() {
+    this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.#known = JSON.parse(this.dataset.known ?? "{}");
     this.#start();
@@ -42,6 +43,10 @@ class LiveUpdates extends HTMLElement {
 
     // The server has said that the session is over. The page is left, and until the next one is here nothing stays in it.
     document.addEventListener("sessions:ended", () => this.#empty(), { signal });
+    // The page goes on with another session, whose digests are others.
+    document.addEventListener("sessions:resumed", (event) => {
+      this.#known = /** @type {CustomEvent} */ (event).detail.live_state ?? {};
+    }, { signal });
   }
 
   disconnectedCallback() {

@@ -21,6 +21,7 @@ class ShareExport extends HTMLElement {
   connectedCallback() {
     this.#theirs = this.dataset.share ?? this.#theirs;
     delete this.dataset.share;
+    this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.addEventListener("click", (event) => {
       const control = event.target instanceof Element ? event.target.closest("[data-action]") : null;

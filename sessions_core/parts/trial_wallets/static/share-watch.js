@@ -14,6 +14,7 @@ class ShareWatch extends HTMLElement {
   #unwatch = () => {};
 
   connectedCallback() {
+    this.#listening = new AbortController();
     const { signal } = this.#listening;
     const look = () => { this.#look(); };
     this.#unwatch = watch(look);

@@ -73,8 +73,4 @@ export class ActivityReports {
   reported() {
     this.#reportedAt = performance.now();
   }
-
-  stop() {
-    clearTimeout(this.#timer);
-  }
 }

@@ -8,18 +8,20 @@ import { HttpError, request } from "../../lib/http.js";
 
 /** The server is asked at most this often, whatever other tabs, or scripts that pretend to be one, say. */
 const ASK_AGAIN_MS = 1_000;
+/** The lifetime of a cookie is in whole seconds. */
+const COOKIE_MS = 1_000;
 /** While the server can't be reached: ask again after 2 s, 4 s, … up to this. */
 const LONGEST_RETRY_MS = 60_000;
 
 /**
- * @typedef {{session_id?: string, csrf_token?: string, now: string, idle_expires_at: string,
- *            absolute_expires_at: string}} Answer
+ * @typedef {{session_id?: string, account?: string, session_type?: string, csrf_token?: string, now: string,
+ *            idle_expires_at: string, absolute_expires_at: string}} Answer
  * @typedef {"offline" | "unreachable"} Loss why nobody answered
  * @typedef {object} Listener
  * @property {(answer: Answer, askedAt: number, found: boolean) => void} alive
  *   `askedAt` is a time of the monotonic clock, `found` is true when the question before went unanswered.
- * @property {() => void} replaced another session has begun in this browser
- * @property {() => void} ended
+ * @property {(answer: Answer, askedAt: number) => void} replaced another session has begun in this browser
+ * @property {(reason: string | null) => void} ended `reason` is the server's word for why
  * @property {(why: Loss) => void} lost
  */
 
@@ -37,7 +39,7 @@ export class SessionServer {
   #askedAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #askTimer;
 
-  /** @param {DOMStringMap} settings `validateUrl`, `keepAliveUrl`, `sessionId` @param {Listener} listener */
+  /** @param {Readonly<DOMStringMap>} settings `validateUrl`, `keepAliveUrl`, `sessionId` @param {Listener} listener */
   constructor(settings, listener) {
     this.#settings = settings;
     this.#listener = listener;
@@ -56,11 +58,11 @@ export class SessionServer {
     }
     this.#askedAt = performance.now();
     this.#checking = this.#ask(() => this.#validate())
-      .then(() => {}, () => {})
-      .finally(() => {
+      .then(() => true, () => false)
+      .then((alive) => {
         this.#checking = null;
         // Time ran out while the answer was on its way, and it still said "alive": the end is the server's to tell.
-        if (!this.lost && clock.left() <= 0) this.check();
+        if (alive && clock.left() <= 0) this.check();
       });
   }
 
@@ -93,7 +95,7 @@ export class SessionServer {
       this.#alive(await question(), askedAt);
     } catch (error) {
       if (!(error instanceof HttpError && error.signedOut)) this.lose(navigator.onLine ? "unreachable" : "offline");
-      else if (!this.paused) this.#listener.ended();
+      else if (!this.paused) this.#listener.ended(error.reason);
       throw error;
     }
   }
@@ -122,7 +124,7 @@ export class SessionServer {
   /** @param {Answer} answer @param {number} askedAt */
   #alive(answer, askedAt) {
     if (this.paused) return;
-    if (answer.session_id && answer.session_id !== this.#settings.sessionId) return this.#listener.replaced();
+    if (answer.session_id && answer.session_id !== this.#settings.sessionId) return this.#listener.replaced(answer, askedAt);
     if (answer.csrf_token) takeToken(answer.csrf_token);
     this.#retries = 0;
     clearTimeout(this.#retryTimer);
@@ -132,15 +134,32 @@ export class SessionServer {
   }
 }
 
+/**
+ * Which clock ended a session, or null where a user or an administrator ended it.
+ * @param {string | null} reason the server's word
+ * @returns {"idle" | "absolute" | null}
+ */
+export function endedByTime(reason) {
+  if (reason === "idle" || reason === "absolute") return reason;
+  // A cookie that outlives the browser goes with the absolute end, to the second. Before that, it was deleted.
+  return reason === "no_token" && clock.absoluteLeft() < COOKIE_MS ? "absolute" : null;
+}
+
+/** Whether a session is of the account and the type of this page. @param {DOMStringMap} settings @param {Answer} answer */
+export function sameOwner(settings, answer) {
+  return answer.account === settings.account && answer.session_type === settings.sessionType;
+}
+
 function csrfToken() {
   return document.querySelector("meta[name=csrf-token]")?.getAttribute("content") ?? "";
 }
 
 /** @param {string} token the one that the server takes from now on */
-function takeToken(token) {
+export function takeToken(token) {
   if (token === csrfToken()) return;
   document.querySelector("meta[name=csrf-token]")?.setAttribute("content", token);
-  for (const input of document.querySelectorAll("input[name=csrf_token]")) {
+  // A FlaskForm with a prefix puts that before the name.
+  for (const input of document.querySelectorAll("input[name$=csrf_token]")) {
     /** @type {HTMLInputElement} */ (input).value = token;
   }
 }

@@ -27,9 +27,10 @@ export function untilWhen(root, name) {
 export function writeLine(root, name) {
   const line = part(root, "line");
   const words = untilWhen(root, name);
-  line.classList.toggle("strip--warning", name !== "extended");
+  const well = name === "extended" || name === "resumed";
+  line.classList.toggle("strip--warning", !well);
   write(line, words);
-  if (name === "extended") after(WELL_MS, () => { if (line.textContent === words) write(line, ""); });
+  if (well) after(WELL_MS, () => { if (line.textContent === words) write(line, ""); });
 }
 
 /**
