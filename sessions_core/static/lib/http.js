@@ -65,7 +65,7 @@ export async function request(url, options = {}) {
   try {
     return await ask(url, options);
   } catch (error) {
-    if (!(error instanceof HttpError && error.signedOut && MOVING.has(error.reason))) throw error;
+    if (!(error instanceof HttpError && error.signedOut && MOVING.has(error.reason ?? ""))) throw error;
     // Another tab has just moved to a new session or a new id, and its cookie is still on the way. Nothing was done.
     await new Promise((resolve) => { setTimeout(resolve, MOVING_MS); });
     return ask(url, options);
