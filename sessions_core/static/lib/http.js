@@ -26,9 +26,12 @@ export class HttpError extends Error {
    * @param {string} code the server's code, or `network_error`, `timed_out`, `cancelled`, `unexpected_answer`
    * @param {{message?: string, status?: number, reason?: string | null,
    *          retryAfter?: number | null, requestId?: string | null,
-   *          developers?: string}} [details] `developers` is what the server tells those who run it, in development
+   *          developers?: string, missing?: string}} [details] `developers` is what the server tells those who run it, in
+   *   development; `missing` names the permission, role or session type that is lacking
    */
-  constructor(code, { message = code, status = 0, reason = null, retryAfter = null, requestId = null, developers = "" } = {}) {
+  constructor(code, {
+    message = code, status = 0, reason = null, retryAfter = null, requestId = null, developers = "", missing = "",
+  } = {}) {
     super(message);
     this.name = "HttpError";
     this.code = code;
@@ -37,6 +40,7 @@ export class HttpError extends Error {
     this.retryAfter = retryAfter;
     this.requestId = requestId;
     this.developers = developers;
+    this.missing = missing;
   }
 
   /** True when the server itself, not a proxy on the way, said that there is no session. */
@@ -51,12 +55,13 @@ export class HttpError extends Error {
 }
 
 /**
- * @typedef {{method?: "GET" | "POST" | "DELETE", json?: unknown, csrf?: string,
- *            signal?: AbortSignal, patience?: number}} Options
+ * @typedef {{method?: string, json?: unknown, csrf?: string, bearer?: string, cookies?: boolean,
+ *            signal?: AbortSignal, patience?: number}} Options `bearer` is a token or a signature; without `cookies` none goes
+ *   along, as a page of another origin must not send any
  */
 
 /**
- * @param {string} url a path on this origin
+ * @param {string} url
  * @param {Options} [options]
  * @returns {Promise<any>} the envelope's `data`
  * @throws {HttpError} always this class, whatever went wrong
@@ -73,11 +78,12 @@ export async function request(url, options = {}) {
 }
 
 /** @param {string} url @param {Options} options */
-async function ask(url, { method = "GET", json, csrf, signal, patience = PATIENCE_MS }) {
+async function ask(url, { method = "GET", json, csrf, bearer, cookies = true, signal, patience = PATIENCE_MS }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (json !== undefined) headers["Content-Type"] = "application/json";
   if (csrf) headers["X-CSRFToken"] = csrf;
+  if (bearer) headers.Authorization = `Bearer ${bearer}`;
 
   const abort = new AbortController();
   const cancel = () => abort.abort();
@@ -91,7 +97,7 @@ async function ask(url, { method = "GET", json, csrf, signal, patience = PATIENC
       method,
       headers,
       body: json === undefined ? undefined : JSON.stringify(json),
-      credentials: "same-origin",
+      credentials: cookies ? "same-origin" : "omit",
       cache: "no-store",
       redirect: "error",
       signal: abort.signal,
@@ -118,9 +124,9 @@ async function open(response) {
     throw new HttpError("unexpected_answer", { status, retryAfter });
   }
   if (response.ok && body?.success === true) return body.data;
-  const { code, message, reason, request_id: requestId, cause: developers } = body?.error ?? {};
+  const { code, message, reason, request_id: requestId, cause: developers, missing } = body?.error ?? {};
   if (typeof code !== "string") throw new HttpError("unexpected_answer", { status, retryAfter });
-  throw new HttpError(code, { message, status, reason, retryAfter, requestId, developers });
+  throw new HttpError(code, { message, status, reason, retryAfter, requestId, developers, missing });
 }
 
 /** @param {string | null} value a Retry-After header in its seconds form */
