@@ -64,8 +64,8 @@ class SessionRequest(msgspec.Struct):
 
 
 class RefreshRequest(msgspec.Struct):
-    """The newest refresh token of the session. With `keep_alive` false the exchange is no activity: for a client whose
-    user does nothing at the moment.
+    """The newest refresh token of the session. With `keep_alive` false the exchange is no activity, for a client
+    whose user does nothing at the moment.
     """
 
     refresh_token: _Token
@@ -111,8 +111,8 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 @public(keeps_alive=False, csrf=False)
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
-    """Exchange a refresh token for the next one and a new session token. This counts as activity, unless the client says
-    otherwise.
+    """Exchange a refresh token for the next one and a new session token. This counts as activity, unless the client
+    says otherwise.
     """
     attempts.count("refreshes")
     services = current_services()

@@ -1,4 +1,4 @@
-"""The browser library: ES modules for front ends that show and keep a session by themselves (docs/browser-library.md)."""
+"""ES modules for front ends that show and keep a session by themselves (docs/browser-library.md)."""
 
 from __future__ import annotations
 

@@ -66,6 +66,7 @@ export class SessionManager extends EventTarget {
   #attempts = 0;
   #active = false;
   #leads = false;
+  #away = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retryTimer;
   /** Listens to the page. @type {AbortController | null} */ #started = null;
   /** Leads, and hears other tabs. @type {AbortController | null} */ #awake = null;
@@ -137,7 +138,7 @@ export class SessionManager extends EventTarget {
     return this.#snapshot;
   }
 
-  /** Watch no more. The session lives on. */
+  /** Watch no more. The session lives on, and what is known of it stays as it is. */
   stop() {
     this.#started?.abort();
     this.#started = null;
@@ -203,7 +204,8 @@ export class SessionManager extends EventTarget {
       if (!(error instanceof HttpError)) throw error;
       if (error.code === "cancelled") return this.validateSession(); // it was about a session before this one
       if (error.code === "no_token") await this.#over("no_token");
-      const { code, reason: endReason } = error;
+      const { code } = error;
+      const endReason = code === "no_token" ? null : error.reason;
       const reason = code === "no_token" ? code : error.signedOut ? "expired" : "network_error";
       return { valid: false, reason, code, endReason };
     }
@@ -416,12 +418,13 @@ export class SessionManager extends EventTarget {
     this.#clock.stop();
     this.#reports.stop();
     const was = this.#snapshot.state;
+    const knew = this.#session !== null;
     this.#session = null;
     this.#longestIdle = 0;
     this.#set("signed_out", was === "signed_out" ? this.#snapshot.reason : reason);
     // Without a token there is nothing to forget, and another tab may just have signed in.
     if (reason !== "no_token") await this.#site.forget();
-    if (was !== "signed_out") this.#tell("signed_out", { reason });
+    if (knew) this.#tell("signed_out", { reason });
   }
 
   /** Nobody answered: the session stays, and the server is asked again. @param {HttpError} error */
@@ -475,9 +478,14 @@ export class SessionManager extends EventTarget {
     on(document, "resume session-doubted", check);
     on(document, "visibilitychange", () => { if (!document.hidden) check(); });
     // A page that the browser puts away shows nothing of the session when it comes back, until the server has answered.
-    on(globalThis, "pagehide", () => this.#sleep());
+    on(globalThis, "pagehide", () => {
+      this.#away = true;
+      this.#sleep();
+      if (this.#session) this.#set("unknown", null);
+    });
     on(globalThis, "pageshow", ({ persisted }) => {
       if (!persisted) return;
+      this.#away = false;
       this.#wake();
       check();
     });
@@ -503,7 +511,6 @@ export class SessionManager extends EventTarget {
     this.#leads = false;
     this.#channel?.close();
     this.#channel = null;
-    if (this.#session) this.#set("unknown", null);
   }
 
   /** Whether activity of the person keeps the session alive. Our own pages do that by themselves. */
@@ -514,6 +521,7 @@ export class SessionManager extends EventTarget {
 
   /** @param {State} state @param {string | null} reason */
   #set(state, reason) {
+    if (this.#away && state !== "signed_out") state = "unknown"; // an answer that was on its way
     const session = state === "active" || state === "offline" ? this.#session : null;
     const before = this.#snapshot;
     if (before.state === state && before.reason === reason && same(before.session, session)) return;
