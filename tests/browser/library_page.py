@@ -12,6 +12,7 @@ from flask import Flask
 from sessions_core import requires, sessionless
 
 from ..actors import Wallet
+from .conftest import Hold
 from .pages import ROOT, Browser
 
 PATH = "/bare"
@@ -147,6 +148,25 @@ class LibraryPage:
         self.browser.run("toSign.sign(arguments[0])", signer.sign(text))
         session: dict[str, Any] = self.call("return signing")
         return session
+
+    def open_tabs(self, count: int, **options: Any) -> list[str]:
+        """Open the page in as many tabs, that in front included; return all of them."""
+        tabs = [self.browser.driver.current_window_handle]
+        for _ in range(count - 1):
+            tabs.append(self.browser.new_tab())
+            self.open(**options)
+        return tabs
+
+    def refresh_in_all(self, tabs: list[str], hold: Hold, path: str) -> None:
+        """Have all tabs refresh at the same moment: none is answered before all have begun."""
+        hold(path, "POST")
+        for tab in tabs:
+            self.browser.switch_to(tab)
+            self.browser.run("manager.refreshSession().then((done) => { window.done = done; })")
+        hold.release()
+        for tab in tabs:
+            self.browser.switch_to(tab)
+            self.browser.wait(lambda: self.browser.run("return window.done === true && manager.state === 'active'"))
 
     def stored(self) -> dict[str, Any]:
         """Everything that scripts can store in this browser for the page's origin, and its cookies for scripts."""

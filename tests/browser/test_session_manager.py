@@ -15,7 +15,7 @@ from ..actors import Wallet
 from ..constants import DAY, IDLE, KEEP_ALIVE, VALIDATE
 from ..time_machine import TimeMachine
 from .clocks_in_page import WATCH
-from .conftest import Interruption, account_of, refusal
+from .conftest import Hold, Interruption, account_of, refusal
 from .library_page import PATH, LibraryPage, Requests, add_page
 from .pages import ROOT, Browser
 from .session_page import press_a_key
@@ -379,38 +379,17 @@ def test_own_pages_can_turn_the_keep_alive_off(
 # -- Other tabs ------------------------------------------------------------------------------------------------------
 
 
-def many_tabs(page: LibraryPage, count: int, **options: Any) -> list[str]:
-    """Open the page in more tabs, and return all of them; each does what `window.go` is, when it is told to."""
-    tabs = [page.browser.driver.current_window_handle]
-    for _ in range(count - 1):
-        tabs.append(page.browser.new_tab())
-        page.open(**options)
-    for tab in tabs:
-        page.browser.switch_to(tab)
-        page.browser.run(
-            "window.orders = new BroadcastChannel('orders');"
-            "orders.onmessage = async () => { window.done = await manager.refreshSession(); };"
-        )
-    return tabs
-
-
-def refresh_in_all(page: LibraryPage, tabs: list[str]) -> None:
-    """Have all tabs refresh at the same moment, and wait until each has a session."""
-    page.browser.run("manager.refreshSession().then((done) => { window.done = done; }); orders.postMessage('go')")
-    for tab in tabs:
-        page.browser.switch_to(tab)
-        page.browser.wait(lambda: page.browser.run("return window.done === true && manager.state === 'active'"))
-
-
-def test_twenty_tabs_make_one_refresh(signed_in: LibraryPage, requests: Requests, pass_time: TimeMachine) -> None:
-    tabs = many_tabs(signed_in, 20, disableAutoSessionKeepAlive=True)
+def test_twenty_tabs_make_one_refresh(
+    signed_in: LibraryPage, requests: Requests, pass_time: TimeMachine, hold: Hold
+) -> None:
+    tabs = signed_in.open_tabs(20, disableAutoSessionKeepAlive=True)
     leading = 0
     for tab in tabs:
         signed_in.browser.switch_to(tab)
         leading += signed_in.browser.run("return manager.leads")
     assert leading == 1
     pass_time(600)
-    refresh_in_all(signed_in, tabs)
+    signed_in.refresh_in_all(tabs, hold, KEEP_ALIVE)
     assert requests.count(KEEP_ALIVE) == 1
     for tab in tabs:
         signed_in.browser.switch_to(tab)
