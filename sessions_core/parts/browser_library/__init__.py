@@ -7,3 +7,5 @@ from ...part import Part
 
 class BrowserLibrary(Part):
     """Serves `SessionManager` and what goes with it. No page of the package loads any of it."""
+
+    uses = ("api",)  # whose tokens pages of other origins bring
