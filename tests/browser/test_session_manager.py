@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 
+from sessions_core import sessionless
 from sessions_core.web.services import Services
 
 from ..actors import Wallet
 from ..constants import DAY, IDLE, KEEP_ALIVE, VALIDATE
+from ..documented import blocks
 from ..time_machine import TimeMachine
 from .clocks_in_page import WATCH
 from .conftest import Hold, Interruption, account_of, refusal
-from .library_page import PATH, LibraryPage, Requests, add_page
+from .library_page import PAGE, PATH, LibraryPage, Requests, add_page
 from .pages import ROOT, Browser
 from .session_page import press_a_key
 from .wallet_in_page import WalletInPage
@@ -376,6 +378,28 @@ def test_own_pages_can_turn_the_keep_alive_off(
     browser.wait(lambda: requests.count(KEEP_ALIVE) == 1)
 
 
+def test_manager_leaves_the_keep_alive_to_our_own_pages(
+    browser: Browser, wallet: WalletInPage, page: LibraryPage, requests: Requests
+) -> None:
+    """On a page with `<session-timeout>` one of the two reports activity."""
+    browser.enter(wallet)
+    with with_clocks(browser):
+        page.open("/session", checkEvery=0)
+    page.wait_for("active")
+    advance(page, 61)
+    press_a_key(browser)
+    browser.wait(lambda: requests.count(KEEP_ALIVE) == 1)
+    page.call("await manager.validateSession()")
+    assert requests.count(KEEP_ALIVE) == 1
+
+
+def test_manager_hears_the_live_updates_of_our_own_pages(signed_in: LibraryPage, revoke: Callable[[], None]) -> None:
+    signed_in.browser.run("manager.addEventListener('session_invalid', (event) => event.preventDefault())")
+    revoke()
+    signed_in.browser.run("document.dispatchEvent(new Event('session-doubted'))")
+    signed_in.wait_for("signed_out")
+
+
 # -- Other tabs ------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +492,41 @@ def test_cookie_session_leaves_no_trace_in_storage(signed_in: LibraryPage) -> No
     assert signed_in.stored() == nothing
     signed_in.call("await manager.logout()")
     assert signed_in.stored() == nothing
+
+
+def test_documented_page_runs_as_it_stands(browser: Browser, wallet: WalletInPage, app: Flask) -> None:
+    """The first script of docs/browser-library.md, as a module of a page with our policy."""
+    (script,) = blocks("browser-library.md", "Start", "js")
+
+    @app.get("/documented")
+    @sessionless
+    def documented() -> str:
+        return PAGE.replace("</body>", '<p id="who"></p><script type="module" src="/documented.js"></script></body>')
+
+    @app.get("/documented.js")
+    @sessionless
+    def module() -> Response:
+        return Response(script, mimetype="text/javascript")
+
+    browser.take_cookie(wallet)
+    browser.open("/documented")
+    browser.wait(lambda: browser.run("return document.querySelector('#who').textContent") == wallet.account)
+    assert browser.run("return document.body.dataset.state") == "active"
+
+
+def test_failure_of_a_route_is_no_lost_network(signed_in: LibraryPage, interrupt: Interruption) -> None:
+    interrupt.answers["/api/reports", "POST"] = lambda: ("<h1>500</h1>", 500)
+    code = signed_in.refused("return manager.request('/api/reports', { method: 'POST' })")
+    assert (code, signed_in.state) == ("unexpected_answer", "active")
+    interrupt.answers["/api/reports", "POST"] = lambda: ("", 503)
+    signed_in.refused("return manager.request('/api/reports', { method: 'POST' })")
+    signed_in.hear("network_error")
+    signed_in.hear("reconnected")
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "https://evil.example/x", "/\\\\evil.example", "x"])
+def test_request_goes_to_the_site_alone(signed_in: LibraryPage, path: str) -> None:
+    assert "begins with one slash" in signed_in.refused(f"return manager.request('{path}')")
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ export class CookieSite {
 
   /** @param {any} answer of the server @returns {Promise<Session>} without the CSRF token */
   async take(answer) {
+    if (answer.session_token) throw new TypeError("These are tokens, and this manager is for a cookie: { tokens: true }.");
     const { csrf_token: csrf, ...session } = answer;
     if (csrf) this.#csrf = csrf;
     return session;

@@ -43,6 +43,8 @@ export { HttpError };
 const ASK_AGAIN_MS = 1_000;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
+/** No answer, or one of a proxy or of a site without its Redis. Any other is the route's own affair. */
+const GONE = new Set([0, 502, 503, 504]);
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 /** What the server writes into the text of a sign-in, unless the site's setting `SESSIONS_CORE_STATEMENT` is another. */
 const STATEMENT = "Sign in to prove that this account is yours. This costs nothing and sends no transaction.";
@@ -283,7 +285,7 @@ export class SessionManager extends EventTarget {
         this.#tell("permission_denied", { missing, message, path, method: options.method ?? "GET" });
       } else if (error.code === "session_expired" && (await this.#revived(error, generation))) {
         return this.#site.call(path, options);
-      } else {
+      } else if (error.signedOut || GONE.has(error.status)) {
         await this.#refused(error, generation);
       }
       throw error;
@@ -502,7 +504,10 @@ export class SessionManager extends EventTarget {
       const over = this.#snapshot.state === "signed_out" && type !== "extended";
       if (!over && type !== "signing_out") this.#check();
     });
-    lead(`wallet-session-leader ${this.#origin}`, signal, () => { this.#leads = !signal.aborted; });
+    lead(`wallet-session-leader ${this.#origin}`, signal, () => {
+      this.#leads = !signal.aborted;
+      if (this.#attempts) this.#check(); // the one before may have gone while nobody answered
+    });
   }
 
   #sleep() {

@@ -16,6 +16,8 @@ export class SessionMonitor extends EventTarget {
   #dialog;
   #activeAt = performance.now();
   #asking = false;
+  /** The idle end before which the person was asked. */
+  #askedBefore = "";
   /** @type {AbortController | null} */ #started = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
@@ -76,19 +78,16 @@ export class SessionMonitor extends EventTarget {
     const ending = this.#manager.timeRemaining <= session.warn_seconds;
     if (this.#asking) {
       // Somebody has answered in another tab, where the activity was.
-      if (this.#heldAt !== session.idle_expires_at) this.#close("withdrawn");
+      if (this.#askedBefore !== session.idle_expires_at) this.#close("withdrawn");
     } else if (inactive >= this.#threshold || ending) {
       this.#ask(session.idle_expires_at, inactive);
     }
   }
 
-  /** The idle end for which the person was asked. */
-  #heldAt = "";
-
   /** @param {string} end @param {number} inactive milliseconds */
   #ask(end, inactive) {
     this.#asking = true;
-    this.#heldAt = end;
+    this.#askedBefore = end;
     const detail = {
       inactiveSeconds: Math.round(inactive / 1000),
       timeRemaining: Math.round(this.#manager.timeRemaining),
