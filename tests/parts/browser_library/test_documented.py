@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
+
+from sessions_core.settings import Settings
 
 from ...browser_sources import PACKAGE, code_of
 from ...constants import ROOT
@@ -75,7 +78,7 @@ def test_guide_lists_every_event(module: str) -> None:
 
 def test_guide_lists_every_module() -> None:
     """But for those that the others import."""
-    inner = {"cookie-site", "token-site", "turns"}
+    inner = {"cookie-site", "page-events", "tabs", "token-site", "turns"}
     assert {name.removesuffix(".js") for name in table(GUIDE, "module")} == set(SHOWN) - inner
 
 
@@ -97,7 +100,7 @@ def test_guide_lists_every_reason_and_state() -> None:
 
 
 def test_guide_lists_every_attribute() -> None:
-    read = set(re.findall(r"documentElement\.dataset\.(\w+)", SHOWN["session-manager"]))
+    read = set(re.findall(r"documentElement\.dataset\.(\w+)", SHOWN["page-events"]))
     attributes = {"data-" + re.sub(r"[A-Z]", lambda letter: f"-{letter[0].lower()}", name) for name in read}
     assert set(table(GUIDE, "attribute")) == attributes
 
@@ -106,3 +109,9 @@ def test_no_page_of_the_package_loads_the_library() -> None:
     """So it costs no page a request, and its folder can be deleted."""
     templates = [*PACKAGE.rglob("*.html"), *(ROOT / "templates").rglob("*.html")]
     assert [path for path in templates if "browser_library" in path.read_text()] == []
+
+
+def test_library_knows_the_sentence_of_a_sign_in() -> None:
+    """With another one `createSession` would refuse the texts of a site with the usual settings."""
+    (default,) = (each.default for each in fields(Settings) if each.name == "statement")
+    assert f'const STATEMENT = "{default}";' in SHOWN["session-manager"]

@@ -5,12 +5,13 @@
  *
  * docs/browser-library.md lists every option, method, event and error.
  */
-import { ActivityReports, watchActivity } from "../../../static/lib/activity.js";
+import { ActivityReports } from "../../../static/lib/activity.js";
 import { check as checkText } from "../../../static/lib/challenge.js";
-import { lead, openChannel } from "../../../static/lib/channel.js";
 import { after, rarely, SessionClock } from "../../../static/lib/clock.js";
 import { HttpError } from "../../../static/lib/http.js";
 import { CookieSite, PATHS } from "./cookie-site.js";
+import { leavesKeepAlive, watchPage } from "./page-events.js";
+import { Tabs } from "./tabs.js";
 import { TokenSite } from "./token-site.js";
 
 export { HttpError };
@@ -67,13 +68,11 @@ export class SessionManager extends EventTarget {
   #askedAt = -Infinity;
   #attempts = 0;
   #active = false;
-  #leads = false;
   #away = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retryTimer;
   /** Listens to the page. @type {AbortController | null} */ #started = null;
-  /** Leads, and hears other tabs. @type {AbortController | null} */ #awake = null;
-  /** @type {ReturnType<typeof openChannel> | null} */ #channel = null;
-  #check = rarely(ASK_AGAIN_MS, () => { if (this.#awake) this.validateSession(); });
+  #tabs;
+  #check = rarely(ASK_AGAIN_MS, () => { if (this.#tabs.open) this.validateSession(); });
   #reports = new ActivityReports(
     async () => { if (!(await this.keepSessionAlive())) throw new HttpError("network_error"); },
     () => this.#snapshot.state === "active" && this.#keepsAlive(),
@@ -96,6 +95,12 @@ export class SessionManager extends EventTarget {
     this.#disabled = disableAutoSessionKeepAlive;
     this.#signInUrl = signInUrl === undefined ? (withTokens ? null : `${siteUrl}/sign-in`) : signInUrl;
     this.#site = withTokens ? new TokenSite(siteUrl, storage) : new CookieSite(siteUrl, this.#signInUrl);
+    this.#tabs = new Tabs(
+      `wallet-session-leader ${origin}`,
+      (type) => { if (type === "extended" || this.#snapshot.state !== "signed_out") this.#check(); },
+      // The one before may have gone while nobody answered.
+      () => { if (this.#attempts) this.#check(); },
+    );
     this.#clock.addEventListener("tick", () => this.#tick());
     this.#clock.addEventListener("drift", () => this.#check());
   }
@@ -126,17 +131,12 @@ export class SessionManager extends EventTarget {
 
   /** Whether this is the tab that asks for all tabs of the browser. */
   get leads() {
-    return this.#leads;
+    return this.#tabs.leads;
   }
 
   /** Ask for the session, and watch it from now on. Twice is fine. @returns {Promise<Snapshot>} */
   async start() {
-    if (!this.#started) {
-      this.#started = new AbortController();
-      this.#listen(this.#started.signal);
-      this.#wake();
-      await this.validateSession();
-    }
+    if (this.#watch()) await this.validateSession();
     return this.#snapshot;
   }
 
@@ -144,7 +144,7 @@ export class SessionManager extends EventTarget {
   stop() {
     this.#started?.abort();
     this.#started = null;
-    this.#sleep();
+    this.#tabs.stop();
     this.#clock.stop();
     this.#reports.stop();
     clearTimeout(this.#retryTimer);
@@ -246,7 +246,7 @@ export class SessionManager extends EventTarget {
   /** Forget the session in this browser, without telling the server. @returns {Promise<void>} */
   async clearSession() {
     await this.#over("cleared");
-    this.#channel?.send({ type: "signed_out" });
+    this.#tabs.tell("signed_out");
   }
 
   /**
@@ -264,7 +264,7 @@ export class SessionManager extends EventTarget {
       }
     }
     await this.#over("signed_out");
-    this.#channel?.send({ type: "signed_out" });
+    this.#tabs.tell("signed_out");
     return true;
   }
 
@@ -334,7 +334,7 @@ export class SessionManager extends EventTarget {
     }
     this.#reports.reported();
     this.#active = false;
-    this.#channel?.send({ type: "extended" });
+    this.#tabs.tell("extended");
     return true;
   }
 
@@ -342,12 +342,8 @@ export class SessionManager extends EventTarget {
   #begin(session, askedAt) {
     this.#generation += 1;
     this.#alive(session, askedAt, this.#generation);
-    if (!this.#started) {
-      this.#started = new AbortController();
-      this.#listen(this.#started.signal);
-      this.#wake();
-    }
-    this.#channel?.send({ type: "extended" });
+    this.#watch();
+    this.#tabs.tell("extended");
     return session;
   }
 
@@ -372,7 +368,7 @@ export class SessionManager extends EventTarget {
     if (before && before.session_id !== session.session_id) this.#tell("replaced", { previous: before.session_id });
     if (wasOffline) {
       this.#tell("reconnected");
-      if (this.#leads) this.#channel?.send({ type: "extended" });
+      if (this.#tabs.leads) this.#tabs.tell("extended");
     }
     this.#tick();
     return session;
@@ -402,7 +398,7 @@ export class SessionManager extends EventTarget {
   async #ended({ code, reason }) {
     const knew = this.#session !== null || (await this.#site.stored()) !== null;
     await this.#over(reason ?? code);
-    this.#channel?.send({ type: "signed_out" });
+    this.#tabs.tell("signed_out");
     if (code === "no_token" || !knew) return;
     const signIn = () => this.signIn();
     if (code === "session_invalid" || code === "session_ended_during_request") {
@@ -437,7 +433,7 @@ export class SessionManager extends EventTarget {
     this.#attempts += 1;
     clearTimeout(this.#retryTimer);
     // Of many tabs those that nobody sees wait for the one that leads.
-    this.#retryTimer = after(retryIn, () => { if (this.#leads || !document.hidden) this.#check(); });
+    this.#retryTimer = after(retryIn, () => { if (this.#tabs.leads || !document.hidden) this.#check(); });
     this.#set("offline", null);
     this.#tell("network_error", { code, status, attempt: this.#attempts, retryIn: Math.ceil(retryIn / 1000) });
   }
@@ -445,7 +441,7 @@ export class SessionManager extends EventTarget {
   // ---- What the clock says ------------------------------------------------------------------------------------
 
   #tick() {
-    if (!this.#session || !this.#awake) return;
+    if (!this.#session || !this.#tabs.open) return;
     const left = this.#clock.left();
     if (left <= 0) {
       // By our reckoning. The server has the last word, and another tab may have extended the session.
@@ -453,7 +449,7 @@ export class SessionManager extends EventTarget {
       this.#askedAtEnd = true;
       return;
     }
-    if (this.#leads && this.#checkEveryMs && performance.now() - this.#askedAt > this.#checkEveryMs && !this.#attempts) this.#check();
+    if (this.#tabs.leads && this.#checkEveryMs && performance.now() - this.#askedAt > this.#checkEveryMs && !this.#attempts) this.#check();
     this.#longestIdle = Math.max(this.#longestIdle, this.#clock.idleLeft());
     // A session whose whole length is below the threshold is not refreshed all the time.
     const threshold = Math.min(this.#threshold, this.#longestIdle / 3);
@@ -467,61 +463,35 @@ export class SessionManager extends EventTarget {
 
   // ---- What the page and the other tabs say -------------------------------------------------------------------
 
-  /** @param {AbortSignal} signal */
-  #listen(signal) {
-    const check = () => this.#check();
-    /** @type {(target: EventTarget, types: string, run: (event: any) => void) => void} */
-    const on = (target, types, run) => {
-      for (const type of types.split(" ")) target.addEventListener(type, run, { signal });
-    };
-    on(globalThis, "focus online", check);
-    on(globalThis, "offline", () => { if (this.#session) this.#lost(new HttpError("network_error")); });
-    // `session-doubted`: another element of the page was told that there is no session.
-    on(document, "resume session-doubted", check);
-    on(document, "visibilitychange", () => { if (!document.hidden) check(); });
-    // A page that the browser puts away shows nothing of the session when it comes back, until the server has answered.
-    on(globalThis, "pagehide", () => {
-      this.#away = true;
-      this.#sleep();
-      if (this.#session) this.#set("unknown", null);
-    });
-    on(globalThis, "pageshow", ({ persisted }) => {
-      if (!persisted) return;
-      this.#away = false;
-      this.#wake();
-      check();
-    });
-    watchActivity(() => {
-      this.#active = true;
-      this.#reports.active();
-    }, signal);
+  /** @returns {boolean} false if it was watched already */
+  #watch() {
+    if (this.#started) return false;
+    this.#started = new AbortController();
+    this.#tabs.start();
+    watchPage({
+      ask: () => this.#check(),
+      offline: () => { if (this.#session) this.#lost(new HttpError("network_error")); },
+      // It shows nothing of the session when it comes back, until the server has answered.
+      away: () => {
+        this.#away = true;
+        this.#tabs.stop();
+        if (this.#session) this.#set("unknown", null);
+      },
+      back: () => {
+        this.#away = false;
+        this.#tabs.start();
+        this.#check();
+      },
+      active: () => {
+        this.#active = true;
+        this.#reports.active();
+      },
+    }, this.#started.signal);
+    return true;
   }
 
-  #wake() {
-    this.#awake = new AbortController();
-    const { signal } = this.#awake;
-    this.#channel = openChannel(({ type }) => {
-      const over = this.#snapshot.state === "signed_out" && type !== "extended";
-      if (!over && type !== "signing_out") this.#check();
-    });
-    lead(`wallet-session-leader ${this.#origin}`, signal, () => {
-      this.#leads = !signal.aborted;
-      if (this.#attempts) this.#check(); // the one before may have gone while nobody answered
-    });
-  }
-
-  #sleep() {
-    this.#awake?.abort();
-    this.#awake = null;
-    this.#leads = false;
-    this.#channel?.close();
-    this.#channel = null;
-  }
-
-  /** Whether activity of the person keeps the session alive. Our own pages do that by themselves. */
   #keepsAlive() {
-    const off = document.documentElement.dataset.disableAutoSessionKeepAlive !== undefined;
-    return !this.#disabled && !off && !document.querySelector("session-timeout");
+    return !this.#disabled && leavesKeepAlive();
   }
 
   /** @param {State} state @param {string | null} reason */
