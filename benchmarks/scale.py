@@ -188,7 +188,7 @@ def measure(app: Flask, sample: list[LoadedSession], size: int) -> dict[str, str
     redis = Redis.from_url(os.environ[URL])
     cookie = services.store.cookie_name
     calls = [caller(app, {"Cookie": f"{cookie}={live.id}"}) for live in sample]
-    for call in calls[:200]:
+    for call in calls:  # its first request moves the idle end of a session that was stored over a minute ago
         call()
     before, began = redis.info("stats")["total_commands_processed"], time.perf_counter()
     median, slowest = quantiles(lambda number: calls[number % len(calls)](), REQUESTS)

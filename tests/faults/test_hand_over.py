@@ -26,6 +26,7 @@ from sessions_core.storage import scripts
 from sessions_core.web.services import Services
 
 from ..actors import BROWSER_COOKIE, SESSION_COOKIE, Visitor, Wallet, handle_of, together
+from ..part_services import roles_of
 from ..servers import free_port
 from .history import Table
 from .relay import PASS, RedisRelay, kill
@@ -82,7 +83,7 @@ class Person:
     def change_role(self) -> None:
         """Make the next request meet another role, and with it a new id."""
         self._role = "admin" if self._role == "member" else "member"
-        self._services.directory.appoint(self.account, self._role)
+        roles_of(self._services).assign(self.account, self._role)
 
     def judge(self) -> Counter[str]:
         """Look at what is left after the round."""
