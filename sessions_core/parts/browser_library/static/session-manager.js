@@ -398,8 +398,9 @@ export class SessionManager extends EventTarget {
   async #ended({ code, reason }) {
     const knew = this.#session !== null || (await this.#site.stored()) !== null;
     await this.#over(reason ?? code);
+    if (!knew) return;
     this.#tabs.tell("signed_out");
-    if (code === "no_token" || !knew) return;
+    if (code === "no_token") return;
     const signIn = () => this.signIn();
     if (code === "session_invalid" || code === "session_ended_during_request") {
       if (this.#tell("session_invalid", { code, reason, signIn })) signIn();
