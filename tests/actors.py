@@ -53,6 +53,12 @@ class Waiting:
     fields: list[tuple[str, str]]
 
 
+def let_parts_finish(app: Flask) -> None:
+    """Wait until Redis has heard what a part tells it in a thread of its own, so that a test can count commands."""
+    if live_updates := app.extensions["sessions_core"].parts.get("live_updates"):
+        live_updates.announcements.finish()
+
+
 class Visitor:
     """A browser at the site: one cookie jar, same-origin headers, forms filled in as they come."""
 
@@ -101,6 +107,7 @@ class Visitor:
         """Sign in and return the session id."""
         response = self.attempt(wallet, **fields)
         assert response.status_code == 303, response.get_data(as_text=True)
+        let_parts_finish(self.app)
         return self.session_id
 
     def sign_out(self) -> TestResponse:

@@ -5,18 +5,19 @@
  * signed-out page when, and only when, the server says that the session is over.
  *
  * The folder session-timeout/ has its subjects: server.js asks, deadline.js says which warning is due, dialog.js shows it,
- * cover.js takes the page away, tabs.js hears of the other tabs.
+ * cover.js takes the page away, sent-form.js waits for the answer to a form, tabs.js hears of the other tabs.
  */
 import { ActivityReports, watchActivity } from "../lib/activity.js";
-import { after, sessionClock as clock } from "../lib/clock.js";
+import { sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
 import { optionalPart, part } from "../page/parts.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
+import { SentForm } from "./session-timeout/sent-form.js";
 import { SessionServer } from "./session-timeout/server.js";
-import { SIGN_OUT_MS, Tabs } from "./session-timeout/tabs.js";
+import { Tabs } from "./session-timeout/tabs.js";
 import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
 
 /** A page that keeps its session alive by itself says so with `<html data-disable-auto-session-keep-alive>`. */
@@ -31,6 +32,7 @@ class SessionTimeout extends HTMLElement {
     ended: () => this.#leave(),
     lost: (why) => this.#lost(why),
   });
+  #sent = new SentForm(this.#server);
   #tabs = new Tabs(() => this.#server.check());
   /** An open warning wants its own answer. */
   #reports = new ActivityReports(
@@ -92,7 +94,7 @@ class SessionTimeout extends HTMLElement {
     });
     on(window, "pageshow", (event) => {
       if (!event.persisted) return;
-      this.#server.paused = false;
+      this.#sent.end();
       this.#askedAtTheEnd = true;
       this.#tabs.open();
       this.#hidePage("checking");
@@ -129,7 +131,8 @@ class SessionTimeout extends HTMLElement {
 
   /** Another session has begun in this browser: what this page shows, and its CSRF token, belong to the old one. */
   #reload() {
-    this.#server.paused = true;
+    if (this.#sent.waiting) return this.#hidePage("checking");
+    this.#server.stop();
     // Not reload(): this page may be the answer to a form, which the browser would offer to send again.
     // Whole and without its fragment: a path alone that begins with "//" would be another host.
     location.replace(location.href.split("#", 1)[0]);
@@ -144,6 +147,7 @@ class SessionTimeout extends HTMLElement {
 
   /** The page that follows asks the server why: what an address says of it, anybody could have written. */
   #leave() {
+    if (this.#sent.waiting) return this.#hidePage("checking");
     this.#server.stop();
     this.#reports.stop();
     this.#hidePage("checking");
@@ -234,15 +238,12 @@ class SessionTimeout extends HTMLElement {
   /** @param {SubmitEvent} event */
   #submitted(event) {
     const form = /** @type {HTMLFormElement} */ (event.target);
+    if (form.matches("[data-sign-out]")) this.#tabs.tell("signing_out");
     if (form.matches("[data-keep-alive]")) {
       event.preventDefault();
       this.#extend(optionalPart(form, "result") ? form : undefined);
-    } else if (form.matches("[data-sign-out]")) {
-      this.#tabs.tell("signing_out");
-      // Its answer clears cookies and storage while this page still stands: not a reason to leave by another door.
-      this.#server.paused = true;
-      after(SIGN_OUT_MS, () => { this.#server.paused = false; this.#server.check(); });
     }
+    this.#sent.begin(event);
   }
 
   /** Loading a page and keeping alive both restarted the idle clock: no other tab needs to report it again. */

@@ -27,8 +27,12 @@ export function watchPage({ ask, offline, away, back, active }, signal) {
   watchActivity(active, signal);
 }
 
-/** Whether the page leaves it to the library to keep the session alive. Our own pages have `<session-timeout>` for that. */
-export function leavesKeepAlive() {
-  const off = document.documentElement.dataset.disableAutoSessionKeepAlive !== undefined;
-  return !off && !document.querySelector("session-timeout");
+/** Whether this is a page of the package: it keeps the session alive, and is left when that ends, by itself. */
+export function looksAfterItself() {
+  return document.querySelector("session-timeout") !== null;
+}
+
+/** Whether the page says that activity is not to keep the session alive. */
+export function keepAliveDisabled() {
+  return document.documentElement.dataset.disableAutoSessionKeepAlive !== undefined;
 }

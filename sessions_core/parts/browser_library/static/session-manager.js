@@ -10,7 +10,7 @@ import { check as checkText } from "../../../static/lib/challenge.js";
 import { after, rarely, SessionClock } from "../../../static/lib/clock.js";
 import { HttpError } from "../../../static/lib/http.js";
 import { CookieSite, PATHS } from "./cookie-site.js";
-import { leavesKeepAlive, watchPage } from "./page-events.js";
+import { keepAliveDisabled, looksAfterItself, watchPage } from "./page-events.js";
 import { Tabs } from "./tabs.js";
 import { TokenSite } from "./token-site.js";
 
@@ -403,7 +403,7 @@ export class SessionManager extends EventTarget {
     if (code === "no_token") return;
     const signIn = () => this.signIn();
     if (code === "session_invalid" || code === "session_ended_during_request") {
-      if (this.#tell("session_invalid", { code, reason, signIn })) signIn();
+      if (this.#tell("session_invalid", { code, reason, signIn }) && !looksAfterItself()) signIn();
     } else {
       this.#tell("refresh_failed", { code, reason, signIn });
     }
@@ -492,7 +492,7 @@ export class SessionManager extends EventTarget {
   }
 
   #keepsAlive() {
-    return !this.#disabled && leavesKeepAlive();
+    return !this.#disabled && !keepAliveDisabled() && !looksAfterItself();
   }
 
   /** @param {State} state @param {string | null} reason */

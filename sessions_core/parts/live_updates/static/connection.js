@@ -66,6 +66,7 @@ export class LiveConnection {
       this.#opened = true;
     };
     socket.onmessage = (event) => {
+      if (this.#socket !== socket) return;
       this.#listen();
       const message = read(event.data);
       if (message) this.#told(message);
@@ -82,10 +83,7 @@ export class LiveConnection {
     for (const timer of [this.#silenceTimer, this.#retryTimer, this.#pollTimer]) clearTimeout(timer);
     const socket = this.#socket;
     this.#socket = null;
-    if (!socket) return;
-    // Closing one that is not open yet would be a line in the console.
-    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
-    else socket.close();
+    if (socket) close(socket);
   }
 
   /** A network that went away says nothing: neither do timers while the device sleeps, and this one is late then. */
@@ -95,7 +93,7 @@ export class LiveConnection {
     this.#silenceTimer = after(SILENCE_MS, () => {
       if (socket && this.#socket === socket) {
         this.#socket = null;
-        socket.close();
+        close(socket);
         this.#lost();
       }
     });
@@ -130,6 +128,12 @@ export class LiveConnection {
       this.#pollTimer = after(POLL_MS, () => this.#poll());
     }
   }
+}
+
+/** Closing one that is not open yet would be a line in the console. @param {WebSocket} socket */
+function close(socket) {
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
 }
 
 /** @param {unknown} data */

@@ -7,7 +7,7 @@ import { openChannel } from "../../lib/channel.js";
 import { after } from "../../lib/clock.js";
 
 /** A sign-out in another tab needs this long until the server surely knows of it. */
-export const SIGN_OUT_MS = 3_000;
+const SIGN_OUT_MS = 3_000;
 
 export class Tabs {
   #ask;
