@@ -352,6 +352,20 @@ def test_active_person_keeps_the_session_alive(watched: LibraryPage, requests: R
     watched.browser.wait(lambda: requests.count(KEEP_ALIVE) == 2)
 
 
+def test_session_of_an_active_person_is_refreshed_in_time(
+    browser: Browser, wallet: WalletInPage, page: LibraryPage, requests: Requests, pass_time: TimeMachine
+) -> None:
+    """Before its end, although the activity of the last minute was not reported yet."""
+    browser.take_cookie(wallet)
+    page.open(refreshThreshold=600)
+    press_a_key(browser)
+    pass_time(IDLE - 500)
+    page.call("await manager.validateSession()")
+    browser.wait(lambda: browser.run("return manager.timeRemaining") > IDLE - 60)
+    assert requests.count(KEEP_ALIVE) == 1
+    assert page.told("expiring") == []
+
+
 def test_page_can_turn_the_keep_alive_off(watched: LibraryPage, requests: Requests) -> None:
     watched.browser.run("document.documentElement.toggleAttribute('data-disable-auto-session-keep-alive', true)")
     advance(watched, 61)
