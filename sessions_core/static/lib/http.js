@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Ask this site's own JSON endpoints, and keep "the server said no" apart from "nobody answered".
+ * Ask the site's JSON endpoints, and keep "the server said no" apart from "nobody answered".
  * Only the first may ever sign a user out: a lost packet or a captive portal must not.
  */
 

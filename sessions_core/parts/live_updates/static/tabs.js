@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The tabs of one browser. One of them leads: it holds the connection, and tells the others. When it goes, the next one
- * takes over. Everything that runs on this origin can send such a message, so it is a hint: who hears it asks the server.
+ * What the tab that holds the connection tells the other tabs of its browser. Everything that runs on this origin can send
+ * such a message, so it is a hint: who hears it asks the server.
  *
  * The module touches no DOM and keeps no state.
  */
