@@ -276,6 +276,33 @@ def test_browser_that_stores_nothing_keeps_tokens_in_memory(page: LibraryPage, s
     assert page.call("return manager.isSessionActive()") is True
 
 
+def test_failed_write_leaves_no_used_token_to_other_tabs(stored: LibraryPage, requests: Requests) -> None:
+    """The tab that refreshed goes on in memory. Another one with the token of before would end the session.
+
+    A browser without room aborts the transaction.
+    """
+    stored.browser.run("IDBObjectStore.prototype.put = function () { this.transaction.abort(); }")
+    stored.refused("await storage.setItem('note', 'x')")
+    assert stored.call("return manager.refreshSession()") is True
+    assert stored.call("return storage.getItem('tokens')") is None
+    assert stored.call("return manager.refreshSession()") is True
+    assert stored.state == "active"
+    assert requests.count(REFRESH) == 2
+
+
+def test_storage_that_fails_for_a_moment_ends_nothing(stored: LibraryPage) -> None:
+    """Browsers lose the connection to IndexedDB when a page was in the background for long."""
+    stored.browser.run(
+        "window.real = IDBFactory.prototype.open;"
+        "IDBFactory.prototype.open = () => { throw new DOMException('lost', 'UnknownError'); };"
+    )
+    assert stored.call("return manager.validateSession()")["reason"] == "network_error"
+    assert stored.call("return manager.refreshSession()") is False
+    stored.browser.run("IDBFactory.prototype.open = window.real")
+    assert stored.call("return manager.refreshSession()") is True
+    assert stored.state == "active"
+
+
 # -- Another origin --------------------------------------------------------------------------------------------------
 
 

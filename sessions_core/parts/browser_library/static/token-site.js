@@ -25,6 +25,8 @@ export class TokenSite {
   #base;
   #storage;
   #lock;
+  /** Whether the storage could be read once. */
+  #worked = false;
   /** @type {Tokens | null} */ #tokens = null;
   /** @type {Session | null} */ #session = null;
   /** On the monotonic clock; of tokens from the storage only the server knows. */
@@ -132,7 +134,7 @@ export class TokenSite {
     const session = this.#session?.session_id;
     this.#tokens = this.#session = null;
     await alone(this.#lock, async () => {
-      await this.#read();
+      await this.#read().catch(() => {});
       if (session && this.#session && this.#session.session_id !== session && this.#storage) return;
       this.#tokens = this.#session = null; // an answer may have brought new ones meanwhile
       await this.#storage?.destroy().catch(() => {});
@@ -190,9 +192,12 @@ export class TokenSite {
     try {
       text = await this.#storage.getItem(ITEM);
     } catch {
+      // What other tabs have stored meanwhile is not known, and a used refresh token would end the session: try again.
+      if (this.#worked) throw new HttpError("network_error");
       this.#storage = null; // the browser stores nothing for this page: this tab goes on by itself
       return;
     }
+    this.#worked = true;
     const { tokens = null, session = null } = text ? JSON.parse(text) : {};
     if (tokens?.refresh !== this.#tokens?.refresh) this.#renewAt = this.#endsAt = Infinity;
     this.#tokens = tokens;
@@ -204,6 +209,8 @@ export class TokenSite {
     try {
       await this.#storage?.setItem(ITEM, text);
     } catch {
+      // The tokens that are there are used up: no other tab may present them.
+      await this.#storage?.removeItem(ITEM).catch(() => {});
       this.#storage = null;
     }
   }
