@@ -41,7 +41,7 @@ def page(browser: Browser) -> LibraryPage:
 
 @pytest.fixture
 def signed_in(browser: Browser, wallet: WalletInPage, page: LibraryPage) -> Iterator[LibraryPage]:
-    """The page of somebody who has signed in, and whose manager was started."""
+    """The page of a user who has signed in, with a manager that was started."""
     browser.take_cookie(wallet)
     page.open(disableAutoSessionKeepAlive=True)
     page.wait_for("active")
@@ -175,7 +175,7 @@ def test_page_may_stay_when_the_session_was_revoked(signed_in: LibraryPage, revo
 def test_leading_tab_asks_by_itself(
     browser: Browser, wallet: WalletInPage, page: LibraryPage, revoke: Callable[[], None]
 ) -> None:
-    """So a revocation is seen although nobody comes back to the page."""
+    """So a revocation is seen although the user does not come back to the page."""
     browser.take_cookie(wallet)
     page.open(checkEvery=1, signInUrl=None)
     browser.wait(lambda: browser.run("return manager.leads"))
@@ -196,7 +196,7 @@ def test_other_account_in_this_browser_is_told(
 # -- The network -----------------------------------------------------------------------------------------------------
 
 
-def test_lost_network_signs_nobody_out(signed_in: LibraryPage, requests: Requests) -> None:
+def test_lost_network_signs_no_user_out(signed_in: LibraryPage, requests: Requests) -> None:
     signed_in.browser.offline()
     signed_in.wait_for("offline")
     assert signed_in.browser.run("return manager.session.account")
@@ -311,7 +311,7 @@ class TestThirtyDays:
 def test_page_is_told_before_the_session_ends(
     browser: Browser, wallet: WalletInPage, page: LibraryPage, pass_time: TimeMachine
 ) -> None:
-    """Once for each end, if the person does nothing: an idle person's session is not refreshed."""
+    """Once for each end, if the user does nothing: an idle user's session is not refreshed."""
     browser.take_cookie(wallet)
     with with_clocks(browser):
         page.open(refreshThreshold=300, checkEvery=0)
@@ -339,7 +339,7 @@ def watched(browser: Browser, wallet: WalletInPage, page: LibraryPage, requests:
     return page
 
 
-def test_active_person_keeps_the_session_alive(watched: LibraryPage, requests: Requests) -> None:
+def test_active_user_keeps_the_session_alive(watched: LibraryPage, requests: Requests) -> None:
     """At most once a minute, and only what the browser itself reports counts."""
     advance(watched, 61)
     watched.browser.run("document.body.dispatchEvent(new Event('keydown', { bubbles: true }))")
@@ -352,7 +352,7 @@ def test_active_person_keeps_the_session_alive(watched: LibraryPage, requests: R
     watched.browser.wait(lambda: requests.count(KEEP_ALIVE) == 2)
 
 
-def test_session_of_an_active_person_is_refreshed_in_time(
+def test_session_of_an_active_user_is_refreshed_in_time(
     browser: Browser, wallet: WalletInPage, page: LibraryPage, requests: Requests, pass_time: TimeMachine
 ) -> None:
     """Before its end, although the activity of the last minute was not reported yet."""

@@ -1,4 +1,4 @@
-"""`SessionMonitor` asks a person who did nothing for a while, and does what they answer."""
+"""`SessionMonitor` asks a user who did nothing for a while, and does what they answer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def asked(page: LibraryPage) -> list[list[str | None]]:
     return found
 
 
-def test_person_who_does_nothing_is_asked(page: LibraryPage, check: Callable[[str], None]) -> None:
+def test_user_who_does_nothing_is_asked(page: LibraryPage, check: Callable[[str], None]) -> None:
     """After the threshold, when the next minute is over; by a dialog that axe finds nothing wrong with."""
     page.call(WATCH_OVER, {"threshold": 600}, True)
     advance(page, 61, 9)
@@ -117,7 +117,7 @@ def test_question_goes_when_another_tab_answers(page: LibraryPage, pass_time: Ti
     page.browser.wait(lambda: asked(page) == [["ask", None], ["answered", "withdrawn"]])
 
 
-def test_person_is_asked_before_the_session_ends(page: LibraryPage, pass_time: TimeMachine) -> None:
+def test_user_is_asked_before_the_session_ends(page: LibraryPage, pass_time: TimeMachine) -> None:
     """The threshold of half an hour is the whole idle time: then it would be too late."""
     page.call(WATCH_OVER, {}, False)
     advance(page, 61, 27)

@@ -17,7 +17,7 @@ import { alone } from "./turns.js";
  * @property {string} expires_at the end without further activity
  * @property {string} idle_expires_at
  * @property {string} absolute_expires_at
- * @property {number} warn_seconds how long before the idle end a person is warned
+ * @property {number} warn_seconds how long before the idle end a user is warned
  * @property {string} [role]
  * @property {string} [session_type]
  * @property {string} [network]

@@ -4,12 +4,12 @@ import { watchActivity } from "../../../static/lib/activity.js";
 
 /**
  * @typedef {object} Listener
- * @property {() => void} ask somebody has come back to the page, the network is there again, or an element of the page was
+ * @property {() => void} ask the user has come back to the page, the network is there again, or an element of the page was
  *   told that there is no session
  * @property {() => void} offline the browser says that the network is gone
  * @property {() => void} away the page is left, and may be put away as it is (back/forward cache)
  * @property {() => void} back it is shown again
- * @property {() => void} active the person did something
+ * @property {() => void} active the user did something
  */
 
 /** @param {Listener} listener @param {AbortSignal} signal */

@@ -32,7 +32,7 @@ export { HttpError };
  * @property {import("./secure-storage.js").SecureStorage | null} [storage] keeps tokens over a reload and for all tabs
  * @property {number} [refreshThreshold] how long before its end the session is refreshed, in seconds
  * @property {number} [checkEvery] how often one tab of the browser asks whether the session lives, in seconds; 0 is never
- * @property {boolean} [disableAutoSessionKeepAlive] activity of the person does not keep the session alive by itself
+ * @property {boolean} [disableAutoSessionKeepAlive] activity of the user does not keep the session alive by itself
  * @property {string | null} [signInUrl] the sign-in page of the site; null if the page shows its own
  */
 /** @typedef {{valid: true, session: Session}} Valid */
@@ -98,7 +98,7 @@ export class SessionManager extends EventTarget {
     this.#tabs = new Tabs(
       `wallet-session-leader ${origin}`,
       (type) => { if (type === "extended" || this.#snapshot.state !== "signed_out") this.#check(); },
-      // The one before may have gone while nobody answered.
+      // The one before may have gone while the server did not answer.
       () => { if (this.#attempts) this.#check(); },
     );
     this.#clock.addEventListener("tick", () => this.#tick());
@@ -157,7 +157,7 @@ export class SessionManager extends EventTarget {
    * @param {object} wanted
    * @param {string} wanted.account CAIP-10, such as `eip155:1:0x…`
    * @param {(message: string) => Promise<string>} wanted.sign asks the wallet
-   * @param {string} [wanted.wallet] its name, for the person's list of sessions
+   * @param {string} [wanted.wallet] its name, for the user's list of sessions
    * @param {string} [wanted.sessionType]
    * @param {number} [wanted.duration] seconds; the site may give less
    * @param {string[]} [wanted.permissions] the site may give fewer
@@ -195,7 +195,7 @@ export class SessionManager extends EventTarget {
   }
 
   /**
-   * Ask the server, without extending the session. An answer that is lost signs nobody out.
+   * Ask the server, without extending the session. A lost answer signs no user out.
    * @returns {Promise<Valid | Invalid>}
    */
   async validateSession() {
@@ -214,7 +214,7 @@ export class SessionManager extends EventTarget {
   }
 
   /**
-   * Whether the session lives. The server is asked, and the session is not extended. If nobody answers, a session counts as
+   * Whether the session lives. The server is asked, and the session is not extended. Without an answer, a session counts as
    * alive until its known end: what needs certainty is decided by the server anyway.
    * @returns {Promise<boolean>}
    */
@@ -223,7 +223,7 @@ export class SessionManager extends EventTarget {
     return valid || ("reason" in why && why.reason === "network_error" && this.timeRemaining > 0);
   }
 
-  /** Start the idle clock again. @returns {Promise<boolean>} false if the server says no, or nobody answers */
+  /** Start the idle clock again. @returns {Promise<boolean>} false if the server says no, or does not answer */
   keepSessionAlive() {
     return this.#extend(() => this.#site.keepAlive());
   }
@@ -231,13 +231,13 @@ export class SessionManager extends EventTarget {
   /**
    * Extend a living session: with new tokens, or by the idle clock of a cookie's session. Of all tabs that want it at this
    * moment one does it.
-   * @returns {Promise<boolean>} false if the server says no, or nobody answers; an event says which
+   * @returns {Promise<boolean>} false if the server says no, or does not answer; an event says which
    */
   refreshSession() {
     return this.#extend(() => this.#site.refresh(this.#session));
   }
 
-  /** Have the session refreshed `refreshThreshold` before its end if the person is active then, and `expiring` told if not. */
+  /** Have the session refreshed `refreshThreshold` before its end if the user is active then, and `expiring` told if not. */
   scheduleRefresh() {
     this.#warnedOf = 0;
     if (this.#session) this.#tick();
@@ -251,7 +251,7 @@ export class SessionManager extends EventTarget {
 
   /**
    * End the session at the server, then forget it here and in the other tabs.
-   * @returns {Promise<boolean>} false if nobody answered: the session may live on, and nothing was forgotten
+   * @returns {Promise<boolean>} false without an answer: the session may live on, and nothing was forgotten
    */
   async logout() {
     try {
@@ -426,14 +426,14 @@ export class SessionManager extends EventTarget {
     if (knew) this.#tell("signed_out", { reason });
   }
 
-  /** Nobody answered: the session stays, and the server is asked again. @param {HttpError} error */
+  /** No answer came: the session stays, and the server is asked again. @param {HttpError} error */
   #lost({ code, status, retryAfter }) {
     // Full jitter: not all browsers come back in the same moment after a restart.
     const longest = Math.min(FIRST_RETRY_MS * 2 ** this.#attempts, LONGEST_RETRY_MS);
     const retryIn = Math.max(Math.random() * longest, (retryAfter ?? 0) * 1000);
     this.#attempts += 1;
     clearTimeout(this.#retryTimer);
-    // Of many tabs those that nobody sees wait for the one that leads.
+    // Of many tabs the hidden ones wait for the one that leads.
     this.#retryTimer = after(retryIn, () => { if (this.#tabs.leads || !document.hidden) this.#check(); });
     this.#set("offline", null);
     this.#tell("network_error", { code, status, attempt: this.#attempts, retryIn: Math.ceil(retryIn / 1000) });

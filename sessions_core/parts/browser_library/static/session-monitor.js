@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `SessionMonitor` asks a person who did nothing for a while whether to stay signed in: by an event, and by a dialog of the
+ * `SessionMonitor` asks a user who did nothing for a while whether to stay signed in: by an event, and by a dialog of the
  * page if it has one. It asks in time: before the session ends by itself.
  */
 import { watchActivity } from "../../../static/lib/activity.js";
@@ -16,7 +16,7 @@ export class SessionMonitor extends EventTarget {
   #dialog;
   #activeAt = performance.now();
   #asking = false;
-  /** The idle end before which the person was asked. */
+  /** The idle end before which the user was asked. */
   #askedBefore = "";
   /** @type {AbortController | null} */ #started = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
@@ -24,7 +24,7 @@ export class SessionMonitor extends EventTarget {
   /**
    * @param {SessionManager} manager
    * @param {{threshold?: number, checkEvery?: number, dialog?: HTMLDialogElement | null}} [options] both in seconds: without
-   *   activity for `threshold` the person is asked, and every `checkEvery` it is looked whether that is so. In the `dialog` a
+   *   activity for `threshold` the user is asked, and every `checkEvery` it is looked whether that is so. In the `dialog` a
    *   button with the value `extend` stays signed in, and one with the value `sign_out` signs out.
    */
   constructor(manager, { threshold = 1800, checkEvery = 60, dialog = null } = {}) {
@@ -35,7 +35,7 @@ export class SessionMonitor extends EventTarget {
     this.#dialog = dialog;
   }
 
-  /** Whether the person is being asked. */
+  /** Whether the user is being asked. */
   get asking() {
     return this.#asking;
   }
@@ -67,7 +67,7 @@ export class SessionMonitor extends EventTarget {
     if (this.#asking) this.#close("withdrawn");
   }
 
-  /** Look now whether the person is to be asked, or need not answer any more. */
+  /** Look now whether the user is to be asked, or need not answer any more. */
   check() {
     const { state, session } = this.#manager.getSnapshot();
     if (!this.#started || !session || state !== "active") {
@@ -77,7 +77,7 @@ export class SessionMonitor extends EventTarget {
     const inactive = performance.now() - this.#activeAt;
     const ending = this.#manager.timeRemaining <= session.warn_seconds;
     if (this.#asking) {
-      // Somebody has answered in another tab, where the activity was.
+      // The user has answered in another tab.
       if (this.#askedBefore !== session.idle_expires_at) this.#close("withdrawn");
     } else if (inactive >= this.#threshold || ending) {
       this.#ask(session.idle_expires_at, inactive);
