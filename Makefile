@@ -39,6 +39,10 @@ memory: .venv/run-installed ## Print what 100,000 accounts cost in Redis, by kin
 scale: .venv/run-installed ## Fill Redis and measure how times grow (SIZES="1000 100000 1000000" adds a million sessions)
 	@$(BIN)/python -m benchmarks.scale $(SIZES)
 
+.PHONY: live
+live: .venv/run-installed ## Measure 1,000 open connections of live updates: pages, revocations, memory (SIZES="100 1000")
+	@$(BIN)/python -m benchmarks.live $(SIZES)
+
 .PHONY: screenshots
 screenshots: .venv/test-installed ## Make the pictures of README, and all others in build/screenshots
 	@sh tests/browser/install.sh

@@ -97,10 +97,10 @@ if os.environ.get("PREGENERATED_WALLETS") in ("0", "1"):
 if "INTERNET_IDENTITY_URL" in os.environ:
     SESSIONS_CORE_INTERNET_IDENTITY_URL = os.environ["INTERNET_IDENTITY_URL"]
 
-# Languages that the package's pages can be in, separated by commas, such as en,de,ar; en. The demo's own pages are
-# English.
+# Languages of the pages, separated by commas, such as en,de,ar; en. The demo's own words are in its own catalogues.
 if os.environ.get("LANGUAGES"):
     SESSIONS_CORE_LANGUAGES = os.environ["LANGUAGES"].split(",")
+    SESSIONS_CORE_TRANSLATIONS = ["tour/translations"]
 
 # Reverse proxies in front that set X-Forwarded-For, -Proto and -Host; 0. Too many lets visitors forge their address.
 if "TRUSTED_PROXIES" in os.environ:

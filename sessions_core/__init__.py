@@ -30,6 +30,7 @@ from .web.guards import (
     signed_in,
 )
 from .web.operation import operation
+from .web.texts import gettext, ngettext
 from .web.users import current_user
 
 current_person = current_wallet_user
@@ -49,6 +50,8 @@ __all__ = [
     "ensure_fresh",
     "events",
     "fresh_required",
+    "gettext",
+    "ngettext",
     "operation",
     "public",
     "requires",

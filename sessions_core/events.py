@@ -43,12 +43,14 @@ class Event:
 
     `kind` and `kept` are for a log that users read: under which filter it lists the event, and how it bounds its
     number. What a session may do without limit is "routine". What an attacker can cause without limit in the name of
-    an account is "refusals". `times` are the fields that hold milliseconds since the epoch.
+    an account is "refusals". `only_logged` says that no such log takes it: any client can cause it without end, or it
+    is about no user. `times` are the fields that hold milliseconds since the epoch.
     """
 
     name: ClassVar[str]
     kind: ClassVar[Literal["", "sign_ins", "ends", "changes", "refusals"]] = ""
     kept: ClassVar[Literal["activity", "routine", "refusals"]] = "activity"
+    only_logged: ClassVar[bool] = False
     times: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -159,6 +161,7 @@ class RevocationUnconfirmed(Event):
     """
 
     name: ClassVar[str] = "session.unconfirmed"
+    only_logged = True
     account: str | None
     reason: str
 
@@ -235,6 +238,7 @@ class RequestRefused(Event):
     name: ClassVar[str] = "request.refused"
     kind = "refusals"
     kept = "refusals"
+    only_logged = True
     code: str
     endpoint: str | None
     reason: str | None = None

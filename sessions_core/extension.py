@@ -31,17 +31,7 @@ from .sign_in.challenges import Challenges
 from .storage import secret_file
 from .storage.connection import RedisConnection
 from .storage.encryption import KeyRing
-from .web import (
-    assets,
-    collisions,
-    csrf,
-    declarations,
-    error_handlers,
-    guards,
-    session_view,
-    texts,
-    users,
-)
+from .web import assets, collisions, csrf, declarations, error_handlers, guards, session_view, texts
 from .web.headers import ResponseHeaders, csp_nonce
 from .web.request_body import WholeBodies
 from .web.routes import api, pages
@@ -74,9 +64,9 @@ class WalletSessions:
     their permissions, `permissions_for(context)` replaces the rule (all in `policy`); `actions` has the sentences
     that users sign for `fresh_required`, each a string or an `Action`.
 
-    `user_for(account)` returns the application's own user, which `current_user` is then, also that of Flask-Login
-    (see `users`). `translate(text)` returns a text of pages, errors or step-up in the language of the request, or the
-    text itself if it has no translation of it (`web.texts`).
+    `user_for(account)` returns the application's own user, which `current_user` is then (see `users`).
+    `translate(text)` returns a text of pages, errors or step-up in the language of the request, or the text itself if
+    it has no translation of it (`web.texts`).
 
     `routes` declares routes that can't be decorated, by endpoint pattern or blueprint; `undeclared` ("signed_in" or
     "public") is the declaration of those that have none (see `declarations`).
@@ -157,6 +147,7 @@ class WalletSessions:
         _configure(app, settings, store)
         _csrf(app, settings)
         _demand_sentences(policy, actions)
+        store.without_user = services.hooks("without_user")
         if services.hooks("read_token"):
             store.open_token = services.open_token
         _listen(app)
@@ -164,7 +155,6 @@ class WalletSessions:
         routes = declarations.watch(app, self._routes, self._undeclared)
         app.before_request(guards.guard)
         _add_routes(app, services)
-        users.follow_with_flask_login(app)
         error_handlers.register(app)
         _templates(app, services)
         layers: Callable[..., Any] = WholeBodies(app.wsgi_app)
@@ -307,7 +297,7 @@ def _configure(app: Flask, settings: Settings, store: SessionStore) -> None:
         )
     for name, instead in _IGNORED.items():
         if app.config.get(name) not in (Flask.default_config.get(name), _METHODS_OF_FLASK_WTF):
-            logger.warning("%s is set and has no effect: %s.", name, instead)
+            logger.warning("%s is set and has no effect on wallet sessions: %s.", name, instead)
     app.session_interface = store
     app.config.update(
         SESSION_COOKIE_NAME=store.cookie_name,

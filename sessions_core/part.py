@@ -16,7 +16,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import click
 from flask import Blueprint, Flask, Request, Response
@@ -119,6 +119,7 @@ class Part:
     - `status_notices`: in `status.html`, above the panels
     - `account_facts`: in `status.html`, rows of the list about the account
     - `account_links`: in `status.html`, items of the list of links
+    - `session_facts`: facts about `row`, a session in a list of them
     - `admin`: links above the administration; a slot of the part that has these pages
     - `activity_words`: sets `action_words`, `ended_words` and `refusal_words`, and has a macro `sentence(name, f)`:
       what an activity log says about the part's actions, end reasons, errors and events; a slot of the part with the
@@ -268,6 +269,9 @@ class Part:
     def on_read(self, session: WalletSession) -> None:
         """Look at a session that was just read from Redis, whatever the request is for."""
 
+    def without_user(self, session: WalletSession) -> None:
+        """Look for another proof of the user in a request that brought no session of one, for `session.adopt`."""
+
     def check_session(self, session: WalletSession, thorough: bool) -> None:
         """End the session if it may not go on. `thorough` is for actions that take a fresh signature and are about to
         pass without one: whatever is checked on a schedule is checked now.
@@ -275,6 +279,9 @@ class Part:
 
     def on_use(self, session: WalletSession) -> None:
         """Note that a user works with the session. Called for requests that count as activity, after all checks."""
+
+    def forget_browser(self, response: Response) -> None:
+        """Delete what the part keeps in cookies of the browser, with the response that signs it out."""
 
     # -- When an account signs in --------------------------------------------------------------------------------
 
@@ -311,6 +318,10 @@ class Part:
         """Raise a `BadRequest` if a command that encrypts with this process's secret must not run now. The user's
         `--force` leaves this out.
         """
+
+    def findings(self) -> Sequence[tuple[Literal["ok", "advice", "unsafe"], str]]:
+        """Return what a check of the running deployment says about the part, each with a sentence; never raises."""
+        return ()
 
     def sweep(self) -> Mapping[str, tuple[int, str]]:
         """Clean up what the part stores, and encrypt with the newest secret what an older one had encrypted.

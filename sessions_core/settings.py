@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from types import MappingProxyType
@@ -336,6 +336,8 @@ def is_safe_url(url: str, plain: bool) -> bool:
 
 
 _STRINGS = (tuple[str, ...], tuple[str, ...] | None)
+_FUNCTION = Callable[..., Any] | None
+_WANTED = dict.fromkeys(_STRINGS, "a list of strings") | {_FUNCTION: "a function or None"}
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
@@ -345,20 +347,16 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
         raise Misconfigured(f'{key} must be a mapping such as {{"name": "value"}}, of strings to strings.')
     if hint in _STRINGS and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
-    if hint == _STRINGS[1] and value is None:
-        return None
     if hint == str | None and (value is None or isinstance(value, str)):
         return value or None
-    if hint == bool | None and (value is None or value is True or value is False):
+    if value is None and hint in (_STRINGS[1], bool | None, _FUNCTION):
+        return None
+    if (hint == bool | None and isinstance(value, bool)) or (hint == _FUNCTION and callable(value)):
         return value
     if hint in (bool, int, str) and type(value) is hint:  # True is an int to isinstance
         return value
-    wanted = (
-        "a list of strings"
-        if hint in (tuple[str, ...], tuple[str, ...] | None)
-        else getattr(hint, "__name__", str(hint))
-    )
-    secret = key.endswith(("_URL", "_URLS", "_SECRET"))  # or holds one
+    wanted = _WANTED.get(hint) or getattr(hint, "__name__", str(hint))
+    secret = key.endswith(("_URL", "_URLS", "_SECRET", "_SECRETS"))  # or holds one
     raise Misconfigured(f"{key} must be {wanted}, not {type(value).__name__ if secret else repr(value)}.")
 
 

@@ -20,6 +20,7 @@ TRANSLATING = {"sessions_core_gettext", "sessions_core_ngettext", "_", "gettext"
 # Names, and words that only scripts and programs read.
 NAMES = {
     *("Coinbase Wallet", "MetaMask", "Phantom", "Rabby", "Leather", "Xverse"),
+    *("Ethereum", "Solana", "Stacks"),
     *("Command line", "Go", "HTTPie", "PostmanRuntime", "Python", "Wget", "Unknown browser"),
     *("Mainnet", "Sec-Fetch-Site", "Sec-Fetch-User"),
     *("idle scanning", "no_wallet in_app_browser", "no_wallet wallet_list", "failed connecting signing"),
@@ -37,7 +38,7 @@ def environment() -> Environment:
     found = Environment(autoescape=True, extensions=[Texts])
     for name in ("address_of", "account", "ago", "clock", "duration", "family_name", "iso", "moment", "quoted"):
         found.filters[name] = str
-    found.filters["translated"] = str
+    found.filters["translated"] = found.filters["device_name"] = str
     return found
 
 

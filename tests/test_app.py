@@ -84,6 +84,13 @@ def test_fast_clocks_are_for_development_alone(monkeypatch: pytest.MonkeyPatch) 
     assert clocks() == clocks(CLOCKS="fast", PUBLIC_ORIGIN="https://app.example.org") == [1800, 43_200, 120, 300]
 
 
+def test_languages_come_with_the_demo_s_own_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_by({"LANGUAGES": "en,de,ar"}, monkeypatch)
+    assert found["SESSIONS_CORE_LANGUAGES"] == ["en", "de", "ar"]
+    assert found["SESSIONS_CORE_TRANSLATIONS"] == ["tour/translations"]
+    assert not {"SESSIONS_CORE_LANGUAGES", "SESSIONS_CORE_TRANSLATIONS"} & settings_by({}, monkeypatch).keys()
+
+
 def test_a_public_origin_makes_it_production(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {
         "PUBLIC_ORIGIN": "https://app.example.org",

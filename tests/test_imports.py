@@ -37,7 +37,7 @@ PARTS = {each.name: each for each in part.choose(None)}
 
 # The kernel with Ethereum is what a team has to read before it owns it. The aim is 5,500 lines in 48 files; until
 # then these numbers only go down.
-MOST_LINES, MOST_FILES = 10_664, 66
+MOST_LINES, MOST_FILES = 10_625, 66
 
 
 def module_of(path: Path) -> tuple[str, ...]:

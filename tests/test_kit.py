@@ -24,12 +24,14 @@ from sessions_core.testing import (
     config,
     csrf,
     errors,
+    expire,
     make_admin,
     reset,
     revoke,
     session_of,
     sign_in,
     signers,
+    visitor_session,
 )
 
 from .constants import ROOT, SECRET
@@ -250,6 +252,24 @@ def test_client_that_is_not_signed_in_is_refused(client: FlaskClient) -> None:
         session_of(client)
 
 
+def test_session_of_a_visitor_is_that_of_its_client(client: FlaskClient) -> None:
+    with pytest.raises(KitError) as refusal:
+        visitor_session(client)
+    assert refusal.value.code == "testing_not_signed_in"
+    client.get("/note")
+    found = visitor_session(client)
+    assert (found.account, found.end_reason) == ("", None)
+    expire(found)
+    assert (found.load(), found.end_reason) == (None, "unknown")
+    client.get("/note")
+    found = visitor_session(client)
+    revoke(found)
+    assert found.load() is None
+    sign_in(client, TestWallet())
+    with pytest.raises(KitError):
+        visitor_session(client)
+
+
 def test_test_client_of_flask_login_signs_in(make: Callable[..., Flask]) -> None:
     """Its user is that of the other login, until a wallet signs in."""
 
@@ -321,6 +341,7 @@ def test_production_is_refused_by_every_function(make_app: Callable[..., Flask],
     calls: dict[str, Callable[[], object]] = {
         "sign_in": lambda: sign_in(client, TestWallet()),
         "session_of": lambda: session_of(client),
+        "visitor_session": lambda: visitor_session(client),
         "csrf": lambda: csrf(client),
         "age": lambda: sessions_core.testing.age(found, minutes=1),
         "expire": lambda: sessions_core.testing.expire(found),

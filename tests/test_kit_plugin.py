@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from redis import Redis
 import sessions_core.testing
 from sessions_core.testing import browser
 
+from .adopters import run
 from .constants import ROOT
 from .documented import blocks, table
 
@@ -28,21 +26,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "test_shop.py").write_text(TESTS)
     return tmp_path
-
-
-def run(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a folder, as an adopter would who has the package."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV", "PYTHON"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, "-p", "no:schemathesis", "-p", "no:hypothesispytest", *options],
-        cwd=folder,
-        env=kept | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_documented_test_file_passes(folder: Path) -> None:

@@ -23,7 +23,7 @@ from .constants import PRODUCTION, ROOT
 from .part_services import roles_of
 
 CARDS_PY = ROOT / "tour/cards.py"
-SIGNED_IN = ("members", "invoice", "editors", "testnet", "api")
+SIGNED_IN = ("members", "invoice", "editors", "testnet", "live", "api")
 TRICKS = ("replay", "stale", "forge", "editor", "second")
 SEPOLIA = "eip155:11155111"
 
@@ -98,7 +98,7 @@ def test_each_card_shows_the_view_of_its_page(app: Flask, card: tour.pages.Card)
 def test_all_routes_to_copy_declare_who_may_use_them() -> None:
     found = source.definitions(CARDS_PY)
     views = [code for code in found.values() if code.startswith("@cards.")]
-    assert len(views) == 8
+    assert len(views) == 9
     for code in views:
         assert re.search(r"^@(signed_in|public|requires|fresh_required)", code, re.M), code
 
@@ -201,12 +201,12 @@ def test_note_survives_sign_in_and_extension_but_no_sign_out(app: Flask, visitor
 
 
 def test_card_says_what_is_missing(visitor: Visitor, wallet: Wallet) -> None:
-    assert words(visitor.get("/tour")).count("Sign in first") >= 5
+    assert words(visitor.get("/tour")).count("Sign in first") >= 6
     visitor.sign_in(wallet)
     page = words(visitor.get("/tour"))
     assert "For editors. Your role: member" in page
     assert "Sign in on a test network" in page
-    assert page.count("Open to you") == 3
+    assert page.count("Open to you") == 4
 
 
 # -- What the server just did ------------------------------------------------------------------------------------

@@ -11,18 +11,19 @@ from .templates_checked import imported_without_context, kept_for_all, parsed, u
 
 PACKAGE = ROOT / "sessions_core"
 TEMPLATES = sorted([*PACKAGE.glob("templates/sessions/*.html"), *PACKAGE.glob("parts/*/templates/sessions/*.html")])
+OF_THE_DEMO = sorted((ROOT / "templates").rglob("*.html"))
 
 
 def name_of(path: Path) -> str:
-    return path.name
+    return path.name if path in TEMPLATES else path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+@pytest.mark.parametrize("path", [*TEMPLATES, *OF_THE_DEMO], ids=name_of)
 def test_every_word_of_a_template_can_be_translated(path: Path) -> None:
     assert untranslated(parsed(path), path.name) == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+@pytest.mark.parametrize("path", [*TEMPLATES, *OF_THE_DEMO], ids=name_of)
 def test_words_are_not_kept_for_the_next_user(path: Path) -> None:
     """Jinja runs a template that is imported without the context once, and keeps what it says for all requests."""
     keeping = {f"sessions/{each.name}" for each in TEMPLATES if kept_for_all(parsed(each))}

@@ -1,4 +1,4 @@
-"""The tour of the demo: six cards to try, and what the server does meanwhile.
+"""The tour of the demo: seven cards to try, and what the server does meanwhile.
 
 `cards.py` is the example to copy. `pages.py` shows the cards, `source.py` their code, `server_log.py` what the server
 did, and `tricks.py` what only development allows. An application has none of this.

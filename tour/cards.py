@@ -1,4 +1,4 @@
-"""Six things an application does with a session, each in the few lines that you would write.
+"""Seven things an application does with a session, each in the few lines that you would write.
 
 The tour shows these lines beside the pages that they make (`source.py` reads this file). Nothing here knows the rest
 of the tour: copy what you need.
@@ -69,6 +69,12 @@ def editors() -> str:
 @requires("test-only")
 def testnet() -> str:
     return render_template("tour/testnet.html")
+
+
+@cards.get("/tour/live")
+@signed_in
+def live() -> str:
+    return render_template("tour/live.html")
 
 
 @cards.get("/api/tour/invoices/<int:number>")

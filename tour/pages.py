@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,8 @@ from flask import Blueprint, abort, current_app, render_template, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from sessions_core import current_account, current_session, public, signed_in
+from sessions_core import current_account, current_session, gettext, ngettext, public, signed_in
+from sessions_core.errors import _
 from sessions_core.web.services import SECRET_FILE, current_services
 from sessions_core.web.session_view import duration, iso, moment
 
@@ -27,7 +29,10 @@ _MINIMAL = _ROOT / "examples" / "minimal" / "app.py"
 
 @dataclass(frozen=True)
 class Card:
-    """A card of the tour: its page, the words for it, and the definitions in `cards.py` that it shows."""
+    """A card of the tour: its page, the words for it, and the definitions in `cards.py` that it shows.
+
+    The words are English. Templates translate them, with those of `cards.py`, which nothing there marks for it.
+    """
 
     name: str
     title: str
@@ -53,47 +58,57 @@ class Card:
         return source.coloured(self.code)
 
 
+_OF_CARDS_PY = (_("Amount"), _("Payee"), _("editor"))
+"""What `/confirm` calls the facts of a payment, and a role."""
+
 CARDS = (
     Card(
         "members",
-        "Members only",
-        "One line above a view keeps visitors out. They sign in, then return to the page they asked for.",
+        _("Members only"),
+        _("One line above a view keeps visitors out. They sign in, then return to the page they asked for."),
         ("members",),
         "tour.members",
     ),
     Card(
         "invoice",
-        "Pay with a fresh signature",
-        "Being signed in is not enough to pay. The wallet must sign a message that names the invoice and the amount.",
+        _("Pay with a fresh signature"),
+        _("To pay, it is not enough to be signed in. The wallet signs a message that names invoice and amount."),
         ("invoice_facts", "ACTIONS", "pay"),
         "tour.invoice",
         {"number": 7},
     ),
     Card(
         "editors",
-        "Editors only",
-        "Roles are read with each request. A new role counts from the next click.",
+        _("Editors only"),
+        _("Roles are read with each request. A new role counts from the next click."),
         ("ROLES", "editors"),
         "tour.editors",
     ),
     Card(
         "testnet",
-        "Test networks only",
-        "The network that the wallet signed for decides what a session may do.",
+        _("Test networks only"),
+        _("The network that the wallet signed for decides what a session may do."),
         ("testnet",),
         "tour.testnet",
     ),
     Card(
+        "live",
+        _("Live in every tab"),
+        _("Every open page hears at once that its session ended or its account changed. It takes no code of yours."),
+        ("live",),
+        "tour.live",
+    ),
+    Card(
         "api",
-        "A JSON API",
-        "The same line protects JSON. Programs send a token, and errors have a code.",
+        _("A JSON API"),
+        _("The same line protects JSON. Programs send a token, and errors have a code."),
         ("Invoice", "invoice_json"),
         "tour_pages.api",
     ),
     Card(
         "note",
-        "flask.session, kept safe",
-        "Store data before a visitor signs in. It moves into their session, encrypted, and ends with it.",
+        _("flask.session, kept safe"),
+        _("Store data before a visitor signs in. It moves into their session, encrypted, and ends with it."),
         ("note", "keep_note"),
         "tour.note",
     ),
@@ -147,13 +162,16 @@ class Tour:
 
     def machine(self) -> dict[str, Any]:
         """Return what a developer wants to know of this process: its Redis, its secret, its clocks."""
-        services, secret = current_services(), current_app.extensions.get(SECRET_FILE)
-        settings = services.settings
+        settings, secret = current_services().settings, current_app.extensions.get(SECRET_FILE)
+        redis = _("Yours, from REDIS_URL") if settings.redis_url else _("A private server, in instance/redis")
         return {
-            "redis": "Yours, from REDIS_URL" if settings.redis_url else "A private server, in instance/redis",
-            "secret": f"{secret.parent.name}/{secret.name}" if secret else "Yours, from SESSION_SECRET",
-            "clocks": f"Signed out after {duration(settings.idle_seconds)} without activity, with a warning "
-            f"{duration(settings.warn_seconds)} before.",
+            "redis": gettext(redis),
+            "secret": f"{secret.parent.name}/{secret.name}" if secret else gettext("Yours, from SESSION_SECRET"),
+            "clocks": gettext(
+                "Signed out after %(idle)s without activity, with a warning %(warning)s before.",
+                idle=duration(settings.idle_seconds),
+                warning=duration(settings.warn_seconds),
+            ),
             "fast": settings.idle_seconds <= 120,
         }
 
@@ -215,7 +233,19 @@ def _log() -> dict[str, Any]:
     development = current_services().settings.development
     with server_log.not_counted():
         requests, happened = server_log.latest() if development else [], _events()
-    return {"requests": [each | {"at": iso(moment(each["at"]))} for each in requests], "events": happened}
+    return {
+        "requests": [each | {"at": iso(moment(each["at"])), "cost": _cost(each)} for each in requests],
+        "events": happened,
+    }
+
+
+def _cost(noted: Mapping[str, Any]) -> str:
+    return ngettext(
+        "%(num)s round trip to Redis, %(ms)s ms",
+        "%(num)s round trips to Redis, %(ms)s ms",
+        noted["round_trips"],
+        ms=max(1, round(noted["ms"])),
+    )
 
 
 def _events() -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ _SECONDS = 60 * 60
 # Files, what pages ask for by themselves, and the buttons whose own request is an attack: they would push out what is
 # worth seeing.
 _NOT_NOTED = re.compile(
-    r"/static/|/sessions_core/|/tour/log|/tour/tricks/(replay|forge)|/api/auth/sessions/validate|/favicon"
+    r"/static/|/sessions_core/|/tour/log|/tour/tricks/(replay|forge)|/api/auth/sessions/(validate|events$)|/favicon"
 )
 
 # KEYS log; ARGV note, most notes, seconds kept.

@@ -28,8 +28,8 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from sessions_core import current_account, current_session, public, signed_in
-from sessions_core.errors import catalogue
+from sessions_core import current_account, current_session, gettext, public, signed_in
+from sessions_core.errors import _, catalogue
 from sessions_core.sessions.record import SessionRecord
 from sessions_core.sign_in.accounts import stored
 from sessions_core.sign_in.challenges import Signed
@@ -45,6 +45,7 @@ tricks = Blueprint("tour_tricks", __name__)
 _SIGNED = "tour_signed"  # in flask.session: the form that paid an invoice, with its signature
 _SECOND_SECONDS = 120
 _PLACE = b"tour second browser"
+_TITLES = (_("Conflict"), _("Gone"))  # of the error pages for what this module refuses; werkzeug names them
 
 
 def register(app: Flask) -> None:
@@ -89,6 +90,7 @@ def _send(method: str, path: str, session_id: str, form: Any = None) -> Outcome:
         data=form,
         headers={
             "Accept": "application/json",
+            "Accept-Language": request.headers.get("Accept-Language", ""),
             "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
             "Origin": origin,
             "Sec-Fetch-Site": "same-origin",
@@ -105,7 +107,7 @@ def _send(method: str, path: str, session_id: str, form: Any = None) -> Outcome:
         answer.status_code,
         error.get("code", ""),
         more,
-        known.message if known else error.get("message", ""),
+        gettext(known.message) if known else error.get("message", ""),
         error.get("request_id", ""),
     )
 
@@ -114,7 +116,9 @@ def _send(method: str, path: str, session_id: str, form: Any = None) -> Outcome:
 @signed_in
 def replay() -> ResponseReturnValue:
     """Pay the invoice again with the signature that has paid it."""
-    kept = session.get(_SIGNED) or abort(409, "Pay the invoice first: there is no signature yet to send again.")
+    kept = session.get(_SIGNED) or abort(
+        409, gettext("Pay the invoice first: there is no signature yet to send again.")
+    )
     form = MultiDict({**kept["form"], "csrf_token": generate_csrf()})
     return _shown("replay", _send("POST", kept["path"], _own_id(), form))
 
@@ -166,7 +170,7 @@ def editor() -> ResponseReturnValue:
 
     after = {"member": "editor", "editor": "member"}.get(current_session.account_role)
     if after is None:
-        abort(409, "Only members can become editors here. Your role was not changed.")
+        abort(409, gettext("Only members can become editors here. Your role was not changed."))
     current_services().part(Roles).roles.assign(current_account, after, by=str(current_account))
     return redirect(url_for("tour.editors" if after == "editor" else "tour_pages.index"), 303)
 
@@ -181,7 +185,7 @@ def second() -> ResponseReturnValue:
     services, token = current_services(), secrets.token_urlsafe(24)
     trial = services.parts.get("trial_wallets")
     if trial is None or not trial.is_used_by(current_session):  # type: ignore[attr-defined]  # of the part
-        abort(409, "Only a trial account can be opened by a link. Sign in there with your own wallet.")
+        abort(409, gettext("Only a trial account can be opened by a link. Sign in there with your own wallet."))
     account = services.keys.encrypt(str(current_account).encode(), _PLACE)
     services.connection.call("SET", _second_key(token), account, "EX", _SECOND_SECONDS)
     link = services.settings.public_origin + url_for("tour_tricks.second_open", token=token)
@@ -205,7 +209,7 @@ def second_sign_in(token: str) -> ResponseReturnValue:
         found = services.connection.call("GETDEL", _second_key(token)) or b""
         account = stored(services.keys.decrypt(found, _PLACE).decode())
     except DecryptionFailed:
-        abort(410, "This link was used already, or is older than two minutes. Make a new one on the tour.")
+        abort(410, gettext("This link was used already, or is older than two minutes. Make a new one on the tour."))
 
     def prepare(record: SessionRecord) -> None:
         for add in services.hooks("on_sign_in"):

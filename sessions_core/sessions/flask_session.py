@@ -32,15 +32,7 @@ from ..errors import NotSignedIn, RevocationPending, SessionEndedDuringRequest, 
 from ..settings import Settings
 from . import cookies
 from .lifecycle import Lifecycle
-from .record import (
-    CSRF_KEY,
-    ROTATED,
-    EndedSession,
-    LoadedSession,
-    SessionRecord,
-    account_tag,
-    well_formed,
-)
+from .record import CSRF_KEY, ROTATED, EndedSession, LoadedSession, SessionRecord, account_tag, well_formed
 from .repository import Change, KeepAlive, SessionRepository
 from .session_data import same, to_stored
 
@@ -120,6 +112,8 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
     cookie_due = False
     minted_browser: str | None = None
     browser_cookie_due = False
+    wants_permanent = False
+    visitor_clocks: tuple[int, int] | None = None  # idle and absolute seconds of a visitor's session that begins now
     claims: TokenClaims | None = None
     token_refusal: NotSignedIn | None = None  # why the token of this request is invalid
 
@@ -305,12 +299,14 @@ class WalletSession(ServerSideSession):  # type: ignore[misc]  # flask_session i
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser. The user decides at sign-in, so setting it does nothing."""
+        """Whether the cookie outlives the browser. Users of wallets decide that at sign-in, so setting it has an
+        effect on sessions with `visitor_clocks` alone.
+        """
         return self.live is not None and self.live.record.remember
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        pass
+        self.wants_permanent = value
 
 
 def _reading_first(name: str) -> Callable[..., Any]:
@@ -343,6 +339,8 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         self.lifecycle = lifecycle
         # Reads a bearer token, and raises a `NotSignedIn` for an invalid one. `None`: bearer tokens are ignored.
         self.open_token: Callable[[str], TokenClaims | None] | None = None
+        # What parts do about a request that brought no session of a user.
+        self.without_user: tuple[Callable[[WalletSession], None], ...] = ()
         self.settings = settings
         # Returns the current fingerprint of the account's privileges, as in `SessionRecord.privilege`; set by the
         # services.
@@ -402,6 +400,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
             self._load_bearer(session, session.token, keep_alive, accept_presented)
         else:
             session.state = Gone(EndedSession(planted)) if planted else Visitor()
+        for look in self.without_user:
+            if session.account_live is None:
+                look(session)
         if session.account_live is None:
             session.seed_csrf()
 
@@ -546,8 +547,9 @@ class SessionStore(RedisSessionInterface):  # type: ignore[misc]  # flask_sessio
         if session.live is not None:
             self._save(session, session.live, data)
         elif data and session.token is None:  # without a cookie the visitor could not come back to it
-            settings = self.settings
-            live = self.lifecycle.create(SessionRecord(data=data), settings.idle_seconds, settings.absolute_seconds)
+            remember = session.wants_permanent and session.visitor_clocks is not None
+            clocks = session.visitor_clocks or (self.settings.idle_seconds, self.settings.absolute_seconds)
+            live = self.lifecycle.create(SessionRecord(data=data, remember=remember), *clocks)
             session.state, session.sid, session.cookie_due = live, live.id, True
 
     def _save(self, session: WalletSession, live: LoadedSession, data: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ class Lifecycle:
         browser: str | None = None,
         account_values: AccountValues | None = None,
         prepare: Change | None = None,
+        event: Callable[..., events.SessionCreated] = events.SessionCreated,
     ) -> LoadedSession:
         """Start a session for an account that has just proven itself: new id, new handle, new CSRF secret, both
         clocks at zero.
@@ -64,7 +65,8 @@ class Lifecycle:
         `wallet` is the wallet's display name, `data` the content of `flask.session`, `replacing` a session of the
         same browser that ends now. `scope` limits it to less than its type grants, `privilege` is the account's
         fingerprint, `browser` the browser's cookie, `account_values` the values of the account that were read just
-        now. `prepare` lets parts add to the record before it is stored. The handle can be shown and logged.
+        now. `prepare` lets parts add to the record before it is stored. `event` is what is published. The handle can
+        be shown and logged.
         """
         record = SessionRecord(
             handle=self._repository.new_handle(session_type.handle_prefix, str(account)),
@@ -85,9 +87,7 @@ class Lifecycle:
             # After creating: if Redis fails in between, the user keeps the session they had, and no client knows the
             # new id.
             self._replace(replacing, live)
-        events.publish(
-            events.SessionCreated(handle=record.handle, account=record.account, session_type=record.session_type)
-        )
+        events.publish(event(handle=record.handle, account=record.account, session_type=record.session_type))
         if replacing is not None and replacing.record.account not in ("", record.account):
             _publish_change(account, replacing.record.account)
         return live

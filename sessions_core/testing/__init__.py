@@ -21,7 +21,7 @@ from __future__ import annotations
 from .clocks import age, expire
 from .config import config
 from .errors import KitError
-from .sessions import TestSession, csrf, make_admin, reset, revoke, session_of, sign_in
+from .sessions import TestSession, csrf, make_admin, reset, revoke, session_of, sign_in, visitor_session
 from .wallets import TestWallet
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "revoke",
     "session_of",
     "sign_in",
+    "visitor_session",
 ]

@@ -27,9 +27,10 @@ def age(session: TestSession, *, seconds: float = 0, minutes: float = 0, hours: 
     older(found.record, milliseconds)
     found.active -= milliseconds
     found.absolute_expires_at -= milliseconds
-    entry = call("HGET", keys.entries, keys.digest) or b""
-    times = re.compile(rb"(?<=\|)\d+(?=\|)")
-    call("HSET", keys.entries, keys.digest, times.sub(lambda at: b"%d" % (int(at[0]) - milliseconds), entry))
+    entry = call("HGET", keys.entries, keys.digest)
+    if entry is not None:  # a visitor's session has none
+        times = re.compile(rb"(?<=\|)\d+(?=\|)")
+        call("HSET", keys.entries, keys.digest, times.sub(lambda at: b"%d" % (int(at[0]) - milliseconds), entry))
     left = call("PTTL", keys.record) - milliseconds
     if left <= 0:
         call("DEL", keys.record)

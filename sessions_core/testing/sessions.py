@@ -136,6 +136,41 @@ def session_of(client: FlaskClient) -> TestSession:
     return TestSession(client.application, data["account"], data["session_id"])
 
 
+class _VisitorSession(TestSession):
+    """The session of a visitor, by its id: it has no account and no handle."""
+
+    def __init__(self, app: Flask, session_id: str) -> None:
+        super().__init__(app, "", "")
+        self._id = session_id
+
+    def _find(self) -> LoadedSession | EndedSession:
+        return services_of(self.app).repository.load_id(self._id, "never")
+
+    def load(self) -> LoadedSession | None:
+        found = self._find()
+        return found if isinstance(found, LoadedSession) else None
+
+    @property
+    def end_reason(self) -> str | None:
+        found = self._find()
+        return found.reason if isinstance(found, EndedSession) else None
+
+
+def visitor_session(client: FlaskClient) -> TestSession:
+    """Return the session that keeps `flask.session` for a client without a wallet, such as a login of Flask-Login.
+
+    It has no account and no handle, and its `end_reason` is always "unknown". Raises `NotSignedIn` if the client has
+    none that lives, or has signed in with a wallet.
+    """
+    services = services_of(client.application)
+    cookie = client.get_cookie(services.store.cookie_name, domain=services.settings.host)
+    session = _VisitorSession(client.application, cookie.value if cookie is not None else "")
+    found = session.load() if cookie is not None else None
+    if found is None or found.record.account:
+        raise NotSignedIn("The client has no session of a visitor. Log in, or call session_of for that of a wallet.")
+    return session
+
+
 def csrf(client: FlaskClient) -> str:
     """Return the CSRF token for forms (`csrf_token`) and scripts (the header `X-CSRFToken`) of a client: that of its
     session, or for a visitor that of its browser. It changes when the session's id does. Asking is no activity.
@@ -149,8 +184,10 @@ def csrf(client: FlaskClient) -> str:
 
 def revoke(session: TestSession, reason: str = "revoked") -> None:
     """End a session at once, as its user or an administrator does from another device; one that has ended is left."""
+    lifecycle, found = services_of(session.app).lifecycle, session.load()
     with session.app.app_context():
-        services_of(session.app).lifecycle.revoke_handle(session.account, session.handle, reason)
+        if found is not None:
+            lifecycle.revoke(found, reason)
 
 
 def make_admin(session: TestSession, role: str = "admin") -> None:

@@ -524,5 +524,5 @@ def _current_user() -> User | None:
 # All are false for visitors: `if current_account:` asks whether a user is signed in.
 current_session = cast(SessionView, LocalProxy(session_view))
 current_account = cast(Account, LocalProxy(_current_account))
-# Not `current_user`: Flask-Login exports that name, and applications use both.
+# Not `current_user`: that is the application's own user (`users`).
 current_wallet_user = cast(User, LocalProxy(_current_user))

@@ -128,6 +128,8 @@ def end_session(reason: str = "signed_out") -> None:
         if session.claims is None:
             csrf.demand_token(request, current_app.config, session)
         services.lifecycle.revoke(session.account_live, reason)
+    elif session.live is not None:  # a visitor's, such as of a login of the application's own
+        services.lifecycle.revoke(session.live, reason)
     elif (
         session.ended == "rotated"
         and session.ended_id is not None
@@ -146,6 +148,8 @@ def clear_browser(response: Response, reason: str, account: str = "") -> Respons
     """
     store = current_services().store
     response.delete_cookie(store.browser_cookie_name, **store.cookie_attributes())
+    for forget in current_services().hooks("forget_browser"):
+        forget(response)
     return ended_cookie.note(response, reason, account)
 
 

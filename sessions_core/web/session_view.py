@@ -32,7 +32,7 @@ class SessionView:
     @property
     def name(self) -> str:
         """The name of the session on pages."""
-        return f"{self.type} session"
+        return gettext("%(type)s session", type=gettext(self.type))
 
     @property
     def handle(self) -> str:
@@ -158,10 +158,11 @@ class SessionView:
         return seconds > 0 and age <= seconds * 1000
 
     @property
-    def signed_at(self) -> datetime:
-        """When the wallet last signed for this session."""
+    def signed_at(self) -> datetime | None:
+        """When the wallet last signed for this session; `None` if it has not."""
         record = self.live.record
-        return moment(max(record.signed_at, *record.confirmed.values(), 0))
+        signed_at = max(record.signed_at, *record.confirmed.values(), 0)
+        return moment(signed_at) if signed_at else None
 
     @property
     def remember(self) -> bool:
@@ -201,9 +202,8 @@ class SessionView:
     @property
     def absolute_seconds(self) -> int:
         """The length of the absolute clock."""
-        return (
-            self.live.absolute_expires_at - (self.live.record.restarted_at or self.live.record.created_at)
-        ) // 1000
+        record = self.live.record
+        return (self.live.absolute_expires_at - (record.restarted_at or record.created_at)) // 1000
 
     @property
     def warn_seconds(self) -> int:
@@ -281,7 +281,7 @@ def iso(moment: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """Return the time of day for pages without script: `14:32 UTC`."""
-    return f"{language().moment(moment.astimezone(UTC), 'Hm')} UTC"
+    return gettext("%(time)s UTC", time=language().moment(moment.astimezone(UTC), "Hm"))
 
 
 def second(time: datetime) -> str:

@@ -1,8 +1,8 @@
-"""Words in the language of the request: `{% trans %}` and `_()` in templates of this package, `gettext` in Python.
+"""Words in the language of the request: `{% trans %}` and `_()` in templates, `gettext` and `ngettext` in Python.
 
 Texts are written in English. The application's `translate` translates them, else a part (`Part.language`). A text
 without a translation stays English, and so does one whose translation has a placeholder that the text does not have.
-The application's templates keep the i18n extension of their own, whether it is set up before or after this package.
+The application's templates use the same, or the i18n extension that it sets up before or after this package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, has_app_context
-from jinja2 import Environment, nodes
+from jinja2 import Environment, nodes, pass_eval_context
 from jinja2.ext import Extension, InternationalizationExtension
 from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
@@ -20,8 +20,7 @@ from markupsafe import Markup
 
 from .services import current_services
 
-_NAMES = {"gettext": "sessions_core_gettext", "ngettext": "sessions_core_ngettext"}
-_NAMES["_"] = _NAMES["gettext"]
+_NAMES = {"_": "sessions_core_gettext", "gettext": "sessions_core_gettext", "ngettext": "sessions_core_ngettext"}
 # By their names in Unicode's tables of locales (CLDR).
 _FORMATS = {"Hm": "%H:%M", "EEEE": "%A", "MMMd": "%b %d", "yMMMd": "%b %d, %Y"}
 _FORMATS |= {"MMMMEEEEd": "%A, %B %d", "yMMMMEEEEd": "%A, %B %d, %Y"}
@@ -31,6 +30,8 @@ class Language:
     """English; a part's language replaces what differs. `code` and `direction` are for `lang` and `dir` of a page."""
 
     code, direction = "en", "ltr"
+    plural_forms: Mapping[str, int] = {"one": 1, "other": 2}
+    """A number that takes each form of the plural, by the form's name in Unicode's tables."""
 
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the form of a text that belongs to a number; `many` is empty for a text without forms."""
@@ -47,12 +48,9 @@ class Language:
         return naturaltime(length)
 
 
-_ENGLISH = Language()
-
-
 def language() -> Language:
     """Return the language of the request; English if no part knows another one."""
-    return (current_services().language() if has_app_context() else None) or _ENGLISH
+    return (current_services().language() if has_app_context() else None) or Language()
 
 
 def gettext(text: str, /, **values: Any) -> str:
@@ -79,7 +77,7 @@ def _filled(text: tuple[str, str, int], values: Mapping[str, Any], kind: type[st
 
 
 class Texts(Extension):
-    """`{% trans %}` and `_()` in our templates: texts are markup, values are escaped, and "%" is written twice."""
+    """`{% trans %}` and `_()` in templates: texts are markup, values are escaped, and "%" is written twice."""
 
     tags = {"trans"}  # noqa: RUF012  # as in Jinja
     priority = 1000  # of several extensions with one tag, Jinja takes the last
@@ -90,17 +88,14 @@ class Texts(Extension):
         return (Token(line, kind, ours.get((kind, value), value)) for line, kind, value in stream)
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """Parse `{% trans %}`; leave that of the application's templates to the application's extension."""
-        if _is_ours(parser.name):
-            parsed = _I18N.parse(parser)
-            for node in parsed if isinstance(parsed, list) else [parsed]:
-                for name in node.find_all(nodes.Name):
-                    name.name = _NAMES.get(name.name, name.name)
-            return parsed
-        others = (each for each in self.environment.iter_extensions() if "trans" in each.tags and each is not self)
-        for other in others:
-            return other.parse(parser)
-        return parser.fail_unknown_tag("trans", parser.stream.current.lineno)
+        """Parse `{% trans %}`; leave the application's templates to its own extension, if it has one."""
+        others = [each for each in self.environment.iter_extensions() if "trans" in each.tags and each is not self]
+        if others and not _is_ours(parser.name):
+            return others[0].parse(parser)
+        parsed = _I18N.parse(parser)
+        for name in nodes.Template(parsed if isinstance(parsed, list) else [parsed]).find_all(nodes.Name):
+            name.name = _NAMES.get(name.name, name.name)
+        return parsed
 
 
 def _is_ours(template: str | None) -> bool:
@@ -112,12 +107,15 @@ _I18N.environment.newstyle_gettext = True  # type: ignore[attr-defined]
 _I18N.environment.policies["ext.i18n.trimmed"] = True  # white space in a text is one blank
 
 
+@pass_eval_context
+def _text(context: nodes.EvalContext, one: str, many: str = "", number: int = 1, /, **values: Any) -> str:
+    values = {"num": number, **values} if many else values
+    return _filled((one, many, number), values, Markup if context.autoescape else str)
+
+
 def install(app: Flask) -> None:
-    """Let the templates of this package be translated."""
+    """Let templates be translated. Functions of the application with these names stay its own."""
     app.jinja_env.add_extension(Texts)
     app.jinja_env.filters["translated"] = gettext
-    app.jinja_env.globals.update(
-        sessions_core_gettext=lambda text, /, **values: _filled((text, "", 1), values, Markup),
-        sessions_core_ngettext=lambda *text, **values: _filled(text, {"num": text[2], **values}, Markup),
-        language=language,
-    )
+    free = _NAMES.keys() - app.jinja_env.globals.keys()
+    app.jinja_env.globals.update(dict.fromkeys([*_NAMES.values(), *free], _text), language=language)

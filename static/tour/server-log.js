@@ -2,7 +2,7 @@
 /**
  * `<server-log data-log-url>`: a drawer that asks every two seconds what the server did, and puts what is new on top of
  * its lists. It asks nothing while the page is hidden, or while it is closed and shows no last request. All words are in
- * the page; rows are clones of its templates.
+ * the page and in the answer; rows are clones of the page's templates.
  */
 
 const EVERY = 2000;
@@ -100,16 +100,14 @@ class ServerLog extends HTMLElement {
     fill("path", `${entry.method} ${entry.path}`);
     fill("status", String(entry.status));
     row.querySelector("[data-kind]")?.setAttribute("data-kind", String(entry.status)[0]);
-    if ("round_trips" in entry) {
-      const words = this.#phrase(entry.round_trips === 1 ? "one" : "many");
-      fill("cost", words.replace("{n}", String(entry.round_trips)).replace("{ms}", String(entry.ms)));
-    }
+    fill("cost", entry.cost ?? "");
     fill("name", [entry.name, entry.more].filter(Boolean).join(" · "));
     fill("device", entry.device ?? "");
     for (const each of Array.isArray(entry.events) ? entry.events : []) {
       const event = document.createElement("code");
       event.className = "log__event";
       event.translate = false;
+      event.dir = "ltr";
       event.textContent = each;
       row.querySelector('[data-part="events"]')?.append(event);
     }

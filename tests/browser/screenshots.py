@@ -19,6 +19,7 @@ from selenium.webdriver.common.keys import Keys
 
 from sessions_core import events
 from sessions_core.errors import RateLimited
+from sessions_core.parts.live_updates import LiveUpdates
 from sessions_core.parts.rate_limits import RateLimits
 from sessions_core.parts.trial_wallets import TrialWallets
 from sessions_core.sessions import end_reasons
@@ -54,8 +55,9 @@ class SmartWallet(WalletInPage):
 
 @pytest.fixture
 def overrides(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Nobody listens where the node of Polygon should be; Ethereum has none."""
-    return overrides | {"SESSIONS_CORE_RPC_URLS": {"eip155:137": f"http://127.0.0.1:{free_port()}"}}
+    """Nobody listens where the node of Polygon should be; Ethereum has none. Pages can be Arabic, too."""
+    nodes = {"eip155:137": f"http://127.0.0.1:{free_port()}"}
+    return overrides | {"SESSIONS_CORE_RPC_URLS": nodes, "SESSIONS_CORE_LANGUAGES": ("en", "ar")}
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_the_tour(browser: Browser, picture: Callable[..., None], trial: Trial) 
     browser.see("log-request")
     picture("tour-log")
     browser.click("log-open")
-    for name in ("members", "invoices/7", "testnet", "api", "note"):
+    for name in ("members", "invoices/7", "testnet", "live", "api", "note"):
         browser.open(f"/tour/{name}")
         picture(f"tour-{name.partition('/')[0]}")
     browser.open("/tour/invoices/7")
@@ -290,6 +292,36 @@ def test_a_sign_in_elsewhere(
     picture("elsewhere-more")
     browser.follow("elsewhere-not-me")
     picture("elsewhere-devices")
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_live_updates(
+    browser: Browser,
+    wallet: WalletInPage,
+    picture: Callable[..., None],
+    services: Services,
+    elsewhere: Elsewhere,
+    language: str,
+) -> None:
+    """The line above the page, and the page after another device has ended the session."""
+    browser.cdp("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
+    browser.enter(wallet)
+    browser.wait(lambda: services.part(LiveUpdates).hub.count)
+    elsewhere.sign_in(wallet)
+    browser.see("live-notice")
+    picture(f"live-sign-in-{language}")
+    browser.driver.refresh()
+    browser.wait(lambda: services.part(LiveUpdates).hub.count)
+    with elsewhere.request():
+        roles_of(services).assign(account_of(wallet), "admin")
+    browser.see("live-notice")
+    picture(f"live-role-{language}")
+    handle = browser.run("return document.querySelector('session-timeout').dataset.sessionId")
+    with elsewhere.request():
+        services.lifecycle.revoke_handle(account_of(wallet), handle, "revoked")
+    browser.arrive_at("/signed-out")
+    picture(f"live-revoked-{language}")
+    browser.cdp("Network.setExtraHTTPHeaders", headers={})
 
 
 def test_a_professional(

@@ -80,7 +80,7 @@ def test_admin_page_lists_accounts_with_role_or_recent_sign_in(
     admin.driver.refresh()
     assert row_of(admin, wallet).get_attribute("data-role") == "admin"
     assert "You" in row_of(admin, wallet).text
-    assert "member" in row_of(admin, member).text
+    assert "Member" in row_of(admin, member).text
     assert "just now" in row_of(admin, member).text
 
 
@@ -176,7 +176,7 @@ def test_from_the_first_page_to_a_role_that_holds(
     assert roles_of(services).status(account_of(member)).role == "member"
     assert panel.sentence == f"Give the role admin to {account_of(member)}."
     assert f"\nGive the role admin to {account_of(member)}.\n" in panel.confirm(wallet)
-    assert flash(admin) == "This account now has the role “admin”."
+    assert flash(admin) == "This account now has the role “Admin”."
     assert roles_of(services).status(account_of(member)).role == "admin"
     # And the new administrator can come in.
     admin.forget_everything()
@@ -193,7 +193,7 @@ def test_role_that_the_account_already_has_is_not_assigned_again(
     open_account(admin, member)
     admin.click("admin-role-save")
     confirm(panel, "admin.role", wallet)
-    assert "had the role “member” already" in flash(admin)
+    assert "had the role “Member” already" in flash(admin)
 
 
 def test_admin_can_not_change_their_own_role(admin: Browser, wallet: WalletInPage) -> None:

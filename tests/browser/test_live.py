@@ -297,6 +297,15 @@ def test_notices_pass_axe(
         roles_of(services).assign(account_of(wallet), "admin")
     notice(session)
     check("role")
+    session.open("/session")
+    connected(session, live)
+    with elsewhere.request():
+        services.part(LinkedWallets).linked_accounts.link(parse(Wallet().account()), by=account_of(wallet))
+    notice(session)
+    check("wallets")
+    elsewhere.end(wallet, handle_of(session))
+    session.arrive_at("/signed-out")
+    check("after the end")
 
 
 # -- Hints that nobody confirms ----------------------------------------------------------------------------------

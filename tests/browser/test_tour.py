@@ -25,6 +25,7 @@ PATHS = {
     "invoice": "/tour/invoices/7",
     "editors": "/tour/editors",
     "testnet": "/tour/testnet",
+    "live": "/tour/live",
     "api": "/tour/api",
     "note": "/tour/note",
 }
@@ -99,6 +100,19 @@ def test_card_opens_for_a_guest_of_a_test_network(browser: Browser, guest: Trial
     browser.arrive_at(PATHS[card])
     browser.see("live")
     assert CODE[card] in browser.see(f"code-{card}").text
+
+
+def test_second_tab_of_the_live_card_hears_of_a_role(browser: Browser, guest: Trial) -> None:
+    press(browser, "open-live")
+    browser.arrive_at("/tour/live")
+    browser.wait(lambda: browser.run("return document.querySelector('live-updates').dataset.leads !== undefined"))
+    browser.new_tab()
+    browser.open("/tour/live")
+    press(browser, "live-role")
+    browser.arrive_at("/tour/editors")
+    browser.switch_to(browser.home)
+    browser.wait(lambda: "account:changed" in browser.see("live-heard").text)
+    assert "What your account may do here has changed" in browser.see("live-notice").text
 
 
 def test_guest_pays_with_a_signature_that_names_the_invoice(browser: Browser, guest: Trial) -> None:

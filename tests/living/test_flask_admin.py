@@ -8,8 +8,7 @@ from flask_admin import Admin, BaseView, expose
 from flask_babel import Babel
 
 from sessions_core import Misconfigured, WalletSessions, current_account, requires
-
-from ..actors import ORIGIN, Visitor, Wallet
+from sessions_core.testing import TestWallet, make_admin, sign_in
 
 
 class Reports(BaseView):  # type: ignore[misc]  # flask_admin is untyped
@@ -29,23 +28,21 @@ ROUTES = {"office.*": requires(role="admin"), "reports.*": requires(role="admin"
 
 
 def test_office_admits_administrators_alone(assemble) -> None:
-    roles = {"role": "member"}
-    app = assemble(add, routes=ROUTES, role_for=lambda account: roles["role"])
-    visitor, wallet = Visitor(app), Wallet()
+    client, wallet = assemble(add, routes=ROUTES).test_client(), TestWallet()
     for path in ("/office/", "/office/reports/", "/office/reports/all"):
-        answer = visitor.get(path)
+        answer = client.get(path)
         assert (answer.status_code, answer.headers["Location"]) == (303, f"/sign-in?next={path}")
-    visitor.sign_in(wallet)
-    assert visitor.get("/office/").headers["Location"].startswith("/unauthorized?role=admin")
-    roles["role"] = "admin"
-    assert visitor.get("/office/").status_code == 200
-    assert visitor.get("/office/reports/all").text == f"reports for {wallet.account()}"
+    session = sign_in(client, wallet)
+    assert client.get("/office/").headers["Location"].startswith("/unauthorized?role=admin")
+    make_admin(session)
+    assert client.get("/office/").status_code == 200
+    assert client.get("/office/reports/all").text == f"reports for {wallet.account}"
 
 
 def test_both_keep_their_own_pages(assemble) -> None:
-    app = assemble(add, routes=ROUTES)
-    assert app.test_client().get("/", base_url=ORIGIN).text == "home"
-    assert Visitor(app).get("/sign-in").status_code == 200
+    client = assemble(add, routes=ROUTES).test_client()
+    assert client.get("/").text == "home"
+    assert client.get("/sign-in").status_code == 200
 
 
 def test_its_usual_address_collides_with_our_page(assemble) -> None:
@@ -53,7 +50,7 @@ def test_its_usual_address_collides_with_our_page(assemble) -> None:
     with pytest.raises(Misconfigured, match=r"/admin/: endpoint 'admin\.index'.*'admin'.*, and endpoint 'sessions"):
         assemble(Admin, routes={"admin.*": requires(role="admin")})
     app = assemble(Admin, {"SESSIONS_CORE_URL_PREFIX": "/account"}, routes={"admin.*": requires(role="admin")})
-    answer = Visitor(app).get("/admin/")
+    answer = app.test_client().get("/admin/")
     assert answer.headers["Location"] == "/account/sign-in?next=/admin/"
 
 

@@ -95,6 +95,12 @@ def test_signed_sentence_stays_english(german: Visitor) -> None:
     }
 
 
+def test_heading_of_an_action_is_its_translation(german: Visitor) -> None:
+    german.sign_in(Wallet())
+    page = german.get(german.submit("/invoice.pay/7/a").headers["Location"]).text
+    assert "<h1>Rechnung 7 bezahlen</h1>" in page
+
+
 def test_sentence_with_a_translation_can_be_signed(german: Visitor) -> None:
     wallet = Wallet()
     german.sign_in(wallet)

@@ -8,8 +8,7 @@ from flask import Flask, Response
 from flask_debugtoolbar import DebugToolbarExtension
 
 from sessions_core import sessionless, signed_in
-
-from ..actors import Visitor, Wallet
+from sessions_core.testing import TestWallet, sign_in
 
 
 def allow_inline(response: Response) -> Response:
@@ -30,20 +29,19 @@ ROUTES = {"debugtoolbar.*": sessionless, "_debug_toolbar.*": sessionless}
 
 
 def test_toolbar_is_on_pages_of_the_app(assemble) -> None:
-    app = assemble(add, SETTINGS, routes=ROUTES)
-    visitor = Visitor(app)
-    visitor.sign_in(Wallet())
-    answer = visitor.get("/members")
+    client = assemble(add, SETTINGS, routes=ROUTES).test_client()
+    sign_in(client, TestWallet())
+    answer = client.get("/members")
     assert answer.headers.getlist("Content-Security-Policy") == ["default-src 'self' 'unsafe-inline'"]
     page = answer.text
     assert "members" in page
     files = re.findall(r'(?:src|href)="(/_debug_toolbar/static/[^"?]+\.(?:js|css))', page)
     assert files
     for file in files:
-        with visitor.get(file) as answer:
+        with client.get(file) as answer:
             assert answer.status_code == 200
 
 
 def test_sign_in_page_works_below_the_toolbar(assemble) -> None:
-    app = assemble(add, SETTINGS, routes=ROUTES)
-    assert Visitor(app).get("/sign-in").status_code == 200
+    client = assemble(add, SETTINGS, routes=ROUTES).test_client()
+    assert client.get("/sign-in").status_code == 200

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import flask_login
 import pytest
-from flask import Flask
+from flask import Flask, request, session
+from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_required, login_user, logout_user
 
 import sessions_core
 from sessions_core import Misconfigured, current_account, public, sessionless
 from sessions_core.sign_in.accounts import parse
+from sessions_core.testing import TestWallet, age, csrf, expire, revoke, sign_in, visitor_session
 from sessions_core.web.services import EXTENSION
 
 from ..actors import ORIGIN, Visitor, Wallet
@@ -168,3 +171,177 @@ def test_without_user_for_flask_login_is_left_alone(assemble) -> None:
     assert visitor.get("/name").text == "anonymous"
     with pytest.raises(Misconfigured, match=r"current_user needs .* WalletSessions\(app, user_for=…\)"):
         app.test_client().get("/ours", base_url=ORIGIN)
+
+
+# -- The latest sign-in counts, and signing out ends both -------------------------------------------------------
+
+
+@pytest.fixture
+def beside(assemble) -> FlaskClient:
+    """A browser at an application with both logins, as an adopter's test has it."""
+
+    def add_both(app: Flask) -> None:
+        add(app)
+
+        @app.get("/login/<name>")
+        @public
+        def login_as(name: str) -> str:
+            session.permanent = "permanent" in request.args
+            login_user(User(name), remember="remember" in request.args)
+            return "logged in"
+
+        @app.get("/basket")
+        @public
+        def basket() -> str:
+            session["basket"] = session.get("basket", 0) + 1
+            return str(session["basket"])
+
+    app = assemble(add_both, {"PERMANENT_SESSION_LIFETIME": timedelta(days=7)}, user_for=user_for)
+    return app.test_client()
+
+
+def id_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie("__Host-session")
+    return cookie.value if cookie is not None else ""
+
+
+def sign_out(client: FlaskClient) -> None:
+    """Choose "Sign out" on the session's page."""
+    answer = client.post("/sign-out", data={"csrf_token": csrf(client)})
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_login_gets_an_id_of_its_own(beside: FlaskClient, remembered: bool) -> None:
+    """An attacker who knows the visitor's id must not be signed in with it."""
+    if remembered:
+        beside.get("/login/alice?remember")
+        beside.delete_cookie("__Host-session")
+    beside.get("/basket")
+    planted = id_of(beside) if not remembered else ""
+    beside.get("/name" if remembered else "/login/alice")
+    assert id_of(beside) not in ("", planted)
+    assert beside.get("/name").text == "alice"
+    assert beside.get("/basket").text == "2"
+    attacker = beside.application.test_client()
+    attacker.set_cookie("__Host-session", planted or "x")
+    assert attacker.get("/name").text == "anonymous"
+
+
+def test_cookie_that_remembers_starts_a_session(beside: FlaskClient) -> None:
+    """The session that a visitor had before, which an attacker may know, is left."""
+    beside.get("/login/alice?remember")
+    revoke(visitor_session(beside))
+    beside.delete_cookie("__Host-session")
+    other = beside.application.test_client()
+    other.get("/basket")
+    planted = id_of(other)
+    beside.set_cookie("__Host-session", planted)
+    assert beside.get("/name").text == "alice"
+    assert id_of(beside) != planted
+    assert other.get("/name").text == "anonymous"
+
+
+def test_login_ends_by_the_clock_of_flask(beside: FlaskClient) -> None:
+    beside.get("/login/alice")
+    session = visitor_session(beside)
+    age(session, hours=7 * 24 - 1)
+    assert beside.get("/name").text == "alice"
+    age(session, hours=7 * 24 - 1)
+    assert beside.get("/name").text == "alice"
+    expire(session)
+    assert beside.get("/name").text == "anonymous"
+
+
+def test_login_ends_after_a_month_in_use(beside: FlaskClient) -> None:
+    beside.get("/login/alice")
+    session = visitor_session(beside)
+    names = []
+    for _ in range(5):
+        age(session, hours=6 * 24)
+        names.append(beside.get("/name").text)
+    assert names == ["alice"] * 4 + ["anonymous"]
+
+
+def test_visitor_s_session_stays_short(beside: FlaskClient) -> None:
+    """Each costs memory, and anyone can make one."""
+    beside.get("/basket")
+    session = visitor_session(beside)
+    age(session, minutes=31)
+    assert session.load() is None
+
+
+@pytest.mark.parametrize("query", ["", "?permanent"])
+def test_permanent_login_outlives_the_browser(beside: FlaskClient, query: str) -> None:
+    answer = beside.get(f"/login/alice{query}")
+    (cookie,) = [each for each in answer.headers.getlist("Set-Cookie") if each.startswith("__Host-session=")]
+    assert ("Max-Age" in cookie) is bool(query)
+
+
+@pytest.mark.parametrize("remember", ["", "?remember"])
+def test_signing_out_of_the_wallet_ends_the_login(beside: FlaskClient, remember: str) -> None:
+    beside.get(f"/login/alice{remember}")
+    wallet = TestWallet()
+    sign_in(beside, wallet)
+    assert beside.get("/name").text == f"user of {wallet.account}"
+    sign_out(beside)
+    assert beside.get("/name").text == "anonymous"
+    assert beside.get_cookie("remember_token") is None
+
+
+def test_sign_out_form_ends_a_login_without_wallet(beside: FlaskClient) -> None:
+    beside.get("/login/alice?remember")
+    session = visitor_session(beside)
+    sign_out(beside)
+    assert session.load() is None
+    assert beside.get("/name").text == "anonymous"
+
+
+@pytest.mark.parametrize("remember", ["", "?remember"])
+def test_logout_user_ends_the_wallet_session(beside: FlaskClient, remember: str) -> None:
+    beside.get(f"/login/alice{remember}")
+    session = sign_in(beside, TestWallet())
+    assert beside.get("/logout").text == "logged out"
+    assert session.end_reason == "signed_out"
+    assert [beside.get(path).text for path in ("/name", "/account")] == ["anonymous", "None"]
+    assert beside.get_cookie("remember_token") is None
+
+
+def test_login_of_another_user_ends_the_wallet_session(beside: FlaskClient) -> None:
+    """What its account stored does not go to the other user."""
+    session = sign_in(beside, TestWallet())
+    beside.get("/basket")
+    beside.get("/login/alice")
+    assert session.end_reason == "replaced"
+    assert [beside.get(path).text for path in ("/name", "/account")] == ["alice", "None"]
+    assert beside.get("/basket").text == "1"
+
+
+def test_login_of_the_same_user_keeps_the_wallet(beside: FlaskClient) -> None:
+    wallet = TestWallet()
+    session = sign_in(beside, wallet)
+    beside.get(f"/login/user of {wallet.account}")
+    assert session.end_reason is None
+    assert beside.get("/account").text == wallet.account
+
+
+def test_expired_wallet_session_leaves_a_remembered_login(beside: FlaskClient) -> None:
+    """The user asked to stay signed in on this device, and has not signed out."""
+    beside.get("/login/alice?remember")
+    expire(sign_in(beside, TestWallet()))
+    assert beside.get("/name").text == "alice"
+
+
+def test_ending_all_sessions_ends_logins_too(beside: FlaskClient) -> None:
+    beside.get("/login/alice")
+    with beside.application.app_context():
+        beside.application.extensions[EXTENSION].lifecycle.revoke_everybody()
+    assert beside.get("/name").text == "anonymous"
+
+
+def test_without_user_for_both_logins_are_apart(assemble) -> None:
+    client = assemble(add).test_client()
+    session = sign_in(client, TestWallet())
+    client.get("/login")
+    client.get("/logout")
+    assert session.end_reason is None

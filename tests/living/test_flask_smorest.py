@@ -8,8 +8,7 @@ from flask_smorest import Api, Blueprint
 from marshmallow import Schema, fields
 
 from sessions_core import current_account, public, signed_in
-
-from ..actors import ORIGIN, Visitor, Wallet
+from sessions_core.testing import TestWallet, csrf, sign_in
 
 
 class Item(Schema):
@@ -35,21 +34,23 @@ def add(app: Flask) -> None:
 
 
 ROUTES = {"items.*": signed_in, "api-docs.*": public}
+JSON = {"Accept": "application/json"}
 
 
 def test_its_routes_answer_401_as_json(assemble) -> None:
-    app = assemble(add, routes=ROUTES)
-    answer = app.test_client().get("/shop-api/items/", base_url=ORIGIN, headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "no_token")
-    assert app.test_client().get("/shop-api/openapi.json", base_url=ORIGIN).get_json()["info"]["title"] == "Shop"
+    client = assemble(add, routes=ROUTES).test_client()
+    answer = client.get("/shop-api/items/", headers=JSON)
+    assert (answer.status_code, answer.json["error"]["code"]) == (401, "no_token")
+    assert client.get("/shop-api/openapi.json").json["info"]["title"] == "Shop"
 
 
 def test_its_views_know_the_account(assemble) -> None:
-    app = assemble(add, routes=ROUTES)
-    visitor, wallet = Visitor(app), Wallet()
-    visitor.sign_in(wallet)
-    assert visitor.json("/shop-api/items/").get_json() == {"name": wallet.account()}
-    assert visitor.json("/shop-api/items/", "POST", json={"name": "a"}).get_json()["error"]["code"] == "csrf_failed"
-    made = visitor.send("POST", "/shop-api/items/", json={"name": "a"})
-    assert (made.status_code, made.get_json()) == (201, {"name": "a"})
-    assert visitor.send("POST", "/shop-api/items/", json={}).status_code == 422
+    client, wallet = assemble(add, routes=ROUTES).test_client(), TestWallet()
+    sign_in(client, wallet)
+    assert client.get("/shop-api/items/").json == {"name": wallet.account}
+    refused = client.post("/shop-api/items/", json={"name": "a"}, headers=JSON)
+    assert refused.json["error"]["code"] == "csrf_failed"
+    token = {"X-CSRFToken": csrf(client)}
+    made = client.post("/shop-api/items/", json={"name": "a"}, headers=token)
+    assert (made.status_code, made.json) == (201, {"name": "a"})
+    assert client.post("/shop-api/items/", json={}, headers=token).status_code == 422

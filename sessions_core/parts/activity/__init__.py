@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ... import events
 from ...errors import _
 from ...part import MenuEntry, Part
 from .options import ActivitySettings
@@ -14,11 +13,8 @@ if TYPE_CHECKING:
     import click
     from flask import Blueprint, Flask
 
+    from ...events import Event
     from .activity_log import ActivityLog
-
-# An attacker can cause refused requests without limit; they are in the server's log, and cost Redis nothing. If
-# replicas have not confirmed an end, the client that asked for it is told.
-_NOT_KEPT = (events.RequestRefused, events.RevocationUnconfirmed)
 
 
 class Activity(Part):
@@ -68,9 +64,9 @@ class Activity(Part):
 
         return (sessions,)
 
-    def on_event(self, event: events.Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Write the event to the log, with the client of the request."""
-        if not isinstance(event, _NOT_KEPT):
+        if not event.only_logged:
             from ...web import request_client
 
             self.log.note(event, request_client.current())

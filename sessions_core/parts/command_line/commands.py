@@ -122,7 +122,7 @@ def show_session(handle: str, account: str | None, as_json: bool) -> None:
     shown = _session(view) | {
         "role": view.role,
         "permissions": [decision.permission for decision in view.permissions if decision.allowed],
-        "signed_at": iso(view.signed_at),
+        "signed_at": iso(view.signed_at) if view.signed_at else None,
         "remember": view.remember,
     }
     answer(shown if as_json else _pairs(shown), as_json)

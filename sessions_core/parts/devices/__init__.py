@@ -84,7 +84,12 @@ class Devices(Part):
     known_browsers: KnownBrowsers
 
     def setup(self, app: Flask) -> None:
-        """Make the services that tell sessions of each other's sign-ins, and know browsers again."""
+        """Make the services that tell sessions of each other's sign-ins, and know browsers again; let templates name
+        devices in the language of the request.
+        """
+        from .user_agent import device_name
+
+        app.jinja_env.filters["device_name"] = device_name
         services = self.services
         self.recent_sign_ins = RecentSignIns(services.keys)
         ring = KeyRing(services.settings.secrets, "sessions_core known browsers 1")

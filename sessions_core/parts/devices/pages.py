@@ -43,6 +43,7 @@ from . import Devices
 from .events import SessionNamed
 from .recent_sign_ins import DEVICE, KEPT
 from .schemas import EndedSession, EndedSessions, SessionList, SessionRow
+from .user_agent import device_name
 from .views import DeviceView, SignInView
 
 logger = logging.getLogger(__name__)
@@ -259,7 +260,7 @@ def _name(handle: str, label: str) -> LoadedSession | None:
 
 def _name_of(live: LoadedSession) -> str:
     device = DEVICE.of(live.record)
-    return device.label or device.device
+    return device.label or device_name(device.device)
 
 
 def _ask(scope: str) -> str:

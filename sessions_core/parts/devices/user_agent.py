@@ -9,10 +9,13 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ...errors import _
+from ...web.texts import gettext
+
 if TYPE_CHECKING:
     from ua_parser import PartialResult
 
-UNKNOWN = "Unknown browser"
+UNKNOWN = _("Unknown browser")
 
 # What may be shown, under the family that ua-parser finds. Its patterns copy whole words out of the agent, so without
 # this list an attacker could write "Call 0800 … spider" into the activity of another user's account.
@@ -48,9 +51,9 @@ _OWN_NAMES = (
 )
 _BROWSERS = {
     **{name: name for name in _OWN_NAMES},
-    "Android": "Android Browser",
+    "Android": _("Android Browser"),
     "Chrome Mobile": "Chrome",
-    "Chrome Mobile WebView": "In-app browser",  # of a wallet, mostly
+    "Chrome Mobile WebView": _("In-app browser"),  # of a wallet, mostly
     "Chrome Mobile iOS": "Chrome",
     "DuckDuckGo Mobile": "DuckDuckGo",
     "Edge Mobile": "Edge",
@@ -58,7 +61,7 @@ _BROWSERS = {
     "Firefox Mobile": "Firefox",
     "Firefox iOS": "Firefox",
     "Go-http-client": "Go",
-    "HeadlessChrome": "Headless Chrome",
+    "HeadlessChrome": _("Headless Chrome"),
     "IE": "Internet Explorer",
     "Instagram": "In-app browser",
     "MiuiBrowser": "Mi Browser",
@@ -81,6 +84,9 @@ _SYSTEMS = {
     **dict.fromkeys(_LINUX, "Linux"),
 }
 
+# The kernel's name for what was done without a request.
+_("Command line")
+
 _building = threading.Lock()
 
 
@@ -89,6 +95,15 @@ def describe(agent: str) -> str:
     that an update makes no new device.
     """
     return _device(agent)
+
+
+def device_name(device: str) -> str:
+    """Return a device in the language of the request, such as "Firefox unter Linux"; empty is an unknown browser.
+    What is stored, and what programs read, stays English.
+    """
+    browser, _on, system = (device or UNKNOWN).partition(" on ")
+    browser = gettext(browser)
+    return gettext("%(browser)s on %(system)s", browser=browser, system=system) if system else browser
 
 
 def warm() -> None:

@@ -11,7 +11,7 @@ from ...web.services import current_services
 from ...web.session_view import SessionView, described, iso, moment
 from .recent_sign_ins import DEVICE, SECONDS, SignIn
 from .schemas import SessionRow, SignInElsewhere
-from .user_agent import UNKNOWN
+from .user_agent import UNKNOWN, device_name
 
 
 class DeviceView(SessionView):
@@ -19,8 +19,8 @@ class DeviceView(SessionView):
 
     @property
     def name(self) -> str:
-        """The user's own name for the session, else what it is used with."""
-        return self.label or self.device or UNKNOWN
+        """The user's own name for the session, else what it is used with, in the language of the request."""
+        return self.label or device_name(self.device)
 
     @property
     def label(self) -> str:

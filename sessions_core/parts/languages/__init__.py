@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Languages(Part):
-    """The catalogues of the languages that `SESSIONS_CORE_LANGUAGES` lists.
+    """The catalogues of the languages that `SESSIONS_CORE_LANGUAGES` lists: those of this package, and those of the
+    application in the folders that `SESSIONS_CORE_TRANSLATIONS` lists.
 
     An application that sets up Flask-Babel chooses the language with that, before or after this package. For one that
     does not, the browser chooses among the listed languages.
@@ -26,13 +27,14 @@ class Languages(Part):
     def setup(self, app: Flask) -> None:
         """Read the catalogues, and set up Flask-Babel where the application has not done it yet."""
         self.languages: dict[str, Language] = {}
+        folders = self.options.folders(app.root_path)
         if self.options.languages == ("en",):
             return
         from flask_babel import Babel
 
         from .catalogues import read
 
-        self.languages.update((name, read(name)) for name in self.options.languages if name != "en")
+        self.languages.update((name, read(name, folders)) for name in self.options.languages if name != "en")
         if "babel" not in app.extensions:
             # Without its filters and functions for templates: those are the application's choice.
             Babel(app, configure_jinja=False, locale_selector=self._best_match)

@@ -1,21 +1,25 @@
-"""Catalogues of translations: one file `translations/<language>.po` for each language, read when the app starts."""
+"""Catalogues of translations: one file `<language>.po` for each language and folder, read when the app starts."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from gettext import c2py
+from pathlib import Path
 from typing import cast
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton, format_time, format_timedelta
 from babel.messages.catalog import Message
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError, read_po
 
+from ...errors import Misconfigured
+from ...settings import PREFIX
 from ...web.texts import Language
 from .options import FOLDER
 
@@ -25,24 +29,32 @@ _PLACEHOLDER = re.compile(r"%\((\w+)\)s|(\{\w+(?::[^{}]*)?\})|%(%)")
 _TAG = re.compile(r"</?\w[^>]*>")
 
 
-class BabelLanguage(Language):
-    """A language with a catalogue. Babel knows its dates, its clock of 12 or 24 hours, and its direction."""
+@dataclass(frozen=True)
+class Translations:
+    """The texts of one file by their English ones; `plural` returns the place of the form for a number."""
 
-    def __init__(
-        self, locale: Locale, texts: Mapping[str, str | tuple[str, ...]], plural: Callable[[int], int]
-    ) -> None:
+    texts: Mapping[str, str | tuple[str, ...]]
+    plural: Callable[[int], int]
+
+
+class BabelLanguage(Language):
+    """A language with its catalogues. Babel knows its dates, its clock of 12 or 24 hours, and its direction."""
+
+    def __init__(self, locale: Locale, catalogues: Sequence[Translations]) -> None:
         self.locale = locale
         self.code = str(locale).replace("_", "-")
         self.direction = locale.text_direction
-        self._texts = texts
-        self._plural = plural
+        self._catalogues = catalogues
+        # The forms repeat after 100; some languages have one of their own for millions.
+        self.plural_forms = {locale.plural_form(number): number for number in (0, 1_000_000, *range(200, 0, -1))}
 
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the translation, or the English text if there is none."""
-        said = self._texts.get(one)
-        if said is None:
-            return super().ngettext(one, many, number)
-        return said if isinstance(said, str) else said[self._plural(number)]
+        for catalogue in self._catalogues:
+            said = catalogue.texts.get(one)
+            if said is not None:
+                return said if isinstance(said, str) else said[catalogue.plural(number)]
+        return super().ngettext(one, many, number)
 
     def moment(self, at: datetime, form: str) -> str:
         """Return a time as people write it in this language."""
@@ -56,10 +68,30 @@ class BabelLanguage(Language):
 
 
 @cache
-def read(name: str) -> BabelLanguage:
-    """Return a language with the translations of its file, but those that `faults` finds something wrong with."""
-    with (FOLDER / f"{name}.po").open("rb") as file:
-        catalogue = read_po(file, locale=name.replace("-", "_"))
+def read(name: str, folders: tuple[Path, ...] = (FOLDER,)) -> BabelLanguage:
+    """Return a language with the translations of its files, but those that `faults` finds something wrong with.
+
+    Of two translations of a text, that of the first folder counts. Raises `Misconfigured` for a file that can't be
+    used.
+    """
+    try:
+        locale = Locale.parse(name, sep="-")
+    except (UnknownLocaleError, ValueError) as error:
+        raise Misconfigured(f"{PREFIX}LANGUAGES names {name}, which Babel does not know as a language.") from error
+    files = (folder / f"{name}.po" for folder in folders)
+    return BabelLanguage(locale, [_read(file, name, locale) for file in files if file.is_file()])
+
+
+def _read(path: Path, name: str, locale: Locale) -> Translations:
+    try:
+        with path.open("rb") as file:
+            catalogue = read_po(file, locale=locale, abort_invalid=True)
+        plural = c2py(catalogue.plural_expr)
+        fits = {plural(number) for number in range(1000)} <= set(range(catalogue.num_plurals))
+    except (PoFileError, ValueError, LookupError, ArithmeticError) as error:
+        raise Misconfigured(f"{path} is no catalogue of translations: {error}.") from error
+    if not fits:
+        raise Misconfigured(f"{path} has a header Plural-Forms whose rule needs more forms than it has.")
     texts: dict[str, str | tuple[str, ...]] = {}
     for message in catalogue:
         if not message.id or message.fuzzy or not any(_forms(message.string)):
@@ -69,9 +101,7 @@ def read(name: str) -> BabelLanguage:
             logger.warning("The translation of %r to %s is not used: %s", message.id, name, "; ".join(found))
         else:
             texts[_forms(message.id)[0]] = cast("str | tuple[str, ...]", message.string)
-    locale = catalogue.locale
-    assert locale is not None  # noqa: S101  # it was given
-    return BabelLanguage(locale, texts, c2py(catalogue.plural_expr))
+    return Translations(texts, plural)
 
 
 def faults(message: Message) -> list[str]:

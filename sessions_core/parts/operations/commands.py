@@ -50,6 +50,8 @@ def _findings(url: str | None, offline: bool) -> Iterator[checklist.Finding]:
         except StoreUnavailable:
             unaware = 0  # it has answered a moment ago, and the lines about it stand
         yield from checklist.of_secrets(services.connection, settings, unaware)
+    for part in services.parts.values():
+        yield from (checklist.Finding(state, part.name, sentence) for state, sentence in part.findings())
     if not offline:
         site = site_checks.Site(url or settings.public_origin + settings.url_prefix, settings)
         yield from site_checks.of_site(site, settings)

@@ -21,6 +21,7 @@ from ...sign_in.accounts import Account
 from ...storage.replies import items, number
 from ...web.services import Services
 from ...web.sign_in import display_name
+from ..devices.user_agent import device_name
 from ..devices.views import DeviceView
 from .roles import AccountRoles, Member
 
@@ -148,7 +149,8 @@ class AccountLookup:
 
         def matches(live: LoadedSession) -> bool:
             view = DeviceView(live, self._services)
-            shown = f"{view.name} {view.device}".lower()
+            # As the pages call it in the administrator's language, and as it is stored.
+            shown = f"{view.name} {device_name(view.device)} {view.device}".lower()
             return all(word in shown for word in words)
 
         start = place if place.source == "sessions" else SESSIONS

@@ -71,7 +71,7 @@ class SessionStatus extends HTMLElement {
     const calm = left > URGENT_MS || this.dataset.seconds === undefined || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const whole = parts(left, calm ? "minutes" : "seconds");
     if (whole.hours > 0) return fillIn(phrase(this, "hours"), parts(left, "minutes"));
-    return fillIn(phrase(this, calm ? "minutes" : "seconds"), whole);
+    return calm ? phrase(this, "minutes", whole.minutes) : fillIn(phrase(this, "seconds"), whole);
   }
 }
 

@@ -24,12 +24,20 @@ export function copy(root, name) {
 }
 
 /**
- * The words of a `<template data-phrase>`, or "" if the template has none; `{n}` in them is for `fillIn`.
- * @param {Element} root @param {string} name
+ * The words of a `<template data-phrase>`, or "" if there is none; `fillIn` fills what is in braces. A phrase with a number
+ * has one template for each form of the plural (`data-plural`): that of `number` is chosen, and `{n}` is the number.
+ * @param {Element} root @param {string} name @param {number} [number]
  */
-export function phrase(root, name) {
-  const template = root.querySelector(`template[data-phrase="${name}"]`);
-  return template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
+export function phrase(root, name, number) {
+  const form = number === undefined ? "" : `[data-plural="${pluralForm(number)}"]`;
+  const template = root.querySelector(`template[data-phrase="${name}"]${form}`);
+  const words = template instanceof HTMLTemplateElement ? (template.content.textContent ?? "").trim() : "";
+  return number === undefined ? words : words.replaceAll("{n}", String(number));
+}
+
+/** "one", "few", "other" …, as the language of the page has it. @param {number} number */
+function pluralForm(number) {
+  return new Intl.PluralRules(document.documentElement.lang).select(number);
 }
 
 /** Put a text into every slot of a name. @param {Element} root @param {string} name @param {string} text */

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from sessions_core.parts.languages import catalogues
@@ -16,28 +17,41 @@ from sessions_core.parts.languages.options import FOLDER
 
 from ...constants import ROOT
 
-LANGUAGES = sorted(each.stem for each in FOLDER.glob("*.po"))
+DEMO = ROOT / "tour/translations"
+CATALOGUES = [
+    pytest.param(path, id="/".join(path.parts[-3:])) for path in sorted([*FOLDER.iterdir(), *DEMO.iterdir()])
+]
+
+Text = str | tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def texts() -> set[str | tuple[str, ...]]:
-    """All texts of the package, by the settings for `pybabel extract` in pyproject.toml."""
+def texts() -> dict[Path, set[Text]]:
+    """The texts that each folder with catalogues must translate, by the settings for `pybabel extract` in
+    pyproject.toml. The package translates those that the demo has too.
+    """
     mappings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["babel"]["mappings"]
     methods = [(each["pattern"], each["method"]) for each in mappings]
     options = {each.pop("pattern"): {key: each[key] for key in each if key != "method"} for each in mappings}
-    # The patterns begin at the root, and only this folder is looked through.
-    found = extract_from_dir(ROOT, methods, options, directory_filter=lambda path: "/sessions_core" in f"{path}/")
-    return {text if isinstance(text, str) else tuple(text) for _, _, text, _, _ in found}
+    found: dict[Path, set[Text]] = {FOLDER: set(), DEMO: set()}
+    # The patterns begin at the root, and only these folders are looked through.
+    within = re.compile(rf"{re.escape(str(ROOT))}/(sessions_core|templates|tour)(/|$)").match
+    keywords = DEFAULT_KEYWORDS | {"Action": None}
+    for name, _, text, _, _ in extract_from_dir(ROOT, methods, options, keywords, directory_filter=within):
+        folder = FOLDER if name.startswith("sessions_core/") else DEMO
+        found[folder].add(text if isinstance(text, str) else tuple(text))
+    found[DEMO] -= found[FOLDER]
+    return found
 
 
-def of(name: str) -> dict[str | tuple[str, ...], Message]:
-    with (FOLDER / f"{name}.po").open("rb") as file:
-        found = read_po(file, locale=name)
+def of(path: Path) -> dict[Text, Message]:
+    with path.open("rb") as file:
+        found = read_po(file, locale=path.stem)
     return {each.id if isinstance(each.id, str) else tuple(each.id): each for each in found if each.id}
 
 
-def test_texts_of_pages_errors_and_code_are_extracted(texts: set[str | tuple[str, ...]]) -> None:
-    assert len(texts) > 1000
+def test_texts_of_pages_errors_and_code_are_extracted(texts: dict[Path, set[Text]]) -> None:
+    assert len(texts[FOLDER]) > 1000
     assert {
         "Sign in with your wallet",  # a page
         "There is nothing at this address. Check it for typing mistakes, or start from the home page.",  # an error
@@ -45,23 +59,38 @@ def test_texts_of_pages_errors_and_code_are_extracted(texts: set[str | tuple[str
         "Where you’re signed in",  # a part
         "Devices",  # a link of the header
         ("%(num)s minute", "%(num)s minutes"),
-    } <= texts
+    } <= texts[FOLDER]
 
 
-@pytest.mark.parametrize("name", LANGUAGES)
-def test_no_text_lacks_a_translation(name: str, texts: set[str | tuple[str, ...]]) -> None:
-    translated = {key for key, each in of(name).items() if each.string and not each.fuzzy}
-    assert sorted(map(str, texts - translated)) == []
+def test_texts_of_the_demo_are_extracted(texts: dict[Path, set[Text]]) -> None:
+    assert len(texts[DEMO]) > 150
+    assert {
+        "What you get",  # the home page
+        "Members only",  # a card
+        "Pay invoice {number}: {amount} USDC.",  # a sentence to sign
+        "Payee",  # a fact on `/confirm`
+        ("%(num)s round trip to Redis, %(ms)s ms", "%(num)s round trips to Redis, %(ms)s ms"),
+    } <= texts[DEMO]
 
 
-@pytest.mark.parametrize("name", LANGUAGES)
-def test_no_translation_is_left_over(name: str, texts: set[str | tuple[str, ...]]) -> None:
-    assert sorted(map(str, set(of(name)) - texts)) == []
+@pytest.mark.parametrize("path", CATALOGUES)
+def test_no_text_lacks_a_translation(path: Path, texts: dict[Path, set[Text]]) -> None:
+    translated = {key for key, each in of(path).items() if each.string and not each.fuzzy}
+    assert sorted(map(str, texts[path.parent] - translated)) == []
 
 
-@pytest.mark.parametrize("name", LANGUAGES)
-def test_no_translation_has_a_fault(name: str) -> None:
-    assert {str(key): found for key, each in of(name).items() if (found := catalogues.faults(each))} == {}
+@pytest.mark.parametrize("path", CATALOGUES)
+def test_no_translation_is_left_over(path: Path, texts: dict[Path, set[Text]]) -> None:
+    assert sorted(map(str, set(of(path)) - texts[path.parent])) == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES)
+def test_no_translation_has_a_fault(path: Path) -> None:
+    assert {str(key): found for key, each in of(path).items() if (found := catalogues.faults(each))} == {}
+
+
+def test_demo_has_the_languages_of_the_package() -> None:
+    assert sorted(each.name for each in DEMO.iterdir()) == sorted(each.name for each in FOLDER.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +113,6 @@ def test_translation_that_lacks_something_is_not_used(
     written: str | tuple[str, ...],
     said: str | tuple[str, ...],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The page shows the English text instead, and the log names it."""
@@ -93,9 +121,8 @@ def test_translation_that_lacks_something_is_not_used(
     catalogue.add("Sign out", "Abmelden")
     with (tmp_path / "de.po").open("wb") as file:
         write_po(file, catalogue)
-    monkeypatch.setattr(catalogues, "FOLDER", tmp_path)
     with caplog.at_level(logging.WARNING):
-        german = catalogues.read.__wrapped__("de")
+        german = catalogues.read.__wrapped__("de", (tmp_path,))
     one, many = (written, "") if isinstance(written, str) else written
     assert german.ngettext(one, many, 1) == one
     assert german.ngettext("Sign out", "", 1) == "Abmelden"
@@ -108,7 +135,7 @@ def test_number_may_be_said_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(1, "ساعة واحدة"), (2, "ساعتان"), (3, "%(num)s ساعات"), (11, "%(num)s ساعة"), (100, "%(num)s ساعة")],
+    [(1, "ساعة واحدة"), (2, "ساعتين"), (3, "%(num)s ساعات"), (11, "%(num)s ساعة"), (100, "%(num)s ساعة")],
 )
 def test_arabic_has_its_forms_of_the_plural(number: int, said: str) -> None:
     assert catalogues.read("ar").ngettext("%(num)s hour", "%(num)s hours", number) == said

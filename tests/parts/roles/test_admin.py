@@ -113,6 +113,13 @@ def test_role_changes_need_a_signature_each(
         assert person.json("/api/auth/sessions/validate").get_json()["data"]["role"] == role
 
 
+def test_roles_are_shown_as_words_and_sent_by_name(admin: Visitor, person: Visitor, target: str) -> None:
+    page = admin.get(target).text
+    options = re.findall(r'<option value="(\w+)"[^>]*>([^<]+)</option>', page)
+    assert {"member": "Member", "admin": "Admin", "restricted": "Restricted"}.items() <= dict(options).items()
+    assert re.search(r'data-role="member">.*?<span>Member</span>.*?</tr>', admin.get("/admin").text, re.DOTALL)
+
+
 def test_a_role_that_the_account_has_already_makes_no_event(
     admin: Visitor, boss: Wallet, wallet: Wallet, happened: list[events.Event]
 ) -> None:

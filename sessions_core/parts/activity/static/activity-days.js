@@ -5,7 +5,7 @@
  * each time still says UTC.
  */
 import { sessionClock } from "../../../static/lib/clock.js";
-import { ago, fillIn, timeOfDay } from "../../../static/lib/times.js";
+import { ago, timeOfDay } from "../../../static/lib/times.js";
 import { part, phrase, write } from "../../../static/page/parts.js";
 
 const DAY_MS = 86_400_000;
@@ -79,7 +79,7 @@ class ActivityDays extends HTMLElement {
     for (const entry of folded.children) count += Number(/** @type {HTMLElement} */ (entry).dataset.count);
     part(day, "entries").hidden = !part(day, "entries").childElementCount;
     part(day, "routine").hidden = !count;
-    write(part(day, "folded"), fillIn(phrase(this, count === 1 ? "folded-one" : "folded"), { n: count }));
+    write(part(day, "folded"), phrase(this, "folded", count));
   }
 
   /** "Today", "Yesterday", or "Friday, November 27". @param {Date} at @param {Date} now */

@@ -64,7 +64,7 @@ class SessionList extends HTMLElement {
     this.#count(sessions.length);
 
     const ended = this.querySelectorAll("[data-ended]").length;
-    if (ended > this.#ended) announcements.push(fillIn(phrase(this, ended === 1 ? "ended-one" : "ended"), { n: ended }));
+    if (ended > this.#ended) announcements.push(phrase(this, "ended", ended));
     this.#ended = ended;
 
     const opened = Date.parse(this.dataset.now ?? "");
@@ -92,7 +92,7 @@ class SessionList extends HTMLElement {
   /** @param {number} total */
   #count(total) {
     const others = total - 1;
-    write(optionalPart(this, "count"), fillIn(phrase(this, others > 0 ? "count" : "alone"), { n: total }));
+    write(optionalPart(this, "count"), others > 0 ? phrase(this, "count", total) : phrase(this, "alone"));
     write(optionalPart(this, "others"), fillIn(phrase(this, "others"), { n: others }));
     const all = optionalPart(this, "all");
     if (all) all.hidden = others < 1;

@@ -112,8 +112,8 @@ export class WarningDialog {
   retitle(seconds) {
     if (this.#covered()) return;
     const warn = seconds !== null && document.hidden;
-    const prefix = warn ? sentence(this.#root, "title", { time: duration(this.#root, Math.max(seconds, 60)) }) : "";
-    const title = prefix ? `${prefix} ${this.#title}` : this.#title;
+    const time = duration(this.#root, Math.max(seconds ?? 0, 60));
+    const title = warn ? sentence(this.#root, "title", { time, title: this.#title }) : this.#title;
     if (document.title !== title) document.title = title;
   }
 }

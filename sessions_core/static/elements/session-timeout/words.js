@@ -11,8 +11,7 @@ export function sentence(root, name, values = {}) {
 
 /** "2 minutes", "20 seconds". @param {Element} root @param {number} seconds one of the steps of the countdown */
 export function duration(root, seconds) {
-  if (seconds > 60) return sentence(root, "minutes", { n: Math.round(seconds / 60) });
-  return seconds === 60 ? sentence(root, "minute") : sentence(root, "seconds", { n: seconds });
+  return seconds < 60 ? phrase(root, "seconds", seconds) : phrase(root, "minutes", Math.round(seconds / 60));
 }
 
 /** How long the line under the header repeats that all is well; the header's clock says so, too. */

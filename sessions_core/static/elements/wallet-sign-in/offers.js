@@ -1,6 +1,5 @@
 // @ts-check
 /** What `<wallet-sign-in>` offers to sign in with, and in which order: what the user can do at once comes first. */
-import { fillIn } from "../../lib/times.js";
 import { announce, part, phrase } from "../../page/parts.js";
 import { installed, list } from "../../wallets/discovery.js";
 
@@ -41,8 +40,7 @@ export class Offers {
     if (count === this.#found) return;
     this.#found = count;
     const warnings = ["twins", "overflow"].map((name) => part(this.#panel, name)).filter((each) => !each.hidden);
-    const sentence = fillIn(phrase(this.#panel, count === 1 ? "found-one" : "found"), { count });
-    announce(this.#panel, [sentence, ...warnings.map((each) => each.textContent)].join(" "));
+    announce(this.#panel, [phrase(this.#panel, "found", count), ...warnings.map((each) => each.textContent)].join(" "));
   }
 }
 

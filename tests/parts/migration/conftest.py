@@ -1,0 +1,37 @@
+"""A former site and the new one, on one Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from .sites import account_of, former_site, with_data_page
+
+
+@pytest.fixture
+def former(redis_url: str) -> Flask:
+    return former_site(redis_url)
+
+
+@pytest.fixture
+def make_site(make_app: Callable[..., Flask]) -> Callable[..., Flask]:
+    """Make the new site, which moves sessions from all sources. The settings of this part lack their beginning."""
+
+    def make(**settings: Any) -> Flask:
+        own = {
+            name if name.startswith("SESSIONS_CORE_") else f"SESSIONS_CORE_MIGRATE_{name}": value
+            for name, value in settings.items()
+        }
+        sources = ["redis", "signed_cookie", "remember_cookie"]
+        base = {"SESSIONS_CORE_MIGRATE_FROM": sources, "SESSIONS_CORE_MIGRATE_ACCOUNT": account_of}
+        return with_data_page(make_app(**base | own))
+
+    return make
+
+
+@pytest.fixture
+def app(make_site: Callable[..., Flask]) -> Flask:
+    return make_site()
