@@ -101,8 +101,8 @@ class Refresh:
         """Return the token that stands for these secrets of a session's family."""
         return f"rt_{live.keys.tag}{live.record.handle}.{family}.{secret}"
 
-    def redeem(self, text: str) -> Refreshed:
-        """Move the family of a token on, and start the idle clock of its session again.
+    def redeem(self, text: str, *, keep_alive: bool = True) -> Refreshed:
+        """Move the family of a token on, and with `keep_alive` start the idle clock of its session again.
 
         Raises `TokenInvalid` if it is not a token of a living family, `SessionExpired` or `SessionInvalid` if the
         session has ended; the latter with the reason `token_reused` if it ends for this very token.
@@ -126,7 +126,7 @@ class Refresh:
             else:
                 successor = _successor(family, family.generation, parts.secret)
             # Last: a token of another family must not keep this session alive.
-            kept = self._repository.keep_alive(live)
+            kept = self._repository.keep_alive(live) if keep_alive else live
             if kept != ROTATED:  # or it has just moved to another id: look there
                 return Refreshed(_alive(kept), self.token(live, parts.family, successor))
         raise AssertionError  # `attempts` has raised

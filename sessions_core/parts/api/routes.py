@@ -64,9 +64,12 @@ class SessionRequest(msgspec.Struct):
 
 
 class RefreshRequest(msgspec.Struct):
-    """The newest refresh token of the session."""
+    """The newest refresh token of the session. With `keep_alive` false the exchange is no activity, for a client
+    whose user does nothing at the moment.
+    """
 
     refresh_token: _Token
+    keep_alive: bool = True
 
 
 class LogoutRequest(msgspec.Struct):
@@ -108,10 +111,12 @@ def create_session(body: SessionRequest) -> TokenSession | SessionState:
 @public(keeps_alive=False, csrf=False)
 @operation(RateLimited, SessionExpired, SessionInvalid, TokenInvalid)
 def refresh_session(body: RefreshRequest) -> TokenSession:
-    """Exchange a refresh token for the next one and a new session token. This counts as activity."""
+    """Exchange a refresh token for the next one and a new session token. This counts as activity, unless the client
+    says otherwise.
+    """
     attempts.count("refreshes")
     services = current_services()
-    live, token = services.part(Api).refresh.redeem(body.refresh_token)
+    live, token = services.part(Api).refresh.redeem(body.refresh_token, keep_alive=body.keep_alive)
     # Of the session that the token names, and not of the one whose cookie may have come along.
     session = WalletSession.of_client(live, token)
     follow(services, session)

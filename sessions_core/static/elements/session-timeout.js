@@ -5,15 +5,14 @@
  * signed-out page when, and only when, the server says that the session is over.
  *
  * The folder session-timeout/ has its subjects: server.js asks, deadline.js says which warning is due, dialog.js shows it,
- * cover.js takes the page away, sent-form.js waits for the answer to a form, tabs.js and activity.js hear of the other tabs
- * and of the user. held-page.js, which is loaded when it is needed, keeps what the user has written until they have signed
- * in again.
+ * cover.js takes the page away, sent-form.js waits for the answer to a form, tabs.js hears of the other tabs. held-page.js,
+ * which is loaded when it is needed, keeps what the user has written until they have signed in again.
  */
+import { ActivityReports, watchActivity } from "../lib/activity.js";
 import { sessionClock as clock } from "../lib/clock.js";
 import { keepFragment } from "../page/fragment.js";
 import { sessionEnded } from "../page/own-storage.js";
 import { listener, optionalPart, part } from "../page/parts.js";
-import { ActivityReports, watchActivity } from "./session-timeout/activity.js";
 import { Cover } from "./session-timeout/cover.js";
 import { Deadline } from "./session-timeout/deadline.js";
 import { WarningDialog } from "./session-timeout/dialog.js";
@@ -21,6 +20,9 @@ import { SentForm } from "./session-timeout/sent-form.js";
 import { SessionServer, endedByTime, sameOwner } from "./session-timeout/server.js";
 import { Tabs } from "./session-timeout/tabs.js";
 import { answerBeside, sentence, untilWhen, writeLine } from "./session-timeout/words.js";
+
+/** A page that keeps its session alive by itself says so with `<html data-disable-auto-session-keep-alive>`. */
+const keepsAlive = () => document.documentElement.dataset.disableAutoSessionKeepAlive === undefined;
 
 class SessionTimeout extends HTMLElement {
   #listening = new AbortController();
@@ -36,7 +38,7 @@ class SessionTimeout extends HTMLElement {
   /** An open warning wants its own answer. */
   #reports = new ActivityReports(
     () => this.#server.keepAlive().then(() => this.#announce()),
-    () => !(this.#server.paused || this.#dialog.open || this.#extending || this.#cover.on || clock.left() <= 0),
+    () => keepsAlive() && !(this.#server.paused || this.#dialog.open || this.#extending || this.#cover.on || clock.left() <= 0),
   );
   /** @type {WarningDialog} */ #dialog = /** @type {any} */ (null);
   /** @type {Cover} */ #cover = /** @type {any} */ (null);

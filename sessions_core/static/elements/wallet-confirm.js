@@ -79,7 +79,7 @@ class WalletConfirm extends HTMLElement {
     window.addEventListener("pageshow", (event) => {
       if (event.persisted) this.#startOver();
     });
-    this.#scanned = new Promise((resolve) => {
+    this.#scanned = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       discover(window, {
         families: this.dataset.families,
         legacyName: this.dataset.legacyName,

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The tabs of one browser tell each other that something happened to their session. A message is a hint, never a proof:
- * everything that runs on this origin can send one, so it carries no values, and who hears it asks the server.
+ * everything that runs on this origin can send one, so it carries no values, and who hears it asks the server. Of the
+ * tabs one can lead: it does what one tab is enough for.
  */
 
 const NAME = "wallet-session";
@@ -59,4 +60,25 @@ export function openChannel(hear) {
       channel.close();
     },
   };
+}
+
+/**
+ * Have one tab lead. When it goes, the next one takes over.
+ * @param {string} name of what is led, the same in all tabs
+ * @param {AbortSignal} signal ends it
+ * @param {() => void} run called once, in the tab that leads
+ */
+export function lead(name, signal, run) {
+  if (!navigator.locks) {
+    // An old browser: each tab leads.
+    run();
+    return;
+  }
+  const held = () => {
+    run();
+    return new Promise((resolve) => { signal.addEventListener("abort", resolve, { once: true }); });
+  };
+  navigator.locks.request(name, { signal }, held).catch(() => {
+    // Ended while it was waiting.
+  });
 }

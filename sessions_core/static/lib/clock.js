@@ -27,6 +27,23 @@ export function after(ms, run) {
 }
 
 /**
+ * A function that runs `run` at most once in `ms`, however often it is called: at once, or when that has passed.
+ * @param {number} ms @param {() => void} run @returns {() => void}
+ */
+export function rarely(ms, run) {
+  let ranAt = -Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  return () => {
+    timer ??= after(ranAt + ms - performance.now(), () => {
+      timer = undefined;
+      ranAt = performance.now();
+      run();
+    });
+  };
+}
+
+/**
  * Fires `read` when the server's word arrived, `tick` each second, and `drift` when the device seems to have slept.
  */
 export class SessionClock extends EventTarget {
@@ -90,6 +107,11 @@ export class SessionClock extends EventTarget {
   /** The server's time, carried forward. */
   now() {
     return new Date((this.idleEnd?.getTime() ?? NaN) - this.idleLeft());
+  }
+
+  /** Tick no more until the next `read`. */
+  stop() {
+    clearTimeout(this.#timer);
   }
 
   #tick() {

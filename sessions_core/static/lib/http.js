@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Ask this site's own JSON endpoints, and keep "the server said no" apart from "nobody answered".
+ * Ask the site's JSON endpoints, and keep "the server said no" apart from "nobody answered".
  * Only the first may ever sign a user out: a lost packet or a captive portal must not.
  */
 
@@ -55,12 +55,13 @@ export class HttpError extends Error {
 }
 
 /**
- * @typedef {{method?: "GET" | "POST" | "DELETE", json?: unknown, csrf?: string,
- *            signal?: AbortSignal, patience?: number}} Options
+ * @typedef {{method?: string, json?: unknown, csrf?: string, bearer?: string, cookies?: boolean,
+ *            signal?: AbortSignal, patience?: number}} Options `bearer` is a token or a signature; without `cookies` none goes
+ *   along, as a page of another origin must not send any
  */
 
 /**
- * @param {string} url a path on this origin
+ * @param {string} url
  * @param {Options} [options]
  * @returns {Promise<any>} the envelope's `data`
  * @throws {HttpError} always this class, whatever went wrong
@@ -69,7 +70,7 @@ export async function request(url, options = {}) {
   try {
     return await ask(url, options);
   } catch (error) {
-    if (!(error instanceof HttpError && error.signedOut && MOVING.has(error.reason))) throw error;
+    if (!(error instanceof HttpError && error.signedOut && MOVING.has(error.reason ?? ""))) throw error;
     // Another tab has just moved to a new session or a new id, and its cookie is still on the way. Nothing was done.
     await new Promise((resolve) => { setTimeout(resolve, MOVING_MS); });
     return ask(url, options);
@@ -77,11 +78,12 @@ export async function request(url, options = {}) {
 }
 
 /** @param {string} url @param {Options} options */
-async function ask(url, { method = "GET", json, csrf, signal, patience = PATIENCE_MS }) {
+async function ask(url, { method = "GET", json, csrf, bearer, cookies = true, signal, patience = PATIENCE_MS }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (json !== undefined) headers["Content-Type"] = "application/json";
   if (csrf) headers["X-CSRFToken"] = csrf;
+  if (bearer) headers.Authorization = `Bearer ${bearer}`;
 
   const abort = new AbortController();
   const cancel = () => abort.abort();
@@ -95,7 +97,7 @@ async function ask(url, { method = "GET", json, csrf, signal, patience = PATIENC
       method,
       headers,
       body: json === undefined ? undefined : JSON.stringify(json),
-      credentials: "same-origin",
+      credentials: cookies ? "same-origin" : "omit",
       cache: "no-store",
       redirect: "error",
       signal: abort.signal,

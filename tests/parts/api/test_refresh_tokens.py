@@ -199,6 +199,23 @@ def test_refresh_restarts_the_idle_clock_only(
     assert (refusal.value.code, refusal.value.reason) == ("session_expired", "absolute")
 
 
+def test_refresh_without_activity_leaves_the_idle_clock(
+    signed_in: tuple[LoadedSession, str], refresh: Refresh, pass_time: TimeMachine
+) -> None:
+    """The next tokens come, also to the loser of a race, and the session ends when it would have ended."""
+    _, token = signed_in
+    pass_time(IDLE - 60)
+    refreshed = refresh.redeem(token, keep_alive=False)
+    again = refresh.redeem(token, keep_alive=False)
+    assert again.token == refreshed.token != token
+    for each in (refreshed, again):
+        assert each.live.idle_expires_at - each.live.now <= 60 * 1000
+    pass_time(61)
+    with pytest.raises(SessionExpired) as refusal:
+        refresh.redeem(refreshed.token)
+    assert refusal.value.reason == "idle"
+
+
 def test_stored_are_hashes_only(
     signed_in: tuple[LoadedSession, str], refresh: Refresh, redis: Redis, services: Services
 ) -> None:

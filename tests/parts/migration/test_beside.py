@@ -150,7 +150,7 @@ def test_user_of_former_servers_is_moved_when_they_stop(
     assert copy.account(after) is None
 
 
-def test_second_browser_with_a_former_cookie_takes_the_session_over(
+def test_second_browser_with_a_former_cookie_takes_it_over(
     app: Flask, former: Flask, pass_time: TimeMachine
 ) -> None:
     """There are never two living copies: the latest one counts."""
@@ -165,7 +165,7 @@ def test_second_browser_with_a_former_cookie_takes_the_session_over(
     assert former_account(former, copy) == ALICE
 
 
-def test_requests_at_once_begin_one_session_beside_the_former_one(
+def test_requests_at_once_begin_one_session_beside_the_former(
     app: Flask, former: Flask, happened: list[events.Event]
 ) -> None:
     for _ in range(10):

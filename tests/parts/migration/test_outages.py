@@ -48,7 +48,7 @@ def test_redis_that_stops_before_the_move_loses_no_session(
     assert len([event for event in happened if isinstance(event, SessionMigrated)]) == 1
 
 
-def test_former_redis_that_stops_during_the_move_loses_no_session(
+def test_former_redis_that_stops_in_a_move_loses_no_session(
     make_site: Callable[..., Flask], server: Server, raw: Redis, happened: list[events.Event]
 ) -> None:
     """The session has begun, and the former record is still there: the next request gets the one and ends the

@@ -11,12 +11,13 @@
  *     account:changed     role, wallets or sign-ins of the account are others than when the page was made; the names of
  *                         what changed are in `detail`
  */
-import { after } from "../../../static/lib/clock.js";
+import { lead } from "../../../static/lib/channel.js";
+import { after, rarely } from "../../../static/lib/clock.js";
 import { HttpError, request } from "../../../static/lib/http.js";
 import { fillIn } from "../../../static/lib/times.js";
 import { part, phrase, write } from "../../../static/page/parts.js";
 import { LiveConnection } from "./connection.js";
-import { lead, openTabs } from "./tabs.js";
+import { openTabs } from "./tabs.js";
 
 /** However many hints come, real ones or not, the server is asked at most this often. */
 const ASK_AGAIN_MS = 1_000;
@@ -29,8 +30,8 @@ class LiveUpdates extends HTMLElement {
   #listening = new AbortController();
   #connected = new AbortController();
   /** What the page shows. @type {State} */ #known = {};
-  #ask = rarely(() => { this.#compare(); });
-  #refresh = rarely(() => { document.dispatchEvent(new Event("sessions:changed")); });
+  #ask = rarely(ASK_AGAIN_MS, () => { this.#compare(); });
+  #refresh = rarely(ASK_AGAIN_MS, () => { document.dispatchEvent(new Event("sessions:changed")); });
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -143,20 +144,6 @@ class LiveUpdates extends HTMLElement {
 /** The names under which two states differ. @param {State} one @param {State} other */
 function differences(one, other) {
   return Object.keys({ ...one, ...other }).filter((name) => one[name] !== other[name]);
-}
-
-/** Run at most once in `ASK_AGAIN_MS`: at once, or when that has passed. @param {() => void} run */
-function rarely(run) {
-  let ranAt = -Infinity;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  return () => {
-    timer ??= after(ranAt + ASK_AGAIN_MS - performance.now(), () => {
-      timer = undefined;
-      ranAt = performance.now();
-      run();
-    });
-  };
 }
 
 customElements.define("live-updates", LiveUpdates);

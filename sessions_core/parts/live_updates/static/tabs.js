@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The tabs of one browser. One of them leads: it holds the connection, and tells the others. When it goes, the next one
- * takes over. Everything that runs on this origin can send such a message, so it is a hint: who hears it asks the server.
+ * What the tab that holds the connection tells the other tabs of its browser. Everything that runs on this origin can send
+ * such a message, so it is a hint: who hears it asks the server.
  *
  * The module touches no DOM and keeps no state.
  */
@@ -40,24 +40,4 @@ export function openTabs(hear, asked, signal) {
   channel.postMessage({ type: "asked" });
   signal.addEventListener("abort", () => channel.close(), { once: true });
   return (message) => { if (!signal.aborted) channel.postMessage(message); };
-}
-
-/**
- * @param {string} name of what is led, the same in all tabs
- * @param {AbortSignal} signal ends it
- * @param {() => void} run called once, in the tab that leads
- */
-export function lead(name, signal, run) {
-  if (!navigator.locks) {
-    // An old browser: each tab leads. The server takes three of one session, and the others ask by themselves.
-    run();
-    return;
-  }
-  const held = () => {
-    run();
-    return new Promise((resolve) => { signal.addEventListener("abort", resolve, { once: true }); });
-  };
-  navigator.locks.request(name, { signal }, held).catch(() => {
-    // Ended while it was waiting.
-  });
 }

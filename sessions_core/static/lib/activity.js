@@ -6,7 +6,7 @@
  * Only what the browser itself reports counts. Content of others on this page can make any event, and would keep the
  * session alive.
  */
-import { after } from "../../lib/clock.js";
+import { after } from "./clock.js";
 
 /** Activity is reported at most this often. */
 const REPORT_MS = 60_000;
@@ -72,5 +72,9 @@ export class ActivityReports {
   /** A page that was loaded, or another tab, has just done the same. */
   reported() {
     this.#reportedAt = performance.now();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
   }
 }
