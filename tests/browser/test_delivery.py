@@ -128,8 +128,8 @@ def test_first_view_of_sign_in_keeps_to_its_budget(look: Look) -> None:
 def test_first_view_of_a_private_page_keeps_to_its_budget(look: Look, browser: Browser, wallet: WalletInPage) -> None:
     browser.take_cookie(wallet)
     view = look("/session")
-    assert len(view.scripts) <= 33
-    assert view.script_bytes <= 51_000
+    assert len(view.scripts) <= 37  # four of them, and 6 kB, hear of changes in other tabs and devices
+    assert view.script_bytes <= 59_000
     assert len(view.files("css")) <= 2
     assert view.in_one_chain
     assert view.figures["ready"] < 10 * LATENCY
