@@ -13,9 +13,9 @@ from sessions_core.web.services import Services
 
 from ..constants import DAY
 from .conftest import Elsewhere, Hold
+from .connected_page import connected, handle_of, notice, private
 from .pages import Browser
 from .session_page import VALIDATE
-from .test_live import connected, handle_of, notice, private
 from .wallet_in_page import WalletInPage
 
 WRONG_CLOCK = """

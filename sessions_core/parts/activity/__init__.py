@@ -66,7 +66,7 @@ class Activity(Part):
 
     def on_event(self, event: Event) -> None:
         """Write the event to the log, with the client of the request."""
-        if not event.only_logged:
+        if not getattr(event, "only_logged", False):  # an event of an app need not be a subclass of ours
             from ...web import request_client
 
             self.log.note(event, request_client.current())

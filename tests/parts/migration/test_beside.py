@@ -150,9 +150,7 @@ def test_user_of_former_servers_is_moved_when_they_stop(
     assert copy.account(after) is None
 
 
-def test_second_browser_with_a_former_cookie_takes_it_over(
-    app: Flask, former: Flask, pass_time: TimeMachine
-) -> None:
+def test_second_browser_with_a_former_cookie_takes_it_over(app: Flask, former: Flask, pass_time: TimeMachine) -> None:
     """There are never two living copies: the latest one counts."""
     browser = signed_in(former, ALICE)
     copy = browser.copy()
