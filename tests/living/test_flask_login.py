@@ -297,6 +297,20 @@ def test_sign_out_form_ends_a_login_without_wallet(beside: FlaskClient) -> None:
     assert beside.get("/name").text == "anonymous"
 
 
+@pytest.mark.parametrize("path", ["/sign-out", "/api/auth/sessions/logout"])
+@pytest.mark.parametrize("token", [None, "x"])
+def test_signing_out_of_a_login_takes_a_token(beside: FlaskClient, path: str, token: str | None) -> None:
+    beside.get("/login/alice")
+    session = visitor_session(beside)
+    answer = beside.post(path, data={"csrf_token": token} if token else {}, headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "csrf_failed")
+    assert session.load() is not None
+    assert beside.get("/name").text == "alice"
+    answer = beside.post(path, data={"csrf_token": csrf(beside)}, headers={"Accept": "application/json"})
+    assert answer.status_code in (200, 303)
+    assert session.load() is None
+
+
 @pytest.mark.parametrize("remember", ["", "?remember"])
 def test_logout_user_ends_the_wallet_session(beside: FlaskClient, remember: str) -> None:
     beside.get(f"/login/alice{remember}")
