@@ -6,13 +6,23 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, after_this_request, current_app, request
 
 from ...errors import CrossSiteRequest
 from ...web.guards import public, refusal, wallet_session
 from ...web.services import current_services
 from . import LiveUpdates
-from .connection import SERVING, LiveConnection, most_connections, refuse, tags_of
+from .connection import (
+    SERVING,
+    VERSION,
+    VERSION_HEADER,
+    LiveConnection,
+    check_handshake,
+    most_connections,
+    refuse,
+    tags_of,
+)
+from .errors import WebSocketVersionUnsupported
 from .hub import Waiting
 
 events = Blueprint("sessions_live_updates", __name__, url_prefix="/api/auth", template_folder="templates")
@@ -34,6 +44,11 @@ def listen() -> Response:
     origin = request.headers.get("Origin")
     if origin != services.settings.public_origin:
         raise CrossSiteRequest("Origin", origin)
+    try:
+        check_handshake(request.headers)
+    except WebSocketVersionUnsupported:
+        after_this_request(_name_version)
+        raise
     part = services.part(LiveUpdates)
     most = most_connections(request.environ, part.options.live_connections)
     live = session.account_live
@@ -47,6 +62,11 @@ def listen() -> Response:
         keep = partial(part.seats.keep, handle, seat)
         mode = LiveConnection(app, services, waiting, keep, serving).follow(request.environ, live.keys.tag)
     return _HandedOver(mode)
+
+
+def _name_version(response: Response) -> Response:
+    response.headers[VERSION_HEADER] = VERSION
+    return response
 
 
 class _HandedOver(Response):
