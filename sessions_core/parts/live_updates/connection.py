@@ -17,7 +17,6 @@ from flask import Flask
 from simple_websocket import ConnectionClosed, Server
 from simple_websocket.errors import SimpleWebsocketError
 from werkzeug.datastructures import Headers
-from wsproto.utilities import ProtocolError
 
 from ...errors import StoreUnavailable
 from ...sessions.record import EndedSession, LoadedSession, account_tag
@@ -188,7 +187,9 @@ def _accept(environ: dict[str, Any], wake: threading.Event) -> Server:
             event_class=lambda: wake,
             thread_class=partial(threading.Thread, daemon=True),
         )
-    except (ProtocolError, SimpleWebsocketError, ValueError) as error:
+    except Exception as error:
+        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, SimpleWebsocketError):
+            raise  # the client has gone, or there is no thread
         # Of a header, such as the offer of an extension with a number that is none. Nothing was sent yet.
         raise WebSocketMalformed(str(error), reason="headers") from error
     ws.sock.settimeout(_SEND_SECONDS)  # a browser that never reads must not hold a thread
