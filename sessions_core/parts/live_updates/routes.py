@@ -38,7 +38,7 @@ def listen() -> Response:
     (cross-site WebSocket hijacking). All browsers send `Origin`.
 
     Without a living session the connection is closed at once, with the reason: scripts don't see how a handshake is
-    refused.
+    refused. When too many are being closed the handshake is refused all the same: then the page asks `validate`.
     """
     services, session = current_services(), wallet_session()
     origin = request.headers.get("Origin")
@@ -53,7 +53,11 @@ def listen() -> Response:
     most = most_connections(request.environ, part.options.live_connections)
     live = session.account_live
     if live is None or session.claims is not None:  # a token is for programs, which ask `validate`
-        return _HandedOver(refuse(request.environ, refusal(session).reason or "no_token"))
+        refused = refusal(session)
+        with part.hub.refusing(most) as accepted:
+            if not accepted:
+                raise refused
+            return _HandedOver(refuse(request.environ, refused.reason or "no_token"))
     handle = live.record.handle
     waiting = Waiting(handle, tags_of(services, live))
     serving: Callable[[], bool] = request.environ.get(SERVING, lambda: True)

@@ -364,6 +364,32 @@ def test_malformed_handshake_is_refused(port: int, changed: dict[str, str | None
     assert (status, error["code"], error["reason"]) == (400, "websocket_malformed", reason)
 
 
+def test_clients_without_a_session_hold_few_threads(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is accepted to be told why it is refused, and does not go. It counts among the connections."""
+    monkeypatch.setattr(live_connection, "_LINGER_SECONDS", PATIENCE)
+    app = make_app(SESSIONS_CORE_LIVE_CONNECTIONS=2)
+    visitors = [Visitor(app) for _ in range(2)]
+    for each in visitors:
+        each.sign_in(Wallet())
+    hub = app.extensions["sessions_core"].parts["live_updates"].hub
+    with serving(app) as port, ExitStack() as stack:
+        with connected(port, None) as first:
+            assert first.next() == (4401, "no_token")
+            for cookies in (None, cookie("x" * 43)):
+                with pytest.raises(WebSocketBadStatusException) as refusal, connected(port, cookies):
+                    pass
+                assert refusal.value.status_code == 401
+            stack.enter_context(connected(port, cookie(visitors[0].session_id))).hear("state")
+            other = cookie(visitors[1].session_id)
+            with pytest.raises(WebSocketBadStatusException) as refusal, connected(port, other):
+                pass
+            assert json.loads(refusal.value.resp_body)["error"]["reason"] == "full"
+        wait_until(lambda: hub._refusing == 0)
+        stack.enter_context(connected(port, other)).hear("state")
+
+
 def test_browser_that_speaks_is_closed(connect: Connect, person: Visitor) -> None:
     browser = connect(person)
     browser.hear("state")
