@@ -44,13 +44,13 @@ def listen() -> Response:
     origin = request.headers.get("Origin")
     if origin != services.settings.public_origin:
         raise CrossSiteRequest("Origin", origin)
+    part = services.part(LiveUpdates)
+    most = most_connections(request.environ, part.options.live_connections)
     try:
         check_handshake(request.headers)
     except WebSocketVersionUnsupported:
         after_this_request(_name_version)
         raise
-    part = services.part(LiveUpdates)
-    most = most_connections(request.environ, part.options.live_connections)
     live = session.account_live
     if live is None or session.claims is not None:  # a token is for programs, which ask `validate`
         refused = refusal(session)
